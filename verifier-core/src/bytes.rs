@@ -1,0 +1,22 @@
+//! Little-endian numbers out of byte slices, without panics.
+
+/// The little-endian number of `size` bytes (1 to 8) at `offset`, if the slice holds it.
+pub(crate) fn le(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
+    let field = bytes.get(offset..offset.checked_add(size)?)?;
+    if size > 8 {
+        return None;
+    }
+    let mut raw = [0u8; 8];
+    raw.get_mut(..size)?.copy_from_slice(field);
+    Some(u64::from_le_bytes(raw))
+}
+
+/// The `u32` at `offset`.
+pub(crate) fn le32(bytes: &[u8], offset: usize) -> Option<u32> {
+    le(bytes, offset, 4).map(|v| v as u32)
+}
+
+/// The `u64` at `offset`.
+pub(crate) fn le64(bytes: &[u8], offset: usize) -> Option<u64> {
+    le(bytes, offset, 8)
+}

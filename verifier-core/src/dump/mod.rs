@@ -1,0 +1,187 @@
+//! Crash dump files: bytes in, where each physical page lies out.
+//!
+//! [`Dump::open`] reads the header and nothing else, so `info` works on a damaged file;
+//! [`Dump::physical`] reads the page map (runs, bitmap or ranges) and gives a [`Memory`] of
+//! [`Pa`]. No map entry per page is ever built: a run table or range list is searched by bisection,
+//! a bitmap through a rank directory with one number per 512 pages.
+//!
+//! | `DumpType` | written by | page map |
+//! |---|---|---|
+//! | 1 | complete dumps, LiveKD, DumpIt | runs in the header |
+//! | 2 | Windows 7 and before, kernel dump | bitmap behind the header |
+//! | 4 | small (triage) dump | none: blocks of virtual memory |
+//! | 5, 6 | Windows 8 and later, complete / kernel, active and live | bitmap at 0x2000 |
+//! | 8, 9, 0xA | WinDbg `.dump /k`, `/ka`, `/f` | ranges at 0x2030 |
+//!
+//! What real files do: fields that were never set hold the filler `PAGE`; the directory table base
+//! carries low bits; the file may be shorter than its header says. Pages behind the end of the file
+//! are reported as absent when they are read ([`Reason::Truncated`]), not when the file is opened.
+
+mod header;
+mod pages;
+mod ranges;
+mod source;
+
+use std::sync::Arc;
+
+pub use header::{BugCheck, DumpKind, Header, PhysicalRun};
+pub use pages::BitmapPages;
+pub use ranges::RangePages;
+pub use source::{FileError, ReadAt};
+
+use crate::addr::{PAGE_SIZE, Pa, Space};
+use crate::error::{Error, Fault, Reason};
+use crate::memory::{Memory, Residence};
+
+/// A crash dump file whose header has been read.
+#[derive(Clone)]
+pub struct Dump {
+    file: Arc<dyn ReadAt>,
+    header: Arc<Header>,
+}
+
+impl Dump {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the file is too short for a header or has another signature.
+    pub fn open(file: Arc<dyn ReadAt>) -> Result<Self, Error> {
+        let header = Arc::new(Header::read(&*file)?);
+        Ok(Self { file, header })
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The length of the file in bytes.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// Reads the page map and gives the physical memory that the dump holds.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the page map is malformed, [`Error::Unsupported`] where a dump of this
+    /// kind has none.
+    pub fn physical(&self) -> Result<PhysicalPages, Error> {
+        let map = PageMap::read(&*self.file, &self.header)?;
+        Ok(PhysicalPages { file: Arc::clone(&self.file), map })
+    }
+}
+
+impl std::fmt::Debug for Dump {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dump").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+/// Where pages lie in a dump file.
+#[derive(Debug, Clone)]
+pub enum PageMap {
+    /// Runs or ranges of page frames (types 1, 8, 9, 0xA).
+    Ranges(RangePages),
+    /// One bit for each page frame (types 2, 5, 6).
+    Bitmap(BitmapPages),
+}
+
+impl PageMap {
+    fn read(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        match header.kind {
+            DumpKind::Full => RangePages::from_header(header).map(PageMap::Ranges),
+            DumpKind::Summary => BitmapPages::read_summary(file, header).map(PageMap::Bitmap),
+            DumpKind::BitmapFull | DumpKind::BitmapKernel => {
+                BitmapPages::read_bitmap(file, header).map(PageMap::Bitmap)
+            }
+            DumpKind::RangesKernel | DumpKind::RangesKernelUser | DumpKind::RangesFull => {
+                RangePages::read_rdmp(file, header).map(PageMap::Ranges)
+            }
+            DumpKind::Triage => Err(Error::Unsupported {
+                what: "a triage (small) dump holds no physical memory, only blocks of virtual \
+                       memory around the crash: Verifier's lists, allocations and logs are not in \
+                       it; take a kernel or complete dump"
+                    .into(),
+            }),
+            DumpKind::Unknown(raw) => Err(Error::Format {
+                offset: header.dump_type_offset(),
+                what: "dump header",
+                why: format!("DumpType {raw:#x} is none that is known (1, 2, 4, 5, 6, 8, 9, 0xa)"),
+            }),
+        }
+    }
+
+    /// The file offset of a page frame, if the map has it.
+    #[must_use]
+    pub fn offset(&self, pfn: u64) -> Option<u64> {
+        match self {
+            PageMap::Ranges(ranges) => ranges.offset(pfn),
+            PageMap::Bitmap(bitmap) => bitmap.offset(pfn),
+        }
+    }
+
+    /// How many pages the map says the dump holds.
+    #[must_use]
+    pub fn page_count(&self) -> u64 {
+        match self {
+            PageMap::Ranges(ranges) => ranges.page_count(),
+            PageMap::Bitmap(bitmap) => bitmap.page_count(),
+        }
+    }
+
+    /// The first page frame at or above `from` that the map has.
+    ///
+    /// Walking a map with this costs one step a page that is held, not one a frame that is not.
+    #[must_use]
+    pub fn next_frame(&self, from: u64) -> Option<u64> {
+        match self {
+            PageMap::Ranges(ranges) => ranges.next_frame(from),
+            PageMap::Bitmap(bitmap) => bitmap.next_frame(from),
+        }
+    }
+}
+
+/// The physical memory of a dump: a page map over the file's bytes.
+#[derive(Clone)]
+pub struct PhysicalPages {
+    file: Arc<dyn ReadAt>,
+    map: PageMap,
+}
+
+impl PhysicalPages {
+    /// The page map.
+    #[must_use]
+    pub fn map(&self) -> &PageMap {
+        &self.map
+    }
+}
+
+impl std::fmt::Debug for PhysicalPages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PhysicalPages").field("pages", &self.map.page_count()).finish()
+    }
+}
+
+impl Memory<Pa> for PhysicalPages {
+    fn read_in_page(&self, at: Pa, buf: &mut [u8]) -> Result<Residence, Fault> {
+        let pfn = at.pfn();
+        let fault = |reason| Fault { space: Space::Physical, address: at.0, done: 0, reason };
+        let Some(page) = self.map.offset(pfn.0) else {
+            return Err(fault(Reason::Absent { pfn }));
+        };
+        let truncated = || fault(Reason::Truncated { pfn, offset: page });
+        // A page that the file holds only in part is absent as a whole: half a page read as
+        // success would make what is read depend on where a structure happens to lie.
+        let end = page.checked_add(PAGE_SIZE).ok_or_else(truncated)?;
+        if end > self.file.len() {
+            return Err(truncated());
+        }
+        match self.file.read_at(page + at.page_offset(), buf) {
+            Ok(()) => Ok(Residence::Valid),
+            Err(FileError::PastEnd) => Err(truncated()),
+            Err(FileError::Io(text)) => Err(fault(Reason::Reader(text))),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Pages told by a bitmap (types 2, 5, 6), found through a rank directory.
+//!
+//! The k-th set bit is the k-th page stored, so the offset of a page is the count of bits before
+//! its own. The directory holds that count for every 512th bit; the rest is at most eight
+//! `popcount`s. For 64 GiB of memory the bitmap takes 2 MiB and the directory 256 KiB.
+
+use zerocopy::FromBytes;
+
+use super::header::Header;
+use super::source::ReadAt;
+use crate::addr::PAGE_SIZE;
+use crate::error::Error;
+use crate::raw::{BitmapHeader, SummaryHeader};
+
+/// Words of the bitmap that one entry of the rank directory covers.
+const WORDS_PER_BLOCK: usize = 8;
+
+/// A bitmap of page frames and where the first of its pages lies in the file.
+#[derive(Debug, Clone)]
+pub struct BitmapPages {
+    words: Vec<u64>,
+    /// Bits set before each block of words.
+    ranks: Vec<u64>,
+    bits: u64,
+    pages: u64,
+    first_page: u64,
+}
+
+impl BitmapPages {
+    pub(super) fn read_summary(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        let start = header.size();
+        let malformed =
+            |offset: u64, why: String| Error::Format { offset, what: "summary dump header", why };
+        let mut bytes = [0u8; size_of::<SummaryHeader>()];
+        file.read_at(start, &mut bytes)
+            .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
+        let raw = SummaryHeader::ref_from_bytes(&bytes)
+            .map_err(|_| malformed(start, "short".into()))?;
+        if &raw.signature != b"SDMP" || &raw.valid_dump != b"DUMP" {
+            return Err(malformed(start, "\"SDMPDUMP\" is not there".into()));
+        }
+        let bitmap = start + if header.is_64bit { 0x28 } else { 0x20 };
+        Self::read(
+            file,
+            "summary dump header",
+            bitmap,
+            raw.bitmap_size.get().into(),
+            raw.header_size.get().into(),
+        )
+    }
+
+    pub(super) fn read_bitmap(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        let start = header.size();
+        let malformed =
+            |offset: u64, why: String| Error::Format { offset, what: "bitmap dump header", why };
+        let mut bytes = [0u8; size_of::<BitmapHeader>()];
+        file.read_at(start, &mut bytes)
+            .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
+        let raw = BitmapHeader::ref_from_bytes(&bytes)
+            .map_err(|_| malformed(start, "short".into()))?;
+        if !matches!(&raw.signature, b"SDMP" | b"FDMP") || &raw.valid_dump != b"DUMP" {
+            return Err(malformed(start, "neither \"FDMPDUMP\" nor \"SDMPDUMP\" is there".into()));
+        }
+        Self::read(
+            file,
+            "bitmap dump header",
+            start + size_of::<BitmapHeader>() as u64,
+            raw.pages.get(),
+            raw.first_page.get(),
+        )
+    }
+
+    fn read(
+        file: &dyn ReadAt,
+        what: &'static str,
+        bitmap: u64,
+        bits: u64,
+        first_page: u64,
+    ) -> Result<Self, Error> {
+        let bytes = bits.div_ceil(8);
+        // The declared size is held against the file before anything is allocated.
+        if bitmap.checked_add(bytes).is_none_or(|end| end > file.len() || end > first_page) {
+            return Err(Error::Format {
+                offset: bitmap,
+                what,
+                why: format!(
+                    "a bitmap of {bits:#x} bits does not fit before the first page at \
+                     {first_page:#x} (the file is {:#x} bytes long)",
+                    file.len()
+                ),
+            });
+        }
+        let mut words = vec![0u64; usize::try_from(bits.div_ceil(64)).unwrap_or(0)];
+        let mut chunk = vec![0u8; 0x10000];
+        let mut done = 0u64;
+        for block in words.chunks_mut(0x10000 / 8) {
+            let len = usize::try_from(bytes - done).unwrap_or(usize::MAX).min(0x10000);
+            let Some(buf) = chunk.get_mut(..len) else { break };
+            file.read_at(bitmap + done, buf).map_err(|_| Error::Format {
+                offset: bitmap + done,
+                what,
+                why: "the bitmap cannot be read".into(),
+            })?;
+            for (word, raw) in block.iter_mut().zip(buf.chunks(8)) {
+                let mut le = [0u8; 8];
+                if let Some(part) = le.get_mut(..raw.len()) {
+                    part.copy_from_slice(raw);
+                }
+                *word = u64::from_le_bytes(le);
+            }
+            done += len as u64;
+        }
+        // Bits behind the last are not pages, whatever the writer left there.
+        if bits % 64 != 0
+            && let Some(last) = words.last_mut()
+        {
+            *last &= (1u64 << (bits % 64)) - 1;
+        }
+        let mut ranks = Vec::with_capacity(words.len().div_ceil(WORDS_PER_BLOCK));
+        let mut pages = 0u64;
+        for block in words.chunks(WORDS_PER_BLOCK) {
+            ranks.push(pages);
+            pages += block.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        }
+        Ok(Self { words, ranks, bits, pages, first_page })
+    }
+
+    pub(super) fn offset(&self, pfn: u64) -> Option<u64> {
+        if pfn >= self.bits {
+            return None;
+        }
+        let index = usize::try_from(pfn / 64).ok()?;
+        let word = *self.words.get(index)?;
+        let bit = 1u64 << (pfn % 64);
+        if word & bit == 0 {
+            return None;
+        }
+        let block = index / WORDS_PER_BLOCK;
+        let before: u64 = self
+            .words
+            .get(block * WORDS_PER_BLOCK..index)?
+            .iter()
+            .map(|word| u64::from(word.count_ones()))
+            .sum();
+        let rank = self.ranks.get(block)? + before + u64::from((word & (bit - 1)).count_ones());
+        self.first_page.checked_add(rank.checked_mul(PAGE_SIZE)?)
+    }
+
+    pub(super) fn page_count(&self) -> u64 {
+        self.pages
+    }
+
+    pub(super) fn next_frame(&self, from: u64) -> Option<u64> {
+        let mut index = usize::try_from(from / 64).ok()?;
+        let mut word = *self.words.get(index)? & (u64::MAX << (from % 64));
+        while word == 0 {
+            index += 1;
+            word = *self.words.get(index)?;
+        }
+        Some(index as u64 * 64 + u64::from(word.trailing_zeros()))
+    }
+}

@@ -1,0 +1,155 @@
+//! Pages told by ranges of page frames: the run table of a complete dump (type 1) and the range
+//! list of WinDbg's own dumps (types 8, 9, 0xA).
+//!
+//! The ranges are kept sorted by first frame, each with the file offset of its first page; a
+//! look-up is a bisection. Ranges that overlap are cut at the first: a frame that is stored twice
+//! reads from where the writer put it first.
+
+use zerocopy::FromBytes;
+
+use super::header::{DumpKind, Header};
+use super::source::ReadAt;
+use crate::addr::PAGE_SIZE;
+use crate::error::Error;
+use crate::raw::{PfnRange, RdmpHeader};
+
+/// Where the header of a range dump stands.
+const RDMP_OFFSET: u64 = 0x2000;
+/// Where its ranges start.
+const RDMP_RANGES: u64 = 0x2030;
+
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    first: u64,
+    count: u64,
+    offset: u64,
+}
+
+/// Page frame ranges and where each lies in the file.
+#[derive(Debug, Clone)]
+pub struct RangePages {
+    ranges: Vec<Range>,
+    pages: u64,
+}
+
+impl RangePages {
+    pub(super) fn from_header(header: &Header) -> Result<Self, Error> {
+        if header.runs.is_empty() || header.number_of_runs as usize != header.runs.len() {
+            return Err(Error::Format {
+                offset: if header.is_64bit { 0x88 } else { 0x64 },
+                what: "physical memory block",
+                why: format!(
+                    "{:#x} runs, where the header has room for {}",
+                    header.number_of_runs,
+                    if header.is_64bit { 42 } else { 86 }
+                ),
+            });
+        }
+        let runs = header.runs.iter().map(|run| (run.base_page, run.page_count));
+        Ok(Self::build(runs, header.size()))
+    }
+
+    pub(super) fn read_rdmp(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        let malformed =
+            |offset: u64, why: String| Error::Format { offset, what: "range dump header", why };
+        if !header.is_64bit {
+            return Err(malformed(0xf88, "a 32-bit dump of this kind is not known".into()));
+        }
+        let mut bytes = [0u8; size_of::<RdmpHeader>()];
+        file.read_at(RDMP_OFFSET, &mut bytes)
+            .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
+        let rdmp = RdmpHeader::ref_from_bytes(&bytes)
+            .map_err(|_| malformed(RDMP_OFFSET, "short".into()))?;
+        if rdmp.marker.get() != 0x40 || &rdmp.signature != b"RDMP" || &rdmp.valid_dump != b"DUMP" {
+            return Err(malformed(
+                RDMP_OFFSET,
+                "the marker 0x40, \"RDMP\", \"DUMP\" is not there".into(),
+            ));
+        }
+        let first_page = rdmp.first_page_offset.get();
+        let metadata = rdmp.metadata_size.get();
+        if first_page < RDMP_RANGES || metadata.checked_add(0x2020) != Some(first_page) {
+            return Err(malformed(
+                RDMP_OFFSET + 0x10,
+                format!(
+                    "metadata of {metadata:#x} bytes and a first page at {first_page:#x} do not \
+                     fit together"
+                ),
+            ));
+        }
+        // The list may be longer than what is left of a truncated file; what is there is used.
+        let end = first_page.min(file.len());
+        let len = usize::try_from(end.saturating_sub(RDMP_RANGES)).unwrap_or(0);
+        let mut list = vec![0u8; len - len % size_of::<PfnRange>()];
+        file.read_at(RDMP_RANGES, &mut list)
+            .map_err(|_| malformed(RDMP_RANGES, "the ranges cannot be read".into()))?;
+        let total = match header.kind {
+            // The list of a type 0xA dump is bounded by its page count, not by its size.
+            DumpKind::RangesFull => rdmp.total_number_of_pages.get(),
+            _ => u64::MAX,
+        };
+        let mut seen = 0u64;
+        let mut ranges = Vec::new();
+        let (raw, _) = <[PfnRange]>::ref_from_prefix(&list)
+            .map_err(|_| malformed(RDMP_RANGES, "the ranges cannot be read".into()))?;
+        for range in raw {
+            let (first, count) = (range.first.get(), range.count.get());
+            if count == 0 || seen >= total {
+                break;
+            }
+            ranges.push((first, count));
+            seen = seen.saturating_add(count);
+        }
+        Ok(Self::build(ranges, first_page))
+    }
+
+    /// Lays the ranges one behind the other from `offset` on, then sorts them by frame.
+    fn build(ranges: impl IntoIterator<Item = (u64, u64)>, mut offset: u64) -> Self {
+        let mut list: Vec<Range> = Vec::new();
+        for (first, count) in ranges {
+            list.push(Range { first, count, offset });
+            // A count that overflows the file offset ends the list: nothing behind it has a place.
+            match count.checked_mul(PAGE_SIZE).and_then(|bytes| offset.checked_add(bytes)) {
+                Some(next) => offset = next,
+                None => break,
+            }
+        }
+        list.sort_by_key(|range| range.first);
+        let mut pages = 0u64;
+        let mut end = 0u64;
+        list.retain_mut(|range| {
+            let last = range.first.saturating_add(range.count);
+            if range.first < end {
+                let cut = (end - range.first).min(range.count);
+                range.first += cut;
+                range.count -= cut;
+                range.offset = range.offset.saturating_add(cut.saturating_mul(PAGE_SIZE));
+            }
+            end = end.max(last);
+            pages = pages.saturating_add(range.count);
+            range.count > 0
+        });
+        Self { ranges: list, pages }
+    }
+
+    pub(super) fn offset(&self, pfn: u64) -> Option<u64> {
+        let index = self.ranges.partition_point(|range| range.first <= pfn).checked_sub(1)?;
+        let range = self.ranges.get(index)?;
+        let within = pfn - range.first;
+        if within >= range.count {
+            return None;
+        }
+        range.offset.checked_add(within.checked_mul(PAGE_SIZE)?)
+    }
+
+    pub(super) fn page_count(&self) -> u64 {
+        self.pages
+    }
+
+    pub(super) fn next_frame(&self, from: u64) -> Option<u64> {
+        let index = self.ranges.partition_point(|range| {
+            range.first.saturating_add(range.count) <= from
+        });
+        self.ranges.get(index).map(|range| range.first.max(from))
+    }
+}

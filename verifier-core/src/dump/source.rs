@@ -1,0 +1,66 @@
+//! The bytes of a file, however the caller holds them.
+
+use std::sync::Arc;
+
+/// Why bytes of the file could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileError {
+    /// The file ends before.
+    PastEnd,
+    /// The system says so.
+    Io(Arc<str>),
+}
+
+/// Bytes by file offset: a byte vector, a mapped file, a file read with `pread`.
+///
+/// Two methods and not a slice, so that a reader that must survive a file that shrinks under it (a
+/// mapping would be killed by `SIGBUS`) can be one too.
+pub trait ReadAt: Send + Sync {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// True for an empty file.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buf` from `offset` on, whole or not at all.
+    ///
+    /// # Errors
+    /// [`FileError::PastEnd`] where the file ends before the last byte.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError>;
+}
+
+fn copy(bytes: &[u8], offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
+    let start = usize::try_from(offset).map_err(|_| FileError::PastEnd)?;
+    let end = start.checked_add(buf.len()).ok_or(FileError::PastEnd)?;
+    buf.copy_from_slice(bytes.get(start..end).ok_or(FileError::PastEnd)?);
+    Ok(())
+}
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
+        copy(self, offset, buf)
+    }
+}
+
+impl ReadAt for Arc<[u8]> {
+    fn len(&self) -> u64 {
+        <[u8]>::len(self) as u64
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
+        copy(self, offset, buf)
+    }
+}
+
+impl ReadAt for &'static [u8] {
+    fn len(&self) -> u64 {
+        <[u8]>::len(self) as u64
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
+        copy(self, offset, buf)
+    }
+}

@@ -1,0 +1,254 @@
+//! What can go wrong, and where.
+//!
+//! Four things stay apart because they call for four different acts: bytes that are **absent** from
+//! the dump ([`Reason::Absent`], take a fuller dump), an address that is **not present** in the
+//! page tables ([`Reason::NotPresent`], the page was paged out or never there), a name that is
+//! **not in the symbols** ([`Error::MissingType`], [`Error::MissingField`],
+//! [`Error::MissingSymbol`], bring the right PDB), and data that is **malformed**
+//! ([`Error::Format`] in the file, [`Error::Malformed`] in memory).
+//!
+//! Views never stop at one bad record: they return what could be read and a list of
+//! [`Problem`]s, each with its address.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::addr::{Pa, Pfn, Space, Va};
+
+/// Why a read failed, at which address, and how far it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The space of [`address`](Self::address).
+    pub space: Space,
+    /// The first address that could not be read.
+    pub address: u64,
+    /// How many bytes of the request were read before it.
+    pub done: usize,
+    /// Why it could not be read.
+    pub reason: Reason,
+}
+
+/// Why an address could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The page frame is not among those that the dump holds.
+    Absent {
+        /// The frame.
+        pfn: Pfn,
+    },
+    /// The dump's map says that it holds the frame, but the file ends before it.
+    Truncated {
+        /// The frame.
+        pfn: Pfn,
+        /// Where in the file it would be.
+        offset: u64,
+    },
+    /// The source holds no bytes for the address (a source without page frames, such as blocks of
+    /// virtual memory or literals).
+    NotHeld,
+    /// The page tables have no page for the address.
+    NotPresent {
+        /// The level of the entry that ends the walk: 1 is the page table, 4 (or 5) the top.
+        level: u8,
+        /// The entry.
+        entry: u64,
+        /// Where the entry lies.
+        at: Pa,
+    },
+    /// A page table itself could not be read.
+    Table {
+        /// The level of the table.
+        level: u8,
+        /// The entry that was wanted.
+        at: Pa,
+        /// Why it could not be read.
+        cause: Box<Reason>,
+    },
+    /// The address is outside the address space: not canonical, or behind its end.
+    OutOfRange,
+    /// What the embedder's own reader said.
+    Reader(Arc<str>),
+}
+
+impl Reason {
+    /// True where the bytes exist in the machine but not in this dump.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Reason::Absent { .. } | Reason::Truncated { .. } | Reason::NotHeld => true,
+            Reason::Table { cause, .. } => cause.is_absent(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Absent { pfn } => write!(f, "page frame {pfn} is not in the dump"),
+            Reason::Truncated { pfn, offset } => write!(
+                f,
+                "page frame {pfn} would be at file offset {offset:#x}, behind the end of the file"
+            ),
+            Reason::NotHeld => f.write_str("the source holds no bytes there"),
+            Reason::NotPresent { level, entry, at } => write!(
+                f,
+                "not present: the level {level} entry at physical {at} is {entry:#x}"
+            ),
+            Reason::Table { level, at, cause } => write!(
+                f,
+                "the level {level} page table entry at physical {at} cannot be read: {cause}"
+            ),
+            Reason::OutOfRange => f.write_str("outside the address space"),
+            Reason::Reader(text) => write!(f, "the reader says: {text}"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} address {:#x}: {}", self.space, self.address, self.reason)?;
+        if self.done > 0 {
+            write!(f, " (after {:#x} bytes)", self.done)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Any error of this crate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Memory that was needed could not be read.
+    #[error("{what}: {fault}")]
+    Read {
+        /// What was being read.
+        what: Cow<'static, str>,
+        /// Where and why it failed.
+        #[source]
+        fault: Fault,
+    },
+    /// The file is not what it says it is.
+    #[error("file offset {offset:#x}: {what}: {why}")]
+    Format {
+        /// Where in the file.
+        offset: u64,
+        /// Which structure.
+        what: &'static str,
+        /// What does not fit.
+        why: String,
+    },
+    /// A structure in memory does not hold what it must.
+    #[error("{what} at {address}: {why}")]
+    Malformed {
+        /// Where in memory.
+        address: Va,
+        /// Which structure.
+        what: Cow<'static, str>,
+        /// What does not fit.
+        why: String,
+    },
+    /// The symbols do not have this type.
+    #[error("the kernel's symbols have no type {name}")]
+    MissingType {
+        /// The type, in C spelling.
+        name: String,
+    },
+    /// The type has no such field.
+    #[error("type {type_name} has no field {path}")]
+    MissingField {
+        /// The type, in C spelling.
+        type_name: String,
+        /// The path that was asked for.
+        path: String,
+    },
+    /// The symbols do not have this global.
+    #[error("the kernel's symbols have no global {name}")]
+    MissingSymbol {
+        /// The global's name.
+        name: String,
+    },
+    /// No symbols at all were supplied for the kernel.
+    #[error("no symbols for the kernel: {wanted}")]
+    NoKernelSymbols {
+        /// Which file would help.
+        wanted: String,
+    },
+    /// A symbol file cannot be used.
+    #[error("{kind} symbols: {why}")]
+    Symbols {
+        /// "PDB" or "ISF".
+        kind: &'static str,
+        /// What does not fit.
+        why: String,
+    },
+    /// A limit that keeps hostile input harmless was reached.
+    #[error("{what}: limit of {limit} reached ({name})")]
+    Limit {
+        /// What was being walked or read.
+        what: Cow<'static, str>,
+        /// The limit.
+        limit: u64,
+        /// The name of the constant that sets it.
+        name: &'static str,
+    },
+    /// The input is of a kind that cannot give what was asked.
+    #[error("{what}")]
+    Unsupported {
+        /// What it is and why it cannot.
+        what: String,
+    },
+}
+
+impl Error {
+    /// Says what was being read when `fault` struck.
+    pub fn read(what: impl Into<Cow<'static, str>>, fault: Fault) -> Self {
+        Error::Read { what: what.into(), fault }
+    }
+
+    /// The address that the error is about, where it has one in the kernel's virtual memory.
+    #[must_use]
+    pub fn address(&self) -> Option<Va> {
+        match self {
+            Error::Read { fault, .. } if fault.space == Space::Virtual => Some(Va(fault.address)),
+            Error::Malformed { address, .. } => Some(*address),
+            _ => None,
+        }
+    }
+}
+
+/// Something that a view could not read or that does not fit, told beside what it could read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is affected: a driver, a log, a page of entries.
+    pub what: String,
+    /// The address that it is about, if there is one.
+    pub address: Option<Va>,
+    /// What is the matter.
+    pub why: String,
+}
+
+impl Problem {
+    /// A problem with an address.
+    pub fn at(what: impl Into<String>, address: Va, why: impl fmt::Display) -> Self {
+        Problem { what: what.into(), address: Some(address), why: why.to_string() }
+    }
+
+    /// A problem that an error tells.
+    pub fn from_error(what: impl Into<String>, error: &Error) -> Self {
+        Problem { what: what.into(), address: error.address(), why: error.to_string() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "{} at {address}: {}", self.what, self.why),
+            None => write!(f, "{}: {}", self.what, self.why),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `RTL_AVL_TABLE`: balanced trees of the kernel's runtime library.
+//!
+//! The table's own `BalancedRoot` is a sentinel whose `RightChild` is the real root. What a node
+//! holds follows its `RTL_BALANCED_LINKS`.
+
+use std::collections::HashSet;
+
+use super::{AddressSpace, Limits, Walk};
+use crate::addr::Va;
+use crate::error::Error;
+use crate::types::{Field, TypeSource};
+
+/// Where the parts of a tree lie, resolved once.
+#[derive(Debug, Clone)]
+pub struct AvlLayout {
+    right_of_root: Field,
+    count: Field,
+    left: Field,
+    right: Field,
+    links_size: u64,
+}
+
+impl AvlLayout {
+    /// Resolves the layout.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] or [`Error::MissingField`] of `_RTL_AVL_TABLE` and
+    /// `_RTL_BALANCED_LINKS`.
+    pub fn from_types(types: &dyn TypeSource) -> Result<Self, Error> {
+        Ok(Self {
+            right_of_root: types.field("_RTL_AVL_TABLE", "BalancedRoot.RightChild")?,
+            count: types.field("_RTL_AVL_TABLE", "NumberGenericTableElements")?,
+            left: types.field("_RTL_BALANCED_LINKS", "LeftChild")?,
+            right: types.field("_RTL_BALANCED_LINKS", "RightChild")?,
+            links_size: types.size_of("_RTL_BALANCED_LINKS")?,
+        })
+    }
+}
+
+/// The elements of the table at `table`, in order: addresses of what follows each node's links.
+///
+/// A subtree that cannot be read is left out and told in [`Walk::broken`] (the first of them); a
+/// count that differs from the table's own is told too.
+#[must_use]
+pub fn walk_avl(
+    space: &AddressSpace,
+    table: Va,
+    layout: &AvlLayout,
+    what: &'static str,
+    limits: &Limits,
+) -> Walk {
+    let mut walk = Walk::default();
+    let mut seen = HashSet::new();
+    let root = match space.read_pointer(table.add(layout.right_of_root.offset)) {
+        Ok(root) => root,
+        Err(fault) => {
+            walk.broken = Some(Error::read(what, fault));
+            return walk;
+        }
+    };
+    let mut note = |error: Error| {
+        walk.broken.get_or_insert(error);
+    };
+    // Nodes whose left subtree is being walked.
+    let mut pending: Vec<(Va, Va)> = Vec::new();
+    let mut here = root;
+    let mut elements = Vec::new();
+    loop {
+        while !here.is_null() {
+            if seen.len() >= limits.tree_nodes {
+                note(Error::Limit {
+                    what: what.into(),
+                    limit: limits.tree_nodes as u64,
+                    name: "Limits::tree_nodes",
+                });
+                break;
+            }
+            let malformed = |why: &str| Error::Malformed {
+                address: here,
+                what: what.into(),
+                why: why.into(),
+            };
+            if !space.is_kernel(here) {
+                note(malformed("a node outside the kernel"));
+                break;
+            }
+            if !seen.insert(here) {
+                note(malformed("a node is reached twice"));
+                break;
+            }
+            let links = space
+                .read_pointer(here.add(layout.left.offset))
+                .and_then(|left| Ok((left, space.read_pointer(here.add(layout.right.offset))?)));
+            match links {
+                Ok((left, right)) => {
+                    pending.push((here, right));
+                    here = left;
+                }
+                Err(fault) => {
+                    note(Error::read(what, fault));
+                    break;
+                }
+            }
+        }
+        let Some((node, right)) = pending.pop() else { break };
+        elements.push(node.add(layout.links_size));
+        here = right;
+    }
+    if walk.broken.is_none()
+        && let Ok(count) = space.memory().read_u32(table.add(layout.count.offset))
+        && count as usize != elements.len()
+    {
+        walk.broken = Some(Error::Malformed {
+            address: table,
+            what: what.into(),
+            why: format!("the table counts {count} elements, the tree holds {}", elements.len()),
+        });
+    }
+    walk.entries = elements;
+    walk
+}

@@ -1,0 +1,218 @@
+//! Loaded and unloaded images.
+//!
+//! `PsLoadedModuleList` is a list of `_KLDR_DATA_TABLE_ENTRY`. The leading fields have lain at the
+//! same offsets in every version (XP to 22000, both widths), and they are needed before any symbol
+//! is at hand, so they are constants here. `MmUnloadedDrivers` points at 50 slots of
+//! `_UNLOADED_DRIVERS`, which is in few public PDBs: name, start, end and time of the last images to go.
+
+use super::string::{read_unicode_string, read_utf16};
+use super::{AddressSpace, Limits, walk_list};
+use crate::addr::Va;
+use crate::bytes::{le, le32, le64};
+use crate::error::{Error, Problem};
+use crate::machine::Machine;
+
+/// Slots behind `MmUnloadedDrivers` (`MI_UNLOADED_DRIVERS`).
+const UNLOADED_SLOTS: usize = 50;
+
+/// A loaded image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Its `_KLDR_DATA_TABLE_ENTRY`.
+    pub entry: Va,
+    /// `DllBase`.
+    pub base: Va,
+    /// `SizeOfImage`.
+    pub size: u32,
+    /// `BaseDllName`: the file name.
+    pub name: String,
+    /// `FullDllName`.
+    pub path: String,
+    /// The name that symbols carry: `nt` for the kernel, else the file name without its extension.
+    pub short_name: String,
+}
+
+impl Module {
+    /// True where `va` lies in the image.
+    #[must_use]
+    pub fn contains(&self, va: Va) -> bool {
+        va.0.checked_sub(self.base.0).is_some_and(|offset| offset < u64::from(self.size))
+    }
+}
+
+/// An image that is no longer loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnloadedModule {
+    /// File name, as far as the kernel kept it.
+    pub name: String,
+    /// Where it was.
+    pub start: Va,
+    /// The first address behind it.
+    pub end: Va,
+    /// When it went: 100 ns since 1601.
+    pub unloaded_at: u64,
+}
+
+/// The images of a kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Modules {
+    loaded: Vec<Module>,
+    /// Indexes of `loaded`, sorted by base.
+    by_base: Vec<usize>,
+    unloaded: Vec<UnloadedModule>,
+}
+
+impl Modules {
+    pub(super) fn new(loaded: Vec<Module>) -> Self {
+        let mut by_base: Vec<usize> = (0..loaded.len()).collect();
+        by_base.sort_by_key(|&i| loaded.get(i).map(|module| module.base));
+        Self { loaded, by_base, unloaded: Vec::new() }
+    }
+
+    pub(super) fn set_unloaded(&mut self, unloaded: Vec<UnloadedModule>) {
+        self.unloaded = unloaded;
+    }
+
+    /// Loaded images, in load order.
+    #[must_use]
+    pub fn loaded(&self) -> &[Module] {
+        &self.loaded
+    }
+
+    /// Unloaded images, the last one first.
+    #[must_use]
+    pub fn unloaded(&self) -> &[UnloadedModule] {
+        &self.unloaded
+    }
+
+    /// The loaded image that holds `va`: its index in [`loaded`](Self::loaded) and itself.
+    #[must_use]
+    pub fn find(&self, va: Va) -> Option<(usize, &Module)> {
+        let behind = self.by_base.partition_point(|&i| {
+            self.loaded.get(i).is_some_and(|module| module.base <= va)
+        });
+        let &index = self.by_base.get(behind.checked_sub(1)?)?;
+        let module = self.loaded.get(index)?;
+        module.contains(va).then_some((index, module))
+    }
+
+    /// The unloaded image that held `va`, the last one to go if several did.
+    #[must_use]
+    pub fn find_unloaded(&self, va: Va) -> Option<&UnloadedModule> {
+        self.unloaded.iter().find(|module| module.start <= va && va < module.end)
+    }
+
+    /// The loaded image with that file name, without regard to case.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&Module> {
+        self.loaded.iter().find(|module| module.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Reads the list of loaded images.
+pub(super) fn read_loaded(
+    space: &AddressSpace,
+    head: Va,
+    limits: &Limits,
+    problems: &mut Vec<Problem>,
+) -> Vec<Module> {
+    let walk = walk_list(space, head, "list of loaded modules", limits);
+    if let Some(error) = &walk.broken {
+        problems.push(Problem::from_error("list of loaded modules", error));
+    }
+    let mut modules = Vec::new();
+    for entry in walk.entries {
+        match read_entry(space, entry) {
+            Ok((module, broken_name)) => {
+                if let Some(error) = broken_name {
+                    problems.push(Problem::from_error("name of a module", &error));
+                }
+                modules.push(module);
+            }
+            Err(error) => problems.push(Problem::from_error("module", &error)),
+        }
+    }
+    modules
+}
+
+fn read_entry(space: &AddressSpace, entry: Va) -> Result<(Module, Option<Error>), Error> {
+    let (base, size, path, name) = match space.machine() {
+        Machine::X86 => (0x18, 0x20, 0x24, 0x2c),
+        Machine::X64 | Machine::Arm64 => (0x30, 0x40, 0x48, 0x58),
+    };
+    let mut bytes = [0u8; 0x68];
+    space.read(entry, &mut bytes).map_err(|fault| Error::read("module", fault))?;
+    let base = Va(le(&bytes, base, space.pointer_size()).unwrap_or(0));
+    let size = le32(&bytes, size).unwrap_or(0);
+    if !space.is_kernel(base) {
+        return Err(Error::Malformed {
+            address: entry,
+            what: "module".into(),
+            why: format!("its base {base} is outside the kernel"),
+        });
+    }
+    let mut broken = None;
+    let mut text = |offset: u64| {
+        read_unicode_string(space, entry.add(offset)).unwrap_or_else(|error| {
+            broken.get_or_insert(error);
+            String::new()
+        })
+    };
+    let mut name = text(name);
+    let path = text(path);
+    if name.is_empty() {
+        name = path.rsplit(['\\', '/']).next().unwrap_or("").to_string();
+    }
+    if name.is_empty() {
+        name = format!("module_{base}");
+    }
+    let short_name = stem(&name).to_string();
+    Ok((Module { entry, base, size, name, path, short_name }, broken))
+}
+
+/// A file name without its extension.
+pub(super) fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
+    }
+}
+
+/// Reads the slots of unloaded images. `array` is the address of `MmUnloadedDrivers`, `last` the
+/// one of `MmLastUnloadedDriver`, the index of the slot to be used next.
+pub(super) fn read_unloaded(
+    space: &AddressSpace,
+    array: Va,
+    last: Va,
+) -> Result<Vec<UnloadedModule>, Error> {
+    let what = "list of unloaded modules";
+    let slots = space.read_pointer(array).map_err(|fault| Error::read(what, fault))?;
+    if slots.is_null() {
+        return Ok(Vec::new());
+    }
+    let next = space.memory().read_u32(last).map_err(|fault| Error::read(what, fault))? as usize;
+    let pointer = space.pointer_size();
+    // UNICODE_STRING Name; PVOID StartAddress, EndAddress; LARGE_INTEGER CurrentTime.
+    let stride = 4 * pointer + 8;
+    let mut bytes = vec![0u8; stride];
+    let mut unloaded = Vec::new();
+    for back in 1..=UNLOADED_SLOTS {
+        let slot = (next % UNLOADED_SLOTS + UNLOADED_SLOTS - back) % UNLOADED_SLOTS;
+        let at = slots.add((slot * stride) as u64);
+        space.read(at, &mut bytes).map_err(|fault| Error::read(what, fault))?;
+        let length = le(&bytes, 0, 2).unwrap_or(0) as usize;
+        let buffer = Va(le(&bytes, pointer, pointer).unwrap_or(0));
+        let start = Va(le(&bytes, 2 * pointer, pointer).unwrap_or(0));
+        let end = Va(le(&bytes, 3 * pointer, pointer).unwrap_or(0));
+        if start.is_null() || start >= end {
+            continue;
+        }
+        unloaded.push(UnloadedModule {
+            name: read_utf16(space, buffer, length & !1).unwrap_or_default(),
+            start,
+            end,
+            unloaded_at: le64(&bytes, 4 * pointer).unwrap_or(0),
+        });
+    }
+    Ok(unloaded)
+}

@@ -1,0 +1,462 @@
+//! The session: a kernel's memory, modules and the symbols supplied for them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::modules::{read_loaded, read_unloaded, stem};
+use super::{AddressSpace, DataBlockKeys, DebuggerData, Limits, Modules, WantedSymbols};
+use crate::addr::{Rva, Va};
+use crate::dump::Header;
+use crate::error::{Error, Problem};
+use crate::symbols::{ImageHeaders, SymbolKind, SymbolTable};
+use crate::types::{Isf, Pdb, TypeSource};
+
+/// What is known of a kernel before its memory is read; a dump's header has it all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// The build number.
+    pub build: Option<u32>,
+    /// Address of `PsLoadedModuleList`.
+    pub ps_loaded_module_list: Option<Va>,
+    /// Address of the debugger data block.
+    pub kd_debugger_data_block: Option<Va>,
+}
+
+impl From<&Header> for Hints {
+    fn from(header: &Header) -> Self {
+        Self {
+            build: Some(header.build),
+            ps_loaded_module_list: header.ps_loaded_module_list,
+            kd_debugger_data_block: header.kd_debugger_data_block,
+        }
+    }
+}
+
+/// Where a module's names are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SymbolSource {
+    /// A PDB.
+    Pdb,
+    /// An ISF table.
+    Isf,
+    /// The caller's own table.
+    Table,
+    /// The image's export directory.
+    Exports,
+}
+
+impl fmt::Display for SymbolSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SymbolSource::Pdb => "PDB",
+            SymbolSource::Isf => "ISF table",
+            SymbolSource::Table => "symbol table",
+            SymbolSource::Exports => "exports",
+        })
+    }
+}
+
+/// A module's symbols: what was supplied, and the exports that serve without.
+#[derive(Default)]
+struct ModuleSymbols {
+    supplied: OnceLock<(SymbolSource, Arc<SymbolTable>)>,
+    exports: OnceLock<SymbolTable>,
+    headers: OnceLock<Result<ImageHeaders, Error>>,
+}
+
+/// A kernel to read Verifier's data from.
+///
+/// It owns all it needs and is `Send + Sync`; symbols can be supplied through `&self` while other
+/// threads read.
+pub struct Kernel {
+    space: AddressSpace,
+    build: u32,
+    base: Va,
+    modules: Modules,
+    symbols: Vec<ModuleSymbols>,
+    debugger_data: OnceLock<Result<DebuggerData, Error>>,
+    hints: Hints,
+    types: OnceLock<Arc<dyn TypeSource>>,
+    limits: Limits,
+    problems: Vec<Problem>,
+}
+
+impl Kernel {
+    /// Finds the kernel and its modules.
+    ///
+    /// # Errors
+    /// Where neither hint leads to a module: nothing can be named or found without the kernel's base.
+    pub fn open(space: AddressSpace, hints: Hints) -> Result<Self, Error> {
+        Self::open_with(space, hints, Limits::default())
+    }
+
+    /// The same with limits of the caller's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(space: AddressSpace, hints: Hints, limits: Limits) -> Result<Self, Error> {
+        let mut problems = Vec::new();
+        let data = hints
+            .kd_debugger_data_block
+            .map(|address| DebuggerData::read(&space, address, None));
+        let known = data.as_ref().and_then(|data| data.as_ref().ok());
+        let heads = [hints.ps_loaded_module_list, known.map(|data| data.ps_loaded_module_list)];
+        let mut loaded = Vec::new();
+        let mut list_problems = Vec::new();
+        for head in heads.into_iter().flatten() {
+            list_problems.clear();
+            loaded = read_loaded(&space, head, &limits, &mut list_problems);
+            if !loaded.is_empty() {
+                break;
+            }
+        }
+        problems.append(&mut list_problems);
+        let Some(first) = loaded.first() else {
+            return Err(Error::Unsupported {
+                what: match problems.first() {
+                    Some(problem) => format!("the list of loaded modules cannot be read: {problem}"),
+                    None => "nothing says where the list of loaded modules is".into(),
+                },
+            });
+        };
+        // The debugger data's base where there is an image; else the first of the list, which the
+        // loader puts the kernel at.
+        let base = known
+            .map(|data| data.kernel_base)
+            .filter(|&base| loaded.iter().any(|module| module.base == base))
+            .unwrap_or(first.base);
+        for module in &mut loaded {
+            if module.base == base {
+                module.short_name = "nt".into();
+            }
+        }
+        let mut modules = Modules::new(loaded);
+        if let Some(data) = known {
+            match read_unloaded(&space, data.mm_unloaded_drivers, data.mm_last_unloaded_driver) {
+                Ok(unloaded) => modules.set_unloaded(unloaded),
+                Err(error) => {
+                    problems.push(Problem::from_error("list of unloaded modules", &error));
+                }
+            }
+        }
+        let symbols = modules.loaded().iter().map(|_| ModuleSymbols::default()).collect();
+        let debugger_data = OnceLock::new();
+        // A block that could not be read may be encoded: it is tried again when types are there.
+        if let Some(Ok(data)) = data {
+            let _ = debugger_data.set(Ok(data));
+        }
+        Ok(Self {
+            space,
+            build: hints.build.unwrap_or(0),
+            base,
+            modules,
+            symbols,
+            debugger_data,
+            hints,
+            types: OnceLock::new(),
+            limits,
+            problems,
+        })
+    }
+
+    /// The kernel's memory.
+    #[must_use]
+    pub fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// The build number, 0 where nothing told it.
+    #[must_use]
+    pub fn build(&self) -> u32 {
+        self.build
+    }
+
+    /// Where the kernel image is loaded.
+    #[must_use]
+    pub fn base(&self) -> Va {
+        self.base
+    }
+
+    /// The images.
+    #[must_use]
+    pub fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    /// The limits of walks.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What could not be read on opening.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The debugger data block, decoded with the kernel's symbols where it is encoded.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn debugger_data(&self) -> Result<&DebuggerData, Error> {
+        if let Some(data) = self.debugger_data.get() {
+            return data.as_ref().map_err(Clone::clone);
+        }
+        let read = |address: Va| {
+            let keys = self.data_block_keys();
+            DebuggerData::read(&self.space, address, keys.as_ref().ok())
+        };
+        let symbol = || self.global("KdDebuggerDataBlock");
+        let result = match self.hints.kd_debugger_data_block {
+            Some(address) => read(address).or_else(|error| match symbol() {
+                Ok(other) if other != address => read(other),
+                _ => Err(error),
+            }),
+            None => symbol().and_then(read),
+        };
+        match result {
+            // An error is not kept: symbols that are supplied later may turn it.
+            Ok(data) => self.debugger_data.get_or_init(|| Ok(data)).as_ref().map_err(Clone::clone),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn data_block_keys(&self) -> Result<DataBlockKeys, Error> {
+        let value = |name: &'static str| {
+            let at = self.global(name)?;
+            self.space.memory().read_u64(at).map_err(|fault| Error::read(name, fault))
+        };
+        Ok(DataBlockKeys {
+            wait_never: value("KiWaitNever")?,
+            wait_always: value("KiWaitAlways")?,
+            encoded_flag: self.global("KdpDataBlockEncoded")?,
+        })
+    }
+
+    /// The index of the kernel's own module.
+    #[must_use]
+    pub fn kernel_module(&self) -> Option<usize> {
+        self.modules.loaded().iter().position(|module| module.base == self.base)
+    }
+
+    /// The types and globals that were supplied for the kernel.
+    ///
+    /// # Errors
+    /// [`Error::NoKernelSymbols`], naming the file that would help.
+    pub fn types(&self) -> Result<&dyn TypeSource, Error> {
+        self.types.get().map(|types| &**types).ok_or_else(|| Error::NoKernelSymbols {
+            wanted: match self.kernel_module().and_then(|module| self.wanted(module)) {
+                Some(wanted) => format!("{wanted} is wanted"),
+                None => "the kernel's image is not in the module list".into(),
+            },
+        })
+    }
+
+    /// The address of one of the kernel's globals.
+    ///
+    /// # Errors
+    /// [`Error::NoKernelSymbols`], or [`Error::MissingSymbol`] where the symbols do not have it.
+    pub fn global(&self, name: &str) -> Result<Va, Error> {
+        let Rva(rva) = self
+            .types()?
+            .symbol(name)
+            .ok_or_else(|| Error::MissingSymbol { name: name.into() })?;
+        Ok(self.base.add(rva.into()))
+    }
+
+    /// Supplies a PDB for a module. For the kernel it serves as types and globals too. A module
+    /// that has symbols keeps them.
+    ///
+    /// # Errors
+    /// [`Error::Symbols`] where the PDB's symbols are damaged.
+    pub fn supply_pdb(&self, module: usize, pdb: Arc<Pdb>) -> Result<(), Error> {
+        let table = pdb.symbol_table()?;
+        self.supply_table(module, SymbolSource::Pdb, table);
+        if Some(module) == self.kernel_module() {
+            self.supply_types(pdb);
+        }
+        Ok(())
+    }
+
+    /// Supplies an ISF table for a module, as [`supply_pdb`](Self::supply_pdb).
+    pub fn supply_isf(&self, module: usize, isf: Arc<Isf>) {
+        let mut table = SymbolTable::builder(isf.machine_image_type() == Some(0x14c));
+        for (name, rva) in isf.symbols() {
+            table.add(rva, name, SymbolKind::Public);
+        }
+        self.supply_table(module, SymbolSource::Isf, Arc::new(table.finish()));
+        if Some(module) == self.kernel_module() {
+            self.supply_types(isf);
+        }
+    }
+
+    /// Supplies the kernel's types and globals from any source. The first one stays.
+    pub fn supply_types(&self, types: Arc<dyn TypeSource>) {
+        let _ = self.types.set(types);
+    }
+
+    /// Supplies names for a module. The first ones stay.
+    pub fn supply_table(&self, module: usize, source: SymbolSource, table: Arc<SymbolTable>) {
+        if let Some(symbols) = self.symbols.get(module) {
+            let _ = symbols.supplied.set((source, table));
+        }
+    }
+
+    /// Where the names of a module are from, and how many there are.
+    #[must_use]
+    pub fn symbol_source(&self, module: usize) -> Option<(SymbolSource, usize)> {
+        let symbols = self.symbols.get(module)?;
+        if let Some((source, table)) = symbols.supplied.get() {
+            return Some((*source, table.len()));
+        }
+        let exports = self.exports(module)?;
+        (!exports.is_empty()).then_some((SymbolSource::Exports, exports.len()))
+    }
+
+    /// The headers of a module's image, read once.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn image_headers(&self, module: usize) -> Result<&ImageHeaders, Error> {
+        let (Some(image), Some(symbols)) =
+            (self.modules.loaded().get(module), self.symbols.get(module))
+        else {
+            return Err(Error::Unsupported { what: format!("there is no module {module}") });
+        };
+        symbols
+            .headers
+            .get_or_init(|| ImageHeaders::read(self.space.memory(), image.base))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    fn exports(&self, module: usize) -> Option<&SymbolTable> {
+        let symbols = self.symbols.get(module)?;
+        Some(symbols.exports.get_or_init(|| {
+            self.image_headers(module)
+                .and_then(|headers| headers.exports(self.space.memory()))
+                .unwrap_or_default()
+        }))
+    }
+
+    /// What would help for one module.
+    #[must_use]
+    pub fn wanted(&self, module: usize) -> Option<WantedSymbols> {
+        let image = self.modules.loaded().get(module)?;
+        let headers = self.image_headers(module);
+        Some(WantedSymbols {
+            module,
+            image: image.name.clone(),
+            base: image.base,
+            size_of_image: image.size,
+            time_date_stamp: headers.as_ref().ok().map(|headers| headers.time_date_stamp),
+            pdb: headers.and_then(|headers| headers.pdb_id(self.space.memory())),
+        })
+    }
+
+    /// Every module without supplied symbols.
+    #[must_use]
+    pub fn wanted_symbols(&self) -> Vec<WantedSymbols> {
+        (0..self.symbols.len())
+            .filter(|&module| !self.is_supplied(module))
+            .filter_map(|module| self.wanted(module))
+            .collect()
+    }
+
+    /// The modules without supplied symbols that hold any of `addresses`: what a view needs to name
+    /// what it found.
+    #[must_use]
+    pub fn wanted_symbols_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<WantedSymbols> {
+        let mut wanted = vec![false; self.symbols.len()];
+        for address in addresses {
+            if let Some((module, _)) = self.modules.find(address)
+                && let Some(wanted) = wanted.get_mut(module)
+            {
+                *wanted = true;
+            }
+        }
+        wanted
+            .iter()
+            .enumerate()
+            .filter(|&(module, &wanted)| wanted && !self.is_supplied(module))
+            .filter_map(|(module, _)| self.wanted(module))
+            .collect()
+    }
+
+    fn is_supplied(&self, module: usize) -> bool {
+        self.symbols.get(module).is_some_and(|symbols| symbols.supplied.get().is_some())
+    }
+
+    /// The name of an address: nearest symbol at or below in the module that holds it, the module
+    /// alone where no symbol is known, an unloaded module, `None` where no module ever held it.
+    #[must_use]
+    pub fn symbolize(&self, va: Va) -> Option<SymbolName<'_>> {
+        if let Some((index, module)) = self.modules.find(va) {
+            let offset = va.0 - module.base.0;
+            let rva = Rva(u32::try_from(offset).ok()?);
+            let symbols = self.symbols.get(index)?;
+            let found = match symbols.supplied.get() {
+                Some((_, table)) => table.resolve(rva),
+                None => self.exports(index).and_then(|table| table.resolve(rva)),
+            };
+            let (name, displacement) = match found {
+                Some((name, displacement)) => (Some(name), displacement.into()),
+                None => (None, offset),
+            };
+            return Some(SymbolName {
+                module: Cow::Borrowed(&module.short_name),
+                name,
+                displacement,
+            });
+        }
+        let module = self.modules.find_unloaded(va)?;
+        Some(SymbolName {
+            module: Cow::Owned(format!("<Unloaded_{}>", module.name)),
+            name: None,
+            displacement: va.0 - module.start.0,
+        })
+    }
+
+    /// The driver's short name for a file name: as symbols carry it.
+    #[must_use]
+    pub fn short_name(file: &str) -> &str {
+        stem(file)
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel")
+            .field("space", &self.space)
+            .field("build", &self.build)
+            .field("base", &self.base)
+            .field("modules", &self.modules.loaded().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of an address: `module!name+0x1f`, or `module+0x1234` where no symbol is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SymbolName<'a> {
+    /// The module's short name.
+    pub module: Cow<'a, str>,
+    /// The symbol.
+    pub name: Option<Cow<'a, str>>,
+    /// Distance from the symbol, or from the module's base where there is none.
+    pub displacement: u64,
+}
+
+impl fmt::Display for SymbolName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.module)?;
+        if let Some(name) = &self.name {
+            write!(f, "!{name}")?;
+        }
+        if self.displacement != 0 || self.name.is_none() {
+            write!(f, "+{:#x}", self.displacement)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! The kernel's virtual memory together with the machine it belongs to: how wide a pointer is, and
+//! which addresses are the kernel's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::addr::{Pa, Va};
+use crate::dump::{Dump, Header};
+use crate::error::{Error, Fault};
+use crate::machine::Machine;
+use crate::memory::{Memory, PageTables, PagingMode, Residence};
+
+/// Virtual memory of a kernel.
+#[derive(Clone)]
+pub struct AddressSpace {
+    memory: Arc<dyn Memory<Va>>,
+    machine: Machine,
+    paging: Option<PagingMode>,
+}
+
+impl AddressSpace {
+    /// A space over memory that already translates.
+    pub fn new(memory: Arc<dyn Memory<Va>>, machine: Machine) -> Self {
+        Self { memory, machine, paging: None }
+    }
+
+    /// A space over page tables.
+    pub fn paged(tables: PageTables, machine: Machine) -> Self {
+        let paging = Some(tables.mode());
+        Self { memory: Arc::new(tables), machine, paging }
+    }
+
+    /// The kernel's space in a dump.
+    ///
+    /// The header does not say how many levels the page tables have (x64) or may have lost whether
+    /// PAE is on (x86): the mode in which the head of the module list and its neighbours point at
+    /// each other is taken. Where none does, the more common one is.
+    ///
+    /// # Errors
+    /// As [`Dump::physical`]; [`Error::Unsupported`] for a machine that is not known.
+    pub fn of_dump(dump: &Dump) -> Result<Self, Error> {
+        let header = dump.header();
+        let machine = header.machine().ok_or_else(|| Error::Unsupported {
+            what: format!(
+                "the machine {:#x} in the dump header is neither x86 (0x14c), x64 (0x8664) nor \
+                 arm64 (0xaa64)",
+                header.machine_image_type
+            ),
+        })?;
+        let physical: Arc<dyn Memory<Pa>> = Arc::new(dump.physical()?);
+        Ok(Self::of_physical(physical, header, machine))
+    }
+
+    /// The kernel's space over any physical memory, told by a dump's header.
+    pub fn of_physical(physical: Arc<dyn Memory<Pa>>, header: &Header, machine: Machine) -> Self {
+        let modes: &[PagingMode] = match machine {
+            Machine::X64 => &[PagingMode::X64, PagingMode::X64La57],
+            Machine::Arm64 => &[PagingMode::Arm64],
+            Machine::X86 => match header.pae_enabled {
+                Some(true) => &[PagingMode::X86Pae],
+                Some(false) => &[PagingMode::X86],
+                None => &[PagingMode::X86Pae, PagingMode::X86],
+            },
+        };
+        let mut spaces = modes.iter().map(|&mode| {
+            let base = header.directory_table_base;
+            Self::paged(PageTables::new(Arc::clone(&physical), base, mode), machine)
+        });
+        let first = spaces.next();
+        let consistent = |space: &Self| {
+            header.ps_loaded_module_list.is_some_and(|head| space.is_list_head(head))
+        };
+        match first {
+            Some(first) if modes.len() == 1 || consistent(&first) => first,
+            Some(first) => spaces.find(consistent).unwrap_or(first),
+            // Every machine has a mode; the space that reads nothing keeps this total.
+            None => {
+                Self::paged(PageTables::new(physical, Pa(0), PagingMode::X64), machine)
+            }
+        }
+    }
+
+    /// True where `head` and the entry behind it point at each other.
+    fn is_list_head(&self, head: Va) -> bool {
+        let size = self.pointer_size() as u64;
+        self.read_pointer(head)
+            .and_then(|first| self.read_pointer(first.add(size)))
+            .is_ok_and(|back| back == head)
+    }
+
+    /// The memory.
+    #[must_use]
+    pub fn memory(&self) -> &dyn Memory<Va> {
+        &*self.memory
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// How addresses are translated, where this space does it.
+    #[must_use]
+    pub fn paging(&self) -> Option<PagingMode> {
+        self.paging
+    }
+
+    /// Bytes in a pointer.
+    #[must_use]
+    pub fn pointer_size(&self) -> usize {
+        self.machine.pointer_size()
+    }
+
+    /// True for an address in the kernel's half.
+    #[must_use]
+    pub fn is_kernel(&self, va: Va) -> bool {
+        match self.machine {
+            Machine::X86 => (0x8000_0000..=0xffff_ffff).contains(&va.0),
+            Machine::X64 | Machine::Arm64 => va.0 >> 56 == 0xff,
+        }
+    }
+
+    /// Fills `buf` from `at` on.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn read(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
+        self.memory.read(at, buf)
+    }
+
+    /// The pointer at `at`.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn read_pointer(&self, at: Va) -> Result<Va, Fault> {
+        match self.pointer_size() {
+            4 => self.memory.read_u32(at).map(|raw| Va(raw.into())),
+            _ => self.memory.read_u64(at).map(Va),
+        }
+    }
+
+    /// An address out of a 64-bit field of a structure that 32-bit kernels share: sign-extended
+    /// there, cut to 32 bits here.
+    #[must_use]
+    pub(crate) fn narrow(&self, raw: u64) -> Va {
+        match self.machine {
+            Machine::X86 => Va(raw & 0xffff_ffff),
+            Machine::X64 | Machine::Arm64 => Va(raw),
+        }
+    }
+}
+
+impl fmt::Debug for AddressSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AddressSpace({}", self.machine)?;
+        if let Some(paging) = self.paging {
+            write!(f, ", {paging}")?;
+        }
+        f.write_str(")")
+    }
+}

@@ -1,0 +1,41 @@
+//! `UNICODE_STRING`.
+
+use super::AddressSpace;
+use crate::addr::Va;
+use crate::error::Error;
+
+/// The text of the `UNICODE_STRING` at `at`: `Length` and `MaximumLength` (bytes, 16 bits each), then
+/// the buffer's address at the next pointer boundary. Unpaired surrogates become U+FFFD.
+///
+/// # Errors
+/// [`Error::Read`] where the structure or its buffer cannot be read, [`Error::Malformed`] where it
+/// cannot be one.
+pub fn read_unicode_string(space: &AddressSpace, at: Va) -> Result<String, Error> {
+    let what = "UNICODE_STRING";
+    let fault = |fault| Error::read(what, fault);
+    let length = space.memory().read_u16(at).map_err(fault)?;
+    let maximum = space.memory().read_u16(at.add(2)).map_err(fault)?;
+    let buffer = space.read_pointer(at.add(space.pointer_size() as u64)).map_err(fault)?;
+    if length == 0 {
+        return Ok(String::new());
+    }
+    if length > maximum || length % 2 != 0 {
+        return Err(Error::Malformed {
+            address: at,
+            what: what.into(),
+            why: format!("a length of {length:#x} bytes in a buffer of {maximum:#x}"),
+        });
+    }
+    read_utf16(space, buffer, length.into())
+}
+
+/// `bytes` bytes of UTF-16 text at `at`.
+pub(crate) fn read_utf16(space: &AddressSpace, at: Va, bytes: usize) -> Result<String, Error> {
+    let mut raw = vec![0u8; bytes];
+    space.read(at, &mut raw).map_err(|fault| Error::read("text of a UNICODE_STRING", fault))?;
+    let units = raw.chunks_exact(2).map(|pair| match pair {
+        [low, high] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    });
+    Ok(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+}

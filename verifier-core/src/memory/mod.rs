@@ -1,0 +1,109 @@
+//! Bytes by address: the seam through which everything else reads.
+//!
+//! [`Memory`] has one required method, which fills a buffer that lies within one 4 KiB page. The
+//! loop that crosses pages exists once, in [`Memory::read`]; a source never sees a request that
+//! crosses, so it cannot get that wrong. `Memory<Pa>` is physical memory (a dump, another tool's
+//! reader), `Memory<Va>` the kernel's virtual memory ([`PageTables`] over physical memory, or a
+//! source that already translates).
+//!
+//! Reading takes `&self` and sources are `Send + Sync`: one session serves many threads.
+
+mod paging;
+mod sparse;
+
+pub use paging::{PageTables, PagingMode, Translation};
+pub use sparse::{FromFn, SparsePages};
+
+use std::sync::Arc;
+
+use crate::addr::{Address, PAGE_SIZE};
+use crate::error::Fault;
+
+/// Whether bytes came from a page that is valid in the page tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Residence {
+    /// Valid, or read physically.
+    Valid,
+    /// The page is in transition: trimmed from the working set, still in memory.
+    Transition,
+}
+
+/// Bytes by address.
+pub trait Memory<A: Address>: Send + Sync {
+    /// Fills `buf` from `at` on, whole or not at all; `buf` never crosses a 4 KiB page.
+    ///
+    /// # Errors
+    /// A [`Fault`] that says why the page cannot be read.
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault>;
+
+    /// Fills `buf` from `at` on, across pages. What was read before a fault stays in `buf`, and
+    /// [`Fault::done`] says how much that is. Not meant to be overridden.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the first page that cannot be read.
+    fn read(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        let mut residence = Residence::Valid;
+        let mut done = 0usize;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let here = A::from_raw(at.raw().wrapping_add(done as u64));
+            let left = (PAGE_SIZE - here.raw() % PAGE_SIZE) as usize;
+            let (part, behind) = rest.split_at_mut(left.min(rest.len()));
+            let here_residence = self
+                .read_in_page(here, part)
+                .map_err(|fault| Fault { done: done + fault.done, ..fault })?;
+            residence = residence.max(here_residence);
+            done += part.len();
+            rest = behind;
+        }
+        Ok(residence)
+    }
+
+    /// The byte at `at`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_u8(&self, at: A) -> Result<u8, Fault> {
+        let mut raw = [0; 1];
+        self.read(at, &mut raw).map(|_| u8::from_le_bytes(raw))
+    }
+
+    /// The little-endian `u16` at `at`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_u16(&self, at: A) -> Result<u16, Fault> {
+        let mut raw = [0; 2];
+        self.read(at, &mut raw).map(|_| u16::from_le_bytes(raw))
+    }
+
+    /// The little-endian `u32` at `at`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_u32(&self, at: A) -> Result<u32, Fault> {
+        let mut raw = [0; 4];
+        self.read(at, &mut raw).map(|_| u32::from_le_bytes(raw))
+    }
+
+    /// The little-endian `u64` at `at`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_u64(&self, at: A) -> Result<u64, Fault> {
+        let mut raw = [0; 8];
+        self.read(at, &mut raw).map(|_| u64::from_le_bytes(raw))
+    }
+}
+
+impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for Arc<M> {
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        (**self).read_in_page(at, buf)
+    }
+}
+
+impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for &M {
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        (**self).read_in_page(at, buf)
+    }
+}

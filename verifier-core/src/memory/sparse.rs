@@ -1,0 +1,131 @@
+//! Memory made of literals and of closures: what tests, examples and embedders bring.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use super::{Memory, Residence};
+use crate::addr::{Address, PAGE_SIZE};
+use crate::error::{Fault, Reason};
+
+/// Blocks of bytes at addresses; everything else is not held.
+///
+/// ```
+/// use verifier_core::{Va, memory::{Memory, SparsePages}};
+///
+/// let memory = SparsePages::new().with(Va(0xffff_8000_0000_0ffe), &[1, 2, 3, 4]);
+/// assert_eq!(memory.read_u32(Va(0xffff_8000_0000_0ffe)).unwrap(), 0x0403_0201); // two pages
+/// assert!(memory.read_u8(Va(0)).is_err());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct SparsePages<A> {
+    pages: BTreeMap<u64, Page>,
+    address: PhantomData<A>,
+}
+
+#[derive(Debug, Clone)]
+struct Page {
+    bytes: Box<[u8; PAGE_SIZE as usize]>,
+    /// One flag for each byte that was given.
+    held: Box<[bool; PAGE_SIZE as usize]>,
+}
+
+impl<A: Address> SparsePages<A> {
+    /// No bytes at all.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { pages: BTreeMap::new(), address: PhantomData }
+    }
+
+    /// The same with `bytes` at `at`; what was there is overwritten.
+    #[must_use]
+    pub fn with(mut self, at: A, bytes: &[u8]) -> Self {
+        self.write(at, bytes);
+        self
+    }
+
+    /// Puts `bytes` at `at`; what was there is overwritten.
+    pub fn write(&mut self, at: A, bytes: &[u8]) {
+        for (i, &byte) in bytes.iter().enumerate() {
+            let address = at.raw().wrapping_add(i as u64);
+            let page = self.pages.entry(address / PAGE_SIZE).or_insert_with(|| Page {
+                bytes: Box::new([0; PAGE_SIZE as usize]),
+                held: Box::new([false; PAGE_SIZE as usize]),
+            });
+            let offset = (address % PAGE_SIZE) as usize;
+            if let (Some(to), Some(held)) = (page.bytes.get_mut(offset), page.held.get_mut(offset))
+            {
+                *to = byte;
+                *held = true;
+            }
+        }
+    }
+}
+
+impl<A: Address> Memory<A> for SparsePages<A> {
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        let fault = |skip: usize| Fault {
+            space: A::SPACE,
+            address: at.raw().wrapping_add(skip as u64),
+            done: 0,
+            reason: Reason::NotHeld,
+        };
+        let page = self.pages.get(&(at.raw() / PAGE_SIZE)).ok_or_else(|| fault(0))?;
+        let start = (at.raw() % PAGE_SIZE) as usize;
+        let range = start..start + buf.len();
+        let held = page.held.get(range.clone()).ok_or_else(|| fault(0))?;
+        if let Some(hole) = held.iter().position(|held| !held) {
+            return Err(fault(hole));
+        }
+        buf.copy_from_slice(page.bytes.get(range).ok_or_else(|| fault(0))?);
+        Ok(Residence::Valid)
+    }
+}
+
+/// Memory that a closure reads: the shortest way to plug in another tool's reader.
+///
+/// The closure gets an address and a buffer that never crosses a 4 KiB page; its error is the text
+/// that will be shown ([`Reason::Reader`]).
+///
+/// ```
+/// use verifier_core::{Pa, memory::{FromFn, Memory}};
+///
+/// let memory = FromFn::new(|at: Pa, buf: &mut [u8]| {
+///     if at.0 >= 0x1000 { return Err("behind the end".to_string()); }
+///     buf.fill(at.0 as u8);
+///     Ok(())
+/// });
+/// assert_eq!(memory.read_u16(Pa(7)).unwrap(), 0x0707);
+/// assert!(memory.read_u16(Pa(0xfff)).unwrap_err().to_string().ends_with("behind the end (after 0x1 bytes)"));
+/// ```
+pub struct FromFn<A, F> {
+    read: F,
+    address: PhantomData<fn(A)>,
+}
+
+impl<A, F, E> FromFn<A, F>
+where
+    A: Address,
+    F: Fn(A, &mut [u8]) -> Result<(), E> + Send + Sync,
+    E: ToString,
+{
+    /// Memory that `read` gives.
+    pub fn new(read: F) -> Self {
+        Self { read, address: PhantomData }
+    }
+}
+
+impl<A, F, E> Memory<A> for FromFn<A, F>
+where
+    A: Address,
+    F: Fn(A, &mut [u8]) -> Result<(), E> + Send + Sync,
+    E: ToString,
+{
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        (self.read)(at, buf).map(|()| Residence::Valid).map_err(|error| Fault {
+            space: A::SPACE,
+            address: at.raw(),
+            done: 0,
+            reason: Reason::Reader(error.to_string().into()),
+        })
+    }
+}

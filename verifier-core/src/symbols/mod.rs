@@ -1,0 +1,16 @@
+//! Addresses in, names out: one table for each image.
+//!
+//! A [`SymbolTable`] is sorted by address and answers with the nearest symbol at or below, as
+//! debuggers do. It is filled from a PDB (procedures of a private one before public symbols), from
+//! an ISF table, or from the image's own export directory where no PDB can be had ([`ImageHeaders`]).
+//! Decoration is taken off when names go in (32-bit `_Name@8`) or come out (C++).
+
+mod id;
+mod image;
+mod name;
+mod table;
+
+pub use id::PdbId;
+pub use image::ImageHeaders;
+pub use name::{demangle, undecorate};
+pub use table::{SymbolKind, SymbolTable, SymbolTableBuilder};

@@ -1,0 +1,223 @@
+//! Names in, offsets out: where the fields of kernel structures lie in one build.
+//!
+//! A [`TypeSource`] gives whole structures by name and globals by name; it is implemented by a
+//! [`Pdb`](crate::types::Pdb), a Volatility 3 [`Isf`](crate::types::Isf) table, and
+//! [`Literals`](crate::types::Literals). Field paths are resolved here, once for all sources:
+//! `"InUse.VirtualAddress"` walks named and unnamed structures and unions. A [`Field`] is then
+//! plain arithmetic over bytes that have been read.
+
+mod isf;
+mod literals;
+mod pdb;
+
+use std::sync::Arc;
+
+pub use isf::Isf;
+pub use literals::Literals;
+pub use pdb::{Bytes, Pdb};
+
+use crate::addr::Rva;
+use crate::bytes::le;
+use crate::error::Error;
+
+/// What a field is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// An unsigned integer, a character, an enumeration or a boolean of this many bytes.
+    Unsigned(u8),
+    /// A signed integer of this many bytes.
+    Signed(u8),
+    /// A floating-point number of this many bytes.
+    Float(u8),
+    /// A pointer of this many bytes.
+    Pointer(u8),
+    /// Bits of an integer.
+    Bits {
+        /// Bytes of the integer.
+        bytes: u8,
+        /// The lowest bit.
+        position: u8,
+        /// Number of bits.
+        length: u8,
+    },
+    /// Elements one behind the other.
+    Array {
+        /// What each element is.
+        element: Box<Shape>,
+        /// Bytes in the whole array.
+        size: u64,
+        /// Number of elements.
+        count: u64,
+    },
+    /// A structure or union that has a name of its own.
+    Named {
+        /// The name.
+        name: String,
+        /// Its size in bytes, where the source has it beside the field.
+        size: Option<u64>,
+    },
+    /// A structure or union without a name.
+    Unnamed(Arc<Structure>),
+    /// Nothing that has bytes (functions, `void`) or that is not known.
+    Opaque,
+}
+
+impl Shape {
+    /// Bytes, where the source told them with the field.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Shape::Unsigned(bytes)
+            | Shape::Signed(bytes)
+            | Shape::Float(bytes)
+            | Shape::Pointer(bytes)
+            | Shape::Bits { bytes, .. } => Some(u64::from(*bytes)),
+            Shape::Array { size, .. } => Some(*size),
+            Shape::Named { size, .. } => *size,
+            Shape::Unnamed(structure) => Some(structure.size),
+            Shape::Opaque => None,
+        }
+    }
+
+    /// True where the field is a number that fits 64 bits.
+    #[must_use]
+    pub fn is_integer(&self) -> bool {
+        matches!(
+            self,
+            Shape::Unsigned(1..=8)
+                | Shape::Signed(1..=8)
+                | Shape::Pointer(1..=8)
+                | Shape::Bits { bytes: 1..=8, .. }
+        )
+    }
+}
+
+/// A member of a structure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Bytes from the start of the structure.
+    pub offset: u64,
+    /// What it is.
+    pub shape: Shape,
+}
+
+/// A structure or union of one build.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Structure {
+    /// Its name; empty for an unnamed one.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its members, sorted by offset.
+    pub members: Vec<Member>,
+}
+
+impl Structure {
+    /// The member of that name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// A field whose place has been resolved from a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Bytes from the start of the outermost structure.
+    pub offset: u64,
+    /// What it is.
+    pub shape: Shape,
+}
+
+impl Field {
+    /// The number that the field holds in `record`, if it is a number and the record is long enough.
+    /// Signed numbers are sign-extended to 64 bits.
+    #[must_use]
+    pub fn get(&self, record: &[u8]) -> Option<u64> {
+        let offset = usize::try_from(self.offset).ok()?;
+        match self.shape {
+            Shape::Unsigned(bytes) | Shape::Pointer(bytes) => le(record, offset, bytes.into()),
+            Shape::Signed(bytes @ 1..=8) => {
+                let shift = 64 - 8 * u32::from(bytes);
+                let raw = le(record, offset, bytes.into())?;
+                Some((((raw << shift) as i64) >> shift) as u64)
+            }
+            Shape::Bits { bytes, position, length } => {
+                let raw = le(record, offset, bytes.into())?.checked_shr(position.into())?;
+                Some(match length {
+                    0..=63 => raw & ((1u64 << length) - 1),
+                    _ => raw,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The number of elements and the size of each, if the field is an array of numbers.
+    #[must_use]
+    pub fn elements(&self) -> Option<(usize, usize)> {
+        match &self.shape {
+            Shape::Array { element, count, .. } => {
+                let size = usize::try_from(element.size()?).ok()?;
+                Some((usize::try_from(*count).ok()?, size))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Structures and globals of one kernel by name.
+pub trait TypeSource: Send + Sync {
+    /// The structure or union of that name, `None` where the source has none.
+    ///
+    /// # Errors
+    /// [`Error::Symbols`] where the source itself is damaged.
+    fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error>;
+
+    /// Where a global lies, counted from the image base.
+    fn symbol(&self, name: &str) -> Option<Rva>;
+
+    /// What the source is, for messages: "PDB ntkrnlmp.pdb", "ISF table".
+    fn describe(&self) -> String;
+
+    /// The size of a structure in bytes.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] where the source has no such type.
+    fn size_of(&self, name: &str) -> Result<u64, Error> {
+        self.structure(name)?
+            .map(|structure| structure.size)
+            .ok_or_else(|| Error::MissingType { name: name.into() })
+    }
+
+    /// The place of a field: `path` is one or more member names with dots between.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] where the source has no such type, [`Error::MissingField`] where the
+    /// type has no such member.
+    fn field(&self, name: &str, path: &str) -> Result<Field, Error> {
+        let missing = || Error::MissingField { type_name: name.into(), path: path.into() };
+        let mut structure = self
+            .structure(name)?
+            .ok_or_else(|| Error::MissingType { name: name.into() })?;
+        let mut offset = 0u64;
+        let mut steps = path.split('.').peekable();
+        while let Some(step) = steps.next() {
+            let member = structure.member(step).ok_or_else(missing)?;
+            offset = offset.checked_add(member.offset).ok_or_else(missing)?;
+            if steps.peek().is_none() {
+                return Ok(Field { offset, shape: member.shape.clone() });
+            }
+            structure = match &member.shape {
+                Shape::Named { name, .. } => {
+                    self.structure(name)?.ok_or_else(|| Error::MissingType { name: name.clone() })?
+                }
+                Shape::Unnamed(inner) => Arc::clone(inner),
+                _ => return Err(missing()),
+            };
+        }
+        Err(missing())
+    }
+}

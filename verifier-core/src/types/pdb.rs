@@ -1,0 +1,404 @@
+//! PDB files: types, public symbols and procedures, behind the only user of the `pdb` crate.
+//!
+//! What is read of a PDB is read when it is first asked for: identity on opening, symbols for a
+//! [`SymbolTable`](crate::symbols::SymbolTable), types on the first structure. Unnamed structures
+//! and unions (`<unnamed-tag>`, `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so
+//! they are carried inside the member that has them.
+//!
+//! A PDB is input like any other. The crate asserts some of what it parses and its views allocate
+//! what a stream claims to be long, so every call goes through a guard that turns a panic into an
+//! error, and the source refuses views that are longer than the file.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use pdb::{FallibleIterator as _, SymbolData, TypeData, TypeIndex};
+
+use super::{Member, Shape, Structure, TypeSource};
+use crate::addr::Rva;
+use crate::error::Error;
+use crate::symbols::{PdbId, SymbolKind, SymbolTable};
+
+/// The bytes of a file, owned: a vector, a mapping.
+pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// Unnamed structures inside unnamed structures: deeper than this is no C type.
+const MAX_DEPTH: u32 = 16;
+/// Members over all types of one PDB; a hostile file could otherwise unfold without end.
+const MAX_MEMBERS: usize = 1 << 22;
+
+/// A PDB.
+pub struct Pdb {
+    bytes: Bytes,
+    name: String,
+    guid: [u8; 16],
+    age: u32,
+    machine: Option<u32>,
+    types: OnceLock<Result<HashMap<String, Arc<Structure>>, Error>>,
+    symbols: OnceLock<Result<Arc<SymbolTable>, Error>>,
+}
+
+impl Pdb {
+    /// Opens a PDB; `name` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Symbols`] where the bytes are no PDB.
+    pub fn parse(name: &str, bytes: Bytes) -> Result<Self, Error> {
+        let (guid, age, machine) = guard(|| {
+            let mut pdb = open(&bytes)?;
+            let info = pdb.pdb_information()?;
+            let guid = info.guid.to_bytes_le();
+            // The age that images carry is the debug information's, not the one of the PDB stream,
+            // which grows with every write.
+            let debug = pdb.debug_information().ok();
+            let age = debug.as_ref().and_then(pdb::DebugInformation::age).unwrap_or(info.age);
+            let machine = debug.and_then(|debug| debug.machine_type().ok()).and_then(machine);
+            Ok((guid, age, machine))
+        })?;
+        Ok(Self {
+            bytes,
+            name: name.into(),
+            guid,
+            age,
+            machine,
+            types: OnceLock::new(),
+            symbols: OnceLock::new(),
+        })
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> PdbId {
+        PdbId { name: self.name.clone(), guid: self.guid, age: self.age }
+    }
+
+    /// The PE machine number it was made for, where it says.
+    #[must_use]
+    pub fn machine_image_type(&self) -> Option<u32> {
+        self.machine
+    }
+
+    /// Its symbols by address and by name; made on the first call.
+    ///
+    /// # Errors
+    /// [`Error::Symbols`] where the symbol streams are damaged.
+    pub fn symbol_table(&self) -> Result<Arc<SymbolTable>, Error> {
+        self.symbols
+            .get_or_init(|| {
+                let undecorate = self.machine == Some(0x14c);
+                let mut table = SymbolTable::builder(undecorate);
+                self.for_each_symbol(&mut |rva, name, kind| table.add(rva, name, kind))?;
+                Ok(Arc::new(table.finish()))
+            })
+            .clone()
+    }
+
+    /// Calls `each` with every public symbol and, in a private PDB, every procedure: its place, its
+    /// name with all decoration, its kind.
+    ///
+    /// # Errors
+    /// [`Error::Symbols`] where the streams are damaged; what came before has been passed on.
+    pub fn for_each_symbol(&self, each: &mut dyn FnMut(Rva, &str, SymbolKind)) -> Result<(), Error> {
+        guard(|| {
+            let mut pdb = open(&self.bytes)?;
+            let map = pdb.address_map()?;
+            let globals = pdb.global_symbols()?;
+            let mut symbols = globals.iter();
+            while let Some(symbol) = symbols.next()? {
+                if let Ok(SymbolData::Public(public)) = symbol.parse()
+                    && let Some(rva) = public.offset.to_rva(&map)
+                {
+                    let kind = if public.function || public.code {
+                        SymbolKind::PublicFunction
+                    } else {
+                        SymbolKind::Public
+                    };
+                    each(Rva(rva.0), &public.name.to_string(), kind);
+                }
+            }
+            let Ok(debug) = pdb.debug_information() else { return Ok(()) };
+            let mut modules = debug.modules()?;
+            while let Some(module) = modules.next()? {
+                let Ok(Some(info)) = pdb.module_info(&module) else { continue };
+                let Ok(mut symbols) = info.symbols() else { continue };
+                while let Ok(Some(symbol)) = symbols.next() {
+                    if let Ok(SymbolData::Procedure(procedure)) = symbol.parse()
+                        && let Some(rva) = procedure.offset.to_rva(&map)
+                    {
+                        each(Rva(rva.0), &procedure.name.to_string(), SymbolKind::Procedure);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn read_types(&self) -> Result<HashMap<String, Arc<Structure>>, Error> {
+        guard(|| {
+            let mut pdb = open(&self.bytes)?;
+            let information = pdb.type_information()?;
+            let mut finder = information.finder();
+            let mut named: HashMap<String, TypeIndex> = HashMap::new();
+            let mut iter = information.iter();
+            while let Some(item) = iter.next()? {
+                finder.update(&iter);
+                let (name, forward) = match item.parse() {
+                    Ok(TypeData::Class(class)) => {
+                        (class.name, class.properties.forward_reference())
+                    }
+                    Ok(TypeData::Union(union)) => {
+                        (union.name, union.properties.forward_reference())
+                    }
+                    // Leaves that the crate does not know are no structures.
+                    _ => continue,
+                };
+                if !forward && !is_unnamed(&name.to_string()) {
+                    named.entry(name.to_string().into_owned()).or_insert_with(|| item.index());
+                }
+            }
+            let mut reader = Reader { finder: &finder, named: &named, members: 0 };
+            let mut types = HashMap::with_capacity(named.len());
+            for (name, index) in &named {
+                if let Some(structure) = reader.structure(*index, MAX_DEPTH) {
+                    types.insert(name.clone(), Arc::new(structure));
+                }
+            }
+            Ok(types)
+        })
+    }
+}
+
+impl TypeSource for Pdb {
+    fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error> {
+        match self.types.get_or_init(|| self.read_types()) {
+            Ok(types) => Ok(types.get(name).cloned()),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    fn symbol(&self, name: &str) -> Option<Rva> {
+        self.symbol_table().ok()?.find(name)
+    }
+
+    fn describe(&self) -> String {
+        format!("PDB {}", self.id())
+    }
+}
+
+impl fmt::Debug for Pdb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pdb").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Turns type records into structures.
+struct Reader<'a, 't> {
+    finder: &'a pdb::TypeFinder<'t>,
+    named: &'a HashMap<String, TypeIndex>,
+    members: usize,
+}
+
+impl Reader<'_, '_> {
+    fn structure(&mut self, index: TypeIndex, depth: u32) -> Option<Structure> {
+        let (name, size, fields) = match self.finder.find(index).ok()?.parse().ok()? {
+            TypeData::Class(class) => (class.name, class.size, class.fields),
+            TypeData::Union(union) => (union.name, union.size, Some(union.fields)),
+            _ => return None,
+        };
+        let mut structure =
+            Structure { name: name.to_string().into_owned(), size, members: Vec::new() };
+        let mut next = fields;
+        // A list of continued lists that closes into a ring ends at the member limit or here.
+        let mut lists = 0;
+        while let Some(list) = next.take()
+            && lists < 1000
+        {
+            lists += 1;
+            let Ok(TypeData::FieldList(list)) = self.finder.find(list).and_then(|i| i.parse())
+            else {
+                break;
+            };
+            for field in &list.fields {
+                let TypeData::Member(member) = field else { continue };
+                self.members += 1;
+                if self.members > MAX_MEMBERS {
+                    return None;
+                }
+                structure.members.push(Member {
+                    name: member.name.to_string().into_owned(),
+                    offset: member.offset,
+                    shape: self.shape(member.field_type, depth),
+                });
+            }
+            next = list.continuation;
+        }
+        structure.members.sort_by_key(|member| member.offset);
+        Some(structure)
+    }
+
+    fn shape(&mut self, index: TypeIndex, depth: u32) -> Shape {
+        let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
+        let Ok(Ok(data)) = self.finder.find(index).map(|item| item.parse()) else {
+            return Shape::Opaque;
+        };
+        match data {
+            TypeData::Primitive(primitive) => match primitive.indirection {
+                Some(pdb::Indirection::Near32 | pdb::Indirection::Far32) => Shape::Pointer(4),
+                Some(_) => Shape::Pointer(8),
+                None => number(primitive.kind),
+            },
+            TypeData::Pointer(pointer) => Shape::Pointer(pointer.attributes.size()),
+            TypeData::Modifier(modifier) => self.shape(modifier.underlying_type, depth),
+            TypeData::Enumeration(kind) => match self.shape(kind.underlying_type, depth).size() {
+                Some(size @ 1..=8) => Shape::Unsigned(size as u8),
+                _ => Shape::Unsigned(4),
+            },
+            TypeData::Bitfield(bits) => Shape::Bits {
+                bytes: self
+                    .shape(bits.underlying_type, depth)
+                    .size()
+                    .and_then(|size| u8::try_from(size).ok())
+                    .unwrap_or(4),
+                position: bits.position,
+                length: bits.length,
+            },
+            TypeData::Array(array) => {
+                let mut shape = self.shape(array.element_type, depth);
+                // Each dimension is the size in bytes up to there, innermost first.
+                for &size in &array.dimensions {
+                    let each = self.size_of(&shape);
+                    let size = u64::from(size);
+                    let count = size.checked_div(each).unwrap_or(0);
+                    shape = Shape::Array { element: Box::new(shape), size, count };
+                }
+                shape
+            }
+            TypeData::Class(class) => {
+                let name = class.name.to_string().into_owned();
+                self.compound(index, name, class.size, class.properties.forward_reference(), depth)
+            }
+            TypeData::Union(union) => {
+                let name = union.name.to_string().into_owned();
+                self.compound(index, name, union.size, union.properties.forward_reference(), depth)
+            }
+            _ => Shape::Opaque,
+        }
+    }
+
+    fn compound(
+        &mut self,
+        index: TypeIndex,
+        name: String,
+        size: u64,
+        forward: bool,
+        depth: u32,
+    ) -> Shape {
+        if is_unnamed(&name) {
+            return match self.structure(index, depth) {
+                Some(structure) => Shape::Unnamed(Arc::new(structure)),
+                None => Shape::Opaque,
+            };
+        }
+        let size = if forward { self.defined_size(&name) } else { Some(size) };
+        Shape::Named { name, size }
+    }
+
+    fn defined_size(&self, name: &str) -> Option<u64> {
+        match self.finder.find(*self.named.get(name)?).ok()?.parse().ok()? {
+            TypeData::Class(class) => Some(class.size),
+            TypeData::Union(union) => Some(union.size),
+            _ => None,
+        }
+    }
+
+    fn size_of(&self, shape: &Shape) -> u64 {
+        shape.size().unwrap_or(0)
+    }
+}
+
+fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.contains('<') || name == "__unnamed"
+}
+
+fn number(kind: pdb::PrimitiveKind) -> Shape {
+    use pdb::PrimitiveKind as K;
+    match kind {
+        K::Char | K::UChar | K::RChar | K::U8 | K::Bool8 => Shape::Unsigned(1),
+        K::I8 => Shape::Signed(1),
+        K::WChar | K::RChar16 | K::UShort | K::U16 | K::Bool16 => Shape::Unsigned(2),
+        K::Short | K::I16 => Shape::Signed(2),
+        K::RChar32 | K::ULong | K::U32 | K::Bool32 | K::HRESULT => Shape::Unsigned(4),
+        K::Long | K::I32 => Shape::Signed(4),
+        K::UQuad | K::U64 | K::Bool64 => Shape::Unsigned(8),
+        K::Quad | K::I64 => Shape::Signed(8),
+        K::F32 | K::F32PP => Shape::Float(4),
+        K::F64 => Shape::Float(8),
+        _ => Shape::Opaque,
+    }
+}
+
+fn machine(kind: pdb::MachineType) -> Option<u32> {
+    match kind {
+        pdb::MachineType::X86 => Some(0x14c),
+        pdb::MachineType::Amd64 => Some(0x8664),
+        pdb::MachineType::Arm64 => Some(0xaa64),
+        _ => None,
+    }
+}
+
+fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
+    pdb::PDB::open(File(Arc::clone(bytes)))
+}
+
+/// Runs `work`, turning the crate's errors and panics into ours.
+fn guard<T>(work: impl FnOnce() -> pdb::Result<T>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::Symbols { kind: "PDB", why: error.to_string() }),
+        Err(_) => Err(Error::Symbols {
+            kind: "PDB",
+            why: "a record is malformed in a way that the PDB reader does not survive".into(),
+        }),
+    }
+}
+
+/// The bytes of a PDB as the crate wants them.
+struct File(Bytes);
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("File")
+    }
+}
+
+#[derive(Debug)]
+struct View(Vec<u8>);
+
+impl pdb::SourceView<'static> for View {
+    fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl pdb::Source<'static> for File {
+    fn view(
+        &mut self,
+        slices: &[pdb::SourceSlice],
+    ) -> Result<Box<dyn pdb::SourceView<'static>>, std::io::Error> {
+        let file = (*self.0).as_ref();
+        let total = slices.iter().try_fold(0usize, |sum, slice| sum.checked_add(slice.size));
+        let short = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        if total.is_none_or(|total| total > file.len()) {
+            return Err(short());
+        }
+        let mut bytes = Vec::with_capacity(total.unwrap_or(0));
+        for slice in slices {
+            let start = usize::try_from(slice.offset).map_err(|_| short())?;
+            let end = start.checked_add(slice.size).ok_or_else(short)?;
+            bytes.extend_from_slice(file.get(start..end).ok_or_else(short)?);
+        }
+        Ok(Box::new(View(bytes)))
+    }
+}

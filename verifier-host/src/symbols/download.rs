@@ -1,0 +1,215 @@
+//! One GET over HTTP(S), and what is remembered of the answers. The only user of the crate `ureq`.
+//!
+//! Why not the crate `symsrv` (0.5.6), made for this: it refuses names that do not end in .exe,
+//! .dll, .pdb or .dbg, so that no driver (.sys) can be fetched; it sets no timeout and takes no
+//! client that has one; a cabinet whose transfer breaks off leaves its expanding thread waiting
+//! for ever, and the caller with it (the feeder of `RemotelyFedCursor` is dropped without
+//! `mark_complete`); it expands without a bound; it writes to the cache before anybody could look
+//! whether the file is the right one; and it asks for a file again each time.
+//!
+//! Root certificates are the system's, so that a company's own server, or its proxy, is trusted as
+//! the system trusts it. Proxies are taken from the environment (`HTTPS_PROXY` and its like).
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::tls::{RootCerts, TlsConfig};
+
+use super::MAX_FILE_BYTES;
+use super::place::Miss;
+use super::progress::Progress;
+
+const RESOLVE: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(5);
+/// Servers that expand or fetch from behind take their time before the first byte.
+const RESPOND: Duration = Duration::from_secs(30);
+/// A transfer may take long, but it may not stand still.
+const STALL: Duration = Duration::from_secs(30);
+const TRANSFER: Duration = Duration::from_secs(60 * 60);
+
+/// How often one URL is tried when the network or the server fails.
+const TRIES: u32 = 3;
+/// Before the second try; doubled before the third.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a server that could not be reached is left alone: a dump has a hundred modules, and
+/// each would wait for all its tries.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
+/// How many URLs are remembered as missing.
+const MAX_MISSING: usize = 1 << 16;
+
+const CHUNK: usize = 64 << 10;
+
+/// Why there are no bytes.
+pub(super) enum Fault {
+    /// This file is not to be had under this URL.
+    File(Miss),
+    /// The server is not to be had.
+    Server(Miss),
+}
+
+/// What is remembered until the process ends.
+#[derive(Default)]
+struct Memory {
+    /// URLs that the server does not have, with the status it said so by.
+    missing: HashMap<String, u16>,
+    /// Servers that could not be reached, when, and why.
+    unreachable: HashMap<String, (Instant, String)>,
+}
+
+fn memory() -> MutexGuard<'static, Memory> {
+    static MEMORY: OnceLock<Mutex<Memory>> = OnceLock::new();
+    let memory = MEMORY.get_or_init(Mutex::default);
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn agent() -> &'static ureq::Agent {
+    static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
+    AGENT.get_or_init(|| {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
+        ureq::Agent::config_builder()
+            .tls_config(tls.build())
+            .user_agent(concat!("verifier-host/", env!("CARGO_PKG_VERSION")))
+            .http_status_as_error(false)
+            .timeout_resolve(Some(RESOLVE))
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(RESPOND))
+            .timeout_per_read(Some(STALL))
+            .timeout_recv_body(Some(TRANSFER))
+            .build()
+            .new_agent()
+    })
+}
+
+/// The bytes behind a URL of a server.
+pub(super) fn get(
+    server: &str,
+    url: &str,
+    title: &str,
+    progress: &dyn Progress,
+) -> Result<Vec<u8>, Fault> {
+    {
+        let mut memory = memory();
+        if let Some(status) = memory.missing.get(url) {
+            return Err(Fault::File(Miss::HttpBefore(*status)));
+        }
+        if let Some((when, why)) = memory.unreachable.get(server) {
+            if when.elapsed() < LEFT_ALONE {
+                return Err(Fault::Server(Miss::Unreachable(why.clone())));
+            }
+            memory.unreachable.remove(server);
+        }
+    }
+    let mut pause = PAUSE;
+    let mut tries = 1;
+    loop {
+        let failure = match attempt(url, title, progress) {
+            Ok(bytes) => return Ok(bytes),
+            Err(failure) => failure,
+        };
+        if tries < TRIES && failure.is_passing() {
+            tries += 1;
+            thread::sleep(pause);
+            pause *= 2;
+            continue;
+        }
+        return Err(failure.remember(server, url, tries));
+    }
+}
+
+/// How one try failed.
+enum Failure {
+    Status(u16),
+    TooLarge,
+    NoAnswer(String),
+    BrokenOff(String),
+}
+
+impl Failure {
+    /// Whether another try may go better.
+    fn is_passing(&self) -> bool {
+        match self {
+            Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
+            Failure::TooLarge => false,
+            Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
+        }
+    }
+
+    fn remember(self, server: &str, url: &str, tries: u32) -> Fault {
+        match self {
+            Failure::Status(status) => {
+                let mut memory = memory();
+                if matches!(status, 404 | 410) && memory.missing.len() < MAX_MISSING {
+                    memory.missing.insert(url.to_owned(), status);
+                }
+                Fault::File(Miss::Http(status))
+            }
+            Failure::TooLarge => Fault::File(Miss::TooLarge {
+                limit: MAX_FILE_BYTES,
+            }),
+            Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
+            Failure::NoAnswer(why) => {
+                let left_alone = (Instant::now(), why.clone());
+                memory().unreachable.insert(server.to_owned(), left_alone);
+                Fault::Server(Miss::Network { why, tries })
+            }
+        }
+    }
+}
+
+/// Ends the transfer however it is left.
+struct Shown<'a>(&'a dyn Progress);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, Failure> {
+    let request = agent().get(url).config();
+    // A redirection must not lead from a server that proves who it is to one that does not.
+    let request = request.https_only(url.starts_with("https://")).build();
+    let response = request
+        .call()
+        .map_err(|error| Failure::NoAnswer(error.to_string()))?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Err(Failure::Status(status));
+    }
+    let body = response.into_body();
+    // `None` also where the body is packed with gzip: then the length is not that of the file.
+    let total = body.content_length();
+    if total.is_some_and(|total| total > MAX_FILE_BYTES) {
+        return Err(Failure::TooLarge);
+    }
+    progress.begin(title, total);
+    let _shown = Shown(progress);
+    let mut body = body.into_reader();
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let count = body
+            .read(&mut chunk)
+            .map_err(|error| Failure::BrokenOff(error.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        let done = bytes.len() as u64;
+        if done > MAX_FILE_BYTES {
+            return Err(Failure::TooLarge);
+        }
+        progress.advance(done);
+    }
+    let got = bytes.len() as u64;
+    match total {
+        Some(total) if got != total => Err(Failure::BrokenOff(format!(
+            "the answer ends {got} bytes into {total}"
+        ))),
+        _ => Ok(bytes),
+    }
+}

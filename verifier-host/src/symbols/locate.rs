@@ -1,0 +1,256 @@
+//! The search: elements in order, caches filled on the way back.
+
+use std::path::{Path, PathBuf};
+
+use super::identity::{ImageId, PdbId};
+use super::image::image_identity;
+use super::isf;
+use super::keep::keep;
+use super::name::FileName;
+use super::path::{Element, SymbolPath};
+use super::place::{FileKind, Found, Located, Miss, NotFound, Place};
+use super::progress::Progress;
+use super::server;
+use super::store::{self, Hit};
+
+/// Tells the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
+/// bytes are not a PDB.
+pub type Verify<'a> = dyn Fn(&[u8]) -> Option<([u8; 16], u32)> + 'a;
+
+/// Whether a file is what is looked for, and its age if that is another than the one asked for.
+type Check<'a> = dyn Fn(&[u8]) -> Result<Option<u32>, Miss> + 'a;
+
+/// What is looked for, in the terms of the layouts.
+pub(super) struct Want<'a> {
+    pub(super) name: FileName,
+    /// The folder of a store.
+    pub(super) key: String,
+    /// What the keys of the same PDB with another age begin with; `None` for images.
+    pub(super) guid: Option<String>,
+    pub(super) check: &'a Check<'a>,
+}
+
+impl SymbolPath {
+    /// Looks for a PDB. `verify` tells each candidate's identity: the GUID has to be equal, another
+    /// age is accepted and told.
+    pub fn locate_pdb(&self, id: &PdbId, verify: &Verify<'_>, progress: &dyn Progress) -> Located {
+        let check = |bytes: &[u8]| match verify(bytes) {
+            None => Err(Miss::NotThat("a PDB")),
+            Some((guid, age)) if guid != id.guid => Err(Miss::OtherPdb { guid, age }),
+            Some((_, age)) => Ok((age != id.age).then_some(age)),
+        };
+        self.locate(&id.name, &id.to_string(), FileKind::Pdb, progress, |name| {
+            Want {
+                name,
+                key: id.store_key(),
+                guid: Some(id.guid_hex()),
+                check: &check,
+            }
+        })
+    }
+
+    /// Looks for an image. Its PE header has to give the same time stamp and size.
+    pub fn locate_image(&self, id: &ImageId, progress: &dyn Progress) -> Located {
+        let check = |bytes: &[u8]| match image_identity(bytes) {
+            None => Err(Miss::NotThat("an image")),
+            Some(found) if found == (id.time_date_stamp, id.size_of_image) => Ok(None),
+            Some((time_date_stamp, size_of_image)) => Err(Miss::OtherImage {
+                time_date_stamp,
+                size_of_image,
+            }),
+        };
+        let kind = FileKind::Image;
+        self.locate(&id.name, &id.to_string(), kind, progress, |name| Want {
+            name,
+            key: id.store_key(),
+            guid: None,
+            check: &check,
+        })
+    }
+
+    /// Looks for a Volatility 3 table made from a PDB, in the folders of the path: no server has
+    /// them under the PDB's identity.
+    pub fn locate_isf(&self, id: &PdbId) -> Located {
+        let wanted = format!("ISF table of {id}");
+        let mut looked = Vec::new();
+        let Some(name) = plain_name(&id.name, &mut looked) else {
+            return Located::NotFound(NotFound { wanted, looked });
+        };
+        let mut seen: Vec<&Path> = Vec::new();
+        for root in self.elements().iter().flat_map(folders) {
+            if seen.contains(&root) {
+                continue;
+            }
+            seen.push(root);
+            if let Some(hit) = isf::search(root, &name, id, &mut looked) {
+                return Located::Found(Got::on_disk(hit).found(FileKind::Isf, looked));
+            }
+        }
+        Located::NotFound(NotFound { wanted, looked })
+    }
+
+    fn locate<'a>(
+        &self,
+        name: &str,
+        wanted: &str,
+        kind: FileKind,
+        progress: &dyn Progress,
+        want: impl FnOnce(FileName) -> Want<'a>,
+    ) -> Located {
+        let mut looked = Vec::new();
+        if let Some(name) = plain_name(name, &mut looked) {
+            let mut search = Search {
+                want: want(name),
+                default_cache: self.default_cache(),
+                progress,
+                seen: Vec::new(),
+                caches: Vec::new(),
+                looked,
+            };
+            let hit = self.elements().iter().find_map(|e| search.element(e));
+            looked = search.looked;
+            if let Some(got) = hit {
+                return Located::Found(got.found(kind, looked));
+            }
+        }
+        let wanted = wanted.to_owned();
+        Located::NotFound(NotFound { wanted, looked })
+    }
+}
+
+/// One search on its way through the elements.
+struct Search<'a> {
+    want: Want<'a>,
+    default_cache: Option<&'a Path>,
+    progress: &'a dyn Progress,
+    /// Stores already searched: a cache often stands in several elements.
+    seen: Vec<PathBuf>,
+    /// The `cache*` folders so far: they keep what later elements find.
+    caches: Vec<PathBuf>,
+    looked: Vec<Place>,
+}
+
+impl Search<'_> {
+    fn element(&mut self, element: &Element) -> Option<Got> {
+        match element {
+            Element::Plain(root) => {
+                let hit = store::search(root, true, &self.want, &mut self.looked)?;
+                Some(self.keep_hit(hit, &self.caches.clone()))
+            }
+            Element::Cache(root) => {
+                if let Some(hit) = self.store(root) {
+                    return Some(self.keep_hit(hit, &self.caches.clone()));
+                }
+                self.caches.push(root.clone());
+                None
+            }
+            Element::Chain { stores, servers } => self.chain(stores, servers),
+        }
+    }
+
+    fn chain(&mut self, stores: &[PathBuf], servers: &[String]) -> Option<Got> {
+        let mut nearer = self.caches.clone();
+        for root in stores {
+            if let Some(hit) = self.store(root) {
+                return Some(self.keep_hit(hit, &nearer));
+            }
+            if !nearer.contains(root) {
+                nearer.push(root.clone());
+            }
+        }
+        if !servers.is_empty() && nearer.is_empty() {
+            match self.default_cache.map(Path::to_owned) {
+                Some(root) => {
+                    if let Some(hit) = self.store(&root) {
+                        return Some(Got::on_disk(hit));
+                    }
+                    nearer.push(root);
+                }
+                None => {
+                    let at = servers.join("*");
+                    self.looked.push(Place::new(at, Miss::NoDefaultCache));
+                }
+            }
+        }
+        let fetched = servers.iter().find_map(|server| {
+            server::fetch(server, &self.want, self.progress, &mut self.looked)
+        })?;
+        let path = keep(&nearer, &self.want, &fetched.bytes, &mut self.looked);
+        Some(Got {
+            path,
+            origin: fetched.url,
+            bytes: fetched.bytes,
+            other_age: fetched.other_age,
+        })
+    }
+
+    fn store(&mut self, root: &Path) -> Option<Hit> {
+        if self.seen.iter().any(|seen| seen == root) {
+            return None;
+        }
+        self.seen.push(root.to_owned());
+        store::search(root, false, &self.want, &mut self.looked)
+    }
+
+    /// Copies a hit to the caches that stand before it.
+    fn keep_hit(&mut self, hit: Hit, caches: &[PathBuf]) -> Got {
+        keep(caches, &self.want, &hit.bytes, &mut self.looked);
+        Got::on_disk(hit)
+    }
+}
+
+/// A file that was found, before it is told how the search went.
+struct Got {
+    path: Option<PathBuf>,
+    origin: String,
+    bytes: Vec<u8>,
+    other_age: Option<u32>,
+}
+
+impl Got {
+    fn on_disk(hit: Hit) -> Got {
+        Got {
+            origin: hit.path.display().to_string(),
+            path: Some(hit.path),
+            bytes: hit.bytes,
+            other_age: hit.other_age,
+        }
+    }
+
+    fn found(self, kind: FileKind, looked: Vec<Place>) -> Found {
+        Found {
+            kind,
+            path: self.path,
+            origin: self.origin,
+            bytes: self.bytes,
+            other_age: self.other_age,
+            looked,
+        }
+    }
+}
+
+/// The folders of an element, the nearest first.
+fn folders(element: &Element) -> Vec<&Path> {
+    match element {
+        Element::Plain(root) | Element::Cache(root) => vec![root],
+        Element::Chain { stores, .. } => stores.iter().map(PathBuf::as_path).collect(),
+    }
+}
+
+/// The last component of a given name; says so if there was more, or why it is refused.
+fn plain_name(given: &str, looked: &mut Vec<Place>) -> Option<FileName> {
+    let at = given.escape_debug();
+    match FileName::last_component(given) {
+        Ok(name) => {
+            if name.as_str() != given {
+                let used = name.as_str().to_owned();
+                looked.push(Place::new(at, Miss::LastComponent(used)));
+            }
+            Some(name)
+        }
+        Err(fault) => {
+            looked.push(Place::new(at, Miss::Name(fault)));
+            None
+        }
+    }
+}

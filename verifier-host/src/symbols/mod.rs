@@ -1,0 +1,74 @@
+//! Where symbol files are found: folders, symbol stores, symbol servers.
+//!
+//! The core says which symbols it wants as values, a [`PdbId`] or an [`ImageId`]; a [`SymbolPath`]
+//! finds the bytes and says where it looked when it does not. Nothing here reads types or names
+//! out of a PDB: the caller brings a closure that tells a PDB's GUID and age, and every PDB is
+//! asked before it is believed, whichever place it came from.
+//!
+//! # The path
+//!
+//! The syntax of `_NT_SYMBOL_PATH`: elements separated by `;`, tried in order.
+//!
+//! | element | is |
+//! |---|---|
+//! | `FOLDER` or `FILE` | a plain folder (all layouts below), or one PDB, image or ISF table |
+//! | `srv*URL` or `URL` | a server; what it gives is kept in the `cache*` folders before it, else in the default cache |
+//! | `srv*CACHE*URL`, `srv*CACHE1*CACHE2*URL` | a server behind caches, the nearest first; an empty cache is the default one |
+//! | `srv*STORE` | a symbol store in a folder |
+//! | `symsrv*symsrv.dll*…` | the same as `srv*…` |
+//! | `cache*FOLDER` | a store that is searched, and keeps what elements after it find |
+//!
+//! # The layouts
+//!
+//! For a file `N` and the key of its identity (GUID and age of a PDB, TimeDateStamp and SizeOfImage
+//! of an image), below a root:
+//!
+//! ```text
+//! N/KEY/N                        symbol store
+//! N/KEY/N with the last letter _ the same, in a cabinet ("ntkrnlmp.pd_")
+//! N/KEY/file.ptr                 "PATH:<where it is>" or "MSG:<why it is not>"
+//! nt/N/KEY/…                     two-tier store, marked by index2.txt in the root
+//! N                              flat (plain folders only)
+//! GUID-AGE.json, .json.xz        Volatility 3 ISF; also in N/, windows/N/, symbols/windows/N/
+//! ```
+//!
+//! Sources: Microsoft, "Using a symbol server", "Advanced SymSrv use" and "SymStore"; Volatility 3,
+//! `framework/symbols/windows/pdbutil.py`. Folder and file names are compared without regard to
+//! case, because the stores are made on systems that do not care.
+//!
+//! # What is not done
+//!
+//! A `file.ptr` or `index2.txt` is read from folders only: one that a server sends could make this
+//! program open any path or share. Other symbol-server DLLs than `symsrv.dll` are refused, because
+//! they are Windows programs. The content of an ISF table is not compared with its file's name.
+
+mod cabinet;
+#[cfg(feature = "download")]
+mod download;
+mod file;
+mod identity;
+mod image;
+mod isf;
+mod keep;
+mod locate;
+mod name;
+mod path;
+mod place;
+mod progress;
+mod server;
+mod store;
+mod xz;
+
+pub use identity::{ImageId, PdbId, guid_hex};
+pub use image::image_identity;
+pub use locate::Verify;
+pub use name::NameFault;
+pub use path::{Element, PathError, PathFault, SymbolPath, default_cache};
+pub use place::{FileKind, Found, Located, Miss, NotFound, Place};
+pub use progress::{Progress, Silent, on_stderr};
+
+/// No symbol file larger than this is read, downloaded or expanded from a cabinet.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// No ISF table larger than this is expanded.
+pub const MAX_ISF_BYTES: u64 = 512 << 20;

@@ -1,0 +1,476 @@
+//! A machine to be: what is loaded, what is verified, what the logs hold.
+
+use crate::assembly::{Assembly, Sample};
+use crate::dump::{BugCheck, DumpKind, MachineType};
+use crate::image::{Image, PdbId};
+use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver};
+use crate::layout::Build;
+use crate::paging::{AddressSpace, Paging};
+use crate::physical::{PhysicalMemory, Placement};
+use crate::verifier::{Log, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier};
+
+/// A driver of a [`Machine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverId(usize);
+
+/// A driver to load.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    name: String,
+    base: Option<u64>,
+    size: u32,
+    time_date_stamp: Option<u32>,
+    pdb: Option<PdbId>,
+    exports: Vec<(String, u32)>,
+    symbols: Vec<(String, u32)>,
+}
+
+impl Driver {
+    /// A driver of nine pages without PDB and exports.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), base: None, size: 0x9000, time_date_stamp: None, pdb: None, exports: Vec::new(), symbols: Vec::new() }
+    }
+
+    /// Where it is loaded.
+    pub fn base(mut self, base: u64) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// `SizeOfImage`, in whole pages, five at least.
+    pub fn size(mut self, size: u32) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// `TimeDateStamp`.
+    pub fn time_date_stamp(mut self, stamp: u32) -> Self {
+        self.time_date_stamp = Some(stamp);
+        self
+    }
+
+    /// Gives it a PDB of this name, with a GUID made from the name, and a symbol table in the sample.
+    pub fn pdb(self, name: &str) -> Self {
+        self.pdb_id(PdbId::from_name(name))
+    }
+
+    /// Gives it a PDB, and a symbol table in the sample.
+    pub fn pdb_id(mut self, pdb: PdbId) -> Self {
+        self.pdb = Some(pdb);
+        self
+    }
+
+    /// A name in its export directory.
+    pub fn export(mut self, name: &str, rva: u32) -> Self {
+        self.exports.push((name.to_owned(), rva));
+        self
+    }
+
+    /// A symbol of its PDB.
+    pub fn symbol(mut self, name: &str, rva: u32) -> Self {
+        self.symbols.push((name.to_owned(), rva));
+        self
+    }
+}
+
+/// A record of the pool log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolRecord {
+    /// The block; 0 for an allocation that failed.
+    pub address: u64,
+    /// The size asked for, or of the block that was freed.
+    pub size: u64,
+    /// `_ETHREAD`.
+    pub thread: u64,
+    /// Return addresses, innermost first.
+    pub frames: Vec<u64>,
+    /// Frames behind the terminator, as an earlier lap left them.
+    pub stale: Vec<u64>,
+}
+
+/// Addresses that differ from system to system.
+struct Places {
+    kernel: u64,
+    kernel_size: u32,
+    drivers: u64,
+    pool: u64,
+    pools: [u64; 4],
+    pfn_database: u64,
+    paging: Paging,
+}
+
+impl Places {
+    fn of(build: Build) -> Self {
+        let (kernel_size, paging) = match (build.number(), build.machine()) {
+            (_, MachineType::X86) => (0x41_2000, Paging::X86Pae),
+            (7601, _) => (0x5e_a000, Paging::X64),
+            (9600, _) => (0x78_0000, Paging::X64),
+            (_, MachineType::Arm64) => (0x104_7000, Paging::Arm64),
+            _ => (0x104_6000, Paging::X64),
+        };
+        let (kernel, drivers, pool, pools, pfn_database) = match (build.number(), build.machine()) {
+            (_, MachineType::X86) => {
+                (0x82a0_b000, 0x8c40_0000, 0x84c0_0000, [0x8480_0000, 0x8c00_0000, 0x8f00_0000, 0xb000_0000], 0x8300_0000)
+            }
+            (7601, _) => (
+                0xffff_f800_02a1_3000,
+                0xffff_f880_0440_0000,
+                0xffff_fa80_0300_0000,
+                [0xffff_fa80_02e0_0000, 0xffff_fae0_0000_0000, 0xffff_f8a0_0000_0000, 0xffff_f8bf_ffff_ffff],
+                0xffff_fa80_0000_0000,
+            ),
+            _ => (
+                0xffff_f803_1420_0000,
+                0xffff_f803_1860_0000,
+                0xffff_9a8f_4c00_0000,
+                [0xffff_9a80_0000_0000, 0xffff_aa7f_ffff_ffff, 0xffff_b880_0000_0000, 0xffff_c87f_ffff_ffff],
+                0xffff_e100_0000_0000,
+            ),
+        };
+        Self { kernel, kernel_size, drivers, pool, pools, pfn_database, paging }
+    }
+}
+
+/// A machine: declare what it holds, then [`Machine::build`] a dump of it.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    build: Build,
+    paging: Paging,
+    placement: Placement,
+    images: Vec<Image>,
+    next_driver: u64,
+    pool: u64,
+    pools: [u64; 4],
+    pfn_database: u64,
+    unloaded: Vec<UnloadedDriver>,
+    unloaded_count: Option<u32>,
+    keys: Option<DebuggerKeys>,
+    tick_count: u64,
+    verifier: Verifier,
+    processors: u32,
+    bug_check: BugCheck,
+    system_time: u64,
+    up_time: u64,
+    neighbors: usize,
+}
+
+impl Machine {
+    /// A machine with a kernel and a `hal.dll`, on which Verifier is off.
+    pub fn new(build: Build) -> Self {
+        let places = Places::of(build);
+        let mut kernel = Image::new("ntoskrnl.exe", places.kernel, places.kernel_size);
+        let wide = build.machine() != MachineType::X86;
+        let mut pdb = PdbId::from_name(&format!("ntkrnl {build:?}"));
+        pdb.name = if wide { "ntkrnlmp.pdb" } else { "ntkrpamp.pdb" }.to_owned();
+        kernel.pdb = Some(pdb);
+        let mut rva = kernel.data_rva() + 0x40;
+        for (name, size) in GLOBALS {
+            if *name == "VfRuleClasses" && build.number() < 17763 {
+                continue;
+            }
+            kernel.symbols.push(((*name).to_owned(), rva));
+            rva = (rva + size).next_multiple_of(16);
+        }
+        for (i, name) in ROUTINES.iter().enumerate() {
+            kernel.symbols.push(((*name).to_owned(), 0x1_2c40 + 0x2350 * i as u32));
+        }
+        kernel.exports = vec![("ExAllocatePoolWithTag".to_owned(), 0), ("PsLoadedModuleList".to_owned(), 0)];
+        let hal = Image::new("hal.dll", places.kernel + u64::from(places.kernel_size), 0x4_9000);
+        let mut machine = Self {
+            build,
+            paging: places.paging,
+            placement: Placement::Scattered { first: 0x1a0, window: 0x200, seed: 0x5eed },
+            images: vec![kernel, hal],
+            next_driver: places.drivers,
+            pool: places.pool,
+            pools: places.pools,
+            pfn_database: places.pfn_database,
+            unloaded: Vec::new(),
+            unloaded_count: None,
+            keys: None,
+            tick_count: 0x1_2345,
+            verifier: Verifier::default(),
+            processors: 2,
+            bug_check: BugCheck { code: 0xe2, parameters: [0; 4] },
+            system_time: 0x01cc_7a9d_2f30_1400,
+            up_time: 0x1_a2b3_c4d5,
+            neighbors: 24,
+        };
+        machine.images[1].pdb = Some(PdbId::from_name("hal.pdb"));
+        machine.images[1].symbols = vec![("HalMakeBeep".to_owned(), 0x1234)];
+        machine
+    }
+
+    /// The build.
+    pub fn build_of(&self) -> Build {
+        self.build
+    }
+
+    /// Loads the kernel elsewhere. `hal.dll` stays behind it.
+    pub fn kernel_base(&mut self, base: u64) -> &mut Self {
+        self.images[0].base = base;
+        self.images[1].base = base + u64::from(self.images[0].size);
+        self
+    }
+
+    /// The kernel's image, to change name, size, stamp or PDB.
+    pub fn kernel_mut(&mut self) -> &mut Image {
+        &mut self.images[0]
+    }
+
+    /// Puts a kernel symbol at an RVA, in place of the one it may have.
+    pub fn kernel_symbol(&mut self, name: &str, rva: u32) -> &mut Self {
+        let symbols = &mut self.images[0].symbols;
+        symbols.retain(|(symbol, _)| symbol != name);
+        symbols.push((name.to_owned(), rva));
+        self
+    }
+
+    /// Takes a symbol out of the kernel. A global that has no symbol is not laid out, so only those that this
+    /// crate does not write itself can go.
+    pub fn without_kernel_symbol(&mut self, name: &str) -> &mut Self {
+        self.images[0].symbols.retain(|(symbol, _)| symbol != name);
+        self
+    }
+
+    /// Address of a kernel symbol.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel has no symbol of this name.
+    pub fn kernel_address(&self, symbol: &str) -> u64 {
+        self.images[0].address(symbol)
+    }
+
+    /// Address of a symbol or export of a driver.
+    ///
+    /// # Panics
+    ///
+    /// If it has none of this name.
+    pub fn driver_address(&self, driver: DriverId, symbol: &str) -> u64 {
+        self.image(driver).address(symbol)
+    }
+
+    /// A driver's image.
+    pub fn image(&self, driver: DriverId) -> &Image {
+        &self.images[driver.0]
+    }
+
+    /// Loads a driver.
+    ///
+    /// # Panics
+    ///
+    /// If its size is not at least five pages, in whole pages.
+    pub fn driver(&mut self, driver: Driver) -> DriverId {
+        let base = driver.base.unwrap_or(self.next_driver);
+        if driver.base.is_none() {
+            // A gap, so that no driver begins where another ends.
+            self.next_driver += u64::from(driver.size) + 0x3000;
+        }
+        let mut image = Image::new(&driver.name, base, driver.size);
+        image.pdb = driver.pdb;
+        image.exports = driver.exports;
+        image.symbols = driver.symbols;
+        if let Some(stamp) = driver.time_date_stamp {
+            image.time_date_stamp = stamp;
+        }
+        self.images.push(image);
+        DriverId(self.images.len() - 1)
+    }
+
+    /// A driver that was unloaded, after those given before.
+    pub fn unloaded_driver(&mut self, driver: UnloadedDriver) -> &mut Self {
+        self.unloaded.push(driver);
+        self
+    }
+
+    /// How many drivers were unloaded since the machine started, if more than those given: their slots in
+    /// the array of 50 wrap.
+    ///
+    /// # Panics
+    ///
+    /// [`Machine::assemble`] panics if it is fewer than those given.
+    pub fn unloaded_count(&mut self, count: u32) -> &mut Self {
+        self.unloaded_count = Some(count);
+        self
+    }
+
+    /// `MmVerifierData.Level`.
+    pub fn level(&mut self, level: u32) -> &mut Self {
+        self.verifier.level = level;
+        self
+    }
+
+    /// A field of `MmVerifierData` by its name in C, instead of what follows from the drivers.
+    pub fn statistic(&mut self, name: &str, value: u64) -> &mut Self {
+        self.verifier.statistics.insert(name.to_owned(), value);
+        self
+    }
+
+    /// A configured driver that is not loaded and verified; [`Machine::verified`] adds its own entry.
+    pub fn suspect(&mut self, suspect: Suspect) -> &mut Self {
+        self.verifier.suspects.push(suspect);
+        self
+    }
+
+    /// Verifies a driver, loaded once: what it returns takes its blocks and counters.
+    pub fn verified(&mut self, driver: DriverId) -> &mut Verified {
+        let name = self.image(driver).name.clone();
+        self.verified_as(driver, Suspect { name, loads: 1, unloads: 0, address: None })
+    }
+
+    /// Verifies a driver under an entry of your own.
+    pub fn verified_as(&mut self, driver: DriverId, suspect: Suspect) -> &mut Verified {
+        self.verifier.suspects.push(suspect);
+        let suspect = self.verifier.suspects.len() - 1;
+        let image = &self.images[driver.0];
+        let verified = Verified { suspect, ..Verified::default() };
+        self.verifier.targets.push((image.base, image.size.into(), image.name.clone(), Some(verified)));
+        self.verifier.targets.last_mut().and_then(|target| target.3.as_mut()).expect("just pushed")
+    }
+
+    /// A loaded image that is in the tree of target drivers and not verified.
+    pub fn unverified_target(&mut self, driver: DriverId) -> &mut Self {
+        let image = &self.images[driver.0];
+        self.verifier.targets.push((image.base, image.size.into(), image.name.clone(), None));
+        self
+    }
+
+    /// The form of SLIST headers, where the build has two.
+    pub fn slist_form(&mut self, form: SlistForm) -> &mut Self {
+        self.verifier.slist = form;
+        self
+    }
+
+    /// A log, to set its length and index and to add records; it is on from then on.
+    pub fn log(&mut self, log: Log) -> &mut Ring {
+        let rings = &mut self.verifier.rings;
+        let at = rings.iter().position(|(kind, _)| *kind == log).unwrap_or_else(|| {
+            rings.push((log, Ring::new(log)));
+            rings.len() - 1
+        });
+        &mut rings[at].1
+    }
+
+    /// Adds a record to the pool log.
+    pub fn pool_record(&mut self, record: PoolRecord) -> &mut Self {
+        let PoolRecord { address, size, thread, frames, stale } = record;
+        let fields = vec![("Address", address), ("Size", size), ("Thread", thread)];
+        self.log(Log::Pool).push(RingRecord { fields, frames, stale });
+        self
+    }
+
+    /// The bug check in the header.
+    pub fn bug_check(&mut self, bug_check: BugCheck) -> &mut Self {
+        self.bug_check = bug_check;
+        self
+    }
+
+    /// Processors in the header.
+    pub fn processors(&mut self, processors: u32) -> &mut Self {
+        self.processors = processors;
+        self
+    }
+
+    /// System time and up time in the header, in 100 ns.
+    pub fn times(&mut self, system_time: u64, up_time: u64) -> &mut Self {
+        (self.system_time, self.up_time) = (system_time, up_time);
+        self
+    }
+
+    /// The address translation: another one of the same machine.
+    ///
+    /// # Panics
+    ///
+    /// If it belongs to another machine.
+    pub fn paging(&mut self, paging: Paging) -> &mut Self {
+        let machine = match paging {
+            Paging::X64 | Paging::X64La57 => MachineType::X64,
+            Paging::X86 | Paging::X86Pae => MachineType::X86,
+            Paging::Arm64 => MachineType::Arm64,
+        };
+        assert!(machine == self.build.machine(), "{paging:?} on {:?}", self.build);
+        self.paging = paging;
+        self
+    }
+
+    /// Where physical pages are taken from.
+    pub fn placement(&mut self, placement: Placement) -> &mut Self {
+        self.placement = placement;
+        self
+    }
+
+    /// How many pages of physical memory are present that nothing maps.
+    pub fn neighbors(&mut self, pages: usize) -> &mut Self {
+        self.neighbors = pages;
+        self
+    }
+
+    /// Encodes the debugger's data block, as it lies in a raw memory image of 8 and later; the kernel decodes
+    /// it before it writes a dump.
+    pub fn encode_debugger_data(&mut self, keys: DebuggerKeys) -> &mut Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Lays the machine out in memory.
+    ///
+    /// # Panics
+    ///
+    /// If what was declared contradicts itself or the build: a field that it does not have, more frames than
+    /// a stack holds, a log's length that is not a power of two, a global without a symbol.
+    pub fn assemble(&self) -> Assembly {
+        let mut images = self.images.clone();
+        let symbols = images[0].symbols.clone();
+        for (name, rva) in &mut images[0].exports {
+            if let Some((_, at)) = symbols.iter().find(|(symbol, _)| symbol == name) {
+                *rva = *at;
+            }
+        }
+        let mut memory = PhysicalMemory::new(self.placement);
+        // The frame of the root table, near where Windows has it, before anything else can take it.
+        let root = if self.build.number() < 9600 { 0x187 } else { 0x1ad };
+        memory.write(root * 4096, &[0]);
+        for _ in 0..self.neighbors {
+            let pfn = memory.allocate();
+            memory.write(pfn * 4096, &(pfn * 0x9e37_79b9).to_le_bytes().repeat(512));
+        }
+        let mut space = AddressSpace::with_root(self.paging, memory, root);
+        if matches!(self.paging, Paging::X64 | Paging::X64La57) {
+            // Fixed until 1607, drawn at each start since.
+            space.self_map(if self.build.number() < 14393 { 0x1ed } else { 0x1b6 });
+        }
+        let mut m = Assembly::new(self.build, space, self.pool);
+        let count = self.unloaded.len() as u32;
+        let unloaded_count = self.unloaded_count.unwrap_or(count);
+        assert!(unloaded_count >= count, "{count} drivers were unloaded, not {unloaded_count}");
+        let kernel = Kernel {
+            images: &images,
+            unloaded: &self.unloaded,
+            unloaded_count,
+            keys: self.keys,
+            tick_count: self.tick_count,
+            pools: self.pools,
+            pfn_database: self.pfn_database,
+        };
+        kernel.lay_out(&mut m);
+        self.verifier.lay_out(&mut m);
+        let end = m.space.memory().end().next_multiple_of(0x100);
+        m.header.processors = self.processors;
+        m.header.bug_check = Some(self.bug_check);
+        m.header.system_time = Some(self.system_time);
+        m.header.up_time = Some(self.up_time);
+        m.header.pae = self.paging == Paging::X86Pae;
+        m.header.physical_memory = Some(vec![(1, 0x9e), (0x100, end - 0x100)]);
+        m
+    }
+
+    /// Lays the machine out and writes a dump, with its symbol tables.
+    ///
+    /// # Panics
+    ///
+    /// See [`Machine::assemble`] and [`write_dump`](crate::dump::write_dump).
+    pub fn build(&self, kind: DumpKind) -> Sample {
+        self.assemble().sample(kind)
+    }
+}
