@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::build::Build;
 use crate::dump::{DumpKind, HeaderInfo, write_dump};
-use crate::layout::{Build, Layouts};
+use crate::layout::Layouts;
 use crate::paging::{AddressSpace, PageSize, PageState};
 use crate::physical::PAGE_SIZE;
 
@@ -35,7 +36,16 @@ pub struct Assembly {
 impl Assembly {
     pub(crate) fn new(build: Build, space: AddressSpace, pool: u64) -> Self {
         let header = HeaderInfo::new(build.machine(), build.number(), space.dtb());
-        Self { build, layouts: build.layouts(), space, header, files: Vec::new(), labels: BTreeMap::new(), pool, zero_frame: None }
+        Self {
+            build,
+            layouts: build.layouts(),
+            space,
+            header,
+            files: Vec::new(),
+            labels: BTreeMap::new(),
+            pool,
+            zero_frame: None,
+        }
     }
 
     /// Address of something by label: `nt!VfPoolTraces` (every global that this crate lays out),
@@ -48,12 +58,17 @@ impl Assembly {
     ///
     /// If there is no such label.
     pub fn address(&self, label: &str) -> u64 {
-        *self.labels.get(label).unwrap_or_else(|| panic!("no label {label:?}"))
+        *self
+            .labels
+            .get(label)
+            .unwrap_or_else(|| panic!("no label {label:?}"))
     }
 
     /// All labels, with their addresses.
     pub fn labels(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.labels.iter().map(|(label, &address)| (label.as_str(), address))
+        self.labels
+            .iter()
+            .map(|(label, &address)| (label.as_str(), address))
     }
 
     /// The build's layouts.
@@ -78,9 +93,16 @@ impl Assembly {
             let at = va + done as u64;
             let take = (bytes.len() - done).min(PAGE_SIZE - (at % PAGE_SIZE as u64) as usize);
             // The zero page that unused ring slots share must stay zero.
-            if self.zero_frame.is_some() && self.space.translate(at).map(|pa| pa / PAGE_SIZE as u64) == self.zero_frame {
+            if self.zero_frame.is_some()
+                && self.space.translate(at).map(|pa| pa / PAGE_SIZE as u64) == self.zero_frame
+            {
                 let pfn = self.space.memory_mut().allocate();
-                self.space.map(at & !(PAGE_SIZE as u64 - 1), pfn, PageSize::Small, PageState::Present);
+                self.space.map(
+                    at & !(PAGE_SIZE as u64 - 1),
+                    pfn,
+                    PageSize::Small,
+                    PageState::Present,
+                );
             }
             self.space.write(at, &bytes[done..done + take]);
             done += take;
@@ -99,8 +121,16 @@ impl Assembly {
     ///
     /// If the build has no such field, or the structure is not mapped.
     pub fn patch_field(&mut self, va: u64, structure: &str, path: &str, value: u64) {
-        let old = self.space.read(va, self.layouts.size(structure)).unwrap_or_else(|| panic!("{va:#x} is not mapped"));
-        let bytes = self.layouts.record(structure).over(old).set(path, value).bytes();
+        let old = self
+            .space
+            .read(va, self.layouts.size(structure))
+            .unwrap_or_else(|| panic!("{va:#x} is not mapped"));
+        let bytes = self
+            .layouts
+            .record(structure)
+            .over(old)
+            .set(path, value)
+            .bytes();
         self.patch(va, &bytes);
     }
 
@@ -115,7 +145,10 @@ impl Assembly {
     ///
     /// If the page is not mapped.
     pub fn remove_page(&mut self, va: u64) {
-        let pa = self.space.translate(va).unwrap_or_else(|| panic!("{va:#x} is not mapped"));
+        let pa = self
+            .space
+            .translate(va)
+            .unwrap_or_else(|| panic!("{va:#x} is not mapped"));
         self.space.memory_mut().remove(pa / PAGE_SIZE as u64);
     }
 
@@ -144,7 +177,10 @@ impl Assembly {
     ///
     /// See [`write_dump`].
     pub fn sample(&self, kind: DumpKind) -> Sample {
-        Sample { dump: self.dump(kind), files: self.files.clone() }
+        Sample {
+            dump: self.dump(kind),
+            files: self.files.clone(),
+        }
     }
 
     pub(crate) fn label(&mut self, label: impl Into<String>, address: u64) {
@@ -190,13 +226,19 @@ impl Assembly {
         units.extend([0, 0]);
         let buffer = self.place(&units);
         let record = self.layouts.record("_UNICODE_STRING");
-        let bytes = record.set("Length", length).set("MaximumLength", length + 2).set("Buffer", buffer).bytes();
+        let bytes = record
+            .set("Length", length)
+            .set("MaximumLength", length + 2)
+            .set("Buffer", buffer)
+            .bytes();
         self.patch(va, &bytes);
     }
 
     /// Links list entries to a ring that begins and ends at `head`.
     pub(crate) fn link(&mut self, head: u64, entries: &[u64]) {
-        let ring: Vec<u64> = std::iter::once(head).chain(entries.iter().copied()).collect();
+        let ring: Vec<u64> = std::iter::once(head)
+            .chain(entries.iter().copied())
+            .collect();
         let pointer = self.layouts.pointer_size() as u64;
         for (i, &entry) in ring.iter().enumerate() {
             self.patch_pointer(entry, ring[(i + 1) % ring.len()]);
@@ -207,7 +249,9 @@ impl Assembly {
     /// Maps a page to the one physical page of zeros, unless it is mapped already.
     pub(crate) fn map_zero(&mut self, va: u64) {
         if self.space.translate(va).is_none() {
-            let pfn = *self.zero_frame.get_or_insert_with(|| self.space.memory_mut().allocate());
+            let pfn = *self
+                .zero_frame
+                .get_or_insert_with(|| self.space.memory_mut().allocate());
             self.space.map(va, pfn, PageSize::Small, PageState::Present);
         }
     }

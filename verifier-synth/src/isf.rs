@@ -43,19 +43,30 @@ const OPAQUE: &[&str] = &[
 ];
 
 /// The document: symbols by RVA, and the types of a kernel, or none for another image.
-pub fn document(pdb: &PdbId, machine: MachineType, symbols: &[(String, u32)], layouts: Option<&Layouts>) -> Value {
+pub fn document(
+    pdb: &PdbId,
+    machine: MachineType,
+    symbols: &[(String, u32)],
+    layouts: Option<&Layouts>,
+) -> Value {
     let pointer_size = machine.pointer_size();
     let mut user_types = Map::new();
     if let Some(layouts) = layouts {
         for name in OPAQUE {
-            user_types.insert((*name).to_owned(), json!({"fields": {}, "kind": "struct", "size": 8}));
+            user_types.insert(
+                (*name).to_owned(),
+                json!({"fields": {}, "kind": "struct", "size": 8}),
+            );
         }
         for (name, layout) in layouts.types().filter(|(_, layout)| !layout.hidden) {
             let value = user_type(name, layout, layouts, &mut user_types);
             user_types.insert(name.to_owned(), value);
         }
     }
-    let symbols: Map<String, Value> = symbols.iter().map(|(name, rva)| (name.clone(), json!({"address": rva}))).collect();
+    let symbols: Map<String, Value> = symbols
+        .iter()
+        .map(|(name, rva)| (name.clone(), json!({"address": rva})))
+        .collect();
     json!({
         "base_types": base_types(pointer_size),
         "enums": {},
@@ -111,29 +122,53 @@ fn int_name(size: usize, signed: bool) -> &'static str {
     }
 }
 
+/// A nested structure in which an integer and something else begin at the same byte.
 fn is_union(layout: &TypeLayout) -> bool {
-    let whole = layout.fields.iter().filter(|field| !matches!(field.kind, Kind::Bits { .. }));
-    layout.fields.len() > 1 && whole.filter(|field| field.offset == 0).count() > 1
+    let first = || layout.fields.iter().filter(|field| field.offset == 0);
+    first().count() > 1 && first().any(|field| !matches!(field.kind, Kind::Bits { .. }))
 }
 
-fn user_type(name: &str, layout: &TypeLayout, layouts: &Layouts, all: &mut Map<String, Value>) -> Value {
+fn user_type(
+    name: &str,
+    layout: &TypeLayout,
+    layouts: &Layouts,
+    all: &mut Map<String, Value>,
+) -> Value {
     let mut fields = Map::new();
     for field in &layout.fields {
         let kind = field_type(name, field, layouts, all);
-        fields.insert(field.name.clone(), json!({"offset": field.offset, "type": kind}));
+        fields.insert(
+            field.name.clone(),
+            json!({"offset": field.offset, "type": kind}),
+        );
     }
-    let kind = if name == "_SLIST_HEADER" || name.starts_with("__unnamed") && is_union(layout) { "union" } else { "struct" };
+    let kind = if name == "_SLIST_HEADER" || name.starts_with("__unnamed") && is_union(layout) {
+        "union"
+    } else {
+        "struct"
+    };
     json!({"fields": fields, "kind": kind, "size": layouts.extent(layout)})
 }
 
-fn field_type(owner: &str, field: &Field, layouts: &Layouts, all: &mut Map<String, Value>) -> Value {
+fn field_type(
+    owner: &str,
+    field: &Field,
+    layouts: &Layouts,
+    all: &mut Map<String, Value>,
+) -> Value {
     let base = |name: &str| json!({"kind": "base", "name": name});
     let one = match &field.kind {
         Kind::Int { size, signed } => base(int_name(*size, *signed)),
         Kind::WideChar => base("wchar"),
         Kind::Pointer(target) => pointer(target),
-        Kind::Struct(name) => json!({"kind": if name == "_SLIST_HEADER" { "union" } else { "struct" }, "name": name}),
-        Kind::Bits { size, start, length } => {
+        Kind::Struct(name) => {
+            json!({"kind": if name == "_SLIST_HEADER" { "union" } else { "struct" }, "name": name})
+        }
+        Kind::Bits {
+            size,
+            start,
+            length,
+        } => {
             json!({"bit_length": length, "bit_position": start, "kind": "bitfield", "type": base(int_name(*size, false))})
         }
         Kind::Nested(inner) => {

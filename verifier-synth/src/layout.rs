@@ -6,84 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::dump::MachineType;
-
-/// A build of the Windows kernel that this crate has layouts of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
-    /// Windows 7 SP1 and Server 2008 R2, 7601, x64.
-    Win7Sp1,
-    /// Windows 8.1 and Server 2012 R2, 9600, x64.
-    Win81,
-    /// Windows 10 1607 and Server 2016, 14393, x64.
-    Win10Rs1,
-    /// Windows 10 1809 and Server 2019, 17763, x64.
-    Win10Rs5,
-    /// Windows 10 2004 to 22H2, 19041, x64.
-    Win10Vb,
-    /// Server 2022, 20348, x64.
-    Server2022,
-    /// Windows 11 21H2, 22000, x64.
-    Win11,
-    /// Windows 11 21H2, 22000, ARM64: the layouts of x64.
-    Win11Arm64,
-    /// Windows 7 SP1, 7601, x86.
-    Win7Sp1X86,
-    /// Windows 10 2004, 19041, x86.
-    Win10VbX86,
-}
-
-impl Build {
-    /// Every build.
-    pub const ALL: [Self; 10] = [
-        Self::Win7Sp1,
-        Self::Win81,
-        Self::Win10Rs1,
-        Self::Win10Rs5,
-        Self::Win10Vb,
-        Self::Server2022,
-        Self::Win11,
-        Self::Win11Arm64,
-        Self::Win7Sp1X86,
-        Self::Win10VbX86,
-    ];
-
-    /// The build number.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Win7Sp1 | Self::Win7Sp1X86 => 7601,
-            Self::Win81 => 9600,
-            Self::Win10Rs1 => 14393,
-            Self::Win10Rs5 => 17763,
-            Self::Win10Vb | Self::Win10VbX86 => 19041,
-            Self::Server2022 => 20348,
-            Self::Win11 | Self::Win11Arm64 => 22000,
-        }
-    }
-
-    /// Major and minor version of Windows.
-    pub fn version(self) -> (u16, u16) {
-        match self.number() {
-            7601 => (6, 1),
-            9600 => (6, 3),
-            _ => (10, 0),
-        }
-    }
-
-    /// The machine.
-    pub fn machine(self) -> MachineType {
-        match self {
-            Self::Win11Arm64 => MachineType::Arm64,
-            Self::Win7Sp1X86 | Self::Win10VbX86 => MachineType::X86,
-            _ => MachineType::X64,
-        }
-    }
-
-    /// The build's layouts.
-    pub fn layouts(self) -> Layouts {
-        Layouts::parse(self)
-    }
-}
+use crate::build::Build;
+use crate::record::Record;
 
 /// What a field is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,14 +71,26 @@ pub struct Layouts {
 }
 
 impl Layouts {
-    fn parse(build: Build) -> Self {
+    pub(crate) fn parse(build: Build) -> Self {
         let pointer_size = build.machine().pointer_size();
-        let text = if pointer_size == 8 { include_str!("../layouts/x64.txt") } else { include_str!("../layouts/x86.txt") };
+        let text = if pointer_size == 8 {
+            include_str!("../layouts/x64.txt")
+        } else {
+            include_str!("../layouts/x86.txt")
+        };
         let number = build.number().to_string();
-        let mut layouts = Self { pointer_size, types: BTreeMap::new() };
-        let mut lines = text.lines().filter(|line| !line.starts_with('#')).peekable();
+        let mut layouts = Self {
+            pointer_size,
+            types: BTreeMap::new(),
+        };
+        let mut lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .peekable();
         while let Some(line) = lines.next() {
-            let (head, builds) = line.split_once(" in ").expect("a type line names its builds");
+            let (head, builds) = line
+                .split_once(" in ")
+                .expect("a type line names its builds");
             let words: Vec<&str> = head.split(' ').collect();
             let mut body = Vec::new();
             while let Some(field) = lines.next_if(|line| line.starts_with(' ')) {
@@ -162,7 +98,11 @@ impl Layouts {
             }
             if builds.split(' ').any(|b| b == number) {
                 let fields = parse_fields(&mut body.into_iter().peekable(), 2, 0);
-                let layout = TypeLayout { size: hex(words[2]), fields, hidden: words[0] == "hidden" };
+                let layout = TypeLayout {
+                    size: hex(words[2]),
+                    fields,
+                    hidden: words[0] == "hidden",
+                };
                 layouts.types.insert(words[1].to_owned(), layout);
             }
         }
@@ -176,7 +116,9 @@ impl Layouts {
 
     /// All structures by name.
     pub fn types(&self) -> impl Iterator<Item = (&str, &TypeLayout)> {
-        self.types.iter().map(|(name, layout)| (name.as_str(), layout))
+        self.types
+            .iter()
+            .map(|(name, layout)| (name.as_str(), layout))
     }
 
     /// Whether the build has a structure of this name.
@@ -190,7 +132,9 @@ impl Layouts {
     ///
     /// If the build has none of this name.
     pub fn get(&self, name: &str) -> &TypeLayout {
-        self.types.get(name).unwrap_or_else(|| panic!("this build has no {name}"))
+        self.types
+            .get(name)
+            .unwrap_or_else(|| panic!("this build has no {name}"))
     }
 
     /// Bytes of a structure.
@@ -228,7 +172,9 @@ impl Layouts {
     ///
     /// If the build has no such field.
     pub fn offset(&self, name: &str, path: &str) -> usize {
-        self.find(name, path).unwrap_or_else(|| panic!("this build has no {name}.{path}")).0
+        self.find(name, path)
+            .unwrap_or_else(|| panic!("this build has no {name}.{path}"))
+            .0
     }
 
     /// Elements of an array field.
@@ -237,7 +183,9 @@ impl Layouts {
     ///
     /// If the build has no such array.
     pub fn count(&self, name: &str, path: &str) -> usize {
-        self.find(name, path).and_then(|(_, field)| field.count).unwrap_or_else(|| panic!("this build has no array {name}.{path}"))
+        self.find(name, path)
+            .and_then(|(_, field)| field.count)
+            .unwrap_or_else(|| panic!("this build has no array {name}.{path}"))
     }
 
     /// Bytes of one element of a field.
@@ -257,8 +205,13 @@ impl Layouts {
 
     /// Bytes of a structure; of one without a name, the end of its last field.
     pub fn extent(&self, layout: &TypeLayout) -> usize {
-        let end = |field: &Field| field.offset + self.element_size(field) * field.count.unwrap_or(1);
-        if layout.size != 0 { layout.size } else { layout.fields.iter().map(end).max().unwrap_or(0) }
+        let end =
+            |field: &Field| field.offset + self.element_size(field) * field.count.unwrap_or(1);
+        if layout.size != 0 {
+            layout.size
+        } else {
+            layout.fields.iter().map(end).max().unwrap_or(0)
+        }
     }
 
     /// A record of this structure, all zero, to set fields of.
@@ -267,7 +220,7 @@ impl Layouts {
     ///
     /// If the build has no such structure.
     pub fn record<'a>(&'a self, name: &'a str) -> Record<'a> {
-        Record { layouts: self, name, bytes: vec![0; self.size(name)] }
+        Record::new(self, name)
     }
 
     /// The bytes of a pointer.
@@ -276,108 +229,44 @@ impl Layouts {
     }
 }
 
-/// The bytes of one structure while it is filled in.
-#[derive(Debug, Clone)]
-pub struct Record<'a> {
-    layouts: &'a Layouts,
-    name: &'a str,
-    bytes: Vec<u8>,
-}
-
-impl<'a> Record<'a> {
-    /// Goes on from bytes that are there already.
-    ///
-    /// # Panics
-    ///
-    /// If there are not as many as the structure has.
-    pub fn over(mut self, bytes: Vec<u8>) -> Self {
-        assert_eq!(bytes.len(), self.bytes.len(), "bytes of {}", self.name);
-        self.bytes = bytes;
-        self
-    }
-
-    /// Sets an integer or a pointer.
-    ///
-    /// # Panics
-    ///
-    /// If the build has no such field, or the value does not fit it.
-    pub fn set(mut self, path: &str, value: u64) -> Self {
-        self.put(path, 0, value);
-        self
-    }
-
-    /// Sets an integer or a pointer if the build has the field.
-    ///
-    /// # Panics
-    ///
-    /// If the value does not fit.
-    pub fn set_if(self, path: &str, value: u64) -> Self {
-        if self.layouts.find(self.name, path).is_some() { self.set(path, value) } else { self }
-    }
-
-    /// Sets the leading elements of an array.
-    ///
-    /// # Panics
-    ///
-    /// If the build has no such field, or it has fewer elements.
-    pub fn set_all(mut self, path: &str, values: &[u64]) -> Self {
-        for (i, value) in values.iter().enumerate() {
-            self.put(path, i, *value);
-        }
-        self
-    }
-
-    /// The bytes.
-    pub fn bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
-    fn put(&mut self, path: &str, index: usize, value: u64) {
-        let (offset, field) = self.layouts.find(self.name, path).unwrap_or_else(|| panic!("this build has no {}.{path}", self.name));
-        assert!(index < field.count.unwrap_or(1), "{}.{path} has no element {index}", self.name);
-        let at = offset + index * self.layouts.element_size(field);
-        match field.kind {
-            Kind::Bits { size, start, length } => {
-                assert!(length == 64 || value >> length == 0, "{value:#x} does not fit {}.{path}", self.name);
-                let mut word = [0; 8];
-                word[..size].copy_from_slice(&self.bytes[at..at + size]);
-                let mask = if length == 64 { u64::MAX } else { (1 << length) - 1 };
-                let merged = u64::from_le_bytes(word) & !(mask << start) | value << start;
-                self.bytes[at..at + size].copy_from_slice(&merged.to_le_bytes()[..size]);
-            }
-            Kind::Int { .. } | Kind::WideChar | Kind::Pointer(_) => {
-                let size = self.layouts.element_size(field);
-                let fits = size == 8 || value >> (8 * size) == 0 || value >> (8 * size) == u64::MAX >> (8 * size);
-                assert!(fits, "{value:#x} does not fit {}.{path}", self.name);
-                self.bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
-            }
-            Kind::Struct(_) | Kind::Nested(_) => panic!("{}.{path} is not a number", self.name),
-        }
-    }
-}
-
 fn hex(text: &str) -> usize {
     usize::from_str_radix(text.trim_start_matches("0x"), 16).expect("a hexadecimal number")
 }
 
 /// Reads the fields indented by `indent`; offsets in the text count from the outermost structure.
-fn parse_fields<'a>(lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>, indent: usize, base: usize) -> Vec<Field> {
+fn parse_fields<'a>(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>,
+    indent: usize,
+    base: usize,
+) -> Vec<Field> {
     let mut fields = Vec::new();
     while let Some(line) = lines.next_if(|line| line.len() - line.trim_start().len() == indent) {
         let mut words = line.trim_start().split(' ');
         let offset = hex(words.next().expect("an offset").trim_start_matches('+'));
         let name = words.next().expect("a name").to_owned();
         let (text, count) = match words.next().expect("a type").split_once('[') {
-            Some((text, count)) => (text, Some(count.trim_end_matches(']').parse().expect("a count"))),
+            Some((text, count)) => (
+                text,
+                Some(count.trim_end_matches(']').parse().expect("a count")),
+            ),
             None => (line.rsplit(' ').next().expect("a type"), None),
         };
         let kind = if text == "{}" {
             let inner = parse_fields(&mut *lines, indent + 2, offset);
-            Kind::Nested(Box::new(TypeLayout { size: 0, fields: inner, hidden: false }))
+            Kind::Nested(Box::new(TypeLayout {
+                size: 0,
+                fields: inner,
+                hidden: false,
+            }))
         } else {
             parse_kind(text)
         };
-        fields.push(Field { name, offset: offset - base, kind, count });
+        fields.push(Field {
+            name,
+            offset: offset - base,
+            kind,
+            count,
+        });
     }
     fields
 }
@@ -399,7 +288,11 @@ fn parse_kind(text: &str) -> Kind {
     if let Some((base, bits)) = text.split_once(':') {
         let (start, length) = bits.split_once('+').expect("start+length");
         let (size, _) = int(base).expect("an integer below a bit field");
-        return Kind::Bits { size, start: start.parse().expect("a bit"), length: length.parse().expect("bits") };
+        return Kind::Bits {
+            size,
+            start: start.parse().expect("a bit"),
+            length: length.parse().expect("bits"),
+        };
     }
     match int(text) {
         Some((size, signed)) => Kind::Int { size, signed },
@@ -419,7 +312,12 @@ mod tests {
             for (name, layout) in layouts.types() {
                 for field in &layout.fields {
                     let end = field.offset + layouts.element_size(field) * field.count.unwrap_or(1);
-                    assert!(end <= layout.size, "{build:?}: {name}.{} ends at {end:#x} of {:#x}", field.name, layout.size);
+                    assert!(
+                        end <= layout.size,
+                        "{build:?}: {name}.{} ends at {end:#x} of {:#x}",
+                        field.name,
+                        layout.size
+                    );
                 }
             }
         }
@@ -432,14 +330,26 @@ mod tests {
         assert_eq!(verified(Build::Win10Vb), 0x38);
         assert_eq!(verified(Build::Server2022), 0x30);
         assert_eq!(verified(Build::Win7Sp1X86), 0x14);
-        assert_eq!(Build::Win11.layouts().count("_VF_POOL_TRACE", "StackTrace"), 50);
-        assert_eq!(Build::Win10Vb.layouts().offset("_VF_TARGET_DRIVER", "TreeNode.Base.p"), 0);
+        assert_eq!(
+            Build::Win11.layouts().count("_VF_POOL_TRACE", "StackTrace"),
+            50
+        );
+        assert_eq!(
+            Build::Win10Vb
+                .layouts()
+                .offset("_VF_TARGET_DRIVER", "TreeNode.Base.p"),
+            0
+        );
     }
 
     #[test]
     fn bits_are_set_in_place() {
         let layouts = Build::Win7Sp1.layouts();
-        let bytes = layouts.record("_SLIST_HEADER").set("HeaderX64.HeaderType", 1).set("HeaderX64.NextEntry", 0x123).bytes();
+        let bytes = layouts
+            .record("_SLIST_HEADER")
+            .set("HeaderX64.HeaderType", 1)
+            .set("HeaderX64.NextEntry", 0x123)
+            .bytes();
         assert_eq!(bytes[8..], 0x1231u64.to_le_bytes());
     }
 }

@@ -39,18 +39,25 @@ pub mod paging;
 pub mod physical;
 
 mod assembly;
+mod build;
+mod driver;
 mod kernel;
 mod machine;
+mod places;
+mod record;
 mod verifier;
 mod walkthrough;
 
 pub use assembly::{Assembly, Sample};
+pub use build::Build;
+pub use driver::Driver;
 pub use dump::{BugCheck, DumpKind, HeaderInfo, MachineType};
 pub use image::{Image, PdbId};
 pub use kernel::{DebuggerKeys, UnloadedDriver};
-pub use layout::{Build, Layouts};
-pub use machine::{Driver, DriverId, Machine, PoolRecord};
+pub use layout::Layouts;
+pub use machine::{DriverId, Machine, PoolRecord};
 pub use paging::{AddressSpace, PageSize, PageState, Paging};
 pub use physical::{PhysicalMemory, Placement};
+pub use record::Record;
 pub use verifier::{Allocation, Log, Ring, RingRecord, SlistForm, Suspect, Tracker, Verified};
 pub use walkthrough::{walkthrough, walkthrough_machine};

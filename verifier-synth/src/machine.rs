@@ -1,77 +1,19 @@
 //! A machine to be: what is loaded, what is verified, what the logs hold.
 
 use crate::assembly::{Assembly, Sample};
+use crate::build::Build;
+use crate::driver::Driver;
 use crate::dump::{BugCheck, DumpKind, MachineType};
 use crate::image::{Image, PdbId};
 use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver};
-use crate::layout::Build;
 use crate::paging::{AddressSpace, Paging};
 use crate::physical::{PhysicalMemory, Placement};
+use crate::places::Places;
 use crate::verifier::{Log, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier};
 
 /// A driver of a [`Machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverId(usize);
-
-/// A driver to load.
-#[derive(Debug, Clone)]
-pub struct Driver {
-    name: String,
-    base: Option<u64>,
-    size: u32,
-    time_date_stamp: Option<u32>,
-    pdb: Option<PdbId>,
-    exports: Vec<(String, u32)>,
-    symbols: Vec<(String, u32)>,
-}
-
-impl Driver {
-    /// A driver of nine pages without PDB and exports.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), base: None, size: 0x9000, time_date_stamp: None, pdb: None, exports: Vec::new(), symbols: Vec::new() }
-    }
-
-    /// Where it is loaded.
-    pub fn base(mut self, base: u64) -> Self {
-        self.base = Some(base);
-        self
-    }
-
-    /// `SizeOfImage`, in whole pages, five at least.
-    pub fn size(mut self, size: u32) -> Self {
-        self.size = size;
-        self
-    }
-
-    /// `TimeDateStamp`.
-    pub fn time_date_stamp(mut self, stamp: u32) -> Self {
-        self.time_date_stamp = Some(stamp);
-        self
-    }
-
-    /// Gives it a PDB of this name, with a GUID made from the name, and a symbol table in the sample.
-    pub fn pdb(self, name: &str) -> Self {
-        self.pdb_id(PdbId::from_name(name))
-    }
-
-    /// Gives it a PDB, and a symbol table in the sample.
-    pub fn pdb_id(mut self, pdb: PdbId) -> Self {
-        self.pdb = Some(pdb);
-        self
-    }
-
-    /// A name in its export directory.
-    pub fn export(mut self, name: &str, rva: u32) -> Self {
-        self.exports.push((name.to_owned(), rva));
-        self
-    }
-
-    /// A symbol of its PDB.
-    pub fn symbol(mut self, name: &str, rva: u32) -> Self {
-        self.symbols.push((name.to_owned(), rva));
-        self
-    }
-}
 
 /// A record of the pool log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,49 +28,6 @@ pub struct PoolRecord {
     pub frames: Vec<u64>,
     /// Frames behind the terminator, as an earlier lap left them.
     pub stale: Vec<u64>,
-}
-
-/// Addresses that differ from system to system.
-struct Places {
-    kernel: u64,
-    kernel_size: u32,
-    drivers: u64,
-    pool: u64,
-    pools: [u64; 4],
-    pfn_database: u64,
-    paging: Paging,
-}
-
-impl Places {
-    fn of(build: Build) -> Self {
-        let (kernel_size, paging) = match (build.number(), build.machine()) {
-            (_, MachineType::X86) => (0x41_2000, Paging::X86Pae),
-            (7601, _) => (0x5e_a000, Paging::X64),
-            (9600, _) => (0x78_0000, Paging::X64),
-            (_, MachineType::Arm64) => (0x104_7000, Paging::Arm64),
-            _ => (0x104_6000, Paging::X64),
-        };
-        let (kernel, drivers, pool, pools, pfn_database) = match (build.number(), build.machine()) {
-            (_, MachineType::X86) => {
-                (0x82a0_b000, 0x8c40_0000, 0x84c0_0000, [0x8480_0000, 0x8c00_0000, 0x8f00_0000, 0xb000_0000], 0x8300_0000)
-            }
-            (7601, _) => (
-                0xffff_f800_02a1_3000,
-                0xffff_f880_0440_0000,
-                0xffff_fa80_0300_0000,
-                [0xffff_fa80_02e0_0000, 0xffff_fae0_0000_0000, 0xffff_f8a0_0000_0000, 0xffff_f8bf_ffff_ffff],
-                0xffff_fa80_0000_0000,
-            ),
-            _ => (
-                0xffff_f803_1420_0000,
-                0xffff_f803_1860_0000,
-                0xffff_9a8f_4c00_0000,
-                [0xffff_9a80_0000_0000, 0xffff_aa7f_ffff_ffff, 0xffff_b880_0000_0000, 0xffff_c87f_ffff_ffff],
-                0xffff_e100_0000_0000,
-            ),
-        };
-        Self { kernel, kernel_size, drivers, pool, pools, pfn_database, paging }
-    }
 }
 
 /// A machine: declare what it holds, then [`Machine::build`] a dump of it.
@@ -172,14 +71,27 @@ impl Machine {
             rva = (rva + size).next_multiple_of(16);
         }
         for (i, name) in ROUTINES.iter().enumerate() {
-            kernel.symbols.push(((*name).to_owned(), 0x1_2c40 + 0x2350 * i as u32));
+            kernel
+                .symbols
+                .push(((*name).to_owned(), 0x1_2c40 + 0x2350 * i as u32));
         }
-        kernel.exports = vec![("ExAllocatePoolWithTag".to_owned(), 0), ("PsLoadedModuleList".to_owned(), 0)];
-        let hal = Image::new("hal.dll", places.kernel + u64::from(places.kernel_size), 0x4_9000);
+        kernel.exports = vec![
+            ("ExAllocatePoolWithTag".to_owned(), 0),
+            ("PsLoadedModuleList".to_owned(), 0),
+        ];
+        let hal = Image::new(
+            "hal.dll",
+            places.kernel + u64::from(places.kernel_size),
+            0x4_9000,
+        );
         let mut machine = Self {
             build,
             paging: places.paging,
-            placement: Placement::Scattered { first: 0x1a0, window: 0x200, seed: 0x5eed },
+            placement: Placement::Scattered {
+                first: 0x1a0,
+                window: 0x200,
+                seed: 0x5eed,
+            },
             images: vec![kernel, hal],
             next_driver: places.drivers,
             pool: places.pool,
@@ -191,7 +103,10 @@ impl Machine {
             tick_count: 0x1_2345,
             verifier: Verifier::default(),
             processors: 2,
-            bug_check: BugCheck { code: 0xe2, parameters: [0; 4] },
+            bug_check: BugCheck {
+                code: 0xe2,
+                parameters: [0; 4],
+            },
             system_time: 0x01cc_7a9d_2f30_1400,
             up_time: 0x1_a2b3_c4d5,
             neighbors: 24,
@@ -316,7 +231,15 @@ impl Machine {
     /// Verifies a driver, loaded once: what it returns takes its blocks and counters.
     pub fn verified(&mut self, driver: DriverId) -> &mut Verified {
         let name = self.image(driver).name.clone();
-        self.verified_as(driver, Suspect { name, loads: 1, unloads: 0, address: None })
+        self.verified_as(
+            driver,
+            Suspect {
+                name,
+                loads: 1,
+                unloads: 0,
+                address: None,
+            },
+        )
     }
 
     /// Verifies a driver under an entry of your own.
@@ -324,15 +247,29 @@ impl Machine {
         self.verifier.suspects.push(suspect);
         let suspect = self.verifier.suspects.len() - 1;
         let image = &self.images[driver.0];
-        let verified = Verified { suspect, ..Verified::default() };
-        self.verifier.targets.push((image.base, image.size.into(), image.name.clone(), Some(verified)));
-        self.verifier.targets.last_mut().and_then(|target| target.3.as_mut()).expect("just pushed")
+        let verified = Verified {
+            suspect,
+            ..Verified::default()
+        };
+        self.verifier.targets.push((
+            image.base,
+            image.size.into(),
+            image.name.clone(),
+            Some(verified),
+        ));
+        self.verifier
+            .targets
+            .last_mut()
+            .and_then(|target| target.3.as_mut())
+            .expect("just pushed")
     }
 
     /// A loaded image that is in the tree of target drivers and not verified.
     pub fn unverified_target(&mut self, driver: DriverId) -> &mut Self {
         let image = &self.images[driver.0];
-        self.verifier.targets.push((image.base, image.size.into(), image.name.clone(), None));
+        self.verifier
+            .targets
+            .push((image.base, image.size.into(), image.name.clone(), None));
         self
     }
 
@@ -345,18 +282,31 @@ impl Machine {
     /// A log, to set its length and index and to add records; it is on from then on.
     pub fn log(&mut self, log: Log) -> &mut Ring {
         let rings = &mut self.verifier.rings;
-        let at = rings.iter().position(|(kind, _)| *kind == log).unwrap_or_else(|| {
-            rings.push((log, Ring::new(log)));
-            rings.len() - 1
-        });
+        let at = rings
+            .iter()
+            .position(|(kind, _)| *kind == log)
+            .unwrap_or_else(|| {
+                rings.push((log, Ring::new(log)));
+                rings.len() - 1
+            });
         &mut rings[at].1
     }
 
     /// Adds a record to the pool log.
     pub fn pool_record(&mut self, record: PoolRecord) -> &mut Self {
-        let PoolRecord { address, size, thread, frames, stale } = record;
+        let PoolRecord {
+            address,
+            size,
+            thread,
+            frames,
+            stale,
+        } = record;
         let fields = vec![("Address", address), ("Size", size), ("Thread", thread)];
-        self.log(Log::Pool).push(RingRecord { fields, frames, stale });
+        self.log(Log::Pool).push(RingRecord {
+            fields,
+            frames,
+            stale,
+        });
         self
     }
 
@@ -389,7 +339,11 @@ impl Machine {
             Paging::X86 | Paging::X86Pae => MachineType::X86,
             Paging::Arm64 => MachineType::Arm64,
         };
-        assert!(machine == self.build.machine(), "{paging:?} on {:?}", self.build);
+        assert!(
+            machine == self.build.machine(),
+            "{paging:?} on {:?}",
+            self.build
+        );
         self.paging = paging;
         self
     }
@@ -429,21 +383,33 @@ impl Machine {
         }
         let mut memory = PhysicalMemory::new(self.placement);
         // The frame of the root table, near where Windows has it, before anything else can take it.
-        let root = if self.build.number() < 9600 { 0x187 } else { 0x1ad };
+        let root = if self.build.number() < 9600 {
+            0x187
+        } else {
+            0x1ad
+        };
         memory.write(root * 4096, &[0]);
         for _ in 0..self.neighbors {
             let pfn = memory.allocate();
             memory.write(pfn * 4096, &(pfn * 0x9e37_79b9).to_le_bytes().repeat(512));
         }
         let mut space = AddressSpace::with_root(self.paging, memory, root);
-        if matches!(self.paging, Paging::X64 | Paging::X64La57) {
-            // Fixed until 1607, drawn at each start since.
-            space.self_map(if self.build.number() < 14393 { 0x1ed } else { 0x1b6 });
+        match self.paging {
+            Paging::X64 | Paging::X64La57 => space.self_map(if self.build.number() < 14393 {
+                0x1ed
+            } else {
+                0x1b6
+            }),
+            Paging::X86 | Paging::X86Pae => space.self_map(0x300),
+            Paging::Arm64 => {}
         }
         let mut m = Assembly::new(self.build, space, self.pool);
         let count = self.unloaded.len() as u32;
         let unloaded_count = self.unloaded_count.unwrap_or(count);
-        assert!(unloaded_count >= count, "{count} drivers were unloaded, not {unloaded_count}");
+        assert!(
+            unloaded_count >= count,
+            "{count} drivers were unloaded, not {unloaded_count}"
+        );
         let kernel = Kernel {
             images: &images,
             unloaded: &self.unloaded,

@@ -108,7 +108,13 @@ impl AddressSpace {
             // Four entries of eight bytes, not at the start of their page: real bases are 32-byte aligned.
             root += 0x2e0;
         }
-        Self { paging, memory, root, dtb_low_bits: 0, mapped: BTreeMap::new() }
+        Self {
+            paging,
+            memory,
+            root,
+            dtb_low_bits: 0,
+            mapped: BTreeMap::new(),
+        }
     }
 
     /// The directory table base as a dump header holds it.
@@ -122,22 +128,47 @@ impl AddressSpace {
     ///
     /// If `bits` reaches into the page number, or the scheme is PAE, where low bits are address bits.
     pub fn set_dtb_low_bits(&mut self, bits: u64) {
-        assert!(bits < PAGE_SIZE as u64, "{bits:#x} reaches into the page number");
-        assert!(self.paging != Paging::X86Pae, "the low bits of a PAE base are part of its address");
+        assert!(
+            bits < PAGE_SIZE as u64,
+            "{bits:#x} reaches into the page number"
+        );
+        assert!(
+            self.paging != Paging::X86Pae,
+            "the low bits of a PAE base are part of its address"
+        );
         self.dtb_low_bits = bits;
     }
 
-    /// Points entry `index` of the root table at the root table itself, as 64-bit Windows does to reach its
-    /// page tables; the addresses below that entry must not be mapped otherwise.
+    /// Points an entry of the tables at the tables themselves, as Windows does to reach them; the addresses
+    /// below that entry must not be mapped otherwise. x64: entry `index` of the root (0x1ED until 1607, drawn
+    /// at each start since); x86: entry `index` of the directory (0x300); PAE: entries 0 to 3 of the last
+    /// directory point at the four directories, whatever `index` says.
     ///
     /// # Panics
     ///
-    /// If the scheme is not one of x64, or the index is not below 512.
+    /// If the root has no such entry, or on ARM64.
     pub fn self_map(&mut self, index: u64) {
-        assert!(matches!(self.paging, Paging::X64 | Paging::X64La57), "{:?} has no self-map here", self.paging);
-        assert!(index < 512, "a root table has no entry {index:#x}");
-        let root = self.root;
-        self.write_entry(root + 8 * index, root | 0x63);
+        match self.paging {
+            Paging::X64 | Paging::X64La57 => {
+                assert!(index < 512, "a root table has no entry {index:#x}");
+                self.write_entry(self.root + 8 * index, self.root | 0x63);
+            }
+            Paging::X86 => {
+                assert!(index < 1024, "a page directory has no entry {index:#x}");
+                self.write_entry(self.root + 4 * index, self.root | 0x63);
+            }
+            Paging::X86Pae => {
+                let mut directories = [0; 4];
+                for (i, directory) in (0..4).zip(&mut directories) {
+                    // The first entry of each directory: that makes the directory.
+                    *directory = self.entry_address(i << 30, 1 << 21);
+                }
+                for (i, directory) in (0..4).zip(directories) {
+                    self.write_entry(directories[3] + 8 * i, directory | 0x63);
+                }
+            }
+            Paging::Arm64 => panic!("the self-map of ARM64 is not known"),
+        }
     }
 
     /// The scheme.
@@ -167,8 +198,13 @@ impl AddressSpace {
             PageSize::Large => 1,
             PageSize::Huge => 2,
         };
-        let has = up == 0 || self.paging != Paging::X86 && (up == 1 || self.paging != Paging::X86Pae);
-        assert!(has || self.paging == Paging::X86 && up == 1, "{:?} has no {size:?} pages", self.paging);
+        let has =
+            up == 0 || self.paging != Paging::X86 && (up == 1 || self.paging != Paging::X86Pae);
+        assert!(
+            has || self.paging == Paging::X86 && up == 1,
+            "{:?} has no {size:?} pages",
+            self.paging
+        );
         1 << shifts[shifts.len() - 1 - up]
     }
 
@@ -182,8 +218,14 @@ impl AddressSpace {
     pub fn map(&mut self, va: u64, pfn: u64, size: PageSize, state: PageState) {
         let length = self.size_of(size);
         let pa = pfn * PAGE_SIZE as u64;
-        assert!(va.is_multiple_of(length), "{va:#x} is not aligned to {length:#x}");
-        assert!(pa.is_multiple_of(length), "frame {pfn:#x} is not aligned to {length:#x}");
+        assert!(
+            va.is_multiple_of(length),
+            "{va:#x} is not aligned to {length:#x}"
+        );
+        assert!(
+            pa.is_multiple_of(length),
+            "frame {pfn:#x} is not aligned to {length:#x}"
+        );
         let entry = self.entry_address(va, length);
         let value = self.entry_value(pa, size, state);
         self.write_entry(entry, value);
@@ -242,7 +284,10 @@ impl AddressSpace {
     /// If `va` is not mapped, or by a large page.
     pub fn set_state(&mut self, va: u64, state: PageState) {
         let page = va & !(PAGE_SIZE as u64 - 1);
-        let &(length, pa) = self.mapped.get(&page).unwrap_or_else(|| panic!("{va:#x} is not mapped by a small page"));
+        let &(length, pa) = self
+            .mapped
+            .get(&page)
+            .unwrap_or_else(|| panic!("{va:#x} is not mapped by a small page"));
         assert!(length == PAGE_SIZE as u64, "{va:#x} lies in a large page");
         self.map(page, pa / PAGE_SIZE as u64, PageSize::Small, state);
     }
@@ -286,7 +331,10 @@ impl AddressSpace {
             PageState::Present if arm => pa | if small { 0x703 } else { 0x701 },
             PageState::Present => pa | 0x163 | if small { 0 } else { 0x80 },
             _ => {
-                assert!(small && !arm, "{state:?} is known for 4 KiB pages of x86 and x64 only");
+                assert!(
+                    small && !arm,
+                    "{state:?} is known for 4 KiB pages of x86 and x64 only"
+                );
                 match state {
                     // Protection 6 in bits 5 to 9 sets bit 7 too: it does not mean a large page here.
                     PageState::Transition => pa | 0x8c0,
@@ -302,13 +350,17 @@ impl AddressSpace {
     fn read_entry(&self, address: u64) -> u64 {
         let size = self.paging.entry_size() as usize;
         let mut bytes = [0; 8];
-        bytes[..size].copy_from_slice(&self.memory.read(address, size).expect("tables are present"));
+        bytes[..size]
+            .copy_from_slice(&self.memory.read(address, size).expect("tables are present"));
         u64::from_le_bytes(bytes)
     }
 
     fn write_entry(&mut self, address: u64, value: u64) {
         let size = self.paging.entry_size() as usize;
-        assert!(size == 8 || value <= u64::from(u32::MAX), "{value:#x} does not fit an entry of {size} bytes");
+        assert!(
+            size == 8 || value <= u64::from(u32::MAX),
+            "{value:#x} does not fit an entry of {size} bytes"
+        );
         self.memory.write(address, &value.to_le_bytes()[..size]);
     }
 }

@@ -6,10 +6,11 @@
 //! fit. Source: the walk-through's facts.
 
 use crate::assembly::Sample;
+use crate::build::Build;
+use crate::driver::Driver;
 use crate::dump::{BugCheck, DumpKind};
 use crate::kernel::UnloadedDriver;
-use crate::layout::Build;
-use crate::machine::{Driver, Machine, PoolRecord};
+use crate::machine::{Machine, PoolRecord};
 use crate::verifier::{Allocation, Suspect};
 
 /// A base that puts every kernel frame of the walk-through into the image.
@@ -61,11 +62,27 @@ pub fn walkthrough_machine() -> Machine {
         m.kernel_symbol(name, (address - KERNEL) as u32);
     }
     // Where drivers load that the article does not show.
-    for (name, base, size) in [("kdcom.dll", 0xffff_f880_00b9_5000, 0xa000), ("Wdf01000.sys", 0xffff_f880_00e3_c000, 0xa4000)] {
-        m.driver(Driver::new(name).base(base).size(size).pdb(&format!("{}.pdb", &name[..name.len() - 4])));
+    for (name, base, size) in [
+        ("kdcom.dll", 0xffff_f880_00b9_5000, 0xa000),
+        ("Wdf01000.sys", 0xffff_f880_00e3_c000, 0xa4000),
+    ] {
+        m.driver(
+            Driver::new(name)
+                .base(base)
+                .size(size)
+                .pdb(&format!("{}.pdb", &name[..name.len() - 4])),
+        );
     }
-    m.driver(Driver::new("ntfs.sys").base(0xffff_f880_0124_a000).size(0x1a_3000).pdb("ntfs.pdb"));
-    let myfault = Driver::new("myfault.sys").base(MYFAULT).size(0x8000).pdb("myfault.pdb");
+    m.driver(
+        Driver::new("ntfs.sys")
+            .base(0xffff_f880_0124_a000)
+            .size(0x1a_3000)
+            .pdb("ntfs.pdb"),
+    );
+    let myfault = Driver::new("myfault.sys")
+        .base(MYFAULT)
+        .size(0x8000)
+        .pdb("myfault.pdb");
     let myfault = myfault
         .symbol("DriverEntry", 0x5000)
         .symbol("MyfaultUnload", 0x1080)
@@ -84,17 +101,30 @@ pub fn walkthrough_machine() -> Machine {
         .statistic("AllocationsSucceeded", 0xb)
         .statistic("AllocationsSucceededSpecialPool", 0xa)
         .statistic("AllocationsWithNoTag", 1);
-    let entry = Suspect { name: "myfault.sys".into(), loads: 1, unloads: 0, address: Some(0xffff_fa80_031b_5830) };
+    let entry = Suspect {
+        name: "myfault.sys".into(),
+        loads: 1,
+        unloads: 0,
+        address: Some(0xffff_fa80_031b_5830),
+    };
     let verified = m.verified_as(myfault, entry);
     // Free entries are taken from the end of the page, so the newest block has the lowest slot.
     verified.fresh(117);
     for address in BLOCKS {
-        verified.allocation(Allocation::nonpaged(address, 0xf_b000, b"Leak", STACK[2]).with_back_pointer());
+        verified.allocation(
+            Allocation::nonpaged(address, 0xf_b000, b"Leak", STACK[2]).with_back_pointer(),
+        );
     }
-    verified.counter("PeakPagedPoolAllocations", 1).counter("PeakPagedBytes", 0x80).counter("AllocationsWithNoTag", 1);
+    verified
+        .counter("PeakPagedPoolAllocations", 1)
+        .counter("PeakPagedBytes", 0x80)
+        .counter("AllocationsWithNoTag", 1);
 
     records(&mut m);
-    m.bug_check(BugCheck { code: 0xe2, parameters: [0; 4] });
+    m.bug_check(BugCheck {
+        code: 0xe2,
+        parameters: [0; 4],
+    });
     m
 }
 
@@ -105,10 +135,24 @@ fn records(m: &mut Machine) {
     let entry = MYFAULT + 0x5000;
     let start = [entry + 0x5c, nt(m, "KiStartSystemThread", 0x16)];
     let allocated = [&STACK[..2], &start].concat();
-    let freed = [&[nt(m, "VfFreePoolNotification", 0x31), nt(m, "VerifierExFreePoolWithTag", 0x2d), entry + 0x71], &start[1..]].concat();
+    let freed = [
+        &[
+            nt(m, "VfFreePoolNotification", 0x31),
+            nt(m, "VerifierExFreePoolWithTag", 0x2d),
+            entry + 0x71,
+        ],
+        &start[1..],
+    ]
+    .concat();
     let system = 0xffff_fa80_018d_5040;
     for (size, frames) in [(0x78, allocated), (0x80, freed)] {
-        m.pool_record(PoolRecord { address: paged, size, thread: system, frames, stale: Vec::new() });
+        m.pool_record(PoolRecord {
+            address: paged,
+            size,
+            thread: system,
+            frames,
+            stale: Vec::new(),
+        });
     }
     for address in BLOCKS.into_iter().rev() {
         m.pool_record(PoolRecord {
@@ -116,8 +160,8 @@ fn records(m: &mut Machine) {
             size: 0xf_a000,
             thread: THREAD,
             frames: STACK.to_vec(),
-            // The ring's memory is not zeroed before use: what lay there shows behind the stack's end.
-            stale: vec![0, 0x0042_0041_0043_0042, 0xffff_fa80_01a0_0010],
+            // As a longer stack of an earlier lap would leave them: not to be shown.
+            stale: vec![STACK[5], STACK[6], 0xffff_fa80_01a0_0010],
         });
     }
 }

@@ -104,13 +104,26 @@ impl HeaderInfo {
 
     /// Bytes of the header.
     pub(super) fn size(&self) -> usize {
-        if self.machine == MachineType::X86 { 0x1000 } else { 0x2000 }
+        if self.machine == MachineType::X86 {
+            0x1000
+        } else {
+            0x2000
+        }
     }
 
     /// The header of a dump of `dump_type` with these runs and a file of `length` bytes.
-    pub(super) fn render(&self, dump_type: u32, runs: Option<&[(u64, u64)]>, length: u64) -> Vec<u8> {
+    pub(super) fn render(
+        &self,
+        dump_type: u32,
+        runs: Option<&[(u64, u64)]>,
+        length: u64,
+    ) -> Vec<u8> {
         let runs = runs.or(self.physical_memory.as_deref());
-        if self.machine == MachineType::X86 { self.render32(dump_type, runs, length) } else { self.render64(dump_type, runs, length) }
+        if self.machine == MachineType::X86 {
+            self.render32(dump_type, runs, length)
+        } else {
+            self.render64(dump_type, runs, length)
+        }
     }
 
     fn render64(&self, dump_type: u32, runs: Option<&[(u64, u64)]>, length: u64) -> Vec<u8> {
@@ -119,8 +132,14 @@ impl HeaderInfo {
         put32(&mut h, 0x8, self.major_version);
         put32(&mut h, 0xc, self.build);
         put64(&mut h, 0x10, self.dtb);
-        let pointers =
-            [(0x18, self.pfn_database), (0x20, self.ps_loaded_module_list), (0x28, self.ps_active_process_head), (0x80, self.kd_debugger_data_block), (0xfa8, self.system_time), (0x1030, self.up_time)];
+        let pointers = [
+            (0x18, self.pfn_database),
+            (0x20, self.ps_loaded_module_list),
+            (0x28, self.ps_active_process_head),
+            (0x80, self.kd_debugger_data_block),
+            (0xfa8, self.system_time),
+            (0x1030, self.up_time),
+        ];
         for (at, value) in pointers {
             if let Some(value) = value {
                 put64(&mut h, at, value);
@@ -151,14 +170,21 @@ impl HeaderInfo {
     }
 
     fn render32(&self, dump_type: u32, runs: Option<&[(u64, u64)]>, length: u64) -> Vec<u8> {
-        let narrow = |value: u64| u32::try_from(value).unwrap_or_else(|_| panic!("{value:#x} does not fit a 32-bit header"));
+        let narrow = |value: u64| {
+            u32::try_from(value)
+                .unwrap_or_else(|_| panic!("{value:#x} does not fit a 32-bit header"))
+        };
         let mut h = b"PAGE".repeat(0x1000 / 4);
         put(&mut h, 4, b"DUMP");
         put32(&mut h, 0x8, self.major_version);
         put32(&mut h, 0xc, self.build);
         put32(&mut h, 0x10, narrow(self.dtb));
-        let pointers =
-            [(0x14, self.pfn_database), (0x18, self.ps_loaded_module_list), (0x1c, self.ps_active_process_head), (0x60, self.kd_debugger_data_block)];
+        let pointers = [
+            (0x14, self.pfn_database),
+            (0x18, self.ps_loaded_module_list),
+            (0x1c, self.ps_active_process_head),
+            (0x60, self.kd_debugger_data_block),
+        ];
         for (at, value) in pointers {
             if let Some(value) = value {
                 put32(&mut h, at, narrow(value));
@@ -191,14 +217,22 @@ impl HeaderInfo {
 
     fn put_context(&self, h: &mut [u8], at: usize, room: usize) {
         if let Some(context) = &self.context {
-            assert!(context.len() <= room, "a context of {} bytes does not fit {room}", context.len());
+            assert!(
+                context.len() <= room,
+                "a context of {} bytes does not fit {room}",
+                context.len()
+            );
             put(h, at, context);
         }
     }
 
     fn put_comment(&self, h: &mut [u8], at: usize) {
         if let Some(comment) = &self.comment {
-            assert!(comment.len() < 128, "a comment of {} bytes does not fit", comment.len());
+            assert!(
+                comment.len() < 128,
+                "a comment of {} bytes does not fit",
+                comment.len()
+            );
             put(h, at, comment.as_bytes());
             put(h, at + comment.len(), &[0]);
         }

@@ -48,7 +48,8 @@ impl Verified {
 
     /// Slots that were never used.
     pub fn fresh(&mut self, count: usize) -> &mut Self {
-        self.trackers.extend(std::iter::repeat_n(Tracker::Fresh, count));
+        self.trackers
+            .extend(std::iter::repeat_n(Tracker::Fresh, count));
         self
     }
 
@@ -69,11 +70,20 @@ pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
     let structure = "_VF_SUSPECT_DRIVER_ENTRY";
     let mut entries = Vec::new();
     for suspect in suspects {
-        let va = suspect.address.unwrap_or_else(|| m.allocate(m.layouts.size(structure), 16));
-        let record = m.layouts.record(structure).set("Loads", suspect.loads.into()).set("Unloads", suspect.unloads.into());
+        let va = suspect
+            .address
+            .unwrap_or_else(|| m.allocate(m.layouts.size(structure), 16));
+        let record = m
+            .layouts
+            .record(structure)
+            .set("Loads", suspect.loads.into())
+            .set("Unloads", suspect.unloads.into());
         let bytes = record.bytes();
         m.patch(va, &bytes);
-        m.put_string(va + m.layouts.offset(structure, "BaseName") as u64, &suspect.name);
+        m.put_string(
+            va + m.layouts.offset(structure, "BaseName") as u64,
+            &suspect.name,
+        );
         m.label(format!("suspect:{}", suspect.name), va);
         entries.push(va);
     }
@@ -95,10 +105,13 @@ pub(super) fn verified_data(
     m.label(format!("verified:{name}"), va);
 
     let held = |paged: bool| {
-        let blocks = verified.trackers.iter().filter_map(|tracker| match tracker {
-            Tracker::InUse(allocation) if allocation.paged == paged => Some(allocation.size),
-            _ => None,
-        });
+        let blocks = verified
+            .trackers
+            .iter()
+            .filter_map(|tracker| match tracker {
+                Tracker::InUse(allocation) if allocation.paged == paged => Some(allocation.size),
+                _ => None,
+            });
         (blocks.clone().count() as u64, blocks.sum::<u64>())
     };
     let (paged, paged_bytes) = held(true);
@@ -113,21 +126,38 @@ pub(super) fn verified_data(
         ("PeakPagedBytes", paged_bytes),
         ("PeakNonPagedBytes", nonpaged_bytes),
     ]);
-    counters.extend(verified.counters.iter().map(|(name, value)| (name.as_str(), *value)));
+    counters.extend(
+        verified
+            .counters
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value)),
+    );
     for total in TOTALS {
         *totals.entry(total).or_default() += counters.get(total).copied().unwrap_or(0);
     }
-    let asked = verified.trackers.iter().filter(|tracker| !matches!(tracker, Tracker::Fresh)).count() as u64;
+    let asked = verified
+        .trackers
+        .iter()
+        .filter(|tracker| !matches!(tracker, Tracker::Fresh))
+        .count() as u64;
     *totals.entry("AllocationsAttempted").or_default() += asked;
     *totals.entry("AllocationsSucceeded").or_default() += asked;
 
-    let mut record = m.layouts.record(structure).set("SuspectDriverEntry", suspect_entry).set("Signature", SIGNATURE);
+    let mut record = m
+        .layouts
+        .record(structure)
+        .set("SuspectDriverEntry", suspect_entry)
+        .set("Signature", SIGNATURE);
     for (name, value) in counters {
         record = record.set(name, value);
     }
     let bytes = record.bytes();
     m.patch(va, &bytes);
-    for list in ["EtwHandlesListHead", "ContiguousMemoryListHead", "DifPluginPerDriverDataContextHead"] {
+    for list in [
+        "EtwHandlesListHead",
+        "ContiguousMemoryListHead",
+        "DifPluginPerDriverDataContextHead",
+    ] {
         if let Some((offset, _)) = m.layouts.find(structure, list) {
             m.link(va + offset as u64, &[]);
         }
@@ -159,12 +189,23 @@ pub(super) fn targets(m: &mut Assembly, mut targets: Vec<(u64, u64, &str, Option
     targets.sort_unstable();
     let links = m.layouts.size("_RTL_BALANCED_LINKS");
     let size = m.layouts.size("_VF_TARGET_DRIVER");
-    let key = if m.layouts.find("_VF_TARGET_DRIVER", "TreeNode.p").is_some() { "TreeNode" } else { "TreeNode.Base" };
-    let nodes: Vec<u64> = targets.iter().map(|_| m.allocate(links + size, 16)).collect();
+    let key = if m.layouts.find("_VF_TARGET_DRIVER", "TreeNode.p").is_some() {
+        "TreeNode"
+    } else {
+        "TreeNode.Base"
+    };
+    let nodes: Vec<u64> = targets
+        .iter()
+        .map(|_| m.allocate(links + size, 16))
+        .collect();
     for (&node, (base, range, name, data)) in nodes.iter().zip(&targets) {
         let record = m.layouts.record("_VF_TARGET_DRIVER");
         let (p, range_size) = (format!("{key}.p"), format!("{key}.RangeSize"));
-        let bytes = record.set(&p, *base).set(&range_size, *range).set("VerifiedData", data.unwrap_or(0)).bytes();
+        let bytes = record
+            .set(&p, *base)
+            .set(&range_size, *range)
+            .set("VerifiedData", data.unwrap_or(0))
+            .bytes();
         m.patch(node + links as u64, &bytes);
         m.label(format!("node:{name}"), node);
         m.label(format!("target:{name}"), node + links as u64);
@@ -173,12 +214,25 @@ pub(super) fn targets(m: &mut Assembly, mut targets: Vec<(u64, u64, &str, Option
     let table = m.allocate(m.layouts.size("_VF_AVL_TABLE"), 0x40);
     m.label("avl table", table);
     let (root, depth) = subtree(m, &nodes, table);
-    let record = m.layouts.record("_VF_AVL_TABLE").set("RtlTable.BalancedRoot.Parent", table);
+    let record = m
+        .layouts
+        .record("_VF_AVL_TABLE")
+        .set("RtlTable.BalancedRoot.Parent", table);
     let record = record.set("RtlTable.BalancedRoot.RightChild", root);
-    let bytes = record.set("RtlTable.NumberGenericTableElements", nodes.len() as u64).set("RtlTable.DepthOfTree", depth).bytes();
+    let bytes = record
+        .set("RtlTable.NumberGenericTableElements", nodes.len() as u64)
+        .set("RtlTable.DepthOfTree", depth)
+        .bytes();
     m.patch(table, &bytes);
-    let record = m.layouts.record("_VF_AVL_TREE").set("NodeCount", nodes.len() as u64).set("Tables", table);
-    let bytes = record.set("TablesNo", 1).set("u1.NodeSize", (links + size) as u64).bytes();
+    let record = m
+        .layouts
+        .record("_VF_AVL_TREE")
+        .set("NodeCount", nodes.len() as u64)
+        .set("Tables", table);
+    let bytes = record
+        .set("TablesNo", 1)
+        .set("u1.NodeSize", (links + size) as u64)
+        .bytes();
     m.patch(m.global("ViTargetDriversAvl"), &bytes);
 }
 
@@ -191,9 +245,16 @@ fn subtree(m: &mut Assembly, nodes: &[u64], parent: u64) -> (u64, u64) {
     let node = nodes[middle];
     let (left, left_depth) = subtree(m, &nodes[..middle], node);
     let (right, right_depth) = subtree(m, &nodes[middle + 1..], node);
-    let record = m.layouts.record("_RTL_BALANCED_LINKS").set("Parent", parent).set("LeftChild", left).set("RightChild", right);
+    let record = m
+        .layouts
+        .record("_RTL_BALANCED_LINKS")
+        .set("Parent", parent)
+        .set("LeftChild", left)
+        .set("RightChild", right);
     let balance = right_depth as i64 - left_depth as i64;
-    let bytes = record.set("Balance", u64::from(balance as i8 as u8)).bytes();
+    let bytes = record
+        .set("Balance", u64::from(balance as i8 as u8))
+        .bytes();
     m.patch(node, &bytes);
     (node, 1 + left_depth.max(right_depth))
 }

@@ -1,0 +1,147 @@
+//! CSV (RFC 4180): one row a driver, an allocation, a record. Stacks are one cell, frames joined by
+//! " < " from the innermost out. Text from the dump that a spreadsheet would take for a formula gets
+//! an apostrophe in front.
+
+use std::borrow::Cow;
+use std::io;
+
+use super::json::state;
+use super::names::Names;
+use crate::addr::Va;
+use crate::analysis::History;
+use crate::verifier::log::{PoolLog, PoolRecord};
+use crate::verifier::{Drivers, PoolReport};
+
+fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
+    csv::WriterBuilder::new().flexible(false).from_writer(out)
+}
+
+/// Text that no spreadsheet runs.
+fn inert(text: &str) -> Cow<'_, str> {
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r') => Cow::Owned(format!("'{text}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+fn name(names: &Names<'_>, va: Va) -> String {
+    names.get(va).map(|name| inert(&name).into_owned()).unwrap_or_default()
+}
+
+fn stack(names: &Names<'_>, frames: &[Va]) -> String {
+    let frames: Vec<String> = frames
+        .iter()
+        .map(|&va| names.get(va).map_or_else(|| va.to_string(), |name| name.to_string()))
+        .collect();
+    inert(&frames.join(" < ")).into_owned()
+}
+
+/// Writes drivers, their state and their pool counters.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Result<()> {
+    const COUNTERS: [&str; 8] = [
+        "CurrentPagedPoolAllocations",
+        "CurrentNonPagedPoolAllocations",
+        "PeakPagedPoolAllocations",
+        "PeakNonPagedPoolAllocations",
+        "PagedBytes",
+        "NonPagedBytes",
+        "PeakPagedBytes",
+        "PeakNonPagedBytes",
+    ];
+    let mut csv = writer(out);
+    let mut header: Vec<String> =
+        ["name", "state", "loads", "unloads", "base", "size"].map(String::from).to_vec();
+    header.extend(COUNTERS.map(super::to_snake_case));
+    csv.write_record(&header)?;
+    for driver in &drivers.drivers {
+        let image = driver.images.first();
+        let counters = driver.counters();
+        let mut row = vec![
+            inert(&driver.name).into_owned(),
+            state(driver).to_string(),
+            driver.loads.to_string(),
+            driver.unloads.to_string(),
+            image.map(|image| image.base.to_string()).unwrap_or_default(),
+            image.map(|image| image.size.to_string()).unwrap_or_default(),
+        ];
+        row.extend(COUNTERS.map(|c| counters.get(c).map(|v| v.to_string()).unwrap_or_default()));
+        csv.write_record(&row)?;
+    }
+    csv.flush()
+}
+
+/// Writes outstanding allocations.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_pool_csv(
+    out: &mut dyn io::Write,
+    report: &PoolReport,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record(["driver", "address", "size", "tag", "caller", "caller_symbol"])?;
+    for pool in &report.drivers {
+        for allocation in &pool.allocations {
+            csv.write_record([
+                &*inert(&pool.driver.name),
+                &allocation.address.to_string(),
+                &allocation.size.to_string(),
+                &inert(&allocation.tag.to_string()),
+                &allocation.caller.to_string(),
+                &name(names, allocation.caller),
+            ])?;
+        }
+    }
+    csv.flush()
+}
+
+const RECORD: [&str; 6] = ["slot", "address", "size", "thread", "operation", "stack"];
+
+fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) -> [String; 6] {
+    [
+        record.slot.to_string(),
+        record.address.to_string(),
+        record.size.to_string(),
+        record.thread.to_string(),
+        record.operation.name().to_string(),
+        stack(names, frames),
+    ]
+}
+
+/// Writes the pool log, newest first.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_pool_log_csv(
+    out: &mut dyn io::Write,
+    log: &PoolLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record(RECORD)?;
+    for record in &log.records {
+        csv.write_record(record_row(record, log.frames(record), names))?;
+    }
+    csv.flush()
+}
+
+/// Writes the records of one address, newest first.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_history_csv(
+    out: &mut dyn io::Write,
+    history: &History,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record(RECORD)?;
+    for event in &history.events {
+        csv.write_record(record_row(&event.record, &event.frames, names))?;
+    }
+    csv.flush()
+}

@@ -1,0 +1,377 @@
+//! JSON by the contract in `docs/json.md`: snake_case names of the C fields, addresses as `"0x…"`,
+//! counts and sizes as numbers, `problems` in every document. Documents are streamed, never built.
+
+use std::fmt;
+use std::io;
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use super::names::Names;
+use crate::addr::Va;
+use crate::analysis::History;
+use crate::error::Problem;
+use crate::verifier::log::{PoolLog, PoolRecord};
+use crate::verifier::{
+    Allocation, Counters, Driver, DriverState, Drivers, PoolReport, Settings, TargetDriver,
+};
+
+/// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
+/// is `iat_in_executable_section`.
+#[must_use]
+pub fn to_snake_case(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut out = String::with_capacity(name.len() + 8);
+    let mut previous: Option<char> = None;
+    for (i, &c) in chars.iter().enumerate() {
+        if c.is_uppercase()
+            && let Some(before) = previous
+            && before != '_'
+        {
+            let next_lower = chars.get(i + 1).is_some_and(|next| next.is_lowercase());
+            if !before.is_uppercase() || next_lower {
+                out.push('_');
+            }
+        }
+        out.extend(c.to_lowercase());
+        previous = Some(c);
+    }
+    out
+}
+
+/// Writes any document as one line of JSON.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_json(out: &mut dyn io::Write, document: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, document).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+pub(super) struct Hex(pub(super) u64);
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl Serialize for Va {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("what", &self.what)?;
+        map.serialize_entry("address", &self.address)?;
+        map.serialize_entry("why", &self.why)?;
+        map.end()
+    }
+}
+
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(self.0.iter().map(|counter| (to_snake_case(&counter.name), counter.value)))
+    }
+}
+
+/// A sequence made by a closure, so that nothing is gathered first.
+struct Seq<F>(F);
+
+impl<F, I> Serialize for Seq<F>
+where
+    F: Fn() -> I,
+    I: Iterator,
+    I::Item: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(None)?;
+        for item in (self.0)() {
+            seq.serialize_element(&item)?;
+        }
+        seq.end()
+    }
+}
+
+#[derive(Serialize)]
+struct FlagDoc {
+    bit: u32,
+    name: &'static str,
+}
+
+/// Writes the `settings` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_settings_json(out: &mut dyn io::Write, settings: &Settings) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a> {
+        level: u32,
+        flags: Vec<FlagDoc>,
+        statistics: &'a Counters,
+        address: Va,
+        problems: &'a [Problem],
+    }
+    let flags = settings.level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name });
+    write_json(
+        out,
+        &Doc {
+            level: settings.level.0,
+            flags: flags.collect(),
+            statistics: &settings.statistics,
+            address: settings.address,
+            problems: &settings.problems,
+        },
+    )
+}
+
+/// The word for a driver's state.
+pub(super) fn state(driver: &Driver) -> &'static str {
+    match driver.state() {
+        DriverState::Loaded => "loaded",
+        DriverState::Unloaded => "unloaded",
+        DriverState::NeverLoaded => "never loaded",
+    }
+}
+
+struct DriverDoc<'a>(&'a Driver);
+
+impl Serialize for DriverDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let driver = self.0;
+        let first = driver.images.first();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &driver.name)?;
+        map.serialize_entry("state", state(driver))?;
+        map.serialize_entry("loads", &driver.loads)?;
+        map.serialize_entry("unloads", &driver.unloads)?;
+        map.serialize_entry("base", &first.map(|image| image.base))?;
+        map.serialize_entry("size", &first.map(|image| image.size))?;
+        map.serialize_entry("suspect_entry", &driver.suspect_entry)?;
+        map.serialize_entry("target_driver", &first.map(|image| image.address))?;
+        map.serialize_entry("verified_data", &first.map(|image| image.verified_data))?;
+        map.serialize_entry("counters", &driver.counters())?;
+        map.serialize_entry("images", &Seq(|| driver.images.iter().map(ImageDoc)))?;
+        map.end()
+    }
+}
+
+struct ImageDoc<'a>(&'a TargetDriver);
+
+impl Serialize for ImageDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("base", &self.0.base)?;
+        map.serialize_entry("size", &self.0.size)?;
+        map.serialize_entry("target_driver", &self.0.address)?;
+        map.serialize_entry("verified_data", &self.0.verified_data)?;
+        map.serialize_entry("counters", &self.0.counters)?;
+        map.end()
+    }
+}
+
+/// Writes the `drivers` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_drivers_json(out: &mut dyn io::Write, drivers: &Drivers) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        drivers: T,
+        problems: &'a [Problem],
+    }
+    write_json(
+        out,
+        &Doc {
+            drivers: Seq(|| drivers.drivers.iter().map(DriverDoc)),
+            problems: &drivers.problems,
+        },
+    )
+}
+
+struct AllocationDoc<'a>(&'a Allocation, &'a Names<'a>);
+
+impl Serialize for AllocationDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(allocation, names) = self;
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("address", &allocation.address)?;
+        map.serialize_entry("size", &allocation.size)?;
+        map.serialize_entry("tag", &allocation.tag.to_string())?;
+        map.serialize_entry("caller", &allocation.caller)?;
+        map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
+        map.end()
+    }
+}
+
+/// Writes the `pool` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_pool_json(
+    out: &mut dyn io::Write,
+    report: &PoolReport,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        drivers: T,
+        problems: &'a [Problem],
+    }
+    #[derive(Serialize)]
+    struct DriverDoc<'a, T: Serialize> {
+        name: &'a str,
+        allocations: T,
+    }
+    let drivers = Seq(|| {
+        report.drivers.iter().map(|pool| DriverDoc {
+            name: &pool.driver.name,
+            allocations: Seq(|| pool.allocations.iter().map(|a| AllocationDoc(a, names))),
+        })
+    });
+    write_json(out, &Doc { drivers, problems: &report.problems })
+}
+
+struct FrameDoc<'a>(Va, &'a Names<'a>);
+
+impl Serialize for FrameDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("address", &self.0)?;
+        map.serialize_entry("symbol", &self.1.get(self.0).as_deref())?;
+        map.end()
+    }
+}
+
+struct RecordDoc<'a> {
+    record: &'a PoolRecord,
+    frames: &'a [Va],
+    names: &'a Names<'a>,
+}
+
+impl Serialize for RecordDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { record, frames, names } = self;
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("slot", &record.slot)?;
+        map.serialize_entry("address", &record.address)?;
+        map.serialize_entry("size", &record.size)?;
+        map.serialize_entry("thread", &record.thread)?;
+        map.serialize_entry("operation", record.operation.name())?;
+        map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
+        map.end()
+    }
+}
+
+/// Writes the `log pool` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_pool_log_json(
+    out: &mut dyn io::Write,
+    log: &PoolLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        kind: &'static str,
+        capacity: u32,
+        written: u32,
+        unused: u32,
+        empty_because: Option<&'static str>,
+        entries: T,
+        problems: &'a [Problem],
+    }
+    let entries = Seq(|| {
+        log.records.iter().map(|record| RecordDoc { record, frames: log.frames(record), names })
+    });
+    write_json(
+        out,
+        &Doc {
+            kind: "pool",
+            capacity: log.ring.length,
+            written: log.ring.index,
+            unused: log.unused,
+            empty_because: log.empty_because,
+            entries,
+            problems: &log.problems,
+        },
+    )
+}
+
+/// Writes the `history` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_history_json(
+    out: &mut dyn io::Write,
+    history: &History,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize, E: Serialize> {
+        address: Va,
+        outstanding: T,
+        capacity: u32,
+        events: E,
+        problems: &'a [Problem],
+    }
+    #[derive(Serialize)]
+    struct TrackerDoc<'a> {
+        driver: &'a str,
+        entry: Va,
+        #[serde(flatten)]
+        allocation: AllocationDoc<'a>,
+    }
+    let outstanding = Seq(|| {
+        history.trackers.iter().map(|tracker| TrackerDoc {
+            driver: &tracker.driver,
+            entry: tracker.entry.allocation.entry,
+            allocation: AllocationDoc(&tracker.entry.allocation, names),
+        })
+    });
+    let events = Seq(|| {
+        history
+            .events
+            .iter()
+            .map(|event| RecordDoc { record: &event.record, frames: &event.frames, names })
+    });
+    write_json(
+        out,
+        &Doc {
+            address: history.address,
+            outstanding,
+            capacity: history.capacity,
+            events,
+            problems: &history.problems,
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_snake_case;
+
+    #[test]
+    fn c_names() {
+        for (c, snake) in [
+            ("CurrentNonPagedPoolAllocations", "current_non_paged_pool_allocations"),
+            ("UnTrackedPool", "un_tracked_pool"),
+            ("IATInExecutableSection", "iat_in_executable_section"),
+            ("Level", "level"),
+            ("RaiseIrqls", "raise_irqls"),
+        ] {
+            assert_eq!(to_snake_case(c), snake);
+        }
+    }
+}

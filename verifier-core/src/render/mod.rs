@@ -1,0 +1,14 @@
+//! For people and for programs: the debugger's text, plain tables, JSON, CSV. The only room that
+//! formats; every function writes to an [`io::Write`](std::io::Write) of the caller's.
+
+mod csv;
+mod json;
+mod names;
+pub mod text;
+
+pub use csv::{write_drivers_csv, write_history_csv, write_pool_csv, write_pool_log_csv};
+pub use json::{
+    to_snake_case, write_drivers_json, write_history_json, write_json, write_pool_json,
+    write_pool_log_json, write_settings_json,
+};
+pub use names::Names;

@@ -1,0 +1,37 @@
+//! Names of addresses, each resolved once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::addr::Va;
+use crate::kernel::Kernel;
+
+/// A cache of symbol names for one output: the same few thousand addresses fill a log.
+pub struct Names<'k> {
+    kernel: &'k Kernel,
+    cache: RefCell<HashMap<Va, Option<Rc<str>>>>,
+}
+
+impl<'k> Names<'k> {
+    /// Names out of that kernel.
+    #[must_use]
+    pub fn new(kernel: &'k Kernel) -> Self {
+        Self { kernel, cache: RefCell::default() }
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &'k Kernel {
+        self.kernel
+    }
+
+    /// The name of `va` ([`Kernel::symbolize`]).
+    pub fn get(&self, va: Va) -> Option<Rc<str>> {
+        self.cache
+            .borrow_mut()
+            .entry(va)
+            .or_insert_with(|| self.kernel.symbolize(va).map(|name| name.to_string().into()))
+            .clone()
+    }
+}

@@ -1,0 +1,48 @@
+//! Text as the debugger prints it.
+//!
+//! Two generations of `!verifier` are followed, told apart by published transcripts: [`Style::Win7`],
+//! the debugger of the Windows 7 kit and before, and [`Style::Modern`], WinDbg of 2021 and later.
+//! What a line says where no transcript shows the case is ours, and said so beside it.
+
+mod flags;
+mod kd;
+mod lines;
+mod pool_log;
+mod verifier;
+
+pub use flags::{write_flag_list, write_new_settings};
+pub use kd::{write_bug_check, write_modules};
+pub use lines::sanitize;
+pub use pool_log::{write_pool_log, write_pool_log_search, write_pool_record};
+pub use verifier::{write_driver_list, write_summary};
+
+/// Whose text is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Style {
+    /// The debugger of the Windows 7 kit and before.
+    Win7,
+    /// WinDbg of 2021 and later.
+    #[default]
+    Modern,
+}
+
+use crate::addr::Va;
+use crate::machine::Machine;
+
+/// An address as the debugger prints it alone: all digits, no prefix.
+pub(crate) fn digits(va: Va, machine: Machine) -> String {
+    match machine {
+        Machine::X86 => format!("{:08x}", va.0),
+        Machine::X64 | Machine::Arm64 => format!("{:016x}", va.0),
+    }
+}
+
+/// An address with a backtick in its middle, as `lm` and `.bugcheck` print it.
+pub(crate) fn ticked(value: u64, machine: Machine) -> String {
+    match machine {
+        Machine::X86 => format!("{value:08x}"),
+        Machine::X64 | Machine::Arm64 => {
+            format!("{:08x}`{:08x}", value >> 32, value & 0xffff_ffff)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Counters by their C names: whatever integers a structure of this build has.
+
+use crate::types::{Structure, TypeSource};
+use crate::error::Error;
+
+/// A counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// The C field's name.
+    pub name: String,
+    /// Its value.
+    pub value: u64,
+}
+
+/// Counters of one structure, in the order of their offsets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counters(pub Vec<Counter>);
+
+impl Counters {
+    /// The counter of that C name, `None` where this build does not have it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.0.iter().find(|counter| counter.name == name).map(|counter| counter.value)
+    }
+
+    /// Adds another structure's counters of the same names, as the kernel sums the images of one
+    /// driver.
+    pub(crate) fn add(&mut self, other: &Counters) {
+        for counter in &mut self.0 {
+            if let Some(value) = other.get(&counter.name) {
+                counter.value = counter.value.wrapping_add(value);
+            }
+        }
+    }
+
+    /// Every integer member of `structure` from `first` on (its own offset), out of its bytes.
+    pub(crate) fn read(structure: &Structure, first: u64, bytes: &[u8]) -> Self {
+        let counters = structure
+            .members
+            .iter()
+            .filter(|member| member.offset >= first && member.shape.is_integer())
+            .filter_map(|member| {
+                let field = crate::types::Field { offset: member.offset, shape: member.shape.clone() };
+                Some(Counter { name: member.name.clone(), value: field.get(bytes)? })
+            })
+            .collect();
+        Counters(counters)
+    }
+}
+
+/// A structure that must be there.
+pub(crate) fn required(
+    types: &dyn TypeSource,
+    name: &str,
+) -> Result<std::sync::Arc<Structure>, Error> {
+    types.structure(name)?.ok_or_else(|| Error::MissingType { name: name.into() })
+}

@@ -1,0 +1,196 @@
+//! Verifier's level: the bits of `verifier /flags`, by the names that each generation of tools has.
+//!
+//! Sources: the `!verifier` outputs and tool outputs published by Microsoft and by users for
+//! Windows Vista to 11; "since" is the first build whose tools list the flag. Bits that are set and
+//! in no table are printed as reserved, as current debuggers do.
+
+use std::fmt;
+
+/// One bit of the level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag {
+    /// The bit.
+    pub bit: u32,
+    /// The name that `verifier.exe` and debuggers of Windows 8.1 and later print.
+    pub name: &'static str,
+    /// What debuggers up to Windows 7's print behind "enabled options are:". Where no output of
+    /// that time shows the flag, the newer name stands here.
+    pub old_name: &'static str,
+    /// True where debuggers list it among the standard flags.
+    pub standard: bool,
+    /// The first build that knows it.
+    pub since: u32,
+}
+
+const fn flag(
+    bit: u32,
+    name: &'static str,
+    old_name: &'static str,
+    standard: bool,
+    since: u32,
+) -> Flag {
+    Flag { bit, name, old_name, standard, since }
+}
+
+/// Every flag that public sources name, standard ones first, each group in order of its bits: the
+/// order in which debuggers list them.
+pub const FLAGS: &[Flag] = &[
+    flag(0x1, "Special pool", "Special pool", true, 0),
+    flag(0x2, "Force IRQL checking", "Special irql", true, 0),
+    flag(0x8, "Pool tracking", "All pool allocations checked on unload", true, 0),
+    flag(0x10, "I/O verification", "Io subsystem checking enabled", true, 0),
+    flag(0x20, "Deadlock detection", "Deadlock detection enabled", true, 2600),
+    flag(0x80, "DMA checking", "DMA checking enabled", true, 2600),
+    flag(0x100, "Security checks", "Security checks enabled", true, 6000),
+    flag(0x800, "Miscellaneous checks", "Miscellaneous checks enabled", true, 6000),
+    flag(0x20000, "DDI compliance checking", "DDI compliance checking", true, 9200),
+    flag(
+        0x4,
+        "Randomized low resources simulation",
+        "Inject random low-resource API failures",
+        false,
+        0,
+    ),
+    flag(0x200, "Force pending I/O requests", "Force pending I/O requests", false, 6000),
+    flag(0x400, "IRP logging", "IRP logging", false, 6000),
+    flag(
+        0x2000,
+        "Invariant MDL checking for stack",
+        "Invariant MDL checking for stack",
+        false,
+        9200,
+    ),
+    flag(
+        0x4000,
+        "Invariant MDL checking for driver",
+        "Invariant MDL checking for driver",
+        false,
+        9200,
+    ),
+    flag(0x8000, "Power framework delay fuzzing", "Power framework delay fuzzing", false, 9200),
+    flag(
+        0x10000,
+        "Port/miniport interface checking",
+        "Port/miniport interface checking",
+        false,
+        10240,
+    ),
+    flag(
+        0x40000,
+        "Systematic low resources simulation",
+        "Systematic low resources simulation",
+        false,
+        9600,
+    ),
+    flag(
+        0x80000,
+        "DDI compliance checking (additional)",
+        "DDI compliance checking (additional)",
+        false,
+        9600,
+    ),
+    flag(0x20_0000, "NDIS/WIFI verification", "NDIS/WIFI verification", false, 9600),
+    flag(
+        0x80_0000,
+        "Kernel synchronization delay fuzzing",
+        "Kernel synchronization delay fuzzing",
+        false,
+        9600,
+    ),
+    flag(0x100_0000, "VM switch verification", "VM switch verification", false, 9600),
+    flag(0x200_0000, "Code integrity checks", "Code integrity checks", false, 10240),
+];
+
+/// The level of a kernel: `_MM_DRIVER_VERIFIER_DATA.Level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Level(pub u32);
+
+impl Level {
+    /// Pool tracking.
+    pub const POOL_TRACKING: u32 = 0x8;
+
+    /// True where all bits of `bit` are set.
+    #[must_use]
+    pub fn has(self, bit: u32) -> bool {
+        self.0 & bit == bit
+    }
+
+    /// The flags that are set and have a name, in order of their bits.
+    pub fn flags(self) -> impl Iterator<Item = &'static Flag> {
+        (0..32).filter_map(move |shift| {
+            let bit = 1u32 << shift;
+            FLAGS.iter().find(|flag| self.has(bit) && flag.bit == bit)
+        })
+    }
+
+    /// The bits that are set and have no name that a kernel of `build` knows.
+    #[must_use]
+    pub fn unknown(self, build: u32) -> u32 {
+        let known = FLAGS
+            .iter()
+            .filter(|flag| flag.since <= build)
+            .fold(0, |bits, flag| bits | flag.bit);
+        self.0 & !known
+    }
+
+    /// The level of flags given by name: the names of [`FLAGS`] without regard to case, spaces,
+    /// slashes and hyphens ("special pool", `pool-tracking`), or hexadecimal bits.
+    ///
+    /// # Errors
+    /// The name that is none.
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
+        let plain = |text: &str| -> String {
+            text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+        };
+        let mut level = 0;
+        for name in names {
+            let wanted = plain(name);
+            if wanted.is_empty() {
+                continue;
+            }
+            let by_name = FLAGS
+                .iter()
+                .find(|flag| plain(flag.name) == wanted || plain(flag.old_name) == wanted)
+                .map(|flag| flag.bit);
+            let bits = name.trim().strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
+            level |= by_name.or(bits).ok_or(name)?;
+        }
+        Ok(Level(level))
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bit_once() {
+        let mut seen = 0;
+        for flag in FLAGS {
+            assert_eq!(flag.bit.count_ones(), 1);
+            assert_eq!(seen & flag.bit, 0, "{}", flag.name);
+            seen |= flag.bit;
+        }
+    }
+
+    #[test]
+    fn standard_settings() {
+        let names: Vec<_> = Level(0x9bb).flags().map(|flag| flag.bit).collect();
+        assert_eq!(names, [0x1, 0x2, 0x8, 0x10, 0x20, 0x80, 0x100, 0x800]);
+        assert_eq!(Level(0x001209bb).unknown(19041), 0x100000);
+        assert_eq!(Level(0x209bb).unknown(7601), 0x20000);
+    }
+
+    #[test]
+    fn by_name() {
+        assert_eq!(Level::from_names(["pool-tracking", "Special Pool"]), Ok(Level(9)));
+        assert_eq!(Level::from_names(["0x200", "i/o verification"]), Ok(Level(0x210)));
+        assert_eq!(Level::from_names(["pool tracking", "nonsense"]), Err("nonsense"));
+    }
+}

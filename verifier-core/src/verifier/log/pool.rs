@@ -1,0 +1,310 @@
+//! The pool log: recent allocations and frees, `_VF_POOL_TRACE` records behind `VfPoolTraces`.
+//!
+//! A record is {Address, Size, Thread, StackTrace[]}, with 13 frames up to Windows 10 and Server
+//! 2022 and 50 from 22000 on: the stride and the number of frames come from the types. The stack ends
+//! at the first null; frames behind it are left over from an earlier lap. Slots that were never used
+//! are zero on most builds; up to 19041 the array is not cleared when it is made, so in the first lap
+//! a slot above the index counts only if it looks like a record.
+//!
+//! `Address` null with a size is an allocation that failed. Nothing in a record tells an allocation
+//! from a free: see [`classify`]. Sizes differ in kind too: an allocation logs what was asked for, a
+//! free the size of the block.
+
+use std::ops::Range;
+
+use super::ring::Ring;
+use crate::addr::Va;
+use crate::bytes::le;
+use crate::error::{Error, Problem};
+use crate::kernel::{Kernel, SymbolSource};
+
+/// Leading frames that are looked at for the operation.
+const FRAMES_TO_CLASSIFY: usize = 8;
+
+/// What a record of the pool log is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A block was allocated (or mapped, or described by an MDL).
+    Allocate,
+    /// A block was freed.
+    Free,
+    /// An allocation failed: the address is null.
+    Failed,
+    /// The stack does not say.
+    Unknown,
+}
+
+impl Operation {
+    /// The name in JSON and CSV.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Allocate => "allocate",
+            Operation::Free => "free",
+            Operation::Failed => "failed",
+            Operation::Unknown => "unknown",
+        }
+    }
+}
+
+/// A record of the pool log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolRecord {
+    /// The slot it lies in.
+    pub slot: u32,
+    /// `Address`: the block, an MDL, a mapping.
+    pub address: Va,
+    /// `Size`.
+    pub size: u64,
+    /// `Thread`: the `_ETHREAD`.
+    pub thread: Va,
+    /// What happened.
+    pub operation: Operation,
+    /// Its frames in [`PoolLog::frames`].
+    frames: Range<u32>,
+}
+
+/// The pool log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLog {
+    /// Where it lies.
+    pub ring: Ring,
+    /// Records, newest first.
+    pub records: Vec<PoolRecord>,
+    /// Frames of all records, one behind the other.
+    frames: Vec<Va>,
+    /// Slots that hold no record.
+    pub unused: u32,
+    /// Why there is nothing, where there is nothing by design.
+    pub empty_because: Option<&'static str>,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl PoolLog {
+    /// Reads the newest `last` records, or all.
+    ///
+    /// # Errors
+    /// Where the kernel's symbols are missing or do not have the log, or its globals cannot be read.
+    pub fn read(kernel: &Kernel, last: Option<usize>) -> Result<Self, Error> {
+        Self::read_where(kernel, last, |_, _| true)
+    }
+
+    /// Reads the newest `last` records whose address and size `wanted` accepts.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_where(
+        kernel: &Kernel,
+        last: Option<usize>,
+        wanted: impl Fn(Va, u64) -> bool,
+    ) -> Result<Self, Error> {
+        let types = kernel.types()?;
+        let trace = "_VF_POOL_TRACE";
+        let address = types.field(trace, "Address")?;
+        let size = types.field(trace, "Size")?;
+        let thread = types.field(trace, "Thread")?;
+        let stack = types.field(trace, "StackTrace")?;
+        let (frame_count, frame_size) = stack.elements().ok_or_else(|| Error::MissingField {
+            type_name: trace.into(),
+            path: "StackTrace[]".into(),
+        })?;
+        let stack_start = usize::try_from(stack.offset).unwrap_or(usize::MAX);
+        let stride = types.size_of(trace)?;
+        let ring = Ring::locate(
+            kernel,
+            "pool log",
+            ["VfPoolTraces", "VfPoolTracesIndex", "VfPoolTracesLength"],
+            stride,
+        )?;
+        let mut log = Self {
+            empty_because: ring.array.is_null().then_some(
+                "the pool log is off: VfPoolTraces is null (pool tracking was never enabled)",
+            ),
+            ring,
+            records: Vec::new(),
+            frames: Vec::new(),
+            unused: 0,
+            problems: Vec::new(),
+        };
+        let last = last.unwrap_or(usize::MAX);
+        let space = kernel.space();
+        let index = log.ring.index;
+        let (records, frames, unused) = (&mut log.records, &mut log.frames, &mut log.unused);
+        let result = log.ring.for_each(kernel, |slot, bytes| {
+            if records.len() >= last {
+                return false;
+            }
+            let block = Va(address.get(bytes).unwrap_or(0));
+            let size = size.get(bytes).unwrap_or(0);
+            let thread = Va(thread.get(bytes).unwrap_or(0));
+            if block.is_null() && size == 0 && thread.is_null() {
+                *unused += 1;
+                return true;
+            }
+            let raw = bytes.get(stack_start..).unwrap_or_default();
+            // Above the index lies either an older lap or what was there before the array was
+            // made; the index alone cannot tell, it may have wrapped.
+            let first = Va(le(raw, 0, frame_size).unwrap_or(0));
+            let looks_written = space.is_kernel(thread)
+                && thread.0 % space.pointer_size() as u64 == 0
+                && (first.is_null() || space.is_kernel(first));
+            if slot > index && !looks_written {
+                *unused += 1;
+                return true;
+            }
+            if !wanted(block, size) {
+                return true;
+            }
+            let start = frames.len();
+            frames.extend(
+                raw.chunks_exact(frame_size)
+                    .take(frame_count)
+                    .map(|frame| Va(le(frame, 0, frame_size).unwrap_or(0)))
+                    .take_while(|frame| !frame.is_null()),
+            );
+            records.push(PoolRecord {
+                slot,
+                address: block,
+                size,
+                thread,
+                operation: if block.is_null() { Operation::Failed } else { Operation::Unknown },
+                frames: u32::try_from(start).unwrap_or(u32::MAX)
+                    ..u32::try_from(frames.len()).unwrap_or(u32::MAX),
+            });
+            true
+        });
+        log.problems = result.problems;
+        log.tell_operations(kernel);
+        Ok(log)
+    }
+
+    /// The frames of a record, innermost first.
+    #[must_use]
+    pub fn frames(&self, record: &PoolRecord) -> &[Va] {
+        self.frames
+            .get(record.frames.start as usize..record.frames.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Every frame of every record.
+    #[must_use]
+    pub fn all_frames(&self) -> &[Va] {
+        &self.frames
+    }
+
+    fn tell_operations(&mut self, kernel: &Kernel) {
+        // The same few addresses stand on top of thousands of stacks.
+        let mut known = std::collections::HashMap::new();
+        let frames = &self.frames;
+        for record in &mut self.records {
+            if record.operation == Operation::Failed {
+                continue;
+            }
+            let stack = frames
+                .get(record.frames.start as usize..record.frames.end as usize)
+                .unwrap_or_default();
+            for &frame in stack.iter().take(FRAMES_TO_CLASSIFY) {
+                match *known.entry(frame).or_insert_with(|| frame_operation(kernel, frame)) {
+                    FrameSays::Operation(operation) => {
+                        record.operation = operation;
+                        break;
+                    }
+                    FrameSays::Nothing => {}
+                    FrameSays::Outside => break,
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum FrameSays {
+    Operation(Operation),
+    /// A frame of the kernel or of Verifier without a telling name.
+    Nothing,
+    /// The stack has left the kernel and Verifier.
+    Outside,
+}
+
+fn frame_operation(kernel: &Kernel, frame: Va) -> FrameSays {
+    let Some((module, image)) = kernel.modules().find(frame) else { return FrameSays::Outside };
+    let is_verifier = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"]
+        .iter()
+        .any(|name| image.name.eq_ignore_ascii_case(name));
+    if image.base != kernel.base() && !is_verifier {
+        return FrameSays::Outside;
+    }
+    // The nearest export below an internal function names another function.
+    if matches!(kernel.symbol_source(module), None | Some((SymbolSource::Exports, _))) {
+        return FrameSays::Nothing;
+    }
+    let name = kernel.symbolize(frame).and_then(|symbol| symbol.name);
+    match name.as_deref().map_or(Operation::Unknown, classify) {
+        Operation::Unknown => FrameSays::Nothing,
+        operation => FrameSays::Operation(operation),
+    }
+}
+
+/// What the name of a kernel or Verifier function says of a record.
+///
+/// The rule for a record: its address null, it failed. Else its frames are looked at from the
+/// innermost one, as long as they lie in the kernel or in `VerifierExt`, at most eight; the first
+/// whose name this function knows decides. A stack that starts in a driver (the two innermost frames
+/// are skipped when it is captured, on some paths that is all of Verifier) says nothing.
+///
+/// Free: `Free` with `Pool`, `Heap`, `Mdl`, `Contiguous`, `NonCached` or `WorkItem` in the name
+/// (`VerifierExFreePoolWithTag`, `VfFreePoolNotification`, `ExFreeHeapPool`), and unmappings.
+/// Allocate: `Alloc` with the same (`VeAllocatePoolWithTagPriority`, `VfHandlePoolAlloc`,
+/// `IovAllocateMdl`), pages for MDLs, mappings of I/O space and locked pages, `CreateMdl`.
+#[must_use]
+pub fn classify(function: &str) -> Operation {
+    let has = |part: &str| function.contains(part);
+    let kind = ["Pool", "Heap", "Mdl", "Contiguous", "NonCached", "WorkItem", "Irp"];
+    let about_memory = kind.iter().any(|part| has(part));
+    if (has("Free") && about_memory) || has("UnmapIoSpace") || has("UnmapLockedPages") {
+        Operation::Free
+    } else if (has("Alloc") && about_memory)
+        || has("MapIoSpace")
+        || has("MapLockedPages")
+        || has("CreateMdl")
+    {
+        Operation::Allocate
+    } else {
+        Operation::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_operation() {
+        for name in [
+            "VeAllocatePoolWithTagPriority",
+            "VerifierExAllocatePoolEx",
+            "VfAllocPoolNotification",
+            "VfHandlePoolAlloc",
+            "IovAllocateMdl",
+            "ExAllocatePoolWithTagPriority_internal_wrapper",
+            "IovAllocateWorkItem",
+            "VerifierMmAllocatePagesForMdl",
+            "VerifierMmMapIoSpace",
+        ] {
+            assert_eq!(classify(name), Operation::Allocate, "{name}");
+        }
+        for name in [
+            "VerifierExFreePool",
+            "VerifierExFreePoolWithTag",
+            "VfFreePoolNotification",
+            "VfPtFreePoolNotification",
+            "ExFreeHeapPool",
+        ] {
+            assert_eq!(classify(name), Operation::Free, "{name}");
+        }
+        for name in ["IofCallDriver", "KiSystemServiceCopyEnd", "ExFreeToNPagedLookasideList"] {
+            assert_eq!(classify(name), Operation::Unknown, "{name}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The ring behind every log: an array, an index that runs freely, a length.
+//!
+//! A writer increments the index first (interlocked) and uses the incremented value: slot = (++Index)
+//! & (Length - 1). So the newest record is at Index & (Length - 1), older ones below it and then from
+//! the end of the array down; slot 1 is the first ever used, slot 0 the last of the first lap. The
+//! index is a 32-bit number that wraps without harm. A null array means that the log is off. Source:
+//! kernels of Windows 7 to 11 agree on all rings.
+
+use std::ops::Range;
+
+use crate::addr::{PAGE_SIZE, Va};
+use crate::error::{Error, Fault, Problem};
+use crate::kernel::Kernel;
+
+/// Bytes of records that are read at a time.
+const BLOCK: u64 = 0x1_0000;
+
+/// A ring of records in the kernel's memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ring {
+    what: &'static str,
+    /// The array; null where the log is off.
+    pub array: Va,
+    /// The free-running index: how many records were ever written, modulo 2^32.
+    pub index: u32,
+    /// Slots in the array.
+    pub length: u32,
+    /// Bytes in a slot.
+    pub stride: u64,
+}
+
+/// What a ring gave besides its records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RingRecords {
+    /// Slots whose bytes could not be read.
+    pub missing: u64,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Ring {
+    /// Finds a ring by its globals: a pointer, a `LONG` and a `ULONG`.
+    ///
+    /// # Errors
+    /// Where a symbol is missing or a global cannot be read.
+    pub fn locate(
+        kernel: &Kernel,
+        what: &'static str,
+        [array, index, length]: [&'static str; 3],
+        stride: u64,
+    ) -> Result<Self, Error> {
+        let space = kernel.space();
+        let number = |name: &'static str| {
+            let at = kernel.global(name)?;
+            space.memory().read_u32(at).map_err(|fault| Error::read(name, fault))
+        };
+        let at = kernel.global(array)?;
+        Ok(Self {
+            what,
+            array: space.read_pointer(at).map_err(|fault| Error::read(array, fault))?,
+            index: number(index)?,
+            length: number(length)?,
+            stride,
+        })
+    }
+
+    /// A ring whose place the caller knows.
+    #[must_use]
+    pub fn new(what: &'static str, array: Va, index: u32, length: u32, stride: u64) -> Self {
+        Self { what, array, index, length, stride }
+    }
+
+    /// Calls `each` with every slot and its bytes, newest first, until it returns `false`.
+    ///
+    /// Slots whose pages are absent are skipped and told in the result, adjoining ones together.
+    pub fn for_each(
+        &self,
+        kernel: &Kernel,
+        mut each: impl FnMut(u32, &[u8]) -> bool,
+    ) -> RingRecords {
+        let mut result = RingRecords::default();
+        if self.array.is_null() || self.length == 0 {
+            return result;
+        }
+        if self.stride == 0 || self.stride > BLOCK {
+            result.problems.push(self.problem(format!("records of {:#x} bytes", self.stride)));
+            return result;
+        }
+        if !self.length.is_power_of_two() {
+            result.problems.push(self.problem(format!(
+                "its length {:#x} is no power of two: which slot is the newest is not certain",
+                self.length
+            )));
+        }
+        let mut length = self.length;
+        let limit = kernel.limits().ring_records;
+        if length > limit {
+            result.problems.push(self.problem(format!(
+                "{length:#x} records, of which the first {limit:#x} are read (Limits::ring_records)"
+            )));
+            length = limit;
+        }
+        let newest = if self.length.is_power_of_two() {
+            (self.index & (self.length - 1)).min(length - 1)
+        } else {
+            self.index % length
+        };
+        let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
+        let mut block = Block::default();
+        // Adjoining slots that are missing for one reason are told as one.
+        let mut run: Option<(u32, u32, Fault)> = None;
+        // From the newest down to slot 0, then from the end down to the one above the newest.
+        'all: for segment in [0..newest + 1, newest + 1..length] {
+            let mut end = segment.end;
+            while end > segment.start {
+                let start = end.saturating_sub(per_block).max(segment.start);
+                block.read(kernel, self, start..end);
+                for slot in (start..end).rev() {
+                    match block.record(self, slot) {
+                        Ok(bytes) => {
+                            if !each(slot, bytes) {
+                                break 'all;
+                            }
+                        }
+                        Err(fault) => {
+                            result.missing += 1;
+                            match &mut run {
+                                Some((first, _, _)) if *first == slot + 1 => *first = slot,
+                                _ => self.tell(&mut result, run.replace((slot, slot, fault.clone()))),
+                            }
+                        }
+                    }
+                }
+                end = start;
+            }
+        }
+        self.tell(&mut result, run);
+        result
+    }
+
+    fn problem(&self, why: String) -> Problem {
+        Problem::at(self.what, self.array, why)
+    }
+
+    /// Tells a run of missing slots, `run` being its lowest and highest.
+    fn tell(&self, result: &mut RingRecords, run: Option<(u32, u32, Fault)>) {
+        let Some((first, last, fault)) = run else { return };
+        let what = if first == last {
+            format!("slot {first:#x} of the {}", self.what)
+        } else {
+            format!("slots {first:#x} to {last:#x} of the {}", self.what)
+        };
+        let at = self.array.add(u64::from(first) * self.stride);
+        result.problems.push(Problem::at(what, at, fault));
+    }
+}
+
+/// A stretch of the array that has been read.
+#[derive(Default)]
+struct Block {
+    first: u32,
+    bytes: Vec<u8>,
+    /// Byte ranges that could not be read, and why.
+    holes: Vec<(Range<usize>, Fault)>,
+}
+
+impl Block {
+    fn read(&mut self, kernel: &Kernel, ring: &Ring, slots: Range<u32>) {
+        self.first = slots.start;
+        self.holes.clear();
+        let len = (u64::from(slots.end - slots.start) * ring.stride) as usize;
+        self.bytes.resize(len, 0);
+        let base = ring.array.add(u64::from(slots.start) * ring.stride);
+        let mut done = 0usize;
+        while done < len {
+            let here = base.add(done as u64);
+            let Some(rest) = self.bytes.get_mut(done..) else { break };
+            match kernel.space().read(here, rest) {
+                Ok(_) => break,
+                Err(fault) => {
+                    // What lies before the fault is good; the rest of its page is not.
+                    let bad = done + fault.done;
+                    let at = base.add(bad as u64);
+                    let end = bad + (PAGE_SIZE - at.page_offset()) as usize;
+                    self.holes.push((bad..end.min(len), fault));
+                    done = end;
+                }
+            }
+        }
+    }
+
+    fn record(&self, ring: &Ring, slot: u32) -> Result<&[u8], &Fault> {
+        let start = (u64::from(slot - self.first) * ring.stride) as usize;
+        let end = start + ring.stride as usize;
+        match self.holes.iter().find(|(hole, _)| hole.start < end && start < hole.end) {
+            Some((_, fault)) => Err(fault),
+            None => Ok(self.bytes.get(start..end).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Every kind of dump holds the same pages, and a header with the filler where nothing was set.
+
+mod common;
+
+use common::{Dump, u32_at, u64_at};
+use verifier_synth::dump::{DumpKind, write_dump};
+use verifier_synth::{
+    BugCheck, Build, DebuggerKeys, HeaderInfo, Machine, MachineType, PhysicalMemory, Placement,
+};
+
+#[test]
+fn every_kind_holds_the_same_pages() {
+    let mut memory = PhysicalMemory::new(Placement::Scattered {
+        first: 0x80,
+        window: 0x80,
+        seed: 9,
+    });
+    for _ in 0..150 {
+        let pfn = memory.allocate();
+        memory.write(pfn << 12, &pfn.to_le_bytes());
+    }
+    for machine in [MachineType::X64, MachineType::Arm64, MachineType::X86] {
+        for kind in DumpKind::WITH_HEADER {
+            if machine == MachineType::X86
+                && !matches!(kind, DumpKind::Complete | DumpKind::Summary)
+            {
+                continue;
+            }
+            let file = write_dump(kind, &HeaderInfo::new(machine, 7601, 0x1000), &memory);
+            let dump = Dump::open(&file);
+            assert_eq!(dump.kind, kind.dump_type());
+            for (pfn, page) in memory.pages() {
+                assert_eq!(
+                    dump.physical(pfn << 12, 4096).as_deref(),
+                    Some(&page[..]),
+                    "{kind:?} frame {pfn:#x}"
+                );
+            }
+            if kind != DumpKind::Complete {
+                assert_eq!(dump.pages.len(), memory.len(), "{kind:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_complete_dump_has_no_more_runs_than_fit() {
+    let mut memory = PhysicalMemory::new(Placement::Sequential { first: 0 });
+    for i in 0..100 {
+        memory.write(i * 3 * 0x1000, &[1]);
+    }
+    let file = write_dump(
+        DumpKind::Complete,
+        &HeaderInfo::new(MachineType::X64, 7601, 0),
+        &memory,
+    );
+    assert_eq!(u32_at(&file, 0x88), 42);
+    let dump = Dump::open(&file);
+    assert_eq!(u64_at(&file, 0x90), dump.pages.len() as u64);
+    assert!((0..100).all(|i| dump.pages.contains_key(&(i * 3))));
+}
+
+#[test]
+fn unset_fields_hold_the_filler() {
+    let memory = PhysicalMemory::new(Placement::Sequential { first: 1 });
+    let file = write_dump(
+        DumpKind::BitmapFull,
+        &HeaderInfo::new(MachineType::X64, 22000, 0x1ad000),
+        &memory,
+    );
+    for at in [
+        0x18, 0x20, 0x28, 0x38, 0x40, 0x80, 0x88, 0x348, 0xfa8, 0xfb0, 0x1030,
+    ] {
+        assert_eq!(&file[at..at + 4], b"PAGE", "at {at:#x}");
+    }
+    let mut header = HeaderInfo::new(MachineType::X86, 7601, 0x18_5000);
+    header.bug_check = Some(BugCheck {
+        code: 0xc4,
+        parameters: [0x62, 2, 3, 4],
+    });
+    header.comment = Some("synthetic".into());
+    let file = write_dump(DumpKind::Summary, &header, &memory);
+    assert_eq!(&file[..8], b"PAGEDUMP");
+    assert_eq!(
+        [
+            u32_at(&file, 0x20),
+            u32_at(&file, 0x28),
+            u32_at(&file, 0x2c)
+        ],
+        [0x14c, 0xc4, 0x62]
+    );
+    assert_eq!(&file[0x820..0x82a], b"synthetic\0");
+    assert_eq!(&file[0x60..0x64], b"PAGE");
+}
+
+#[test]
+fn a_raw_image_has_the_encoded_debugger_data() {
+    let keys = DebuggerKeys {
+        wait_never: 0x00c3_71a5_88f0_1923,
+        wait_always: 0x8f17_2b00_41d2_6ee5,
+    };
+    let plain = Machine::new(Build::Win11).assemble();
+    let encoded = Machine::new(Build::Win11)
+        .encode_debugger_data(keys)
+        .assemble();
+    let block = plain.address("nt!KdDebuggerDataBlock");
+    let flag = plain.address("nt!KdpDataBlockEncoded");
+    assert_eq!(encoded.read(flag, 1), Some(vec![1]));
+    let [plain_bytes, encoded_bytes] = [&plain, &encoded].map(|m| m.read(block, 0x3a0).unwrap());
+    assert_eq!(&plain_bytes[0x10..0x14], b"KDBG");
+    assert_ne!(plain_bytes, encoded_bytes);
+    for at in (0..0x3a0).step_by(8) {
+        // The kernel's own way of decoding.
+        let x = (u64_at(&encoded_bytes, at) ^ keys.wait_never)
+            .rotate_left((keys.wait_never & 0xff) as u32 % 64);
+        assert_eq!(
+            (x ^ flag).swap_bytes() ^ keys.wait_always,
+            u64_at(&plain_bytes, at),
+            "at {at:#x}"
+        );
+    }
+    let raw = encoded.dump(DumpKind::Raw);
+    let pa = encoded.space().translate(block).unwrap() as usize;
+    assert_eq!(&raw[pa..pa + 8], &encoded_bytes[..8]);
+}
