@@ -93,10 +93,9 @@ impl fmt::Display for Reason {
                 "page frame {pfn} would be at file offset {offset:#x}, behind the end of the file"
             ),
             Reason::NotHeld => f.write_str("the source holds no bytes there"),
-            Reason::NotPresent { level, entry, at } => write!(
-                f,
-                "not present: the level {level} entry at physical {at} is {entry:#x}"
-            ),
+            Reason::NotPresent { level, entry, at } => {
+                write!(f, "not present: the level {level} entry at physical {at} is {entry:#x}")
+            }
             Reason::Table { level, at, cause } => write!(
                 f,
                 "the level {level} page table entry at physical {at} cannot be read: {cause}"

@@ -1,1 +1,28 @@
-//! placeholder
+//! Where the I/O lives: files, symbol stores and servers, and the `verifier` command.
+//!
+//! [`Session`] puts a dump file and a [`symbols::SymbolPath`] together into a
+//! [`Kernel`](verifier_core::kernel::Kernel) whose symbols are found as they are needed:
+//!
+//! ```no_run
+//! use verifier_core::verifier::PoolReport;
+//! use verifier_host::{Session, symbols::SymbolPath};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let session = Session::open("memory.dmp".as_ref(), SymbolPath::parse("symbols")?)?;
+//! let report = PoolReport::read(session.kernel()?, |_| true)?;
+//! for pool in &report.drivers {
+//!     println!("{} holds {} blocks", pool.driver.name, pool.allocations.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod command;
+mod error;
+mod file;
+mod session;
+pub mod symbols;
+
+pub use error::Error;
+pub use file::{FileMode, open_file};
+pub use session::{Session, SessionOptions, SymbolLoad};

@@ -20,11 +20,7 @@ const KEY: &str = "648B8DD0780A4E22FA7FA89B84633C231";
 const NAME: &str = "ntkrnlmp.pdb";
 
 fn wanted() -> PdbId {
-    PdbId {
-        name: NAME.to_owned(),
-        guid: GUID,
-        age: 1,
-    }
+    PdbId { name: NAME.to_owned(), guid: GUID, age: 1 }
 }
 
 /// What stands for a PDB here: a mark, the identity, and something to fill it.
@@ -47,12 +43,7 @@ fn cabinet(name: &str, bytes: &[u8]) -> Vec<u8> {
     let folder = builder.add_folder(cab::CompressionType::MsZip);
     folder.add_file(name);
     let mut writer = builder.build(Cursor::new(Vec::new())).unwrap();
-    writer
-        .next_file()
-        .unwrap()
-        .unwrap()
-        .write_all(bytes)
-        .unwrap();
+    writer.next_file().unwrap().unwrap().write_all(bytes).unwrap();
     writer.finish().unwrap().into_inner()
 }
 
@@ -103,10 +94,7 @@ mod identity {
     fn keys_are_those_of_stores() {
         assert_eq!(wanted().guid_hex(), GUID_HEX);
         assert_eq!(wanted().store_key(), KEY);
-        let id = PdbId {
-            age: 0x1a,
-            ..wanted()
-        };
+        let id = PdbId { age: 0x1a, ..wanted() };
         assert_eq!(id.store_key(), format!("{GUID_HEX}1A"));
         assert_eq!(id.isf_stem(), format!("{GUID_HEX}-26"));
         let id = ImageId {
@@ -151,16 +139,9 @@ mod identity {
         let root = TempDir::new().unwrap();
         put(root.path(), &[NAME], &pdb(GUID, 1));
         put(root.path(), &["secret", NAME], b"not to be read");
-        for name in [
-            "d:\\build\\ntkrnlmp.pdb",
-            "../secret/ntkrnlmp.pdb",
-            "/secret/ntkrnlmp.pdb",
-        ] {
+        for name in ["d:\\build\\ntkrnlmp.pdb", "../secret/ntkrnlmp.pdb", "/secret/ntkrnlmp.pdb"] {
             let name = name.to_owned();
-            let id = PdbId {
-                name: name.clone(),
-                ..wanted()
-            };
+            let id = PdbId { name: name.clone(), ..wanted() };
             let found = found(plain(root.path()).locate_pdb(&id, &verify, &Silent));
             assert_eq!(found.path.unwrap(), root.path().join(NAME));
             let why = Miss::LastComponent(NAME.to_owned());
@@ -215,10 +196,7 @@ mod syntax {
             ("srv*", PathFault::Nothing),
             ("srv**", PathFault::Nothing),
             ("symsrv*", PathFault::Nothing),
-            (
-                "symsrv*my.dll*/a*http://b",
-                PathFault::Dll("my.dll".to_owned()),
-            ),
+            ("symsrv*my.dll*/a*http://b", PathFault::Dll("my.dll".to_owned())),
             ("serv*http://b", PathFault::Keyword("serv".to_owned())),
             ("ftp://b", PathFault::Scheme),
             ("srv*/a*ftp://b", PathFault::Scheme),
@@ -266,11 +244,7 @@ mod folders {
     fn names_in_another_case() {
         let root = TempDir::new().unwrap();
         let key = KEY.to_lowercase();
-        put(
-            root.path(),
-            &["NTKRNLMP.PDB", &key, "NtKrnlMp.pdb"],
-            &pdb(GUID, 1),
-        );
+        put(root.path(), &["NTKRNLMP.PDB", &key, "NtKrnlMp.pdb"], &pdb(GUID, 1));
         assert_eq!(found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
     }
 
@@ -376,13 +350,7 @@ mod folders {
         assert_eq!(
             missing(locate(&super::path(&store))),
             [Place {
-                at: root
-                    .path()
-                    .join(NAME)
-                    .join(KEY)
-                    .join(NAME)
-                    .display()
-                    .to_string(),
+                at: root.path().join(NAME).join(KEY).join(NAME).display().to_string(),
                 why: Miss::Absent
             }]
         );
@@ -393,10 +361,7 @@ mod folders {
         let root = TempDir::new().unwrap();
         put(root.path(), &[NAME, KEY, NAME], &pdb([7; 16], 1));
         let looked = missing(locate(&plain(root.path())));
-        let why = Miss::OtherPdb {
-            guid: [7; 16],
-            age: 1,
-        };
+        let why = Miss::OtherPdb { guid: [7; 16], age: 1 };
         assert_eq!(looked[0].why, why);
     }
 
@@ -444,16 +409,9 @@ mod folders {
 
     #[test]
     fn elements_are_tried_in_order_and_caches_filled() {
-        let (far, middle, near) = (
-            TempDir::new().unwrap(),
-            TempDir::new().unwrap(),
-            TempDir::new().unwrap(),
-        );
-        put(
-            far.path(),
-            &[NAME, KEY, "ntkrnlmp.pd_"],
-            &cabinet(NAME, &pdb(GUID, 1)),
-        );
+        let (far, middle, near) =
+            (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+        put(far.path(), &[NAME, KEY, "ntkrnlmp.pd_"], &cabinet(NAME, &pdb(GUID, 1)));
         let path = path(&format!(
             "cache*{};srv*{}*{}",
             near.path().display(),
@@ -549,10 +507,7 @@ mod images {
         let located = plain(root.path()).locate_image(&id, &Silent);
         assert_eq!(
             located.looked()[1].why,
-            Miss::OtherImage {
-                time_date_stamp: 1,
-                size_of_image: 0x2000
-            }
+            Miss::OtherImage { time_date_stamp: 1, size_of_image: 0x2000 }
         );
         let message = located.into_result().unwrap_err().to_string();
         assert!(
@@ -590,12 +545,8 @@ mod isf {
     #[test]
     fn every_layout_plain_and_packed() {
         let stem = format!("{GUID_HEX}-1");
-        let folders: [&[&str]; 4] = [
-            &[],
-            &[NAME],
-            &["windows", NAME],
-            &["symbols", "windows", NAME],
-        ];
+        let folders: [&[&str]; 4] =
+            [&[], &[NAME], &["windows", NAME], &["symbols", "windows", NAME]];
         for folder in folders {
             for (extension, bytes) in [("json", JSON), ("json.xz", &XZ)] {
                 let root = TempDir::new().unwrap();
@@ -643,10 +594,7 @@ mod isf {
         put(root.path(), &["mine.json.xz"], &XZ);
         let path = plain(&root.path().join("mine.json.xz"));
         assert_eq!(found(path.locate_isf(&wanted())).bytes, JSON);
-        let other = PdbId {
-            guid: [1; 16],
-            ..wanted()
-        };
+        let other = PdbId { guid: [1; 16], ..wanted() };
         let looked = missing(path.locate_isf(&other));
         assert_eq!(looked[0].why, Miss::OtherTable("01".repeat(16)));
     }
@@ -697,10 +645,8 @@ mod servers {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let asked = Arc::new(Mutex::new(Vec::new()));
-            let answers: HashMap<String, Answer> = answers
-                .iter()
-                .map(|(path, answer)| (path.to_string(), answer.clone()))
-                .collect();
+            let answers: HashMap<String, Answer> =
+                answers.iter().map(|(path, answer)| (path.to_string(), answer.clone())).collect();
             let notes = Arc::clone(&asked);
             // Ends with the test's process.
             thread::spawn(move || {
@@ -866,15 +812,9 @@ mod servers {
         let cache = TempDir::new().unwrap();
         let looked = missing(locate(&cached(&cache, &server)));
         for place in &looked[1..] {
-            assert!(
-                matches!(place.why, Miss::Network { tries: 3, .. }),
-                "{place}"
-            );
+            assert!(matches!(place.why, Miss::Network { tries: 3, .. }), "{place}");
         }
-        assert_eq!(
-            server.asked(),
-            [PLAIN, PLAIN, PLAIN, PACKED, PACKED, PACKED]
-        );
+        assert_eq!(server.asked(), [PLAIN, PLAIN, PLAIN, PACKED, PACKED, PACKED]);
         assert!(files(cache.path()).is_empty());
 
         let server = Server::new(&[(PLAIN, Answer::TruncatedOnce(pdb(GUID, 1)))]);
@@ -930,20 +870,10 @@ mod servers {
         let text = format!("srv*{c}*{url}*{}", server.url);
         let there = found(locate(&path(&text)));
         let place = &there.looked[1];
-        assert!(
-            matches!(place.why, Miss::Network { tries: 3, .. }),
-            "{place}"
-        );
-        let other = PdbId {
-            name: "other.pdb".to_owned(),
-            ..wanted()
-        };
+        assert!(matches!(place.why, Miss::Network { tries: 3, .. }), "{place}");
+        let other = PdbId { name: "other.pdb".to_owned(), ..wanted() };
         let looked = missing(path(&text).locate_pdb(&other, &verify, &Silent));
-        assert!(
-            matches!(looked[1].why, Miss::Unreachable(_)),
-            "{}",
-            looked[1]
-        );
+        assert!(matches!(looked[1].why, Miss::Unreachable(_)), "{}", looked[1]);
     }
 
     #[test]
@@ -975,11 +905,7 @@ mod servers {
     fn names_and_keys_in_urls() {
         let server = Server::new(&[]);
         let cache = TempDir::new().unwrap();
-        let id = PdbId {
-            name: "my fault#1%.pdb".to_owned(),
-            guid: GUID,
-            age: 0x1b,
-        };
+        let id = PdbId { name: "my fault#1%.pdb".to_owned(), guid: GUID, age: 0x1b };
         missing(cached(&cache, &server).locate_pdb(&id, &verify, &Silent));
         let name = "my%20fault%231%25.pd";
         let urls = ["1B", "1b"]

@@ -10,9 +10,7 @@ use verifier_synth::{
 };
 
 fn main() -> io::Result<()> {
-    let folder = env::args()
-        .nth(1)
-        .ok_or_else(|| io::Error::other("usage: write FOLDER"))?;
+    let folder = env::args().nth(1).ok_or_else(|| io::Error::other("usage: write FOLDER"))?;
     let folder = Path::new(&folder);
     save(folder, "walkthrough", &walkthrough())?;
     for build in Build::ALL {
@@ -28,27 +26,19 @@ fn main() -> io::Result<()> {
     save(
         folder,
         "Win10Vb-La57",
-        &small(Build::Win10Vb)
-            .paging(Paging::X64La57)
-            .build(DumpKind::BitmapFull),
+        &small(Build::Win10Vb).paging(Paging::X64La57).build(DumpKind::BitmapFull),
     )?;
     save(
         folder,
         "Win7Sp1X86-two-level",
-        &small(Build::Win7Sp1X86)
-            .paging(Paging::X86)
-            .build(DumpKind::Complete),
+        &small(Build::Win7Sp1X86).paging(Paging::X86).build(DumpKind::Complete),
     )?;
-    let keys = DebuggerKeys {
-        wait_never: 0x00c3_71a5_88f0_1923,
-        wait_always: 0x8f17_2b00_41d2_6ee5,
-    };
+    let keys =
+        DebuggerKeys { wait_never: 0x00c3_71a5_88f0_1923, wait_always: 0x8f17_2b00_41d2_6ee5 };
     save(
         folder,
         "Win10Vb-raw",
-        &small(Build::Win10Vb)
-            .encode_debugger_data(keys)
-            .build(DumpKind::Raw),
+        &small(Build::Win10Vb).encode_debugger_data(keys).build(DumpKind::Raw),
     )
 }
 

@@ -58,17 +58,12 @@ impl Assembly {
     ///
     /// If there is no such label.
     pub fn address(&self, label: &str) -> u64 {
-        *self
-            .labels
-            .get(label)
-            .unwrap_or_else(|| panic!("no label {label:?}"))
+        *self.labels.get(label).unwrap_or_else(|| panic!("no label {label:?}"))
     }
 
     /// All labels, with their addresses.
     pub fn labels(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.labels
-            .iter()
-            .map(|(label, &address)| (label.as_str(), address))
+        self.labels.iter().map(|(label, &address)| (label.as_str(), address))
     }
 
     /// The build's layouts.
@@ -125,12 +120,7 @@ impl Assembly {
             .space
             .read(va, self.layouts.size(structure))
             .unwrap_or_else(|| panic!("{va:#x} is not mapped"));
-        let bytes = self
-            .layouts
-            .record(structure)
-            .over(old)
-            .set(path, value)
-            .bytes();
+        let bytes = self.layouts.record(structure).over(old).set(path, value).bytes();
         self.patch(va, &bytes);
     }
 
@@ -145,10 +135,7 @@ impl Assembly {
     ///
     /// If the page is not mapped.
     pub fn remove_page(&mut self, va: u64) {
-        let pa = self
-            .space
-            .translate(va)
-            .unwrap_or_else(|| panic!("{va:#x} is not mapped"));
+        let pa = self.space.translate(va).unwrap_or_else(|| panic!("{va:#x} is not mapped"));
         self.space.memory_mut().remove(pa / PAGE_SIZE as u64);
     }
 
@@ -177,10 +164,7 @@ impl Assembly {
     ///
     /// See [`write_dump`].
     pub fn sample(&self, kind: DumpKind) -> Sample {
-        Sample {
-            dump: self.dump(kind),
-            files: self.files.clone(),
-        }
+        Sample { dump: self.dump(kind), files: self.files.clone() }
     }
 
     pub(crate) fn label(&mut self, label: impl Into<String>, address: u64) {
@@ -236,9 +220,7 @@ impl Assembly {
 
     /// Links list entries to a ring that begins and ends at `head`.
     pub(crate) fn link(&mut self, head: u64, entries: &[u64]) {
-        let ring: Vec<u64> = std::iter::once(head)
-            .chain(entries.iter().copied())
-            .collect();
+        let ring: Vec<u64> = std::iter::once(head).chain(entries.iter().copied()).collect();
         let pointer = self.layouts.pointer_size() as u64;
         for (i, &entry) in ring.iter().enumerate() {
             self.patch_pointer(entry, ring[(i + 1) % ring.len()]);
@@ -249,9 +231,7 @@ impl Assembly {
     /// Maps a page to the one physical page of zeros, unless it is mapped already.
     pub(crate) fn map_zero(&mut self, va: u64) {
         if self.space.translate(va).is_none() {
-            let pfn = *self
-                .zero_frame
-                .get_or_insert_with(|| self.space.memory_mut().allocate());
+            let pfn = *self.zero_frame.get_or_insert_with(|| self.space.memory_mut().allocate());
             self.space.map(va, pfn, PageSize::Small, PageState::Present);
         }
     }

@@ -25,11 +25,7 @@ impl PdbId {
         for byte in name.bytes() {
             guid = (guid ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b);
         }
-        Self {
-            name: name.to_owned(),
-            guid,
-            age: 1,
-        }
+        Self { name: name.to_owned(), guid, age: 1 }
     }
 
     /// The GUID as upper-case hexadecimal digits, as in symbol stores.
@@ -75,10 +71,7 @@ impl Image {
     ///
     /// If the size is not at least five pages, in whole pages.
     pub fn new(name: &str, base: u64, size: u32) -> Self {
-        assert!(
-            size.is_multiple_of(0x1000) && size >= 0x5000,
-            "an image of {size:#x} bytes"
-        );
+        assert!(size.is_multiple_of(0x1000) && size >= 0x5000, "an image of {size:#x} bytes");
         Self {
             name: name.to_owned(),
             base,
@@ -94,20 +87,12 @@ impl Image {
     /// RVA of `.rdata`, two pages: below [`Self::data_rva`], or first in images of a megabyte and more, as
     /// kernels have it (debuggers look for the CodeView record near the base).
     pub fn rdata_rva(&self) -> u32 {
-        if self.size < 0x10_0000 {
-            self.data_rva() - 0x2000
-        } else {
-            0x1000
-        }
+        if self.size < 0x10_0000 { self.data_rva() - 0x2000 } else { 0x1000 }
     }
 
     /// The RVAs of `.text`.
     pub fn text(&self) -> std::ops::Range<u32> {
-        if self.size < 0x10_0000 {
-            0x1000..self.rdata_rva()
-        } else {
-            0x3000..self.data_rva()
-        }
+        if self.size < 0x10_0000 { 0x1000..self.rdata_rva() } else { 0x3000..self.data_rva() }
     }
 
     /// RVA of `.data`: the last page, or the last sixteenth of a large image.
@@ -145,15 +130,7 @@ impl Image {
             record.push(0);
             debug = (rdata_rva, 28);
             // IMAGE_DEBUG_DIRECTORY: characteristics, stamp, version, type 2, size, RVA, file offset.
-            for word in [
-                0,
-                self.time_date_stamp,
-                0,
-                2,
-                record.len() as u32,
-                rdata_rva + 28,
-                0,
-            ] {
+            for word in [0, self.time_date_stamp, 0, 2, record.len() as u32, rdata_rva + 28, 0] {
                 rdata.extend(u32::to_le_bytes(word));
             }
             rdata.extend(record);
@@ -166,12 +143,7 @@ impl Image {
             exports = (rva, directory.len() as u32);
             rdata.extend(directory);
         }
-        assert!(
-            rdata.len() <= 0x2000,
-            "{}: {:#x} bytes of .rdata",
-            self.name,
-            rdata.len()
-        );
+        assert!(rdata.len() <= 0x2000, "{}: {:#x} bytes of .rdata", self.name, rdata.len());
         let mut parts = vec![(0, self.headers(machine, debug, exports))];
         if !rdata.is_empty() {
             parts.push((rdata_rva, rdata));
@@ -190,18 +162,9 @@ impl Image {
         let mut text = self.name.clone().into_bytes();
         text.push(0);
         let mut out = Vec::new();
-        for word in [
-            0,
-            self.time_date_stamp,
-            0,
-            text_rva,
-            1,
-            count,
-            count,
-            functions,
-            names,
-            ordinals,
-        ] {
+        for word in
+            [0, self.time_date_stamp, 0, text_rva, 1, count, count, functions, names, ordinals]
+        {
             out.extend(u32::to_le_bytes(word));
         }
         out.extend(exports.iter().flat_map(|(_, rva)| rva.to_le_bytes()));
@@ -263,12 +226,7 @@ impl Image {
         }
         let mut sections: [(&[u8], u32, u32, u32); 3] = [
             (b".text", text.start, text.end, 0x6800_0020),
-            (
-                b".rdata",
-                self.rdata_rva(),
-                self.rdata_rva() + 0x2000,
-                0x4800_0040,
-            ),
+            (b".rdata", self.rdata_rva(), self.rdata_rva() + 0x2000, 0x4800_0040),
             (b".data", self.data_rva(), self.size, 0xc800_0040),
         ];
         sections.sort_by_key(|section| section.1);
@@ -291,16 +249,10 @@ mod tests {
 
     #[test]
     fn a_guid_in_memory_has_three_little_endian_fields() {
-        let pdb = PdbId {
-            name: "a.pdb".into(),
-            guid: 0x339E7413_3576_439C_BCDF_7E0229DA3773,
-            age: 1,
-        };
+        let pdb =
+            PdbId { name: "a.pdb".into(), guid: 0x339E7413_3576_439C_BCDF_7E0229DA3773, age: 1 };
         assert_eq!(pdb.guid_text(), "339E74133576439CBCDF7E0229DA3773");
-        assert_eq!(
-            pdb.guid_bytes()[..8],
-            [0x13, 0x74, 0x9e, 0x33, 0x76, 0x35, 0x9c, 0x43]
-        );
+        assert_eq!(pdb.guid_bytes()[..8], [0x13, 0x74, 0x9e, 0x33, 0x76, 0x35, 0x9c, 0x43]);
     }
 
     #[test]

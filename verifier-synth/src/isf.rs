@@ -53,20 +53,16 @@ pub fn document(
     let mut user_types = Map::new();
     if let Some(layouts) = layouts {
         for name in OPAQUE {
-            user_types.insert(
-                (*name).to_owned(),
-                json!({"fields": {}, "kind": "struct", "size": 8}),
-            );
+            user_types
+                .insert((*name).to_owned(), json!({"fields": {}, "kind": "struct", "size": 8}));
         }
         for (name, layout) in layouts.types().filter(|(_, layout)| !layout.hidden) {
             let value = user_type(name, layout, layouts, &mut user_types);
             user_types.insert(name.to_owned(), value);
         }
     }
-    let symbols: Map<String, Value> = symbols
-        .iter()
-        .map(|(name, rva)| (name.clone(), json!({"address": rva})))
-        .collect();
+    let symbols: Map<String, Value> =
+        symbols.iter().map(|(name, rva)| (name.clone(), json!({"address": rva}))).collect();
     json!({
         "base_types": base_types(pointer_size),
         "enums": {},
@@ -137,10 +133,7 @@ fn user_type(
     let mut fields = Map::new();
     for field in &layout.fields {
         let kind = field_type(name, field, layouts, all);
-        fields.insert(
-            field.name.clone(),
-            json!({"offset": field.offset, "type": kind}),
-        );
+        fields.insert(field.name.clone(), json!({"offset": field.offset, "type": kind}));
     }
     let kind = if name == "_SLIST_HEADER" || name.starts_with("__unnamed") && is_union(layout) {
         "union"
@@ -164,11 +157,7 @@ fn field_type(
         Kind::Struct(name) => {
             json!({"kind": if name == "_SLIST_HEADER" { "union" } else { "struct" }, "name": name})
         }
-        Kind::Bits {
-            size,
-            start,
-            length,
-        } => {
+        Kind::Bits { size, start, length } => {
             json!({"bit_length": length, "bit_position": start, "kind": "bitfield", "type": base(int_name(*size, false))})
         }
         Kind::Nested(inner) => {

@@ -201,14 +201,10 @@ impl Kernel<'_> {
         m.patch(m.global("NtBuildLab"), lab.as_bytes());
         m.set_u32("NtBuildNumber", 0xf000_0000 | m.build.number());
         m.set_pointer("MmPfnDatabase", self.pfn_database);
-        for (name, value) in [
-            "MmNonPagedPoolStart",
-            "MmNonPagedPoolEnd",
-            "MmPagedPoolStart",
-            "MmPagedPoolEnd",
-        ]
-        .into_iter()
-        .zip(self.pools)
+        for (name, value) in
+            ["MmNonPagedPoolStart", "MmNonPagedPoolEnd", "MmPagedPoolStart", "MmPagedPoolEnd"]
+                .into_iter()
+                .zip(self.pools)
         {
             m.set_pointer(name, value);
         }
@@ -237,23 +233,17 @@ impl Kernel<'_> {
             let record = record
                 .set("DllBase", image.base)
                 .set("EntryPoint", image.base + u64::from(image.text().start));
-            let record = record
-                .set("SizeOfImage", image.size.into())
-                .set("Flags", 0x0900_4000);
+            let record = record.set("SizeOfImage", image.size.into()).set("Flags", 0x0900_4000);
             let mut record = record.set_if("CheckSum", image.check_sum.into());
             if structure.starts_with("_KLDR") {
                 record = record.set_if("TimeDateStamp", image.time_date_stamp.into());
-                record = record
-                    .set_if("SizeOfImageNotRounded", image.size.into())
-                    .set("LoadCount", 1);
+                record =
+                    record.set_if("SizeOfImageNotRounded", image.size.into()).set("LoadCount", 1);
             }
             let bytes = record.bytes();
             m.patch(va, &bytes);
-            let folder = if i < 2 {
-                r"\SystemRoot\system32"
-            } else {
-                r"\SystemRoot\System32\drivers"
-            };
+            let folder =
+                if i < 2 { r"\SystemRoot\system32" } else { r"\SystemRoot\System32\drivers" };
             m.put_string(va + full_name, &format!(r"{folder}\{}", image.name));
             m.put_string(va + base_name, &image.name);
             m.label(format!("module:{}", image.name), va);
@@ -284,18 +274,11 @@ impl Kernel<'_> {
             m.put_string(va, &driver.name);
         }
         m.set_pointer("MmUnloadedDrivers", array);
-        m.set_u32(
-            "MmLastUnloadedDriver",
-            (self.unloaded_count as usize % UNLOADED_SLOTS) as u32,
-        );
+        m.set_u32("MmLastUnloadedDriver", (self.unloaded_count as usize % UNLOADED_SLOTS) as u32);
     }
 
     fn shared_data(&self, m: &mut Assembly) {
-        let va = if machine_is_wide(m) {
-            0xffff_f780_0000_0000
-        } else {
-            0xffdf_0000
-        };
+        let va = if machine_is_wide(m) { 0xffff_f780_0000_0000 } else { 0xffdf_0000 };
         let (major, minor) = m.build.version();
         m.patch(va + 0x26c, &u32::from(major).to_le_bytes());
         m.patch(va + 0x270, &u32::from(minor).to_le_bytes());
@@ -337,19 +320,10 @@ impl Kernel<'_> {
 
         // 32-bit kernels extend these pointers by their sign.
         let wide = |va: u64| {
-            if machine_is_wide(m) {
-                va
-            } else {
-                va as u32 as i32 as u64
-            }
+            if machine_is_wide(m) { va } else { va as u32 as i32 as u64 }
         };
-        let record = m
-            .layouts
-            .record("_DBGKD_GET_VERSION64")
-            .set("MajorVersion", 15);
-        let record = record
-            .set("MinorVersion", m.build.number().into())
-            .set("ProtocolVersion", 6);
+        let record = m.layouts.record("_DBGKD_GET_VERSION64").set("MajorVersion", 15);
+        let record = record.set("MinorVersion", m.build.number().into()).set("ProtocolVersion", 6);
         let record = record
             .set("Flags", if machine_is_wide(m) { 7 } else { 3 })
             .set("MachineType", m.build.machine().value().into());

@@ -79,18 +79,10 @@ impl Layouts {
             include_str!("../layouts/x86.txt")
         };
         let number = build.number().to_string();
-        let mut layouts = Self {
-            pointer_size,
-            types: BTreeMap::new(),
-        };
-        let mut lines = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .peekable();
+        let mut layouts = Self { pointer_size, types: BTreeMap::new() };
+        let mut lines = text.lines().filter(|line| !line.starts_with('#')).peekable();
         while let Some(line) = lines.next() {
-            let (head, builds) = line
-                .split_once(" in ")
-                .expect("a type line names its builds");
+            let (head, builds) = line.split_once(" in ").expect("a type line names its builds");
             let words: Vec<&str> = head.split(' ').collect();
             let mut body = Vec::new();
             while let Some(field) = lines.next_if(|line| line.starts_with(' ')) {
@@ -98,11 +90,8 @@ impl Layouts {
             }
             if builds.split(' ').any(|b| b == number) {
                 let fields = parse_fields(&mut body.into_iter().peekable(), 2, 0);
-                let layout = TypeLayout {
-                    size: hex(words[2]),
-                    fields,
-                    hidden: words[0] == "hidden",
-                };
+                let layout =
+                    TypeLayout { size: hex(words[2]), fields, hidden: words[0] == "hidden" };
                 layouts.types.insert(words[1].to_owned(), layout);
             }
         }
@@ -116,9 +105,7 @@ impl Layouts {
 
     /// All structures by name.
     pub fn types(&self) -> impl Iterator<Item = (&str, &TypeLayout)> {
-        self.types
-            .iter()
-            .map(|(name, layout)| (name.as_str(), layout))
+        self.types.iter().map(|(name, layout)| (name.as_str(), layout))
     }
 
     /// Whether the build has a structure of this name.
@@ -132,9 +119,7 @@ impl Layouts {
     ///
     /// If the build has none of this name.
     pub fn get(&self, name: &str) -> &TypeLayout {
-        self.types
-            .get(name)
-            .unwrap_or_else(|| panic!("this build has no {name}"))
+        self.types.get(name).unwrap_or_else(|| panic!("this build has no {name}"))
     }
 
     /// Bytes of a structure.
@@ -172,9 +157,7 @@ impl Layouts {
     ///
     /// If the build has no such field.
     pub fn offset(&self, name: &str, path: &str) -> usize {
-        self.find(name, path)
-            .unwrap_or_else(|| panic!("this build has no {name}.{path}"))
-            .0
+        self.find(name, path).unwrap_or_else(|| panic!("this build has no {name}.{path}")).0
     }
 
     /// Elements of an array field.
@@ -245,28 +228,18 @@ fn parse_fields<'a>(
         let offset = hex(words.next().expect("an offset").trim_start_matches('+'));
         let name = words.next().expect("a name").to_owned();
         let (text, count) = match words.next().expect("a type").split_once('[') {
-            Some((text, count)) => (
-                text,
-                Some(count.trim_end_matches(']').parse().expect("a count")),
-            ),
+            Some((text, count)) => {
+                (text, Some(count.trim_end_matches(']').parse().expect("a count")))
+            }
             None => (line.rsplit(' ').next().expect("a type"), None),
         };
         let kind = if text == "{}" {
             let inner = parse_fields(&mut *lines, indent + 2, offset);
-            Kind::Nested(Box::new(TypeLayout {
-                size: 0,
-                fields: inner,
-                hidden: false,
-            }))
+            Kind::Nested(Box::new(TypeLayout { size: 0, fields: inner, hidden: false }))
         } else {
             parse_kind(text)
         };
-        fields.push(Field {
-            name,
-            offset: offset - base,
-            kind,
-            count,
-        });
+        fields.push(Field { name, offset: offset - base, kind, count });
     }
     fields
 }
@@ -330,16 +303,8 @@ mod tests {
         assert_eq!(verified(Build::Win10Vb), 0x38);
         assert_eq!(verified(Build::Server2022), 0x30);
         assert_eq!(verified(Build::Win7Sp1X86), 0x14);
-        assert_eq!(
-            Build::Win11.layouts().count("_VF_POOL_TRACE", "StackTrace"),
-            50
-        );
-        assert_eq!(
-            Build::Win10Vb
-                .layouts()
-                .offset("_VF_TARGET_DRIVER", "TreeNode.Base.p"),
-            0
-        );
+        assert_eq!(Build::Win11.layouts().count("_VF_POOL_TRACE", "StackTrace"), 50);
+        assert_eq!(Build::Win10Vb.layouts().offset("_VF_TARGET_DRIVER", "TreeNode.Base.p"), 0);
     }
 
     #[test]

@@ -71,27 +71,15 @@ impl Machine {
             rva = (rva + size).next_multiple_of(16);
         }
         for (i, name) in ROUTINES.iter().enumerate() {
-            kernel
-                .symbols
-                .push(((*name).to_owned(), 0x1_2c40 + 0x2350 * i as u32));
+            kernel.symbols.push(((*name).to_owned(), 0x1_2c40 + 0x2350 * i as u32));
         }
-        kernel.exports = vec![
-            ("ExAllocatePoolWithTag".to_owned(), 0),
-            ("PsLoadedModuleList".to_owned(), 0),
-        ];
-        let hal = Image::new(
-            "hal.dll",
-            places.kernel + u64::from(places.kernel_size),
-            0x4_9000,
-        );
+        kernel.exports =
+            vec![("ExAllocatePoolWithTag".to_owned(), 0), ("PsLoadedModuleList".to_owned(), 0)];
+        let hal = Image::new("hal.dll", places.kernel + u64::from(places.kernel_size), 0x4_9000);
         let mut machine = Self {
             build,
             paging: places.paging,
-            placement: Placement::Scattered {
-                first: 0x1a0,
-                window: 0x200,
-                seed: 0x5eed,
-            },
+            placement: Placement::Scattered { first: 0x1a0, window: 0x200, seed: 0x5eed },
             images: vec![kernel, hal],
             next_driver: places.drivers,
             pool: places.pool,
@@ -103,10 +91,7 @@ impl Machine {
             tick_count: 0x1_2345,
             verifier: Verifier::default(),
             processors: 2,
-            bug_check: BugCheck {
-                code: 0xe2,
-                parameters: [0; 4],
-            },
+            bug_check: BugCheck { code: 0xe2, parameters: [0; 4] },
             system_time: 0x01cc_7a9d_2f30_1400,
             up_time: 0x1_a2b3_c4d5,
             neighbors: 24,
@@ -231,15 +216,7 @@ impl Machine {
     /// Verifies a driver, loaded once: what it returns takes its blocks and counters.
     pub fn verified(&mut self, driver: DriverId) -> &mut Verified {
         let name = self.image(driver).name.clone();
-        self.verified_as(
-            driver,
-            Suspect {
-                name,
-                loads: 1,
-                unloads: 0,
-                address: None,
-            },
-        )
+        self.verified_as(driver, Suspect { name, loads: 1, unloads: 0, address: None })
     }
 
     /// Verifies a driver under an entry of your own.
@@ -247,29 +224,20 @@ impl Machine {
         self.verifier.suspects.push(suspect);
         let suspect = self.verifier.suspects.len() - 1;
         let image = &self.images[driver.0];
-        let verified = Verified {
-            suspect,
-            ..Verified::default()
-        };
+        let verified = Verified { suspect, ..Verified::default() };
         self.verifier.targets.push((
             image.base,
             image.size.into(),
             image.name.clone(),
             Some(verified),
         ));
-        self.verifier
-            .targets
-            .last_mut()
-            .and_then(|target| target.3.as_mut())
-            .expect("just pushed")
+        self.verifier.targets.last_mut().and_then(|target| target.3.as_mut()).expect("just pushed")
     }
 
     /// A loaded image that is in the tree of target drivers and not verified.
     pub fn unverified_target(&mut self, driver: DriverId) -> &mut Self {
         let image = &self.images[driver.0];
-        self.verifier
-            .targets
-            .push((image.base, image.size.into(), image.name.clone(), None));
+        self.verifier.targets.push((image.base, image.size.into(), image.name.clone(), None));
         self
     }
 
@@ -282,31 +250,18 @@ impl Machine {
     /// A log, to set its length and index and to add records; it is on from then on.
     pub fn log(&mut self, log: Log) -> &mut Ring {
         let rings = &mut self.verifier.rings;
-        let at = rings
-            .iter()
-            .position(|(kind, _)| *kind == log)
-            .unwrap_or_else(|| {
-                rings.push((log, Ring::new(log)));
-                rings.len() - 1
-            });
+        let at = rings.iter().position(|(kind, _)| *kind == log).unwrap_or_else(|| {
+            rings.push((log, Ring::new(log)));
+            rings.len() - 1
+        });
         &mut rings[at].1
     }
 
     /// Adds a record to the pool log.
     pub fn pool_record(&mut self, record: PoolRecord) -> &mut Self {
-        let PoolRecord {
-            address,
-            size,
-            thread,
-            frames,
-            stale,
-        } = record;
+        let PoolRecord { address, size, thread, frames, stale } = record;
         let fields = vec![("Address", address), ("Size", size), ("Thread", thread)];
-        self.log(Log::Pool).push(RingRecord {
-            fields,
-            frames,
-            stale,
-        });
+        self.log(Log::Pool).push(RingRecord { fields, frames, stale });
         self
     }
 
@@ -339,11 +294,7 @@ impl Machine {
             Paging::X86 | Paging::X86Pae => MachineType::X86,
             Paging::Arm64 => MachineType::Arm64,
         };
-        assert!(
-            machine == self.build.machine(),
-            "{paging:?} on {:?}",
-            self.build
-        );
+        assert!(machine == self.build.machine(), "{paging:?} on {:?}", self.build);
         self.paging = paging;
         self
     }
@@ -383,11 +334,7 @@ impl Machine {
         }
         let mut memory = PhysicalMemory::new(self.placement);
         // The frame of the root table, near where Windows has it, before anything else can take it.
-        let root = if self.build.number() < 9600 {
-            0x187
-        } else {
-            0x1ad
-        };
+        let root = if self.build.number() < 9600 { 0x187 } else { 0x1ad };
         memory.write(root * 4096, &[0]);
         for _ in 0..self.neighbors {
             let pfn = memory.allocate();
@@ -395,21 +342,16 @@ impl Machine {
         }
         let mut space = AddressSpace::with_root(self.paging, memory, root);
         match self.paging {
-            Paging::X64 | Paging::X64La57 => space.self_map(if self.build.number() < 14393 {
-                0x1ed
-            } else {
-                0x1b6
-            }),
+            Paging::X64 | Paging::X64La57 => {
+                space.self_map(if self.build.number() < 14393 { 0x1ed } else { 0x1b6 })
+            }
             Paging::X86 | Paging::X86Pae => space.self_map(0x300),
             Paging::Arm64 => {}
         }
         let mut m = Assembly::new(self.build, space, self.pool);
         let count = self.unloaded.len() as u32;
         let unloaded_count = self.unloaded_count.unwrap_or(count);
-        assert!(
-            unloaded_count >= count,
-            "{count} drivers were unloaded, not {unloaded_count}"
-        );
+        assert!(unloaded_count >= count, "{count} drivers were unloaded, not {unloaded_count}");
         let kernel = Kernel {
             images: &images,
             unloaded: &self.unloaded,

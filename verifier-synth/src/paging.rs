@@ -108,13 +108,7 @@ impl AddressSpace {
             // Four entries of eight bytes, not at the start of their page: real bases are 32-byte aligned.
             root += 0x2e0;
         }
-        Self {
-            paging,
-            memory,
-            root,
-            dtb_low_bits: 0,
-            mapped: BTreeMap::new(),
-        }
+        Self { paging, memory, root, dtb_low_bits: 0, mapped: BTreeMap::new() }
     }
 
     /// The directory table base as a dump header holds it.
@@ -128,10 +122,7 @@ impl AddressSpace {
     ///
     /// If `bits` reaches into the page number, or the scheme is PAE, where low bits are address bits.
     pub fn set_dtb_low_bits(&mut self, bits: u64) {
-        assert!(
-            bits < PAGE_SIZE as u64,
-            "{bits:#x} reaches into the page number"
-        );
+        assert!(bits < PAGE_SIZE as u64, "{bits:#x} reaches into the page number");
         assert!(
             self.paging != Paging::X86Pae,
             "the low bits of a PAE base are part of its address"
@@ -218,14 +209,8 @@ impl AddressSpace {
     pub fn map(&mut self, va: u64, pfn: u64, size: PageSize, state: PageState) {
         let length = self.size_of(size);
         let pa = pfn * PAGE_SIZE as u64;
-        assert!(
-            va.is_multiple_of(length),
-            "{va:#x} is not aligned to {length:#x}"
-        );
-        assert!(
-            pa.is_multiple_of(length),
-            "frame {pfn:#x} is not aligned to {length:#x}"
-        );
+        assert!(va.is_multiple_of(length), "{va:#x} is not aligned to {length:#x}");
+        assert!(pa.is_multiple_of(length), "frame {pfn:#x} is not aligned to {length:#x}");
         let entry = self.entry_address(va, length);
         let value = self.entry_value(pa, size, state);
         self.write_entry(entry, value);
@@ -331,10 +316,7 @@ impl AddressSpace {
             PageState::Present if arm => pa | if small { 0x703 } else { 0x701 },
             PageState::Present => pa | 0x163 | if small { 0 } else { 0x80 },
             _ => {
-                assert!(
-                    small && !arm,
-                    "{state:?} is known for 4 KiB pages of x86 and x64 only"
-                );
+                assert!(small && !arm, "{state:?} is known for 4 KiB pages of x86 and x64 only");
                 match state {
                     // Protection 6 in bits 5 to 9 sets bit 7 too: it does not mean a large page here.
                     PageState::Transition => pa | 0x8c0,

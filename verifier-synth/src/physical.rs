@@ -52,13 +52,7 @@ impl PhysicalMemory {
                 seed ^ 0x9e37_79b9_7f4a_7c15
             }
         };
-        Self {
-            pages: BTreeMap::new(),
-            reserved: BTreeSet::new(),
-            placement,
-            drawn: 0,
-            state,
-        }
+        Self { pages: BTreeMap::new(), reserved: BTreeSet::new(), placement, drawn: 0, state }
     }
 
     /// Adds a zeroed page and returns its frame number.
@@ -95,10 +89,8 @@ impl PhysicalMemory {
         while !rest.is_empty() {
             let offset = (at % PAGE_SIZE as u64) as usize;
             let (now, later) = rest.split_at(rest.len().min(PAGE_SIZE - offset));
-            let page = self
-                .pages
-                .entry(at / PAGE_SIZE as u64)
-                .or_insert_with(|| Box::new([0; PAGE_SIZE]));
+            let page =
+                self.pages.entry(at / PAGE_SIZE as u64).or_insert_with(|| Box::new([0; PAGE_SIZE]));
             page[offset..offset + now.len()].copy_from_slice(now);
             at += now.len() as u64;
             rest = later;
@@ -172,17 +164,12 @@ impl PhysicalMemory {
     }
 
     fn is_reserved(&self, pfn: u64) -> bool {
-        self.reserved
-            .iter()
-            .any(|&(base, count)| (base..base + count).contains(&pfn))
+        self.reserved.iter().any(|&(base, count)| (base..base + count).contains(&pfn))
     }
 
     fn overlaps(&self, base: u64, count: u64) -> bool {
         self.pages.range(base..base + count).next().is_some()
-            || self
-                .reserved
-                .iter()
-                .any(|&(other, n)| base < other + n && other < base + count)
+            || self.reserved.iter().any(|&(other, n)| base < other + n && other < base + count)
     }
 }
 
@@ -192,11 +179,8 @@ mod tests {
 
     #[test]
     fn scattered_pages_are_distinct_and_out_of_order() {
-        let mut memory = PhysicalMemory::new(Placement::Scattered {
-            first: 0x100,
-            window: 64,
-            seed: 1,
-        });
+        let mut memory =
+            PhysicalMemory::new(Placement::Scattered { first: 0x100, window: 64, seed: 1 });
         let drawn: Vec<u64> = (0..200).map(|_| memory.allocate()).collect();
         assert_eq!(memory.len(), 200);
         assert!(drawn.windows(2).any(|pair| pair[1] < pair[0]));
@@ -209,10 +193,7 @@ mod tests {
         memory.write(0x1ffe, &[1, 2, 3, 4]);
         assert_eq!(memory.read(0x1ffe, 4), Some(vec![1, 2, 3, 4]));
         assert_eq!(memory.read(0x2ffe, 4), None);
-        assert_eq!(
-            memory.page(2).map(|page| page[..2].to_vec()),
-            Some(vec![3, 4])
-        );
+        assert_eq!(memory.page(2).map(|page| page[..2].to_vec()), Some(vec![3, 4]));
     }
 
     #[test]
@@ -220,10 +201,6 @@ mod tests {
         let mut memory = PhysicalMemory::new(Placement::Sequential { first: 0x1f0 });
         let base = memory.reserve(512, 512);
         assert_eq!(base, 0x200);
-        assert!(
-            (0..100)
-                .map(|_| memory.allocate())
-                .all(|pfn| !(0x200..0x400).contains(&pfn))
-        );
+        assert!((0..100).map(|_| memory.allocate()).all(|pfn| !(0x200..0x400).contains(&pfn)));
     }
 }

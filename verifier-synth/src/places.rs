@@ -57,14 +57,6 @@ impl Places {
                 0xffff_e100_0000_0000,
             ),
         };
-        Self {
-            kernel,
-            kernel_size,
-            drivers,
-            pool,
-            pools,
-            pfn_database,
-            paging,
-        }
+        Self { kernel, kernel_size, drivers, pool, pools, pfn_database, paging }
     }
 }

@@ -12,11 +12,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     pub(crate) fn new(layouts: &'a Layouts, name: &'a str) -> Self {
-        Self {
-            layouts,
-            name,
-            bytes: vec![0; layouts.size(name)],
-        }
+        Self { layouts, name, bytes: vec![0; layouts.size(name)] }
     }
 
     /// Goes on from bytes that are there already.
@@ -46,11 +42,7 @@ impl<'a> Record<'a> {
     ///
     /// If the value does not fit.
     pub fn set_if(self, path: &str, value: u64) -> Self {
-        if self.layouts.find(self.name, path).is_some() {
-            self.set(path, value)
-        } else {
-            self
-        }
+        if self.layouts.find(self.name, path).is_some() { self.set(path, value) } else { self }
     }
 
     /// Sets the leading elements of an array.
@@ -75,18 +67,10 @@ impl<'a> Record<'a> {
             .layouts
             .find(self.name, path)
             .unwrap_or_else(|| panic!("this build has no {}.{path}", self.name));
-        assert!(
-            index < field.count.unwrap_or(1),
-            "{}.{path} has no element {index}",
-            self.name
-        );
+        assert!(index < field.count.unwrap_or(1), "{}.{path} has no element {index}", self.name);
         let at = offset + index * self.layouts.element_size(field);
         match field.kind {
-            Kind::Bits {
-                size,
-                start,
-                length,
-            } => {
+            Kind::Bits { size, start, length } => {
                 assert!(
                     length == 64 || value >> length == 0,
                     "{value:#x} does not fit {}.{path}",
@@ -94,11 +78,7 @@ impl<'a> Record<'a> {
                 );
                 let mut word = [0; 8];
                 word[..size].copy_from_slice(&self.bytes[at..at + size]);
-                let mask = if length == 64 {
-                    u64::MAX
-                } else {
-                    (1 << length) - 1
-                };
+                let mask = if length == 64 { u64::MAX } else { (1 << length) - 1 };
                 let merged = u64::from_le_bytes(word) & !(mask << start) | value << start;
                 self.bytes[at..at + size].copy_from_slice(&merged.to_le_bytes()[..size]);
             }

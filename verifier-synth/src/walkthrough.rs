@@ -73,16 +73,8 @@ pub fn walkthrough_machine() -> Machine {
                 .pdb(&format!("{}.pdb", &name[..name.len() - 4])),
         );
     }
-    m.driver(
-        Driver::new("ntfs.sys")
-            .base(0xffff_f880_0124_a000)
-            .size(0x1a_3000)
-            .pdb("ntfs.pdb"),
-    );
-    let myfault = Driver::new("myfault.sys")
-        .base(MYFAULT)
-        .size(0x8000)
-        .pdb("myfault.pdb");
+    m.driver(Driver::new("ntfs.sys").base(0xffff_f880_0124_a000).size(0x1a_3000).pdb("ntfs.pdb"));
+    let myfault = Driver::new("myfault.sys").base(MYFAULT).size(0x8000).pdb("myfault.pdb");
     let myfault = myfault
         .symbol("DriverEntry", 0x5000)
         .symbol("MyfaultUnload", 0x1080)
@@ -121,10 +113,7 @@ pub fn walkthrough_machine() -> Machine {
         .counter("AllocationsWithNoTag", 1);
 
     records(&mut m);
-    m.bug_check(BugCheck {
-        code: 0xe2,
-        parameters: [0; 4],
-    });
+    m.bug_check(BugCheck { code: 0xe2, parameters: [0; 4] });
     m
 }
 

@@ -10,11 +10,8 @@ use verifier_synth::{
 
 #[test]
 fn every_kind_holds_the_same_pages() {
-    let mut memory = PhysicalMemory::new(Placement::Scattered {
-        first: 0x80,
-        window: 0x80,
-        seed: 9,
-    });
+    let mut memory =
+        PhysicalMemory::new(Placement::Scattered { first: 0x80, window: 0x80, seed: 9 });
     for _ in 0..150 {
         let pfn = memory.allocate();
         memory.write(pfn << 12, &pfn.to_le_bytes());
@@ -49,11 +46,7 @@ fn a_complete_dump_has_no_more_runs_than_fit() {
     for i in 0..100 {
         memory.write(i * 3 * 0x1000, &[1]);
     }
-    let file = write_dump(
-        DumpKind::Complete,
-        &HeaderInfo::new(MachineType::X64, 7601, 0),
-        &memory,
-    );
+    let file = write_dump(DumpKind::Complete, &HeaderInfo::new(MachineType::X64, 7601, 0), &memory);
     assert_eq!(u32_at(&file, 0x88), 42);
     let dump = Dump::open(&file);
     assert_eq!(u64_at(&file, 0x90), dump.pages.len() as u64);
@@ -68,25 +61,16 @@ fn unset_fields_hold_the_filler() {
         &HeaderInfo::new(MachineType::X64, 22000, 0x1ad000),
         &memory,
     );
-    for at in [
-        0x18, 0x20, 0x28, 0x38, 0x40, 0x80, 0x88, 0x348, 0xfa8, 0xfb0, 0x1030,
-    ] {
+    for at in [0x18, 0x20, 0x28, 0x38, 0x40, 0x80, 0x88, 0x348, 0xfa8, 0xfb0, 0x1030] {
         assert_eq!(&file[at..at + 4], b"PAGE", "at {at:#x}");
     }
     let mut header = HeaderInfo::new(MachineType::X86, 7601, 0x18_5000);
-    header.bug_check = Some(BugCheck {
-        code: 0xc4,
-        parameters: [0x62, 2, 3, 4],
-    });
+    header.bug_check = Some(BugCheck { code: 0xc4, parameters: [0x62, 2, 3, 4] });
     header.comment = Some("synthetic".into());
     let file = write_dump(DumpKind::Summary, &header, &memory);
     assert_eq!(&file[..8], b"PAGEDUMP");
     assert_eq!(
-        [
-            u32_at(&file, 0x20),
-            u32_at(&file, 0x28),
-            u32_at(&file, 0x2c)
-        ],
+        [u32_at(&file, 0x20), u32_at(&file, 0x28), u32_at(&file, 0x2c)],
         [0x14c, 0xc4, 0x62]
     );
     assert_eq!(&file[0x820..0x82a], b"synthetic\0");
@@ -95,14 +79,10 @@ fn unset_fields_hold_the_filler() {
 
 #[test]
 fn a_raw_image_has_the_encoded_debugger_data() {
-    let keys = DebuggerKeys {
-        wait_never: 0x00c3_71a5_88f0_1923,
-        wait_always: 0x8f17_2b00_41d2_6ee5,
-    };
+    let keys =
+        DebuggerKeys { wait_never: 0x00c3_71a5_88f0_1923, wait_always: 0x8f17_2b00_41d2_6ee5 };
     let plain = Machine::new(Build::Win11).assemble();
-    let encoded = Machine::new(Build::Win11)
-        .encode_debugger_data(keys)
-        .assemble();
+    let encoded = Machine::new(Build::Win11).encode_debugger_data(keys).assemble();
     let block = plain.address("nt!KdDebuggerDataBlock");
     let flag = plain.address("nt!KdpDataBlockEncoded");
     assert_eq!(encoded.read(flag, 1), Some(vec![1]));

@@ -11,50 +11,23 @@ use verifier_synth::{
 fn space(paging: Paging) -> AddressSpace {
     AddressSpace::new(
         paging,
-        PhysicalMemory::new(Placement::Scattered {
-            first: 0x200,
-            window: 0x100,
-            seed: 3,
-        }),
+        PhysicalMemory::new(Placement::Scattered { first: 0x200, window: 0x100, seed: 3 }),
     )
 }
 
 fn file(space: &AddressSpace, machine: MachineType) -> Vec<u8> {
-    write_dump(
-        DumpKind::Complete,
-        &HeaderInfo::new(machine, 19041, space.dtb()),
-        space.memory(),
-    )
+    write_dump(DumpKind::Complete, &HeaderInfo::new(machine, 19041, space.dtb()), space.memory())
 }
 
 #[test]
 fn every_scheme_reads_back_what_was_written() {
     type Walk = fn(&Dump<'_>, u64) -> Option<u64>;
     let cases: [(Paging, MachineType, u64, Walk); 5] = [
-        (
-            Paging::X64,
-            MachineType::X64,
-            0xffff_f800_1234_5ff0,
-            |d, va| d.x64(va, 4),
-        ),
-        (
-            Paging::X64La57,
-            MachineType::X64,
-            0xff10_0000_1234_5ff0,
-            |d, va| d.x64(va, 5),
-        ),
-        (Paging::X86, MachineType::X86, 0x82a0_bff0, |d, va| {
-            d.x86(va)
-        }),
-        (Paging::X86Pae, MachineType::X86, 0x82a0_bff0, |d, va| {
-            d.pae(va)
-        }),
-        (
-            Paging::Arm64,
-            MachineType::Arm64,
-            0xffff_f801_d840_0ff0,
-            |d, va| d.arm64(va),
-        ),
+        (Paging::X64, MachineType::X64, 0xffff_f800_1234_5ff0, |d, va| d.x64(va, 4)),
+        (Paging::X64La57, MachineType::X64, 0xff10_0000_1234_5ff0, |d, va| d.x64(va, 5)),
+        (Paging::X86, MachineType::X86, 0x82a0_bff0, |d, va| d.x86(va)),
+        (Paging::X86Pae, MachineType::X86, 0x82a0_bff0, |d, va| d.pae(va)),
+        (Paging::Arm64, MachineType::Arm64, 0xffff_f801_d840_0ff0, |d, va| d.arm64(va)),
     ];
     for (paging, machine, va, walk) in cases {
         let mut space = space(paging);
@@ -65,11 +38,7 @@ fn every_scheme_reads_back_what_was_written() {
         let file = file(&space, machine);
         let dump = Dump::open(&file);
         for at in [va, far] {
-            assert_eq!(
-                dump.read_by(walk, at, 64),
-                Some(data.clone()),
-                "{paging:?} at {at:#x}"
-            );
+            assert_eq!(dump.read_by(walk, at, 64), Some(data.clone()), "{paging:?} at {at:#x}");
         }
         assert_eq!(walk(&dump, va + 0x10_0000), None, "{paging:?}");
     }
@@ -108,11 +77,7 @@ fn large_pages() {
             Paging::X86Pae => dump.pae(probe),
             Paging::Arm64 => dump.arm64(probe),
         };
-        assert_eq!(
-            walked,
-            Some(base * 0x1000 + length - 0x1800),
-            "{paging:?} {size:?}"
-        );
+        assert_eq!(walked, Some(base * 0x1000 + length - 0x1800), "{paging:?} {size:?}");
         assert_eq!(dump.physical(walked.unwrap(), 4), Some(vec![0xab; 4]));
     }
 }
@@ -124,24 +89,17 @@ fn states_of_a_page() {
     for i in 0..5 {
         space.write(va + 0x1000 * i, &[i as u8 + 1; 8]);
     }
-    for (i, state) in [
-        PageState::Transition,
-        PageState::PageFile,
-        PageState::Prototype,
-        PageState::NotPresent,
-    ]
-    .into_iter()
-    .enumerate()
+    for (i, state) in
+        [PageState::Transition, PageState::PageFile, PageState::Prototype, PageState::NotPresent]
+            .into_iter()
+            .enumerate()
     {
         space.set_state(va + 0x1000 * (i as u64 + 1), state);
     }
     let file = file(&space, MachineType::X64);
     let dump = Dump::open(&file);
     let reads: Vec<_> = (0..5)
-        .map(|i| {
-            dump.read_by(|d, va| d.x64(va, 4), va + 0x1000 * i, 8)
-                .map(|bytes| bytes[0])
-        })
+        .map(|i| dump.read_by(|d, va| d.x64(va, 4), va + 0x1000 * i, 8).map(|bytes| bytes[0]))
         .collect();
     assert_eq!(reads, [Some(1), Some(2), None, None, None]);
 }

@@ -46,12 +46,7 @@ fn the_tree_of_targets_is_balanced_and_ordered() {
         assert_eq!(nodes.len(), count);
         let bases: Vec<u64> = nodes.iter().map(|node| dump.pointer(node + 0x20)).collect();
         assert!(bases.is_sorted());
-        assert!(
-            nodes
-                .iter()
-                .all(|node| dump.pointer(node + 0x20 + 0x38) == 0),
-            "not verified"
-        );
+        assert!(nodes.iter().all(|node| dump.pointer(node + 0x20 + 0x38) == 0), "not verified");
     }
 }
 
@@ -99,10 +94,7 @@ fn trackers_over_several_pages_with_free_entries_between() {
         let mut page = slist(&dump, data + heads.0, build.number());
         let (mut used, mut free, mut pages) = (Vec::new(), BTreeSet::new(), 0);
         while page != 0 {
-            assert_eq!(
-                [dump.pointer(page + 8), dump.pointer(page + 16)],
-                [data, 0x2132_1345]
-            );
+            assert_eq!([dump.pointer(page + 8), dump.pointer(page + 16)], [data, 0x2132_1345]);
             for slot in 1..128 {
                 let entry = dump.read(page + 0x20 * slot, 0x20);
                 if u64_at(&entry, 16) & 1 == 0 {
@@ -116,10 +108,8 @@ fn trackers_over_several_pages_with_free_entries_between() {
         }
         assert_eq!(pages, 3);
         let tag = u64::from(u32::from_le_bytes(*b"Leak"));
-        let expected: Vec<_> = (1..=300)
-            .filter(|i| i % 7 != 0)
-            .map(|i| (0x1000 * i, 0x40 + 16 * i, tag))
-            .collect();
+        let expected: Vec<_> =
+            (1..=300).filter(|i| i % 7 != 0).map(|i| (0x1000 * i, 0x40 + 16 * i, tag)).collect();
         assert_eq!(used, expected);
         let mut listed = BTreeSet::new();
         let mut entry = slist(&dump, data + heads.1, build.number());
@@ -141,12 +131,7 @@ fn counters_follow_from_the_blocks() {
         .allocation(Allocation::paged(0x2000, 0x30, b"B   ", 1))
         .freed(Allocation::paged(0x3000, 0x30, b"B   ", 1))
         .counter("PeakPagedBytes", 0x999);
-    m.suspect(Suspect {
-        name: "never.sys".into(),
-        loads: 0,
-        unloads: 0,
-        address: None,
-    });
+    m.suspect(Suspect { name: "never.sys".into(), loads: 0, unloads: 0, address: None });
     let assembly = m.assemble();
     let read = |va: u64| u32_at(&assembly.read(va, 4).unwrap(), 0);
     let global = assembly.address("nt!MmVerifierData");
@@ -162,10 +147,7 @@ fn counters_follow_from_the_blocks() {
     let dump = Dump::open(&file);
     let first = dump.pointer(head);
     assert_eq!(
-        [
-            dump.text(first + 0x18),
-            dump.text(dump.pointer(first) + 0x18)
-        ],
+        [dump.text(first + 0x18), dump.text(dump.pointer(first) + 0x18)],
         ["leaky.sys", "never.sys"]
     );
     assert_eq!(dump.pointer(dump.pointer(first)), head);
@@ -203,24 +185,17 @@ fn a_log_wraps_its_slots_and_its_index() {
     let frames: Vec<u64> = (0..13).map(|i| u64_at(&newest, 0x18 + 8 * i)).collect();
     assert_eq!(frames[..2], [0xb00, 0]);
     // Record 3 was in this slot: its frames from the third on are stale.
-    assert_eq!(
-        frames[2..10],
-        [0x302, 0x303, 0x304, 0x305, 0x306, 0x307, 0x308, 0]
-    );
+    assert_eq!(frames[2..10], [0x302, 0x303, 0x304, 0x305, 0x306, 0x307, 0x308, 0]);
 }
 
 #[test]
 fn unused_slots_share_one_page_of_zeros() {
     let mut m = Machine::new(Build::Win7Sp1);
-    m.pool_record(PoolRecord {
-        address: 0x1000,
-        ..PoolRecord::default()
-    });
+    m.pool_record(PoolRecord { address: 0x1000, ..PoolRecord::default() });
     let mut assembly = m.assemble();
     let ring = assembly.address("ring:VfPoolTraces");
-    let pages: BTreeSet<u64> = (0..0x800)
-        .map(|i| assembly.space().translate(ring + 0x1000 * i).unwrap())
-        .collect();
+    let pages: BTreeSet<u64> =
+        (0..0x800).map(|i| assembly.space().translate(ring + 0x1000 * i).unwrap()).collect();
     assert_eq!(pages.len(), 2);
     assembly.patch(ring + 0x5000, &[1]);
     assert_eq!(
@@ -237,25 +212,12 @@ fn every_log_of_every_build() {
         let logs = [
             (
                 Log::Irql,
-                vec![
-                    ("OldIrql", 0),
-                    ("NewIrql", 2),
-                    ("Processor", 0x101),
-                    ("TickCount", 0x1234),
-                ],
+                vec![("OldIrql", 0), ("NewIrql", 2), ("Processor", 0x101), ("TickCount", 0x1234)],
                 5,
             ),
             (Log::Fault, vec![], 8),
             (Log::CriticalRegion, vec![], 7),
-            (
-                Log::Irp,
-                vec![
-                    ("Irp", 0x8000_1000),
-                    ("Irql", 2),
-                    ("KernelApcDisable", u64::MAX),
-                ],
-                12,
-            ),
+            (Log::Irp, vec![("Irp", 0x8000_1000), ("Irql", 2), ("KernelApcDisable", u64::MAX)], 12),
             (Log::ForcedPending, vec![("Irp", 0x8000_1000)], 62),
         ];
         for (log, mut fields, frames) in logs {
@@ -267,32 +229,17 @@ fn every_log_of_every_build() {
             });
         }
         let assembly = m.assemble();
-        for log in [
-            Log::Irql,
-            Log::Fault,
-            Log::CriticalRegion,
-            Log::Irp,
-            Log::ForcedPending,
-        ] {
+        for log in [Log::Irql, Log::Fault, Log::CriticalRegion, Log::Irp, Log::ForcedPending] {
             let [_, array, index, _] = log.names();
             assert_eq!(
                 assembly.read(assembly.address(&format!("nt!{index}")), 4),
                 Some(vec![1, 0, 0, 0]),
                 "{build:?} {log:?}"
             );
-            let width = if build.machine() == MachineType::X86 {
-                4
-            } else {
-                8
-            };
-            let mut bytes = assembly
-                .read(assembly.address(&format!("nt!{array}")), width)
-                .unwrap();
+            let width = if build.machine() == MachineType::X86 { 4 } else { 8 };
+            let mut bytes = assembly.read(assembly.address(&format!("nt!{array}")), width).unwrap();
             bytes.resize(8, 0);
-            assert_eq!(
-                u64_at(&bytes, 0),
-                assembly.address(&format!("ring:{array}"))
-            );
+            assert_eq!(u64_at(&bytes, 0), assembly.address(&format!("ring:{array}")));
         }
     }
 }
@@ -335,8 +282,7 @@ fn modules_and_unloaded_drivers() {
 fn damage() {
     let mut m = Machine::new(Build::Win7Sp1);
     let driver = m.driver(Driver::new("leaky.sys"));
-    m.verified(driver)
-        .allocation(Allocation::nonpaged(0x1000, 0x40, b"Leak", 1));
+    m.verified(driver).allocation(Allocation::nonpaged(0x1000, 0x40, b"Leak", 1));
     let mut assembly = m.assemble();
     let page = assembly.address("trackers:leaky.sys:0");
     assembly.patch_field(page, "_VI_POOL_PAGE_HEADER", "Signature", 0xbad);
@@ -360,8 +306,7 @@ fn every_build_and_kind_can_be_written() {
                 .symbol("Leak", 0x1010)
                 .export("LeakX", 0x1020),
         );
-        m.verified(driver)
-            .allocation(Allocation::nonpaged(0x8000_0000, 0x40, b"Leak", 1));
+        m.verified(driver).allocation(Allocation::nonpaged(0x8000_0000, 0x40, b"Leak", 1));
         let sample = m.build(DumpKind::Summary);
         Dump::open(&sample.dump);
         for (path, bytes) in &sample.files {
@@ -395,10 +340,9 @@ fn assert_every_type_is_there(table: &serde_json::Value) {
                 "struct" | "union" => {
                     assert_eq!(types[target]["kind"], kind["kind"], "{owner}.{name}")
                 }
-                "base" => assert!(
-                    table["base_types"].get(target).is_some(),
-                    "{owner}.{name}: {target}"
-                ),
+                "base" => {
+                    assert!(table["base_types"].get(target).is_some(), "{owner}.{name}: {target}")
+                }
                 "pointer" | "bitfield" => {}
                 other => panic!("{owner}.{name}: {other}"),
             }

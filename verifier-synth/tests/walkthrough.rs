@@ -19,44 +19,14 @@ const BLOCKS: [u64; 10] = [
 ];
 
 const STACK: [(u64, &str, &str, u64); 8] = [
-    (
-        0xfffff80001927cc6,
-        "ntkrnlmp.pdb",
-        "VeAllocatePoolWithTagPriority",
-        0x2b6,
-    ),
-    (
-        0xfffff80001927d3d,
-        "ntkrnlmp.pdb",
-        "VerifierExAllocatePoolEx",
-        0x1d,
-    ),
-    (
-        0xfffff8800447d634,
-        "myfault.pdb",
-        "MyfaultDeviceControl",
-        0x358,
-    ),
+    (0xfffff80001927cc6, "ntkrnlmp.pdb", "VeAllocatePoolWithTagPriority", 0x2b6),
+    (0xfffff80001927d3d, "ntkrnlmp.pdb", "VerifierExAllocatePoolEx", 0x1d),
+    (0xfffff8800447d634, "myfault.pdb", "MyfaultDeviceControl", 0x358),
     (0xfffff8800447d727, "myfault.pdb", "MyfaultDispatch", 0xb7),
     (0xfffff80001932750, "ntkrnlmp.pdb", "IovCallDriver", 0xa0),
-    (
-        0xfffff800017a7a97,
-        "ntkrnlmp.pdb",
-        "IopXxxControlFile",
-        0x607,
-    ),
-    (
-        0xfffff800017a82f6,
-        "ntkrnlmp.pdb",
-        "NtDeviceIoControlFile",
-        0x56,
-    ),
-    (
-        0xfffff8000148bed3,
-        "ntkrnlmp.pdb",
-        "KiSystemServiceCopyEnd",
-        0x13,
-    ),
+    (0xfffff800017a7a97, "ntkrnlmp.pdb", "IopXxxControlFile", 0x607),
+    (0xfffff800017a82f6, "ntkrnlmp.pdb", "NtDeviceIoControlFile", 0x56),
+    (0xfffff8000148bed3, "ntkrnlmp.pdb", "KiSystemServiceCopyEnd", 0x13),
 ];
 
 fn table(sample: &Sample, pdb: &str) -> serde_json::Value {
@@ -85,19 +55,8 @@ fn base(dump: &Dump<'_>, name: &str) -> (u64, u64) {
 fn the_dump_is_small_and_of_windows_7() {
     let sample = walkthrough();
     let dump = Dump::open(&sample.dump);
-    assert_eq!(
-        (
-            dump.kind,
-            u32_at(&sample.dump, 0xc),
-            u32_at(&sample.dump, 0x38)
-        ),
-        (2, 7601, 0xe2)
-    );
-    assert!(
-        (200 << 10..4 << 20).contains(&sample.dump.len()),
-        "{} bytes",
-        sample.dump.len()
-    );
+    assert_eq!((dump.kind, u32_at(&sample.dump, 0xc), u32_at(&sample.dump, 0x38)), (2, 7601, 0xe2));
+    assert!((200 << 10..4 << 20).contains(&sample.dump.len()), "{} bytes", sample.dump.len());
 }
 
 #[test]
@@ -129,10 +88,7 @@ fn verifier_3() {
     );
     let data = dump.pointer(node + 0x20 + 0x28);
     assert_eq!(dump.pointer(data), entry);
-    assert_eq!(
-        [0x50, 0x54, 0x58, 0x5c].map(|at| dump.word(data + at)),
-        [0, 0xa, 1, 0xa]
-    );
+    assert_eq!([0x50, 0x54, 0x58, 0x5c].map(|at| dump.word(data + at)), [0, 0xa, 1, 0xa]);
     assert_eq!(
         [0x60, 0x68, 0x70, 0x78].map(|at| dump.pointer(data + at)),
         [0, 0x9ce000, 0x80, 0x9ce000]
@@ -171,10 +127,7 @@ fn verifier_80() {
     let ring = dump.pointer(global("VfPoolTraces"));
     for (age, block) in BLOCKS.into_iter().enumerate() {
         let record = dump.read(ring + 0x80 * (index - age as u64), 0x80);
-        assert_eq!(
-            [0, 8, 16].map(|at| u64_at(&record, at)),
-            [block, 0xfa000, 0xfffffa80044ceb60]
-        );
+        assert_eq!([0, 8, 16].map(|at| u64_at(&record, at)), [block, 0xfa000, 0xfffffa80044ceb60]);
         let frames: Vec<u64> = (0..9).map(|i| u64_at(&record, 0x18 + 8 * i)).collect();
         assert_eq!(frames[..8], STACK.map(|frame| frame.0));
         assert_eq!(frames[8], 0);
@@ -192,14 +145,10 @@ fn verifier_80() {
         let rva = symbols["symbols"][name]["address"].as_u64().expect(name);
         assert_eq!(base + rva + displacement, address, "{name}");
         // No other symbol lies between.
-        let nearer = symbols["symbols"]
-            .as_object()
-            .expect("symbols")
-            .values()
-            .any(|symbol| {
-                let other = base + symbol["address"].as_u64().expect("an address");
-                other > base + rva && other <= address
-            });
+        let nearer = symbols["symbols"].as_object().expect("symbols").values().any(|symbol| {
+            let other = base + symbol["address"].as_u64().expect("an address");
+            other > base + rva && other <= address
+        });
         assert!(!nearer, "{name}");
         assert!(pdb == "myfault.pdb" || address < nt + nt_size);
     }
@@ -209,11 +158,9 @@ fn verifier_80() {
 fn the_kernel_names_its_pdb_in_memory() {
     let sample = walkthrough();
     let dump = Dump::open(&sample.dump);
-    for (module, pdb) in [
-        ("ntoskrnl.exe", "ntkrnlmp.pdb"),
-        ("myfault.sys", "myfault.pdb"),
-        ("hal.dll", "hal.pdb"),
-    ] {
+    for (module, pdb) in
+        [("ntoskrnl.exe", "ntkrnlmp.pdb"), ("myfault.sys", "myfault.pdb"), ("hal.dll", "hal.pdb")]
+    {
         let (base, size) = base(&dump, module);
         let optional = base + dump.word(base + 0x3c) + 24;
         assert_eq!(dump.word(optional + 56), size);

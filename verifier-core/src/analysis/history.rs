@@ -62,12 +62,8 @@ impl History {
                 problems.extend(drivers.problems);
                 for driver in drivers.drivers {
                     for image in &driver.images {
-                        let tracker = read_tracker(
-                            kernel,
-                            &driver.name,
-                            image.verified_data,
-                            &mut problems,
-                        )?;
+                        let tracker =
+                            read_tracker(kernel, &driver.name, image.verified_data, &mut problems)?;
                         trackers.extend(
                             tracker
                                 .entries

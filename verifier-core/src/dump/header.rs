@@ -204,12 +204,12 @@ impl Header {
                     .map_err(|_| short(file.len(), Self::SIZE32))?;
                 Ok(Self::from_32(raw))
             }
-            b"MDMP\x93\xa7\0\0" => Err(not_a_dump(
-                "this is a user-mode minidump (MDMP), which holds no kernel memory",
-            )),
-            [0x4d, 0x44, 0x4d, 0x50, ..] => Err(not_a_dump(
-                "this is a user-mode minidump (MDMP), which holds no kernel memory",
-            )),
+            b"MDMP\x93\xa7\0\0" => {
+                Err(not_a_dump("this is a user-mode minidump (MDMP), which holds no kernel memory"))
+            }
+            [0x4d, 0x44, 0x4d, 0x50, ..] => {
+                Err(not_a_dump("this is a user-mode minidump (MDMP), which holds no kernel memory"))
+            }
             other => Err(not_a_dump(&format!(
                 "the signature is {:?}, not \"PAGEDU64\" or \"PAGEDUMP\"",
                 String::from_utf8_lossy(other)

@@ -34,8 +34,8 @@ impl BitmapPages {
         let mut bytes = [0u8; size_of::<SummaryHeader>()];
         file.read_at(start, &mut bytes)
             .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
-        let raw = SummaryHeader::ref_from_bytes(&bytes)
-            .map_err(|_| malformed(start, "short".into()))?;
+        let raw =
+            SummaryHeader::ref_from_bytes(&bytes).map_err(|_| malformed(start, "short".into()))?;
         if &raw.signature != b"SDMP" || &raw.valid_dump != b"DUMP" {
             return Err(malformed(start, "\"SDMPDUMP\" is not there".into()));
         }
@@ -56,8 +56,8 @@ impl BitmapPages {
         let mut bytes = [0u8; size_of::<BitmapHeader>()];
         file.read_at(start, &mut bytes)
             .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
-        let raw = BitmapHeader::ref_from_bytes(&bytes)
-            .map_err(|_| malformed(start, "short".into()))?;
+        let raw =
+            BitmapHeader::ref_from_bytes(&bytes).map_err(|_| malformed(start, "short".into()))?;
         if !matches!(&raw.signature, b"SDMP" | b"FDMP") || &raw.valid_dump != b"DUMP" {
             return Err(malformed(start, "neither \"FDMPDUMP\" nor \"SDMPDUMP\" is there".into()));
         }

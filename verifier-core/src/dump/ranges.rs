@@ -147,9 +147,8 @@ impl RangePages {
     }
 
     pub(super) fn next_frame(&self, from: u64) -> Option<u64> {
-        let index = self.ranges.partition_point(|range| {
-            range.first.saturating_add(range.count) <= from
-        });
+        let index =
+            self.ranges.partition_point(|range| range.first.saturating_add(range.count) <= from);
         self.ranges.get(index).map(|range| range.first.max(from))
     }
 }

@@ -75,11 +75,8 @@ pub fn walk_avl(
                 });
                 break;
             }
-            let malformed = |why: &str| Error::Malformed {
-                address: here,
-                what: what.into(),
-                why: why.into(),
-            };
+            let malformed =
+                |why: &str| Error::Malformed { address: here, what: what.into(), why: why.into() };
             if !space.is_kernel(here) {
                 note(malformed("a node outside the kernel"));
                 break;

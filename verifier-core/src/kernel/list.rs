@@ -38,8 +38,7 @@ fn follow(
 ) -> Result<(), Error> {
     let mut here = head;
     loop {
-        let next =
-            space.read_pointer(here.add(link)).map_err(|fault| Error::read(what, fault))?;
+        let next = space.read_pointer(here.add(link)).map_err(|fault| Error::read(what, fault))?;
         if next == head {
             return Ok(());
         }

@@ -88,9 +88,9 @@ impl Modules {
     /// The loaded image that holds `va`: its index in [`loaded`](Self::loaded) and itself.
     #[must_use]
     pub fn find(&self, va: Va) -> Option<(usize, &Module)> {
-        let behind = self.by_base.partition_point(|&i| {
-            self.loaded.get(i).is_some_and(|module| module.base <= va)
-        });
+        let behind = self
+            .by_base
+            .partition_point(|&i| self.loaded.get(i).is_some_and(|module| module.base <= va));
         let &index = self.by_base.get(behind.checked_sub(1)?)?;
         let module = self.loaded.get(index)?;
         module.contains(va).then_some((index, module))

@@ -97,9 +97,8 @@ impl Kernel {
     /// As [`open`](Self::open).
     pub fn open_with(space: AddressSpace, hints: Hints, limits: Limits) -> Result<Self, Error> {
         let mut problems = Vec::new();
-        let data = hints
-            .kd_debugger_data_block
-            .map(|address| DebuggerData::read(&space, address, None));
+        let data =
+            hints.kd_debugger_data_block.map(|address| DebuggerData::read(&space, address, None));
         let known = data.as_ref().and_then(|data| data.as_ref().ok());
         let heads = [hints.ps_loaded_module_list, known.map(|data| data.ps_loaded_module_list)];
         let mut loaded = Vec::new();
@@ -115,7 +114,9 @@ impl Kernel {
         let Some(first) = loaded.first() else {
             return Err(Error::Unsupported {
                 what: match problems.first() {
-                    Some(problem) => format!("the list of loaded modules cannot be read: {problem}"),
+                    Some(problem) => {
+                        format!("the list of loaded modules cannot be read: {problem}")
+                    }
                     None => "nothing says where the list of loaded modules is".into(),
                 },
             });
@@ -259,10 +260,8 @@ impl Kernel {
     /// # Errors
     /// [`Error::NoKernelSymbols`], or [`Error::MissingSymbol`] where the symbols do not have it.
     pub fn global(&self, name: &str) -> Result<Va, Error> {
-        let Rva(rva) = self
-            .types()?
-            .symbol(name)
-            .ok_or_else(|| Error::MissingSymbol { name: name.into() })?;
+        let Rva(rva) =
+            self.types()?.symbol(name).ok_or_else(|| Error::MissingSymbol { name: name.into() })?;
         Ok(self.base.add(rva.into()))
     }
 

@@ -74,9 +74,7 @@ impl AddressSpace {
             Some(first) if modes.len() == 1 || consistent(&first) => first,
             Some(first) => spaces.find(consistent).unwrap_or(first),
             // Every machine has a mode; the space that reads nothing keeps this total.
-            None => {
-                Self::paged(PageTables::new(physical, Pa(0), PagingMode::X64), machine)
-            }
+            None => Self::paged(PageTables::new(physical, Pa(0), PagingMode::X64), machine),
         }
     }
 

@@ -1,7 +1,6 @@
 //! JSON by the contract in `docs/json.md`: snake_case names of the C fields, addresses as `"0x…"`,
 //! counts and sizes as numbers, `problems` in every document. Documents are streamed, never built.
 
-use std::fmt;
 use std::io;
 
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -46,20 +45,6 @@ pub fn to_snake_case(name: &str) -> String {
 pub fn write_json(out: &mut dyn io::Write, document: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, document).map_err(io::Error::from)?;
     out.write_all(b"\n")
-}
-
-pub(super) struct Hex(pub(super) u64);
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl fmt::Display for Hex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
-    }
 }
 
 impl Serialize for Va {
@@ -341,10 +326,11 @@ pub fn write_history_json(
         })
     });
     let events = Seq(|| {
-        history
-            .events
-            .iter()
-            .map(|event| RecordDoc { record: &event.record, frames: &event.frames, names })
+        history.events.iter().map(|event| RecordDoc {
+            record: &event.record,
+            frames: &event.frames,
+            names,
+        })
     });
     write_json(
         out,

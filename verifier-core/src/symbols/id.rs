@@ -34,12 +34,7 @@ impl PdbId {
     /// The GUID as 32 upper-case hexadecimal digits, in the order people write it.
     #[must_use]
     pub fn guid_hex(&self) -> String {
-        let [a0, a1, a2, a3, b0, b1, c0, c1, rest @ ..] = self.guid;
-        let a = u32::from_le_bytes([a0, a1, a2, a3]);
-        let b = u16::from_le_bytes([b0, b1]);
-        let c = u16::from_le_bytes([c0, c1]);
-        let d = u64::from_be_bytes(rest);
-        format!("{a:08X}{b:04X}{c:04X}{d:016X}")
+        guid_hex(&self.guid)
     }
 
     /// The directory name in a symbol store: GUID and age.
@@ -47,11 +42,30 @@ impl PdbId {
     pub fn store_key(&self) -> String {
         format!("{}{:X}", self.guid_hex(), self.age)
     }
+
+    /// The name of a Volatility 3 table without its extension: GUID in hex, age in decimal.
+    #[must_use]
+    pub fn isf_stem(&self) -> String {
+        format!("{}-{}", self.guid_hex(), self.age)
+    }
+}
+
+/// A GUID as 32 upper-case hexadecimal digits; its first three fields lie little-endian.
+#[must_use]
+pub fn guid_hex(guid: &[u8; 16]) -> String {
+    let [a0, a1, a2, a3, b0, b1, c0, c1, rest @ ..] = *guid;
+    let a = u32::from_le_bytes([a0, a1, a2, a3]);
+    let b = u16::from_le_bytes([b0, b1]);
+    let c = u16::from_le_bytes([c0, c1]);
+    let d = u64::from_be_bytes(rest);
+    format!("{a:08X}{b:04X}{c:04X}{d:016X}")
 }
 
 impl fmt::Display for PdbId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.store_key())
+        // The name comes from the dump: control characters in it stay text.
+        let name = self.name.escape_debug();
+        write!(f, "{name} with GUID {} age {}", self.guid_hex(), self.age)
     }
 }
 

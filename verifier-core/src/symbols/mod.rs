@@ -10,7 +10,7 @@ mod image;
 mod name;
 mod table;
 
-pub use id::PdbId;
+pub use id::{PdbId, guid_hex};
 pub use image::ImageHeaders;
 pub use name::{demangle, undecorate};
 pub use table::{SymbolKind, SymbolTable, SymbolTableBuilder};

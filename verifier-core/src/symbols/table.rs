@@ -115,7 +115,8 @@ impl SymbolTable {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Rva> {
         let by_name = self.by_name.get_or_init(|| {
-            let mut order: Vec<u32> = (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).collect();
+            let mut order: Vec<u32> =
+                (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).collect();
             order.sort_by_key(|&i| (self.name_of(i), i));
             order
         });

@@ -206,10 +206,8 @@ impl Table {
                 }
             }
             "array" => {
-                let element = entry
-                    .subtype
-                    .as_ref()
-                    .map_or(Shape::Opaque, |t| self.shape(t, pointer, depth));
+                let element =
+                    entry.subtype.as_ref().map_or(Shape::Opaque, |t| self.shape(t, pointer, depth));
                 let size = element.size().unwrap_or(0).saturating_mul(entry.count);
                 Shape::Array { element: Box::new(element), size, count: entry.count }
             }

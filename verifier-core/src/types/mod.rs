@@ -199,9 +199,8 @@ pub trait TypeSource: Send + Sync {
     /// type has no such member.
     fn field(&self, name: &str, path: &str) -> Result<Field, Error> {
         let missing = || Error::MissingField { type_name: name.into(), path: path.into() };
-        let mut structure = self
-            .structure(name)?
-            .ok_or_else(|| Error::MissingType { name: name.into() })?;
+        let mut structure =
+            self.structure(name)?.ok_or_else(|| Error::MissingType { name: name.into() })?;
         let mut offset = 0u64;
         let mut steps = path.split('.').peekable();
         while let Some(step) = steps.next() {
@@ -211,9 +210,9 @@ pub trait TypeSource: Send + Sync {
                 return Ok(Field { offset, shape: member.shape.clone() });
             }
             structure = match &member.shape {
-                Shape::Named { name, .. } => {
-                    self.structure(name)?.ok_or_else(|| Error::MissingType { name: name.clone() })?
-                }
+                Shape::Named { name, .. } => self
+                    .structure(name)?
+                    .ok_or_else(|| Error::MissingType { name: name.clone() })?,
                 Shape::Unnamed(inner) => Arc::clone(inner),
                 _ => return Err(missing()),
             };

@@ -100,7 +100,10 @@ impl Pdb {
     ///
     /// # Errors
     /// [`Error::Symbols`] where the streams are damaged; what came before has been passed on.
-    pub fn for_each_symbol(&self, each: &mut dyn FnMut(Rva, &str, SymbolKind)) -> Result<(), Error> {
+    pub fn for_each_symbol(
+        &self,
+        each: &mut dyn FnMut(Rva, &str, SymbolKind),
+    ) -> Result<(), Error> {
         guard(|| {
             let mut pdb = open(&self.bytes)?;
             let map = pdb.address_map()?;

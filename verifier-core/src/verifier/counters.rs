@@ -1,7 +1,7 @@
 //! Counters by their C names: whatever integers a structure of this build has.
 
-use crate::types::{Structure, TypeSource};
 use crate::error::Error;
+use crate::types::{Structure, TypeSource};
 
 /// A counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,8 @@ impl Counters {
             .iter()
             .filter(|member| member.offset >= first && member.shape.is_integer())
             .filter_map(|member| {
-                let field = crate::types::Field { offset: member.offset, shape: member.shape.clone() };
+                let field =
+                    crate::types::Field { offset: member.offset, shape: member.shape.clone() };
                 Some(Counter { name: member.name.clone(), value: field.get(bytes)? })
             })
             .collect();

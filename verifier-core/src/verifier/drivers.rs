@@ -267,7 +267,11 @@ fn targets(
         return Vec::new();
     }
     if count > MAX_TABLES {
-        problems.push(Problem::at(what, tree, format!("{count} tables, at most {MAX_TABLES} exist")));
+        problems.push(Problem::at(
+            what,
+            tree,
+            format!("{count} tables, at most {MAX_TABLES} exist"),
+        ));
     }
     let mut images = Vec::new();
     let mut target = vec![0u8; layout.target_size];

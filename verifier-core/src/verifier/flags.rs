@@ -126,10 +126,8 @@ impl Level {
     /// The bits that are set and have no name that a kernel of `build` knows.
     #[must_use]
     pub fn unknown(self, build: u32) -> u32 {
-        let known = FLAGS
-            .iter()
-            .filter(|flag| flag.since <= build)
-            .fold(0, |bits, flag| bits | flag.bit);
+        let known =
+            FLAGS.iter().filter(|flag| flag.since <= build).fold(0, |bits, flag| bits | flag.bit);
         self.0 & !known
     }
 
@@ -152,7 +150,8 @@ impl Level {
                 .iter()
                 .find(|flag| plain(flag.name) == wanted || plain(flag.old_name) == wanted)
                 .map(|flag| flag.bit);
-            let bits = name.trim().strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
+            let bits =
+                name.trim().strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
             level |= by_name.or(bits).ok_or(name)?;
         }
         Ok(Level(level))

@@ -32,9 +32,8 @@ impl Settings {
         let types = kernel.types()?;
         let structure = required(types, "_MM_DRIVER_VERIFIER_DATA")?;
         let level = types.field("_MM_DRIVER_VERIFIER_DATA", "Level")?;
-        let address = kernel
-            .global("MmVerifierData")
-            .or_else(|error| match kernel.debugger_data() {
+        let address =
+            kernel.global("MmVerifierData").or_else(|error| match kernel.debugger_data() {
                 Ok(data) if !data.mm_verifier_data.is_null() => Ok(data.mm_verifier_data),
                 _ => Err(error),
             })?;

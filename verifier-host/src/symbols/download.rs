@@ -147,9 +147,7 @@ impl Failure {
                 }
                 Fault::File(Miss::Http(status))
             }
-            Failure::TooLarge => Fault::File(Miss::TooLarge {
-                limit: MAX_FILE_BYTES,
-            }),
+            Failure::TooLarge => Fault::File(Miss::TooLarge { limit: MAX_FILE_BYTES }),
             Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
             Failure::NoAnswer(why) => {
                 let left_alone = (Instant::now(), why.clone());
@@ -173,9 +171,7 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
     let request = agent().get(url).config();
     // A redirection must not lead from a server that proves who it is to one that does not.
     let request = request.https_only(url.starts_with("https://")).build();
-    let response = request
-        .call()
-        .map_err(|error| Failure::NoAnswer(error.to_string()))?;
+    let response = request.call().map_err(|error| Failure::NoAnswer(error.to_string()))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(Failure::Status(status));
@@ -192,9 +188,7 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
     let mut bytes = Vec::new();
     let mut chunk = vec![0; CHUNK];
     loop {
-        let count = body
-            .read(&mut chunk)
-            .map_err(|error| Failure::BrokenOff(error.to_string()))?;
+        let count = body.read(&mut chunk).map_err(|error| Failure::BrokenOff(error.to_string()))?;
         if count == 0 {
             break;
         }
@@ -207,9 +201,9 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
     }
     let got = bytes.len() as u64;
     match total {
-        Some(total) if got != total => Err(Failure::BrokenOff(format!(
-            "the answer ends {got} bytes into {total}"
-        ))),
+        Some(total) if got != total => {
+            Err(Failure::BrokenOff(format!("the answer ends {got} bytes into {total}")))
+        }
         _ => Ok(bytes),
     }
 }

@@ -29,9 +29,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     // The file may grow meanwhile, so the length of before is no bound.
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > limit {
         return Err(Miss::TooLarge { limit });
     }

@@ -27,12 +27,7 @@ pub(super) fn search(
     }
     let before = looked.len();
     let name = name.as_str();
-    let below: [&[&str]; 4] = [
-        &[],
-        &[name],
-        &["windows", name],
-        &["symbols", "windows", name],
-    ];
+    let below: [&[&str]; 4] = [&[], &[name], &["windows", name], &["symbols", "windows", name]];
     for steps in below {
         match descend(root, steps).and_then(|folder| match folder {
             Some(folder) => tables(&folder, id),
@@ -42,11 +37,7 @@ pub(super) fn search(
                 for (path, other_age) in tables {
                     match table(&path) {
                         Ok(bytes) => {
-                            return Some(Hit {
-                                path,
-                                bytes,
-                                other_age,
-                            });
+                            return Some(Hit { path, bytes, other_age });
                         }
                         Err(why) => looked.push(Place::new(path.display(), why)),
                     }
@@ -78,11 +69,7 @@ fn named(path: &Path, id: &PdbId, looked: &mut Vec<Place>) -> Option<Hit> {
         Err(Miss::OtherTable(guid.clone()))
     });
     match held {
-        Ok(bytes) => Some(Hit {
-            path: path.to_owned(),
-            bytes,
-            other_age: None,
-        }),
+        Ok(bytes) => Some(Hit { path: path.to_owned(), bytes, other_age: None }),
         Err(why) => {
             looked.push(Place::new(path.display(), why));
             None
@@ -126,10 +113,7 @@ fn tables(folder: &Path, id: &PdbId) -> Result<Vec<(PathBuf, Option<u32>)>, Miss
     }
     // `None`, the age that is wanted, sorts first.
     found.sort();
-    Ok(found
-        .into_iter()
-        .map(|(age, _, path)| (path, age))
-        .collect())
+    Ok(found.into_iter().map(|(age, _, path)| (path, age)).collect())
 }
 
 fn table(path: &Path) -> Result<Vec<u8>, Miss> {

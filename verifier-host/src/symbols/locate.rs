@@ -39,13 +39,11 @@ impl SymbolPath {
             Some((guid, age)) if guid != id.guid => Err(Miss::OtherPdb { guid, age }),
             Some((_, age)) => Ok((age != id.age).then_some(age)),
         };
-        self.locate(&id.name, &id.to_string(), FileKind::Pdb, progress, |name| {
-            Want {
-                name,
-                key: id.store_key(),
-                guid: Some(id.guid_hex()),
-                check: &check,
-            }
+        self.locate(&id.name, &id.to_string(), FileKind::Pdb, progress, |name| Want {
+            name,
+            key: id.store_key(),
+            guid: Some(id.guid_hex()),
+            check: &check,
         })
     }
 
@@ -54,10 +52,9 @@ impl SymbolPath {
         let check = |bytes: &[u8]| match image_identity(bytes) {
             None => Err(Miss::NotThat("an image")),
             Some(found) if found == (id.time_date_stamp, id.size_of_image) => Ok(None),
-            Some((time_date_stamp, size_of_image)) => Err(Miss::OtherImage {
-                time_date_stamp,
-                size_of_image,
-            }),
+            Some((time_date_stamp, size_of_image)) => {
+                Err(Miss::OtherImage { time_date_stamp, size_of_image })
+            }
         };
         let kind = FileKind::Image;
         self.locate(&id.name, &id.to_string(), kind, progress, |name| Want {
@@ -176,12 +173,7 @@ impl Search<'_> {
             server::fetch(server, &self.want, self.progress, &mut self.looked)
         })?;
         let path = keep(&nearer, &self.want, &fetched.bytes, &mut self.looked);
-        Some(Got {
-            path,
-            origin: fetched.url,
-            bytes: fetched.bytes,
-            other_age: fetched.other_age,
-        })
+        Some(Got { path, origin: fetched.url, bytes: fetched.bytes, other_age: fetched.other_age })
     }
 
     fn store(&mut self, root: &Path) -> Option<Hit> {

@@ -65,10 +65,7 @@ impl FileName {
             return Err(NameFault::Ending(c));
         }
         let stem = name.split('.').next().unwrap_or_default().trim_end();
-        if DEVICES
-            .iter()
-            .any(|device| stem.eq_ignore_ascii_case(device))
-        {
+        if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
             return Err(NameFault::Device(name.to_owned()));
         }
         Ok(FileName(name.to_owned()))

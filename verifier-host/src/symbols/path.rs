@@ -85,10 +85,7 @@ impl SymbolPath {
     /// An empty path with another default cache, or with none.
     pub fn with_default_cache(default_cache: Option<PathBuf>) -> SymbolPath {
         let elements = Vec::new();
-        SymbolPath {
-            elements,
-            default_cache,
-        }
+        SymbolPath { elements, default_cache }
     }
 
     /// Reads a path; see the [module](crate::symbols) for the syntax.
@@ -103,10 +100,9 @@ impl SymbolPath {
         match env::var(VARIABLE) {
             Ok(text) => SymbolPath::parse(&text),
             Err(env::VarError::NotPresent) => Ok(SymbolPath::new()),
-            Err(env::VarError::NotUnicode(_)) => Err(PathError {
-                element: VARIABLE.to_owned(),
-                why: PathFault::NotUnicode,
-            }),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(PathError { element: VARIABLE.to_owned(), why: PathFault::NotUnicode })
+            }
         }
     }
 
@@ -118,10 +114,7 @@ impl SymbolPath {
             .map(str::trim)
             .filter(|element| !element.is_empty())
             .map(|element| {
-                self.element(element).map_err(|why| PathError {
-                    element: element.to_owned(),
-                    why,
-                })
+                self.element(element).map_err(|why| PathError { element: element.to_owned(), why })
             })
             .collect();
         self.elements.append(&mut elements?);
@@ -153,10 +146,7 @@ impl SymbolPath {
         let first = parts.next().unwrap_or_default();
         if !text.contains('*') {
             return Ok(match server(first)? {
-                Some(url) => Element::Chain {
-                    stores: Vec::new(),
-                    servers: vec![url],
-                },
+                Some(url) => Element::Chain { stores: Vec::new(), servers: vec![url] },
                 None => Element::Plain(PathBuf::from(first)),
             });
         }

@@ -31,11 +31,7 @@ pub(super) fn fetch(
         });
         match checked {
             Ok((bytes, other_age)) => {
-                return Some(Fetched {
-                    url,
-                    bytes,
-                    other_age,
-                });
+                return Some(Fetched { url, bytes, other_age });
             }
             Err(Fault::File(why)) => looked.push(Place::new(url, why)),
             Err(Fault::Server(why)) => {

@@ -79,8 +79,7 @@ fn below_name(base: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<H
     if keys.is_empty() {
         absent(base, want, looked);
     }
-    keys.into_iter()
-        .find_map(|key| below_key(&folder.join(key), want, looked))
+    keys.into_iter().find_map(|key| below_key(&folder.join(key), want, looked))
 }
 
 /// The key's own folder first, then those of the same GUID with another age.
@@ -154,11 +153,7 @@ fn accept(path: PathBuf, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit
         .and_then(expanded)
         .and_then(|bytes| Ok(((want.check)(&bytes)?, bytes)));
     match checked {
-        Ok((other_age, bytes)) => Some(Hit {
-            path,
-            bytes,
-            other_age,
-        }),
+        Ok((other_age, bytes)) => Some(Hit { path, bytes, other_age }),
         Err(why) => {
             looked.push(Place::new(path.display(), why));
             None
@@ -180,9 +175,7 @@ fn target(pointer: &Path) -> Result<PathBuf, Miss> {
             let why = why.trim().escape_debug();
             Err(Miss::Pointer(format!("the store says: {why}")))
         }
-        _ => Err(Miss::Pointer(
-            "begins with neither PATH: nor MSG:".to_owned(),
-        )),
+        _ => Err(Miss::Pointer("begins with neither PATH: nor MSG:".to_owned())),
     }
 }
 

@@ -18,9 +18,9 @@ pub(super) fn expand(packed: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     }
     match read {
         Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == ErrorKind::OutOfMemory => Err(Miss::Damaged(format!(
-            "its dictionary is larger than {MEMORY_KIB} KiB"
-        ))),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            Err(Miss::Damaged(format!("its dictionary is larger than {MEMORY_KIB} KiB")))
+        }
         Err(error) => Err(Miss::Damaged(error.to_string())),
     }
 }

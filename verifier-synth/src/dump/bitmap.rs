@@ -39,12 +39,7 @@ pub(super) fn write_bitmap(
     let first_page = first_page(bits);
     let length = first_page as u64 + (memory.len() * PAGE_SIZE) as u64;
     let mut file = header.render(kind.dump_type(), None, length);
-    file.extend(bitmap_header(
-        kind,
-        first_page as u64,
-        memory.len() as u64,
-        bits,
-    ));
+    file.extend(bitmap_header(kind, first_page as u64, memory.len() as u64, bits));
     file.resize(first_page, 0);
     set_bits(&mut file[0x2038..], memory.pages().map(|(pfn, _)| pfn));
     append_pages(&mut file, memory);
@@ -57,15 +52,7 @@ fn first_page(bits: u64) -> usize {
 
 fn bitmap_header(kind: DumpKind, first_page: u64, present: u64, bits: u64) -> [u8; 0x38] {
     let mut h = [0; 0x38];
-    put(
-        &mut h,
-        0,
-        if kind == DumpKind::BitmapFull {
-            b"FDMPDUMP"
-        } else {
-            b"SDMPDUMP"
-        },
-    );
+    put(&mut h, 0, if kind == DumpKind::BitmapFull { b"FDMPDUMP" } else { b"SDMPDUMP" });
     put64(&mut h, 0x20, first_page);
     put64(&mut h, 0x28, present);
     put64(&mut h, 0x30, bits);
@@ -113,15 +100,8 @@ pub fn write_bitmap_dump_sparse<W: Write + Seek>(
         matches!(kind, DumpKind::BitmapFull | DumpKind::BitmapKernel),
         "{kind:?} is not a bitmap dump"
     );
-    assert!(
-        header.size() == 0x2000,
-        "bitmap dumps are known for 64-bit machines only"
-    );
-    assert!(
-        memory.end() <= pages,
-        "memory reaches to frame {:#x} of {pages:#x}",
-        memory.end()
-    );
+    assert!(header.size() == 0x2000, "bitmap dumps are known for 64-bit machines only");
+    assert!(memory.end() <= pages, "memory reaches to frame {:#x} of {pages:#x}", memory.end());
     let first_page = first_page(pages) as u64;
     let mut bitmap = vec![0u8; pages.div_ceil(8) as usize];
     let mut count = 0;
@@ -150,11 +130,7 @@ pub fn write_bitmap_dump_sparse<W: Write + Seek>(
         out.write_all(page)?;
     }
     out.flush()?;
-    Ok(SparseDump {
-        first_page,
-        present: count,
-        length,
-    })
+    Ok(SparseDump { first_page, present: count, length })
 }
 
 #[cfg(test)]
@@ -165,11 +141,8 @@ mod tests {
 
     #[test]
     fn a_sparse_dump_equals_the_dense_one() {
-        let mut memory = PhysicalMemory::new(Placement::Scattered {
-            first: 3,
-            window: 16,
-            seed: 7,
-        });
+        let mut memory =
+            PhysicalMemory::new(Placement::Scattered { first: 3, window: 16, seed: 7 });
         for _ in 0..5 {
             let pfn = memory.allocate();
             memory.write(pfn * 4096, &pfn.to_le_bytes());

@@ -104,11 +104,7 @@ impl HeaderInfo {
 
     /// Bytes of the header.
     pub(super) fn size(&self) -> usize {
-        if self.machine == MachineType::X86 {
-            0x1000
-        } else {
-            0x2000
-        }
+        if self.machine == MachineType::X86 { 0x1000 } else { 0x2000 }
     }
 
     /// The header of a dump of `dump_type` with these runs and a file of `length` bytes.
@@ -228,11 +224,7 @@ impl HeaderInfo {
 
     fn put_comment(&self, h: &mut [u8], at: usize) {
         if let Some(comment) = &self.comment {
-            assert!(
-                comment.len() < 128,
-                "a comment of {} bytes does not fit",
-                comment.len()
-            );
+            assert!(comment.len() < 128, "a comment of {} bytes does not fit", comment.len());
             put(h, at, comment.as_bytes());
             put(h, at + comment.len(), &[0]);
         }

@@ -15,9 +15,7 @@ fn runs_of(memory: &PhysicalMemory, limit: usize) -> Vec<(u64, u64)> {
     }
     while runs.len() > limit {
         let gap = |i: usize| runs[i + 1].0 - (runs[i].0 + runs[i].1);
-        let least = (0..runs.len() - 1)
-            .min_by_key(|&i| gap(i))
-            .expect("more than one run");
+        let least = (0..runs.len() - 1).min_by_key(|&i| gap(i)).expect("more than one run");
         let next = runs.remove(least + 1);
         runs[least].1 = next.0 + next.1 - runs[least].0;
     }

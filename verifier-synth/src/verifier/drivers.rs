@@ -48,8 +48,7 @@ impl Verified {
 
     /// Slots that were never used.
     pub fn fresh(&mut self, count: usize) -> &mut Self {
-        self.trackers
-            .extend(std::iter::repeat_n(Tracker::Fresh, count));
+        self.trackers.extend(std::iter::repeat_n(Tracker::Fresh, count));
         self
     }
 
@@ -70,9 +69,7 @@ pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
     let structure = "_VF_SUSPECT_DRIVER_ENTRY";
     let mut entries = Vec::new();
     for suspect in suspects {
-        let va = suspect
-            .address
-            .unwrap_or_else(|| m.allocate(m.layouts.size(structure), 16));
+        let va = suspect.address.unwrap_or_else(|| m.allocate(m.layouts.size(structure), 16));
         let record = m
             .layouts
             .record(structure)
@@ -80,10 +77,7 @@ pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
             .set("Unloads", suspect.unloads.into());
         let bytes = record.bytes();
         m.patch(va, &bytes);
-        m.put_string(
-            va + m.layouts.offset(structure, "BaseName") as u64,
-            &suspect.name,
-        );
+        m.put_string(va + m.layouts.offset(structure, "BaseName") as u64, &suspect.name);
         m.label(format!("suspect:{}", suspect.name), va);
         entries.push(va);
     }
@@ -105,13 +99,10 @@ pub(super) fn verified_data(
     m.label(format!("verified:{name}"), va);
 
     let held = |paged: bool| {
-        let blocks = verified
-            .trackers
-            .iter()
-            .filter_map(|tracker| match tracker {
-                Tracker::InUse(allocation) if allocation.paged == paged => Some(allocation.size),
-                _ => None,
-            });
+        let blocks = verified.trackers.iter().filter_map(|tracker| match tracker {
+            Tracker::InUse(allocation) if allocation.paged == paged => Some(allocation.size),
+            _ => None,
+        });
         (blocks.clone().count() as u64, blocks.sum::<u64>())
     };
     let (paged, paged_bytes) = held(true);
@@ -126,20 +117,13 @@ pub(super) fn verified_data(
         ("PeakPagedBytes", paged_bytes),
         ("PeakNonPagedBytes", nonpaged_bytes),
     ]);
-    counters.extend(
-        verified
-            .counters
-            .iter()
-            .map(|(name, value)| (name.as_str(), *value)),
-    );
+    counters.extend(verified.counters.iter().map(|(name, value)| (name.as_str(), *value)));
     for total in TOTALS {
         *totals.entry(total).or_default() += counters.get(total).copied().unwrap_or(0);
     }
-    let asked = verified
-        .trackers
-        .iter()
-        .filter(|tracker| !matches!(tracker, Tracker::Fresh))
-        .count() as u64;
+    let asked =
+        verified.trackers.iter().filter(|tracker| !matches!(tracker, Tracker::Fresh)).count()
+            as u64;
     *totals.entry("AllocationsAttempted").or_default() += asked;
     *totals.entry("AllocationsSucceeded").or_default() += asked;
 
@@ -153,11 +137,9 @@ pub(super) fn verified_data(
     }
     let bytes = record.bytes();
     m.patch(va, &bytes);
-    for list in [
-        "EtwHandlesListHead",
-        "ContiguousMemoryListHead",
-        "DifPluginPerDriverDataContextHead",
-    ] {
+    for list in
+        ["EtwHandlesListHead", "ContiguousMemoryListHead", "DifPluginPerDriverDataContextHead"]
+    {
         if let Some((offset, _)) = m.layouts.find(structure, list) {
             m.link(va + offset as u64, &[]);
         }
@@ -194,10 +176,7 @@ pub(super) fn targets(m: &mut Assembly, mut targets: Vec<(u64, u64, &str, Option
     } else {
         "TreeNode.Base"
     };
-    let nodes: Vec<u64> = targets
-        .iter()
-        .map(|_| m.allocate(links + size, 16))
-        .collect();
+    let nodes: Vec<u64> = targets.iter().map(|_| m.allocate(links + size, 16)).collect();
     for (&node, (base, range, name, data)) in nodes.iter().zip(&targets) {
         let record = m.layouts.record("_VF_TARGET_DRIVER");
         let (p, range_size) = (format!("{key}.p"), format!("{key}.RangeSize"));
@@ -214,25 +193,16 @@ pub(super) fn targets(m: &mut Assembly, mut targets: Vec<(u64, u64, &str, Option
     let table = m.allocate(m.layouts.size("_VF_AVL_TABLE"), 0x40);
     m.label("avl table", table);
     let (root, depth) = subtree(m, &nodes, table);
-    let record = m
-        .layouts
-        .record("_VF_AVL_TABLE")
-        .set("RtlTable.BalancedRoot.Parent", table);
+    let record = m.layouts.record("_VF_AVL_TABLE").set("RtlTable.BalancedRoot.Parent", table);
     let record = record.set("RtlTable.BalancedRoot.RightChild", root);
     let bytes = record
         .set("RtlTable.NumberGenericTableElements", nodes.len() as u64)
         .set("RtlTable.DepthOfTree", depth)
         .bytes();
     m.patch(table, &bytes);
-    let record = m
-        .layouts
-        .record("_VF_AVL_TREE")
-        .set("NodeCount", nodes.len() as u64)
-        .set("Tables", table);
-    let bytes = record
-        .set("TablesNo", 1)
-        .set("u1.NodeSize", (links + size) as u64)
-        .bytes();
+    let record =
+        m.layouts.record("_VF_AVL_TREE").set("NodeCount", nodes.len() as u64).set("Tables", table);
+    let bytes = record.set("TablesNo", 1).set("u1.NodeSize", (links + size) as u64).bytes();
     m.patch(m.global("ViTargetDriversAvl"), &bytes);
 }
 
@@ -252,9 +222,7 @@ fn subtree(m: &mut Assembly, nodes: &[u64], parent: u64) -> (u64, u64) {
         .set("LeftChild", left)
         .set("RightChild", right);
     let balance = right_depth as i64 - left_depth as i64;
-    let bytes = record
-        .set("Balance", u64::from(balance as i8 as u8))
-        .bytes();
+    let bytes = record.set("Balance", u64::from(balance as i8 as u8)).bytes();
     m.patch(node, &bytes);
     (node, 1 + left_depth.max(right_depth))
 }

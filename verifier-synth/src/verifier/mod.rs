@@ -53,24 +53,12 @@ impl Verifier {
     /// `MmVerifierData`: sums over the verified drivers, unless the machine says otherwise.
     fn statistics(&self, m: &mut Assembly, totals: BTreeMap<&'static str, u64>) {
         let va = m.global("MmVerifierData");
-        let mut record = m
-            .layouts
-            .record("_MM_DRIVER_VERIFIER_DATA")
-            .set("Level", self.level.into());
+        let mut record =
+            m.layouts.record("_MM_DRIVER_VERIFIER_DATA").set("Level", self.level.into());
         let mut values: BTreeMap<&str, u64> = totals;
-        values.insert(
-            "Loads",
-            self.suspects.iter().map(|s| u64::from(s.loads)).sum(),
-        );
-        values.insert(
-            "Unloads",
-            self.suspects.iter().map(|s| u64::from(s.unloads)).sum(),
-        );
-        values.extend(
-            self.statistics
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value)),
-        );
+        values.insert("Loads", self.suspects.iter().map(|s| u64::from(s.loads)).sum());
+        values.insert("Unloads", self.suspects.iter().map(|s| u64::from(s.unloads)).sum());
+        values.extend(self.statistics.iter().map(|(name, value)| (name.as_str(), *value)));
         for (name, value) in values {
             record = record.set(name, value);
         }

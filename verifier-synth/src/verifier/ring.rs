@@ -30,36 +30,24 @@ impl Log {
     /// Structure, and the variables that hold array, index and length.
     pub fn names(self) -> [&'static str; 4] {
         match self {
-            Self::Pool => [
-                "_VF_POOL_TRACE",
-                "VfPoolTraces",
-                "VfPoolTracesIndex",
-                "VfPoolTracesLength",
-            ],
-            Self::Irql => [
-                "_VI_TRACK_IRQL",
-                "ViTrackIrqlQueue",
-                "ViTrackIrqlIndex",
-                "ViTrackIrqlQueueLength",
-            ],
-            Self::Fault => [
-                "_VI_FAULT_TRACE",
-                "ViFaultTraces",
-                "ViFaultTracesIndex",
-                "ViFaultTracesLength",
-            ],
+            Self::Pool => {
+                ["_VF_POOL_TRACE", "VfPoolTraces", "VfPoolTracesIndex", "VfPoolTracesLength"]
+            }
+            Self::Irql => {
+                ["_VI_TRACK_IRQL", "ViTrackIrqlQueue", "ViTrackIrqlIndex", "ViTrackIrqlQueueLength"]
+            }
+            Self::Fault => {
+                ["_VI_FAULT_TRACE", "ViFaultTraces", "ViFaultTracesIndex", "ViFaultTracesLength"]
+            }
             Self::CriticalRegion => [
                 "_VF_KE_CRITICAL_REGION_TRACE",
                 "VfKeCriticalRegionTraces",
                 "VfKeCriticalRegionTracesIndex",
                 "VfKeCriticalRegionTracesLength",
             ],
-            Self::Irp => [
-                "_IOV_IRP_TRACE",
-                "IovIrpTraces",
-                "IovIrpTracesIndex",
-                "IovIrpTracesLength",
-            ],
+            Self::Irp => {
+                ["_IOV_IRP_TRACE", "IovIrpTraces", "IovIrpTracesIndex", "IovIrpTracesLength"]
+            }
             Self::ForcedPending => [
                 "_IOV_FORCED_PENDING_TRACE",
                 "VfForcedPendingLog",
@@ -104,12 +92,7 @@ pub struct Ring {
 
 impl Ring {
     pub(crate) fn new(log: Log) -> Self {
-        Self {
-            length: log.default_length(),
-            index_before: 0,
-            address: None,
-            records: Vec::new(),
-        }
+        Self { length: log.default_length(), index_before: 0, address: None, records: Vec::new() }
     }
 
     /// Adds a record.
@@ -119,31 +102,20 @@ impl Ring {
     }
 
     pub(super) fn lay_out(&self, log: Log, m: &mut Assembly) {
-        assert!(
-            self.length.is_power_of_two(),
-            "a log of {:#x} entries",
-            self.length
-        );
+        assert!(self.length.is_power_of_two(), "a log of {:#x} entries", self.length);
         let [structure, array_name, index_name, length_name] = log.names();
         let stride = m.layouts.size(structure);
         let room = m.layouts.count(structure, "StackTrace");
         let bytes = self.length as usize * stride;
-        let array = self
-            .address
-            .unwrap_or_else(|| m.allocate(bytes, PAGE_SIZE as u64));
-        assert!(
-            array.is_multiple_of(PAGE_SIZE as u64),
-            "a log at {array:#x}"
-        );
+        let array = self.address.unwrap_or_else(|| m.allocate(bytes, PAGE_SIZE as u64));
+        assert!(array.is_multiple_of(PAGE_SIZE as u64), "a log at {array:#x}");
         let zeroed_tail = log == Log::Pool && m.build.number() >= 22000;
 
         let mut slots: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
         let mut index = self.index_before;
         for record in &self.records {
             index = index.wrapping_add(1);
-            let slot = slots
-                .entry(index & (self.length - 1))
-                .or_insert_with(|| vec![0; stride]);
+            let slot = slots.entry(index & (self.length - 1)).or_insert_with(|| vec![0; stride]);
             assert!(
                 record.frames.len() <= room,
                 "{} frames in a stack of {room}",
@@ -151,10 +123,7 @@ impl Ring {
             );
             let mut frames = record.frames.clone();
             if zeroed_tail {
-                assert!(
-                    record.stale.is_empty(),
-                    "this build's pool log has no stale frames"
-                );
+                assert!(record.stale.is_empty(), "this build's pool log has no stale frames");
                 frames.resize(room, 0);
             } else if frames.len() < room {
                 frames.push(0);

@@ -31,30 +31,17 @@ pub struct Allocation {
 impl Allocation {
     /// A block of nonpaged pool that is not itself in memory.
     pub fn nonpaged(address: u64, size: u64, tag: &[u8; 4], caller: u64) -> Self {
-        Self {
-            address,
-            size,
-            tag: *tag,
-            caller,
-            paged: false,
-            back_pointer: false,
-        }
+        Self { address, size, tag: *tag, caller, paged: false, back_pointer: false }
     }
 
     /// A block of paged pool that is not itself in memory.
     pub fn paged(address: u64, size: u64, tag: &[u8; 4], caller: u64) -> Self {
-        Self {
-            paged: true,
-            ..Self::nonpaged(address, size, tag, caller)
-        }
+        Self { paged: true, ..Self::nonpaged(address, size, tag, caller) }
     }
 
     /// The same, with its last page in memory.
     pub fn with_back_pointer(self) -> Self {
-        Self {
-            back_pointer: true,
-            ..self
-        }
+        Self { back_pointer: true, ..self }
     }
 }
 
@@ -89,10 +76,8 @@ pub(super) fn lay_out(
 ) {
     let entry_size = m.layouts.size("_VI_POOL_ENTRY") as u64;
     let per_page = PAGE_SIZE / entry_size as usize - 1;
-    let pages: Vec<u64> = trackers
-        .chunks(per_page)
-        .map(|_| m.allocate(PAGE_SIZE, PAGE_SIZE as u64))
-        .collect();
+    let pages: Vec<u64> =
+        trackers.chunks(per_page).map(|_| m.allocate(PAGE_SIZE, PAGE_SIZE as u64)).collect();
     let mut next_free = 0;
     let mut free = 0;
     for (number, &page) in pages.iter().enumerate() {
@@ -102,26 +87,18 @@ pub(super) fn lay_out(
             .record("_VI_POOL_PAGE_HEADER")
             .set("VerifierEntry", data)
             .set("Signature", SIGNATURE);
-        let bytes = record
-            .set("NextPage", pages.get(number + 1).copied().unwrap_or(0))
-            .bytes();
+        let bytes = record.set("NextPage", pages.get(number + 1).copied().unwrap_or(0)).bytes();
         m.patch(page, &bytes);
         for slot in 0..per_page {
             let entry = page + (slot as u64 + 1) * entry_size;
-            let tracker = trackers
-                .get(number * per_page + slot)
-                .copied()
-                .unwrap_or(Tracker::Fresh);
+            let tracker = trackers.get(number * per_page + slot).copied().unwrap_or(Tracker::Fresh);
             let record = m.layouts.record("_VI_POOL_ENTRY");
             let fill = |record: crate::record::Record<'_>, a: Allocation, bytes: u64| {
                 let record = record
                     .set("InUse.VirtualAddress", a.address)
                     .set("InUse.CallingAddress", a.caller);
                 let tag = u64::from(u32::from_le_bytes(a.tag));
-                record
-                    .set("InUse.NumberOfBytes", bytes)
-                    .set("InUse.Tag", tag)
-                    .bytes()
+                record.set("InUse.NumberOfBytes", bytes).set("InUse.Tag", tag).bytes()
             };
             let mut bytes = match tracker {
                 Tracker::InUse(a) => fill(record, a, a.size),
@@ -153,11 +130,7 @@ pub(super) fn lay_out(
     }
     let structure = "_VF_TARGET_VERIFIED_DRIVER_DATA";
     let lists = [
-        (
-            "PoolPageHeaders",
-            pages.first().copied().unwrap_or(0),
-            pages.len(),
-        ),
+        ("PoolPageHeaders", pages.first().copied().unwrap_or(0), pages.len()),
         ("PoolTrackers", next_free, free),
     ];
     for (list, first, depth) in lists {
@@ -172,9 +145,7 @@ fn slist_header(m: &Assembly, va: u64, first: u64, depth: u64, form: SlistForm) 
     const SEQUENCE: u64 = 0x35;
     if m.layouts.pointer_size() == 4 {
         // Next, depth, and the sequence or, since 8.1, the processor.
-        return (first | depth << 32 | SEQUENCE << 48)
-            .to_le_bytes()
-            .to_vec();
+        return (first | depth << 32 | SEQUENCE << 48).to_le_bytes().to_vec();
     }
     let two_forms = m.layouts.find("_SLIST_HEADER", "Header8").is_some();
     let (low, high) = match form {
@@ -185,10 +156,7 @@ fn slist_header(m: &Assembly, va: u64, first: u64, depth: u64, form: SlistForm) 
                 "{first:#x} lies in another 8 TiB than its list at {va:#x}"
             );
             // The region is the top of the address; bit 1 says that the header was initialized.
-            (
-                depth | SEQUENCE << 16 | (first >> 4 & ((1 << 39) - 1)) << 25,
-                va >> 61 << 61 | 2,
-            )
+            (depth | SEQUENCE << 16 | (first >> 4 & ((1 << 39) - 1)) << 25, va >> 61 << 61 | 2)
         }
         SlistForm::Wide => (depth | SEQUENCE << 16, first | u64::from(two_forms)),
     };

@@ -35,26 +35,16 @@ impl<'a> Dump<'a> {
             other => panic!("{other:?}"),
         };
         let kind = u32_at(file, if wide { 0xf98 } else { 0xf88 }) as u32;
-        let dtb = if wide {
-            u64_at(file, 0x10)
-        } else {
-            u32_at(file, 0x10)
-        };
+        let dtb = if wide { u64_at(file, 0x10) } else { u32_at(file, 0x10) };
         let start = if wide { 0x2000 } else { 0x1000 };
         let mut pages = BTreeMap::new();
         let mut add = |pfn: u64, at: u64| {
-            assert!(
-                pages.insert(pfn, at as usize).is_none(),
-                "frame {pfn:#x} twice"
-            )
+            assert!(pages.insert(pfn, at as usize).is_none(), "frame {pfn:#x} twice")
         };
         match kind {
             1 => {
-                let (count, mut run) = if wide {
-                    (u32_at(file, 0x88), 0x98)
-                } else {
-                    (u32_at(file, 0x64), 0x6c)
-                };
+                let (count, mut run) =
+                    if wide { (u32_at(file, 0x88), 0x98) } else { (u32_at(file, 0x64), 0x6c) };
                 let mut at = start as u64;
                 for _ in 0..count {
                     let (base, n) = if wide {
@@ -84,12 +74,7 @@ impl<'a> Dump<'a> {
                         &file[0x2000..0x2008],
                         if kind == 5 { b"FDMPDUMP" } else { b"SDMPDUMP" }
                     );
-                    (
-                        u64_at(file, 0x2020),
-                        u64_at(file, 0x2030),
-                        0x2038,
-                        u64_at(file, 0x2028),
-                    )
+                    (u64_at(file, 0x2020), u64_at(file, 0x2030), 0x2038, u64_at(file, 0x2028))
                 };
                 let set: Vec<u64> = (0..bits)
                     .filter(|bit| file[bitmap + *bit as usize / 8] >> (bit % 8) & 1 == 1)
@@ -120,12 +105,7 @@ impl<'a> Dump<'a> {
         let end = pages.values().max().map_or(start, |at| at + 0x1000);
         assert_eq!(end, file.len(), "the last page ends the file");
         assert_eq!(u64_at(file, 0xfa0), file.len() as u64, "RequiredDumpSpace");
-        Self {
-            file,
-            pages,
-            dtb,
-            kind,
-        }
+        Self { file, pages, dtb, kind }
     }
 
     pub fn physical(&self, pa: u64, length: usize) -> Option<Vec<u8>> {
@@ -206,10 +186,7 @@ impl<'a> Dump<'a> {
         length: usize,
     ) -> Option<Vec<u8>> {
         (0..length as u64)
-            .map(|i| {
-                self.physical(translate(self, va + i)?, 1)
-                    .map(|byte| byte[0])
-            })
+            .map(|i| self.physical(translate(self, va + i)?, 1).map(|byte| byte[0]))
             .collect()
     }
 
@@ -231,10 +208,7 @@ impl<'a> Dump<'a> {
         let head = self.read(unicode_string, 16);
         let units = self.read(u64_at(&head, 8), u16_at(&head, 0) as usize);
         String::from_utf16(
-            &units
-                .chunks(2)
-                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-                .collect::<Vec<_>>(),
+            &units.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect::<Vec<_>>(),
         )
         .unwrap()
     }

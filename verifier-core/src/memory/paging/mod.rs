@@ -166,9 +166,8 @@ impl PageTables {
             } else {
                 self.physical.read_u64(at)
             };
-            let entry = read.map_err(|f| {
-                fault(Reason::Table { level, at, cause: Box::new(f.reason) })
-            })?;
+            let entry =
+                read.map_err(|f| fault(Reason::Table { level, at, cause: Box::new(f.reason) }))?;
             match self.mode.decode(entry, level) {
                 Entry::Table { at, residence: step } => {
                     table = at;

@@ -15,7 +15,9 @@ pub(super) fn decode(entry: u64, level: u8) -> Entry {
     let residence = Residence::Valid;
     match level {
         1 => Entry::Page { at: entry & FRAME, bits: 12, residence },
-        2 if entry & 0x80 != 0 => Entry::Page { at: entry & FRAME & !0x1f_ffff, bits: 21, residence },
+        2 if entry & 0x80 != 0 => {
+            Entry::Page { at: entry & FRAME & !0x1f_ffff, bits: 21, residence }
+        }
         3 if entry & 0x80 != 0 => {
             Entry::Page { at: entry & FRAME & !0x3fff_ffff, bits: 30, residence }
         }

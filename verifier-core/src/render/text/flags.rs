@@ -31,9 +31,8 @@ pub fn write_flag_list(
                 if standard {
                     writeln!(out, "    [X] (0x00000000) Automatic Checks")?;
                 }
-                for flag in FLAGS
-                    .iter()
-                    .filter(|flag| flag.standard == standard && flag.since <= build)
+                for flag in
+                    FLAGS.iter().filter(|flag| flag.standard == standard && flag.since <= build)
                 {
                     let set = check(level.has(flag.bit));
                     writeln!(out, "    [{set}] ({:#010x}) {}", flag.bit, flag.name)?;

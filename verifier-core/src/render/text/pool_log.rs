@@ -12,8 +12,7 @@ use crate::addr::Va;
 use crate::render::Names;
 use crate::verifier::log::{PoolLog, PoolRecord};
 
-const SEPARATOR: &str =
-    "======================================================================";
+const SEPARATOR: &str = "======================================================================";
 
 fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "Log of recent kernel pool Allocate and Free operations:\n")?;
@@ -78,11 +77,7 @@ pub fn write_pool_log_search<'a>(
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write_pool_log(
-    out: &mut dyn io::Write,
-    log: &PoolLog,
-    names: &Names<'_>,
-) -> io::Result<()> {
+pub fn write_pool_log(out: &mut dyn io::Write, log: &PoolLog, names: &Names<'_>) -> io::Result<()> {
     let machine = names.kernel().space().machine();
     heading(out, log.ring.length)?;
     if let Some(why) = log.empty_because {

@@ -109,11 +109,7 @@ pub fn write_driver_list(
 
 /// Pairs of nonpaged and paged counters.
 const PAIRS: [(&str, &str, &str); 4] = [
-    (
-        "Current Pool Allocations",
-        "CurrentNonPagedPoolAllocations",
-        "CurrentPagedPoolAllocations",
-    ),
+    ("Current Pool Allocations", "CurrentNonPagedPoolAllocations", "CurrentPagedPoolAllocations"),
     ("Current Pool Bytes", "NonPagedBytes", "PagedBytes"),
     ("Peak Pool Allocations", "PeakNonPagedPoolAllocations", "PeakPagedPoolAllocations"),
     ("Peak Pool Bytes", "PeakNonPagedBytes", "PeakPagedBytes"),

@@ -126,7 +126,9 @@ impl Ring {
                             result.missing += 1;
                             match &mut run {
                                 Some((first, _, _)) if *first == slot + 1 => *first = slot,
-                                _ => self.tell(&mut result, run.replace((slot, slot, fault.clone()))),
+                                _ => {
+                                    self.tell(&mut result, run.replace((slot, slot, fault.clone())))
+                                }
                             }
                         }
                     }

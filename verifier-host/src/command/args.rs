@@ -1,0 +1,224 @@
+//! Arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use verifier_core::Va;
+use verifier_core::render::text::Style;
+
+use crate::error::Error;
+use crate::file::FileMode;
+use crate::session::{Session, SessionOptions};
+use crate::symbols::{SymbolPath, on_stderr};
+
+/// Windows Driver Verifier's data out of kernel crash dumps: what `!verifier` shows, on any system.
+#[derive(Parser)]
+#[command(name = "verifier", version, about, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// What the dump is: header, build, bug check, symbols wanted and found, Verifier data
+    Info(InfoArgs),
+    /// Commands in the debugger's own syntax and text: !verifier, lm, .bugcheck
+    Kd(KdArgs),
+    /// Level by name, and statistics
+    Settings(ViewArgs),
+    /// Configured drivers, their state and counters
+    Drivers(ViewArgs),
+    /// Outstanding pool allocations
+    Pool(PoolArgs),
+    /// Logs of recent events
+    Log(LogArgs),
+    /// All that is known of one address
+    History(HistoryArgs),
+    /// What a level of `verifier /flags` means, or which level names make
+    Flags(FlagsArgs),
+    /// Makes a sample dump with its symbols and runs the two commands of the walk-through on it
+    Demo(DemoArgs),
+}
+
+#[derive(Args)]
+pub(super) struct DumpArgs {
+    /// The crash dump
+    pub(super) dump: PathBuf,
+    /// Where symbols are: a folder, a symbol store, srv*cache*URL; may be given several times.
+    /// Without it _NT_SYMBOL_PATH is used
+    #[arg(long, value_name = "PATH")]
+    pub(super) symbols: Vec<String>,
+    /// Read the file at each access instead of mapping it (network shares, files still growing)
+    #[arg(long)]
+    pub(super) no_mmap: bool,
+}
+
+impl DumpArgs {
+    /// Opens the dump with the symbol path of the arguments or the environment.
+    pub(super) fn open(&self) -> Result<Session, Error> {
+        let mut path = SymbolPath::new();
+        for element in &self.symbols {
+            path.push(element)?;
+        }
+        if self.symbols.is_empty() {
+            path = SymbolPath::from_env()?;
+        }
+        let options = SessionOptions {
+            mode: if self.no_mmap { FileMode::Read } else { FileMode::Map },
+            progress: Some(on_stderr()),
+        };
+        Session::open_with(&self.dump, path, options)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Csv,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TextOrJson {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StyleArg {
+    Win7,
+    Modern,
+}
+
+impl From<StyleArg> for Style {
+    fn from(style: StyleArg) -> Self {
+        match style {
+            StyleArg::Win7 => Style::Win7,
+            StyleArg::Modern => Style::Modern,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct InfoArgs {
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: TextOrJson,
+}
+
+#[derive(Args)]
+pub(super) struct ViewArgs {
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Args)]
+pub(super) struct KdArgs {
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// A command, '!verifier 3 myfault.sys'; may be given several times
+    #[arg(short, long, value_name = "COMMAND", required = true)]
+    pub(super) command: Vec<String>,
+    /// Which debugger's text
+    #[arg(long, value_enum, default_value = "modern")]
+    pub(super) style: StyleArg,
+}
+
+#[derive(Args)]
+pub(super) struct PoolArgs {
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// Only this driver, by file name with or without extension
+    #[arg(long, value_name = "NAME")]
+    pub(super) driver: Option<String>,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogKind {
+    /// Pool allocations and frees
+    Pool,
+}
+
+#[derive(Args)]
+pub(super) struct LogArgs {
+    /// Which log
+    #[arg(value_enum)]
+    pub(super) kind: LogKind,
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// Only the newest N records
+    #[arg(long, value_name = "N")]
+    pub(super) last: Option<usize>,
+    /// Only records whose block holds this address
+    #[arg(long, value_name = "A", value_parser = parse_address)]
+    pub(super) address: Option<Va>,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Args)]
+pub(super) struct HistoryArgs {
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// The address
+    #[arg(long, value_name = "A", value_parser = parse_address)]
+    pub(super) address: Va,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["level", "names"])))]
+pub(super) struct FlagsArgs {
+    /// A level as `verifier /flags` takes it: 8, 0x9bb
+    #[arg(value_parser = parse_level)]
+    pub(super) level: Option<u32>,
+    /// Names of flags, separated by commas: 'special pool,pool-tracking'
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', num_args = 1..)]
+    pub(super) names: Vec<String>,
+    /// A driver to list below; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(super) driver: Vec<String>,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: TextOrJson,
+}
+
+#[derive(Args)]
+pub(super) struct DemoArgs {
+    /// Keep the sample in this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Which debugger's text
+    #[arg(long, value_enum, default_value = "win7")]
+    pub(super) style: StyleArg,
+}
+
+/// An address as people paste it: hexadecimal, with or without 0x or a backtick in its middle.
+pub(super) fn parse_address(text: &str) -> Result<Va, String> {
+    let plain: String = text.trim().chars().filter(|&c| c != '`').collect();
+    let digits = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")).unwrap_or(&plain);
+    u64::from_str_radix(digits, 16)
+        .map(Va)
+        .map_err(|_| format!("{text:?} is no hexadecimal address"))
+}
+
+/// A level as `verifier.exe` takes it: decimal, or hexadecimal after 0x.
+fn parse_level(text: &str) -> Result<u32, String> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => text.parse(),
+    }
+    .map_err(|_| format!("{text:?} is no level: decimal, or hexadecimal after 0x"))
+}

@@ -1,0 +1,81 @@
+//! `verifier demo`: the sample machine, and the two commands of the walk-through on it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::args::DemoArgs;
+use super::kd::run_kd_command;
+use super::output::stdout;
+use crate::error::Error;
+use crate::session::Session;
+use crate::symbols::SymbolPath;
+
+/// The block whose stack the walk-through looks up.
+const BLOCK: &str = "fffffa8005400000";
+
+pub(super) fn run(args: &DemoArgs) -> Result<(), Error> {
+    let scratch = match &args.output {
+        Some(_) => None,
+        None => Some(tempfile::tempdir()?),
+    };
+    let folder: PathBuf = match (&args.output, &scratch) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(scratch)) => scratch.path().into(),
+        (None, None) => return Err(Error::Usage("no folder for the sample".into())),
+    };
+    let dump = write_sample(&folder)?;
+    let mut symbols = SymbolPath::new();
+    symbols.push_plain(folder.join("symbols"));
+    let session = Session::open(&dump, symbols)?;
+    let style = args.style.into();
+    let mut out = stdout();
+    for command in ["!verifier 3 myfault.sys".to_string(), format!("!verifier 80 {BLOCK}")] {
+        writeln!(out, "kd> {command}")?;
+        run_kd_command(&mut out, &session, &command, style)?;
+        writeln!(out)?;
+    }
+    match &args.output {
+        Some(folder) => {
+            let dump = dump.display();
+            let symbols = folder.join("symbols");
+            let symbols = symbols.display();
+            writeln!(out, "The sample is in {}. More of it:", folder.display())?;
+            writeln!(out, "  verifier info {dump} --symbols {symbols}")?;
+            writeln!(out, "  verifier log pool {dump} --symbols {symbols} --format json")?;
+        }
+        None => writeln!(
+            out,
+            "`verifier demo -o DIR` keeps this sample dump and its symbols in a folder."
+        )?,
+    }
+    writeln!(out, "On your own dump, with pool tracking on (verifier /flags 8 /driver NAME.sys):")?;
+    writeln!(
+        out,
+        "  verifier kd MEMORY.DMP --symbols 'srv*https://msdl.microsoft.com/download/symbols' \
+         -c '!verifier 3 NAME.sys'"
+    )?;
+    Ok(out.flush()?)
+}
+
+/// Writes the sample into `folder`: `memory.dmp` and `symbols/`.
+fn write_sample(folder: &Path) -> Result<PathBuf, Error> {
+    let sample = verifier_synth::walkthrough();
+    let dump = folder.join("memory.dmp");
+    write_file(&dump, &sample.dump)?;
+    for (name, bytes) in &sample.files {
+        write_file(&folder.join("symbols").join(name), bytes)?;
+    }
+    Ok(dump)
+}
+
+/// Writes a file under a temporary name and renames it, so that no half of it is ever there.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let error = |why| Error::File { path: path.into(), why };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(error)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
+    file.write_all(bytes).map_err(error)?;
+    file.persist(path).map_err(|persist| error(persist.error))?;
+    Ok(())
+}

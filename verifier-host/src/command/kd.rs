@@ -1,0 +1,156 @@
+//! `verifier kd`: the debugger's own syntax.
+//!
+//! `!verifier [Flags [Image]]` prints settings and statistics, with flag 1 drivers, with 1 and 2 their
+//! allocations; `!verifier 80 [Quantity|Address]` the pool log alone; `lm`; `.bugcheck`. Numbers are
+//! hexadecimal, as in the debugger, unless they start with `0n`. Whether the one argument of
+//! `!verifier 80` is a quantity or an address is told by its value: an address lies in the kernel's half.
+
+use std::io::{self, Write as _};
+
+use verifier_core::Va;
+use verifier_core::render::Names;
+use verifier_core::render::text::{
+    Style, sanitize, write_bug_check, write_driver_list, write_modules, write_pool_log,
+    write_pool_log_search, write_summary,
+};
+use verifier_core::verifier::log::{PoolLog, PoolRecord};
+use verifier_core::verifier::{PoolReport, Settings};
+
+use super::args::KdArgs;
+use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use crate::error::Error;
+use crate::session::Session;
+
+pub(super) fn run(args: &KdArgs) -> Result<(), Error> {
+    let session = args.dump.open()?;
+    complain_kernel_symbols(&session);
+    let mut out = stdout();
+    for command in &args.command {
+        run_kd_command(&mut out, &session, command, args.style.into())?;
+    }
+    out.flush()?;
+    complain_missing_symbols(&session);
+    Ok(())
+}
+
+/// Runs one debugger command on a session and writes what the debugger would.
+///
+/// # Errors
+/// [`Error::Usage`] for a command that is not known here, and what the views return.
+pub fn run_kd_command(
+    out: &mut dyn io::Write,
+    session: &Session,
+    command: &str,
+    style: Style,
+) -> Result<(), Error> {
+    let mut words = command.split_whitespace();
+    let name = words.next().unwrap_or("");
+    let rest: Vec<&str> = words.collect();
+    match name {
+        "!verifier" => verifier(out, session, &rest, style),
+        "lm" => {
+            session.load_all_symbols();
+            Ok(write_modules(out, session.kernel()?)?)
+        }
+        ".bugcheck" => {
+            let header = session.dump().header();
+            let machine = header.machine().unwrap_or(if header.is_64bit {
+                verifier_core::machine::Machine::X64
+            } else {
+                verifier_core::machine::Machine::X86
+            });
+            Ok(write_bug_check(out, &header.bug_check, machine)?)
+        }
+        _ => Err(Error::Usage(format!(
+            "{name:?} is not a command known here; known are !verifier, lm, .bugcheck"
+        ))),
+    }
+}
+
+fn verifier(
+    out: &mut dyn io::Write,
+    session: &Session,
+    arguments: &[&str],
+    style: Style,
+) -> Result<(), Error> {
+    let flags = match arguments.first() {
+        Some(text) => number(text)?,
+        None => 0,
+    };
+    if flags == 0x80 {
+        return match arguments {
+            [_] => pool_log(out, session, None),
+            [_, which] => pool_log(out, session, Some(number(which)?)),
+            _ => Err(usage("!verifier 80 takes one quantity or address")),
+        };
+    }
+    if flags & !3 != 0 {
+        return Err(usage(&format!(
+            "!verifier {flags:x}: only the flags 1, 2 and 80 are known here"
+        )));
+    }
+    if arguments.len() > 2 {
+        return Err(usage("!verifier takes flags and one image"));
+    }
+    let kernel = session.kernel()?;
+    let settings = Settings::read(kernel)?;
+    write_summary(out, &settings, kernel.build(), style)?;
+    complain_problems(&settings.problems);
+    if flags & 1 == 0 {
+        return Ok(());
+    }
+    let image = arguments.get(1).copied();
+    let report =
+        PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
+    complain_problems(&report.problems);
+    let callers = report.drivers.iter().flat_map(|pool| &pool.allocations).map(|a| a.caller);
+    session.load_symbols_at(callers);
+    write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
+    if let (Some(image), true) = (image, report.drivers.is_empty()) {
+        // Ours: no transcript shows an image that is not configured.
+        writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
+    }
+    Ok(())
+}
+
+fn pool_log(out: &mut dyn io::Write, session: &Session, which: Option<u64>) -> Result<(), Error> {
+    let kernel = session.kernel()?;
+    let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
+    let log = match (address, which) {
+        (Some(address), _) => PoolLog::read_where(kernel, None, |start, size| {
+            address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
+        })?,
+        (None, quantity) => {
+            let last = quantity.map(|quantity| usize::try_from(quantity).unwrap_or(usize::MAX));
+            PoolLog::read(kernel, last)?
+        }
+    };
+    session.load_symbols_at(log.all_frames().iter().copied());
+    let names = Names::new(kernel);
+    match address {
+        Some(address) => {
+            let records: Vec<(&PoolRecord, &[Va])> =
+                log.records.iter().map(|record| (record, log.frames(record))).collect();
+            write_pool_log_search(out, log.ring.length, address, records, &names)?;
+        }
+        None => write_pool_log(out, &log, &names)?,
+    }
+    complain_problems(&log.problems);
+    Ok(())
+}
+
+fn usage(text: &str) -> Error {
+    Error::Usage(text.into())
+}
+
+/// A number as the debugger's default radix reads it.
+fn number(text: &str) -> Result<u64, Error> {
+    let plain: String = text.chars().filter(|&c| c != '`').collect::<String>().to_lowercase();
+    let parsed = if let Some(decimal) = plain.strip_prefix("0n") {
+        decimal.parse().ok()
+    } else {
+        let digits = plain.strip_prefix("0x").unwrap_or(&plain);
+        u64::from_str_radix(digits, 16).ok()
+    };
+    parsed.ok_or_else(|| usage(&format!("{text:?} is no number: hexadecimal, or decimal after 0n")))
+}

@@ -1,0 +1,41 @@
+//! `verifier log KIND`.
+
+use std::io::Write as _;
+
+use verifier_core::render::text::write_pool_log;
+use verifier_core::render::{Names, write_pool_log_csv, write_pool_log_json};
+use verifier_core::verifier::log::PoolLog;
+
+use super::args::{Format, LogArgs, LogKind};
+use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use crate::error::Error;
+
+pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
+    match args.kind {
+        LogKind::Pool => pool(args),
+    }
+}
+
+fn pool(args: &LogArgs) -> Result<(), Error> {
+    let session = args.dump.open()?;
+    complain_kernel_symbols(&session);
+    let kernel = session.kernel()?;
+    let log = PoolLog::read_where(kernel, args.last, |start, size| {
+        args.address.is_none_or(|address| {
+            address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
+        })
+    })?;
+    session.load_symbols_at(log.all_frames().iter().copied());
+    let names = Names::new(kernel);
+    let mut out = stdout();
+    match args.format {
+        Format::Json => write_pool_log_json(&mut out, &log, &names)?,
+        Format::Csv => write_pool_log_csv(&mut out, &log, &names)?,
+        Format::Text => {
+            write_pool_log(&mut out, &log, &names)?;
+            complain_problems(&log.problems);
+            complain_missing_symbols(&session);
+        }
+    }
+    Ok(out.flush()?)
+}

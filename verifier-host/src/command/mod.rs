@@ -1,0 +1,65 @@
+//! The `verifier` command: one file for each subcommand.
+//!
+//! Exit codes: 0 done, 1 what was asked for could not be read at all, 2 usage. Results go to
+//! standard output; problems and errors to standard error, one line each. In JSON the problems are
+//! in the document, and are not repeated.
+
+mod args;
+mod demo;
+mod drivers;
+mod flags;
+mod history;
+mod info;
+mod kd;
+mod log;
+mod output;
+mod pool;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::Error;
+use args::{Cli, Command};
+pub use kd::run_kd_command;
+
+/// Runs the command on the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; anything else is a usage error.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match &cli.command {
+        Command::Info(args) => info::run(args),
+        Command::Kd(args) => kd::run(args),
+        Command::Settings(args) => settings::run(args),
+        Command::Drivers(args) => drivers::run(args),
+        Command::Pool(args) => pool::run(args),
+        Command::Log(args) => log::run(args),
+        Command::History(args) => history::run(args),
+        Command::Flags(args) => flags::run(args),
+        Command::Demo(args) => demo::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has what they wanted: `verifier log pool … | head`.
+        Err(Error::Output(why)) if why.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error @ (Error::Usage(_) | Error::SymbolPath(_))) => {
+            output::complain(&error.to_string());
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            output::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

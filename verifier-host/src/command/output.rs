@@ -1,0 +1,49 @@
+//! Standard output and standard error.
+
+use std::io::{self, BufWriter, Write as _};
+
+use verifier_core::Problem;
+use verifier_core::render::text::sanitize;
+
+use crate::session::Session;
+
+/// Problems that are written out; the rest is counted.
+const MAX_PROBLEMS: usize = 20;
+
+/// Standard output, buffered.
+pub(super) fn stdout() -> BufWriter<io::Stdout> {
+    BufWriter::with_capacity(1 << 16, io::stdout())
+}
+
+/// One line on standard error.
+pub(super) fn complain(text: &str) {
+    let line = text.lines().map(sanitize).collect::<Vec<_>>().join("; ");
+    let _ = writeln!(io::stderr(), "verifier: {line}");
+}
+
+/// Problems of a view, one line each.
+pub(super) fn complain_problems(problems: &[Problem]) {
+    for problem in problems.iter().take(MAX_PROBLEMS) {
+        complain(&problem.to_string());
+    }
+    if problems.len() > MAX_PROBLEMS {
+        let rest = problems.len() - MAX_PROBLEMS;
+        complain(&format!("{rest} more problems, all in --format json"));
+    }
+}
+
+/// Modules whose addresses were shown without names, one line each.
+pub(super) fn complain_missing_symbols(session: &Session) {
+    for load in session.symbol_loads() {
+        if let Some(text) = load.missing() {
+            complain(&text);
+        }
+    }
+}
+
+/// Says first which file of the kernel's is missing, which every other error follows from.
+pub(super) fn complain_kernel_symbols(session: &Session) {
+    if let Some(text) = session.missing_kernel_symbols() {
+        complain(&text);
+    }
+}

@@ -1,0 +1,48 @@
+//! `verifier settings`.
+
+use std::io::Write as _;
+
+use verifier_core::render::{to_snake_case, write_settings_json};
+use verifier_core::verifier::Settings;
+
+use super::args::{Format, ViewArgs};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
+use crate::error::Error;
+
+pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
+    let session = args.dump.open()?;
+    complain_kernel_symbols(&session);
+    let kernel = session.kernel()?;
+    let settings = Settings::read(kernel)?;
+    let mut out = stdout();
+    match args.format {
+        Format::Json => write_settings_json(&mut out, &settings)?,
+        Format::Csv => {
+            writeln!(out, "name,value")?;
+            writeln!(out, "level,{}", settings.level.0)?;
+            for counter in &settings.statistics.0 {
+                writeln!(out, "{},{}", to_snake_case(&counter.name), counter.value)?;
+            }
+        }
+        Format::Text => {
+            writeln!(out, "Level {}", settings.level)?;
+            for flag in settings.level.flags() {
+                writeln!(out, "  {:#010x}  {}", flag.bit, flag.name)?;
+            }
+            let unknown = settings.level.unknown(kernel.build());
+            if unknown != 0 {
+                writeln!(
+                    out,
+                    "  {unknown:#010x}  not among the flags known of build {}",
+                    kernel.build()
+                )?;
+            }
+            writeln!(out, "\nStatistics")?;
+            for counter in &settings.statistics.0 {
+                writeln!(out, "  {:36}{:>12}", counter.name, counter.value)?;
+            }
+            complain_problems(&settings.problems);
+        }
+    }
+    Ok(out.flush()?)
+}

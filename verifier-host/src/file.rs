@@ -1,0 +1,103 @@
+//! Dump files as bytes by offset: mapped, or read with `pread`.
+//!
+//! A mapping is faster and costs no memory of its own, but a file that another program cuts short
+//! while it is mapped ends the process with `SIGBUS`. [`FileMode::Read`] asks the system for each read
+//! instead: slower, and a vanished page is an error like any other. Choose it for files on network
+//! shares, files that are still being written, and inside services.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use verifier_core::dump::{FileError, ReadAt};
+
+use crate::error::Error;
+
+/// How a dump file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileMode {
+    /// Mapped into memory.
+    #[default]
+    Map,
+    /// Read at each access.
+    Read,
+}
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> {
+    let error = |why| Error::File { path: path.into(), why };
+    let file = File::open(path).map_err(error)?;
+    let meta = file.metadata().map_err(error)?;
+    if meta.is_dir() {
+        return Err(error(std::io::Error::new(
+            std::io::ErrorKind::IsADirectory,
+            "a folder, not a dump file",
+        )));
+    }
+    // An empty file cannot be mapped everywhere, and what has no length (a pipe) not at all.
+    if mode == FileMode::Map && meta.len() > 0 {
+        // SAFETY: the map is read-only and private to this value. Rust asks that the file does not
+        // change while it is mapped; no program can promise that of a file that others may write,
+        // so what is read is only ever copied out as bytes, never referenced as a type with
+        // invariants. A file that is cut short raises SIGBUS, which the module's text says.
+        #[allow(unsafe_code)]
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(error)?;
+        return Ok(Arc::new(Mapped(map)));
+    }
+    Ok(Arc::new(Read { len: meta.len(), file }))
+}
+
+struct Mapped(memmap2::Mmap);
+
+impl ReadAt for Mapped {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
+        let start = usize::try_from(offset).map_err(|_| FileError::PastEnd)?;
+        let end = start.checked_add(buf.len()).ok_or(FileError::PastEnd)?;
+        buf.copy_from_slice(self.0.get(start..end).ok_or(FileError::PastEnd)?);
+        Ok(())
+    }
+}
+
+struct Read {
+    len: u64,
+    file: File,
+}
+
+impl ReadAt for Read {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
+        read_exact_at(&self.file, buf, offset).map_err(|why| match why.kind() {
+            std::io::ErrorKind::UnexpectedEof => FileError::PastEnd,
+            _ => FileError::Io(why.to_string().into()),
+        })
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !buf.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buf, offset)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! A dump file, the kernel in it, and the symbols that are found for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use verifier_core::Va;
+use verifier_core::dump::Dump;
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::types::{Bytes, Isf, Pdb};
+
+use crate::error::Error;
+use crate::file::{FileMode, open_file};
+use crate::symbols::{Found, Located, Place, Progress, Silent, SymbolPath};
+
+/// How a session opens its file.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct SessionOptions {
+    /// How the dump is read.
+    pub mode: FileMode,
+    /// Who is told of downloads; nobody by default.
+    pub progress: Option<Box<dyn Progress + Send + Sync>>,
+}
+
+/// What became of the search for one module's symbols.
+#[derive(Debug, Clone)]
+pub struct SymbolLoad {
+    /// What was wanted.
+    pub wanted: WantedSymbols,
+    /// Where the symbols are from; `None` where none were found.
+    pub found: Option<String>,
+    /// Remarks, and why what was found or looked at did not serve.
+    pub looked: Vec<Place>,
+    /// Why a file that was found could not be used.
+    pub unusable: Option<String>,
+}
+
+impl SymbolLoad {
+    /// What to tell the user where symbols are missing: which file would help and where it was
+    /// looked for.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        if self.found.is_some() {
+            return None;
+        }
+        let mut text = format!("no symbols: {} is wanted", self.wanted);
+        if let Some(why) = &self.unusable {
+            text.push_str(&format!("; what was found cannot be used: {why}"));
+        }
+        if self.looked.is_empty() {
+            text.push_str("; no place to look was given (--symbols PATH or _NT_SYMBOL_PATH)");
+        } else {
+            let places: Vec<String> = self.looked.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("; looked at {}", places.join("; ")));
+        }
+        Some(text)
+    }
+}
+
+/// A dump file and the kernel in it.
+pub struct Session {
+    path: PathBuf,
+    dump: Dump,
+    kernel: Result<Arc<Kernel>, verifier_core::Error>,
+    symbol_path: SymbolPath,
+    progress: Box<dyn Progress + Send + Sync>,
+    /// One for each module that was searched for, so that no module is searched for twice.
+    loads: Mutex<Vec<SymbolLoad>>,
+}
+
+impl Session {
+    /// Opens a dump and finds the kernel's symbols.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or has no dump header. A kernel that cannot be found is told
+    /// by [`kernel`](Self::kernel), so that the header can be shown.
+    pub fn open(path: &Path, symbol_path: SymbolPath) -> Result<Self, Error> {
+        Self::open_with(path, symbol_path, SessionOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        path: &Path,
+        symbol_path: SymbolPath,
+        options: SessionOptions,
+    ) -> Result<Self, Error> {
+        let dump = Dump::open(open_file(path, options.mode)?)?;
+        let kernel = AddressSpace::of_dump(&dump)
+            .and_then(|space| Kernel::open(space, Hints::from(dump.header())))
+            .map(Arc::new);
+        let session = Self {
+            path: path.into(),
+            dump,
+            kernel,
+            symbol_path,
+            progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
+            loads: Mutex::default(),
+        };
+        if let Ok(kernel) = &session.kernel
+            && let Some(wanted) = kernel.kernel_module().and_then(|module| kernel.wanted(module))
+        {
+            session.load(kernel, wanted);
+        }
+        Ok(session)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The dump.
+    #[must_use]
+    pub fn dump(&self) -> &Dump {
+        &self.dump
+    }
+
+    /// The kernel.
+    ///
+    /// # Errors
+    /// Why it could not be found in the dump.
+    pub fn kernel(&self) -> Result<&Arc<Kernel>, Error> {
+        self.kernel.as_ref().map_err(|error| error.clone().into())
+    }
+
+    /// Finds symbols for every module that holds one of `addresses`, unless it was tried before.
+    pub fn load_symbols_at(&self, addresses: impl IntoIterator<Item = Va>) {
+        if let Ok(kernel) = &self.kernel {
+            for wanted in kernel.wanted_symbols_at(addresses) {
+                self.load(kernel, wanted);
+            }
+        }
+    }
+
+    /// Finds symbols for every module.
+    pub fn load_all_symbols(&self) {
+        if let Ok(kernel) = &self.kernel {
+            for wanted in kernel.wanted_symbols() {
+                self.load(kernel, wanted);
+            }
+        }
+    }
+
+    /// What became of each search so far.
+    #[must_use]
+    pub fn symbol_loads(&self) -> Vec<SymbolLoad> {
+        self.loads.lock().map(|loads| loads.clone()).unwrap_or_default()
+    }
+
+    /// What to tell the user about the kernel's symbols, where they are missing.
+    #[must_use]
+    pub fn missing_kernel_symbols(&self) -> Option<String> {
+        let kernel = self.kernel.as_ref().ok()?;
+        kernel.types().err()?;
+        let module = kernel.kernel_module()?;
+        self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()
+    }
+
+    fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {
+        let Ok(mut loads) = self.loads.lock() else { return };
+        if loads.iter().any(|load| load.wanted.module == wanted.module) {
+            return;
+        }
+        loads.push(self.find(kernel, wanted));
+    }
+
+    fn find(&self, kernel: &Kernel, wanted: WantedSymbols) -> SymbolLoad {
+        let mut load = SymbolLoad { wanted, found: None, looked: Vec::new(), unusable: None };
+        let Ok(id) = load.wanted.pdb.clone() else { return load };
+        let module = load.wanted.module;
+        let verify = |bytes: &[u8]| {
+            // A copy of the candidate, once: the PDB reader owns its bytes.
+            let bytes: Bytes = Arc::new(bytes.to_vec());
+            Pdb::parse("", bytes).ok().map(|pdb| (pdb.id().guid, pdb.id().age))
+        };
+        match self.symbol_path.locate_pdb(&id, &verify, &*self.progress) {
+            Located::Found(Found { bytes, origin, looked, .. }) => {
+                load.looked = looked;
+                let supplied = Pdb::parse(&id.name, Arc::new(bytes))
+                    .and_then(|pdb| kernel.supply_pdb(module, Arc::new(pdb)));
+                match supplied {
+                    Ok(()) => load.found = Some(origin),
+                    Err(error) => load.unusable = Some(format!("{origin}: {error}")),
+                }
+            }
+            Located::NotFound(missing) => load.looked = missing.looked,
+        }
+        if load.found.is_some() {
+            return load;
+        }
+        match self.symbol_path.locate_isf(&id) {
+            Located::Found(Found { bytes, origin, .. }) => match Isf::parse(&bytes) {
+                Ok(isf) if isf.pdb_id().is_some_and(|table| table.guid != id.guid) => {
+                    load.unusable = Some(format!("{origin}: a table of another PDB"));
+                }
+                Ok(isf) => {
+                    kernel.supply_isf(module, Arc::new(isf));
+                    load.found = Some(origin);
+                }
+                Err(error) => load.unusable = Some(format!("{origin}: {error}")),
+            },
+            Located::NotFound(missing) => load.looked.extend(missing.looked),
+        }
+        load
+    }
+}
