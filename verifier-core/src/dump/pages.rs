@@ -111,7 +111,7 @@ impl BitmapPages {
             done += len as u64;
         }
         // Bits behind the last are not pages, whatever the writer left there.
-        if bits % 64 != 0
+        if !bits.is_multiple_of(64)
             && let Some(last) = words.last_mut()
         {
             *last &= (1u64 << (bits % 64)) - 1;

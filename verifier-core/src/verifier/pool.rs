@@ -253,7 +253,7 @@ impl Layout {
                 let size = self.size.get(raw).unwrap_or(0);
                 let is_slot = |va: Va| {
                     page_addresses.contains(&va.page())
-                        && va.page_offset() % self.entry_size as u64 == 0
+                        && va.page_offset().is_multiple_of(self.entry_size as u64)
                 };
                 let in_use =
                     size & 1 == 0 || (!free.contains(&at) && word != 0 && !is_slot(Va(word)));

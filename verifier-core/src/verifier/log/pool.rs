@@ -147,7 +147,7 @@ impl PoolLog {
             // made; the index alone cannot tell, it may have wrapped.
             let first = Va(le(raw, 0, frame_size).unwrap_or(0));
             let looks_written = space.is_kernel(thread)
-                && thread.0 % space.pointer_size() as u64 == 0
+                && thread.0.is_multiple_of(space.pointer_size() as u64)
                 && (first.is_null() || space.is_kernel(first));
             if slot > index && !looks_written {
                 *unused += 1;
