@@ -1,5 +1,11 @@
 //! Joins: what one view alone does not say.
 
+mod group;
 mod history;
+mod leaks;
+mod pool_kind;
 
+pub use group::{Group, GroupBy, GroupKey, Grouping, is_kernel_or_verifier};
 pub use history::{Event, History, TrackerMatch};
+pub use leaks::{Block, Coverage, Holder, Leaks, NoStack, Reach, RecordOf, StackId, Total};
+pub use pool_kind::PoolKind;

@@ -3,6 +3,7 @@
 
 mod csv;
 mod json;
+mod leaks;
 mod names;
 pub mod text;
 
@@ -10,5 +11,9 @@ pub use csv::{write_drivers_csv, write_history_csv, write_pool_csv, write_pool_l
 pub use json::{
     to_snake_case, write_drivers_json, write_history_json, write_json, write_pool_json,
     write_pool_log_json, write_settings_json,
+};
+pub use leaks::{
+    LeaksView, Weight, folded_stacks, write_leaks_csv, write_leaks_folded, write_leaks_json,
+    write_leaks_markdown, write_leaks_text,
 };
 pub use names::Names;
