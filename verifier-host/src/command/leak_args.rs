@@ -272,7 +272,9 @@ impl FilterArgs {
                 })
         });
         if untold > 0 {
-            complain(&format!("{untold} blocks are left out: nothing tells which pool they are from"));
+            complain(&format!(
+                "{untold} blocks are left out: nothing tells which pool they are from"
+            ));
         }
         let stage = Stage::begin("finding symbols");
         session.load_symbols_at(leaks.addresses());

@@ -6,8 +6,10 @@
 
 mod args;
 mod demo;
+mod diff;
 mod drivers;
 mod flags;
+mod flamegraph;
 mod history;
 mod info;
 mod kd;
@@ -17,6 +19,7 @@ mod log;
 mod output;
 mod pool;
 mod progress;
+mod report;
 mod settings;
 
 use std::process::ExitCode;
@@ -48,6 +51,9 @@ pub fn main() -> ExitCode {
         Command::Log(args) => log::run(args),
         Command::History(args) => history::run(args),
         Command::Leaks(args) => leaks::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Flamegraph(args) => flamegraph::run(args),
+        Command::Report(args) => report::run(args),
         Command::Flags(args) => flags::run(args),
         Command::Demo(args) => demo::run(args),
     };

@@ -119,7 +119,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// A code span that holds any text.
-pub(in crate::render) fn span(text: &str) -> String {
+fn span(text: &str) -> String {
     let text = sanitize(text);
     if text.is_empty() {
         return String::new();

@@ -12,6 +12,7 @@ use std::rc::Rc;
 pub use self::csv::write_leaks_csv;
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
 pub use self::json::write_leaks_json;
+pub(super) use self::markdown::cell;
 pub use self::markdown::write_leaks_markdown;
 pub use self::text::write_leaks_text;
 
