@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use inferno::flamegraph::{self, Options};
+use inferno::flamegraph::{self, Options, TextTruncateDirection};
 use verifier_core::Va;
 use verifier_core::analysis::{GroupBy, Grouping};
 use verifier_core::render::{LeaksView, Names, Weight, folded_stacks};
@@ -52,6 +52,8 @@ fn draw(stacks: &[(String, u64)], weight: Weight) -> Result<Vec<u8>, Error> {
     };
     // One picture for one dump, wherever it is drawn.
     options.hash = true;
+    // The module and the start of a name say more than its end.
+    options.text_truncate_direction = TextTruncateDirection::Right;
     let lines: Vec<String> = if stacks.iter().all(|(_, value)| *value == 0) {
         vec!["(no outstanding allocation) 1".into()]
     } else {

@@ -52,7 +52,7 @@ impl Report<'_> {
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-             style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; \
+             img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; \
              form-action 'none'\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
@@ -221,8 +221,7 @@ impl Report<'_> {
         let _ =
             write!(out, "<p>Level <code>{:#x}</code></p><ul class=\"flags\">", settings.level.0);
         for flag in settings.level.flags() {
-            let _ =
-                write!(out, "<li><code>{:#x}</code> {}</li>", 1u64 << flag.bit.min(63), flag.name);
+            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape(flag.name));
         }
         out.push_str("</ul>\n<details><summary>Statistics</summary><div class=\"scroll\"><table>");
         for counter in &settings.statistics.0 {

@@ -92,7 +92,7 @@
     all.addEventListener("click", () => copy(group.addresses.join("\n"), all));
     const stack = make("button", { type: "button", class: "copy", text: "Copy stack" });
     stack.addEventListener("click", () => copy((group.stack || []).map(frameName).join("\n"), stack));
-    cell.append(make("div", { class: "bar" }, all, group.stack ? stack : "", make("span", { class: "note", text: "Blocks" + words })));
+    cell.append(make("div", { class: "bar" }, all, group.stack ? stack : "", make("span", { class: "note", text: (group.count === 1 ? "1 block" : count.format(group.count) + " blocks") + words })));
     const list = make("ul", { class: "addresses" });
     for (const address of group.addresses) {
       const button = make("button", { type: "button", title: "Copy " + address, text: address });
@@ -171,7 +171,7 @@
   const HEIGHT = 21;
   const NARROW = 0.0015;
   const tree = (name, parent) => ({ name, parent, bytes: 0, count: 0, children: new Map() });
-  const root = tree("all blocks", null);
+  const root = tree(data.omitted[0] ? "all blocks of the table" : "all blocks", null);
   const add = (node, group) => { node.bytes += group.bytes; node.count += group.count; };
   for (const group of groups) {
     const path = [group.driver || "(several drivers)"];
@@ -227,11 +227,24 @@
       const [node, left, width, level] = stack.pop();
       place(node, left, width, level, false);
       let at = left;
+      const fold = tree("", node);
+      let folded = 0;
       for (const child of [...node.children.values()].sort((a, b) => b[weight] - a[weight])) {
         const part = child[weight] / total;
-        if (part >= NARROW) stack.push([child, at, part, level + 1]);
-        else hidden += 1;
-        at += part;
+        if (part >= NARROW) {
+          stack.push([child, at, part, level + 1]);
+          at += part;
+        } else {
+          folded += 1;
+          add(fold, child);
+        }
+      }
+      hidden += folded;
+      // What is too narrow to be seen or hit stands together.
+      if (fold[weight] / total >= NARROW) {
+        fold.name = `(${count.format(folded)} narrow frames)`;
+        fold.isFold = true;
+        place(fold, at, fold[weight] / total, level + 1, false);
       }
     }
     graph.replaceChildren(...drawn);
@@ -239,11 +252,11 @@
     const first = drawn.find((element) => element.node === zoomed);
     if (first) first.tabIndex = 0;
     $("reset").disabled = zoomed === root;
-    $("flame-at").textContent = words(zoomed) + (hidden ? `. ${count.format(hidden)} narrow branches are folded; zoom shows them.` : "");
+    $("flame-at").textContent = words(zoomed) + (hidden ? `. Folded because they are narrow: ${count.format(hidden)} branches; zoom or the table shows them.` : "");
   };
   graph.addEventListener("click", (event) => {
     const element = event.target.closest(".frame");
-    if (element) zoom(element.node, true);
+    if (element && !element.node.isFold) zoom(element.node, true);
   });
   const move = (from, to) => {
     if (!to) return;
