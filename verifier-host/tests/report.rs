@@ -61,7 +61,7 @@ fn machine() -> Machine {
             frames,
             stale: vec![],
         };
-        if i >= 36 && i < 40 {
+        if (36..40).contains(&i) {
             continue;
         }
         m.pool_record(record(frames(allocate)));

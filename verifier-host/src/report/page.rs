@@ -273,6 +273,7 @@ const GROUPS: &str = r#"<section id="groups"><h2>Leaks by stack</h2>
 <input id="filter" type="search" placeholder="tag, driver, function" autocomplete="off" spellcheck="false">
 <label for="driver-filter">Driver</label><select id="driver-filter"><option value="">all</option></select>
 <label for="tag-filter">Tag</label><select id="tag-filter"><option value="">all</option></select>
+<button type="button" id="all">Open or close all</button>
 <output id="shown" aria-live="polite"></output>
 </form>
 <div class="scroll"><table id="leaks" hidden>

@@ -125,10 +125,18 @@
     return open ? [line, detail(group)] : [line];
   };
 
+  const all = $("all");
+  all.addEventListener("click", () => {
+    const rows = state.rows.slice(0, state.limit);
+    const open = rows.some((group) => !state.open.has(group));
+    for (const group of rows) if (open) state.open.add(group); else state.open.delete(group);
+    show();
+  });
   const show = () => {
     const rows = state.rows.slice(0, state.limit);
     body.replaceChildren(...rows.flatMap(row));
     const left = state.rows.length - rows.length;
+    all.disabled = rows.length === 0;
     $("more").hidden = left === 0;
     $("more").textContent = `Show ${Math.min(left, PAGE)} more of ${count.format(left)}`;
     const sum = (key) => state.rows.reduce((total, group) => total + group[key], 0);
@@ -285,7 +293,4 @@
   $("flame-bar").hidden = false;
   $("flame-hint").hidden = false;
   draw();
-
-  // Paper has no buttons: what stands in details is printed open.
-  addEventListener("beforeprint", () => { for (const element of document.querySelectorAll("details")) element.open = true; });
 })();
