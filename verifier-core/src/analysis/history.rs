@@ -1,11 +1,28 @@
 //! Everything that Verifier knows of one address: records of the pool log whose block holds it, and
 //! tracking entries, in use or freed.
+//!
+//! The records give lifetimes: an allocation of a block and the free that ended it, and so who freed
+//! what a stale pointer points at. A freed tracking entry has lost its block's address to the free
+//! list, but keeps size, tag and caller; where those fit an allocation that the log has, the entry may
+//! be that block's, and is the only thing that still knows its tag. Special pool gives each block a
+//! page of its own with a guard page behind it, so the blocks of neighboring pages are told too: an
+//! overrun comes from there.
 
-use crate::addr::Va;
+use std::collections::HashMap;
+
+use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::log::{PoolLog, PoolRecord};
-use crate::verifier::{Drivers, EntryState, TrackerEntry, read_tracker};
+use crate::verifier::log::{Operation, PoolLog, PoolRecord};
+use crate::verifier::{Allocation, Drivers, EntryState, TrackerEntry, read_tracker};
+
+/// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
+/// behind it.
+const NEIGHBOR_PAGES: u64 = 2;
+/// Neighbors that are told, the nearest first.
+const MAX_NEIGHBORS: usize = 16;
+/// How much larger than asked for a block may be: the pool rounds up to a page at most.
+const MAX_ROUNDING: u64 = PAGE_SIZE;
 
 /// A record of the pool log that concerns the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +42,30 @@ pub struct TrackerMatch {
     pub entry: TrackerEntry,
 }
 
+/// One life of a block that held the address: indexes in [`History::events`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The block.
+    pub block: Va,
+    /// The record of its allocation, if the log still has it.
+    pub allocated: Option<usize>,
+    /// The record of its free. `None` where the block is still held, or the free is not in the log.
+    pub freed: Option<usize>,
+}
+
+/// A block near the address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbor {
+    /// The block.
+    pub address: Va,
+    /// Its size, of the tracking entry or else of the record.
+    pub size: u64,
+    /// Whose it is, where it is outstanding.
+    pub driver: Option<String>,
+    /// What its newest record says, where the log has one.
+    pub newest: Option<Operation>,
+}
+
 /// What is known of one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
@@ -34,6 +75,13 @@ pub struct History {
     pub trackers: Vec<TrackerMatch>,
     /// Records of the pool log whose block holds it, newest first.
     pub events: Vec<Event>,
+    /// Lives of the blocks that held it, the last one first.
+    pub lifetimes: Vec<Lifetime>,
+    /// Freed tracking entries whose size and caller fit an allocation of [`events`](Self::events);
+    /// their own address is null, the free list has taken it.
+    pub freed_entries: Vec<TrackerMatch>,
+    /// Blocks in its page and the pages around it, the nearest first.
+    pub neighbors: Vec<Neighbor>,
     /// Records that the log has room for.
     pub capacity: u32,
     /// What could not be read or does not fit.
@@ -54,7 +102,7 @@ impl History {
     /// Where neither the drivers nor the log can be read.
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
         let mut problems = Vec::new();
-        let mut trackers = Vec::new();
+        let mut entries = Vec::new();
         let drivers = Drivers::read(kernel);
         let failed = drivers.as_ref().err().cloned();
         match drivers {
@@ -64,31 +112,21 @@ impl History {
                     for image in &driver.images {
                         let tracker =
                             read_tracker(kernel, &driver.name, image.verified_data, &mut problems)?;
-                        trackers.extend(
-                            tracker
-                                .entries
-                                .into_iter()
-                                .filter(|entry| {
-                                    // A freed entry has lost its address to the free list.
-                                    entry.state == EntryState::InUse
-                                        && holds(
-                                            entry.allocation.address,
-                                            entry.allocation.size,
-                                            address,
-                                        )
-                                })
-                                .map(|entry| TrackerMatch { driver: driver.name.clone(), entry }),
-                        );
+                        let of = |entry| TrackerMatch { driver: driver.name.clone(), entry };
+                        entries.extend(tracker.entries.into_iter().map(of));
                     }
                 }
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
         }
-        let log = PoolLog::read_where(kernel, None, |start, size| holds(start, size, address));
-        let (events, capacity) = match log {
+        let log = PoolLog::read_where(kernel, None, |start, size| is_near(start, size, address));
+        let mut near = Vec::new();
+        let mut capacity = 0;
+        match log {
             Ok(mut log) => {
                 problems.append(&mut log.problems);
-                let events = log
+                capacity = log.ring.length;
+                near = log
                     .records
                     .iter()
                     .map(|record| Event {
@@ -96,16 +134,146 @@ impl History {
                         frames: log.frames(record).to_vec(),
                     })
                     .collect();
-                (events, log.ring.length)
             }
-            Err(error) => {
-                if failed.is_some() {
-                    return Err(error);
-                }
-                problems.push(Problem::from_error("pool log", &error));
-                (Vec::new(), 0)
-            }
+            Err(error) if failed.is_some() => return Err(error),
+            Err(error) => problems.push(Problem::from_error("pool log", &error)),
+        }
+        let in_use = |entry: &&TrackerMatch| entry.entry.state == EntryState::InUse;
+        let block = |entry: &TrackerMatch| {
+            let Allocation { address, size, .. } = entry.entry.allocation;
+            (address, size)
         };
-        Ok(Self { address, trackers, events, capacity, problems })
+        let neighbors = neighbors(
+            address,
+            entries.iter().filter(in_use).map(|entry| (block(entry), entry.driver.as_str())),
+            &near,
+        );
+        let events: Vec<Event> = near
+            .into_iter()
+            .filter(|event| holds(event.record.address, event.record.size, address))
+            .collect();
+        let freed_entries = entries
+            .iter()
+            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &events))
+            .map(|entry| {
+                let mut freed = entry.clone();
+                freed.entry.allocation.address = Va(0);
+                freed
+            })
+            .collect();
+        // A freed entry has lost its address to the free list.
+        entries.retain(|entry| {
+            let (start, size) = block(entry);
+            in_use(&entry) && holds(start, size, address)
+        });
+        let lifetimes = lifetimes(&events);
+        Ok(Self {
+            address,
+            trackers: entries,
+            events,
+            lifetimes,
+            freed_entries,
+            neighbors,
+            capacity,
+            problems,
+        })
     }
+
+    /// Who freed the address: the newest record about it, if that is a free.
+    #[must_use]
+    pub fn freed_by(&self) -> Option<&Event> {
+        if !self.trackers.is_empty() {
+            return None;
+        }
+        self.events.first().filter(|event| event.record.operation == Operation::Free)
+    }
+}
+
+/// True where the block reaches into the pages around the address.
+fn is_near(start: Va, size: u64, address: Va) -> bool {
+    if start.is_null() {
+        return false;
+    }
+    let low = address.page().0.saturating_sub(NEIGHBOR_PAGES * PAGE_SIZE);
+    let high = address.page().0.saturating_add((NEIGHBOR_PAGES + 1) * PAGE_SIZE);
+    start.0 < high && start.0.saturating_add(size.max(1)) > low
+}
+
+fn neighbors<'a>(
+    address: Va,
+    held: impl Iterator<Item = ((Va, u64), &'a str)>,
+    near: &[Event],
+) -> Vec<Neighbor> {
+    let mut neighbors: Vec<Neighbor> = held
+        .filter(|&((start, size), _)| is_near(start, size, address) && !holds(start, size, address))
+        .map(|((start, size), driver)| Neighbor {
+            address: start,
+            size,
+            driver: Some(driver.to_string()),
+            newest: None,
+        })
+        .collect();
+    let mut told: HashMap<Va, usize> =
+        neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
+    // Newest first: the first record of a block is its newest.
+    for Event { record, .. } in near {
+        if holds(record.address, record.size, address) {
+            continue;
+        }
+        let index = *told.entry(record.address).or_insert(neighbors.len());
+        match neighbors.get_mut(index) {
+            Some(neighbor) => {
+                neighbor.newest.get_or_insert(record.operation);
+            }
+            None => neighbors.push(Neighbor {
+                address: record.address,
+                size: record.size,
+                driver: None,
+                newest: Some(record.operation),
+            }),
+        }
+    }
+    neighbors.sort_by_key(|neighbor| {
+        let start = neighbor.address.0;
+        let end = start.saturating_add(neighbor.size);
+        let apart =
+            if start > address.0 { start - address.0 } else { address.0.saturating_sub(end) };
+        (apart, start)
+    });
+    neighbors.truncate(MAX_NEIGHBORS);
+    neighbors
+}
+
+/// Pairs allocations with the frees that followed them, block by block. A record that does not say
+/// what it is counts as an allocation, as everywhere.
+fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
+    let mut open: HashMap<Va, usize> = HashMap::new();
+    let mut lifetimes: Vec<Lifetime> = Vec::new();
+    // From the oldest on.
+    for (index, Event { record, .. }) in events.iter().enumerate().rev() {
+        let block = record.address;
+        if record.operation == Operation::Free {
+            match open.remove(&block).and_then(|place| lifetimes.get_mut(place)) {
+                Some(lifetime) => lifetime.freed = Some(index),
+                None => lifetimes.push(Lifetime { block, allocated: None, freed: Some(index) }),
+            }
+        } else {
+            open.insert(block, lifetimes.len());
+            lifetimes.push(Lifetime { block, allocated: Some(index), freed: None });
+        }
+    }
+    // The index of the newest record of each, lowest first.
+    lifetimes.sort_by_key(|lifetime| lifetime.freed.or(lifetime.allocated));
+    lifetimes
+}
+
+/// True where the freed entry has the caller and about the size of one of the allocations.
+fn may_be_one_of(entry: &TrackerMatch, events: &[Event]) -> bool {
+    let Allocation { size, caller, .. } = entry.entry.allocation;
+    !caller.is_null()
+        && events.iter().any(|Event { record, frames }| {
+            matches!(record.operation, Operation::Allocate | Operation::Unknown)
+                && frames.contains(&caller)
+                && size.checked_sub(record.size).is_some_and(|rounding| rounding <= MAX_ROUNDING)
+        })
 }

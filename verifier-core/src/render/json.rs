@@ -8,9 +8,9 @@ use serde::{Serialize, Serializer};
 
 use super::names::Names;
 use crate::addr::Va;
-use crate::analysis::History;
+use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
-use crate::verifier::log::{PoolLog, PoolRecord};
+use crate::verifier::log::{Operation, PoolLog, PoolRecord};
 use crate::verifier::{
     Allocation, Counters, Driver, DriverState, Drivers, PoolReport, Settings, TargetDriver,
 };
@@ -304,11 +304,14 @@ pub fn write_history_json(
     names: &Names<'_>,
 ) -> io::Result<()> {
     #[derive(Serialize)]
-    struct Doc<'a, T: Serialize, E: Serialize> {
+    struct Doc<'a, T: Serialize, E: Serialize, F: Serialize, N: Serialize> {
         address: Va,
         outstanding: T,
         capacity: u32,
         events: E,
+        lifetimes: Vec<LifetimeDoc>,
+        freed_entries: F,
+        neighbors: N,
         problems: &'a [Problem],
     }
     #[derive(Serialize)]
@@ -318,11 +321,40 @@ pub fn write_history_json(
         #[serde(flatten)]
         allocation: AllocationDoc<'a>,
     }
-    let outstanding = Seq(|| {
-        history.trackers.iter().map(|tracker| TrackerDoc {
+    #[derive(Serialize)]
+    struct LifetimeDoc {
+        block: Va,
+        /// Indexes of `events`.
+        allocated: Option<usize>,
+        freed: Option<usize>,
+    }
+    #[derive(Serialize)]
+    struct NeighborDoc<'a> {
+        address: Va,
+        size: u64,
+        driver: Option<&'a str>,
+        newest: Option<&'static str>,
+    }
+    fn tracker_doc<'a>(tracker: &'a TrackerMatch, names: &'a Names<'a>) -> TrackerDoc<'a> {
+        TrackerDoc {
             driver: &tracker.driver,
             entry: tracker.entry.allocation.entry,
             allocation: AllocationDoc(&tracker.entry.allocation, names),
+        }
+    }
+    let outstanding = Seq(|| history.trackers.iter().map(|tracker| tracker_doc(tracker, names)));
+    let freed_entries =
+        Seq(|| history.freed_entries.iter().map(|tracker| tracker_doc(tracker, names)));
+    let lifetimes = history
+        .lifetimes
+        .iter()
+        .map(|&Lifetime { block, allocated, freed }| LifetimeDoc { block, allocated, freed });
+    let neighbors = Seq(|| {
+        history.neighbors.iter().map(|neighbor| NeighborDoc {
+            address: neighbor.address,
+            size: neighbor.size,
+            driver: neighbor.driver.as_deref(),
+            newest: neighbor.newest.map(Operation::name),
         })
     });
     let events = Seq(|| {
@@ -339,6 +371,9 @@ pub fn write_history_json(
             outstanding,
             capacity: history.capacity,
             events,
+            lifetimes: lifetimes.collect(),
+            freed_entries,
+            neighbors,
             problems: &history.problems,
         },
     )

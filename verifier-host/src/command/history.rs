@@ -1,8 +1,8 @@
 //! `verifier history --address A`.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
-use verifier_core::analysis::History;
+use verifier_core::analysis::{Event, History, is_kernel_or_verifier};
 use verifier_core::render::text::{sanitize, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
 
@@ -16,7 +16,8 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
     let kernel = session.kernel()?;
     let history = History::read(kernel, args.address)?;
     let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
-    let callers = history.trackers.iter().map(|tracker| tracker.entry.allocation.caller);
+    let trackers = history.trackers.iter().chain(&history.freed_entries);
+    let callers = trackers.map(|tracker| tracker.entry.allocation.caller);
     session.load_symbols_at(frames.chain(callers));
     let names = Names::new(kernel);
     let mut out = stdout();
@@ -44,6 +45,8 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
             if history.trackers.is_empty() {
                 writeln!(out, "{} is in no outstanding allocation.", history.address)?;
             }
+            write_fate(&mut out, &history, &names)?;
+            write_neighbors(&mut out, &history)?;
             writeln!(
                 out,
                 "\n{} of the pool log's records are about it, newest first:",
@@ -64,4 +67,96 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
         }
     }
     Ok(out.flush()?)
+}
+
+/// The line of a record: the first frame outside the kernel and Verifier, or the first.
+fn line(event: &Event, names: &Names<'_>) -> String {
+    let kernel = names.kernel();
+    let outside = event.frames.iter().find(|&&va| !is_kernel_or_verifier(kernel, va));
+    match outside.or(event.frames.first()) {
+        Some(&va) => match names.get(va) {
+            Some(name) => sanitize(&name).into_owned(),
+            None => va.to_string(),
+        },
+        None => "(no frames)".into(),
+    }
+}
+
+/// Who freed it, its blocks' lives, and what freed entries may be of it.
+fn write_fate(out: &mut dyn Write, history: &History, names: &Names<'_>) -> io::Result<()> {
+    if let Some(event) = history.freed_by() {
+        writeln!(
+            out,
+            "It was freed: block {} by {}, thread {}.",
+            event.record.address,
+            line(event, names),
+            event.record.thread
+        )?;
+    }
+    if !history.lifetimes.is_empty() {
+        writeln!(out, "\nBlocks that held it, the last one first:")?;
+    }
+    let event = |index: usize| history.events.get(index);
+    let end = |index: Option<usize>, unknown: &str| match index.and_then(event) {
+        Some(event) => {
+            format!("{} (slot {:#x})", line(event, names), event.record.slot)
+        }
+        None => unknown.to_string(),
+    };
+    for (index, lifetime) in history.lifetimes.iter().enumerate() {
+        let is_held = index == 0
+            && history.trackers.iter().any(|t| t.entry.allocation.address == lifetime.block);
+        writeln!(
+            out,
+            "  {}  allocated by {}; freed by {}",
+            lifetime.block,
+            end(lifetime.allocated, "unknown: the record is gone"),
+            end(lifetime.freed, if is_held { "nobody: it is held" } else { "unknown: no record" }),
+        )?;
+    }
+    if !history.freed_entries.is_empty() {
+        writeln!(
+            out,
+            "\nFreed tracking entries that may be of such a block (they keep size, tag and caller, \
+             not the address):"
+        )?;
+    }
+    for freed in &history.freed_entries {
+        let allocation = &freed.entry.allocation;
+        let caller = names.get(allocation.caller);
+        writeln!(
+            out,
+            "  entry {} of {}: {} bytes, tag {}, allocated by {}",
+            allocation.entry,
+            sanitize(&freed.driver),
+            allocation.size,
+            allocation.tag,
+            sanitize(
+                &caller.map_or_else(|| allocation.caller.to_string(), |name| name.to_string())
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+/// Blocks around it: in special pool an overrun comes from there.
+fn write_neighbors(out: &mut dyn Write, history: &History) -> io::Result<()> {
+    if history.neighbors.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nBlocks in its page and the two pages on either side:")?;
+    for neighbor in &history.neighbors {
+        let state = match (&neighbor.driver, neighbor.newest) {
+            (Some(driver), _) => format!("held by {}", sanitize(driver)),
+            (None, Some(operation)) => format!("newest record: {}", operation.name()),
+            (None, None) => String::new(),
+        };
+        writeln!(
+            out,
+            "  {:18} {:>10} bytes  {state}",
+            neighbor.address.to_string(),
+            neighbor.size
+        )?;
+    }
+    Ok(())
 }
