@@ -27,4 +27,7 @@ pub enum Error {
     /// The command was asked for something that does not exist.
     #[error("{0}")]
     Usage(String),
+    /// A limit that the caller set is reached: all was read, and there is too much of it.
+    #[error("{0}")]
+    LimitReached(String),
 }

@@ -20,6 +20,7 @@
 pub mod command;
 mod error;
 mod file;
+pub mod report;
 mod session;
 pub mod symbols;
 

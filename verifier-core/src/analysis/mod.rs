@@ -1,5 +1,13 @@
 //! Joins: what one view alone does not say.
 
+mod diff;
+mod group;
 mod history;
+mod leaks;
+mod pool_kind;
 
+pub use diff::{Boot, Diff, DiffGroup, DiffKey, Side, boot_time};
+pub use group::{Group, GroupBy, GroupKey, Grouping, is_kernel_or_verifier};
 pub use history::{Event, History, TrackerMatch};
+pub use leaks::{Block, Coverage, Holder, Leaks, NoStack, Reach, RecordOf, StackId, Total};
+pub use pool_kind::PoolKind;

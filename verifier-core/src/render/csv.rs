@@ -12,12 +12,12 @@ use crate::analysis::History;
 use crate::verifier::log::{PoolLog, PoolRecord};
 use crate::verifier::{Drivers, PoolReport};
 
-fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
+pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
     csv::WriterBuilder::new().flexible(false).from_writer(out)
 }
 
 /// Text that no spreadsheet runs.
-fn inert(text: &str) -> Cow<'_, str> {
+pub(super) fn inert(text: &str) -> Cow<'_, str> {
     match text.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') => Cow::Owned(format!("'{text}")),
         _ => Cow::Borrowed(text),
@@ -28,7 +28,7 @@ fn name(names: &Names<'_>, va: Va) -> String {
     names.get(va).map(|name| inert(&name).into_owned()).unwrap_or_default()
 }
 
-fn stack(names: &Names<'_>, frames: &[Va]) -> String {
+pub(super) fn stack(names: &Names<'_>, frames: &[Va]) -> String {
     let frames: Vec<String> = frames
         .iter()
         .map(|&va| names.get(va).map_or_else(|| va.to_string(), |name| name.to_string()))

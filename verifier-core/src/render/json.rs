@@ -71,7 +71,7 @@ impl Serialize for Counters {
 }
 
 /// A sequence made by a closure, so that nothing is gathered first.
-struct Seq<F>(F);
+pub(super) struct Seq<F>(pub(super) F);
 
 impl<F, I> Serialize for Seq<F>
 where
@@ -184,7 +184,7 @@ pub fn write_drivers_json(out: &mut dyn io::Write, drivers: &Drivers) -> io::Res
     )
 }
 
-struct AllocationDoc<'a>(&'a Allocation, &'a Names<'a>);
+pub(super) struct AllocationDoc<'a>(pub(super) &'a Allocation, pub(super) &'a Names<'a>);
 
 impl Serialize for AllocationDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -227,7 +227,7 @@ pub fn write_pool_json(
     write_json(out, &Doc { drivers, problems: &report.problems })
 }
 
-struct FrameDoc<'a>(Va, &'a Names<'a>);
+pub(super) struct FrameDoc<'a>(pub(super) Va, pub(super) &'a Names<'a>);
 
 impl Serialize for FrameDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use verifier_core::Va;
 use verifier_core::render::text::Style;
 
+use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
 use crate::error::Error;
 use crate::file::FileMode;
 use crate::session::{Session, SessionOptions};
@@ -35,6 +36,14 @@ pub(super) enum Command {
     Log(LogArgs),
     /// All that is known of one address
     History(HistoryArgs),
+    /// Outstanding allocations with the stacks that made them, in groups
+    Leaks(LeaksArgs),
+    /// What grew between two dumps
+    Diff(DiffArgs),
+    /// A flame graph of the outstanding allocations, as SVG
+    Flamegraph(FlamegraphArgs),
+    /// All of it for a browser: one HTML file that works offline
+    Report(ReportArgs),
     /// What a level of `verifier /flags` means, or which level names make
     Flags(FlagsArgs),
     /// Makes a sample dump with its symbols and runs the two commands of the walk-through on it

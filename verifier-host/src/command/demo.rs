@@ -1,12 +1,11 @@
 //! `verifier demo`: the sample machine, and the two commands of the walk-through on it.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::DemoArgs;
 use super::kd::run_kd_command;
-use super::output::stdout;
+use super::output::{stdout, write_file};
 use crate::error::Error;
 use crate::session::Session;
 use crate::symbols::SymbolPath;
@@ -67,15 +66,4 @@ fn write_sample(folder: &Path) -> Result<PathBuf, Error> {
         write_file(&folder.join("symbols").join(name), bytes)?;
     }
     Ok(dump)
-}
-
-/// Writes a file under a temporary name and renames it, so that no half of it is ever there.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let error = |why| Error::File { path: path.into(), why };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(error)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
-    file.write_all(bytes).map_err(error)?;
-    file.persist(path).map_err(|persist| error(persist.error))?;
-    Ok(())
 }

@@ -370,7 +370,7 @@ fn build_lab(kernel: &Kernel) -> Option<String> {
 }
 
 /// A `FILETIME` as a date in UTC.
-fn filetime(time: u64) -> Option<String> {
+pub(super) fn filetime(time: u64) -> Option<String> {
     // Days since 1601-01-01 to a civil date: eras of 400 years that start on March 1st.
     let seconds = time / 10_000_000;
     let days = i64::try_from(seconds / 86_400).ok()?;

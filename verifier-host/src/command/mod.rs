@@ -1,19 +1,25 @@
 //! The `verifier` command: one file for each subcommand.
 //!
-//! Exit codes: 0 done, 1 what was asked for could not be read at all, 2 usage. Results go to
+//! Exit codes: 0 done, 1 what was asked for could not be read at all, 2 usage, 3 the limit of `--fail-on` is reached. Results go to
 //! standard output; problems and errors to standard error, one line each. In JSON the problems are
 //! in the document, and are not repeated.
 
 mod args;
 mod demo;
+mod diff;
 mod drivers;
 mod flags;
+mod flamegraph;
 mod history;
 mod info;
 mod kd;
+mod leak_args;
+mod leaks;
 mod log;
 mod output;
 mod pool;
+mod progress;
+mod report;
 mod settings;
 
 use std::process::ExitCode;
@@ -44,6 +50,10 @@ pub fn main() -> ExitCode {
         Command::Pool(args) => pool::run(args),
         Command::Log(args) => log::run(args),
         Command::History(args) => history::run(args),
+        Command::Leaks(args) => leaks::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Flamegraph(args) => flamegraph::run(args),
+        Command::Report(args) => report::run(args),
         Command::Flags(args) => flags::run(args),
         Command::Demo(args) => demo::run(args),
     };
@@ -56,6 +66,10 @@ pub fn main() -> ExitCode {
         Err(error @ (Error::Usage(_) | Error::SymbolPath(_))) => {
             output::complain(&error.to_string());
             ExitCode::from(2)
+        }
+        Err(error @ Error::LimitReached(_)) => {
+            output::complain(&error.to_string());
+            ExitCode::from(3)
         }
         Err(error) => {
             output::complain(&error.to_string());

@@ -75,6 +75,8 @@ pub struct PoolLog {
     frames: Vec<Va>,
     /// Slots that hold no record.
     pub unused: u32,
+    /// Slots whose pages could not be read.
+    pub missing: u64,
     /// Why there is nothing, where there is nothing by design.
     pub empty_because: Option<&'static str>,
     /// What could not be read or does not fit.
@@ -125,6 +127,7 @@ impl PoolLog {
             records: Vec::new(),
             frames: Vec::new(),
             unused: 0,
+            missing: 0,
             problems: Vec::new(),
         };
         let last = last.unwrap_or(usize::MAX);
@@ -175,6 +178,7 @@ impl PoolLog {
             true
         });
         log.problems = result.problems;
+        log.missing = result.missing;
         log.tell_operations(kernel);
         Ok(log)
     }

@@ -1,0 +1,236 @@
+//! Outstanding allocations in groups: what leaks together.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::leaks::{Block, Leaks, NoStack, StackId};
+use crate::addr::Va;
+use crate::kernel::Kernel;
+use crate::verifier::PoolTag;
+
+/// Images whose frames are Verifier's own.
+const VERIFIER: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
+
+/// True where `va` lies in the kernel or in one of Verifier's images.
+#[must_use]
+pub fn is_kernel_or_verifier(kernel: &Kernel, va: Va) -> bool {
+    kernel.modules().find(va).is_some_and(|(_, image)| {
+        image.base == kernel.base()
+            || VERIFIER.iter().any(|name| image.name.eq_ignore_ascii_case(name))
+    })
+}
+
+/// What blocks are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum GroupBy {
+    /// Driver, tag and whole stack; of blocks without a stack, driver, tag, reason and caller.
+    #[default]
+    Stack,
+    /// The first frame outside the kernel and Verifier; of blocks without a stack, the caller.
+    Frame,
+    /// `CallingAddress` of the tracking entry.
+    Caller,
+    /// The tag.
+    Tag,
+    /// The driver.
+    Driver,
+    /// The size.
+    Size,
+}
+
+impl GroupBy {
+    /// The word in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupBy::Stack => "stack",
+            GroupBy::Frame => "frame",
+            GroupBy::Caller => "caller",
+            GroupBy::Tag => "tag",
+            GroupBy::Driver => "driver",
+            GroupBy::Size => "size",
+        }
+    }
+}
+
+/// What a group's blocks have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GroupKey {
+    /// Whole stacks.
+    Stack {
+        /// Index in [`Leaks::drivers`].
+        driver: usize,
+        /// The tag.
+        tag: PoolTag,
+        /// The stack and how many of its frames are dropped; or why there is none, and the caller.
+        stack: Result<(StackId, u32), (NoStack, Va)>,
+    },
+    /// A frame; `None` where no frame is outside the kernel and Verifier.
+    Frame(Option<Va>),
+    /// The address that called.
+    Caller(Va),
+    /// A tag.
+    Tag(PoolTag),
+    /// Index in [`Leaks::drivers`].
+    Driver(usize),
+    /// Bytes in each block.
+    Size(u64),
+}
+
+/// Blocks that have something in common. What only some of them share is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// What they have in common.
+    pub key: GroupKey,
+    /// Indexes in [`Leaks::blocks`], in their order.
+    pub blocks: Vec<usize>,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// The largest.
+    pub largest: u64,
+    /// Their tag.
+    pub tag: Option<PoolTag>,
+    /// Index of their driver in [`Leaks::drivers`].
+    pub driver: Option<usize>,
+    /// Their stack and how many of its first frames are dropped, or why they have none.
+    pub stack: Option<Result<(StackId, u32), NoStack>>,
+    /// The first frame outside the kernel, Verifier and what is skipped; of blocks without a
+    /// stack, the caller. Of the first block where they differ.
+    pub site: Option<Va>,
+}
+
+impl Group {
+    /// The frames that the blocks share, without those that are dropped.
+    #[must_use]
+    pub fn frames<'l>(&self, leaks: &'l Leaks) -> Option<&'l [Va]> {
+        match self.stack {
+            Some(Ok((id, start))) => leaks.stack(id).get(start as usize..),
+            _ => None,
+        }
+    }
+}
+
+/// How stacks are looked at: which frames are wrappers.
+pub struct Grouping<'a> {
+    kernel: &'a Kernel,
+    leaks: &'a Leaks,
+    /// For each stack its canonical twin among the shortened ones and the number of dropped frames.
+    short: Vec<(StackId, u32)>,
+    skip: Option<&'a dyn Fn(Va) -> bool>,
+}
+
+impl<'a> Grouping<'a> {
+    /// Looks at the stacks of `leaks`. Where `skip` is given, frames are dropped from the front of
+    /// each stack: first those of the kernel and Verifier, then as many as `skip` accepts. A stack of
+    /// which nothing would be left stays whole.
+    #[must_use]
+    pub fn new(kernel: &'a Kernel, leaks: &'a Leaks, skip: Option<&'a dyn Fn(Va) -> bool>) -> Self {
+        let mut twins: HashMap<&[Va], (StackId, u32)> = HashMap::new();
+        let short = leaks
+            .stacks()
+            .map(|(id, frames)| {
+                let Some(skip) = skip else { return (id, 0) };
+                let own = |va: &&Va| is_kernel_or_verifier(kernel, **va);
+                let inside = frames.iter().take_while(own).count();
+                let wrappers = frames.iter().skip(inside).take_while(|va| skip(**va)).count();
+                let dropped = if wrappers == 0 { 0 } else { inside + wrappers };
+                match frames.get(dropped..) {
+                    Some(rest) if !rest.is_empty() => {
+                        let start = u32::try_from(dropped).unwrap_or(0);
+                        *twins.entry(rest).or_insert((id, start))
+                    }
+                    _ => (id, 0),
+                }
+            })
+            .collect();
+        Self { kernel, leaks, short, skip }
+    }
+
+    /// The stack of a block, shortened.
+    fn stack(&self, block: &Block) -> Result<(StackId, u32), NoStack> {
+        let id = block.stack?;
+        Ok(self.short.get(id.0 as usize).copied().unwrap_or((id, 0)))
+    }
+
+    /// The frames of a block, shortened.
+    #[must_use]
+    pub fn frames(&self, block: &Block) -> Option<&'a [Va]> {
+        let (id, start) = self.stack(block).ok()?;
+        self.leaks.stack(id).get(start as usize..)
+    }
+
+    /// The line that allocated a block: the first frame that is neither in the kernel nor in
+    /// Verifier nor skipped; without a stack, the caller if it is such.
+    #[must_use]
+    pub fn site(&self, block: &Block) -> Option<Va> {
+        let counts = |va: &Va| {
+            !is_kernel_or_verifier(self.kernel, *va) && !self.skip.is_some_and(|skip| skip(*va))
+        };
+        match self.frames(block) {
+            Some(frames) => frames.iter().copied().find(counts),
+            None => Some(block.allocation.caller).filter(counts),
+        }
+    }
+
+    /// The caller of a block: `CallingAddress`, or where that is skipped the first frame that is not.
+    #[must_use]
+    pub fn caller(&self, block: &Block) -> Va {
+        let caller = block.allocation.caller;
+        if self.skip.is_some_and(|skip| skip(caller))
+            && let Some(&first) = self.frames(block).and_then(|frames| frames.first())
+        {
+            return first;
+        }
+        caller
+    }
+
+    fn key(&self, block: &Block, by: GroupBy) -> GroupKey {
+        let allocation = &block.allocation;
+        match by {
+            GroupBy::Stack => GroupKey::Stack {
+                driver: block.driver,
+                tag: allocation.tag,
+                stack: self.stack(block).map_err(|why| (why, allocation.caller)),
+            },
+            GroupBy::Frame => GroupKey::Frame(self.site(block)),
+            GroupBy::Caller => GroupKey::Caller(self.caller(block)),
+            GroupBy::Tag => GroupKey::Tag(allocation.tag),
+            GroupBy::Driver => GroupKey::Driver(block.driver),
+            GroupBy::Size => GroupKey::Size(allocation.size),
+        }
+    }
+
+    /// The groups, the most bytes first.
+    #[must_use]
+    pub fn groups(&self, by: GroupBy) -> Vec<Group> {
+        let mut places: HashMap<GroupKey, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        for (index, block) in self.leaks.blocks.iter().enumerate() {
+            let key = self.key(block, by);
+            let stack = self.stack(block);
+            let size = block.allocation.size;
+            let place = *places.entry(key).or_insert(groups.len());
+            let Some(group) = groups.get_mut(place) else {
+                groups.push(Group {
+                    key,
+                    blocks: vec![index],
+                    bytes: size,
+                    largest: size,
+                    tag: Some(block.allocation.tag),
+                    driver: Some(block.driver),
+                    stack: Some(stack),
+                    site: self.site(block),
+                });
+                continue;
+            };
+            group.blocks.push(index);
+            group.bytes = group.bytes.saturating_add(size);
+            group.largest = group.largest.max(size);
+            group.tag = group.tag.filter(|&tag| tag == block.allocation.tag);
+            group.driver = group.driver.filter(|&driver| driver == block.driver);
+            group.stack = group.stack.filter(|&shared| shared == stack);
+        }
+        groups.sort_by_key(|group| (Reverse(group.bytes), Reverse(group.blocks.len()), group.key));
+        groups
+    }
+}

@@ -1,0 +1,361 @@
+//! Outstanding allocations joined with the pool log: who allocated each block that is still held.
+//!
+//! A tracking entry has the address from which the driver called; the pool log has whole stacks, but
+//! of the newest operations only and without saying which are allocations. The join is by the block's
+//! exact address, and the newest record of that address decides:
+//!
+//! * an allocation: its frames are the block's stack;
+//! * a free: no stack, the allocation that followed was not logged;
+//! * no record: no stack, and the log says why ([`NoStack`]).
+//!
+//! What the operation is comes from the names of the kernel's frames, so the kernel's symbols must be
+//! there before the join is made, and those of `VerifierExt` if it is loaded. A record whose frames do
+//! not say is taken for an allocation; where the block's own `CallingAddress` is among its frames that
+//! is certain, else [`Block::is_certain`] is false and a problem counts such blocks.
+
+use std::collections::HashMap;
+
+use super::pool_kind::{PoolBounds, PoolKind};
+use crate::addr::Va;
+use crate::error::{Error, Problem};
+use crate::kernel::Kernel;
+use crate::verifier::log::{Operation, PoolLog};
+use crate::verifier::{Allocation, Driver, PoolReport};
+
+/// Records between two calls of a progress function.
+const PROGRESS_STEP: u64 = 4096;
+
+/// A stack of [`Leaks`]: blocks with equal frames have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StackId(pub(super) u32);
+
+/// Why a block has no stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoStack {
+    /// The log is off.
+    LogOff,
+    /// The log could not be read.
+    LogUnreadable,
+    /// The newest record of its address is a free.
+    Freed,
+    /// No record; the ring has wrapped.
+    Overwritten,
+    /// No record among those that are there; others are on pages that are not in the dump.
+    PageAbsent,
+    /// No record, and the ring has not wrapped.
+    NotLogged,
+    /// Its record holds no frames.
+    NoFrames,
+}
+
+impl NoStack {
+    /// Every reason.
+    pub const ALL: [NoStack; 7] = [
+        NoStack::LogOff,
+        NoStack::LogUnreadable,
+        NoStack::Freed,
+        NoStack::Overwritten,
+        NoStack::PageAbsent,
+        NoStack::NotLogged,
+        NoStack::NoFrames,
+    ];
+}
+
+/// What the log says of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordOf {
+    /// The record's slot.
+    pub slot: u32,
+    /// [`Operation::Allocate`], or [`Operation::Unknown`] where its frames do not say; of a block
+    /// whose newest record is a free, [`Operation::Free`].
+    pub operation: Operation,
+    /// `Size`: for an allocation what the driver asked for.
+    pub size: u64,
+    /// `Thread`.
+    pub thread: Va,
+}
+
+/// An outstanding allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Whose it is: index in [`Leaks::drivers`].
+    pub driver: usize,
+    /// The tracking entry.
+    pub allocation: Allocation,
+    /// Paged or nonpaged, where it can be told.
+    pub kind: PoolKind,
+    /// The newest record of its address.
+    pub record: Option<RecordOf>,
+    /// Its stack, or why it has none.
+    pub stack: Result<StackId, NoStack>,
+    /// False where nothing tells that the record is an allocation.
+    pub is_certain: bool,
+}
+
+/// A driver with its blocks counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The driver's file name.
+    pub name: String,
+    /// How many blocks its own counters say that it holds.
+    pub counted: u64,
+}
+
+/// How far back the log reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Records that it has room for.
+    pub capacity: u32,
+    /// Records ever written, modulo 2^32.
+    pub written: u32,
+    /// Records that were read.
+    pub records: u64,
+    /// Slots on pages that are not in the dump.
+    pub missing: u64,
+}
+
+/// A count of blocks and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Total {
+    /// Blocks.
+    pub count: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+}
+
+impl Total {
+    /// One block more.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// How many blocks have a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// All blocks.
+    pub all: Total,
+    /// Blocks with a stack.
+    pub with_stack: Total,
+    /// Of those, blocks whose record may be something else than their allocation.
+    pub uncertain: u64,
+    /// Blocks without a stack by reason, the most bytes first.
+    pub without: Vec<(NoStack, Total)>,
+}
+
+/// Outstanding allocations with the stacks that made them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Leaks {
+    /// The configured drivers that were wanted.
+    pub drivers: Vec<Holder>,
+    /// Their blocks, in the order of drivers, tracking pages and slots.
+    pub blocks: Vec<Block>,
+    /// How far back the log reaches.
+    pub reach: Reach,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+    stacks: Vec<Box<[Va]>>,
+}
+
+impl Leaks {
+    /// Reads the blocks of every driver that `wanted` accepts and finds their stacks.
+    ///
+    /// # Errors
+    /// As [`PoolReport::read`]. A log that cannot be read is a problem, and the reason of every block.
+    pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
+        Self::read_with(kernel, wanted, &|_| {})
+    }
+
+    /// The same, telling `progress` now and then how many records of the log have been looked at.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_with(
+        kernel: &Kernel,
+        wanted: impl Fn(&Driver) -> bool,
+        progress: &dyn Fn(u64),
+    ) -> Result<Self, Error> {
+        let report = PoolReport::read(kernel, wanted)?;
+        let bounds = PoolBounds::read(kernel);
+        let mut leaks = Self { problems: report.problems, ..Self::default() };
+        for pool in report.drivers {
+            let driver = leaks.drivers.len();
+            leaks.blocks.extend(pool.allocations.iter().map(|&allocation| Block {
+                driver,
+                allocation,
+                kind: bounds.kind(&pool.driver, allocation.address),
+                record: None,
+                stack: Err(NoStack::LogUnreadable),
+                is_certain: true,
+            }));
+            let counters = pool.driver.counters();
+            let counter = |name| counters.get(name).unwrap_or(0);
+            leaks.drivers.push(Holder {
+                name: pool.driver.name,
+                counted: counter("CurrentPagedPoolAllocations")
+                    + counter("CurrentNonPagedPoolAllocations"),
+            });
+        }
+        leaks.join(kernel, progress);
+        Ok(leaks)
+    }
+
+    fn join(&mut self, kernel: &Kernel, progress: &dyn Fn(u64)) {
+        // One address can be in two drivers' pages only where the dump is damaged; both get the stack.
+        let mut newest: HashMap<Va, Option<usize>> =
+            self.blocks.iter().map(|block| (block.allocation.address, None)).collect();
+        let seen = std::cell::Cell::new(0u64);
+        let log = PoolLog::read_where(kernel, None, |address, _| {
+            seen.set(seen.get() + 1);
+            if seen.get().is_multiple_of(PROGRESS_STEP) {
+                progress(seen.get());
+            }
+            newest.contains_key(&address)
+        });
+        let mut log = match log {
+            Ok(log) => log,
+            Err(error) => {
+                self.problems.push(Problem::from_error("pool log", &error));
+                return;
+            }
+        };
+        self.problems.append(&mut log.problems);
+        self.reach = Reach {
+            capacity: log.ring.length,
+            written: log.ring.index,
+            records: seen.get(),
+            missing: log.missing,
+        };
+        for (index, record) in log.records.iter().enumerate() {
+            if let Some(slot @ None) = newest.get_mut(&record.address) {
+                *slot = Some(index);
+            }
+        }
+        let unread = if log.empty_because.is_some() {
+            NoStack::LogOff
+        } else if log.missing > 0 {
+            NoStack::PageAbsent
+        } else if log.unused == 0 && log.ring.length > 0 {
+            NoStack::Overwritten
+        } else {
+            NoStack::NotLogged
+        };
+        let mut ids: HashMap<Box<[Va]>, StackId> = HashMap::new();
+        let mut uncertain = 0u64;
+        for block in &mut self.blocks {
+            let found = newest.get(&block.allocation.address).copied().flatten();
+            let Some(record) = found.and_then(|index| log.records.get(index)) else {
+                block.stack = Err(unread);
+                continue;
+            };
+            let frames = log.frames(record);
+            block.record = Some(RecordOf {
+                slot: record.slot,
+                operation: record.operation,
+                size: record.size,
+                thread: record.thread,
+            });
+            block.stack = if record.operation == Operation::Free {
+                Err(NoStack::Freed)
+            } else if frames.is_empty() {
+                Err(NoStack::NoFrames)
+            } else if let Some(&id) = ids.get(frames) {
+                Ok(id)
+            } else {
+                let id = StackId(u32::try_from(self.stacks.len()).unwrap_or(u32::MAX));
+                self.stacks.push(frames.into());
+                ids.insert(frames.into(), id);
+                Ok(id)
+            };
+            block.is_certain = block.stack.is_err()
+                || record.operation == Operation::Allocate
+                || frames.contains(&block.allocation.caller);
+            uncertain += u64::from(!block.is_certain);
+        }
+        if uncertain > 0 {
+            self.problems.push(Problem {
+                what: "stacks".into(),
+                address: None,
+                why: format!(
+                    "the frames of {uncertain} records do not tell an allocation from a free, nor \
+                     hold the address that allocated the block: they are taken for allocations"
+                ),
+            });
+        }
+    }
+
+    /// The frames of a stack, innermost first.
+    #[must_use]
+    pub fn stack(&self, id: StackId) -> &[Va] {
+        self.stacks.get(id.0 as usize).map_or(&[], |frames| frames)
+    }
+
+    /// How many different stacks there are; each [`StackId`] of the blocks is among
+    /// [`stacks`](Self::stacks).
+    pub fn stacks(&self) -> impl Iterator<Item = (StackId, &[Va])> {
+        self.stacks
+            .iter()
+            .enumerate()
+            .map(|(id, frames)| (StackId(u32::try_from(id).unwrap_or(u32::MAX)), &**frames))
+    }
+
+    /// Every address that a rendering will want to name: frames and callers.
+    pub fn addresses(&self) -> impl Iterator<Item = Va> {
+        let callers = self.blocks.iter().map(|block| block.allocation.caller);
+        callers.chain(self.stacks.iter().flatten().copied())
+    }
+
+    /// The name of a block's driver.
+    #[must_use]
+    pub fn driver(&self, block: &Block) -> &str {
+        self.drivers.get(block.driver).map_or("", |driver| &driver.name)
+    }
+
+    /// Drops the blocks that `keep` refuses.
+    pub fn retain(&mut self, keep: impl FnMut(&Block) -> bool) {
+        self.blocks.retain(keep);
+    }
+
+    /// How many blocks have a stack.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        let mut coverage = Coverage::default();
+        let mut without: HashMap<NoStack, Total> = HashMap::new();
+        for block in &self.blocks {
+            let bytes = block.allocation.size;
+            coverage.all.add(bytes);
+            match block.stack {
+                Ok(_) => coverage.with_stack.add(bytes),
+                Err(why) => without.entry(why).or_default().add(bytes),
+            }
+            coverage.uncertain += u64::from(!block.is_certain);
+        }
+        coverage.without = without.into_iter().collect();
+        coverage.without.sort_by_key(|&(why, total)| (std::cmp::Reverse(total.bytes), why));
+        coverage
+    }
+
+    /// A reason in words.
+    #[must_use]
+    pub fn why(&self, why: NoStack) -> String {
+        let Reach { records, missing, .. } = self.reach;
+        match why {
+            NoStack::LogOff => "the pool log is off".into(),
+            NoStack::LogUnreadable => "the pool log cannot be read".into(),
+            NoStack::Freed => "its newest record is a free".into(),
+            NoStack::Overwritten => {
+                format!("overwritten: the log has wrapped and reaches back {records} records")
+            }
+            NoStack::PageAbsent => format!(
+                "page absent: {missing} slots of the log are not in the dump, and none of the \
+                 {records} records that are is of this block"
+            ),
+            NoStack::NotLogged => format!(
+                "not logged: none of the {records} records is of this block, and the log has not \
+                 wrapped"
+            ),
+            NoStack::NoFrames => "its newest record holds no frames".into(),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Paged or nonpaged, where it can be told.
+//!
+//! A tracking entry does not say which pool its block is from. Two things do: a driver whose counters
+//! have blocks of one kind only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and
+//! up to Windows 8.1 the bounds of the pools behind `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at 0x110
+//! to `MmPagedPoolEnd` at 0x128). Later kernels lay out their address space at random and may leave the
+//! bounds at zero: then mixed drivers stay [`PoolKind::Unknown`].
+
+use std::ops::RangeInclusive;
+
+use crate::addr::Va;
+use crate::kernel::Kernel;
+use crate::verifier::Driver;
+
+/// Where in `KDDEBUGGER_DATA64` the addresses of the bounds are.
+const NONPAGED: [u64; 2] = [0x110, 0x118];
+const PAGED: [u64; 2] = [0x120, 0x128];
+
+/// Which pool a block is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// Nonpaged pool.
+    NonPaged,
+    /// Paged pool.
+    Paged,
+    /// Nothing says.
+    Unknown,
+}
+
+impl PoolKind {
+    /// The word in JSON and text; `None` where nothing says.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            PoolKind::NonPaged => Some("nonpaged"),
+            PoolKind::Paged => Some("paged"),
+            PoolKind::Unknown => None,
+        }
+    }
+}
+
+/// The bounds of the pools.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PoolBounds {
+    nonpaged: Option<RangeInclusive<Va>>,
+    paged: Option<RangeInclusive<Va>>,
+}
+
+impl PoolBounds {
+    /// Reads the bounds; those that cannot be read or make no sense are left out.
+    pub(super) fn read(kernel: &Kernel) -> Self {
+        let Ok(data) = kernel.debugger_data() else { return Self::default() };
+        // An encoded block has been decoded into `data` only.
+        if data.was_encoded {
+            return Self::default();
+        }
+        let space = kernel.space();
+        let bound = |offset: u64| {
+            let variable = space.read_pointer(data.address.add(offset)).ok()?;
+            let value = space.read_pointer(variable).ok()?;
+            space.is_kernel(value).then_some(value)
+        };
+        let range = |[start, end]: [u64; 2]| {
+            let (start, end) = (bound(start)?, bound(end)?);
+            (start < end).then_some(start..=end)
+        };
+        let (nonpaged, paged) = (range(NONPAGED), range(PAGED));
+        if let (Some(nonpaged), Some(paged)) = (&nonpaged, &paged)
+            && nonpaged.contains(paged.start()) | paged.contains(nonpaged.start())
+        {
+            return Self::default();
+        }
+        Self { nonpaged, paged }
+    }
+
+    /// Which pool a block of that driver is from.
+    pub(super) fn kind(&self, driver: &Driver, block: Va) -> PoolKind {
+        let count = |name| {
+            let counts = driver.images.iter().map(|image| image.counters.get(name));
+            counts.sum::<Option<u64>>()
+        };
+        match (count("CurrentPagedPoolAllocations"), count("CurrentNonPagedPoolAllocations")) {
+            (Some(0), Some(1..)) => return PoolKind::NonPaged,
+            (Some(1..), Some(0)) => return PoolKind::Paged,
+            _ => {}
+        }
+        let within = |range: &Option<RangeInclusive<Va>>| {
+            range.as_ref().is_some_and(|range| range.contains(&block))
+        };
+        match (within(&self.nonpaged), within(&self.paged)) {
+            (true, false) => PoolKind::NonPaged,
+            (false, true) => PoolKind::Paged,
+            _ => PoolKind::Unknown,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The `diff` document.
+
+use std::io;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::DiffView;
+use crate::addr::Va;
+use crate::analysis::{DiffGroup, Total};
+use crate::error::Problem;
+use crate::render::json::{Seq, write_json};
+
+#[derive(Serialize)]
+struct TotalDoc {
+    count: u64,
+    bytes: u64,
+}
+
+impl From<Total> for TotalDoc {
+    fn from(Total { count, bytes }: Total) -> Self {
+        Self { count, bytes }
+    }
+}
+
+#[derive(Serialize)]
+struct GrowthDoc {
+    count: i64,
+    bytes: i64,
+}
+
+fn clamp(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+#[derive(Serialize)]
+struct GroupDoc<'a> {
+    label: &'a str,
+    tag: Option<String>,
+    driver: Option<&'a str>,
+    stack: Option<Vec<&'a str>>,
+    why_no_stack: Option<String>,
+    old: TotalDoc,
+    new: TotalDoc,
+    growth: GrowthDoc,
+    appeared: &'a [Va],
+    gone: &'a [Va],
+}
+
+impl<'a> GroupDoc<'a> {
+    fn new(view: &DiffView<'_>, group: &'a DiffGroup) -> Self {
+        let (count, bytes) = group.growth();
+        Self {
+            label: &group.label,
+            tag: group.key.tag.map(|tag| tag.to_string()),
+            driver: group.key.driver.as_deref(),
+            stack: group.key.stack.as_ref().map(|stack| stack.iter().map(Arc::as_ref).collect()),
+            why_no_stack: view.why(group),
+            old: group.old.into(),
+            new: group.new.into(),
+            growth: GrowthDoc { count: clamp(count), bytes: clamp(bytes) },
+            appeared: &group.appeared,
+            gone: &group.gone,
+        }
+    }
+}
+
+/// Writes the `diff` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize, P: Serialize> {
+        same_boot: bool,
+        why: &'a str,
+        by: &'static str,
+        old: TotalDoc,
+        new: TotalDoc,
+        groups: T,
+        omitted: usize,
+        unchanged: usize,
+        problems: P,
+    }
+    #[derive(Serialize)]
+    struct ProblemDoc<'a> {
+        dump: &'static str,
+        #[serde(flatten)]
+        problem: &'a Problem,
+    }
+    let diff = view.diff;
+    let (shown, omitted) = view.shown();
+    write_json(
+        out,
+        &Doc {
+            same_boot: diff.boot.is_same,
+            why: &diff.boot.why,
+            by: diff.by.name(),
+            old: diff.old.into(),
+            new: diff.new.into(),
+            groups: Seq(|| shown.iter().map(|group| GroupDoc::new(view, group))),
+            omitted,
+            unchanged: diff.unchanged,
+            problems: Seq(|| {
+                let old = view.old.problems.iter();
+                let new = view.new.problems.iter();
+                old.map(|problem| ProblemDoc { dump: "old", problem })
+                    .chain(new.map(|problem| ProblemDoc { dump: "new", problem }))
+            }),
+        },
+    )
+}

@@ -1,0 +1,208 @@
+//! Differences as tables: text, CSV, Markdown.
+
+use std::fmt::{self, Display};
+use std::io;
+
+use super::DiffView;
+use crate::analysis::DiffGroup;
+use crate::render::csv::{inert, writer};
+use crate::render::leaks::{Thousands, blocks, cell};
+use crate::render::text::sanitize;
+
+/// Example addresses of a group.
+const EXAMPLES: usize = 4;
+
+/// A number with its sign.
+struct Signed(i128);
+
+impl Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "+" };
+        let size = u64::try_from(self.0.unsigned_abs()).unwrap_or(u64::MAX);
+        f.pad(&format!("{sign}{}", Thousands(size)))
+    }
+}
+
+fn heading(view: &DiffView<'_>) -> String {
+    let diff = view.diff;
+    format!(
+        "{} ({} bytes) before, {} ({} bytes) after",
+        blocks(diff.old.count),
+        Thousands(diff.old.bytes),
+        blocks(diff.new.count),
+        Thousands(diff.new.bytes)
+    )
+}
+
+fn how(view: &DiffView<'_>) -> String {
+    let boot = &view.diff.boot;
+    if boot.is_same {
+        format!(
+            "Both dumps are of one boot ({}): blocks are matched by address.",
+            sanitize(&boot.why)
+        )
+    } else {
+        format!(
+            "The dumps are of different boots ({}): groups are matched by names.",
+            sanitize(&boot.why)
+        )
+    }
+}
+
+/// Writes what grew and shrank as text.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
+    writeln!(out, "{}.\n{}", heading(view), how(view))?;
+    let (shown, more) = view.shown();
+    if view.diff.groups.is_empty() {
+        return writeln!(
+            out,
+            "Nothing grew: each of {} groups by {} holds what it held.",
+            view.diff.unchanged,
+            view.diff.by.name()
+        );
+    }
+    for group in shown {
+        let (count, bytes) = group.growth();
+        write!(
+            out,
+            "\n{} blocks, {} bytes (now {}, {} bytes)",
+            Signed(count),
+            Signed(bytes),
+            blocks(group.new.count),
+            Thousands(group.new.bytes)
+        )?;
+        if let Some(tag) = group.key.tag {
+            write!(out, ", tag {tag}")?;
+        }
+        if let Some(driver) = &group.key.driver {
+            write!(out, ", {}", sanitize(driver))?;
+        }
+        writeln!(out)?;
+        match &group.key.stack {
+            Some(stack) => {
+                for frame in stack {
+                    writeln!(out, "    {}", sanitize(frame))?;
+                }
+            }
+            None => {
+                writeln!(out, "    {}", sanitize(&group.label))?;
+                if let Some(why) = view.why(group) {
+                    writeln!(out, "    no stack: {why}")?;
+                }
+            }
+        }
+        write_addresses(out, "new", &group.appeared)?;
+        write_addresses(out, "gone", &group.gone)?;
+    }
+    if more > 0 {
+        writeln!(out, "\n{more} more groups are not shown (--top 0 shows all).")?;
+    }
+    writeln!(out, "\n{} groups hold what they held.", view.diff.unchanged)
+}
+
+fn write_addresses(
+    out: &mut dyn io::Write,
+    what: &str,
+    addresses: &[crate::addr::Va],
+) -> io::Result<()> {
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let examples: Vec<String> = addresses.iter().take(EXAMPLES).map(ToString::to_string).collect();
+    let more = match addresses.len().saturating_sub(EXAMPLES) {
+        0 => String::new(),
+        rest => format!(" and {} more", Thousands(rest as u64)),
+    };
+    writeln!(out, "    {what}: {}{more}", examples.join(" "))
+}
+
+/// Writes one row for each group that changed.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record([
+        "count_growth",
+        "bytes_growth",
+        "old_count",
+        "old_bytes",
+        "new_count",
+        "new_bytes",
+        "tag",
+        "driver",
+        "label",
+        "why_no_stack",
+        "stack",
+    ])?;
+    for group in view.shown().0 {
+        let (count, bytes) = group.growth();
+        let stack = group.key.stack.as_ref().map(|stack| stack.join(" < ")).unwrap_or_default();
+        csv.write_record([
+            &count.to_string(),
+            &bytes.to_string(),
+            &group.old.count.to_string(),
+            &group.old.bytes.to_string(),
+            &group.new.count.to_string(),
+            &group.new.bytes.to_string(),
+            &*inert(&group.key.tag.map(|tag| tag.to_string()).unwrap_or_default()),
+            &*inert(group.key.driver.as_deref().unwrap_or_default()),
+            &*inert(&group.label),
+            &view.why(group).unwrap_or_default(),
+            &*inert(&stack),
+        ])?;
+    }
+    csv.flush()
+}
+
+/// Writes what changed as Markdown for a pull-request comment.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
+    let growth = view.diff.growth();
+    if growth.count == 0 && growth.bytes == 0 {
+        writeln!(out, "### Driver Verifier: nothing grew\n")?;
+    } else {
+        writeln!(
+            out,
+            "### Driver Verifier: {} blocks, {} bytes more in groups that grew\n",
+            Signed(growth.count.into()),
+            Signed(growth.bytes.into())
+        )?;
+    }
+    writeln!(out, "{}. {}", heading(view), how(view))?;
+    let (shown, more) = view.shown();
+    if !shown.is_empty() {
+        writeln!(out, "\n| Blocks | Bytes | Now | Tag | Driver | Where |")?;
+        writeln!(out, "|--:|--:|--:|---|---|---|")?;
+    }
+    for group in shown {
+        write_row(out, group)?;
+    }
+    if more > 0 {
+        writeln!(out, "\n{more} more groups are not shown.")?;
+    }
+    writeln!(out, "\n{} groups hold what they held.", view.diff.unchanged)?;
+    match view.old.problems.len() + view.new.problems.len() {
+        0 => Ok(()),
+        count => writeln!(out, "\n{count} problems while reading: the numbers may be incomplete."),
+    }
+}
+
+fn write_row(out: &mut dyn io::Write, group: &DiffGroup) -> io::Result<()> {
+    let (count, bytes) = group.growth();
+    writeln!(
+        out,
+        "| {} | {} | {} | {} | {} | {} |",
+        Signed(count),
+        Signed(bytes),
+        Thousands(group.new.bytes),
+        group.key.tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
+        group.key.driver.as_deref().map(cell).unwrap_or_default(),
+        cell(&group.label),
+    )
+}

@@ -1,0 +1,51 @@
+//! CSV of leaks: one row a group. `verifier pool --format csv` has one row a block.
+
+use std::io;
+
+use super::LeaksView;
+use crate::render::csv::{inert, stack, writer};
+
+/// Example addresses in a row.
+const EXAMPLES: usize = 8;
+
+/// Writes one row for each group: counts, what its blocks share, its stack from the innermost frame
+/// out, and the first addresses.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record([
+        "count",
+        "bytes",
+        "largest",
+        "tag",
+        "driver",
+        "label",
+        "why_no_stack",
+        "stack",
+        "examples",
+    ])?;
+    for group in view.split().0 {
+        let blocks = group.blocks.iter().filter_map(|&index| view.leaks.blocks.get(index));
+        let examples: Vec<String> =
+            blocks.take(EXAMPLES).map(|block| block.allocation.address.to_string()).collect();
+        let why = match group.stack {
+            Some(Err(why)) => view.leaks.why(why),
+            _ => String::new(),
+        };
+        let frames = group.frames(view.leaks).unwrap_or_default();
+        csv.write_record([
+            &group.blocks.len().to_string(),
+            &group.bytes.to_string(),
+            &group.largest.to_string(),
+            &*inert(&group.tag.map(|tag| tag.to_string()).unwrap_or_default()),
+            &*inert(group.driver.map(|driver| view.driver(driver)).unwrap_or_default()),
+            &*inert(&view.label(group)),
+            &why,
+            &stack(view.names, frames),
+            &examples.join(" "),
+        ])?;
+    }
+    csv.flush()
+}

@@ -1,0 +1,78 @@
+//! Folded stacks: one line a stack, frames from the outermost in, joined by semicolons, then a blank and
+//! a number. What every flame graph viewer reads (flamegraph.pl, inferno, speedscope).
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::LeaksView;
+use crate::analysis::Group;
+use crate::render::text::sanitize;
+
+/// What a flame graph's widths are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Weight {
+    /// Bytes held.
+    #[default]
+    Bytes,
+    /// Blocks held.
+    Count,
+}
+
+/// Text that is one frame: no separator, no line end, no blank at its ends.
+fn frame(text: &str) -> String {
+    sanitize(text).trim().replace(';', ":")
+}
+
+fn path(view: &LeaksView<'_>, group: &Group) -> String {
+    let mut frames = Vec::new();
+    if let Some(driver) = group.driver {
+        frames.push(frame(view.driver(driver)));
+    }
+    match group.stack {
+        Some(Ok(_)) => {
+            let stack = group.frames(view.leaks).unwrap_or_default();
+            frames.extend(stack.iter().rev().map(|&va| frame(&view.name(va))));
+        }
+        Some(Err(why)) => {
+            frames.push(frame(&format!("(no stack, {})", view.leaks.why(why))));
+            frames.push(frame(&view.label(group)));
+        }
+        None => frames.push(frame(&view.label(group))),
+    }
+    if let Some(tag) = group.tag {
+        frames.push(frame(&format!("(tag {tag})")));
+    }
+    frames.join(";")
+}
+
+/// The folded lines with their weights, sorted, equal paths added up. The outermost frame is the
+/// driver, the innermost the tag; blocks without a stack stand under their reason and caller. The
+/// groups should be by stack: others have no frames.
+#[must_use]
+pub fn folded_stacks(view: &LeaksView<'_>, weight: Weight) -> Vec<(String, u64)> {
+    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    for group in view.split().0 {
+        let value = match weight {
+            Weight::Bytes => group.bytes,
+            Weight::Count => group.blocks.len() as u64,
+        };
+        let sum = lines.entry(path(view, group)).or_default();
+        *sum = sum.saturating_add(value);
+    }
+    lines.into_iter().collect()
+}
+
+/// Writes folded stacks.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_leaks_folded(
+    out: &mut dyn io::Write,
+    view: &LeaksView<'_>,
+    weight: Weight,
+) -> io::Result<()> {
+    for (path, value) in folded_stacks(view, weight) {
+        writeln!(out, "{path} {value}")?;
+    }
+    Ok(())
+}

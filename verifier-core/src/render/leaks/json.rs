@@ -1,0 +1,159 @@
+//! The `leaks` document.
+
+use std::io;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::LeaksView;
+use crate::analysis::{Block, Group, Total};
+use crate::error::Problem;
+use crate::render::json::{AllocationDoc, FrameDoc, Seq, write_json};
+
+struct BlockDoc<'a>(&'a LeaksView<'a>, &'a Block);
+
+impl Serialize for BlockDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Doc<'a> {
+            #[serde(flatten)]
+            allocation: AllocationDoc<'a>,
+            driver: &'a str,
+            pool: Option<&'static str>,
+            requested: Option<u64>,
+            thread: Option<crate::addr::Va>,
+            slot: Option<u32>,
+        }
+        let Self(view, block) = self;
+        let made = block.record.filter(|_| block.stack.is_ok());
+        Doc {
+            allocation: AllocationDoc(&block.allocation, view.names),
+            driver: view.leaks.driver(block),
+            pool: block.kind.name(),
+            requested: made.map(|record| record.size),
+            thread: made.map(|record| record.thread),
+            slot: made.map(|record| record.slot),
+        }
+        .serialize(serializer)
+    }
+}
+
+struct GroupDoc<'a>(&'a LeaksView<'a>, &'a Group);
+
+impl Serialize for GroupDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(view, group) = self;
+        let leaks = view.leaks;
+        let frames = group.frames(leaks);
+        let stack = frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc(va, view.names))));
+        let why = match group.stack {
+            Some(Err(why)) => Some(leaks.why(why)),
+            Some(Ok(_)) => None,
+            None => Some("the blocks have different stacks, or some have none".into()),
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("count", &group.blocks.len())?;
+        map.serialize_entry("bytes", &group.bytes)?;
+        map.serialize_entry("largest", &group.largest)?;
+        map.serialize_entry("tag", &group.tag.map(|tag| tag.to_string()))?;
+        map.serialize_entry("driver", &group.driver.map(|driver| view.driver(driver)))?;
+        map.serialize_entry("label", &view.label(group))?;
+        map.serialize_entry("stack", &stack)?;
+        map.serialize_entry("why_no_stack", &why)?;
+        let blocks = Seq(|| {
+            let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));
+            blocks.map(|block| BlockDoc(view, block))
+        });
+        map.serialize_entry("allocations", &blocks)?;
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct TotalDoc {
+    count: u64,
+    bytes: u64,
+}
+
+impl From<Total> for TotalDoc {
+    fn from(Total { count, bytes }: Total) -> Self {
+        Self { count, bytes }
+    }
+}
+
+#[derive(Serialize)]
+struct WhyDoc {
+    why: String,
+    #[serde(flatten)]
+    total: TotalDoc,
+}
+
+#[derive(Serialize)]
+struct CoverageDoc {
+    allocations: u64,
+    with_stack: u64,
+    uncertain: u64,
+    bytes: u64,
+    bytes_with_stack: u64,
+    without_stack: Vec<WhyDoc>,
+}
+
+#[derive(Serialize)]
+struct LogDoc {
+    capacity: u32,
+    written: u32,
+    records: u64,
+    missing: u64,
+}
+
+#[derive(Serialize)]
+struct OmittedDoc {
+    groups: usize,
+    #[serde(flatten)]
+    total: TotalDoc,
+}
+
+/// Writes the `leaks` document: coverage first, then the groups, each with its allocations.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        by: &'static str,
+        coverage: CoverageDoc,
+        log: LogDoc,
+        groups: T,
+        omitted: OmittedDoc,
+        problems: &'a [Problem],
+    }
+    let leaks = view.leaks;
+    let coverage = leaks.coverage();
+    let (shown, groups, total) = view.split();
+    let without = coverage.without.iter();
+    write_json(
+        out,
+        &Doc {
+            by: view.by.name(),
+            coverage: CoverageDoc {
+                allocations: coverage.all.count,
+                with_stack: coverage.with_stack.count,
+                uncertain: coverage.uncertain,
+                bytes: coverage.all.bytes,
+                bytes_with_stack: coverage.with_stack.bytes,
+                without_stack: without
+                    .map(|&(why, total)| WhyDoc { why: leaks.why(why), total: total.into() })
+                    .collect(),
+            },
+            log: LogDoc {
+                capacity: leaks.reach.capacity,
+                written: leaks.reach.written,
+                records: leaks.reach.records,
+                missing: leaks.reach.missing,
+            },
+            groups: Seq(|| shown.iter().map(|group| GroupDoc(view, group))),
+            omitted: OmittedDoc { groups, total: total.into() },
+            problems: &leaks.problems,
+        },
+    )
+}

@@ -1,0 +1,155 @@
+//! Leaks as Markdown for a pull-request comment or a job summary (GitHub's flavor).
+//!
+//! Names from the dump stand in code spans and fenced blocks only, where no markup, mention or link
+//! works; fences and spans are longer than any run of backticks within.
+
+use std::io;
+
+use super::{LeaksView, Thousands, blocks, coverage_line};
+use crate::analysis::{Group, GroupBy};
+use crate::render::text::sanitize;
+
+/// Groups whose stacks are written below the table.
+const STACKS: usize = 10;
+
+/// Writes a heading, the coverage, a table of groups and their stacks, folded.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    let coverage = view.leaks.coverage();
+    let all = coverage.all;
+    if all.count == 0 {
+        writeln!(out, "### Driver Verifier: no outstanding allocation")?;
+        return problems(out, view);
+    }
+    writeln!(
+        out,
+        "### Driver Verifier: {} ({} bytes) outstanding\n",
+        blocks(all.count),
+        Thousands(all.bytes)
+    )?;
+    writeln!(out, "{}.", coverage_line(&coverage))?;
+    for (why, total) in &coverage.without {
+        writeln!(
+            out,
+            "- {} ({} bytes) without a stack: {}",
+            blocks(total.count),
+            Thousands(total.bytes),
+            view.leaks.why(*why)
+        )?;
+    }
+    let (shown, more, rest) = view.split();
+    writeln!(out, "\n| # | Blocks | Bytes | Largest | Tag | Driver | Where |")?;
+    writeln!(out, "|--:|--:|--:|--:|---|---|---|")?;
+    for (index, group) in shown.iter().enumerate() {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            index + 1,
+            Thousands(group.blocks.len() as u64),
+            Thousands(group.bytes),
+            Thousands(group.largest),
+            group.tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
+            group.driver.map(|driver| cell(view.driver(driver))).unwrap_or_default(),
+            cell(&place(view, group)),
+        )?;
+    }
+    if more > 0 {
+        writeln!(
+            out,
+            "\n{} more groups are not shown: {}, {} bytes.",
+            Thousands(more as u64),
+            blocks(rest.count),
+            Thousands(rest.bytes)
+        )?;
+    }
+    let mut stacks =
+        shown.iter().enumerate().filter(|(_, group)| group.frames(view.leaks).is_some());
+    for (index, group) in stacks.by_ref().take(STACKS) {
+        writeln!(
+            out,
+            "\n<details><summary>Stack of group {}: {}, {} bytes</summary>\n",
+            index + 1,
+            blocks(group.blocks.len() as u64),
+            Thousands(group.bytes)
+        )?;
+        let frames: Vec<String> = group
+            .frames(view.leaks)
+            .unwrap_or_default()
+            .iter()
+            .map(|&va| sanitize(&view.name(va)).into_owned())
+            .collect();
+        let body = frames.join("\n");
+        let fence = "`".repeat(longest_run(&body).max(2) + 1);
+        writeln!(out, "{fence}text\n{body}\n{fence}\n\n</details>")?;
+    }
+    let left = stacks.count();
+    if left > 0 {
+        writeln!(out, "\nStacks of {left} more groups are in `--format json`.")?;
+    }
+    problems(out, view)
+}
+
+fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    match view.leaks.problems.len() {
+        0 => Ok(()),
+        count => writeln!(
+            out,
+            "\n{count} problem{} while reading: the numbers may be incomplete. The first: {}",
+            if count == 1 { "" } else { "s" },
+            view.leaks.problems.first().map(|p| span(&p.to_string())).unwrap_or_default()
+        ),
+    }
+}
+
+/// What the last column says.
+fn place(view: &LeaksView<'_>, group: &Group) -> String {
+    let label = view.label(group);
+    match (view.by, group.site) {
+        (GroupBy::Tag | GroupBy::Driver | GroupBy::Size, Some(site)) if group.blocks.len() == 1 => {
+            view.name(site).to_string()
+        }
+        _ => label,
+    }
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A code span that holds any text.
+fn span(text: &str) -> String {
+    let text = sanitize(text);
+    if text.is_empty() {
+        return String::new();
+    }
+    let ticks = "`".repeat(longest_run(&text) + 1);
+    // A blank on both sides is taken off by the reader; it keeps backticks of the text apart.
+    let pad = if text.starts_with('`') || text.ends_with('`') || text.trim().is_empty() {
+        " "
+    } else {
+        ""
+    };
+    format!("{ticks}{pad}{text}{pad}{ticks}")
+}
+
+/// A code span in a table: there a pipe ends the cell even in a span, unless it is escaped.
+pub(in crate::render) fn cell(text: &str) -> String {
+    span(text).replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_in_a_cell() {
+        assert_eq!(cell("nt!f+0x1"), "`nt!f+0x1`");
+        assert_eq!(cell("a|b"), "`a\\|b`");
+        assert_eq!(cell("a`b"), "``a`b``");
+        assert_eq!(cell("`x``"), "``` `x`` ```");
+        assert_eq!(cell("<img src=x>\n@team"), "`<img src=x>\u{fffd}@team`");
+        assert_eq!(cell(""), "");
+    }
+}

@@ -1,0 +1,150 @@
+//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
+
+mod csv;
+mod folded;
+mod json;
+mod markdown;
+mod text;
+
+use std::fmt;
+use std::rc::Rc;
+
+pub use self::csv::write_leaks_csv;
+pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
+pub use self::json::write_leaks_json;
+pub(super) use self::markdown::cell;
+pub use self::markdown::write_leaks_markdown;
+pub use self::text::write_leaks_text;
+
+use super::Names;
+use crate::addr::Va;
+use crate::analysis::{Coverage, Group, GroupBy, GroupKey, Leaks, Total};
+
+/// What is rendered: groups of outstanding allocations.
+#[derive(Clone, Copy)]
+pub struct LeaksView<'a> {
+    /// The allocations.
+    pub leaks: &'a Leaks,
+    /// What they are grouped by.
+    pub by: GroupBy,
+    /// The groups, as [`Grouping::groups`](crate::analysis::Grouping::groups) made them.
+    pub groups: &'a [Group],
+    /// How many groups are shown; the rest is counted.
+    pub top: Option<usize>,
+    /// Names of addresses.
+    pub names: &'a Names<'a>,
+}
+
+impl<'a> LeaksView<'a> {
+    /// The groups that are shown, and the total of the others.
+    fn split(&self) -> (&'a [Group], usize, Total) {
+        let top = self.top.unwrap_or(self.groups.len()).min(self.groups.len());
+        let (shown, rest) = self.groups.split_at_checked(top).unwrap_or((self.groups, &[]));
+        let total = rest.iter().fold(Total::default(), |sum, group| Total {
+            count: sum.count + group.blocks.len() as u64,
+            bytes: sum.bytes.saturating_add(group.bytes),
+        });
+        (shown, rest.len(), total)
+    }
+
+    fn driver(&self, index: usize) -> &'a str {
+        self.leaks.drivers.get(index).map_or("", |driver| &driver.name)
+    }
+
+    /// The name of an address, or its digits.
+    fn name(&self, va: Va) -> Rc<str> {
+        self.names.get(va).unwrap_or_else(|| va.to_string().into())
+    }
+
+    /// One line that says what a group is: its line of code, tag, driver or size.
+    #[must_use]
+    pub fn label(&self, group: &Group) -> String {
+        match group.key {
+            GroupKey::Stack { .. } => match group.site {
+                Some(site) => self.name(site).to_string(),
+                None => match group.frames(self.leaks).and_then(<[Va]>::first) {
+                    Some(&first) => self.name(first).to_string(),
+                    None => self.first_caller(group),
+                },
+            },
+            GroupKey::Frame(Some(va)) | GroupKey::Caller(va) => self.name(va).to_string(),
+            GroupKey::Frame(None) => "(no frame outside the kernel and Verifier)".into(),
+            GroupKey::Tag(tag) => tag.to_string(),
+            GroupKey::Driver(driver) => self.driver(driver).to_string(),
+            GroupKey::Size(size) => format!("{size} bytes"),
+        }
+    }
+
+    fn first_caller(&self, group: &Group) -> String {
+        let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
+        first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
+    }
+}
+
+/// A number with commas between thousands.
+pub(super) struct Thousands(pub(super) u64);
+
+impl fmt::Display for Thousands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad(&text)
+    }
+}
+
+/// "1 block", "2 blocks".
+pub(super) fn blocks(count: u64) -> String {
+    format!("{} block{}", Thousands(count), if count == 1 { "" } else { "s" })
+}
+
+/// "41 of 52 blocks, 98.6 % of bytes, have a stack".
+pub(super) fn coverage_line(coverage: &Coverage) -> String {
+    let Coverage { all, with_stack, .. } = coverage;
+    if all.count == 0 {
+        return "no outstanding allocation".into();
+    }
+    format!(
+        "{} of {}, {} of bytes, {} a stack",
+        Thousands(with_stack.count),
+        blocks(all.count),
+        percent(with_stack.bytes, all.bytes),
+        if with_stack.count == 1 { "has" } else { "have" },
+    )
+}
+
+/// A share in percent: "100 %" and "0 %" only where it is all or nothing.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    if part == whole {
+        return "100 %".into();
+    }
+    if part == 0 || whole == 0 {
+        return "0 %".into();
+    }
+    // Tenths of a percent, rounded, but never to the ends.
+    let tenths = (u128::from(part) * 2000 / u128::from(whole)).div_ceil(2).clamp(1, 999);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(Thousands(0).to_string(), "0");
+        assert_eq!(Thousands(999).to_string(), "999");
+        assert_eq!(Thousands(1_234_567).to_string(), "1,234,567");
+        assert_eq!(percent(986, 1000), "98.6 %");
+        assert_eq!(percent(99_999, 100_000), "99.9 %");
+        assert_eq!(percent(1, 100_000), "0.1 %");
+        assert_eq!(percent(0, 0), "100 %");
+        assert_eq!(percent(u64::MAX, u64::MAX), "100 %");
+        assert_eq!(percent(0, 3), "0 %");
+    }
+}

@@ -1,0 +1,110 @@
+//! Leaks on a terminal.
+
+use std::io;
+
+use super::{LeaksView, Thousands, blocks, coverage_line};
+use crate::addr::Va;
+use crate::analysis::{Group, GroupBy};
+use crate::render::text::{digits, sanitize};
+
+/// Example addresses of a group.
+const EXAMPLES: usize = 4;
+
+/// Writes coverage, then each group with its stack and example addresses.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    let coverage = view.leaks.coverage();
+    let line = coverage_line(&coverage);
+    if coverage.all.count == 0 {
+        return writeln!(out, "No outstanding allocation.");
+    }
+    writeln!(out, "{line}.")?;
+    for (why, total) in &coverage.without {
+        writeln!(
+            out,
+            "  {}, {} bytes, without: {}",
+            blocks(total.count),
+            Thousands(total.bytes),
+            view.leaks.why(*why)
+        )?;
+    }
+    let (shown, more, rest) = view.split();
+    writeln!(
+        out,
+        "{} outstanding, {} bytes, in {} group{} by {}, the most bytes first.",
+        blocks(coverage.all.count),
+        Thousands(coverage.all.bytes),
+        Thousands(view.groups.len() as u64),
+        if view.groups.len() == 1 { "" } else { "s" },
+        view.by.name()
+    )?;
+    for (index, group) in shown.iter().enumerate() {
+        writeln!(out)?;
+        write_group(out, view, index + 1, group)?;
+    }
+    if more > 0 {
+        writeln!(
+            out,
+            "\n{} more groups are not shown: {}, {} bytes (--top 0 shows all).",
+            Thousands(more as u64),
+            blocks(rest.count),
+            Thousands(rest.bytes)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_group(
+    out: &mut dyn io::Write,
+    view: &LeaksView<'_>,
+    number: usize,
+    group: &Group,
+) -> io::Result<()> {
+    let machine = view.names.kernel().space().machine();
+    let count = group.blocks.len() as u64;
+    write!(out, "#{number}  {}, {} bytes", blocks(count), Thousands(group.bytes))?;
+    if count > 1 {
+        write!(out, ", largest {}", Thousands(group.largest))?;
+    }
+    if let Some(tag) = group.tag {
+        write!(out, ", tag {tag}")?;
+    }
+    if let Some(driver) = group.driver {
+        write!(out, ", {}", sanitize(view.driver(driver)))?;
+    }
+    writeln!(out)?;
+    if view.by != GroupBy::Stack {
+        writeln!(out, "    {}: {}", view.by.name(), sanitize(&view.label(group)))?;
+    }
+    match group.stack {
+        Some(Ok(_)) => {
+            for &va in group.frames(view.leaks).unwrap_or_default() {
+                match view.names.get(va) {
+                    Some(name) => writeln!(out, "    {} {}", digits(va, machine), sanitize(&name))?,
+                    None => writeln!(out, "    {}", digits(va, machine))?,
+                }
+            }
+        }
+        Some(Err(why)) => {
+            writeln!(out, "    no stack: {}", view.leaks.why(why))?;
+            if view.by == GroupBy::Stack {
+                writeln!(out, "    caller: {}", sanitize(&view.first_caller(group)))?;
+            }
+        }
+        None => {}
+    }
+    let mut addresses = group
+        .blocks
+        .iter()
+        .filter_map(|&index| view.leaks.blocks.get(index))
+        .map(|block| block.allocation.address);
+    let examples: Vec<String> =
+        addresses.by_ref().take(EXAMPLES).map(|va: Va| digits(va, machine)).collect();
+    let more = match group.blocks.len().saturating_sub(EXAMPLES) {
+        0 => String::new(),
+        rest => format!(" and {} more", Thousands(rest as u64)),
+    };
+    writeln!(out, "    at {}{more}", examples.join(" "))
+}

@@ -1,0 +1,94 @@
+//! `verifier leaks`: every outstanding allocation with the stack that made it.
+//!
+//! `--fail-on N` counts allocations after the filters. Where the drivers' own counters say that there
+//! are more than could be read, and no filter but `--driver` is set, the counters decide: a damaged
+//! dump must not pass for a clean run.
+
+use std::io::{self, Write as _};
+
+use verifier_core::Va;
+use verifier_core::analysis::{Grouping, Leaks};
+use verifier_core::render::{
+    LeaksView, Names, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
+    write_leaks_text,
+};
+
+use super::leak_args::{LeaksArgs, LeaksFormat};
+use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::progress::Stage;
+use crate::error::Error;
+
+/// Groups that are shown to people where they do not say how many.
+pub(super) const SHOWN: usize = 20;
+
+pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
+    let session = args.dump.open()?;
+    complain_kernel_symbols(&session);
+    let kernel = session.kernel()?;
+    let leaks = args.filter.read(&session)?;
+    let names = Names::new(kernel);
+    let skip = |va: Va| args.filter.skipped(&names, va);
+    let grouping = Grouping::new(kernel, &leaks, args.filter.skips().then_some(&skip));
+    let groups = grouping.groups(args.by.into());
+    let view = LeaksView {
+        leaks: &leaks,
+        by: args.by.into(),
+        groups: &groups,
+        top: top(args.top, matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown)),
+        names: &names,
+    };
+    let stage = Stage::begin("writing");
+    let written = write(args, &view);
+    drop(stage);
+    if matches!(args.format, LeaksFormat::Text) {
+        complain_problems(&leaks.problems);
+        complain_missing_symbols(&session);
+    } else if args.fail_on.is_some() && !matches!(args.format, LeaksFormat::Json) {
+        complain_problems(&leaks.problems);
+    }
+    match written {
+        // Whoever reads the table may stop reading; the exit code counts all the same.
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.fail_on.is_some() => {}
+        written => written?,
+    }
+    reached(args, &leaks)
+}
+
+fn write(args: &LeaksArgs, view: &LeaksView<'_>) -> io::Result<()> {
+    let mut out = stdout();
+    match args.format {
+        LeaksFormat::Text => write_leaks_text(&mut out, view)?,
+        LeaksFormat::Json => write_leaks_json(&mut out, view)?,
+        LeaksFormat::Csv => write_leaks_csv(&mut out, view)?,
+        LeaksFormat::Markdown => write_leaks_markdown(&mut out, view)?,
+        LeaksFormat::Folded => write_leaks_folded(&mut out, view, args.weight.into())?,
+    }
+    out.flush()
+}
+
+/// How many groups are shown: what was asked for, 0 being all; else 20 to people, all to programs.
+pub(super) fn top(asked: Option<usize>, to_people: bool) -> Option<usize> {
+    match asked {
+        Some(0) => None,
+        Some(top) => Some(top),
+        None => to_people.then_some(SHOWN),
+    }
+}
+
+fn reached(args: &LeaksArgs, leaks: &Leaks) -> Result<(), Error> {
+    let Some(limit) = args.fail_on else { return Ok(()) };
+    let found = leaks.blocks.len() as u64;
+    if found >= limit {
+        return Err(Error::LimitReached(format!(
+            "{found} allocations are outstanding; --fail-on {limit}"
+        )));
+    }
+    let counted = leaks.drivers.iter().fold(0u64, |sum, driver| sum.saturating_add(driver.counted));
+    if counted >= limit && !args.filter.is_narrow() {
+        return Err(Error::LimitReached(format!(
+            "{found} outstanding allocations could be read, but the drivers' counters say \
+             {counted}; --fail-on {limit}"
+        )));
+    }
+    Ok(())
+}

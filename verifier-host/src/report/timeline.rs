@@ -1,0 +1,184 @@
+//! The pool log over time: allocations and frees in the order of the ring.
+//!
+//! A record has no time stamp. Its place in the ring is all that orders it, so the axis is a count of
+//! records, oldest left.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use verifier_core::analysis::Leaks;
+use verifier_core::verifier::log::{Operation, PoolLog};
+
+use super::html::{escape, number};
+
+/// Bars of the picture.
+const BARS: usize = 120;
+
+/// Adjoining records of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bucket {
+    /// Allocations.
+    pub allocations: u64,
+    /// Of those, how many made a block that is still held.
+    pub held: u64,
+    /// Frees.
+    pub frees: u64,
+    /// Allocations that failed.
+    pub failed: u64,
+    /// Records that do not say.
+    pub unknown: u64,
+}
+
+/// The pool log over time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Timeline {
+    /// From the oldest record to the newest.
+    pub buckets: Vec<Bucket>,
+    /// Records in each bucket but the first, which may have fewer.
+    pub per_bucket: usize,
+    /// All records.
+    pub records: usize,
+    /// Why there are none.
+    pub empty_because: Option<&'static str>,
+}
+
+impl Timeline {
+    /// Counts the records of `log`; `leaks` tells which of them made a block that is still held.
+    #[must_use]
+    pub fn new(log: &PoolLog, leaks: &Leaks) -> Self {
+        let held: HashSet<u32> = leaks
+            .blocks
+            .iter()
+            .filter(|block| block.stack.is_ok())
+            .filter_map(|block| Some(block.record?.slot))
+            .collect();
+        let records = log.records.len();
+        let per_bucket = records.div_ceil(BARS).max(1);
+        let mut buckets = Vec::new();
+        // The log is newest first.
+        for chunk in log.records.chunks(per_bucket) {
+            let mut bucket = Bucket::default();
+            for record in chunk {
+                let is_held = held.contains(&record.slot);
+                match record.operation {
+                    Operation::Allocate => bucket.allocations += 1,
+                    Operation::Unknown if is_held => bucket.allocations += 1,
+                    Operation::Free => bucket.frees += 1,
+                    Operation::Failed => bucket.failed += 1,
+                    Operation::Unknown => bucket.unknown += 1,
+                }
+                bucket.held += u64::from(is_held);
+            }
+            buckets.push(bucket);
+        }
+        buckets.reverse();
+        Self { buckets, per_bucket, records, empty_because: log.empty_because }
+    }
+
+    /// The picture as SVG with a legend, and the numbers as a table.
+    pub(super) fn write(&self, out: &mut String) {
+        if self.buckets.is_empty() {
+            let why = self.empty_because.unwrap_or("the pool log holds no records");
+            let _ = writeln!(out, "<p>{}.</p>", escape(why));
+            return;
+        }
+        let all = |of: fn(&Bucket) -> u64| self.buckets.iter().map(of).sum::<u64>();
+        let _ = writeln!(
+            out,
+            "<p>{} records, oldest left; a record has no time stamp, only its place in the ring. \
+             {} allocations (of which {} made blocks that are still held), {} frees, {} failed, {} \
+             that do not say.</p>",
+            number(self.records as u64),
+            number(all(|b| b.allocations)),
+            number(all(|b| b.held)),
+            number(all(|b| b.frees)),
+            number(all(|b| b.failed)),
+            number(all(|b| b.unknown)),
+        );
+        self.write_picture(out);
+        self.write_table(out);
+    }
+
+    fn write_picture(&self, out: &mut String) {
+        const WIDTH: f64 = 1000.0;
+        const HALF: f64 = 90.0;
+        let highest =
+            self.buckets.iter().map(|b| (b.allocations + b.unknown).max(b.frees + b.failed)).max();
+        let scale = HALF / highest.unwrap_or(1).max(1) as f64;
+        let step = WIDTH / self.buckets.len() as f64;
+        let _ = writeln!(
+            out,
+            "<figure class=\"timeline\"><svg viewBox=\"0 0 1000 190\" role=\"img\" \
+             preserveAspectRatio=\"none\" aria-label=\"Allocations above the line, frees below it, \
+             oldest left\">"
+        );
+        for (i, bucket) in self.buckets.iter().enumerate() {
+            let x = i as f64 * step;
+            let width = (step * 0.86).max(0.5);
+            let _ = write!(
+                out,
+                "<g><title>records {} to {}: {} allocations, {} of them still held, {} frees, {} \
+                 failed, {} unknown</title>",
+                number((i * self.per_bucket) as u64 + 1),
+                number((((i + 1) * self.per_bucket).min(self.records)) as u64),
+                bucket.allocations,
+                bucket.held,
+                bucket.frees,
+                bucket.failed,
+                bucket.unknown
+            );
+            let mut bar = |class: &str, y: f64, height: f64| {
+                if height > 0.0 {
+                    let _ = write!(
+                        out,
+                        "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" \
+                         height=\"{height:.2}\"/>"
+                    );
+                }
+            };
+            let held = bucket.held.min(bucket.allocations) as f64 * scale;
+            let made = bucket.allocations as f64 * scale;
+            bar("held", 95.0 - held, held);
+            bar("made", 95.0 - made, made - held);
+            let unknown = bucket.unknown as f64 * scale;
+            bar("unknown", 95.0 - made - unknown, unknown);
+            let frees = bucket.frees as f64 * scale;
+            bar("freed", 95.0, frees);
+            bar("failed", 95.0 + frees, bucket.failed as f64 * scale);
+            out.push_str("</g>\n");
+        }
+        out.push_str(
+            "<line class=\"axis\" x1=\"0\" x2=\"1000\" y1=\"95\" y2=\"95\"/></svg>\n<figcaption>\
+             <span class=\"key held\"></span>allocated, still held \
+             <span class=\"key made\"></span>allocated \
+             <span class=\"key freed\"></span>freed \
+             <span class=\"key failed\"></span>failed \
+             <span class=\"key unknown\"></span>not known</figcaption></figure>\n",
+        );
+    }
+
+    fn write_table(&self, out: &mut String) {
+        out.push_str(
+            "<details><summary>The numbers as a table</summary><div class=\"scroll\"><table>\
+             <thead><tr><th scope=\"col\">Records</th><th scope=\"col\" class=\"n\">Allocations</th>\
+             <th scope=\"col\" class=\"n\">Still held</th><th scope=\"col\" class=\"n\">Frees</th>\
+             <th scope=\"col\" class=\"n\">Failed</th><th scope=\"col\" class=\"n\">Not known</th>\
+             </tr></thead><tbody>\n",
+        );
+        for (i, bucket) in self.buckets.iter().enumerate() {
+            let _ = writeln!(
+                out,
+                "<tr><td>{}–{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+                number((i * self.per_bucket) as u64 + 1),
+                number((((i + 1) * self.per_bucket).min(self.records)) as u64),
+                bucket.allocations,
+                bucket.held,
+                bucket.frees,
+                bucket.failed,
+                bucket.unknown
+            );
+        }
+        out.push_str("</tbody></table></div></details>\n");
+    }
+}
