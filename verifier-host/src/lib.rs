@@ -20,9 +20,11 @@
 pub mod command;
 mod error;
 mod file;
+pub mod info;
 mod session;
 pub mod symbols;
 
 pub use error::Error;
 pub use file::{FileMode, open_file};
+pub use info::Info;
 pub use session::{Session, SessionOptions, SymbolLoad};
