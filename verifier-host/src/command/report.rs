@@ -8,7 +8,7 @@ use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Problem, Va};
 
-use super::info::filetime;
+use crate::info::filetime;
 use super::leak_args::ReportArgs;
 use super::output::{complain_kernel_symbols, stdout, write_file};
 use super::progress::Stage;
