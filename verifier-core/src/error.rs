@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addr::{Pa, Pfn, Space, Va};
+use crate::symbols::PdbId;
 
 /// Why a read failed, at which address, and how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +177,8 @@ pub enum Error {
     NoKernelSymbols {
         /// Which file would help.
         wanted: String,
+        /// Its identity, where the image tells it.
+        pdb: Option<PdbId>,
     },
     /// A symbol file cannot be used.
     #[error("{kind} symbols: {why}")]

@@ -20,10 +20,12 @@
 pub mod command;
 mod error;
 mod file;
+pub mod info;
 pub mod report;
 mod session;
 pub mod symbols;
 
 pub use error::Error;
 pub use file::{FileMode, open_file};
+pub use info::Info;
 pub use session::{Session, SessionOptions, SymbolLoad};

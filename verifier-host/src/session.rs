@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use verifier_core::Va;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::symbols::guid_hex;
 use verifier_core::types::{Bytes, Isf, Pdb};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
-use crate::symbols::{Found, Located, Place, Progress, Silent, SymbolPath};
+use crate::symbols::{
+    Found, Located, MAX_ISF_BYTES, Place, Progress, Silent, SymbolPath, expand_xz,
+};
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -57,10 +60,9 @@ impl SymbolLoad {
     }
 }
 
-/// A dump file and the kernel in it.
+/// A dump file and the kernel in it; or a kernel over memory of the caller's.
 pub struct Session {
-    path: PathBuf,
-    dump: Dump,
+    file: Option<(PathBuf, Dump)>,
     kernel: Result<Arc<Kernel>, verifier_core::Error>,
     symbol_path: SymbolPath,
     progress: Box<dyn Progress + Send + Sync>,
@@ -91,32 +93,52 @@ impl Session {
         let kernel = AddressSpace::of_dump(&dump)
             .and_then(|space| Kernel::open(space, Hints::from(dump.header())))
             .map(Arc::new);
+        Ok(Self::over(Some((path.into(), dump)), kernel, symbol_path, options))
+    }
+
+    /// A session over a kernel that the caller opened on memory of their own, and that finds the
+    /// kernel's symbols unless it has some.
+    #[must_use]
+    pub fn of_kernel(
+        kernel: Arc<Kernel>,
+        symbol_path: SymbolPath,
+        options: SessionOptions,
+    ) -> Self {
+        Self::over(None, Ok(kernel), symbol_path, options)
+    }
+
+    fn over(
+        file: Option<(PathBuf, Dump)>,
+        kernel: Result<Arc<Kernel>, verifier_core::Error>,
+        symbol_path: SymbolPath,
+        options: SessionOptions,
+    ) -> Self {
         let session = Self {
-            path: path.into(),
-            dump,
+            file,
             kernel,
             symbol_path,
             progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
             loads: Mutex::default(),
         };
         if let Ok(kernel) = &session.kernel
+            && kernel.types().is_err()
             && let Some(wanted) = kernel.kernel_module().and_then(|module| kernel.wanted(module))
         {
             session.load(kernel, wanted);
         }
-        Ok(session)
+        session
     }
 
-    /// The file.
+    /// The file, where the session has one.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// The dump.
+    /// The dump, where the session has one.
     #[must_use]
-    pub fn dump(&self) -> &Dump {
-        &self.dump
+    pub fn dump(&self) -> Option<&Dump> {
+        self.file.as_ref().map(|(_, dump)| dump)
     }
 
     /// The kernel.
@@ -158,6 +180,55 @@ impl Session {
         kernel.types().err()?;
         let module = kernel.kernel_module()?;
         self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()
+    }
+
+    /// Supplies the kernel's symbols out of bytes that the caller has: a PDB, an ISF table or an ISF
+    /// table in `.xz`. Symbols that are there already stay.
+    ///
+    /// # Errors
+    /// [`verifier_core::Error::Symbols`] where the bytes are none of these, or belong to another
+    /// build than the kernel, as far as its image tells which one it is.
+    pub fn supply_kernel_symbols(&self, bytes: Vec<u8>) -> Result<(), Error> {
+        let kernel = self.kernel()?;
+        let module = kernel.kernel_module().ok_or_else(|| verifier_core::Error::Unsupported {
+            what: "the kernel's image is not in the module list".into(),
+        })?;
+        let Some(wanted) = kernel.wanted(module) else { return Ok(()) };
+        let refuse = |kind, why: String| Error::Core(verifier_core::Error::Symbols { kind, why });
+        let fits = |kind, guid: &[u8; 16]| match &wanted.pdb {
+            Ok(id) if id.guid != *guid => {
+                Err(refuse(kind, format!("they have GUID {}, but {id} is wanted", guid_hex(guid))))
+            }
+            _ => Ok(()),
+        };
+        if bytes.starts_with(b"Microsoft C/C++ MSF") {
+            let name = wanted.pdb.as_ref().map_or("", |id| &id.name);
+            let pdb = Pdb::parse(name, Arc::new(bytes))?;
+            fits("PDB", &pdb.id().guid)?;
+            kernel.supply_pdb(module, Arc::new(pdb))?;
+        } else {
+            let bytes = if bytes.starts_with(b"\xfd7zXZ\0") {
+                expand_xz(&bytes, MAX_ISF_BYTES).map_err(|why| refuse("ISF", why.to_string()))?
+            } else {
+                bytes
+            };
+            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+            if text.trim_ascii_start().first() != Some(&b'{') {
+                return Err(refuse("supplied", "neither a PDB nor an ISF table".into()));
+            }
+            let isf = Isf::parse(text)?;
+            if let Some(id) = isf.pdb_id() {
+                fits("ISF", &id.guid)?;
+            }
+            kernel.supply_isf(module, Arc::new(isf));
+        }
+        let found = Some("the caller's bytes".into());
+        let load = SymbolLoad { wanted, found, looked: Vec::new(), unusable: None };
+        if let Ok(mut loads) = self.loads.lock() {
+            loads.retain(|load| load.wanted.module != module);
+            loads.push(load);
+        }
+        Ok(())
     }
 
     fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {

@@ -247,11 +247,17 @@ impl Kernel {
     /// # Errors
     /// [`Error::NoKernelSymbols`], naming the file that would help.
     pub fn types(&self) -> Result<&dyn TypeSource, Error> {
-        self.types.get().map(|types| &**types).ok_or_else(|| Error::NoKernelSymbols {
-            wanted: match self.kernel_module().and_then(|module| self.wanted(module)) {
-                Some(wanted) => format!("{wanted} is wanted"),
-                None => "the kernel's image is not in the module list".into(),
-            },
+        self.types.get().map(|types| &**types).ok_or_else(|| {
+            match self.kernel_module().and_then(|module| self.wanted(module)) {
+                Some(wanted) => Error::NoKernelSymbols {
+                    wanted: format!("{wanted} is wanted"),
+                    pdb: wanted.pdb.ok(),
+                },
+                None => Error::NoKernelSymbols {
+                    wanted: "the kernel's image is not in the module list".into(),
+                    pdb: None,
+                },
+            }
         })
     }
 

@@ -53,23 +53,42 @@ impl AddressSpace {
 
     /// The kernel's space over any physical memory, told by a dump's header.
     pub fn of_physical(physical: Arc<dyn Memory<Pa>>, header: &Header, machine: Machine) -> Self {
+        Self::of_tables(
+            physical,
+            header.directory_table_base,
+            machine,
+            header.pae_enabled,
+            header.ps_loaded_module_list,
+        )
+    }
+
+    /// The kernel's space over any physical memory, told by its directory table base.
+    ///
+    /// `pae` is whether an x86 kernel has PAE on, where that is known; `list_head` the address of any
+    /// `LIST_ENTRY`, such as `PsLoadedModuleList`, by which the paging mode is told where the
+    /// machine leaves it open (see [`of_dump`](Self::of_dump)).
+    pub fn of_tables(
+        physical: Arc<dyn Memory<Pa>>,
+        directory_table_base: Pa,
+        machine: Machine,
+        pae: Option<bool>,
+        list_head: Option<Va>,
+    ) -> Self {
         let modes: &[PagingMode] = match machine {
             Machine::X64 => &[PagingMode::X64, PagingMode::X64La57],
             Machine::Arm64 => &[PagingMode::Arm64],
-            Machine::X86 => match header.pae_enabled {
+            Machine::X86 => match pae {
                 Some(true) => &[PagingMode::X86Pae],
                 Some(false) => &[PagingMode::X86],
                 None => &[PagingMode::X86Pae, PagingMode::X86],
             },
         };
         let mut spaces = modes.iter().map(|&mode| {
-            let base = header.directory_table_base;
-            Self::paged(PageTables::new(Arc::clone(&physical), base, mode), machine)
+            let tables = PageTables::new(Arc::clone(&physical), directory_table_base, mode);
+            Self::paged(tables, machine)
         });
         let first = spaces.next();
-        let consistent = |space: &Self| {
-            header.ps_loaded_module_list.is_some_and(|head| space.is_list_head(head))
-        };
+        let consistent = |space: &Self| list_head.is_some_and(|head| space.is_list_head(head));
         match first {
             Some(first) if modes.len() == 1 || consistent(&first) => first,
             Some(first) => spaces.find(consistent).unwrap_or(first),

@@ -13,4 +13,5 @@ mod table;
 pub use id::{PdbId, guid_hex};
 pub use image::ImageHeaders;
 pub use name::{demangle, undecorate};
+pub(crate) use table::PlacedNames;
 pub use table::{SymbolKind, SymbolTable, SymbolTableBuilder};

@@ -1,12 +1,14 @@
 //! Symbols of one image, sorted by address.
 //!
-//! Names lie one behind the other in one string, so a table of 40,000 symbols is three
-//! allocations. Where several symbols stand at one address, procedures come before public
+//! Names lie somewhere in one block of bytes (which may be a PDB's own records), so a table of 40,000
+//! symbols is two allocations. Where several symbols stand at one address, procedures come before public
 //! functions, public data and exports, then names in order: the answer never depends on the order
 //! in which they were added.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, OnceLock};
 
 use super::name::{demangle, undecorate};
 use crate::addr::Rva;
@@ -32,19 +34,30 @@ struct Entry {
     kind: SymbolKind,
 }
 
+/// The bytes that names lie in.
+pub(crate) type NameBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
 /// Symbols of one image.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SymbolTable {
-    names: String,
+    /// `None` for an empty table.
+    names: Option<NameBytes>,
     entries: Vec<Entry>,
-    /// Indexes of `entries` sorted by name; made when a name is first looked up.
-    by_name: OnceLock<Vec<u32>>,
+    /// Made when a name is first looked up.
+    by_name: OnceLock<NameIndex>,
+}
+
+impl fmt::Debug for SymbolTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SymbolTable").field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 /// Collects symbols in any order.
 #[derive(Debug)]
 pub struct SymbolTableBuilder {
-    table: SymbolTable,
+    names: String,
+    entries: Vec<Entry>,
     undecorate: bool,
 }
 
@@ -52,41 +65,180 @@ impl SymbolTableBuilder {
     /// Adds a symbol. One whose name would push the names beyond 4 GiB is dropped.
     pub fn add(&mut self, rva: Rva, name: &str, kind: SymbolKind) {
         let name = if self.undecorate { undecorate(name) } else { name };
-        let (Ok(start), Ok(len)) =
-            (u32::try_from(self.table.names.len()), u32::try_from(name.len()))
+        let (Ok(start), Ok(len)) = (u32::try_from(self.names.len()), u32::try_from(name.len()))
         else {
             return;
         };
         if name.is_empty() || start.checked_add(len).is_none() {
             return;
         }
-        self.table.names.push_str(name);
-        self.table.entries.push(Entry { rva: rva.0, start, len, kind });
+        self.names.push_str(name);
+        self.entries.push(Entry { rva: rva.0, start, len, kind });
     }
 
     /// The table.
     #[must_use]
-    pub fn finish(mut self) -> SymbolTable {
-        let names = std::mem::take(&mut self.table.names);
-        let name = |entry: &Entry| slice(&names, entry);
-        self.table.entries.sort_unstable_by(|a, b| {
-            (a.rva, a.kind).cmp(&(b.rva, b.kind)).then_with(|| name(a).cmp(name(b)))
-        });
-        self.table.names = names;
-        self.table
+    pub fn finish(self) -> SymbolTable {
+        let Self { names, mut entries, .. } = self;
+        sort(names.as_bytes(), &mut entries);
+        SymbolTable { names: Some(Arc::new(names)), entries, by_name: OnceLock::new() }
     }
 }
 
-fn slice<'a>(names: &'a str, entry: &Entry) -> &'a str {
+fn sort(names: &[u8], entries: &mut [Entry]) {
+    entries.sort_unstable_by(|a, b| {
+        (a.rva, a.kind).cmp(&(b.rva, b.kind)).then_with(|| slice(names, a).cmp(slice(names, b)))
+    });
+}
+
+/// Collects symbols in any order, their names staying where they are.
+pub(crate) struct PlacedNames {
+    entries: Vec<Entry>,
+    undecorate: bool,
+}
+
+impl PlacedNames {
+    pub(crate) fn new(undecorate: bool, capacity: usize) -> Self {
+        Self { entries: Vec::with_capacity(capacity), undecorate }
+    }
+
+    /// Adds a symbol whose name stands at `start` of the bytes; `None` where it is not ASCII, or holds a
+    /// null.
+    #[must_use]
+    pub(crate) fn add(
+        &mut self,
+        rva: Rva,
+        name: &[u8],
+        start: usize,
+        kind: SymbolKind,
+    ) -> Option<()> {
+        // One expression over all bytes, which the compiler makes a few vector instructions of.
+        if !name.iter().fold(true, |ascii, byte| ascii & (1..0x80).contains(byte)) {
+            return None;
+        }
+        let (mut start, mut len) = (start, name.len());
+        if self.undecorate {
+            let whole = std::str::from_utf8(name).ok()?;
+            let name = undecorate(whole);
+            // Decoration goes from both ends; what is left is a part of the name.
+            start += (name.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+            len = name.len();
+        }
+        let (start, len) = (u32::try_from(start).ok()?, u32::try_from(len).ok()?);
+        if len > 0 {
+            self.entries.push(Entry { rva: rva.0, start, len, kind });
+        }
+        Some(())
+    }
+
+    pub(crate) fn finish(self, names: NameBytes) -> SymbolTable {
+        let mut entries = sort_by_rva(self.entries);
+        let bytes = (*names).as_ref();
+        for run in entries.chunk_by_mut(|a, b| a.rva == b.rva) {
+            if run.len() > 1 {
+                sort(bytes, run);
+            }
+        }
+        SymbolTable { names: Some(names), entries, by_name: OnceLock::new() }
+    }
+}
+
+/// Sorts by address alone, twelve bits at a time: for tens of thousands of entries several times
+/// faster than by comparing.
+fn sort_by_rva(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let highest = entries.iter().fold(0, |bits, entry| bits | entry.rva);
+    let mut shift = 0;
+    while shift < 32 && highest >> shift != 0 {
+        let digit = |entry: &Entry| (entry.rva >> shift & 0xfff) as usize;
+        let mut places = [0u32; 0x1000];
+        for entry in &entries {
+            if let Some(place) = places.get_mut(digit(entry)) {
+                *place += 1;
+            }
+        }
+        let mut sum = 0;
+        for place in &mut places {
+            sum += std::mem::replace(place, sum);
+        }
+        let nothing = Entry { rva: 0, start: 0, len: 0, kind: SymbolKind::Public };
+        let mut sorted = vec![nothing; entries.len()];
+        for entry in &entries {
+            if let Some(place) = places.get_mut(digit(entry))
+                && let Some(to) = sorted.get_mut(*place as usize)
+            {
+                *to = *entry;
+                *place += 1;
+            }
+        }
+        entries = sorted;
+        shift += 12;
+    }
+    entries
+}
+
+fn slice<'a>(names: &'a [u8], entry: &Entry) -> &'a [u8] {
     let start = entry.start as usize;
-    names.get(start..start + entry.len as usize).unwrap_or("")
+    names.get(start..start + entry.len as usize).unwrap_or_default()
+}
+
+/// Entries by name: open addressing, at most half full. The hash is keyed, so that a file cannot
+/// choose names that collide.
+struct NameIndex {
+    keys: RandomState,
+    /// Upper half of the hash and number of the entry plus one; 0 is free.
+    slots: Vec<(u32, u32)>,
+}
+
+impl NameIndex {
+    fn new(names: &[u8], entries: &[Entry]) -> Self {
+        let size = (entries.len() * 2).next_power_of_two();
+        let mut index = Self { keys: RandomState::new(), slots: vec![(0, 0); size] };
+        for (number, entry) in (1u32..).zip(entries) {
+            let name = slice(names, entry);
+            let (at, tag) = index.place(name);
+            // The first of a name stays, which is the one at the lowest address.
+            if let Err(free) = index.probe(names, entries, name, at, tag)
+                && let Some(slot) = index.slots.get_mut(free)
+            {
+                *slot = (tag, number);
+            }
+        }
+        index
+    }
+
+    fn place(&self, name: &[u8]) -> (usize, u32) {
+        let hash = self.keys.hash_one(name);
+        (hash as usize & (self.slots.len() - 1), (hash >> 32) as u32)
+    }
+
+    /// The entry of that name, or the free slot where it would be.
+    fn probe<'e>(
+        &self,
+        names: &[u8],
+        entries: &'e [Entry],
+        name: &[u8],
+        mut at: usize,
+        tag: u32,
+    ) -> Result<&'e Entry, usize> {
+        loop {
+            let &(here, number) = self.slots.get(at).ok_or(at)?;
+            let Some(number) = number.checked_sub(1) else { return Err(at) };
+            if here == tag
+                && let Some(entry) = entries.get(number as usize)
+                && slice(names, entry) == name
+            {
+                return Ok(entry);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
 }
 
 impl SymbolTable {
     /// An empty table to fill; `undecorate` takes the decoration of 32-bit C names off.
     #[must_use]
     pub fn builder(undecorate: bool) -> SymbolTableBuilder {
-        SymbolTableBuilder { table: SymbolTable::default(), undecorate }
+        SymbolTableBuilder { names: String::new(), entries: Vec::new(), undecorate }
     }
 
     /// Number of symbols.
@@ -108,31 +260,30 @@ impl SymbolTable {
         let nearest = self.entries.get(behind.checked_sub(1)?)?.rva;
         let first = self.entries.partition_point(|entry| entry.rva < nearest);
         let entry = self.entries.get(first)?;
-        Some((demangle(slice(&self.names, entry)), rva.0 - nearest))
+        Some((demangle(self.name_of(entry)), rva.0 - nearest))
     }
 
     /// Where the symbol of that name lies; of several the one at the lowest address.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Rva> {
-        let by_name = self.by_name.get_or_init(|| {
-            let mut order: Vec<u32> =
-                (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).collect();
-            order.sort_by_key(|&i| (self.name_of(i), i));
-            order
-        });
-        let first = by_name.partition_point(|&i| self.name_of(i) < name);
-        let &index = by_name.get(first)?;
-        (self.name_of(index) == name)
-            .then(|| self.entries.get(index as usize).map(|entry| Rva(entry.rva)))?
+        let (names, name) = (self.names(), name.as_bytes());
+        let index = self.by_name.get_or_init(|| NameIndex::new(names, &self.entries));
+        let (at, tag) = index.place(name);
+        index.probe(names, &self.entries, name, at, tag).ok().map(|entry| Rva(entry.rva))
     }
 
-    fn name_of(&self, index: u32) -> &str {
-        self.entries.get(index as usize).map_or("", |entry| slice(&self.names, entry))
+    fn names(&self) -> &[u8] {
+        self.names.as_ref().map_or(&[], |names| (**names).as_ref())
+    }
+
+    fn name_of(&self, entry: &Entry) -> &str {
+        // Always text: what is added is checked, and the bytes are never changed.
+        std::str::from_utf8(slice(self.names(), entry)).unwrap_or("")
     }
 
     /// Every symbol in order of address.
     pub fn iter(&self) -> impl Iterator<Item = (Rva, &str, SymbolKind)> {
-        self.entries.iter().map(|entry| (Rva(entry.rva), slice(&self.names, entry), entry.kind))
+        self.entries.iter().map(|entry| (Rva(entry.rva), self.name_of(entry), entry.kind))
     }
 }
 

@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -18,8 +19,9 @@ use pdb::{FallibleIterator as _, SymbolData, TypeData, TypeIndex};
 
 use super::{Member, Shape, Structure, TypeSource};
 use crate::addr::Rva;
+use crate::bytes::le;
 use crate::error::Error;
-use crate::symbols::{PdbId, SymbolKind, SymbolTable};
+use crate::symbols::{PdbId, PlacedNames, SymbolKind, SymbolTable};
 
 /// The bytes of a file, owned: a vector, a mapping.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -88,6 +90,9 @@ impl Pdb {
         self.symbols
             .get_or_init(|| {
                 let undecorate = self.machine == Some(0x14c);
+                if let Ok(Some(table)) = guard(|| self.public_table(undecorate)) {
+                    return Ok(Arc::new(table));
+                }
                 let mut table = SymbolTable::builder(undecorate);
                 self.for_each_symbol(&mut |rva, name, kind| table.add(rva, name, kind))?;
                 Ok(Arc::new(table.finish()))
@@ -136,6 +141,106 @@ impl Pdb {
             }
             Ok(())
         })
+    }
+
+    /// The symbols of a PDB without procedures (a public one), names staying in the file: several
+    /// times faster than copying each name.
+    ///
+    /// `None` wherever anything is not as the linkers write it; [`for_each_symbol`](Self::for_each_symbol)
+    /// then finds what there is. Source: the PDB documentation of LLVM (`DbiStream`, `CodeView`).
+    fn public_table(&self, undecorate: bool) -> pdb::Result<Option<SymbolTable>> {
+        /// `S_PUB32` and its older form.
+        const PUBLIC: u16 = 0x110e;
+        const PUBLIC_OLD: u16 = 0x1009;
+        let mut pdb = open(&self.bytes)?;
+        let map = pdb.address_map()?;
+        let Some(debug) = pdb.raw_stream(pdb::StreamIndex(3))? else { return Ok(None) };
+        let Some(records) = le(&debug, 20, 2) else { return Ok(None) };
+        let Some(records) = pdb.raw_stream(pdb::StreamIndex(records as u16))? else {
+            return Ok(None);
+        };
+        if self.has_procedures(&mut pdb)? {
+            return Ok(None);
+        }
+        let records = records.as_slice();
+        let (bytes, start) = self.shared(records);
+        // A public record takes some 60 bytes.
+        let mut table = PlacedNames::new(undecorate, records.len() / 50);
+        let mut rest = records;
+        while let Some((&[len, len2, kind, kind2], behind)) = rest.split_first_chunk::<4>() {
+            let len = usize::from(u16::from_le_bytes([len, len2]));
+            let Some((record, behind)) =
+                len.checked_sub(2).and_then(|len| behind.split_at_checked(len))
+            else {
+                return Ok(None);
+            };
+            match u16::from_le_bytes([kind, kind2]) {
+                PUBLIC => {
+                    let at = start + (records.len() - rest.len()) + 14;
+                    // Flags, offset, section, name.
+                    let Some((fixed, name)) = record.split_first_chunk::<10>() else {
+                        return Ok(None);
+                    };
+                    let &[f0, _, _, _, o0, o1, o2, o3, s0, s1] = fixed;
+                    let offset = u32::from_le_bytes([o0, o1, o2, o3]);
+                    let section = u16::from_le_bytes([s0, s1]);
+                    let place = pdb::PdbInternalSectionOffset::new(section, offset);
+                    // The name ends with a null, behind which up to three more fill the word.
+                    let Some(end) = name.iter().rposition(|&byte| byte != 0) else {
+                        return Ok(None);
+                    };
+                    let Some((name, nulls @ [_, ..])) = name.split_at_checked(end + 1) else {
+                        return Ok(None);
+                    };
+                    if nulls.len() > 4 {
+                        return Ok(None);
+                    }
+                    // Flags: code, function.
+                    let kind = match f0 & 3 {
+                        0 => SymbolKind::Public,
+                        _ => SymbolKind::PublicFunction,
+                    };
+                    // No place has an absolute symbol, whose section the image does not have.
+                    if let Some(rva) = place.to_rva(&map)
+                        && table.add(Rva(rva.0), name, at, kind).is_none()
+                    {
+                        return Ok(None);
+                    }
+                }
+                PUBLIC_OLD => return Ok(None),
+                _ => {}
+            }
+            rest = behind;
+        }
+        Ok(rest.is_empty().then(|| table.finish(bytes)))
+    }
+
+    fn has_procedures(&self, pdb: &mut pdb::PDB<'static, File>) -> pdb::Result<bool> {
+        let Ok(debug) = pdb.debug_information() else { return Ok(false) };
+        let mut modules = debug.modules()?;
+        while let Some(module) = modules.next()? {
+            let Ok(Some(info)) = pdb.module_info(&module) else { continue };
+            let Ok(mut symbols) = info.symbols() else { continue };
+            while let Ok(Some(symbol)) = symbols.next() {
+                if matches!(symbol.parse(), Ok(SymbolData::Procedure(_))) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Bytes that outlive their stream, and where it begins in them: the file itself where the stream
+    /// lies in one piece, else a copy.
+    fn shared(&self, stream: &[u8]) -> (Bytes, usize) {
+        let file = (*self.bytes).as_ref();
+        let start = (stream.as_ptr() as usize).checked_sub(file.as_ptr() as usize);
+        match start
+            .filter(|start| start.checked_add(stream.len()).is_some_and(|end| end <= file.len()))
+        {
+            Some(start) => (Arc::clone(&self.bytes), start),
+            None => (Arc::new(stream.to_vec()), 0),
+        }
     }
 
     fn read_types(&self) -> Result<HashMap<String, Arc<Structure>>, Error> {
@@ -376,12 +481,24 @@ impl fmt::Debug for File {
     }
 }
 
-#[derive(Debug)]
-struct View(Vec<u8>);
+/// A stream: in place where its pages follow each other, which they mostly do, else copied.
+enum View {
+    Shared(Bytes, Range<usize>),
+    Copied(Vec<u8>),
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("View")
+    }
+}
 
 impl pdb::SourceView<'static> for View {
     fn as_slice(&self) -> &[u8] {
-        &self.0
+        match self {
+            View::Shared(bytes, range) => (**bytes).as_ref().get(range.clone()).unwrap_or_default(),
+            View::Copied(bytes) => bytes,
+        }
     }
 }
 
@@ -396,12 +513,18 @@ impl pdb::Source<'static> for File {
         if total.is_none_or(|total| total > file.len()) {
             return Err(short());
         }
+        let range = |slice: &pdb::SourceSlice| {
+            let start = usize::try_from(slice.offset).map_err(|_| short())?;
+            let end = start.checked_add(slice.size).filter(|&end| end <= file.len());
+            Ok::<_, std::io::Error>(start..end.ok_or_else(short)?)
+        };
+        if let [slice] = slices {
+            return Ok(Box::new(View::Shared(Arc::clone(&self.0), range(slice)?)));
+        }
         let mut bytes = Vec::with_capacity(total.unwrap_or(0));
         for slice in slices {
-            let start = usize::try_from(slice.offset).map_err(|_| short())?;
-            let end = start.checked_add(slice.size).ok_or_else(short)?;
-            bytes.extend_from_slice(file.get(start..end).ok_or_else(short)?);
+            bytes.extend_from_slice(file.get(range(slice)?).ok_or_else(short)?);
         }
-        Ok(Box::new(View(bytes)))
+        Ok(Box::new(View::Copied(bytes)))
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::DemoArgs;
 use super::kd::run_kd_command;
-use super::output::{stdout, write_file};
+use super::output::{complain_problems, stdout, write_file};
 use crate::error::Error;
 use crate::session::Session;
 use crate::symbols::SymbolPath;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Error> {
     let mut out = stdout();
     for command in ["!verifier 3 myfault.sys".to_string(), format!("!verifier 80 {BLOCK}")] {
         writeln!(out, "kd> {command}")?;
-        run_kd_command(&mut out, &session, &command, style)?;
+        complain_problems(&run_kd_command(&mut out, &session, &command, style)?);
         writeln!(out)?;
     }
     match &args.output {
@@ -57,8 +57,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Error> {
     Ok(out.flush()?)
 }
 
-/// Writes the sample into `folder`: `memory.dmp` and `symbols/`.
-fn write_sample(folder: &Path) -> Result<PathBuf, Error> {
+/// Writes the sample of `verifier demo` into `folder`: `memory.dmp`, whose path is returned, and
+/// `symbols/`.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn write_sample(folder: &Path) -> Result<PathBuf, Error> {
     let sample = verifier_synth::walkthrough();
     let dump = folder.join("memory.dmp");
     write_file(&dump, &sample.dump)?;

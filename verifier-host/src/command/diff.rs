@@ -32,8 +32,8 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
         BootArg::Same => Boot { is_same: true, why: "--boot same".into() },
         BootArg::Other => Boot { is_same: false, why: "--boot other".into() },
         BootArg::Auto => Boot::compare(
-            (old_kernel, boot_time(old.dump().header())),
-            (new_kernel, boot_time(new.dump().header())),
+            (old_kernel, old.dump().and_then(|dump| boot_time(dump.header()))),
+            (new_kernel, new.dump().and_then(|dump| boot_time(dump.header()))),
         ),
     };
     let (old_names, new_names) = (Names::new(old_kernel), Names::new(new_kernel));

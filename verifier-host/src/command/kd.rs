@@ -7,7 +7,6 @@
 
 use std::io::{self, Write as _};
 
-use verifier_core::Va;
 use verifier_core::render::Names;
 use verifier_core::render::text::{
     Style, sanitize, write_bug_check, write_driver_list, write_modules, write_pool_log,
@@ -15,6 +14,7 @@ use verifier_core::render::text::{
 };
 use verifier_core::verifier::log::{PoolLog, PoolRecord};
 use verifier_core::verifier::{PoolReport, Settings};
+use verifier_core::{Problem, Va};
 
 use super::args::KdArgs;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
@@ -26,14 +26,15 @@ pub(super) fn run(args: &KdArgs) -> Result<(), Error> {
     complain_kernel_symbols(&session);
     let mut out = stdout();
     for command in &args.command {
-        run_kd_command(&mut out, &session, command, args.style.into())?;
+        complain_problems(&run_kd_command(&mut out, &session, command, args.style.into())?);
     }
     out.flush()?;
     complain_missing_symbols(&session);
     Ok(())
 }
 
-/// Runs one debugger command on a session and writes what the debugger would.
+/// Runs one debugger command on a session and writes what the debugger would. Returns what could
+/// not be read or does not fit.
 ///
 /// # Errors
 /// [`Error::Usage`] for a command that is not known here, and what the views return.
@@ -42,7 +43,7 @@ pub fn run_kd_command(
     session: &Session,
     command: &str,
     style: Style,
-) -> Result<(), Error> {
+) -> Result<Vec<Problem>, Error> {
     let mut words = command.split_whitespace();
     let name = words.next().unwrap_or("");
     let rest: Vec<&str> = words.collect();
@@ -50,16 +51,21 @@ pub fn run_kd_command(
         "!verifier" => verifier(out, session, &rest, style),
         "lm" => {
             session.load_all_symbols();
-            Ok(write_modules(out, session.kernel()?)?)
+            write_modules(out, session.kernel()?)?;
+            Ok(Vec::new())
         }
         ".bugcheck" => {
-            let header = session.dump().header();
+            let header = session
+                .dump()
+                .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
+                .header();
             let machine = header.machine().unwrap_or(if header.is_64bit {
                 verifier_core::machine::Machine::X64
             } else {
                 verifier_core::machine::Machine::X86
             });
-            Ok(write_bug_check(out, &header.bug_check, machine)?)
+            write_bug_check(out, &header.bug_check, machine)?;
+            Ok(Vec::new())
         }
         _ => Err(Error::Usage(format!(
             "{name:?} is not a command known here; known are !verifier, lm, .bugcheck"
@@ -72,7 +78,7 @@ fn verifier(
     session: &Session,
     arguments: &[&str],
     style: Style,
-) -> Result<(), Error> {
+) -> Result<Vec<Problem>, Error> {
     let flags = match arguments.first() {
         Some(text) => number(text)?,
         None => 0,
@@ -95,14 +101,14 @@ fn verifier(
     let kernel = session.kernel()?;
     let settings = Settings::read(kernel)?;
     write_summary(out, &settings, kernel.build(), style)?;
-    complain_problems(&settings.problems);
+    let mut problems = settings.problems;
     if flags & 1 == 0 {
-        return Ok(());
+        return Ok(problems);
     }
     let image = arguments.get(1).copied();
     let report =
         PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
-    complain_problems(&report.problems);
+    problems.extend(report.problems);
     let callers = report.drivers.iter().flat_map(|pool| &pool.allocations).map(|a| a.caller);
     session.load_symbols_at(callers);
     write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
@@ -110,10 +116,14 @@ fn verifier(
         // Ours: no transcript shows an image that is not configured.
         writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
     }
-    Ok(())
+    Ok(problems)
 }
 
-fn pool_log(out: &mut dyn io::Write, session: &Session, which: Option<u64>) -> Result<(), Error> {
+fn pool_log(
+    out: &mut dyn io::Write,
+    session: &Session,
+    which: Option<u64>,
+) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
     let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
     let log = match (address, which) {
@@ -135,8 +145,7 @@ fn pool_log(out: &mut dyn io::Write, session: &Session, which: Option<u64>) -> R
         }
         None => write_pool_log(out, &log, &names)?,
     }
-    complain_problems(&log.problems);
-    Ok(())
+    Ok(log.problems)
 }
 
 fn usage(text: &str) -> Error {

@@ -28,6 +28,7 @@ use clap::Parser;
 
 use crate::error::Error;
 use args::{Cli, Command};
+pub use demo::write_sample;
 pub use kd::run_kd_command;
 
 /// Runs the command on the process's arguments.

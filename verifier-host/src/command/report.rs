@@ -8,11 +8,11 @@ use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Problem, Va};
 
-use super::info::filetime;
 use super::leak_args::ReportArgs;
 use super::output::{complain_kernel_symbols, stdout, write_file};
 use super::progress::Stage;
 use crate::error::Error;
+use crate::info::filetime;
 use crate::report::{Fact, Report, Timeline};
 use crate::session::Session;
 
@@ -44,7 +44,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
     }
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert(problem.to_string()));
-    let file = session.path().file_name().unwrap_or(session.path().as_os_str());
+    let file = args.dump.dump.file_name().unwrap_or(args.dump.dump.as_os_str());
     let report = Report {
         title: file.to_string_lossy().into_owned(),
         facts: facts(&session),
@@ -80,29 +80,32 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
 
 /// What the dump is.
 fn facts(session: &Session) -> Vec<Fact> {
-    let dump = session.dump();
-    let header = dump.header();
-    let machine = header
-        .machine()
-        .map_or_else(|| format!("{:#x}", header.machine_image_type), |machine| machine.to_string());
-    let mut facts = vec![
-        ("File", session.path().display().to_string()),
-        ("Size", format!("{} bytes", dump.file_len())),
-        ("Kind", header.kind.to_string()),
-        ("Windows build", format!("{}, {machine}", header.build)),
-    ];
-    if let Some(time) = header.system_time.and_then(filetime) {
-        facts.push(("Crash time", time));
-    }
-    if let Some(time) = header.system_up_time {
-        let seconds = time / 10_000_000;
-        let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        facts.push(("Up time", format!("{h}:{m:02}:{s:02}")));
-    }
-    let parameters = header.bug_check.parameters.map(|value| Va(value).to_string()).join(", ");
-    facts.push(("Bug check", format!("{:#x} ({parameters})", header.bug_check.code)));
-    if let Some(comment) = &header.comment {
-        facts.push(("Comment", comment.clone()));
+    let mut facts = Vec::new();
+    if let Some(dump) = session.dump() {
+        let header = dump.header();
+        let machine = header.machine().map_or_else(
+            || format!("{:#x}", header.machine_image_type),
+            |machine| machine.to_string(),
+        );
+        facts.extend([
+            ("File", session.path().map(|path| path.display().to_string()).unwrap_or_default()),
+            ("Size", format!("{} bytes", dump.file_len())),
+            ("Kind", header.kind.to_string()),
+            ("Windows build", format!("{}, {machine}", header.build)),
+        ]);
+        if let Some(time) = header.system_time.and_then(filetime) {
+            facts.push(("Crash time", time));
+        }
+        if let Some(time) = header.system_up_time {
+            let seconds = time / 10_000_000;
+            let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            facts.push(("Up time", format!("{h}:{m:02}:{s:02}")));
+        }
+        let parameters = header.bug_check.parameters.map(|value| Va(value).to_string()).join(", ");
+        facts.push(("Bug check", format!("{:#x} ({parameters})", header.bug_check.code)));
+        if let Some(comment) = &header.comment {
+            facts.push(("Comment", comment.clone()));
+        }
     }
     if let Ok(kernel) = session.kernel() {
         facts.push(("Kernel base", kernel.base().to_string()));

@@ -66,6 +66,7 @@ pub use name::NameFault;
 pub use path::{Element, PathError, PathFault, SymbolPath, default_cache};
 pub use place::{FileKind, Found, Located, Miss, NotFound, Place};
 pub use progress::{Progress, Silent, on_stderr};
+pub(crate) use xz::expand as expand_xz;
 
 /// No symbol file larger than this is read, downloaded or expanded from a cabinet.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;

@@ -9,7 +9,7 @@ use super::place::Miss;
 const MEMORY_KIB: u32 = 200 << 10;
 
 /// Expands an `.xz` file to no more than `limit` bytes.
-pub(super) fn expand(packed: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
+pub(crate) fn expand(packed: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     let reader = lzma_rust2::XzReader::new_mem_limit(packed, true, MEMORY_KIB);
     let mut bytes = Vec::new();
     let read = reader.take(limit.saturating_add(1)).read_to_end(&mut bytes);

@@ -1,0 +1,104 @@
+//! What is measured on: sparse dumps of any size, a full ring, a PDB of a kernel's size.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use verifier_synth::dump::write_bitmap_dump_sparse;
+use verifier_synth::{
+    Allocation, Assembly, Build, Driver, DumpKind, Log, Machine, PoolRecord, Sample,
+};
+
+/// Frames of 4 KiB in a GiB.
+pub const FRAMES_PER_GIB: u64 = 1 << 18;
+/// Slots of the full ring.
+pub const RING_SLOTS: u32 = 0x1_0000;
+
+/// Which frames a sparse dump holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// All.
+    Contiguous,
+    /// Each with even odds.
+    Random,
+}
+
+/// A number that looks like chance and is the same in every run.
+pub fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Writes `assembly` as the dump of a machine with `gib` of memory; the file takes little room where
+/// the file system has holes.
+pub fn write_sparse(path: &Path, assembly: &Assembly, gib: u64, spread: Spread) -> io::Result<()> {
+    let mut file = io::BufWriter::new(File::create(path)?);
+    let memory = assembly.space().memory();
+    let present = |pfn: u64| spread == Spread::Contiguous || mix(pfn) & 1 == 1;
+    let frames = gib * FRAMES_PER_GIB;
+    let kind = DumpKind::BitmapFull;
+    write_bitmap_dump_sparse(&mut file, kind, &assembly.header, frames, present, memory)?;
+    Ok(())
+}
+
+/// A small machine: two drivers, a few blocks.
+pub fn small() -> Machine {
+    let mut m = Machine::new(Build::Win11);
+    let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
+    let caller = m.driver_address(leaky, "LeakyRead") + 0x34;
+    m.level(8);
+    let verified = m.verified(leaky);
+    for i in 0..40 {
+        let block = 0xffff_9a8f_5000_0000 + i * 0x1000;
+        verified.allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller));
+    }
+    m
+}
+
+/// Windows 11 with a pool log whose 65,536 slots are all in use, 50 frames each: 27 MB.
+pub fn full_ring() -> Machine {
+    let mut m = small();
+    let kernel = m.kernel_address("VfPoolTraces") - 0x20_0000;
+    let top = m.kernel_address("ExAllocatePoolWithTag");
+    for i in 0..u64::from(RING_SLOTS) {
+        // The same few paths lead into the allocator; what calls them differs.
+        let mut frames = vec![top + 0x10 + mix(i) % 4 * 8, top + 0x100 + mix(i) % 16];
+        frames.extend((2..50).map(|depth| kernel + mix(mix(i % 977) + depth) % 0x10_0000));
+        m.pool_record(PoolRecord {
+            address: 0xffff_9a8f_0000_0000 + i * 0x40,
+            size: 0x40,
+            thread: 0xffff_9a8f_4000_0080,
+            frames,
+            stale: Vec::new(),
+        });
+    }
+    m.log(Log::Pool).length = RING_SLOTS;
+    m
+}
+
+/// Writes a sample into a folder; returns the dump's path and the symbols'.
+pub fn save(folder: &Path, sample: &Sample) -> io::Result<(PathBuf, PathBuf)> {
+    let symbols = folder.join("symbols");
+    for (path, bytes) in &sample.files {
+        let path = symbols.join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, bytes)?;
+    }
+    let dump = folder.join("memory.dmp");
+    std::fs::write(&dump, &sample.dump)?;
+    Ok((dump, symbols))
+}
+
+/// The folder of dumps beside the project, if it is there.
+pub fn shared_dumps() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/dumps");
+    path.is_dir().then_some(path)
+}
+
+/// The PDB of a kernel with 40,000 public symbols, out of the shared dumps.
+pub fn kernel_pdb() -> Option<PathBuf> {
+    let folder = shared_dumps()?.join("win10-19041-rich/symbols/ntkrnlmp.pdb");
+    let key = std::fs::read_dir(folder).ok()?.next()?.ok()?;
+    Some(key.path().join("ntkrnlmp.pdb"))
+}

@@ -1,0 +1,66 @@
+//! PDBs and ISF tables.
+
+use std::sync::Arc;
+
+use verifier_core::types::{Isf, Pdb, TypeSource};
+use verifier_core::{Rva, symbols::demangle};
+
+use crate::bytes::Input;
+
+/// A PDB of clang and lld-link; `fixtures/README.md` says how it is made.
+pub(crate) const SMALL_PDB: &[u8] = include_bytes!("../fixtures/small.pdb");
+
+/// Walks every structure that is asked for, so that a ring of types shows.
+fn look_up(types: &dyn TypeSource) {
+    for (name, path) in [
+        ("_LIST_ENTRY", "Flink"),
+        ("_VI_POOL_ENTRY", "InUse.VirtualAddress"),
+        ("_VF_POOL_TRACE", "StackTrace"),
+        ("_SLIST_HEADER", "HeaderX64.NextEntry"),
+        ("_MM_DRIVER_VERIFIER_DATA", "Level"),
+    ] {
+        let _ = types.size_of(name);
+        if let Ok(field) = types.field(name, path) {
+            let _ = field.get(&[0xa5; 64]);
+            let _ = field.elements();
+        }
+    }
+    for name in ["MmVerifierData", "VfPoolTraces", ""] {
+        let _ = types.symbol(name);
+    }
+    let _ = types.describe();
+}
+
+/// A PDB of any bytes, or the small one with changes where the first byte is odd.
+pub fn pdb(data: &[u8]) {
+    let mut input = Input(data);
+    let bytes = if input.0.first().is_some_and(|first| first & 1 == 1) {
+        input.u8();
+        let mut bytes = SMALL_PDB.to_vec();
+        while !input.is_empty() {
+            let at = input.u32() as usize % bytes.len();
+            let count = usize::from(input.u8() % 16) + 1;
+            let change = input.take(count);
+            for (to, from) in bytes[at..].iter_mut().zip(change) {
+                *to = *from;
+            }
+        }
+        bytes
+    } else {
+        data.to_vec()
+    };
+    let Ok(pdb) = Pdb::parse("fuzz.pdb", Arc::new(bytes)) else { return };
+    if let Ok(table) = pdb.symbol_table() {
+        let _ = table.resolve(Rva(0x1000));
+        let _ = table.iter().map(|(_, name, _)| demangle(name).len()).sum::<usize>();
+    }
+    look_up(&pdb);
+}
+
+/// An ISF table of any bytes.
+pub fn isf(data: &[u8]) {
+    let Ok(isf) = Isf::parse(data) else { return };
+    let _ = isf.pdb_id().map(ToString::to_string);
+    let _ = isf.symbols().count();
+    look_up(&isf);
+}

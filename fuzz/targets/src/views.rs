@@ -1,0 +1,92 @@
+//! The views and renderers over a dump whose structures were changed.
+
+use verifier_core::Va;
+use verifier_core::analysis::History;
+use verifier_core::kernel::Kernel;
+use verifier_core::render::text::{self, Style};
+use verifier_core::render::{
+    Names, write_drivers_csv, write_drivers_json, write_history_csv, write_history_json,
+    write_pool_csv, write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_json,
+};
+use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::{Drivers, PoolReport, Settings, read_tracker};
+
+use crate::machine::{Where, changed, open};
+
+fn with_kernel(data: &[u8], place: Where, look: impl FnOnce(&Kernel)) {
+    let (sample, file) = changed(data, place);
+    if let Some(kernel) = open(sample, file) {
+        look(&kernel);
+    }
+}
+
+/// Tracking pages and their headers, changed.
+pub fn pool_pages(data: &[u8]) {
+    with_kernel(data, Where::Pool, |kernel| {
+        let Ok(report) = PoolReport::read(kernel, |_| true) else { return };
+        for pool in &report.drivers {
+            for image in &pool.driver.images {
+                let mut problems = Vec::new();
+                let name = &pool.driver.name;
+                let tracker = read_tracker(kernel, name, image.verified_data, &mut problems);
+                // No page of entries holds more than 4 KiB of them.
+                let pages = kernel.limits().tracker_pages;
+                assert!(tracker.is_ok_and(|tracker| tracker.pages.len() <= pages));
+            }
+        }
+    });
+}
+
+/// Any structure changed: every view, and the history of a few addresses.
+pub fn session(data: &[u8]) {
+    with_kernel(data, Where::Anywhere, |kernel| {
+        let _ = kernel.debugger_data();
+        let _ = kernel.wanted_symbols();
+        let _ = Settings::read(kernel);
+        let _ = Drivers::read(kernel);
+        let block = match PoolReport::read(kernel, |_| true) {
+            Ok(report) => report.drivers.iter().flat_map(|pool| &pool.allocations).next().copied(),
+            Err(_) => None,
+        };
+        let _ = PoolLog::read(kernel, Some(3));
+        for address in [block.map_or(Va(0), |block| block.address), kernel.base(), Va(u64::MAX)] {
+            let _ = History::read(kernel, address);
+        }
+    });
+}
+
+/// Any structure changed: everything as every renderer shows it.
+pub fn render(data: &[u8]) {
+    with_kernel(data, Where::Anywhere, |kernel| {
+        let sink = &mut std::io::sink();
+        let names = Names::new(kernel);
+        let _ = text::write_modules(sink, kernel);
+        for style in [Style::Win7, Style::Modern] {
+            if let Ok(settings) = Settings::read(kernel) {
+                let _ = text::write_flag_list(sink, settings.level, kernel.build(), style);
+                let _ = text::write_summary(sink, &settings, kernel.build(), style);
+                let _ = write_settings_json(sink, &settings);
+            }
+            if let Ok(report) = PoolReport::read(kernel, |_| true) {
+                let _ = text::write_driver_list(sink, &report.drivers, &names, true, style);
+                let _ = write_pool_json(sink, &report, &names);
+                let _ = write_pool_csv(sink, &report, &names);
+            }
+        }
+        if let Ok(drivers) = Drivers::read(kernel) {
+            let _ = write_drivers_json(sink, &drivers);
+            let _ = write_drivers_csv(sink, &drivers);
+        }
+        if let Ok(log) = PoolLog::read(kernel, None) {
+            let _ = text::write_pool_log(sink, &log, &names);
+            let _ = write_pool_log_json(sink, &log, &names);
+            let _ = write_pool_log_csv(sink, &log, &names);
+            if let Some(record) = log.records.first()
+                && let Ok(history) = History::read(kernel, record.address)
+            {
+                let _ = write_history_json(sink, &history, &names);
+                let _ = write_history_csv(sink, &history, &names);
+            }
+        }
+    });
+}

@@ -1,0 +1,326 @@
+"""What the views return: named tuples for the rows of tables, and a few documents.
+
+Names are those of the JSON contract. Addresses are numbers here, and shown in hexadecimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ._verifier_py import Flags, Table
+
+_ADDRESSES = frozenset(
+    {
+        "address",
+        "base",
+        "bit",
+        "caller",
+        "code",
+        "directory_table_base",
+        "end",
+        "entry",
+        "kd_debugger_data_block",
+        "level",
+        "parameters",
+        "ps_loaded_module_list",
+        "start",
+        "suspect_entry",
+        "target_driver",
+        "thread",
+        "verified_data",
+    }
+)
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, int) and name in _ADDRESSES:
+        return hex(value)
+    if isinstance(value, tuple) and name in _ADDRESSES:
+        return f"({', '.join(map(hex, value))})"
+    return repr(value)
+
+
+def _repr(record: Any) -> str:
+    fields = zip(record._fields, record)
+    return f"{type(record).__name__}({', '.join(f'{n}={_text(n, v)}' for n, v in fields)})"
+
+
+class Problem(NamedTuple):
+    """Something that could not be read or does not fit, told beside what could be read."""
+
+    what: str
+    address: int | None
+    why: str
+
+    __repr__ = _repr
+
+
+class Frame(NamedTuple):
+    """A frame of a call stack."""
+
+    address: int
+    symbol: str | None
+    """``module!name+0x1f``, ``module+0x1234`` without a symbol, ``None`` outside all modules."""
+
+    __repr__ = _repr
+
+
+class Flag(NamedTuple):
+    """A flag of ``verifier /flags``."""
+
+    bit: int
+    name: str
+
+    __repr__ = _repr
+
+
+class Allocation(NamedTuple):
+    """A pool allocation that a verified driver still holds."""
+
+    driver: str
+    address: int
+    size: int
+    tag: str
+    caller: int
+    caller_symbol: str | None
+
+    __repr__ = _repr
+
+
+class Outstanding(NamedTuple):
+    """An outstanding allocation that holds the address of a :class:`History`."""
+
+    driver: str
+    entry: int
+    """Where Verifier's own entry for the block lies."""
+    address: int
+    size: int
+    tag: str
+    caller: int
+    caller_symbol: str | None
+
+    __repr__ = _repr
+
+
+class PoolEvent(NamedTuple):
+    """A record of the pool log."""
+
+    slot: int
+    address: int
+    size: int
+    thread: int
+    operation: str
+    """``allocate``, ``free``, ``failed`` or ``unknown``."""
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    __repr__ = _repr
+
+
+class Image(NamedTuple):
+    """A verified image in memory."""
+
+    base: int
+    size: int
+    target_driver: int
+    verified_data: int
+    counters: dict[str, int] | None
+
+    __repr__ = _repr
+
+
+class Driver(NamedTuple):
+    """A driver that Verifier is configured for."""
+
+    name: str
+    state: str
+    """``loaded``, ``unloaded`` or ``never loaded``."""
+    loads: int
+    unloads: int
+    base: int | None
+    size: int | None
+    suspect_entry: int | None
+    target_driver: int | None
+    verified_data: int | None
+    counters: dict[str, int] | None
+    """The sum over its images, by the C names in snake_case; ``None`` where it has no image."""
+    images: tuple[Image, ...]
+
+    __repr__ = _repr
+
+
+class Text(str):
+    """Text as the debugger prints it, with the problems that were met."""
+
+    problems: tuple[Problem, ...]
+
+    def __new__(cls, text: str, problems: tuple[Problem, ...] = ()) -> Text:
+        """Text with problems."""
+        this = super().__new__(cls, text)
+        this.problems = problems
+        return this
+
+    def __getnewargs__(self) -> tuple[str, tuple[Problem, ...]]:  # type: ignore[override]
+        return (str(self), self.problems)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self)}</pre>"
+
+
+def _rows(pairs: Mapping[str, Any]) -> str:
+    def value(name: str, value: Any) -> str:
+        if isinstance(value, Mapping):
+            return _rows(value)
+        if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+            return f"{len(value)}: " + ", ".join(escape(str(one.get("name"))) for one in value)
+        return escape(value if isinstance(value, str) else _text(name, value))
+
+    rows = (f"<tr><th>{escape(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, dict):
+        return MappingProxyType({name: _freeze(inner) for name, inner in value.items()})
+    if isinstance(value, list):
+        return tuple(_freeze(inner) for inner in value)
+    return value
+
+
+def _thaw(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _thaw(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        if isinstance(value, Problem):
+            return value._asdict()
+        return [_thaw(inner) for inner in value]
+    return value
+
+
+class Info(Mapping[str, Any]):
+    """What a session is over, and what of it can be read: a frozen document.
+
+    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
+    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
+    """
+
+    __slots__ = ("_document",)
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = _freeze(document)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+    def __repr__(self) -> str:
+        return f"<info: build {self['build']}, {self['machine']}>"
+
+    def _repr_html_(self) -> str:
+        return _rows(self)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be read or does not fit."""
+        problems: tuple[Problem, ...] = self._document["problems"]
+        return problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as dicts and lists."""
+        thawed: dict[str, Any] = _thaw(self._document)
+        return thawed
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """Verifier's level and statistics."""
+
+    level: int
+    flags: Flags
+    statistics: Mapping[str, int]
+    """By the C names in snake_case, as far as this build has them."""
+    address: int
+    """Where they lie."""
+    problems: tuple[Problem, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statistics", MappingProxyType(dict(self.statistics)))
+
+    def __repr__(self) -> str:
+        names = ", ".join(flag.name for flag in self.flags)
+        return f"<settings: level {self.level:#x} ({names})>"
+
+    def _repr_html_(self) -> str:
+        names = ", ".join(flag.name for flag in self.flags)
+        return _rows({"level": self.level, "flags": names, "statistics": self.statistics})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as dicts and lists."""
+        return {
+            "level": self.level,
+            "flags": self.flags.to_dicts(),
+            "statistics": dict(self.statistics),
+            "address": self.address,
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class History:
+    """All that is known of one address."""
+
+    address: int
+    outstanding: Table[Outstanding]
+    """Outstanding allocations that hold it."""
+    capacity: int
+    """Records that the pool log has room for."""
+    events: Table[PoolEvent]
+    """Records of the pool log whose block holds it, newest first."""
+    problems: tuple[Problem, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<history of {self.address:#x}: {len(self.outstanding)} outstanding, "
+            f"{len(self.events)} events>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.outstanding._repr_html_() + self.events._repr_html_()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as dicts and lists."""
+        return {
+            "address": self.address,
+            "outstanding": self.outstanding.to_dicts(),
+            "capacity": self.capacity,
+            "events": self.events.to_dicts(),
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+for _class in (
+    Allocation,
+    Driver,
+    Flag,
+    Frame,
+    History,
+    Image,
+    Info,
+    Outstanding,
+    PoolEvent,
+    Problem,
+    Settings,
+    Text,
+):
+    _class.__module__ = "verifier_py"
+del _class

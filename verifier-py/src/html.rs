@@ -1,0 +1,135 @@
+//! A table for a notebook. All text out of a dump is escaped.
+
+use std::fmt::Write as _;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field};
+use verifier_core::Problem;
+
+use crate::arrow::is_hex;
+
+/// Rows that are shown.
+const ROWS: usize = 20;
+/// Items of a list that are shown.
+const ITEMS: usize = 4;
+/// Problems that are shown.
+const PROBLEMS: usize = 5;
+
+/// A table, its first rows, and its problems.
+pub(crate) fn table(name: &str, batch: &RecordBatch, problems: &[Problem]) -> String {
+    let mut out = String::new();
+    let schema = batch.schema();
+    out.push_str("<table><thead><tr>");
+    for field in schema.fields() {
+        let _ = write!(out, "<th>{}</th>", escape(field.name()));
+    }
+    out.push_str("</tr></thead><tbody>");
+    for row in 0..batch.num_rows().min(ROWS) {
+        out.push_str("<tr>");
+        for (field, array) in schema.fields().iter().zip(batch.columns()) {
+            let _ = write!(out, "<td>{}</td>", cell(field, array, row));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table>");
+    let rows = batch.num_rows();
+    let shown = if rows > ROWS { format!(", the first {ROWS} shown") } else { String::new() };
+    let _ = write!(
+        out,
+        "<p>{}: {rows} {}{shown}</p>",
+        escape(name),
+        if rows == 1 { "row" } else { "rows" }
+    );
+    if !problems.is_empty() {
+        let _ = write!(out, "<details><summary>problems: {}</summary><ul>", problems.len());
+        for problem in problems.iter().take(PROBLEMS) {
+            let _ = write!(out, "<li>{}</li>", escape(&problem.to_string()));
+        }
+        if problems.len() > PROBLEMS {
+            let _ = write!(out, "<li>and {} more</li>", problems.len() - PROBLEMS);
+        }
+        out.push_str("</ul></details>");
+    }
+    out
+}
+
+/// One value, as HTML.
+fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
+    if array.is_null(row) {
+        return String::new();
+    }
+    match field.data_type() {
+        DataType::UInt32 => number(field, array.as_primitive::<UInt32Type>().value(row).into()),
+        DataType::UInt64 => number(field, array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Utf8 => escape(array.as_string::<i32>().value(row)),
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            let words = dictionary.values().as_string::<i32>();
+            let key = usize::try_from(dictionary.keys().value(row)).unwrap_or(usize::MAX);
+            if key < words.len() { escape(words.value(key)) } else { String::new() }
+        }
+        DataType::List(item) => {
+            let items = array.as_list::<i32>().value(row);
+            let mut lines: Vec<String> =
+                (0..items.len().min(ITEMS)).map(|i| cell(item, &items, i)).collect();
+            if items.len() > ITEMS {
+                lines.push(format!("… {} more", items.len() - ITEMS));
+            }
+            lines.join("<br>")
+        }
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            // A frame is its symbol, or its address where it has none.
+            if let [address, symbol] = columns
+                && fields[1].name() == "symbol"
+            {
+                let (field, column) =
+                    if is_null(symbol, row) { (&fields[0], address) } else { (&fields[1], symbol) };
+                return cell(field, column, row);
+            }
+            let values = fields.iter().zip(columns).filter(|(_, column)| {
+                // Counters that are zero say little.
+                column.as_primitive_opt::<UInt64Type>().is_none_or(|n| n.value(row) != 0)
+            });
+            let values: Vec<String> = values
+                .map(|(field, column)| {
+                    format!("{} {}", escape(field.name()), cell(field, column, row))
+                })
+                .collect();
+            values.join("<br>")
+        }
+        _ => String::new(),
+    }
+}
+
+fn is_null(array: &ArrayRef, row: usize) -> bool {
+    array.is_null(row)
+}
+
+fn number(field: &Field, value: u64) -> String {
+    if is_hex(field) { format!("{value:#x}") } else { value.to_string() }
+}
+
+/// Text as text: in an element or an attribute.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // What would end a line, or turn the direction of text, stays visible.
+            c if c.is_control()
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                let _ = write!(out, "{}", c.escape_unicode());
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,95 @@
+//! Memory that a Python object reads.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyString};
+use verifier_core::addr::Address;
+use verifier_core::memory::{Memory, Residence};
+use verifier_core::{Fault, Reason};
+
+use crate::work;
+
+/// Memory behind `object.read(address, size) -> bytes`.
+///
+/// An `Exception` says that the bytes are absent. Anything that is not an `Exception` (Ctrl-C), and a
+/// result that breaks the contract, ends the work: see [`work::stop`].
+pub(crate) struct CallbackMemory<A> {
+    read: Py<PyAny>,
+    address: PhantomData<fn(A)>,
+}
+
+impl<A: Address> CallbackMemory<A> {
+    /// Memory behind the method `read` of `object`.
+    pub(crate) fn over(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Memory<A>>> {
+        let read = object.getattr("read").ok().filter(|read| read.is_callable());
+        let read = read.ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "memory must be an object with a method read(address, size) -> bytes, not {}",
+                type_name(object)
+            ))
+        })?;
+        Ok(Arc::new(Self { read: read.unbind(), address: PhantomData }))
+    }
+}
+
+impl<A: Address> Memory<A> for CallbackMemory<A> {
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        let fault = |reason| Fault { space: A::SPACE, address: at.raw(), done: 0, reason };
+        if work::is_stopped() {
+            return Err(fault(Reason::Reader("reading was interrupted".into())));
+        }
+        Python::attach(|py| {
+            let absent = match self.read.bind(py).call1((at.raw(), buf.len())) {
+                Ok(value) => match copy(&value, at.raw(), buf) {
+                    Ok(()) => return Ok(Residence::Valid),
+                    Err(broken) => {
+                        work::stop(broken.clone_ref(py));
+                        broken
+                    }
+                },
+                Err(error) => {
+                    if !error.is_instance_of::<PyException>(py) {
+                        work::stop(error.clone_ref(py));
+                    }
+                    error
+                }
+            };
+            Err(fault(Reason::Reader(absent.to_string().into())))
+        })
+    }
+}
+
+fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
+    let held;
+    let bytes: &[u8] = if let Ok(bytes) = value.cast::<PyBytes>() {
+        bytes.as_bytes()
+    } else if let Ok(bytes) = value.cast::<PyByteArray>() {
+        held = bytes.to_vec();
+        &held
+    } else {
+        return Err(PyTypeError::new_err(format!(
+            "memory.read({at:#x}, {}) returned {}, not bytes; bytes that are absent are told by \
+             raising",
+            buf.len(),
+            type_name(value)
+        )));
+    };
+    if bytes.len() != buf.len() {
+        return Err(PyValueError::new_err(format!(
+            "memory.read({at:#x}, {}) returned {} bytes; bytes that are absent are told by raising",
+            buf.len(),
+            bytes.len()
+        )));
+    }
+    buf.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// The name of an object's class.
+pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
+    let name = value.get_type().name().and_then(|name: Bound<'_, PyString>| name.extract());
+    name.unwrap_or_else(|_| "?".into())
+}

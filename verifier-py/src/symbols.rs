@@ -1,0 +1,101 @@
+//! What `symbols=` may be, and `progress=`.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use verifier_host::symbols::{Progress, SymbolPath};
+
+use crate::errors::Failure;
+use crate::memory::type_name;
+use crate::work;
+
+/// Where symbols are, and the kernel's own as bytes.
+pub(crate) struct Symbols {
+    pub(crate) path: SymbolPath,
+    pub(crate) kernel: Vec<Vec<u8>>,
+}
+
+impl Symbols {
+    /// `None` is `_NT_SYMBOL_PATH`; a `str` has that variable's syntax; a path is itself; `bytes` are
+    /// the kernel's PDB or ISF table, a dict is its ISF table; a list or tuple has any of these.
+    pub(crate) fn from_python(symbols: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut this = Self { path: SymbolPath::new(), kernel: Vec::new() };
+        match symbols {
+            None => this.path = SymbolPath::from_env().map_err(Failure::from)?,
+            Some(symbols)
+                if symbols.is_instance_of::<PyList>() || symbols.is_instance_of::<PyTuple>() =>
+            {
+                for element in symbols.try_iter()? {
+                    this.push(&element?)?;
+                }
+            }
+            Some(symbols) => this.push(symbols)?,
+        }
+        Ok(this)
+    }
+
+    fn push(&mut self, element: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(text) = element.cast::<PyString>() {
+            self.path.push(text.to_cow()?.as_ref()).map_err(Failure::from)?;
+        } else if let Ok(bytes) = element.cast::<PyBytes>() {
+            self.kernel.push(bytes.as_bytes().to_vec());
+        } else if element.is_instance_of::<PyDict>() {
+            let json = element.py().import("json")?.call_method1("dumps", (element,))?;
+            self.kernel.push(json.extract::<String>()?.into_bytes());
+        } else if let Ok(path) = element.extract::<PathBuf>() {
+            self.path.push_plain(path);
+        } else {
+            return Err(PyTypeError::new_err(format!(
+                "symbols must be a symbol path, a path, bytes, an ISF table as a dict, or a list of \
+                 these, not {}",
+                type_name(element)
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A callable that is told of downloads: `progress(what, done, total)`.
+pub(crate) struct CallbackProgress {
+    callable: Py<PyAny>,
+    /// What is being downloaded, and how long it is.
+    transfer: Mutex<(String, Option<u64>)>,
+}
+
+impl CallbackProgress {
+    pub(crate) fn new(callable: Py<PyAny>) -> Self {
+        Self { callable, transfer: Mutex::default() }
+    }
+
+    fn tell(&self, done: u64) {
+        if work::is_stopped() {
+            return;
+        }
+        let Ok((what, total)) = self.transfer.lock().map(|transfer| transfer.clone()) else {
+            return;
+        };
+        Python::attach(|py| {
+            if let Err(error) = self.callable.call1(py, (what, done, total)) {
+                work::stop(error);
+            }
+        });
+    }
+}
+
+impl Progress for CallbackProgress {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        if let Ok(mut transfer) = self.transfer.lock() {
+            *transfer = (what.into(), total);
+        }
+        self.tell(0);
+    }
+
+    fn advance(&self, done: u64) {
+        self.tell(done);
+    }
+
+    fn end(&self) {}
+}
