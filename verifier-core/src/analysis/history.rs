@@ -21,8 +21,11 @@ use crate::verifier::{Allocation, Drivers, EntryState, TrackerEntry, read_tracke
 const NEIGHBOR_PAGES: u64 = 2;
 /// Neighbors that are told, the nearest first.
 const MAX_NEIGHBORS: usize = 16;
-/// How much larger than asked for a block may be: the pool rounds up to a page at most.
-const MAX_ROUNDING: u64 = PAGE_SIZE;
+/// How many bytes more than asked for a tracking entry may say: the back pointer and rounding to 16
+/// bytes for small blocks, a heap's buckets above them, a page at most.
+fn max_rounding(asked: u64) -> u64 {
+    (asked / 4).clamp(48, PAGE_SIZE)
+}
 
 /// A record of the pool log that concerns the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,6 +277,8 @@ fn may_be_one_of(entry: &TrackerMatch, events: &[Event]) -> bool {
         && events.iter().any(|Event { record, frames }| {
             matches!(record.operation, Operation::Allocate | Operation::Unknown)
                 && frames.contains(&caller)
-                && size.checked_sub(record.size).is_some_and(|rounding| rounding <= MAX_ROUNDING)
+                && size
+                    .checked_sub(record.size)
+                    .is_some_and(|rounding| rounding <= max_rounding(record.size))
         })
 }

@@ -1,0 +1,258 @@
+//! `verifier leaks` and `verifier diff` as processes: the shared dumps against their answer sheets, exit
+//! codes, filters, and a full ring of deep stacks.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+
+use serde_json::Value;
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord, Sample};
+
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps");
+
+fn verifier(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_verifier")).args(arguments).output().unwrap()
+}
+
+fn on(folder: &Path, arguments: &[&str]) -> Output {
+    let (dump, symbols) = (folder.join("memory.dmp"), folder.join("symbols"));
+    let mut all = arguments.to_vec();
+    all.extend([dump.to_str().unwrap(), "--symbols", symbols.to_str().unwrap()]);
+    verifier(&all)
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn save(folder: &Path, sample: &Sample) {
+    for (name, bytes) in &sample.files {
+        let path = folder.join("symbols").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(folder.join("memory.dmp"), &sample.dump).unwrap();
+}
+
+/// The dumps that are shared, with their answer sheets; none, and a line that says so, where they are not.
+fn shared() -> Vec<(PathBuf, Value)> {
+    let Ok(folders) = fs::read_dir(SHARED) else {
+        eprintln!("skipped: there is no {SHARED}");
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for folder in folders.map(|entry| entry.unwrap().path()) {
+        let Ok(packed) = fs::read(folder.join("expect.json.xz")) else { continue };
+        let mut text = String::new();
+        lzma_rust2::XzReader::new(&*packed, true).read_to_string(&mut text).unwrap();
+        found.push((folder, serde_json::from_str(&text).unwrap()));
+    }
+    found
+}
+
+fn address(value: &Value) -> u64 {
+    let text = value.as_str().unwrap();
+    u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
+}
+
+#[test]
+fn shared_dumps_equal_their_answer_sheets() {
+    for (folder, want) in shared() {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let mut live = HashMap::new();
+        for driver in want["drivers"].as_array().unwrap() {
+            for block in driver["allocations"].as_array().unwrap() {
+                live.insert(block["address"].as_u64().unwrap(), block["size"].as_u64().unwrap());
+            }
+        }
+        // Newest first: the first record of an address decides.
+        let mut stacks: HashMap<u64, Option<Vec<u64>>> = HashMap::new();
+        for record in want["pool_log"]["entries"].as_array().unwrap() {
+            let frames = || record["frames"].as_array().unwrap().iter();
+            stacks.entry(record["address"].as_u64().unwrap()).or_insert_with(|| {
+                (record["free"] == false).then(|| frames().map(|f| f.as_u64().unwrap()).collect())
+            });
+        }
+        let got = json(&on(&folder, &["leaks", "--format", "json"]));
+        let mut seen = HashSet::new();
+        let (mut with_stack, mut bytes_with_stack) = (0, 0);
+        let mut before = u64::MAX;
+        for group in got["groups"].as_array().unwrap() {
+            let blocks = group["allocations"].as_array().unwrap();
+            assert_eq!(group["count"], blocks.len(), "{name}");
+            let bytes = group["bytes"].as_u64().unwrap();
+            assert!(bytes <= before, "{name}: the most bytes first");
+            before = bytes;
+            let stack: Option<Vec<u64>> = group["stack"]
+                .as_array()
+                .map(|stack| stack.iter().map(|frame| address(&frame["address"])).collect());
+            assert_eq!(stack.is_none(), group["why_no_stack"].is_string(), "{name}");
+            for block in blocks {
+                let block = address(&block["address"]);
+                assert!(seen.insert(block), "{name}: {block:#x} twice");
+                assert_eq!(stack, stacks.get(&block).cloned().flatten(), "{name}: {block:#x}");
+                if stack.is_none() {
+                    let why = group["why_no_stack"].as_str().unwrap();
+                    let is_free = stacks.contains_key(&block);
+                    assert_eq!(why == "its newest record is a free", is_free, "{name}: {why}");
+                } else {
+                    with_stack += 1;
+                    bytes_with_stack += live[&block];
+                }
+            }
+        }
+        assert_eq!(seen, live.keys().copied().collect(), "{name}");
+        let coverage = &got["coverage"];
+        assert_eq!(coverage["allocations"], live.len(), "{name}");
+        assert_eq!(coverage["with_stack"], with_stack, "{name}");
+        assert_eq!(coverage["bytes"], live.values().sum::<u64>(), "{name}");
+        assert_eq!(coverage["bytes_with_stack"], bytes_with_stack, "{name}");
+        assert_eq!(coverage["uncertain"], 0, "{name}");
+
+        // Every other grouping is of the same blocks.
+        for by in ["frame", "caller", "tag", "driver", "size"] {
+            let got = json(&on(&folder, &["leaks", "--format", "json", "--by", by]));
+            let counts =
+                got["groups"].as_array().unwrap().iter().map(|g| g["count"].as_u64().unwrap());
+            assert_eq!(counts.sum::<u64>(), live.len() as u64, "{name} by {by}");
+        }
+        // A dump has not grown since itself.
+        let dump = folder.join("memory.dmp");
+        let same = on(&folder, &["diff", "--format", "json", dump.to_str().unwrap()]);
+        let same = json(&same);
+        assert_eq!((&same["same_boot"], &same["groups"]), (&true.into(), &Value::Array(vec![])));
+    }
+}
+
+fn small() -> Machine {
+    let mut m = Machine::new(Build::Win81);
+    let leaky = m.driver(
+        Driver::new("leaky.sys")
+            .pdb("leaky.pdb")
+            .symbol("LeakyRead", 0x1200)
+            .symbol("LeakyOpen", 0x1300),
+    );
+    m.level(8);
+    let (read, open) =
+        (m.driver_address(leaky, "LeakyRead") + 0x34, m.driver_address(leaky, "LeakyOpen") + 0x10);
+    let block = 0xffff_9a8f_5000_0000;
+    m.verified(leaky)
+        .allocation(Allocation::nonpaged(block, 0x2000, b"Leak", read))
+        .allocation(Allocation::nonpaged(block + 0x10_000, 0x2000, b"Leak", read))
+        .allocation(Allocation::paged(block + 0x20_000, 0x50, b"Open", open));
+    m
+}
+
+#[test]
+fn fail_on_and_filters() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    save(folder, &small().build(DumpKind::BitmapKernel));
+    let code = |arguments: &[&str]| on(folder, arguments).status.code();
+    assert_eq!(code(&["leaks"]), Some(0));
+    assert_eq!(code(&["leaks", "--fail-on", "3"]), Some(3));
+    assert_eq!(code(&["leaks", "--fail-on", "4"]), Some(0));
+    assert_eq!(code(&["leaks", "--fail-on", "2", "--tag", "Open"]), Some(0));
+    assert_eq!(code(&["leaks", "--fail-on", "2", "--tag", "L*"]), Some(3));
+    assert_eq!(code(&["leaks", "--fail-on", "0"]), Some(2));
+    assert_eq!(code(&["leaks", "--skip", "("]), Some(2));
+    assert_eq!(code(&["leaks", "--driver", "nosuch"]), Some(2));
+    let count = |arguments: &[&str]| {
+        let all: Vec<&str> = [&["leaks", "--format", "json"], arguments].concat();
+        json(&on(folder, &all))["coverage"]["allocations"].as_u64().unwrap()
+    };
+    assert_eq!(count(&["--min-size", "8K"]), 2);
+    assert_eq!(count(&["--max-size", "0x1fff"]), 1);
+    assert_eq!(count(&["--driver", "LEAKY"]), 3);
+    let failed = on(folder, &["leaks", "--format", "markdown", "--fail-on", "1"]);
+    assert_eq!(failed.status.code(), Some(3));
+    assert!(
+        stdout(&failed).starts_with("### Driver Verifier: 3 blocks (16,464 bytes) outstanding\n")
+    );
+    assert!(
+        stdout(&failed)
+            .contains("| 1 | 2 | 16,384 | 8,192 | `Leak` | `leaky.sys` | `leaky!LeakyRead+0x34` |")
+    );
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("3 allocations are outstanding"));
+}
+
+#[test]
+fn a_damaged_dump_is_no_clean_run() {
+    let mut assembly = small().assemble();
+    let page = assembly.address("trackers:leaky.sys:0");
+    assembly.remove_page(page);
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &assembly.sample(DumpKind::BitmapKernel));
+    let output = on(folder.path(), &["leaks", "--format", "markdown", "--fail-on", "1"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stdout(&output).contains("the numbers may be incomplete"), "{}", stdout(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("counters say 3"));
+}
+
+/// `leaks` on a full ring of 65,536 records with 50 frames each, every block of 20,000 among them. Under
+/// a second where the build is optimized; run it so to see the time:
+/// `cargo test --release -p verifier-host --test leaks -- --nocapture full_ring`.
+#[test]
+fn full_ring_of_deep_stacks() {
+    let mut m = Machine::new(Build::Win11);
+    let mut driver = Driver::new("deep.sys").pdb("deep.pdb").size(0x8_0000);
+    for i in 0..4000u32 {
+        driver = driver.symbol(&format!("Function{i}"), 0x1000 + i * 0x40);
+    }
+    let deep = m.driver(driver);
+    m.level(8);
+    let base = m.image(deep).base + 0x1000;
+    let allocate = m.kernel_address("VerifierExAllocatePoolWithTag") + 0x1d;
+    let free = m.kernel_address("VerifierExFreePoolWithTag") + 0x1d;
+    let block = |i: u64| 0xffff_9a8f_5000_0000 + i * 0x1000;
+    let caller = |i: u64| base + (i % 500) * 0x40 + 0x10;
+    let frames = |first: u64, i: u64| {
+        let outer = (1..49).map(|depth| base + ((i % 2000) + depth * 41) % 4000 * 0x40 + 0x18);
+        [first, caller(i)].into_iter().chain(outer).collect::<Vec<u64>>()
+    };
+    for i in 0..65_536u64 {
+        // Blocks above 20,000 are freed by the record behind.
+        let (number, first) = if i < 20_000 {
+            (i, allocate)
+        } else {
+            (20_000 + i / 2, [allocate, free][(i % 2) as usize])
+        };
+        m.pool_record(PoolRecord {
+            address: block(number),
+            size: 0x100,
+            thread: 0xffff_9a8f_4fff_0040,
+            frames: frames(first, number),
+            stale: vec![],
+        });
+    }
+    let verified = m.verified(deep);
+    for i in 0..20_000u64 {
+        verified.allocation(Allocation::nonpaged(block(i), 0x110, b"Deep", caller(i)));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &m.build(DumpKind::BitmapKernel));
+    for arguments in [&["leaks"][..], &["leaks", "--format", "json"], &["leaks", "--by", "frame"]] {
+        let started = Instant::now();
+        let output = on(folder.path(), arguments);
+        let took = started.elapsed();
+        assert!(output.status.success());
+        println!("{}: {took:?}, {} bytes", arguments.join(" "), output.stdout.len());
+        if !cfg!(debug_assertions) {
+            assert!(took.as_millis() < 1000, "{took:?}");
+        }
+        if arguments.len() == 1 {
+            assert!(
+                stdout(&output)
+                    .starts_with("20,000 of 20,000 blocks, 100 % of bytes, have a stack.")
+            );
+        }
+    }
+}
