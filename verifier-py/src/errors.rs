@@ -130,5 +130,5 @@ fn os_error(py: Python<'_>, path: &std::path::Path, why: &std::io::Error) -> PyR
     let text = py.import("os")?.call_method1("strerror", (number,))?;
     // `OSError` itself picks FileNotFoundError, PermissionError … by the number.
     let class = py.get_type::<PyOSError>();
-    Ok(PyErr::from_value(class.call1((number, text, path))?))
+    Ok(PyErr::from_value(class.call1((number, text, path.as_os_str()))?))
 }

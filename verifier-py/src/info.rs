@@ -13,8 +13,13 @@ use crate::views;
 
 /// What a level of `verifier /flags` means, or which level names make.
 #[pyfunction]
-#[pyo3(signature = (level=None, *, names=Vec::new()))]
-pub(crate) fn flags(py: Python<'_>, level: Option<u32>, names: Vec<String>) -> PyResult<Py<Flags>> {
+#[pyo3(signature = (level=None, *, names=None))]
+pub(crate) fn flags(
+    py: Python<'_>,
+    level: Option<u32>,
+    names: Option<Vec<String>>,
+) -> PyResult<Py<Flags>> {
+    let names = names.unwrap_or_default();
     let named = Level::from_names(names.iter().map(String::as_str)).map_err(|name| {
         let known: Vec<&str> = FLAGS.iter().map(|flag| flag.name).collect();
         Failure::usage(format!("no flag is called {name:?}; known are: {}", known.join(", ")))

@@ -57,7 +57,8 @@ class Problem(NamedTuple):
     address: int | None
     why: str
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Frame(NamedTuple):
@@ -67,7 +68,8 @@ class Frame(NamedTuple):
     symbol: str | None
     """``module!name+0x1f``, ``module+0x1234`` without a symbol, ``None`` outside all modules."""
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Flag(NamedTuple):
@@ -76,7 +78,8 @@ class Flag(NamedTuple):
     bit: int
     name: str
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Allocation(NamedTuple):
@@ -89,7 +92,8 @@ class Allocation(NamedTuple):
     caller: int
     caller_symbol: str | None
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Outstanding(NamedTuple):
@@ -104,7 +108,8 @@ class Outstanding(NamedTuple):
     caller: int
     caller_symbol: str | None
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class PoolEvent(NamedTuple):
@@ -119,7 +124,8 @@ class PoolEvent(NamedTuple):
     frames: tuple[Frame, ...]
     """Innermost first."""
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Image(NamedTuple):
@@ -131,7 +137,8 @@ class Image(NamedTuple):
     verified_data: int
     counters: dict[str, int] | None
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Driver(NamedTuple):
@@ -151,7 +158,8 @@ class Driver(NamedTuple):
     """The sum over its images, by the C names in snake_case; ``None`` where it has no image."""
     images: tuple[Image, ...]
 
-    __repr__ = _repr
+    def __repr__(self) -> str:
+        return _repr(self)
 
 
 class Text(str):

@@ -1,8 +1,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
-from types import GenericAlias
-from typing import Any, Generic, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, final, overload
 from pathlib import Path
+from types import GenericAlias
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
+
+from typing_extensions import disjoint_base
 
 from ._records import (
     Allocation,
@@ -16,14 +28,17 @@ from ._records import (
     Text,
 )
 
+__all__ = ["Dump", "Flags", "Log", "Session", "Table", "demo", "flags", "open"]
+
 _R = TypeVar("_R", covariant=True)
 _One: TypeAlias = str | PathLike[str] | bytes | dict[str, Any]
-_Symbols: TypeAlias = _One | list[_One] | list[str] | tuple[_One, ...] | None
+_Symbols: TypeAlias = _One | Sequence[_One] | None
 _Progress: TypeAlias = Callable[[str, int, int | None], object]
 
 class _Memory(Protocol):
     def read(self, address: int, size: int, /) -> bytes | bytearray: ...
 
+@disjoint_base
 class Table(Generic[_R]):
     @property
     def columns(self) -> tuple[str, ...]: ...
@@ -40,7 +55,7 @@ class Table(Generic[_R]):
     def __arrow_c_stream__(self, requested_schema: object = None) -> Any: ...
     def _repr_html_(self) -> str: ...
     @classmethod
-    def __class_getitem__(cls, key: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
 class Log(Table[_R]):
@@ -55,13 +70,14 @@ class Log(Table[_R]):
     @property
     def empty_because(self) -> str | None: ...
     @classmethod
-    def __class_getitem__(cls, key: Any, /) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
 class Flags(Table[Flag]):
     @property
     def level(self) -> int: ...
 
+@disjoint_base
 class Session:
     def __new__(
         cls,
@@ -99,4 +115,4 @@ def open(
     progress: _Progress | None = None,
 ) -> Dump: ...
 def demo(folder: str | PathLike[str]) -> Dump: ...
-def flags(level: int | None = None, *, names: Sequence[str] = []) -> Flags: ...
+def flags(level: int | None = None, *, names: Sequence[str] | None = None) -> Flags: ...

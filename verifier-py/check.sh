@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into a fresh virtual environment with what the tests need, and runs
+# pytest, mypy and stubtest there. Ends with pytest's closing line; fails if anything fails.
+#
+#   verifier-py/check.sh [FOLDER]      FOLDER holds the virtual environment (default: a temporary one)
+#
+# PYTHON chooses the interpreter (default python3), CARGO_TARGET_DIR the folder for cargo, PYTEST_ARGS
+# what pytest gets beside the tests.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+if [ $# -gt 0 ]; then
+    folder=$1
+    mkdir -p "$folder"
+else
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+fi
+folder=$(cd "$folder" && pwd)
+say() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
+
+say "virtual environment"
+rm -rf "$folder/venv" "$folder/wheels"
+"$python" -m venv "$folder/venv"
+bin=$folder/venv/bin
+# Packages come in while cargo compiles.
+"$bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.16.0,<2'
+"$bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-test.txt" &
+packages=$!
+
+say "wheel"
+# Stripped, but otherwise the workspace's own release profile: what cargo compiled already serves.
+(cd "$here" && "$bin/maturin" build --release --strip --interpreter "$bin/python" --quiet --out "$folder/wheels")
+wait "$packages"
+ls -l "$folder"/wheels/*.whl
+"$bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$folder"/wheels/*.whl
+
+say "mypy"
+cd "$here"
+"$bin/python" -m mypy --config-file pyproject.toml --cache-dir "$folder/mypy" -p verifier_py
+MYPYPATH=tests "$bin/python" -m mypy --config-file pyproject.toml --cache-dir "$folder/mypy" tests
+
+say "stubtest"
+"$bin/python" -m mypy.stubtest verifier_py
+
+say "pytest"
+# Not `python -m pytest`: that would put this folder before the installed wheel.
+"$bin/pytest" -p no:cacheprovider ${PYTEST_ARGS:-}

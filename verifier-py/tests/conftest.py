@@ -1,0 +1,71 @@
+"""What the tests share: the sample dump, and the dumps with answer sheets where they are at hand."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import verifier_py as verifier
+
+SHARED = Path(
+    os.environ.get("VERIFIER_SHARED_DUMPS")
+    or Path(__file__).resolve().parents[2].parent / "shared" / "dumps"
+)
+FOLDERS = sorted(path.parent for path in SHARED.glob("*/expect.json.xz"))
+
+
+class Sheet:
+    """A dump and what is in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.want: dict[str, Any] = json.loads(lzma.open(folder / "expect.json.xz").read())
+        self.dump = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
+
+    def names(self, address: int) -> list[str]:
+        """Every right name of an address."""
+        names: list[str] = self.want["symbols"][f"{address:#x}"]
+        return names
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "sheet" in metafunc.fixturenames:
+        missing = pytest.mark.skip(reason=f"no dumps with answer sheets in {SHARED}")
+        folders = [pytest.param(folder, id=folder.name) for folder in FOLDERS]
+        metafunc.parametrize(
+            "sheet",
+            folders or [pytest.param(None, id="none", marks=missing)],
+            indirect=True,
+            scope="session",
+        )
+
+
+@pytest.fixture(scope="session")
+def sheet(request: pytest.FixtureRequest) -> Sheet:
+    return Sheet(request.param)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the sample dump."""
+    folder = tmp_path_factory.mktemp("demo")
+    verifier.demo(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dump(folder: Path) -> verifier.Dump:
+    return verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
+
+
+@pytest.fixture(autouse=True)
+def no_symbol_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tests' symbols are those that they name."""
+    monkeypatch.delenv("_NT_SYMBOL_PATH", raising=False)
+    yield

@@ -1,0 +1,164 @@
+"""Each error is one exception of the tree, with what a program needs of it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import pytest
+
+import verifier_py as verifier
+
+
+def test_the_tree() -> None:
+    for error, parent in (
+        (verifier.FormatError, ValueError),
+        (verifier.UsageError, ValueError),
+        (verifier.FaultError, LookupError),
+        (verifier.SymbolsMissing, LookupError),
+        (verifier.MissingType, LookupError),
+        (verifier.MissingSymbol, LookupError),
+    ):
+        assert issubclass(error, verifier.VerifierError) and issubclass(error, parent)
+    fault = verifier.FaultError("text", address=5, level=2)
+    copy = pickle.loads(pickle.dumps(fault))
+    assert (copy.args, copy.address, copy.level) == (("text",), 5, 2)
+
+
+def test_files(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        verifier.open(tmp_path / "none.dmp")
+    assert missing.value.filename == str(tmp_path / "none.dmp")
+    with pytest.raises(IsADirectoryError):
+        verifier.open(tmp_path)
+    (tmp_path / "text").write_text("this is no dump, but it is long enough " * 1000)
+    with pytest.raises(verifier.FormatError, match="signature") as malformed:
+        verifier.open(tmp_path / "text")
+    assert malformed.value.offset == 0
+    (tmp_path / "empty").touch()
+    for mmap in (True, False):
+        with pytest.raises(verifier.FormatError):
+            verifier.open(tmp_path / "empty", mmap=mmap)
+    with pytest.raises(OSError):
+        verifier.demo(tmp_path / "empty" / "below a file")
+
+
+def test_no_symbols(folder: Path) -> None:
+    dump = verifier.open(folder / "memory.dmp", symbols=[])
+    assert dump.info()["kernel"]["types"] is None
+    for view in (dump.pool, dump.drivers, dump.settings, lambda: dump.kd("!verifier")):
+        with pytest.raises(verifier.SymbolsMissing, match="ntkrnlmp.pdb") as missing:
+            view()
+        assert missing.value.name == "ntkrnlmp.pdb"
+        assert missing.value.guid == "F19D4C36A538D72835CA4BEEEC16715B"
+        assert missing.value.age == 1
+
+
+def test_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_NT_SYMBOL_PATH", str(folder / "symbols"))
+    assert len(verifier.open(folder / "memory.dmp").pool()) == 10
+
+
+def test_other_symbols(folder: Path) -> None:
+    path = next(folder.glob("symbols/ntkrnlmp.pdb/*.json"))
+    table = json.loads(path.read_text())
+    trace = table["user_types"].pop("_VF_POOL_TRACE")
+    dump = verifier.open(folder / "memory.dmp", symbols=[table])
+    with pytest.raises(verifier.MissingType, match="_VF_POOL_TRACE") as missing:
+        dump.log("pool")
+    assert (missing.value.type, missing.value.field) == ("_VF_POOL_TRACE", None)
+    assert len(dump.pool()) == 10
+
+    del trace["fields"]["Thread"]
+    table["user_types"]["_VF_POOL_TRACE"] = trace
+    dump = verifier.open(folder / "memory.dmp", symbols=[table])
+    with pytest.raises(verifier.MissingType, match="Thread") as missing:
+        dump.log("pool")
+    assert (missing.value.type, missing.value.field) == ("_VF_POOL_TRACE", "Thread")
+
+    table["symbols"].pop("VfSuspectDriversList")
+    dump = verifier.open(folder / "memory.dmp", symbols=[table])
+    with pytest.raises(verifier.MissingSymbol) as global_:
+        dump.pool()
+    assert global_.value.name == "VfSuspectDriversList"
+
+    table["metadata"]["windows"]["pdb"]["GUID"] = "0" * 32
+    for wrong in (table, b"neither", b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0", b"\xfd7zXZ\0", b"{"):
+        with pytest.raises(verifier.FormatError) as unusable:
+            verifier.open(folder / "memory.dmp", symbols=[wrong])
+        assert unusable.value.offset is None
+
+
+def test_absent_memory(folder: Path, tmp_path: Path) -> None:
+    """A dump that is cut short: what is left is told, the rest is a fault or a problem."""
+    data = (folder / "memory.dmp").read_bytes()
+    seen = set()
+    for keep in range(0x4000, len(data), 0x3000):
+        (tmp_path / "cut.dmp").write_bytes(data[:keep])
+        dump = verifier.open(tmp_path / "cut.dmp", symbols=folder / "symbols")
+        assert dump.info()["missing_at_end"] is None or dump.info()["missing_at_end"] > 0
+        for view in (dump.drivers, dump.pool, dump.settings, lambda: dump.log("pool")):
+            try:
+                seen.add("problems" if view().problems else "whole")
+            except verifier.VerifierError as error:
+                seen.add(type(error).__name__)
+                if isinstance(error, verifier.FaultError):
+                    assert error.address
+    assert "VerifierError" in seen and len(seen) > 1
+
+
+def test_fault_level(folder: Path) -> None:
+    """The level of the page table that has no entry."""
+
+    class Absent:
+        def read(self, address: int, size: int) -> bytes:
+            return bytes(size)  # page tables full of nothing
+
+    with pytest.raises(verifier.VerifierError, match="level 4"):
+        verifier.Session(memory=Absent(), dtb=0x1000, ps_loaded_module_list=0xFFFFF80001839C90)
+    fault = verifier.FaultError("x", level=4)
+    assert fault.level == 4 and fault.address is None
+
+
+def test_arguments(dump: verifier.Dump, folder: Path) -> None:
+    for call, text in (
+        (lambda: dump.kd("!analyze"), "not a command"),
+        (lambda: dump.kd("!verifier zz"), "no number"),
+        (lambda: dump.kd("lm", style="vista"), "style"),
+        (lambda: dump.pool("other.sys"), "other.sys"),
+        (lambda: dump.log("music"), "music"),  # type: ignore[arg-type]
+        (lambda: verifier.flags(names=["nonsense"]), "nonsense"),
+        (lambda: verifier.flags(), "level"),
+        (lambda: verifier.open(folder / "memory.dmp", symbols="srv*"), "symbol path"),
+    ):
+        with pytest.raises(verifier.UsageError, match=text):
+            call()
+    with pytest.raises(TypeError, match="not int"):
+        verifier.open(folder / "memory.dmp", symbols=3)  # type: ignore[arg-type]
+    with pytest.raises(OverflowError):
+        dump.history(-1)
+    with pytest.raises(TypeError):
+        verifier.Dump()  # type: ignore[call-arg]
+
+
+def test_garbage_in_a_dump(folder: Path, tmp_path: Path) -> None:
+    """Whatever bytes change, the answer is a result or an exception of the tree."""
+    data = (folder / "memory.dmp").read_bytes()
+    for seed in range(60):
+        evil = bytearray(data)
+        for i in range(400):
+            at = 0x3000 + (seed * 7919 + i * 104729 + i * i * 31) % (len(data) - 0x3008)
+            struct.pack_into("<Q", evil, at, (seed * 0x9E3779B97F4A7C15 + i * 0xBF58476D1CE4E5B9) % 2**64)
+        (tmp_path / "evil.dmp").write_bytes(evil)
+        try:
+            dump = verifier.open(tmp_path / "evil.dmp", symbols=folder / "symbols")
+        except verifier.VerifierError:
+            continue
+        for view in (dump.info, dump.settings, dump.drivers, dump.pool, lambda: dump.log("pool")):
+            try:
+                result = view()
+                result._repr_html_(), repr(result)
+            except verifier.VerifierError:
+                pass

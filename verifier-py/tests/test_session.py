@@ -1,0 +1,322 @@
+"""A session over memory that Python code reads."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Sheet
+from readers import Physical, Virtual
+
+import verifier_py as verifier
+
+
+def hints(dump: verifier.Dump) -> dict[str, Any]:
+    info = dump.info()
+    return {
+        "machine": info["machine"],
+        "build": info["build"],
+        "ps_loaded_module_list": info["ps_loaded_module_list"],
+        "kd_debugger_data_block": info["kd_debugger_data_block"],
+    }
+
+
+def everything(session: verifier.Session) -> list[Any]:
+    block = session.pool()[0].address
+    return [
+        session.settings().to_dict(),
+        session.drivers().to_dicts(),
+        session.pool().to_dicts(),
+        session.pool().problems,
+        session.log("pool").to_dicts(),
+        session.log("pool").problems,
+        session.history(block).to_dict(),
+        str(session.kd("!verifier 3")),
+        session.info().to_dict()["kernel"]["modules"],
+    ]
+
+
+@pytest.fixture
+def nt(folder: Path) -> Path:
+    return next(folder.glob("symbols/ntkrnlmp.pdb/*.json"))
+
+
+@pytest.fixture
+def arguments(folder: Path, dump: verifier.Dump) -> dict[str, Any]:
+    """All that a session over the sample takes, but for its memory."""
+    dtb = dump.info()["directory_table_base"]
+    return {"dtb": dtb, "symbols": folder / "symbols", **hints(dump)}
+
+
+def test_physical(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:
+    session = verifier.Session(memory=Physical(folder / "memory.dmp"), **arguments)
+    assert everything(session) == everything(dump)
+    assert "path" not in session.info() and session.info()["paging"] == "x64, 4 levels"
+    with pytest.raises(verifier.UsageError, match="no dump"):
+        session.kd(".bugcheck")
+
+
+def test_virtual(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:
+    dtb = arguments.pop("dtb")
+    memory = Virtual(Physical(folder / "memory.dmp"), dtb)
+    session = verifier.Session(memory=memory, **arguments)
+    assert everything(session) == everything(dump)
+    assert session.info()["paging"] is None
+
+
+def test_answer_sheets(sheet: Sheet) -> None:
+    info = sheet.dump.info()
+    if info["kind"] not in (1, 2):
+        pytest.skip(f"the plain reader knows no dumps of type {info['kind']}")
+    arguments = hints(sheet.dump)
+    memory = Physical(sheet.folder / "memory.dmp")
+    session = verifier.Session(
+        memory=memory,
+        dtb=info["directory_table_base"],
+        symbols=sheet.folder / "symbols",
+        pae="PAE" in (info["paging"] or ""),
+        **arguments,
+    )
+    assert everything(session) == everything(sheet.dump)
+
+
+@pytest.mark.parametrize("hint", ["ps_loaded_module_list", "kd_debugger_data_block"])
+def test_one_hint_is_enough(
+    folder: Path, dump: verifier.Dump, arguments: dict[str, Any], hint: str
+) -> None:
+    arguments[hint] = None
+    session = verifier.Session(memory=Physical(folder / "memory.dmp"), **arguments)
+    assert list(session.pool()) == list(dump.pool())
+
+
+def test_symbols_of_every_kind(
+    folder: Path, dump: verifier.Dump, nt: Path, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    text = nt.read_bytes()
+    memory = Physical(folder / "memory.dmp")
+    want = [(one.address, one.size) for one in dump.pool()]
+    kernel_only: list[Any] = [
+        nt,
+        str(nt),
+        text,
+        lzma.compress(text),
+        json.loads(text),
+        [tmp_path, text],
+    ]
+    for symbols in kernel_only:
+        session = verifier.Session(memory=memory, **arguments | {"symbols": symbols})
+        assert [(one.address, one.size) for one in session.pool()] == want
+        assert session.pool()[0].caller_symbol == "myfault+0x1634"
+    session = verifier.Session(memory=memory, **arguments | {"symbols": [text, folder / "symbols"]})
+    assert list(session.pool()) == list(dump.pool())
+
+
+def test_pdb_as_bytes(sheet: Sheet) -> None:
+    (pdb,) = sheet.folder.glob("symbols/ntkr*.pdb/*/*.pdb")
+    dump = verifier.open(sheet.folder / "memory.dmp", symbols=[pdb.read_bytes()])
+    want = [(one.address, one.size, one.tag) for one in sheet.dump.pool()]
+    assert [(one.address, one.size, one.tag) for one in dump.pool()] == want
+    other = next(sheet.folder.glob("symbols/leaky.pdb/*/*.pdb"))
+    with pytest.raises(verifier.FormatError, match="is wanted"):
+        verifier.open(sheet.folder / "memory.dmp", symbols=[other.read_bytes()])
+
+
+def test_bytearray_serves(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:
+    class Reader(Physical):
+        def read(self, address: int, size: int) -> bytearray:  # type: ignore[override]
+            return bytearray(super().read(address, size))
+
+    session = verifier.Session(memory=Reader(folder / "memory.dmp"), **arguments)
+    assert list(session.pool()) == list(dump.pool())
+
+
+def test_absent(folder: Path, arguments: dict[str, Any]) -> None:
+    """A reader that raises says that bytes are absent: a fault, or a problem beside what is there."""
+
+    class Nothing:
+        def read(self, address: int, size: int) -> bytes:
+            raise LookupError(f"nothing at {address:#x}")
+
+    with pytest.raises(verifier.VerifierError, match="LookupError: nothing at 0x"):
+        verifier.Session(memory=Nothing(), **arguments)
+
+    class Holes(Physical):
+        hole = range(0)
+
+        def read(self, address: int, size: int) -> bytes:
+            data = super().read(address, size)
+            if self.hole and data.startswith(b"\x45\x13\x32\x21", 0x10):
+                raise OSError("a hole")
+            return data
+
+    memory = Holes(folder / "memory.dmp")
+    session = verifier.Session(memory=memory, **arguments)
+    whole = session.pool()
+    assert len(whole) == 10 and not whole.problems
+    memory.hole = range(1)
+    part = session.pool()
+    assert len(part) < 10 or part.problems
+
+
+@pytest.mark.parametrize("level", [1, None])
+def test_fault(
+    folder: Path, dump: verifier.Dump, arguments: dict[str, Any], level: int | None
+) -> None:
+    """What cannot be read is told by address, and by the page table's level where that ends it."""
+    address = dump.settings().address
+    whole = Physical(folder / "memory.dmp")
+    entries: list[int] = []
+
+    class Walk(Physical):
+        def read(self, address: int, size: int) -> bytes:
+            entries.append(address)
+            return super().read(address, size)
+
+    Virtual(Walk(folder / "memory.dmp"), arguments["dtb"]).read(address, 8)
+    *_, entry, data = entries
+
+    class Hole:
+        opened = False
+
+        def read(self, address: int, size: int) -> bytes:
+            if self.opened and level is None and address <= data < address + size:
+                raise LookupError("a hole")
+            if self.opened and level == 1 and address == entry:
+                return bytes(size)
+            return whole.read(address, size)
+
+    memory = Hole()
+    session = verifier.Session(memory=memory, **arguments)
+    memory.opened = True
+    with pytest.raises(verifier.FaultError) as fault:
+        session.settings()
+    assert (fault.value.address, fault.value.level) == (address, level)
+
+
+@pytest.mark.parametrize(
+    ("lie", "error", "text"),
+    [
+        (lambda data: data[:-1], ValueError, r"returned \d+ bytes"),
+        (lambda data: data + b"x", ValueError, r"returned \d+ bytes"),
+        (lambda data: b"", ValueError, "returned 0 bytes"),
+        (lambda data: None, TypeError, "returned NoneType, not bytes"),
+        (lambda data: data.decode("latin-1"), TypeError, "returned str, not bytes"),
+        (lambda data: list(data), TypeError, "returned list, not bytes"),
+    ],
+)
+def test_liars(
+    folder: Path, arguments: dict[str, Any], lie: Any, error: type[Exception], text: str
+) -> None:
+    class Liar(Physical):
+        lies = True
+
+        def read(self, address: int, size: int) -> Any:
+            data = super().read(address, size)
+            return lie(data) if self.lies else data
+
+    liar = Liar(folder / "memory.dmp")
+    with pytest.raises(error, match=text):
+        verifier.Session(memory=liar, **arguments)
+    assert liar.reads == 1, "nothing more is read from a reader that lies"
+    liar.lies = False
+    session = verifier.Session(memory=liar, **arguments)
+    liar.lies = True
+    for view in (session.pool, session.drivers, session.settings, lambda: session.log("pool")):
+        with pytest.raises(error, match=text):
+            view()
+    liar.lies = False
+    assert len(session.pool()) == 10, "a session outlives what its reader did"
+
+
+def test_garbage(arguments: dict[str, Any]) -> None:
+    class Garbage:
+        def __init__(self, seed: int) -> None:
+            self.state = seed
+
+        def read(self, address: int, size: int) -> bytes:
+            self.state = (self.state * 0x5851F42D4C957F2D + address + 1) % 2**64
+            return (self.state.to_bytes(8, "little") * (size // 8 + 1))[:size]
+
+    for seed in range(30):
+        with pytest.raises(verifier.VerifierError):
+            verifier.Session(memory=Garbage(seed), **arguments)
+    arguments.pop("dtb")
+    for seed in range(30):
+        try:
+            session = verifier.Session(memory=Garbage(seed), **arguments)
+            session.info()
+            session.pool()
+        except verifier.VerifierError:
+            pass
+
+
+def test_interrupt(folder: Path, arguments: dict[str, Any]) -> None:
+    """Ctrl-C in a reader ends the work at once, whatever is being read."""
+
+    class Interrupted(Physical):
+        after = -1
+
+        def read(self, address: int, size: int) -> bytes:
+            if self.reads == self.after:
+                self.reads += 1
+                raise KeyboardInterrupt
+            return super().read(address, size)
+
+    memory = Interrupted(folder / "memory.dmp")
+    session = verifier.Session(memory=memory, **arguments)
+    whole = session.pool()
+    for later in (0, 1, 10, 50):
+        memory.after = memory.reads + later
+        with pytest.raises(KeyboardInterrupt):
+            session.log("pool")
+        assert memory.reads == memory.after + 1
+    assert list(session.pool()) == list(whole)
+
+
+def test_a_reader_on_its_own_session(folder: Path, arguments: dict[str, Any]) -> None:
+    class Curious(Physical):
+        session: verifier.Session | None = None
+        seen: BaseException | None = None
+
+        def read(self, address: int, size: int) -> bytes:
+            if self.session is not None:
+                try:
+                    self.session.pool()
+                except RuntimeError as error:
+                    self.seen = error
+            return super().read(address, size)
+
+    memory = Curious(folder / "memory.dmp")
+    session = verifier.Session(memory=memory, **arguments)
+    memory.session = session
+    assert len(session.pool()) == 10
+    assert "session that it reads for" in str(memory.seen)
+
+
+def test_a_session_over_a_session(
+    folder: Path, dump: verifier.Dump, arguments: dict[str, Any]
+) -> None:
+    """A reader may use another session."""
+
+    class Layered(Physical):
+        def read(self, address: int, size: int) -> bytes:
+            dump.settings()
+            return super().read(address, size)
+
+    session = verifier.Session(memory=Layered(folder / "memory.dmp"), **arguments)
+    assert list(session.pool()) == list(dump.pool())
+
+
+def test_arguments(folder: Path, arguments: dict[str, Any]) -> None:
+    memory = Physical(folder / "memory.dmp")
+    with pytest.raises(TypeError, match="read"):
+        verifier.Session(memory=b"bytes", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(verifier.UsageError, match="vax"):
+        verifier.Session(memory=memory, **arguments | {"machine": "vax"})
+    with pytest.raises(verifier.VerifierError, match="nothing says"):
+        verifier.Session(memory=memory, dtb=0)
+    with pytest.raises(TypeError):
+        verifier.Session(memory)  # type: ignore[call-arg]
