@@ -48,11 +48,21 @@ impl AddressSpace {
             ),
         })?;
         let physical: Arc<dyn Memory<Pa>> = Arc::new(dump.physical()?);
-        Ok(Self::of_physical(physical, header, machine))
+        // A dump does not change.
+        Ok(Self::find(header, machine, &|mode| {
+            PageTables::new(Arc::clone(&physical), header.directory_table_base, mode).cached()
+        }))
     }
 
     /// The kernel's space over any physical memory, told by a dump's header.
     pub fn of_physical(physical: Arc<dyn Memory<Pa>>, header: &Header, machine: Machine) -> Self {
+        Self::find(header, machine, &|mode| {
+            PageTables::new(Arc::clone(&physical), header.directory_table_base, mode)
+        })
+    }
+
+    /// The space of the mode that fits, out of those that the machine has.
+    fn find(header: &Header, machine: Machine, tables: &dyn Fn(PagingMode) -> PageTables) -> Self {
         let modes: &[PagingMode] = match machine {
             Machine::X64 => &[PagingMode::X64, PagingMode::X64La57],
             Machine::Arm64 => &[PagingMode::Arm64],
@@ -62,10 +72,7 @@ impl AddressSpace {
                 None => &[PagingMode::X86Pae, PagingMode::X86],
             },
         };
-        let mut spaces = modes.iter().map(|&mode| {
-            let base = header.directory_table_base;
-            Self::paged(PageTables::new(Arc::clone(&physical), base, mode), machine)
-        });
+        let mut spaces = modes.iter().map(|&mode| Self::paged(tables(mode), machine));
         let first = spaces.next();
         let consistent = |space: &Self| {
             header.ps_loaded_module_list.is_some_and(|head| space.is_list_head(head))
@@ -73,8 +80,8 @@ impl AddressSpace {
         match first {
             Some(first) if modes.len() == 1 || consistent(&first) => first,
             Some(first) => spaces.find(consistent).unwrap_or(first),
-            // Every machine has a mode; the space that reads nothing keeps this total.
-            None => Self::paged(PageTables::new(physical, Pa(0), PagingMode::X64), machine),
+            // Every machine has a mode; this keeps the match total.
+            None => Self::paged(tables(PagingMode::X64), machine),
         }
     }
 
