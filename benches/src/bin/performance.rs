@@ -258,11 +258,8 @@ fn ring(table: &mut Table, folder: &Path) -> Result<()> {
     let file = File::open(&path)?;
     let size = log.ring.stride as usize * log.records.len();
     let map = map(&file)?;
-    let (ours, copy) = duel(
-        21,
-        || PoolLog::read(&kernel, None).map(|log| log.records.len()),
-        || map[map.len() - size..].to_vec(),
-    );
+    let (ours, copy) =
+        duel(21, || PoolLog::read(&kernel, None), || map[map.len() - size..].to_vec());
     let times = ours.over(&copy);
     table.target(
         &format!("decode a full ring of {} MB through page tables", size / 1_000_000),

@@ -19,6 +19,9 @@ use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, SymbolSource};
 
+/// Records for which room is made at once, where the log is as long: the length that kernels choose.
+/// With 50 frames each that is 29 MiB, of which the system gives what is written to.
+const MOST_EXPECTED: usize = 0x1_0000;
 /// Leading frames that are looked at for the operation.
 const FRAMES_TO_CLASSIFY: usize = 8;
 
@@ -131,6 +134,7 @@ impl PoolLog {
         let last = last.unwrap_or(usize::MAX);
         let space = kernel.space();
         let index = log.ring.index;
+        let length = log.ring.length as usize;
         let (records, frames, unused) = (&mut log.records, &mut log.frames, &mut log.unused);
         let mut classifier = Classifier::new(kernel);
         let result = log.ring.for_each(kernel, |slot, bytes| {
@@ -157,6 +161,11 @@ impl PoolLog {
             }
             if !wanted(block, size) {
                 return true;
+            }
+            if records.is_empty() {
+                let expected = last.min(length).min(MOST_EXPECTED);
+                records.reserve(expected);
+                frames.reserve(expected.saturating_mul(frame_count).min(MOST_EXPECTED * 50));
             }
             let start = frames.len();
             push_frames(frames, raw, frame_count, frame_size);
