@@ -3,6 +3,12 @@
 /// The little-endian number of `size` bytes (1 to 8) at `offset`, if the slice holds it.
 pub(crate) fn le(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(size)?)?;
+    // Nearly every number is one of these; a copy of any length would be a call.
+    match size {
+        8 => return field.first_chunk().map(|raw| u64::from_le_bytes(*raw)),
+        4 => return field.first_chunk().map(|raw| u32::from_le_bytes(*raw).into()),
+        _ => {}
+    }
     if size > 8 {
         return None;
     }

@@ -40,7 +40,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "dump_header" => machine::headers(),
         "isf" => machine::tables(),
-        "pdb" => vec![symbols::SMALL_PDB.to_vec(), vec![1]],
+        "pdb" => vec![symbols::SMALL_PDB.to_vec(), vec![1], vec![3]],
         // Every machine unchanged.
         "pool_pages" | "render" | "session" => {
             (0..machine::count()).map(|i| vec![i, 0, 0, 0]).collect()

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use verifier_core::Rva;
+use verifier_core::symbols::{SymbolTable, demangle};
 use verifier_core::types::{Isf, Pdb, TypeSource};
-use verifier_core::{Rva, symbols::demangle};
 
 use crate::bytes::Input;
 
 /// A PDB of clang and lld-link; `fixtures/README.md` says how it is made.
 pub(crate) const SMALL_PDB: &[u8] = include_bytes!("../fixtures/small.pdb");
+
+/// The same without types and procedures, as public PDBs are.
+const PUBLIC_PDB: &[u8] = include_bytes!("../fixtures/public.pdb");
 
 /// Walks every structure that is asked for, so that a ring of types shows.
 fn look_up(types: &dyn TypeSource) {
@@ -31,12 +35,11 @@ fn look_up(types: &dyn TypeSource) {
     let _ = types.describe();
 }
 
-/// A PDB of any bytes, or the small one with changes where the first byte is odd.
+/// A PDB of any bytes, or where the first byte is odd one of the small ones with changes.
 pub fn pdb(data: &[u8]) {
     let mut input = Input(data);
     let bytes = if input.0.first().is_some_and(|first| first & 1 == 1) {
-        input.u8();
-        let mut bytes = SMALL_PDB.to_vec();
+        let mut bytes = if input.u8() & 2 == 0 { SMALL_PDB } else { PUBLIC_PDB }.to_vec();
         while !input.is_empty() {
             let at = input.u32() as usize % bytes.len();
             let count = usize::from(input.u8() % 16) + 1;
@@ -51,6 +54,11 @@ pub fn pdb(data: &[u8]) {
     };
     let Ok(pdb) = Pdb::parse("fuzz.pdb", Arc::new(bytes)) else { return };
     if let Ok(table) = pdb.symbol_table() {
+        // The quick way through a public PDB gives what the plain way gives.
+        let mut plain = SymbolTable::builder(pdb.machine_image_type() == Some(0x14c));
+        if pdb.for_each_symbol(&mut |rva, name, kind| plain.add(rva, name, kind)).is_ok() {
+            assert!(table.iter().eq(plain.finish().iter()));
+        }
         let _ = table.resolve(Rva(0x1000));
         let _ = table.iter().map(|(_, name, _)| demangle(name).len()).sum::<usize>();
     }

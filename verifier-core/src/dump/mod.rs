@@ -3,7 +3,7 @@
 //! [`Dump::open`] reads the header and nothing else, so `info` works on a damaged file;
 //! [`Dump::physical`] reads the page map (runs, bitmap or ranges) and gives a [`Memory`] of
 //! [`Pa`]. No map entry per page is ever built: a run table or range list is searched by bisection,
-//! a bitmap through a rank directory with one number per 512 pages.
+//! a bitmap through ranks, one number for each 64 pages.
 //!
 //! | `DumpType` | written by | page map |
 //! |---|---|---|

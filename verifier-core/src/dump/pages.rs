@@ -1,8 +1,8 @@
-//! Pages told by a bitmap (types 2, 5, 6), found through a rank directory.
+//! Pages told by a bitmap (types 2, 5, 6), found through ranks.
 //!
 //! The k-th set bit is the k-th page stored, so the offset of a page is the count of bits before
-//! its own. The directory holds that count for every 512th bit; the rest is at most eight
-//! `popcount`s. For 64 GiB of memory the bitmap takes 2 MiB and the directory 256 KiB.
+//! its own. Beside each word of 64 bits stands the count before it, so a look-up touches one cache line and
+//! counts the bits of one word. For 64 GiB of memory that is 4 MiB.
 
 use zerocopy::FromBytes;
 
@@ -12,15 +12,17 @@ use crate::addr::PAGE_SIZE;
 use crate::error::Error;
 use crate::raw::{BitmapHeader, SummaryHeader};
 
-/// Words of the bitmap that one entry of the rank directory covers.
-const WORDS_PER_BLOCK: usize = 8;
+/// 64 bits, and how many are set before them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Word {
+    bits: u64,
+    rank: u64,
+}
 
 /// A bitmap of page frames and where the first of its pages lies in the file.
 #[derive(Debug, Clone)]
 pub struct BitmapPages {
-    words: Vec<u64>,
-    /// Bits set before each block of words.
-    ranks: Vec<u64>,
+    words: Vec<Word>,
     bits: u64,
     pages: u64,
     first_page: u64,
@@ -90,7 +92,7 @@ impl BitmapPages {
                 ),
             });
         }
-        let mut words = vec![0u64; usize::try_from(bits.div_ceil(64)).unwrap_or(0)];
+        let mut words = vec![Word::default(); usize::try_from(bits.div_ceil(64)).unwrap_or(0)];
         let mut chunk = vec![0u8; 0x10000];
         let mut done = 0u64;
         for block in words.chunks_mut(0x10000 / 8) {
@@ -106,7 +108,7 @@ impl BitmapPages {
                 if let Some(part) = le.get_mut(..raw.len()) {
                     part.copy_from_slice(raw);
                 }
-                *word = u64::from_le_bytes(le);
+                word.bits = u64::from_le_bytes(le);
             }
             done += len as u64;
         }
@@ -114,35 +116,26 @@ impl BitmapPages {
         if !bits.is_multiple_of(64)
             && let Some(last) = words.last_mut()
         {
-            *last &= (1u64 << (bits % 64)) - 1;
+            last.bits &= (1u64 << (bits % 64)) - 1;
         }
-        let mut ranks = Vec::with_capacity(words.len().div_ceil(WORDS_PER_BLOCK));
         let mut pages = 0u64;
-        for block in words.chunks(WORDS_PER_BLOCK) {
-            ranks.push(pages);
-            pages += block.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        for word in &mut words {
+            word.rank = pages;
+            pages += u64::from(word.bits.count_ones());
         }
-        Ok(Self { words, ranks, bits, pages, first_page })
+        Ok(Self { words, bits, pages, first_page })
     }
 
     pub(super) fn offset(&self, pfn: u64) -> Option<u64> {
         if pfn >= self.bits {
             return None;
         }
-        let index = usize::try_from(pfn / 64).ok()?;
-        let word = *self.words.get(index)?;
+        let word = self.words.get(usize::try_from(pfn / 64).ok()?)?;
         let bit = 1u64 << (pfn % 64);
-        if word & bit == 0 {
+        if word.bits & bit == 0 {
             return None;
         }
-        let block = index / WORDS_PER_BLOCK;
-        let before: u64 = self
-            .words
-            .get(block * WORDS_PER_BLOCK..index)?
-            .iter()
-            .map(|word| u64::from(word.count_ones()))
-            .sum();
-        let rank = self.ranks.get(block)? + before + u64::from((word & (bit - 1)).count_ones());
+        let rank = word.rank + u64::from((word.bits & (bit - 1)).count_ones());
         self.first_page.checked_add(rank.checked_mul(PAGE_SIZE)?)
     }
 
@@ -152,10 +145,10 @@ impl BitmapPages {
 
     pub(super) fn next_frame(&self, from: u64) -> Option<u64> {
         let mut index = usize::try_from(from / 64).ok()?;
-        let mut word = *self.words.get(index)? & (u64::MAX << (from % 64));
+        let mut word = self.words.get(index)?.bits & (u64::MAX << (from % 64));
         while word == 0 {
             index += 1;
-            word = *self.words.get(index)?;
+            word = self.words.get(index)?.bits;
         }
         Some(index as u64 * 64 + u64::from(word.trailing_zeros()))
     }

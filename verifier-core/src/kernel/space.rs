@@ -33,7 +33,7 @@ impl AddressSpace {
     /// The kernel's space in a dump.
     ///
     /// The header does not say how many levels the page tables have (x64) or may have lost whether
-    /// PAE is on (x86): the mode in which the head of the module list and its neighbours point at
+    /// PAE is on (x86): the mode in which the head of the module list and its neighbors point at
     /// each other is taken. Where none does, the more common one is.
     ///
     /// # Errors
@@ -48,7 +48,11 @@ impl AddressSpace {
             ),
         })?;
         let physical: Arc<dyn Memory<Pa>> = Arc::new(dump.physical()?);
-        Ok(Self::of_physical(physical, header, machine))
+        // A dump does not change.
+        let (pae, list_head) = (header.pae_enabled, header.ps_loaded_module_list);
+        Ok(Self::find(machine, pae, list_head, &|mode| {
+            PageTables::new(Arc::clone(&physical), header.directory_table_base, mode).cached()
+        }))
     }
 
     /// The kernel's space over any physical memory, told by a dump's header.
@@ -74,6 +78,18 @@ impl AddressSpace {
         pae: Option<bool>,
         list_head: Option<Va>,
     ) -> Self {
+        Self::find(machine, pae, list_head, &|mode| {
+            PageTables::new(Arc::clone(&physical), directory_table_base, mode)
+        })
+    }
+
+    /// The space of the mode that fits, out of those that the machine has.
+    fn find(
+        machine: Machine,
+        pae: Option<bool>,
+        list_head: Option<Va>,
+        tables: &dyn Fn(PagingMode) -> PageTables,
+    ) -> Self {
         let modes: &[PagingMode] = match machine {
             Machine::X64 => &[PagingMode::X64, PagingMode::X64La57],
             Machine::Arm64 => &[PagingMode::Arm64],
@@ -83,17 +99,14 @@ impl AddressSpace {
                 None => &[PagingMode::X86Pae, PagingMode::X86],
             },
         };
-        let mut spaces = modes.iter().map(|&mode| {
-            let tables = PageTables::new(Arc::clone(&physical), directory_table_base, mode);
-            Self::paged(tables, machine)
-        });
+        let mut spaces = modes.iter().map(|&mode| Self::paged(tables(mode), machine));
         let first = spaces.next();
         let consistent = |space: &Self| list_head.is_some_and(|head| space.is_list_head(head));
         match first {
             Some(first) if modes.len() == 1 || consistent(&first) => first,
             Some(first) => spaces.find(consistent).unwrap_or(first),
-            // Every machine has a mode; the space that reads nothing keeps this total.
-            None => Self::paged(PageTables::new(physical, Pa(0), PagingMode::X64), machine),
+            // Every machine has a mode; this keeps the match total.
+            None => Self::paged(tables(PagingMode::X64), machine),
         }
     }
 

@@ -112,8 +112,7 @@ impl PlacedNames {
         start: usize,
         kind: SymbolKind,
     ) -> Option<()> {
-        // One expression over all bytes, which the compiler makes a few vector instructions of.
-        if !name.iter().fold(true, |ascii, byte| ascii & (1..0x80).contains(byte)) {
+        if !is_plain(name) {
             return None;
         }
         let (mut start, mut len) = (start, name.len());
@@ -140,6 +139,23 @@ impl PlacedNames {
             }
         }
         SymbolTable { names: Some(names), entries, by_name: OnceLock::new() }
+    }
+}
+
+/// True where every byte is ASCII and none is null, eight at a time.
+fn is_plain(name: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The upper bit of a byte that is null or not ASCII; what a null borrows from the bytes above it
+    // can only add to what is wrong.
+    let wrong = |eight: &[u8; 8]| {
+        let value = u64::from_le_bytes(*eight);
+        (value.wrapping_sub(ONES) | value) & (ONES << 7)
+    };
+    let (eights, rest) = name.as_chunks::<8>();
+    match name.last_chunk::<8>() {
+        // The last eight cover the rest, some bytes twice.
+        Some(last) => eights.iter().fold(wrong(last), |all, eight| all | wrong(eight)) == 0,
+        None => rest.iter().all(|byte| (1..0x80).contains(byte)),
     }
 }
 
@@ -307,6 +323,24 @@ mod tests {
         assert_eq!(table.resolve(Rva(0x10)), Some(("procedure".into(), 0)));
         assert_eq!(table.resolve(Rva(0x2f)), Some(("procedure".into(), 0x1f)));
         assert_eq!(table.resolve(Rva(u32::MAX)), Some(("c".into(), u32::MAX - 0x30)));
+    }
+
+    #[test]
+    fn plain_names() {
+        for len in 0..20 {
+            let mut name = vec![b'a'; len];
+            assert!(is_plain(&name));
+            for at in 0..len {
+                for wrong in [0, 0x80, 0xff] {
+                    name[at] = wrong;
+                    assert!(!is_plain(&name), "{name:?}");
+                }
+                for right in [1, 0x7f] {
+                    name[at] = right;
+                    assert!(is_plain(&name), "{name:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -11,12 +11,14 @@
 //! entry with `SwizzleBit` clear on machines that need it): their frame reads as absent.
 
 mod arm64;
+mod cache;
 mod x64;
 mod x86;
 
 use std::fmt;
 use std::sync::Arc;
 
+use self::cache::Cache;
 use super::{Memory, Residence};
 use crate::addr::{PAGE_SIZE, Pa, Space, Va};
 use crate::error::{Fault, Reason};
@@ -131,13 +133,22 @@ pub struct PageTables {
     physical: Arc<dyn Memory<Pa>>,
     root: u64,
     mode: PagingMode,
+    cache: Option<Arc<Cache>>,
 }
 
 impl PageTables {
     /// The address space whose top table is at `base`; low bits that are no part of the address
     /// (PCID, PAE's 32-byte alignment, ARM64's CnP) are ignored.
     pub fn new(physical: Arc<dyn Memory<Pa>>, base: Pa, mode: PagingMode) -> Self {
-        Self { physical, root: mode.root(base), mode }
+        Self { physical, root: mode.root(base), mode, cache: None }
+    }
+
+    /// The same with a memory of 64 KiB for where pages were found. Only for physical memory that does
+    /// not change, such as a dump's: what was found once is not looked up again.
+    #[must_use]
+    pub fn cached(mut self) -> Self {
+        self.cache = Cache::serves(self.mode).then(|| Arc::new(Cache::new()));
+        self
     }
 
     /// How this space is translated.
@@ -193,7 +204,19 @@ impl PageTables {
 impl Memory<Va> for PageTables {
     fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
         debug_assert!(at.page_offset() + buf.len() as u64 <= PAGE_SIZE);
-        let found = self.translate(at)?;
+        let known = self.cache.as_ref().filter(|_| self.mode.in_range(at.0));
+        let found = match known.and_then(|cache| cache.get(at)) {
+            Some(pa) => Translation { pa, page_size: PAGE_SIZE, residence: Residence::Valid },
+            None => {
+                let found = self.translate(at)?;
+                if let Some(cache) = known
+                    && found.residence == Residence::Valid
+                {
+                    cache.put(at, found.pa);
+                }
+                found
+            }
+        };
         self.physical.read_in_page(found.pa, buf).map_err(|f| Fault {
             space: Space::Virtual,
             address: at.0,

@@ -10,6 +10,7 @@
 //! from a free: see [`classify`]. Sizes differ in kind too: an allocation logs what was asked for, a
 //! free the size of the block.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::ring::Ring;
@@ -18,6 +19,9 @@ use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, SymbolSource};
 
+/// Records for which room is made at once, where the log is as long: the length that kernels choose.
+/// With 50 frames each that is 29 MiB, of which the system gives what is written to.
+const MOST_EXPECTED: usize = 0x1_0000;
 /// Leading frames that are looked at for the operation.
 const FRAMES_TO_CLASSIFY: usize = 8;
 
@@ -133,7 +137,9 @@ impl PoolLog {
         let last = last.unwrap_or(usize::MAX);
         let space = kernel.space();
         let index = log.ring.index;
+        let length = log.ring.length as usize;
         let (records, frames, unused) = (&mut log.records, &mut log.frames, &mut log.unused);
+        let mut classifier = Classifier::new(kernel);
         let result = log.ring.for_each(kernel, |slot, bytes| {
             if records.len() >= last {
                 return false;
@@ -159,19 +165,23 @@ impl PoolLog {
             if !wanted(block, size) {
                 return true;
             }
+            if records.is_empty() {
+                let expected = last.min(length).min(MOST_EXPECTED);
+                records.reserve(expected);
+                frames.reserve(expected.saturating_mul(frame_count).min(MOST_EXPECTED * 50));
+            }
             let start = frames.len();
-            frames.extend(
-                raw.chunks_exact(frame_size)
-                    .take(frame_count)
-                    .map(|frame| Va(le(frame, 0, frame_size).unwrap_or(0)))
-                    .take_while(|frame| !frame.is_null()),
-            );
+            push_frames(frames, raw, frame_count, frame_size);
             records.push(PoolRecord {
                 slot,
                 address: block,
                 size,
                 thread,
-                operation: if block.is_null() { Operation::Failed } else { Operation::Unknown },
+                operation: if block.is_null() {
+                    Operation::Failed
+                } else {
+                    classifier.operation(frames.get(start..).unwrap_or_default())
+                },
                 frames: u32::try_from(start).unwrap_or(u32::MAX)
                     ..u32::try_from(frames.len()).unwrap_or(u32::MAX),
             });
@@ -179,7 +189,6 @@ impl PoolLog {
         });
         log.problems = result.problems;
         log.missing = result.missing;
-        log.tell_operations(kernel);
         Ok(log)
     }
 
@@ -196,29 +205,63 @@ impl PoolLog {
     pub fn all_frames(&self) -> &[Va] {
         &self.frames
     }
+}
 
-    fn tell_operations(&mut self, kernel: &Kernel) {
-        // The same few addresses stand on top of thousands of stacks.
-        let mut known = std::collections::HashMap::new();
-        let frames = &self.frames;
-        for record in &mut self.records {
-            if record.operation == Operation::Failed {
-                continue;
-            }
-            let stack = frames
-                .get(record.frames.start as usize..record.frames.end as usize)
-                .unwrap_or_default();
-            for &frame in stack.iter().take(FRAMES_TO_CLASSIFY) {
-                match *known.entry(frame).or_insert_with(|| frame_operation(kernel, frame)) {
-                    FrameSays::Operation(operation) => {
-                        record.operation = operation;
-                        break;
-                    }
-                    FrameSays::Nothing => {}
-                    FrameSays::Outside => break,
-                }
+/// Tells operations from stacks. The same few addresses stand on top of thousands of stacks: most are
+/// found where their number leads, without hashing.
+struct Classifier<'k> {
+    kernel: &'k Kernel,
+    known: HashMap<Va, FrameSays>,
+    recent: Box<[(Va, FrameSays); 256]>,
+}
+
+impl<'k> Classifier<'k> {
+    fn new(kernel: &'k Kernel) -> Self {
+        // No frame of a stack is null.
+        let recent = Box::new([(Va(0), FrameSays::Nothing); 256]);
+        Self { kernel, known: HashMap::new(), recent }
+    }
+
+    fn operation(&mut self, stack: &[Va]) -> Operation {
+        for &frame in stack.iter().take(FRAMES_TO_CLASSIFY) {
+            match self.says(frame) {
+                FrameSays::Operation(operation) => return operation,
+                FrameSays::Nothing => {}
+                FrameSays::Outside => break,
             }
         }
+        Operation::Unknown
+    }
+
+    fn says(&mut self, frame: Va) -> FrameSays {
+        let kernel = self.kernel;
+        let at = frame.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        let Some(slot) = self.recent.get_mut(at as usize) else { return FrameSays::Nothing };
+        if slot.0 != frame {
+            let says = self.known.entry(frame).or_insert_with(|| frame_operation(kernel, frame));
+            *slot = (frame, *says);
+        }
+        slot.1
+    }
+}
+
+/// Adds the frames of a stack up to the first null.
+fn push_frames(frames: &mut Vec<Va>, raw: &[u8], count: usize, size: usize) {
+    let (quads, _) = raw.as_chunks::<8>();
+    if size == 8 {
+        // How many first, then all at once: twice over a few cache lines, but without a test for
+        // room at each.
+        let quads = quads.get(..count).unwrap_or(quads);
+        let end = quads.iter().position(|quad| u64::from_le_bytes(*quad) == 0);
+        let end = end.unwrap_or(quads.len());
+        frames.extend(quads.iter().take(end).map(|quad| Va(u64::from_le_bytes(*quad))));
+    } else if size > 0 {
+        frames.extend(
+            raw.chunks_exact(size)
+                .take(count)
+                .map(|frame| Va(le(frame, 0, size).unwrap_or(0)))
+                .take_while(|frame| !frame.is_null()),
+        );
     }
 }
 
