@@ -147,11 +147,11 @@ impl Pdb {
             let mut iter = information.iter();
             while let Some(item) = iter.next()? {
                 finder.update(&iter);
-                let (name, forward) = match item.parse() {
-                    Ok(TypeData::Class(class)) => {
+                let (name, forward) = match parse(item) {
+                    Some(TypeData::Class(class)) => {
                         (class.name, class.properties.forward_reference())
                     }
-                    Ok(TypeData::Union(union)) => {
+                    Some(TypeData::Union(union)) => {
                         (union.name, union.properties.forward_reference())
                     }
                     // Leaves that the crate does not know are no structures.
@@ -205,7 +205,7 @@ struct Reader<'a, 't> {
 
 impl Reader<'_, '_> {
     fn structure(&mut self, index: TypeIndex, depth: u32) -> Option<Structure> {
-        let (name, size, fields) = match self.finder.find(index).ok()?.parse().ok()? {
+        let (name, size, fields) = match parse(self.finder.find(index).ok()?)? {
             TypeData::Class(class) => (class.name, class.size, class.fields),
             TypeData::Union(union) => (union.name, union.size, Some(union.fields)),
             _ => return None,
@@ -219,7 +219,7 @@ impl Reader<'_, '_> {
             && lists < 1000
         {
             lists += 1;
-            let Ok(TypeData::FieldList(list)) = self.finder.find(list).and_then(|i| i.parse())
+            let Some(TypeData::FieldList(list)) = self.finder.find(list).ok().and_then(parse)
             else {
                 break;
             };
@@ -243,7 +243,7 @@ impl Reader<'_, '_> {
 
     fn shape(&mut self, index: TypeIndex, depth: u32) -> Shape {
         let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
-        let Ok(Ok(data)) = self.finder.find(index).map(|item| item.parse()) else {
+        let Some(data) = self.finder.find(index).ok().and_then(parse) else {
             return Shape::Opaque;
         };
         match data {
@@ -309,7 +309,7 @@ impl Reader<'_, '_> {
     }
 
     fn defined_size(&self, name: &str) -> Option<u64> {
-        match self.finder.find(*self.named.get(name)?).ok()?.parse().ok()? {
+        match parse(self.finder.find(*self.named.get(name)?).ok()?)? {
             TypeData::Class(class) => Some(class.size),
             TypeData::Union(union) => Some(union.size),
             _ => None,
@@ -353,6 +353,12 @@ fn machine(kind: pdb::MachineType) -> Option<u32> {
 
 fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
     pdb::PDB::open(File(Arc::clone(bytes)))
+}
+
+/// A type record's data, `None` where the crate cannot read it. One such record (an array with a
+/// negative size) is no reason to do without all others, so each has a guard of its own.
+fn parse(item: pdb::Item<'_, TypeIndex>) -> Option<TypeData<'_>> {
+    catch_unwind(AssertUnwindSafe(|| item.parse().ok())).ok().flatten()
 }
 
 /// Runs `work`, turning the crate's errors and panics into ours.
