@@ -18,6 +18,7 @@ use pdb::{FallibleIterator as _, SymbolData, TypeData, TypeIndex};
 
 use super::{Member, Shape, Structure, TypeSource};
 use crate::addr::Rva;
+use crate::bytes::le;
 use crate::error::Error;
 use crate::symbols::{PdbId, SymbolKind, SymbolTable};
 
@@ -140,7 +141,7 @@ impl Pdb {
 
     fn read_types(&self) -> Result<HashMap<String, Arc<Structure>>, Error> {
         guard(|| {
-            let mut pdb = open(&self.bytes)?;
+            let mut pdb = open_types(&self.bytes)?;
             let information = pdb.type_information()?;
             let mut finder = information.finder();
             let mut named: HashMap<String, TypeIndex> = HashMap::new();
@@ -352,7 +353,38 @@ fn machine(kind: pdb::MachineType) -> Option<u32> {
 }
 
 fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
-    pdb::PDB::open(File(Arc::clone(bytes)))
+    pdb::PDB::open(File { bytes: Arc::clone(bytes), repaired: None })
+}
+
+/// The same with lists of members that continue made readable: the crate takes the index of the
+/// next list right behind the leaf `LF_INDEX`, where two bytes of padding come first. Here the
+/// padding goes behind the index, in the copy of the type stream that the crate is given.
+fn open_types(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
+    const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
+    let mut plain = open(bytes)?;
+    let Some(stream) = plain.raw_stream(TYPES)? else { return Ok(plain) };
+    let mut repaired = stream.as_slice().to_vec();
+    let mut at = le(&repaired, 4, 4).unwrap_or(u64::MAX);
+    let mut found = false;
+    while let Ok(start) = usize::try_from(at)
+        && let Some(length) = le(&repaired, start, 2)
+        && let Some(record) =
+            start.checked_add(2 + length as usize).and_then(|end| repaired.get_mut(start + 2..end))
+    {
+        at = at.saturating_add(2 + length);
+        // LF_FIELDLIST whose last member is LF_INDEX.
+        if record.starts_with(&[0x03, 0x12])
+            && let Some([0x04, 0x14, pad @ 0, more @ 0, a, b, c, d]) = record.last_chunk_mut::<8>()
+        {
+            (*pad, *more, *a, *b, *c, *d) = (*a, *b, *c, *d, 0xf2, 0xf1);
+            found = true;
+        }
+    }
+    if !found {
+        return Ok(plain);
+    }
+    let original = stream.as_slice().to_vec();
+    pdb::PDB::open(File { bytes: Arc::clone(bytes), repaired: Some((original, repaired)) })
 }
 
 /// A type record's data, `None` where the crate cannot read it. One such record (an array with a
@@ -374,7 +406,11 @@ fn guard<T>(work: impl FnOnce() -> pdb::Result<T>) -> Result<T, Error> {
 }
 
 /// The bytes of a PDB as the crate wants them.
-struct File(Bytes);
+struct File {
+    bytes: Bytes,
+    /// A stream's bytes, and those to give in their place.
+    repaired: Option<(Vec<u8>, Vec<u8>)>,
+}
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -396,7 +432,7 @@ impl pdb::Source<'static> for File {
         &mut self,
         slices: &[pdb::SourceSlice],
     ) -> Result<Box<dyn pdb::SourceView<'static>>, std::io::Error> {
-        let file = (*self.0).as_ref();
+        let file = (*self.bytes).as_ref();
         let total = slices.iter().try_fold(0usize, |sum, slice| sum.checked_add(slice.size));
         let short = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         if total.is_none_or(|total| total > file.len()) {
@@ -407,6 +443,12 @@ impl pdb::Source<'static> for File {
             let start = usize::try_from(slice.offset).map_err(|_| short())?;
             let end = start.checked_add(slice.size).ok_or_else(short)?;
             bytes.extend_from_slice(file.get(start..end).ok_or_else(short)?);
+        }
+        if let Some((original, repaired)) = &self.repaired
+            && bytes.starts_with(original)
+            && let Some(start) = bytes.get_mut(..repaired.len())
+        {
+            start.copy_from_slice(repaired);
         }
         Ok(Box::new(View(bytes)))
     }
