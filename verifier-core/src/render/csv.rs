@@ -16,6 +16,15 @@ pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write>
     csv::WriterBuilder::new().flexible(false).from_writer(out)
 }
 
+/// The writer's own error: the crate's conversion hides its kind, and a reader that went away is no
+/// failure to the command.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("CSV: {other:?}")),
+    }
+}
+
 /// Text that no spreadsheet runs.
 pub(super) fn inert(text: &str) -> Cow<'_, str> {
     match text.chars().next() {
@@ -55,7 +64,7 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
     let mut header: Vec<String> =
         ["name", "state", "loads", "unloads", "base", "size"].map(String::from).to_vec();
     header.extend(COUNTERS.map(super::to_snake_case));
-    csv.write_record(&header)?;
+    csv.write_record(&header).map_err(io_error)?;
     for driver in &drivers.drivers {
         let image = driver.images.first();
         let counters = driver.counters();
@@ -68,7 +77,7 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
             image.map(|image| image.size.to_string()).unwrap_or_default(),
         ];
         row.extend(COUNTERS.map(|c| counters.get(c).map(|v| v.to_string()).unwrap_or_default()));
-        csv.write_record(&row)?;
+        csv.write_record(&row).map_err(io_error)?;
     }
     csv.flush()
 }
@@ -83,7 +92,8 @@ pub fn write_pool_csv(
     names: &Names<'_>,
 ) -> io::Result<()> {
     let mut csv = writer(out);
-    csv.write_record(["driver", "address", "size", "tag", "caller", "caller_symbol"])?;
+    csv.write_record(["driver", "address", "size", "tag", "caller", "caller_symbol"])
+        .map_err(io_error)?;
     for pool in &report.drivers {
         for allocation in &pool.allocations {
             csv.write_record([
@@ -93,7 +103,8 @@ pub fn write_pool_csv(
                 &inert(&allocation.tag.to_string()),
                 &allocation.caller.to_string(),
                 &name(names, allocation.caller),
-            ])?;
+            ])
+            .map_err(io_error)?;
         }
     }
     csv.flush()
@@ -122,9 +133,9 @@ pub fn write_pool_log_csv(
     names: &Names<'_>,
 ) -> io::Result<()> {
     let mut csv = writer(out);
-    csv.write_record(RECORD)?;
+    csv.write_record(RECORD).map_err(io_error)?;
     for record in &log.records {
-        csv.write_record(record_row(record, log.frames(record), names))?;
+        csv.write_record(record_row(record, log.frames(record), names)).map_err(io_error)?;
     }
     csv.flush()
 }
@@ -139,9 +150,9 @@ pub fn write_history_csv(
     names: &Names<'_>,
 ) -> io::Result<()> {
     let mut csv = writer(out);
-    csv.write_record(RECORD)?;
+    csv.write_record(RECORD).map_err(io_error)?;
     for event in &history.events {
-        csv.write_record(record_row(&event.record, &event.frames, names))?;
+        csv.write_record(record_row(&event.record, &event.frames, names)).map_err(io_error)?;
     }
     csv.flush()
 }

@@ -245,18 +245,18 @@ impl Pdb {
 
     fn read_types(&self) -> Result<HashMap<String, Arc<Structure>>, Error> {
         guard(|| {
-            let mut pdb = open(&self.bytes)?;
+            let mut pdb = open_types(&self.bytes)?;
             let information = pdb.type_information()?;
             let mut finder = information.finder();
             let mut named: HashMap<String, TypeIndex> = HashMap::new();
             let mut iter = information.iter();
             while let Some(item) = iter.next()? {
                 finder.update(&iter);
-                let (name, forward) = match item.parse() {
-                    Ok(TypeData::Class(class)) => {
+                let (name, forward) = match parse(item) {
+                    Some(TypeData::Class(class)) => {
                         (class.name, class.properties.forward_reference())
                     }
-                    Ok(TypeData::Union(union)) => {
+                    Some(TypeData::Union(union)) => {
                         (union.name, union.properties.forward_reference())
                     }
                     // Leaves that the crate does not know are no structures.
@@ -310,7 +310,7 @@ struct Reader<'a, 't> {
 
 impl Reader<'_, '_> {
     fn structure(&mut self, index: TypeIndex, depth: u32) -> Option<Structure> {
-        let (name, size, fields) = match self.finder.find(index).ok()?.parse().ok()? {
+        let (name, size, fields) = match parse(self.finder.find(index).ok()?)? {
             TypeData::Class(class) => (class.name, class.size, class.fields),
             TypeData::Union(union) => (union.name, union.size, Some(union.fields)),
             _ => return None,
@@ -324,7 +324,7 @@ impl Reader<'_, '_> {
             && lists < 1000
         {
             lists += 1;
-            let Ok(TypeData::FieldList(list)) = self.finder.find(list).and_then(|i| i.parse())
+            let Some(TypeData::FieldList(list)) = self.finder.find(list).ok().and_then(parse)
             else {
                 break;
             };
@@ -348,7 +348,7 @@ impl Reader<'_, '_> {
 
     fn shape(&mut self, index: TypeIndex, depth: u32) -> Shape {
         let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
-        let Ok(Ok(data)) = self.finder.find(index).map(|item| item.parse()) else {
+        let Some(data) = self.finder.find(index).ok().and_then(parse) else {
             return Shape::Opaque;
         };
         match data {
@@ -414,7 +414,7 @@ impl Reader<'_, '_> {
     }
 
     fn defined_size(&self, name: &str) -> Option<u64> {
-        match self.finder.find(*self.named.get(name)?).ok()?.parse().ok()? {
+        match parse(self.finder.find(*self.named.get(name)?).ok()?)? {
             TypeData::Class(class) => Some(class.size),
             TypeData::Union(union) => Some(union.size),
             _ => None,
@@ -457,7 +457,44 @@ fn machine(kind: pdb::MachineType) -> Option<u32> {
 }
 
 fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
-    pdb::PDB::open(File(Arc::clone(bytes)))
+    pdb::PDB::open(File { bytes: Arc::clone(bytes), repaired: None })
+}
+
+/// The same with lists of members that continue made readable: the crate takes the index of the
+/// next list right behind the leaf `LF_INDEX`, where two bytes of padding come first. Here the
+/// padding goes behind the index, in the copy of the type stream that the crate is given.
+fn open_types(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
+    const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
+    let mut plain = open(bytes)?;
+    let Some(stream) = plain.raw_stream(TYPES)? else { return Ok(plain) };
+    let mut repaired = stream.as_slice().to_vec();
+    let mut at = le(&repaired, 4, 4).unwrap_or(u64::MAX);
+    let mut found = false;
+    while let Ok(start) = usize::try_from(at)
+        && let Some(length) = le(&repaired, start, 2)
+        && let Some(record) =
+            start.checked_add(2 + length as usize).and_then(|end| repaired.get_mut(start + 2..end))
+    {
+        at = at.saturating_add(2 + length);
+        // LF_FIELDLIST whose last member is LF_INDEX.
+        if record.starts_with(&[0x03, 0x12])
+            && let Some([0x04, 0x14, pad @ 0, more @ 0, a, b, c, d]) = record.last_chunk_mut::<8>()
+        {
+            (*pad, *more, *a, *b, *c, *d) = (*a, *b, *c, *d, 0xf2, 0xf1);
+            found = true;
+        }
+    }
+    if !found {
+        return Ok(plain);
+    }
+    let original = stream.as_slice().to_vec();
+    pdb::PDB::open(File { bytes: Arc::clone(bytes), repaired: Some((original, repaired)) })
+}
+
+/// A type record's data, `None` where the crate cannot read it. One such record (an array with a
+/// negative size) is no reason to do without all others, so each has a guard of its own.
+fn parse(item: pdb::Item<'_, TypeIndex>) -> Option<TypeData<'_>> {
+    catch_unwind(AssertUnwindSafe(|| item.parse().ok())).ok().flatten()
 }
 
 /// Runs `work`, turning the crate's errors and panics into ours.
@@ -473,7 +510,11 @@ fn guard<T>(work: impl FnOnce() -> pdb::Result<T>) -> Result<T, Error> {
 }
 
 /// The bytes of a PDB as the crate wants them.
-struct File(Bytes);
+struct File {
+    bytes: Bytes,
+    /// A stream's bytes, and those to give in their place.
+    repaired: Option<(Vec<u8>, Vec<u8>)>,
+}
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -507,7 +548,7 @@ impl pdb::Source<'static> for File {
         &mut self,
         slices: &[pdb::SourceSlice],
     ) -> Result<Box<dyn pdb::SourceView<'static>>, std::io::Error> {
-        let file = (*self.0).as_ref();
+        let file = (*self.bytes).as_ref();
         let total = slices.iter().try_fold(0usize, |sum, slice| sum.checked_add(slice.size));
         let short = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
         if total.is_none_or(|total| total > file.len()) {
@@ -518,12 +559,18 @@ impl pdb::Source<'static> for File {
             let end = start.checked_add(slice.size).filter(|&end| end <= file.len());
             Ok::<_, std::io::Error>(start..end.ok_or_else(short)?)
         };
-        if let [slice] = slices {
-            return Ok(Box::new(View::Shared(Arc::clone(&self.0), range(slice)?)));
+        if let ([slice], None) = (slices, &self.repaired) {
+            return Ok(Box::new(View::Shared(Arc::clone(&self.bytes), range(slice)?)));
         }
         let mut bytes = Vec::with_capacity(total.unwrap_or(0));
         for slice in slices {
             bytes.extend_from_slice(file.get(range(slice)?).ok_or_else(short)?);
+        }
+        if let Some((original, repaired)) = &self.repaired
+            && bytes.starts_with(original)
+            && let Some(start) = bytes.get_mut(..repaired.len())
+        {
+            start.copy_from_slice(repaired);
         }
         Ok(Box::new(View::Copied(bytes)))
     }
