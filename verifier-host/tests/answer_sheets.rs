@@ -79,12 +79,12 @@ impl Case {
     }
 
     fn machine(&self) {
-        let header = self.session.dump().header();
+        let header = self.session.dump().unwrap().header();
         assert_eq!(u64::from(header.build), number(&self.sheet["build"]));
         assert_eq!(u64::from(header.kind.raw()), number(&self.sheet["kind"]));
         assert_eq!(header.directory_table_base.0, number(&self.sheet["dtb"]));
         assert_eq!(
-            self.session.dump().physical().unwrap().map().page_count(),
+            self.session.dump().unwrap().physical().unwrap().map().page_count(),
             number(&self.sheet["pages"])
         );
         let kernel = self.kernel();
