@@ -1,7 +1,7 @@
 //! What the integration tests share: from the bytes of a built dump to a session.
 
 // Each test file is a crate of its own and uses its part.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::sync::Arc;
 
