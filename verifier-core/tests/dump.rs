@@ -558,7 +558,7 @@ fn a_dump_of_sixteen_million_frames() {
     use verifier_synth::dump::write_bitmap_dump_sparse;
 
     const FRAMES: u64 = 1 << 24;
-    let present = |pfn: u64| pfn % 3 != 0;
+    let present = |pfn: u64| !pfn.is_multiple_of(3);
     let before = |pfn: u64| pfn - pfn.div_ceil(3);
     let mut memory = PhysicalMemory::new(Placement::Sequential { first: 1 });
     let probes = [1, 2, 511, 512, 0x7ffe, 0x1_0001, 0x80_0000, 0xab_cdef, FRAMES - 2];

@@ -9,7 +9,7 @@ use super::json::state;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::History;
-use crate::verifier::log::{PoolLog, PoolRecord};
+use crate::verifier::log::{EventLog, PoolLog, PoolRecord};
 use crate::verifier::{Drivers, PoolReport};
 
 pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
@@ -136,6 +136,30 @@ pub fn write_pool_log_csv(
     csv.write_record(RECORD).map_err(io_error)?;
     for record in &log.records {
         csv.write_record(record_row(record, log.frames(record), names)).map_err(io_error)?;
+    }
+    csv.flush()
+}
+
+/// Writes any log but the pool log, newest first.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_event_log_csv(
+    out: &mut dyn io::Write,
+    log: &EventLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let fields = log.kind.fields();
+    let mut csv = writer(out);
+    let header = fields.iter().map(|field| field.name);
+    csv.write_record(["slot"].into_iter().chain(header).chain(["stack"])).map_err(io_error)?;
+    for record in &log.records {
+        let mut row = vec![record.slot.to_string()];
+        row.extend(fields.iter().zip(record.values()).map(|(field, &value)| {
+            if field.is_address { Va(value).to_string() } else { (value as i64).to_string() }
+        }));
+        row.push(stack(names, log.frames(record)));
+        csv.write_record(&row).map_err(io_error)?;
     }
     csv.flush()
 }

@@ -10,7 +10,7 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
-use crate::verifier::log::{Operation, PoolLog, PoolRecord};
+use crate::verifier::log::{EventLog, EventRecord, Operation, PoolLog, PoolRecord};
 use crate::verifier::{
     Allocation, Counters, Driver, DriverState, Drivers, PoolReport, Settings, TargetDriver,
 };
@@ -289,6 +289,60 @@ pub fn write_pool_log_json(
             unused: log.unused,
             empty_because: log.empty_because,
             entries,
+            problems: &log.problems,
+        },
+    )
+}
+
+struct EventDoc<'a>(&'a EventLog, &'a EventRecord, &'a Names<'a>);
+
+impl Serialize for EventDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(log, record, names) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("slot", &record.slot)?;
+        for (field, &value) in log.kind.fields().iter().zip(record.values()) {
+            if field.is_address {
+                map.serialize_entry(field.name, &Va(value))?;
+            } else {
+                // Counts that are signed in C are negative here too.
+                map.serialize_entry(field.name, &(value as i64))?;
+            }
+        }
+        let frames = log.frames(record);
+        map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
+        map.end()
+    }
+}
+
+/// Writes the document of any log but the pool log.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_event_log_json(
+    out: &mut dyn io::Write,
+    log: &EventLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        kind: &'static str,
+        capacity: u32,
+        written: u32,
+        unused: u32,
+        empty_because: Option<&'static str>,
+        entries: T,
+        problems: &'a [Problem],
+    }
+    write_json(
+        out,
+        &Doc {
+            kind: log.kind.name(),
+            capacity: log.ring.length,
+            written: log.ring.index,
+            unused: log.unused,
+            empty_because: log.empty_because,
+            entries: Seq(|| log.records.iter().map(|record| EventDoc(log, record, names))),
             problems: &log.problems,
         },
     )

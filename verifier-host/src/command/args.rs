@@ -155,6 +155,16 @@ pub(super) struct PoolArgs {
 pub(super) enum LogKind {
     /// Pool allocations and frees
     Pool,
+    /// IRQL transitions
+    Irql,
+    /// Faults that Verifier injected
+    Fault,
+    /// Critical regions entered and left
+    Region,
+    /// IRPs allocated, completed, canceled
+    Irp,
+    /// IRPs forced to pend
+    Pending,
 }
 
 #[derive(Args)]
@@ -167,7 +177,7 @@ pub(super) struct LogArgs {
     /// Only the newest N records
     #[arg(long, value_name = "N")]
     pub(super) last: Option<usize>,
-    /// Only records whose block holds this address
+    /// Only records about this address: the block that holds it, or the IRP or thread that it is
     #[arg(long, value_name = "A", value_parser = parse_address)]
     pub(super) address: Option<Va>,
     /// How the result is written

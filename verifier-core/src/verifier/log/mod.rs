@@ -3,8 +3,10 @@
 //! All are decoded by the one [`Ring`]; each log's file says which globals it has and what its
 //! records hold.
 
+mod event;
 mod pool;
 mod ring;
 
+pub use event::{EventField, EventKind, EventLog, EventRecord};
 pub use pool::{Operation, PoolLog, PoolRecord, classify};
 pub use ring::{Ring, RingRecords};
