@@ -14,12 +14,14 @@ use crate::error::Error;
 pub fn walk_list(space: &AddressSpace, head: Va, what: &'static str, limits: &Limits) -> Walk {
     let mut seen = HashSet::from([head]);
     let mut forward = Vec::new();
-    let broken = follow(space, head, 0, what, limits, &mut seen, &mut forward).err();
+    let most = limits.list_entries;
+    let broken = follow(space, head, 0, what, most, &mut seen, &mut forward).err();
     if broken.is_some() {
         let mut backward = Vec::new();
         let blink = space.pointer_size() as u64;
         // Whatever ends the way back, the gap has been told already.
-        let _ = follow(space, head, blink, what, limits, &mut seen, &mut backward);
+        let left = most.saturating_sub(forward.len());
+        let _ = follow(space, head, blink, what, left, &mut seen, &mut backward);
         backward.reverse();
         forward.append(&mut backward);
     }
@@ -32,7 +34,7 @@ fn follow(
     head: Va,
     link: u64,
     what: &'static str,
-    limits: &Limits,
+    most: usize,
     seen: &mut HashSet<Va>,
     entries: &mut Vec<Va>,
 ) -> Result<(), Error> {
@@ -56,10 +58,10 @@ fn follow(
                 why: format!("the link to {next} closes a ring without the head"),
             });
         }
-        if entries.len() >= limits.list_entries {
+        if entries.len() >= most {
             return Err(Error::Limit {
                 what: what.into(),
-                limit: limits.list_entries as u64,
+                limit: most as u64,
                 name: "Limits::list_entries",
             });
         }

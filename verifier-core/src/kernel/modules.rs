@@ -5,6 +5,8 @@
 //! is at hand, so they are constants here. `MmUnloadedDrivers` points at 50 slots of
 //! `_UNLOADED_DRIVERS`, which is in few public PDBs: name, start, end and time of the last images to go.
 
+use std::sync::OnceLock;
+
 use super::string::{read_unicode_string, read_utf16};
 use super::{AddressSpace, Limits, walk_list};
 use crate::addr::Va;
@@ -59,18 +61,19 @@ pub struct Modules {
     loaded: Vec<Module>,
     /// Indexes of `loaded`, sorted by base.
     by_base: Vec<usize>,
-    unloaded: Vec<UnloadedModule>,
+    /// Set once the debugger data block could be read.
+    unloaded: OnceLock<Vec<UnloadedModule>>,
 }
 
 impl Modules {
     pub(super) fn new(loaded: Vec<Module>) -> Self {
         let mut by_base: Vec<usize> = (0..loaded.len()).collect();
         by_base.sort_by_key(|&i| loaded.get(i).map(|module| module.base));
-        Self { loaded, by_base, unloaded: Vec::new() }
+        Self { loaded, by_base, unloaded: OnceLock::new() }
     }
 
-    pub(super) fn set_unloaded(&mut self, unloaded: Vec<UnloadedModule>) {
-        self.unloaded = unloaded;
+    pub(super) fn set_unloaded(&self, unloaded: Vec<UnloadedModule>) {
+        let _ = self.unloaded.set(unloaded);
     }
 
     /// Loaded images, in load order.
@@ -82,7 +85,7 @@ impl Modules {
     /// Unloaded images, the last one first.
     #[must_use]
     pub fn unloaded(&self) -> &[UnloadedModule] {
-        &self.unloaded
+        self.unloaded.get().map_or(&[], Vec::as_slice)
     }
 
     /// The loaded image that holds `va`: its index in [`loaded`](Self::loaded) and itself.
@@ -99,7 +102,7 @@ impl Modules {
     /// The unloaded image that held `va`, the last one to go if several did.
     #[must_use]
     pub fn find_unloaded(&self, va: Va) -> Option<&UnloadedModule> {
-        self.unloaded.iter().find(|module| module.start <= va && va < module.end)
+        self.unloaded().iter().find(|module| module.start <= va && va < module.end)
     }
 
     /// The loaded image with that file name, without regard to case.
@@ -136,11 +139,12 @@ pub(super) fn read_loaded(
 }
 
 fn read_entry(space: &AddressSpace, entry: Va) -> Result<(Module, Option<Error>), Error> {
-    let (base, size, path, name) = match space.machine() {
-        Machine::X86 => (0x18, 0x20, 0x24, 0x2c),
-        Machine::X64 | Machine::Arm64 => (0x30, 0x40, 0x48, 0x58),
+    // Offsets, and where the last of these fields ends: what is behind may be on a page that is absent.
+    let (base, size, path, name, end) = match space.machine() {
+        Machine::X86 => (0x18, 0x20, 0x24, 0x2c, 0x34),
+        Machine::X64 | Machine::Arm64 => (0x30, 0x40, 0x48, 0x58, 0x68),
     };
-    let mut bytes = [0u8; 0x68];
+    let mut bytes = vec![0u8; end];
     space.read(entry, &mut bytes).map_err(|fault| Error::read("module", fault))?;
     let base = Va(le(&bytes, base, space.pointer_size()).unwrap_or(0));
     let size = le32(&bytes, size).unwrap_or(0);

@@ -132,7 +132,7 @@ impl Kernel {
                 module.short_name = "nt".into();
             }
         }
-        let mut modules = Modules::new(loaded);
+        let modules = Modules::new(loaded);
         if let Some(data) = known {
             match read_unloaded(&space, data.mm_unloaded_drivers, data.mm_last_unloaded_driver) {
                 Ok(unloaded) => modules.set_unloaded(unloaded),
@@ -219,7 +219,14 @@ impl Kernel {
         };
         match result {
             // An error is not kept: symbols that are supplied later may turn it.
-            Ok(data) => self.debugger_data.get_or_init(|| Ok(data)).as_ref().map_err(Clone::clone),
+            Ok(data) => {
+                // The list of unloaded modules stands in the block: it was out of reach on opening.
+                let (array, last) = (data.mm_unloaded_drivers, data.mm_last_unloaded_driver);
+                if let Ok(unloaded) = read_unloaded(&self.space, array, last) {
+                    self.modules.set_unloaded(unloaded);
+                }
+                self.debugger_data.get_or_init(|| Ok(data)).as_ref().map_err(Clone::clone)
+            }
             Err(error) => Err(error),
         }
     }
@@ -300,6 +307,8 @@ impl Kernel {
     /// Supplies the kernel's types and globals from any source. The first one stays.
     pub fn supply_types(&self, types: Arc<dyn TypeSource>) {
         let _ = self.types.set(types);
+        // An encoded block of debugger data can be read from now on.
+        let _ = self.debugger_data();
     }
 
     /// Supplies names for a module. The first ones stay.

@@ -63,20 +63,24 @@ impl<A: Address> SparsePages<A> {
 
 impl<A: Address> Memory<A> for SparsePages<A> {
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
-        let fault = |skip: usize| Fault {
+        let fault = |done: usize| Fault {
             space: A::SPACE,
-            address: at.raw().wrapping_add(skip as u64),
-            done: 0,
+            address: at.raw().wrapping_add(done as u64),
+            done,
             reason: Reason::NotHeld,
         };
         let page = self.pages.get(&(at.raw() / PAGE_SIZE)).ok_or_else(|| fault(0))?;
         let start = (at.raw() % PAGE_SIZE) as usize;
         let range = start..start + buf.len();
         let held = page.held.get(range.clone()).ok_or_else(|| fault(0))?;
-        if let Some(hole) = held.iter().position(|held| !held) {
-            return Err(fault(hole));
+        let whole = held.iter().position(|held| !held).unwrap_or(held.len());
+        for (to, from) in buf.iter_mut().zip(page.bytes.get(range).unwrap_or_default()).take(whole)
+        {
+            *to = *from;
         }
-        buf.copy_from_slice(page.bytes.get(range).ok_or_else(|| fault(0))?);
+        if whole < held.len() {
+            return Err(fault(whole));
+        }
         Ok(Residence::Valid)
     }
 }
