@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use verifier_core::Va;
 use verifier_core::kernel::{Kernel, SymbolSource};
-use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
 use verifier_core::verifier::{DriverState, Drivers, PoolReport, Settings};
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
@@ -215,12 +215,36 @@ impl Case {
         assert_eq!(newest.records, log.records[..7]);
     }
 
+    /// The logs beside the pool log, where the sheet has them.
+    fn event_logs(&self) {
+        for (kind, key) in [
+            (EventKind::Irql, "irql_log"),
+            (EventKind::Fault, "fault_log"),
+            (EventKind::Region, "critical_region_log"),
+            (EventKind::Irp, "irp_log"),
+        ] {
+            let Some(sheet) = self.sheet[key].as_array() else { continue };
+            let log = EventLog::read(self.kernel(), kind, None, None).unwrap();
+            assert_eq!(log.problems, [], "{key}");
+            assert_eq!(log.records.len(), sheet.len(), "{key}");
+            for (record, entry) in log.records.iter().zip(sheet) {
+                for (field, &value) in kind.fields().iter().zip(record.values()) {
+                    if let Some(expected) = entry.get(field.name) {
+                        assert_eq!(value, number(expected), "{key} {}", field.name);
+                    }
+                }
+                assert_eq!(log.frames(record).len() as u64, number(&entry["frames"]), "{key}");
+            }
+        }
+    }
+
     fn all(&self) {
         self.machine();
         self.settings();
         self.drivers();
         self.pool();
         self.pool_log();
+        self.event_logs();
     }
 }
 

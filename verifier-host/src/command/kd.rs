@@ -1,18 +1,19 @@
 //! `verifier kd`: the debugger's own syntax.
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics, with flag 1 drivers, with 1 and 2 their
-//! allocations; `!verifier 80 [Quantity|Address]` the pool log alone; `lm`; `.bugcheck`. Numbers are
-//! hexadecimal, as in the debugger, unless they start with `0n`. Whether the one argument of
-//! `!verifier 80` is a quantity or an address is told by its value: an address lies in the kernel's half.
+//! allocations; `!verifier 80 [Quantity|Address]` the pool log alone, and 4, 8, 40, 100 and 200 the other
+//! logs alone; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the debugger, unless they start with
+//! `0n`. Whether the one argument of a log is a quantity or an address is told by its value: an address
+//! lies in the kernel's half.
 
 use std::io::{self, Write as _};
 
 use verifier_core::render::Names;
 use verifier_core::render::text::{
-    Style, sanitize, write_bug_check, write_driver_list, write_modules, write_pool_log,
-    write_pool_log_search, write_summary,
+    Style, sanitize, write_bug_check, write_driver_list, write_event_log, write_modules,
+    write_pool_log, write_pool_log_search, write_summary,
 };
-use verifier_core::verifier::log::{PoolLog, PoolRecord};
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, PoolRecord};
 use verifier_core::verifier::{PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
@@ -90,9 +91,25 @@ fn verifier(
             _ => Err(usage("!verifier 80 takes one quantity or address")),
         };
     }
+    let event_log = match flags {
+        4 => Some(EventKind::Fault),
+        8 => Some(EventKind::Irql),
+        0x40 => Some(EventKind::Pending),
+        0x100 => Some(EventKind::Irp),
+        0x200 => Some(EventKind::Region),
+        _ => None,
+    };
+    if let Some(kind) = event_log {
+        return match arguments {
+            [_] => events(out, session, kind, None),
+            [_, which] => events(out, session, kind, Some(number(which)?)),
+            _ => Err(usage(&format!("!verifier {flags:x} takes one quantity or address"))),
+        };
+    }
     if flags & !3 != 0 {
         return Err(usage(&format!(
-            "!verifier {flags:x}: only the flags 1, 2 and 80 are known here"
+            "!verifier {flags:x}: known here are the flags 1 and 2, and 4, 8, 40, 80, 100 and 200 \
+             alone"
         )));
     }
     if arguments.len() > 2 {
@@ -117,6 +134,31 @@ fn verifier(
         writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
     }
     Ok(problems)
+}
+
+/// Entries of the fault and IRQL logs that are shown where no quantity is given.
+const DEFAULT_QUANTITY: usize = 4;
+
+fn events(
+    out: &mut dyn io::Write,
+    session: &Session,
+    kind: EventKind,
+    which: Option<u64>,
+) -> Result<Vec<Problem>, Error> {
+    let kernel = session.kernel()?;
+    let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
+    let last = match (address, which) {
+        (Some(_), _) => None,
+        (None, Some(quantity)) => Some(usize::try_from(quantity).unwrap_or(usize::MAX)),
+        (None, None) if matches!(kind, EventKind::Fault | EventKind::Irql) => {
+            Some(DEFAULT_QUANTITY)
+        }
+        (None, None) => None,
+    };
+    let log = EventLog::read(kernel, kind, last, address)?;
+    session.load_symbols_at(log.all_frames().iter().copied());
+    write_event_log(out, &log, &Names::new(kernel))?;
+    Ok(log.problems)
 }
 
 fn pool_log(
