@@ -328,7 +328,7 @@ mod exit_codes {
             (&["pool"][..], &["--driver", "other.sys"][..], "other.sys"),
             (&["kd"], &["-c", "!nothing"], "!nothing"),
             (&["kd"], &["-c", "!verifier zz"], "zz"),
-            (&["kd"], &["-c", "!verifier 40"], "40"),
+            (&["kd"], &["-c", "!verifier 800"], "800"),
         ] {
             let output = files.output(words, options);
             let complaint = text(&output.stderr);

@@ -5,7 +5,7 @@
 //! returns: a panic, a time-out or memory beyond the limit is what the fuzzer looks for.
 //!
 //! Half of the targets take their bytes as they are. The others read them as a list of changes
-//! ([`machine`]) to a dump that `verifier-synth` made: random bytes would not get past the header.
+//! (`machine`) to a dump that `verifier-synth` made: random bytes would not get past the header.
 
 mod bytes;
 mod kernel;

@@ -1,8 +1,8 @@
 //! Names in, offsets out: where the fields of kernel structures lie in one build.
 //!
 //! A [`TypeSource`] gives whole structures by name and globals by name; it is implemented by a
-//! [`Pdb`](crate::types::Pdb), a Volatility 3 [`Isf`](crate::types::Isf) table, and
-//! [`Literals`](crate::types::Literals). Field paths are resolved here, once for all sources:
+//! [`Pdb`], a Volatility 3 [`Isf`] table, and
+//! [`Literals`]. Field paths are resolved here, once for all sources:
 //! `"InUse.VirtualAddress"` walks named and unnamed structures and unions. A [`Field`] is then
 //! plain arithmetic over bytes that have been read.
 
