@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use crate::assembly::Assembly;
+use crate::physical::PAGE_SIZE;
 
 /// Buckets of a database.
 const BUCKETS: usize = 1023;
@@ -188,7 +189,7 @@ impl Deadlock {
     }
 
     pub(super) fn lay_out(&self, m: &mut Assembly) {
-        let globals = m.allocate(m.layouts.size(GLOBALS), 16);
+        let globals = pages(m, m.layouts.size(GLOBALS));
         m.label("deadlock globals", globals);
         let place = |m: &mut Assembly, structure: &str, label: &str, count: usize| -> Vec<u64> {
             let size = m.layouts.size(structure);
@@ -337,6 +338,11 @@ impl Deadlock {
     }
 }
 
+/// Room for what is longer than a page: pool gives whole pages then.
+fn pages(m: &mut Assembly, size: usize) -> u64 {
+    m.allocate(size.next_multiple_of(PAGE_SIZE), PAGE_SIZE as u64)
+}
+
 /// Writes a database: its heads with their chains, the pointer to it, and the range of addresses of each bucket.
 fn database(
     m: &mut Assembly,
@@ -347,7 +353,7 @@ fn database(
     (structure, chain): (&str, &str),
 ) {
     let head_size = m.layouts.size("_LIST_ENTRY");
-    let heads = m.allocate(BUCKETS * head_size, 16);
+    let heads = pages(m, BUCKETS * head_size);
     m.label(format!("deadlock {} heads", what.to_lowercase()), heads);
     m.patch_pointer(globals + m.layouts.offset(GLOBALS, &format!("{what}Database")) as u64, heads);
     let mut buckets = vec![Vec::new(); BUCKETS];
