@@ -1,6 +1,12 @@
 //! Deadlock detection: locks, threads, nodes, what was found, the order of locks; and what is left of it
 //! where lists are cut, close into rings or lead nowhere.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod common;
 
@@ -798,5 +804,169 @@ mod literals {
         assert_eq!(order.locks, [Va(0xffff_f800_1000_0020), Va(0xffff_f800_1000_0010)]);
         assert_eq!(order.threads[0].thread, Some(Va(0xffff_fa80_0777_0040)));
         assert_eq!(d.thread(Va(thread)).unwrap().uses_eresources, None);
+    }
+}
+
+/// Tables and PDBs of real kernels: the structures as the facts have them, written by hand.
+mod real_tables {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::io::Read as _;
+    use std::path::{Path, PathBuf};
+
+    use verifier_core::types::{Isf, Pdb, TypeSource};
+
+    use super::*;
+
+    const GLOBALS: u64 = 0xffff_fa80_0010_0000;
+    const LOCKS: u64 = 0xffff_fa80_0011_0000;
+    const THREADS: u64 = 0xffff_fa80_0012_0000;
+    const LOCK: u64 = 0xffff_fa80_0013_0000;
+    const NODE: u64 = 0xffff_fa80_0013_1000;
+    const THREAD: u64 = 0xffff_fa80_0013_2000;
+    const ADDRESS: u64 = 0xffff_f880_0123_4560;
+    const KTHREAD: u64 = 0xffff_fa80_0888_0040;
+
+    /// One spin lock, held by a thread that would wait for it again.
+    fn memory(types: &dyn TypeSource) -> SparsePages<Va> {
+        let symbol = |name: &str| TINY_BASE.add(types.symbol(name).unwrap().0.into());
+        let mut memory = SparsePages::new();
+        let mut word = |at: u64, value: u64| memory.write(Va(at), &value.to_le_bytes());
+        // Windows 7 has no StackLimitHits.
+        let participants =
+            if types.size_of("_VI_DEADLOCK_GLOBALS").unwrap() == 0x8168 { 0x8060 } else { 0x8068 };
+        for at in (0..0x8180).step_by(8) {
+            word(GLOBALS + at, 0);
+        }
+        word(GLOBALS + 0x10, LOCKS);
+        word(GLOBALS + 0x18, 1);
+        word(GLOBALS + 0x4010, THREADS);
+        word(GLOBALS + 0x4018, 1);
+        word(GLOBALS + participants - 0x10, ADDRESS);
+        word(GLOBALS + participants - 8, 1);
+        word(GLOBALS + participants, NODE);
+        let ring = [(LOCKS, ADDRESS, LOCK + 0x28), (THREADS, KTHREAD, THREAD + 0x18)];
+        for (heads, address, entry) in ring {
+            for bucket in 0..1023 {
+                let head = heads + 16 * bucket;
+                let entry = if address / 0x1000 % 1023 == bucket { entry } else { head };
+                word(head, entry);
+                word(head + 8, entry);
+                if entry != head {
+                    word(entry, head);
+                    word(entry + 8, head);
+                }
+            }
+        }
+        word(LOCK, 1 << 32 | 3 << 48 | 5);
+        word(LOCK + 8, ADDRESS);
+        word(LOCK + 0x10, THREAD);
+        word(LOCK + 0x18, NODE + 0x28);
+        word(LOCK + 0x20, NODE + 0x28);
+        for (i, stack) in [0x38, 0x78, 0xb8].into_iter().enumerate() {
+            word(LOCK + stack, 0x100 + i as u64);
+            for frame in 1..8 {
+                word(LOCK + stack + 8 * frame, 0);
+            }
+        }
+        word(NODE, 0);
+        word(NODE + 8, NODE + 8);
+        word(NODE + 0x10, NODE + 8);
+        word(NODE + 0x18, NODE + 0x18);
+        word(NODE + 0x20, NODE + 0x18);
+        word(NODE + 0x28, LOCK + 0x18);
+        word(NODE + 0x30, LOCK + 0x18);
+        word(NODE + 0x38, LOCK);
+        word(NODE + 0x40, THREAD);
+        word(NODE + 0x48, 9 << 32 | 0x77 << 3 | 0b101);
+        for frame in 0..8 {
+            word(NODE + 0x50 + 8 * frame, 0x200 + frame);
+            word(NODE + 0x90 + 8 * frame, 0x300 + frame);
+        }
+        word(THREAD, KTHREAD);
+        word(THREAD + 8, NODE);
+        word(THREAD + 0x10, 0);
+        word(THREAD + 0x28, 4 << 32 | 1);
+        word(THREAD + 0x30, 1);
+        word(symbol("ViDeadlockGlobals").0, GLOBALS);
+        for (i, value) in [0x1001, ADDRESS, NODE, 0].into_iter().enumerate() {
+            word(symbol("ViDeadlockIssue").0 + 8 * i as u64, value);
+        }
+        let mut half = |name, value: u32| memory.write(symbol(name), &value.to_le_bytes());
+        half("ViDeadlockDetectionEnabled", 1);
+        half("ViDeadlockState", 2);
+        half("KeNumberProcessors", 4);
+        memory
+    }
+
+    fn check(types: Arc<dyn TypeSource>, name: &str) {
+        let kernel = tiny_kernel(memory(&*types), Limits::default());
+        kernel.supply_types(types);
+        let d = Deadlock::read(&kernel, None).unwrap();
+        assert_eq!(d.problems, [], "{name}");
+        assert_eq!((d.enabled, d.state, d.inactive_because.as_ref()), (Some(true), Some(2), None));
+        assert_eq!((d.instigator, d.participants.as_slice()), (Va(ADDRESS), &[Va(NODE)][..]));
+        assert_eq!(d.issue.unwrap().words, [0x1001, ADDRESS, NODE, 0]);
+        let lock = d.resource(Va(LOCK)).unwrap();
+        assert_eq!((lock.lock, lock.kind, lock.owner), (Va(ADDRESS), LockType(5), Va(THREAD)));
+        assert_eq!((lock.node_count, lock.recursion_count), (1, 3));
+        let stacks = [&lock.stack, &lock.last_acquire, &lock.last_release];
+        assert_eq!(stacks, [&[Va(0x100)], &[Va(0x101)], &[Va(0x102)]]);
+        let node = d.node(Va(NODE)).unwrap();
+        assert_eq!((node.root, node.thread, node.parent), (Va(LOCK), Va(THREAD), Va(0)));
+        assert!(node.active && !node.only_try && node.out_of_order);
+        assert_eq!((node.sequence, node.children_count), (0x77, Some(9)));
+        assert_eq!((node.stack[7], node.parent_stack[7]), (Va(0x207), Va(0x307)));
+        let thread = d.thread(Va(THREAD)).unwrap();
+        assert_eq!((thread.thread, thread.current_spin_node), (Va(KTHREAD), Va(NODE)));
+        assert_eq!((thread.node_count, thread.paging_count), (1, 4));
+        assert_eq!(thread.uses_eresources, Some(true));
+    }
+
+    fn shared() -> Option<PathBuf> {
+        let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
+        if shared.join("isf").is_dir() {
+            return Some(shared);
+        }
+        println!("skipped: ../shared is not here");
+        None
+    }
+
+    fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
+    }
+
+    #[test]
+    fn isf_tables() {
+        let Some(shared) = shared() else { return };
+        let mut checked = 0;
+        for path in
+            files(&shared.join("isf")).filter(|path| path.extension().is_some_and(|e| e == "xz"))
+        {
+            let mut json = Vec::new();
+            let packed = fs::read(&path).unwrap();
+            lzma_rust2::XzReader::new(&*packed, true).read_to_end(&mut json).unwrap();
+            check(Arc::new(Isf::parse(&json).unwrap()), path.to_str().unwrap());
+            checked += 1;
+        }
+        assert!(checked >= 6, "{checked}");
+    }
+
+    #[test]
+    fn pdbs() {
+        let Some(shared) = shared() else { return };
+        let mut checked = BTreeSet::new();
+        for dump in files(&shared.join("dumps")) {
+            for key in files(&dump.join("symbols/ntkrnlmp.pdb")) {
+                // Dumps share kernels.
+                if !checked.insert(key.file_name().unwrap().to_owned()) {
+                    continue;
+                }
+                let bytes = fs::read(key.join("ntkrnlmp.pdb")).unwrap();
+                let pdb = Pdb::parse("ntkrnlmp.pdb", Arc::new(bytes)).unwrap();
+                check(Arc::new(pdb), key.to_str().unwrap());
+            }
+        }
+        assert!(checked.len() >= 4, "{checked:?}");
     }
 }
