@@ -896,6 +896,7 @@ mod real_tables {
         half("ViDeadlockDetectionEnabled", 1);
         half("ViDeadlockState", 2);
         half("KeNumberProcessors", 4);
+        half("ViDeadlockChildrenCountMaximum", 1024);
         memory
     }
 

@@ -18,8 +18,8 @@ const WHAT: &str = "deadlock detection's globals";
 const MAX_BUCKETS: u64 = 1 << 16;
 /// Processors of the largest machine on which kernels of 10 and 11 follow locks.
 const MAX_PROCESSORS: u32 = 4;
-/// Nodes below one root beyond which they follow no more.
-const MAX_CHILDREN: i64 = 1024;
+/// Nodes below one root beyond which they follow no more, where `ViDeadlockChildrenCountMaximum` does not say.
+const MAX_CHILDREN: u32 = 1024;
 /// The oldest build of which the two are known.
 const LIMITS_SINCE: u32 = 14393;
 
@@ -88,12 +88,16 @@ impl Globals {
         let participants = reader.participants(&types.field(NAME, "Participant")?, said);
         let enabled = reader.variable("ViDeadlockDetectionEnabled").map(|value| value != 0);
         let state = reader.variable("ViDeadlockState");
-        let processors = reader.variable("KeNumberProcessors");
+        let limits = FollowLimits {
+            build: kernel.build(),
+            processors: reader.variable("KeNumberProcessors"),
+            max_children: reader.variable("ViDeadlockChildrenCountMaximum"),
+        };
         let issue = reader.issue();
         Ok(Self {
             enabled,
             state,
-            inactive_because: inactive_because(kernel.build(), enabled, processors, &counters),
+            inactive_because: limits.inactive_because(enabled, &counters),
             counters,
             resources,
             threads,
@@ -105,47 +109,49 @@ impl Globals {
     }
 }
 
-/// Why the kernel follows no locks.
-fn inactive_because(
+/// What the kernel holds against the machine and its counters before it follows a lock.
+struct FollowLimits {
     build: u32,
-    enabled: Option<bool>,
     processors: Option<u32>,
-    counters: &Counters,
-) -> Option<String> {
-    if enabled == Some(false) {
-        return Some(
-            "deadlock detection was switched off, which empties its database \
-             (ViDeadlockDetectionEnabled is 0)"
-                .into(),
-        );
-    }
-    match counters.get("AllocationFailures") {
-        Some(failures) if failures != 0 => {
+    max_children: Option<u32>,
+}
+
+impl FollowLimits {
+    /// Why the kernel follows no locks.
+    fn inactive_because(&self, enabled: Option<bool>, counters: &Counters) -> Option<String> {
+        if enabled == Some(false) {
+            return Some(
+                "deadlock detection was switched off, which empties its database \
+                 (ViDeadlockDetectionEnabled is 0)"
+                    .into(),
+            );
+        }
+        let count = |name| counters.get(name).filter(|&count| count != 0);
+        if let Some(failures) = count("AllocationFailures") {
             return Some(format!(
                 "deadlock detection gave up when it could not allocate its records \
                  (AllocationFailures is {failures})"
             ));
         }
-        _ => {}
-    }
-    if build < LIMITS_SINCE {
-        return None;
-    }
-    match counters.get("ChildrenCountWatermark").map(|count| count as i64) {
-        Some(count) if count > MAX_CHILDREN => {
+        if self.build < LIMITS_SINCE {
+            return None;
+        }
+        let most = self.max_children.filter(|&most| most != 0).unwrap_or(MAX_CHILDREN);
+        if let Some(children) = count("ChildrenCountWatermark").map(|count| count as i64)
+            && children > i64::from(most)
+        {
             return Some(format!(
-                "deadlock detection gave up when {count} nodes stood below one \
-                 (ChildrenCountWatermark; the most is {MAX_CHILDREN})"
+                "deadlock detection gave up when {children} nodes stood below one \
+                 (ChildrenCountWatermark; the most is {most})"
             ));
         }
-        _ => {}
+        self.processors.filter(|&count| count > MAX_PROCESSORS).map(|count| {
+            format!(
+                "this kernel follows locks on machines with at most {MAX_PROCESSORS} processors, \
+                 and this one has {count}"
+            )
+        })
     }
-    processors.filter(|&count| count > MAX_PROCESSORS).map(|count| {
-        format!(
-            "this kernel follows locks on machines with at most {MAX_PROCESSORS} processors, and \
-             this one has {count}"
-        )
-    })
 }
 
 struct Reader<'k> {
