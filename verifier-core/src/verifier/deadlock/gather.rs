@@ -18,6 +18,7 @@ pub(super) struct Gather<'a> {
     layout: &'a Layout,
     /// List entries and records that may still be read.
     left: usize,
+    limit_told: bool,
     pub(super) resources: BTreeMap<Va, Resource>,
     pub(super) threads: BTreeMap<Va, Thread>,
     pub(super) nodes: BTreeMap<Va, Node>,
@@ -36,6 +37,7 @@ impl<'a> Gather<'a> {
             kernel,
             layout,
             left: kernel.limits().deadlock_records,
+            limit_told: false,
             resources: BTreeMap::new(),
             threads: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -237,8 +239,8 @@ impl<'a> Gather<'a> {
             return true;
         }
         self.whole = false;
-        let what = "records of deadlock detection";
-        if !self.problems.iter().any(|problem| problem.what == what) {
+        if !std::mem::replace(&mut self.limit_told, true) {
+            let what = "records of deadlock detection";
             let limit = self.kernel.limits().deadlock_records as u64;
             let error = Error::Limit { what: what.into(), limit, name: "Limits::deadlock_records" };
             self.problems.push(Problem::from_error(what, &error));

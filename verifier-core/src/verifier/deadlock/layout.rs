@@ -2,7 +2,7 @@
 
 use super::records::{LockType, Node, Resource, Thread};
 use crate::addr::Va;
-use crate::bytes::le;
+use crate::bytes::frames;
 use crate::error::Error;
 use crate::types::{Field, TypeSource};
 
@@ -41,17 +41,11 @@ impl Stack {
             path: format!("{path}[]"),
         })?;
         let start = usize::try_from(field.offset).unwrap_or(usize::MAX);
-        Ok(Self { start, count, size: size.max(1) })
+        Ok(Self { start, count, size })
     }
 
-    /// The frames up to the first null: what lies behind it is left from another stack.
     fn get(&self, bytes: &[u8]) -> Vec<Va> {
-        let frames = bytes.get(self.start..).unwrap_or_default().chunks_exact(self.size);
-        frames
-            .take(self.count)
-            .map(|frame| Va(le(frame, 0, self.size).unwrap_or(0)))
-            .take_while(|frame| !frame.is_null())
-            .collect()
+        frames(bytes.get(self.start..).unwrap_or_default(), self.count, self.size).collect()
     }
 }
 
