@@ -2,9 +2,9 @@
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics, with flag 1 drivers, with 1 and 2 their
 //! allocations; `!verifier 80 [Quantity|Address]` the pool log alone, and 4, 8, 40, 100 and 200 the other
-//! logs alone; `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the debugger, unless they start with
-//! `0n`. Whether the one argument of a log is a quantity or an address is told by its value: an address
-//! lies in the kernel's half.
+//! logs alone; `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the debugger, unless
+//! they start with `0n`. Whether the one argument of a log is a quantity or an address is told by its
+//! value: an address lies in the kernel's half.
 
 use std::io::{self, Write as _};
 
