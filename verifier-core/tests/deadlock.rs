@@ -568,6 +568,14 @@ mod damage {
         let mut m = two_threads(BUILD).assemble();
         let globals = label(&m, "globals");
         m.patch_field(globals, "_VI_DEADLOCK_GLOBALS", "ResourceDatabase", 0);
+        let d = read(&m);
+        assert_eq!(
+            (d.threads().len(), d.nodes().len()),
+            (2, 4),
+            "the mutex's node is out of reach"
+        );
+        let counts = |problem: &Problem| problem.why.contains("active nodes name it");
+        assert!(!d.problems.iter().any(counts), "which says nothing of its thread's count");
         m.patch_field(globals, "_VI_DEADLOCK_GLOBALS", "ThreadDatabase", 0x1000);
         let d = read(&m);
         let order = LockOrder::of(&d).unwrap();

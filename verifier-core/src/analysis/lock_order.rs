@@ -49,10 +49,10 @@ impl LockOrder {
             return None;
         }
         let mut order = Self { locks: Vec::new(), threads: Vec::new() };
-        let mut before: Option<(Va, Option<&Node>)> = None;
+        let mut before = None;
         for &record in &deadlock.participants {
             let node = deadlock.node(record);
-            if before.is_none_or(|(held, at)| is_next_thread(held, at, node)) {
+            if before.is_none_or(|before| is_next_thread(before, node)) {
                 order.threads.push(OrderThread { record: Va(0), thread: None, steps: Vec::new() });
             }
             let lock = node.and_then(|node| deadlock.lock_of(node)).unwrap_or(Va(0));
@@ -71,7 +71,7 @@ impl LockOrder {
                 let stack = node.map(|node| node.stack.clone()).unwrap_or_default();
                 thread.steps.push(LockStep { lock, node: Some(record), stack });
             }
-            before = Some((record, node));
+            before = Some(record);
         }
         if let Some(thread) = order.threads.last_mut() {
             let lock = deadlock.instigator;
@@ -97,11 +97,8 @@ impl LockOrder {
     }
 }
 
-/// True where `node` is another node of the lock at `before`, or not below it.
-fn is_next_thread(before: Va, at: Option<&Node>, node: Option<&Node>) -> bool {
-    match (at, node) {
-        (Some(at), Some(node)) => at.root == node.root || node.parent != before,
-        // What cannot be read is taken to go on.
-        _ => false,
-    }
+/// True where `node` is not below the node at `before`: it is another node of the same lock then. One that
+/// cannot be read is taken to go on.
+fn is_next_thread(before: Va, node: Option<&Node>) -> bool {
+    node.is_some_and(|node| node.parent != before)
 }
