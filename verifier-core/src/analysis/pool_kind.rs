@@ -4,13 +4,14 @@
 //! have blocks of one kind only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and
 //! up to Windows 8.1 the bounds of the pools behind `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at 0x110
 //! to `MmPagedPoolEnd` at 0x128). Later kernels lay out their address space at random and may leave the
-//! bounds at zero: then mixed drivers stay [`PoolKind::Unknown`].
+//! bounds at zero: then mixed drivers stay [`PoolKind::Unknown`]. In the pool info tree a block's stack
+//! says it.
 
 use std::ops::RangeInclusive;
 
 use crate::addr::Va;
 use crate::kernel::Kernel;
-use crate::verifier::Driver;
+use crate::verifier::{Driver, PoolInfo, PoolStack};
 
 /// Where in `KDDEBUGGER_DATA64` the addresses of the bounds are.
 const NONPAGED: [u64; 2] = [0x110, 0x118];
@@ -36,6 +37,16 @@ impl PoolKind {
             PoolKind::Paged => Some("paged"),
             PoolKind::Unknown => None,
         }
+    }
+}
+
+/// Which pool the blocks of an element of the stack tree are from.
+pub(super) fn kind_of_stack(info: &PoolInfo, stack: Option<u32>) -> PoolKind {
+    let stack = stack.and_then(|index| info.stacks.get(index as usize));
+    match stack.and_then(PoolStack::is_nonpaged) {
+        Some(true) => PoolKind::NonPaged,
+        Some(false) => PoolKind::Paged,
+        None => PoolKind::Unknown,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{LeaksView, Thousands, blocks, coverage_line};
+use super::{LeaksView, Thousands, blocks, coverage_line, tree_line};
 use crate::analysis::{Group, GroupBy};
 use crate::render::text::sanitize;
 
@@ -30,6 +30,9 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
         Thousands(all.bytes)
     )?;
     writeln!(out, "{}.", coverage_line(&coverage))?;
+    if let Some(line) = tree_line(&coverage) {
+        writeln!(out, "- {line}")?;
+    }
     for (why, total) in &coverage.without {
         writeln!(
             out,

@@ -18,7 +18,7 @@ pub use self::text::write_leaks_text;
 
 use super::Names;
 use crate::addr::Va;
-use crate::analysis::{Coverage, Group, GroupBy, GroupKey, Leaks, Total};
+use crate::analysis::{Coverage, Group, GroupBy, GroupKey, Leaks, StackSource, Total};
 
 /// What is rendered: groups of outstanding allocations.
 #[derive(Clone, Copy)]
@@ -75,6 +75,14 @@ impl<'a> LeaksView<'a> {
         }
     }
 
+    /// Where the stacks of a group's blocks are from, if all are from one source.
+    fn stack_source(&self, group: &Group) -> Option<StackSource> {
+        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
+        let mut sources = blocks.map(|block| block.stack_source);
+        let first = sources.next().flatten()?;
+        sources.all(|source| source == Some(first)).then_some(first)
+    }
+
     fn first_caller(&self, group: &Group) -> String {
         let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
         first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
@@ -116,6 +124,18 @@ pub(super) fn coverage_line(coverage: &Coverage) -> String {
         percent(with_stack.bytes, all.bytes),
         if with_stack.count == 1 { "has" } else { "have" },
     )
+}
+
+/// "2 blocks, 768 bytes, with the stack of the pool info tree", where any has it.
+pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
+    let Total { count, bytes } = coverage.from_tree;
+    (count > 0).then(|| {
+        format!(
+            "{}, {} bytes, with the stack of the pool info tree",
+            blocks(count),
+            Thousands(bytes)
+        )
+    })
 }
 
 /// A share in percent: "100 %" and "0 %" only where it is all or nothing.

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::{LeaksView, Thousands, blocks, coverage_line};
+use super::{LeaksView, Thousands, blocks, coverage_line, tree_line};
 use crate::addr::Va;
-use crate::analysis::{Group, GroupBy};
+use crate::analysis::{Group, GroupBy, StackSource};
 use crate::render::text::{digits, sanitize};
 
 /// Example addresses of a group.
@@ -21,6 +21,9 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         return writeln!(out, "No outstanding allocation.");
     }
     writeln!(out, "{line}.")?;
+    if let Some(line) = tree_line(&coverage) {
+        writeln!(out, "  {line}")?;
+    }
     for (why, total) in &coverage.without {
         writeln!(
             out,
@@ -73,6 +76,9 @@ fn write_group(
     }
     if let Some(driver) = group.driver {
         write!(out, ", {}", sanitize(view.driver(driver)))?;
+    }
+    if view.stack_source(group) == Some(StackSource::PoolInfo) {
+        write!(out, ", stack of the pool info tree")?;
     }
     writeln!(out)?;
     if view.by != GroupBy::Stack {
