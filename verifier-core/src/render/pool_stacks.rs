@@ -10,6 +10,7 @@ use super::json::{FrameDoc, PoolInfoDoc, Seq, write_json};
 use super::leaks::{Thousands, blocks};
 use super::names::Names;
 use super::text::{digits, sanitize};
+use crate::analysis::Total;
 use crate::error::Problem;
 use crate::verifier::{NO_DRIVER, OwnedStack, PoolStack, PoolStacks, ToldBy};
 
@@ -133,21 +134,21 @@ pub fn write_pool_stacks_text(
         writeln!(out, "No stacks: {why}.")?;
         return writeln!(out, "`verifier leaks` takes stacks from the pool log.");
     }
-    let (live, rest): (Vec<&OwnedStack>, Vec<&OwnedStack>) =
-        stacks.stacks.iter().partition(|owned| has_live(&owned.stack));
-    let count = live.iter().map(|owned| u64::from(owned.stack.live_count())).sum();
-    let bytes = live.iter().fold(0u64, |sum, owned| sum.saturating_add(owned.stack.live_bytes()));
+    let live = stacks.stacks.iter().filter(|owned| has_live(&owned.stack));
+    let total = live.clone().fold(Total::default(), |sum, OwnedStack { stack, .. }| Total {
+        count: sum.count + u64::from(stack.live_count()),
+        bytes: sum.bytes.saturating_add(stack.live_bytes()),
+    });
     writeln!(
         out,
-        "{} live, {} bytes, by {} stacks of the pool info tree, the most bytes first; {} more stacks \
-         have freed all.",
-        blocks(count),
-        Thousands(bytes),
-        Thousands(live.len() as u64),
-        Thousands(rest.len() as u64),
+        "{} live, {} bytes, by {} of {} stacks of the pool info tree, the most bytes first.",
+        blocks(total.count),
+        Thousands(total.bytes),
+        Thousands(live.clone().count() as u64),
+        Thousands(stacks.stacks.len() as u64),
     )?;
     write_only_tags(out, stacks)?;
-    for (number, owned) in live.iter().enumerate() {
+    for (number, owned) in live.enumerate() {
         writeln!(out)?;
         write_stack(out, number + 1, owned, names)?;
     }
@@ -185,7 +186,7 @@ fn write_stack(
     )?;
     writeln!(
         out,
-        "    allocated {} times, {} bytes; freed {} times, {} bytes",
+        "    allocations {}, {} bytes; frees {}, {} bytes",
         Thousands(stack.allocations.into()),
         Thousands(stack.bytes_allocated),
         Thousands(stack.frees.into()),
