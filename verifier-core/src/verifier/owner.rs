@@ -85,9 +85,7 @@ impl<'a> Owners<'a> {
 
     fn of_frame(&self, frame: Va) -> Option<(usize, ToldBy)> {
         let verified = self.drivers.iter().position(|driver| {
-            driver.images.iter().any(|image| {
-                frame.0.checked_sub(image.base.0).is_some_and(|offset| offset < image.size)
-            })
+            driver.images.iter().any(|image| frame.is_in(image.base, image.size))
         });
         if let Some(driver) = verified {
             return Some((driver, ToldBy::Image));
