@@ -234,6 +234,11 @@ fn blocks_that_cannot_be_reached_count_for_fail_on() {
         complaint.contains("2 outstanding allocations could be read, but the counters say 4"),
         "{complaint}"
     );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("\n  2 blocks more in the pool info tree by its own count, not read\n"),
+        "{text}"
+    );
     // Whose they are is not known: they may be of any driver.
     assert_eq!(files.run("leaks", &["--driver", "leaky", "--fail-on", "3"]).status.code(), Some(3));
 }

@@ -18,7 +18,7 @@
 
 use std::collections::HashMap;
 
-use super::pool_kind::{PoolBounds, PoolKind, kind_of_stack};
+use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
@@ -269,7 +269,9 @@ impl Leaks {
             driver: holder,
             allocation,
             kind: match (allocation.source, driver) {
-                (Source::PoolInfo { stack, .. }, _) => kind_of_stack(info, stack),
+                (Source::PoolInfo { stack, .. }, _) => {
+                    info.stack(stack).map_or(PoolKind::Unknown, PoolKind::of_stack)
+                }
                 (Source::Tracker, Some(driver)) => bounds.kind(driver, allocation.address),
                 (Source::Tracker, None) => PoolKind::Unknown,
             },

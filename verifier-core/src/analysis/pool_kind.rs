@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 
 use crate::addr::Va;
 use crate::kernel::Kernel;
-use crate::verifier::{Driver, PoolInfo, PoolStack};
+use crate::verifier::{Driver, PoolStack};
 
 /// Where in `KDDEBUGGER_DATA64` the addresses of the bounds are.
 const NONPAGED: [u64; 2] = [0x110, 0x118];
@@ -29,6 +29,16 @@ pub enum PoolKind {
 }
 
 impl PoolKind {
+    /// Which pool the blocks of a stack of the pool info tree are from.
+    #[must_use]
+    pub fn of_stack(stack: &PoolStack) -> Self {
+        match stack.is_nonpaged() {
+            Some(true) => PoolKind::NonPaged,
+            Some(false) => PoolKind::Paged,
+            None => PoolKind::Unknown,
+        }
+    }
+
     /// The word in JSON and text; `None` where nothing says.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
@@ -37,16 +47,6 @@ impl PoolKind {
             PoolKind::Paged => Some("paged"),
             PoolKind::Unknown => None,
         }
-    }
-}
-
-/// Which pool the blocks of an element of the stack tree are from.
-pub(super) fn kind_of_stack(info: &PoolInfo, stack: Option<u32>) -> PoolKind {
-    let stack = stack.and_then(|index| info.stacks.get(index as usize));
-    match stack.and_then(PoolStack::is_nonpaged) {
-        Some(true) => PoolKind::NonPaged,
-        Some(false) => PoolKind::Paged,
-        None => PoolKind::Unknown,
     }
 }
 

@@ -7,16 +7,12 @@ use serde::{Serialize, Serializer};
 
 use super::csv::{inert, stack, writer};
 use super::json::{FrameDoc, PoolInfoDoc, Seq, write_json};
-use super::leaks::{Thousands, blocks};
+use super::leaks::{Thousands, blocks, write_stack_lines};
 use super::names::Names;
-use super::text::{digits, sanitize};
-use crate::analysis::Total;
+use super::text::sanitize;
+use crate::analysis::{PoolKind, Total};
 use crate::error::Problem;
 use crate::verifier::{NO_DRIVER, OwnedStack, PoolStack, PoolStacks, ToldBy};
-
-fn pool(stack: &PoolStack) -> Option<&'static str> {
-    stack.is_nonpaged().map(|is_nonpaged| if is_nonpaged { "nonpaged" } else { "paged" })
-}
 
 fn has_live(stack: &PoolStack) -> bool {
     stack.live_bytes() > 0 || stack.live_count() > 0 || stack.blocks > 0
@@ -31,7 +27,7 @@ impl Serialize for StackDoc<'_> {
         map.serialize_entry("live_count", &stack.live_count())?;
         map.serialize_entry("live_bytes", &stack.live_bytes())?;
         map.serialize_entry("tag", &stack.tag.to_string())?;
-        map.serialize_entry("pool", &pool(stack))?;
+        map.serialize_entry("pool", &PoolKind::of_stack(stack).name())?;
         map.serialize_entry("driver", &driver.as_ref().map(|(name, _)| name))?;
         map.serialize_entry("told_by", &driver.as_ref().map(|(_, told_by)| told_by.name()))?;
         map.serialize_entry("allocations", &stack.allocations)?;
@@ -106,7 +102,7 @@ pub fn write_pool_stacks_csv(
             &*element.live_count().to_string(),
             &element.live_bytes().to_string(),
             &*inert(&element.tag.to_string()),
-            pool(element).unwrap_or_default(),
+            PoolKind::of_stack(element).name().unwrap_or_default(),
             &*inert(driver.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default()),
             &element.allocations.to_string(),
             &element.frees.to_string(),
@@ -170,14 +166,13 @@ fn write_stack(
     OwnedStack { stack, driver, .. }: &OwnedStack,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let machine = names.kernel().space().machine();
     writeln!(
         out,
         "#{number}  {}, {} bytes, tag {}, {}, {}",
         blocks(stack.live_count().into()),
         Thousands(stack.live_bytes()),
         stack.tag,
-        pool(stack).unwrap_or("pool not known"),
+        PoolKind::of_stack(stack).name().unwrap_or("pool not known"),
         match driver {
             Some((name, ToldBy::Image)) => sanitize(name).into_owned(),
             Some((name, ToldBy::UnloadedImage)) => format!("{} (unloaded)", sanitize(name)),
@@ -200,11 +195,5 @@ fn write_stack(
             Thousands(stack.block_bytes),
         )?;
     }
-    for &va in &stack.frames {
-        match names.get(va) {
-            Some(name) => writeln!(out, "    {} {}", digits(va, machine), sanitize(&name))?,
-            None => writeln!(out, "    {}", digits(va, machine))?,
-        }
-    }
-    Ok(())
+    write_stack_lines(out, &stack.frames, names)
 }

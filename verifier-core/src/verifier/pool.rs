@@ -241,13 +241,12 @@ pub(crate) fn told(
     let mut told = vec![Vec::new(); drivers.len()];
     let mut unowned = Vec::new();
     for block in &info.blocks {
-        let index = block.stack.map(|index| index as usize);
-        let owner = index.and_then(|index| of_stacks.get(index)).copied().unwrap_or_default();
-        let stack = index.and_then(|index| info.stacks.get(index));
+        let owner = block.stack.and_then(|index| of_stacks.get(index as usize));
+        let owner = owner.copied().unwrap_or_default();
         let allocation = Allocation {
             address: block.address,
             size: block.size,
-            tag: stack.map(|stack| stack.tag).unwrap_or_default(),
+            tag: info.stack(block.stack).map(|stack| stack.tag).unwrap_or_default(),
             caller: owner.caller,
             entry: block.element,
             source: Source::PoolInfo {

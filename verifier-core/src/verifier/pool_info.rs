@@ -419,10 +419,16 @@ impl PoolInfo {
         u64::from(self.blocks_counted.unwrap_or(0)).saturating_sub(read)
     }
 
+    /// The stack of a block ([`PoolBlock::stack`]).
+    #[must_use]
+    pub fn stack(&self, stack: Option<u32>) -> Option<&PoolStack> {
+        self.stacks.get(stack? as usize)
+    }
+
     /// The frames of a block, innermost first; empty where its stack is not known.
     #[must_use]
     pub fn frames(&self, stack: Option<u32>) -> &[Va] {
-        stack.and_then(|index| self.stacks.get(index as usize)).map_or(&[], |stack| &stack.frames)
+        self.stack(stack).map_or(&[], |stack| &stack.frames)
     }
 }
 

@@ -15,6 +15,7 @@ pub use self::json::write_leaks_json;
 pub(super) use self::markdown::cell;
 pub use self::markdown::write_leaks_markdown;
 pub use self::text::write_leaks_text;
+pub(super) use self::text::write_stack_lines;
 
 use super::Names;
 use crate::addr::Va;
@@ -135,6 +136,14 @@ pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
             blocks(count),
             Thousands(bytes)
         )
+    })
+}
+
+/// "400 blocks more in the pool info tree by its own count, not read", where there are any.
+pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
+    let unread = leaks.tree.map_or(0, |tree| tree.unread);
+    (unread > 0).then(|| {
+        format!("{} more in the pool info tree by its own count, not read", blocks(unread))
     })
 }
 
