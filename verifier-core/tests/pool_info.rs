@@ -66,8 +66,17 @@ impl Four {
         machine.verified(quiet);
         machine.unverified_target(bystander);
         machine.suspect(Suspect { name: "gone.sys".into(), loads: 2, unloads: 2, address: None });
-        let (start, end) = (GONE, GONE + 0x8000);
-        machine.unloaded_driver(UnloadedDriver { name: "GONE.SYS".into(), start, end, time: 1 });
+        // It lay at two places, in one of which another image is now.
+        let taken = machine.image(bystander).base;
+        for start in [GONE, taken] {
+            let end = start + 0x8000;
+            machine.unloaded_driver(UnloadedDriver {
+                name: "GONE.SYS".into(),
+                start,
+                end,
+                time: 1,
+            });
+        }
         machine.pool_info();
         Self { machine, leaky, quiet, bystander }
     }
@@ -146,7 +155,8 @@ mod builds {
         four.machine.pool_info().block(POOL + 0x1800, 0x1_0001, paged);
         let gone = four.stack(b"Gone", 2, vec![nt, GONE + 0x4321]);
         four.machine.pool_info().block(POOL + 0x5000, 0x50, gone);
-        let other = vec![nt, four.at(bystander, 0x2000), nt];
+        let extension = four.machine.driver(Driver::new("VerifierExt.sys"));
+        let other = vec![nt, four.at(extension, 0x1000), four.at(bystander, 0x2000), nt];
         let other = four.stack(b"Othr", 3, other);
         four.machine.pool_info().block(POOL + 0x6000, 0x60, other);
         let inside = four.stack(b"Krnl", 4, vec![nt, verifier]);
@@ -254,6 +264,18 @@ mod builds {
             let why = report.pool_info.empty_because.unwrap();
             assert!(why.starts_with("this kernel has no pool info tree"), "{build:?}: {why}");
         }
+    }
+
+    #[test]
+    fn a_32_bit_kernel_with_a_tree_is_not_guessed_at() {
+        let mut machine = Machine::new(Build::Win10VbX86);
+        machine.kernel_symbol("ViPoolInfoAvl", 0x30_0000);
+        let mut m = machine.assemble();
+        m.patch(m.address("nt!VfOptionFlags"), &0x1000_u32.to_le_bytes());
+        let report = report(&m);
+        assert_eq!(report.problems.len(), 1);
+        let table = m.address("nt!ViPoolInfoAvl");
+        assert_told(&report.problems, table, "the elements of a 32-bit kernel are not known");
     }
 
     #[test]
