@@ -448,6 +448,18 @@ mod damage {
     }
 
     #[test]
+    fn a_stack_behind_a_gap_of_the_tree_is_no_stray() {
+        // The tree cannot be walked, which is told; that its elements were not reached follows from it.
+        let (_, mut m) = with(3);
+        let (table, nowhere) = (m.address("nt!ViPoolStackInfoAvl"), 0xffff_9a00_0000_1000);
+        m.patch_field(table, TABLE, "RtlTable.BalancedRoot.RightChild", nowhere);
+        let report = report(&m);
+        assert_eq!(report.drivers[0].allocations.len(), 3);
+        assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+        assert_told(&report.problems, nowhere + 8, "0 of 1 elements were reached");
+    }
+
+    #[test]
     fn a_pointer_that_leads_to_no_stack() {
         let (_, mut m) = with(4);
         let (nowhere, elsewhere) = (0xffff_9a00_0000_1000, m.address("nt!PsLoadedModuleList"));
