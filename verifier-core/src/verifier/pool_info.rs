@@ -17,8 +17,8 @@
 //! It is that of x64 kernels from Windows 11 22H2 on (`VfPtAddStackInfoIfNotExist`,
 //! `VfPtProcessAllocPoolInfo`). 22000 has the same routines and globals; 20348 and ARM64 are taken to be
 //! alike. Frames end at the first null or the first that is no kernel address, so shorter stacks would be
-//! read right too. Checked on synthetic kernels, and where 22000's real
-//! symbols have the globals: no dump with the option on was at hand.
+//! read right too. Checked on synthetic kernels, and where 22000's real symbols have the globals: no dump
+//! with the option on was at hand.
 //!
 //! What the numbers mean:
 //! * A block is entered when it is allocated and erased when it is freed: what is there is live.
