@@ -2,10 +2,10 @@
 //!
 //! What `MmAllocateContiguousMemory*` and `MmAllocateNonCachedMemory` gave is no pool block and has no
 //! tracking entry. Verifier keeps a list of nodes {LIST_ENTRY, address, size, caller}, five pointers
-//! long (pool tag `VfCa`). No PDB has the node's type: the layout is that of the x64 kernels of 14393 to
-//! 22H2 (`ViTargetTrackContiguousMemory`), taken to be the same in all others and, with pointers of four
-//! bytes, on x86. That the sizes add up to the driver's `ContiguousMemoryBytes` is checked, and a
-//! difference told.
+//! long (pool tag `VfCa`). No PDB has the node's type: the layout is that of two x64 kernels, one of
+//! Windows 10 and one of Windows 11 22H2 (`ViTargetTrackContiguousMemory`), taken to be the same in all
+//! others and, with pointers of four bytes, on x86. That the sizes add up to the driver's
+//! `ContiguousMemoryBytes` is checked, and a difference told.
 
 use crate::addr::Va;
 use crate::bytes::le;
