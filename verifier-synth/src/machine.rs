@@ -9,7 +9,7 @@ use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver};
 use crate::paging::{AddressSpace, Paging};
 use crate::physical::{PhysicalMemory, Placement};
 use crate::places::Places;
-use crate::verifier::{Log, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier};
+use crate::verifier::{Log, Ring, RingRecord, SlistForm, Suspect, Unload, Verified, Verifier};
 
 /// A driver of a [`Machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,6 +271,12 @@ impl Machine {
         self
     }
 
+    /// Makes the bug check 0xC4/0x62 about a verified driver: it was unloaded while it held blocks.
+    pub fn unloaded_with_allocations(&mut self, driver: DriverId, unload: Unload) -> &mut Self {
+        self.verifier.unload = Some((self.image(driver).name.clone(), unload));
+        self
+    }
+
     /// Processors in the header.
     pub fn processors(&mut self, processors: u32) -> &mut Self {
         self.processors = processors;
@@ -363,9 +369,13 @@ impl Machine {
         };
         kernel.lay_out(&mut m);
         self.verifier.lay_out(&mut m);
+        let bug_check = self.verifier.bug_check(&mut m).unwrap_or(self.bug_check);
+        let words = std::iter::once(u64::from(bug_check.code)).chain(bug_check.parameters);
+        let words: Vec<u8> = words.flat_map(|word| m.layouts.pointer(word)).collect();
+        m.patch(m.global("KiBugCheckData"), &words);
         let end = m.space.memory().end().next_multiple_of(0x100);
         m.header.processors = self.processors;
-        m.header.bug_check = Some(self.bug_check);
+        m.header.bug_check = Some(bug_check);
         m.header.system_time = Some(self.system_time);
         m.header.up_time = Some(self.up_time);
         m.header.pae = self.paging == Paging::X86Pae;

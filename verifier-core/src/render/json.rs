@@ -140,15 +140,21 @@ impl Serialize for DriverDoc<'_> {
         map.serialize_entry("state", state(driver))?;
         map.serialize_entry("loads", &driver.loads)?;
         map.serialize_entry("unloads", &driver.unloads)?;
-        map.serialize_entry("base", &first.map(|image| image.base))?;
+        map.serialize_entry("base", &first.and_then(|image| known(image.base)))?;
         map.serialize_entry("size", &first.map(|image| image.size))?;
         map.serialize_entry("suspect_entry", &driver.suspect_entry)?;
-        map.serialize_entry("target_driver", &first.map(|image| image.address))?;
+        map.serialize_entry("target_driver", &first.and_then(|image| known(image.address)))?;
         map.serialize_entry("verified_data", &first.map(|image| image.verified_data))?;
         map.serialize_entry("counters", &driver.counters())?;
         map.serialize_entry("images", &Seq(|| driver.images.iter().map(ImageDoc)))?;
+        map.serialize_entry("from_bug_check", &driver.from_bug_check)?;
         map.end()
     }
+}
+
+/// An address that is null where it is not known.
+fn known(address: Va) -> Option<Va> {
+    Some(address).filter(|address| !address.is_null())
 }
 
 struct ImageDoc<'a>(&'a TargetDriver);
@@ -156,9 +162,9 @@ struct ImageDoc<'a>(&'a TargetDriver);
 impl Serialize for ImageDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("base", &self.0.base)?;
+        map.serialize_entry("base", &known(self.0.base))?;
         map.serialize_entry("size", &self.0.size)?;
-        map.serialize_entry("target_driver", &self.0.address)?;
+        map.serialize_entry("target_driver", &known(self.0.address))?;
         map.serialize_entry("verified_data", &self.0.verified_data)?;
         map.serialize_entry("counters", &self.0.counters)?;
         map.end()

@@ -4,6 +4,7 @@
 //! `problems`. An `Err` means that nothing of the view could be read; anything less is a problem
 //! beside what could.
 
+mod bug_check;
 mod counters;
 mod drivers;
 mod flags;
@@ -11,7 +12,9 @@ pub mod log;
 mod pool;
 mod settings;
 mod tag;
+mod unload;
 
+pub use bug_check::{Explanation, explain_bug_check};
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
@@ -20,3 +23,4 @@ pub use pool::{
 };
 pub use settings::Settings;
 pub use tag::PoolTag;
+pub use unload::UnloadLeak;

@@ -65,7 +65,13 @@ impl Verified {
     }
 }
 
-pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
+/// Writes the list of configured drivers, without those that `is_off` says are off it, and returns the
+/// addresses of all entries.
+pub(super) fn suspects(
+    m: &mut Assembly,
+    suspects: &[Suspect],
+    is_off: impl Fn(&str) -> bool,
+) -> Vec<u64> {
     let structure = "_VF_SUSPECT_DRIVER_ENTRY";
     let mut entries = Vec::new();
     for suspect in suspects {
@@ -81,7 +87,9 @@ pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
         m.label(format!("suspect:{}", suspect.name), va);
         entries.push(va);
     }
-    m.link(m.global("VfSuspectDriversList"), &entries);
+    let listed = entries.iter().zip(suspects).filter(|(_, suspect)| !is_off(&suspect.name));
+    let listed: Vec<u64> = listed.map(|(&entry, _)| entry).collect();
+    m.link(m.global("VfSuspectDriversList"), &listed);
     entries
 }
 

@@ -5,17 +5,20 @@
 //! | `MmVerifierData` | here |
 //! | `VfSuspectDriversList`, `ViTargetDriversAvl` | `drivers` |
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
+//! | a driver that was unloaded while it held pool | `unload` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
 
 mod drivers;
 mod ring;
 mod trackers;
+mod unload;
 
 use std::collections::BTreeMap;
 
 pub use drivers::{Suspect, Verified};
 pub use ring::{Log, Ring, RingRecord};
 pub use trackers::{Allocation, SlistForm, Tracker};
+pub use unload::Unload;
 
 use crate::assembly::Assembly;
 
@@ -29,11 +32,14 @@ pub(crate) struct Verifier {
     pub(crate) targets: Vec<(u64, u64, String, Option<Verified>)>,
     pub(crate) slist: SlistForm,
     pub(crate) rings: Vec<(Log, Ring)>,
+    /// A driver that was unloaded while it held pool, by name.
+    pub(crate) unload: Option<(String, Unload)>,
 }
 
 impl Verifier {
     pub(crate) fn lay_out(&self, m: &mut Assembly) {
-        let entries = drivers::suspects(m, &self.suspects);
+        let is_off = |name: &str| self.unload_of(name) == Some(Unload::OffTreeAndList);
+        let entries = drivers::suspects(m, &self.suspects, is_off);
         let mut totals = BTreeMap::new();
         let mut targets = Vec::new();
         for (base, size, name, verified) in &self.targets {
@@ -41,7 +47,9 @@ impl Verifier {
                 let entry = entries[verified.suspect];
                 drivers::verified_data(m, name, verified, entry, self.slist, &mut totals)
             });
-            targets.push((*base, *size, name.as_str(), data));
+            if matches!(self.unload_of(name), None | Some(Unload::Listed)) {
+                targets.push((*base, *size, name.as_str(), data));
+            }
         }
         drivers::targets(m, targets);
         self.statistics(m, totals);

@@ -174,6 +174,11 @@ fn write_modern(
     let state = state(driver, Style::Modern);
     let name = sanitize(&driver.name);
     match driver.images.first() {
+        // Ours: the tree no longer has the driver, only its data is left.
+        Some(image) if image.address.is_null() => {
+            let data = hex(image.verified_data);
+            writeln!(out, "nt!_VF_TARGET_VERIFIED_DRIVER_DATA {data}: {name} ({state})\n")?;
+        }
         Some(image) => {
             writeln!(out, "nt!_VF_TARGET_DRIVER {}: {name} ({state})\n", hex(image.address))?;
         }
