@@ -51,7 +51,7 @@ impl Assembly {
     /// Address of something by label: `nt!VfPoolTraces` (every global that this crate lays out),
     /// `module:NAME` (loader entry), `suspect:NAME`, `node:NAME` (AVL node), `target:NAME`
     /// (`_VF_TARGET_DRIVER`), `verified:NAME` (`_VF_TARGET_VERIFIED_DRIVER_DATA`), `trackers:NAME:0` (first
-    /// page of trackers), `unloaded:NAME` (the name that bug check 0xC4/0x62 points at), `ring:SYMBOL` (array of a log, by its variable's name), `avl table`,
+    /// page of trackers), `unloaded:NAME` (the name that bug check 0xC4/0x62 points at), `excluded:NAME`, `watched:0` (the first `_VF_WATCHDOG_IRP`), `ring:SYMBOL` (array of a log, by its variable's name), `avl table`,
     /// `unloaded drivers`.
     ///
     /// # Panics

@@ -60,6 +60,7 @@ pub use paging::{AddressSpace, PageSize, PageState, Paging};
 pub use physical::{PhysicalMemory, Placement};
 pub use record::Record;
 pub use verifier::{
-    Allocation, Log, Ring, RingRecord, SlistForm, Suspect, Tracker, Unload, Verified,
+    Allocation, Log, Ring, RingRecord, SlistForm, StaticLog, Suspect, Tracker, Unload, Verified,
+    WatchedIrp,
 };
 pub use walkthrough::{walkthrough, walkthrough_machine};

@@ -9,7 +9,9 @@ use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver};
 use crate::paging::{AddressSpace, Paging};
 use crate::physical::{PhysicalMemory, Placement};
 use crate::places::Places;
-use crate::verifier::{Log, Ring, RingRecord, SlistForm, Suspect, Unload, Verified, Verifier};
+use crate::verifier::{
+    Log, Ring, RingRecord, SlistForm, StaticLog, Suspect, Unload, Verified, Verifier, WatchedIrp,
+};
 
 /// A driver of a [`Machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,6 +265,28 @@ impl Machine {
         let fields = vec![("Address", address), ("Size", size), ("Thread", thread)];
         self.log(Log::Pool).push(RingRecord { fields, frames, stale });
         self
+    }
+
+    /// A driver that is left out where all are verified.
+    pub fn excluded(&mut self, name: &str) -> &mut Self {
+        self.verifier.excluded.push(name.to_owned());
+        self
+    }
+
+    /// A canceled IRP that is watched.
+    pub fn watched_irp(&mut self, irp: WatchedIrp) -> &mut Self {
+        self.verifier.watched.push(irp);
+        self
+    }
+
+    /// The log of suppressed bug checks: records of code and four parameters.
+    pub fn suppressed_bug_checks(&mut self) -> &mut StaticLog {
+        &mut self.verifier.suppressed
+    }
+
+    /// The log of bug checks that were worked around: records of type, caller and pointer.
+    pub fn workarounds(&mut self) -> &mut StaticLog {
+        &mut self.verifier.workarounds
     }
 
     /// The bug check in the header.

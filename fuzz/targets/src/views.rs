@@ -9,7 +9,7 @@ use verifier_core::render::{
     write_pool_csv, write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_json,
 };
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Drivers, PoolReport, Settings, read_tracker};
+use verifier_core::verifier::{Drivers, Modes, PoolReport, Settings, read_tracker};
 
 use crate::machine::{Where, changed, open};
 
@@ -65,7 +65,7 @@ pub fn render(data: &[u8]) {
             if let Ok(settings) = Settings::read(kernel) {
                 let _ = text::write_flag_list(sink, settings.level, kernel.build(), style);
                 let _ = text::write_summary(sink, &settings, kernel.build(), style);
-                let _ = write_settings_json(sink, &settings);
+                let _ = write_settings_json(sink, &settings, &Modes::read(kernel));
             }
             if let Ok(report) = PoolReport::read(kernel, |_| true) {
                 let _ = text::write_driver_list(sink, &report.drivers, &names, true, style);

@@ -11,7 +11,7 @@ use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
 use crate::verifier::log::{EventLog, EventRecord, Operation, PoolLog, PoolRecord};
-use crate::verifier::{Allocation, Counters, Driver, Drivers, PoolReport, Settings, TargetDriver};
+use crate::verifier::{Allocation, Counters, Driver, Drivers, PoolReport, TargetDriver};
 
 /// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
 /// is `iat_in_executable_section`.
@@ -84,38 +84,6 @@ where
         }
         seq.end()
     }
-}
-
-#[derive(Serialize)]
-struct FlagDoc {
-    bit: u32,
-    name: &'static str,
-}
-
-/// Writes the `settings` document.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write_settings_json(out: &mut dyn io::Write, settings: &Settings) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Doc<'a> {
-        level: u32,
-        flags: Vec<FlagDoc>,
-        statistics: &'a Counters,
-        address: Va,
-        problems: &'a [Problem],
-    }
-    let flags = settings.level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name });
-    write_json(
-        out,
-        &Doc {
-            level: settings.level.0,
-            flags: flags.collect(),
-            statistics: &settings.statistics,
-            address: settings.address,
-            problems: &settings.problems,
-        },
-    )
 }
 
 struct DriverDoc<'a>(&'a Driver);

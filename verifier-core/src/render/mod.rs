@@ -6,6 +6,7 @@ mod diff;
 mod json;
 mod leaks;
 mod names;
+mod settings;
 pub mod text;
 
 pub use csv::{
@@ -14,10 +15,11 @@ pub use csv::{
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
 pub use json::{
     to_snake_case, write_drivers_json, write_event_log_json, write_history_json, write_json,
-    write_pool_json, write_pool_log_json, write_settings_json,
+    write_pool_json, write_pool_log_json,
 };
 pub use leaks::{
     LeaksView, Weight, folded_stacks, write_leaks_csv, write_leaks_folded, write_leaks_json,
     write_leaks_markdown, write_leaks_text,
 };
 pub use names::Names;
+pub use settings::write_settings_json;

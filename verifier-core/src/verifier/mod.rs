@@ -9,6 +9,7 @@ mod counters;
 mod drivers;
 mod flags;
 pub mod log;
+mod modes;
 mod pool;
 mod settings;
 mod tag;
@@ -18,6 +19,7 @@ pub use bug_check::{Explanation, explain_bug_check};
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
+pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use pool::{
     Allocation, DriverPool, EntryState, PoolReport, Tracker, TrackerEntry, read_tracker,
 };

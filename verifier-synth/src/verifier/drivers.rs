@@ -93,6 +93,20 @@ pub(super) fn suspects(
     entries
 }
 
+/// Writes the list of drivers that are left out: entries as those of configured ones.
+pub(super) fn excluded(m: &mut Assembly, names: &[String]) {
+    let structure = "_VF_SUSPECT_DRIVER_ENTRY";
+    let mut entries = Vec::new();
+    for name in names {
+        let va = m.allocate(m.layouts.size(structure), 16);
+        m.patch(va, &vec![0; m.layouts.size(structure)]);
+        m.put_string(va + m.layouts.offset(structure, "BaseName") as u64, name);
+        m.label(format!("excluded:{name}"), va);
+        entries.push(va);
+    }
+    m.link(m.global("VfExcludedDriversList"), &entries);
+}
+
 /// Writes the data of a verified driver, adds its counters to `totals`, and returns its address.
 pub(super) fn verified_data(
     m: &mut Assembly,

@@ -7,18 +7,24 @@
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
 //! | a driver that was unloaded while it held pool | `unload` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
+//! | logs of 16 records: suppressed bug checks, workarounds | `static_log` |
+//! | canceled IRPs that are watched | `watchdog` |
 
 mod drivers;
 mod ring;
+mod static_log;
 mod trackers;
 mod unload;
+mod watchdog;
 
 use std::collections::BTreeMap;
 
 pub use drivers::{Suspect, Verified};
 pub use ring::{Log, Ring, RingRecord};
+pub use static_log::StaticLog;
 pub use trackers::{Allocation, SlistForm, Tracker};
 pub use unload::Unload;
+pub use watchdog::WatchedIrp;
 
 use crate::assembly::Assembly;
 
@@ -34,6 +40,10 @@ pub(crate) struct Verifier {
     pub(crate) rings: Vec<(Log, Ring)>,
     /// A driver that was unloaded while it held pool, by name.
     pub(crate) unload: Option<(String, Unload)>,
+    pub(crate) excluded: Vec<String>,
+    pub(crate) watched: Vec<WatchedIrp>,
+    pub(crate) suppressed: StaticLog,
+    pub(crate) workarounds: StaticLog,
 }
 
 impl Verifier {
@@ -56,6 +66,10 @@ impl Verifier {
         for (log, ring) in &self.rings {
             ring.lay_out(*log, m);
         }
+        drivers::excluded(m, &self.excluded);
+        watchdog::lay_out(m, &self.watched);
+        self.suppressed.lay_out(m, "ViBugcheckLog", 5);
+        self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);
     }
 
     /// `MmVerifierData`: sums over the verified drivers, unless the machine says otherwise.
