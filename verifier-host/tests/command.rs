@@ -328,7 +328,8 @@ mod exit_codes {
             (&["pool"][..], &["--driver", "other.sys"][..], "other.sys"),
             (&["kd"], &["-c", "!nothing"], "!nothing"),
             (&["kd"], &["-c", "!verifier zz"], "zz"),
-            (&["kd"], &["-c", "!verifier 800"], "800"),
+            (&["kd"], &["-c", "!verifier 1003"], "1000"),
+            (&["kd"], &["-c", "!verifier -disable"], "live machine"),
         ] {
             let output = files.output(words, options);
             let complaint = text(&output.stderr);

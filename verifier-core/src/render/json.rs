@@ -10,7 +10,9 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
-use crate::verifier::log::{EventLog, EventRecord, Operation, PoolLog, PoolRecord};
+use crate::verifier::log::{
+    EventLog, EventRecord, Operation, PoolLog, PoolRecord, WatchedIrp, WatchedIrps,
+};
 use crate::verifier::{Allocation, Counters, Driver, Drivers, PoolReport, TargetDriver};
 
 /// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
@@ -227,6 +229,7 @@ struct LogDoc<'a, T: Serialize> {
     kind: &'static str,
     capacity: u32,
     written: u32,
+    wrapped: Option<bool>,
     unused: u32,
     empty_because: Option<&'static str>,
     entries: T,
@@ -251,6 +254,7 @@ pub fn write_pool_log_json(
             kind: "pool",
             capacity: log.ring.length,
             written: log.ring.index,
+            wrapped: log.wrapped,
             unused: log.unused,
             empty_because: log.empty_because,
             entries,
@@ -266,12 +270,12 @@ impl Serialize for EventDoc<'_> {
         let Self(log, record, names) = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("slot", &record.slot)?;
-        for (field, &value) in log.kind.fields().iter().zip(record.values()) {
+        for (field, value) in log.values(record) {
             if field.is_address {
-                map.serialize_entry(field.name, &Va(value))?;
+                map.serialize_entry(field.name, &value.map(Va))?;
             } else {
                 // Counts that are signed in C are negative here too.
-                map.serialize_entry(field.name, &(value as i64))?;
+                map.serialize_entry(field.name, &value.map(|value| value as i64))?;
             }
         }
         let frames = log.frames(record);
@@ -295,10 +299,58 @@ pub fn write_event_log_json(
             kind: log.kind.name(),
             capacity: log.ring.length,
             written: log.ring.index,
+            wrapped: log.wrapped,
             unused: log.unused,
             empty_because: log.empty_because,
             entries: Seq(|| log.records.iter().map(|record| EventDoc(log, record, names))),
             problems: &log.problems,
+        },
+    )
+}
+
+struct WatchedDoc<'a>(&'a WatchedIrp);
+
+impl Serialize for WatchedDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let irp = self.0;
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("address", &irp.address)?;
+        map.serialize_entry("irp", &irp.irp)?;
+        map.serialize_entry("due_tick_count", &irp.due_tick_count)?;
+        map.serialize_entry("inserted", &irp.inserted)?;
+        map.serialize_entry("tracked_stack_location", &irp.tracked_stack_location)?;
+        map.serialize_entry("cancel_timeout_ticks", &irp.cancel_timeout_ticks)?;
+        map.end()
+    }
+}
+
+/// Writes the `log watched` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_watched_irps_json(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        kind: &'static str,
+        length: Option<u32>,
+        maximum: Option<u32>,
+        tick: Option<u32>,
+        canceled: Option<u32>,
+        empty_because: Option<&'static str>,
+        entries: T,
+        problems: &'a [Problem],
+    }
+    write_json(
+        out,
+        &Doc {
+            kind: "watched",
+            length: watched.length,
+            maximum: watched.maximum,
+            tick: watched.tick,
+            canceled: watched.canceled,
+            empty_because: watched.empty_because,
+            entries: Seq(|| watched.irps.iter().map(WatchedDoc)),
+            problems: &watched.problems,
         },
     )
 }

@@ -11,7 +11,7 @@ mod lines;
 mod pool_log;
 mod verifier;
 
-pub use event_log::write_event_log;
+pub use event_log::{write_event_log, write_log_state, write_log_title, write_watched_irps};
 pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules};
 pub use lines::sanitize;
