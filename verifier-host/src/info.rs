@@ -87,10 +87,12 @@ pub struct BugCheckInfo {
     pub meaning: Option<String>,
     /// What its parameters are, likewise.
     pub parameter_names: Option<[&'static str; 4]>,
+    /// The driver that it names, where it does and the name can be read.
+    pub driver: Option<String>,
 }
 
-impl From<&BugCheck> for BugCheckInfo {
-    fn from(bug_check: &BugCheck) -> Self {
+impl BugCheckInfo {
+    fn new(bug_check: &BugCheck, kernel: Option<&Kernel>) -> Self {
         let said = explain_bug_check(bug_check);
         Self {
             code: bug_check.code,
@@ -98,6 +100,7 @@ impl From<&BugCheck> for BugCheckInfo {
             name: said.as_ref().map(|said| said.name),
             parameter_names: said.as_ref().map(|said| said.parameters),
             meaning: said.map(|said| said.meaning),
+            driver: kernel.and_then(UnloadLeak::driver_name),
         }
     }
 }
@@ -299,7 +302,9 @@ impl Info {
         let space = kernel.map(|kernel| kernel.space());
         let machine = header.map(|header| (header.machine(), header.machine_image_type));
         Self {
-            file: session.dump().map(|dump| FileInfo::gather(session, dump)),
+            file: session
+                .dump()
+                .map(|dump| FileInfo::gather(session, dump, kernel.map(|kernel| &**kernel))),
             machine: match (space, machine) {
                 (Some(space), _) => space.machine().to_string(),
                 (None, Some((Some(machine), _))) => machine.to_string(),
@@ -320,7 +325,7 @@ impl Info {
 }
 
 impl FileInfo {
-    fn gather(session: &Session, dump: &Dump) -> Self {
+    fn gather(session: &Session, dump: &Dump, kernel: Option<&Kernel>) -> Self {
         let header = dump.header();
         Self {
             path: session.path().map(PathBuf::from).unwrap_or_default(),
@@ -340,7 +345,7 @@ impl FileInfo {
             system_time: header.system_time.and_then(filetime),
             up_time_seconds: header.system_up_time.map(|time| time / 10_000_000),
             comment: header.comment.clone(),
-            bug_check: BugCheckInfo::from(&header.bug_check),
+            bug_check: BugCheckInfo::new(&header.bug_check, kernel),
         }
     }
 }

@@ -75,6 +75,7 @@ fn info_ends_with_the_blocks_that_were_not_freed() {
         assert_eq!(info["bug_check"]["code"], 0xc4);
         assert_eq!(info["bug_check"]["name"], "DRIVER_VERIFIER_DETECTED_VIOLATION");
         assert_eq!(info["bug_check"]["parameter_names"][0], "subcode");
+        assert_eq!(info["bug_check"]["driver"], "leaky.sys");
         let leak = &info["unload_leak"];
         assert_eq!((&leak["driver"], &leak["counted"]), (&"leaky.sys".into(), &2.into()));
         assert_eq!(leak["allocations"][1]["address"], "0xffff9a8f50001000");
@@ -121,4 +122,20 @@ fn bugcheck_names_its_parameters() {
     m.bug_check(BugCheck { code: 0xe2, parameters: [0; 4] });
     let text = clean(&m.build(DumpKind::BitmapKernel), "kd", &["-c", ".bugcheck"]);
     assert_eq!(text.lines().count(), 2);
+}
+
+/// Without symbols the blocks are out of reach, the driver's name is not.
+#[test]
+fn the_driver_is_named_without_symbols() {
+    let sample = Sample { files: Vec::new(), ..unloaded(Unload::OffTreeAndList) };
+    let folder = write(&sample);
+    let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
+        .env_remove("_NT_SYMBOL_PATH")
+        .arg("info")
+        .arg(folder.path().join("memory.dmp"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("  driver leaky.sys\n"), "{text}");
+    assert!(!text.contains("Not freed"), "{text}");
 }

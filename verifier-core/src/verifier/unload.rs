@@ -60,6 +60,13 @@ pub struct UnloadLeak {
 }
 
 impl UnloadLeak {
+    /// The driver that bug check 0xC4/0x62 names; it takes no symbols. `None` where the bug check is
+    /// another, or the name cannot be read.
+    #[must_use]
+    pub fn driver_name(kernel: &Kernel) -> Option<String> {
+        Unload::of(kernel)?.name(kernel).ok()
+    }
+
     /// Reads the blocks that bug check 0xC4/0x62 is about; `None` where the bug check is another.
     ///
     /// # Errors

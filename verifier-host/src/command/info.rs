@@ -58,6 +58,9 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
             for (i, (name, value)) in names.iter().zip(parameters).enumerate() {
                 line("", &format!("  {}  {value}  {name}", i + 1))?;
             }
+            if let Some(driver) = &file.bug_check.driver {
+                line("", &format!("  driver {driver}"))?;
+            }
         }
         line(
             "Page tables",

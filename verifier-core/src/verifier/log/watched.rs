@@ -49,7 +49,8 @@ impl WatchedIrps {
     /// Reads the first `last` of the list, or all, of which the IRP is `wanted` where one is given.
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have the list or its type.
+    /// Where the kernel's symbols are missing or do not have the list or its type, or its head cannot be
+    /// read.
     pub fn read(kernel: &Kernel, last: Option<usize>, wanted: Option<Va>) -> Result<Self, Error> {
         let what = "watched IRPs";
         let name = "_VF_WATCHDOG_IRP";
@@ -65,11 +66,13 @@ impl WatchedIrps {
         let space = kernel.space();
         let number = |name: &str| space.memory().read_u32(kernel.global(name).ok()?).ok();
 
+        let first =
+            space.read_pointer(head).map_err(|fault| Error::read("VfWdIrpListHead", fault))?;
         let mut problems = Vec::new();
         let mut irps = Vec::new();
         let walk = walk_list(space, head, what, kernel.limits());
         let found = walk.entries.len();
-        let never = walk.entries.is_empty() && space.read_pointer(head) == Ok(Va(0));
+        let never = found == 0 && first.is_null();
         let is_whole = walk.broken.is_none();
         if let Some(error) = walk.broken.filter(|_| !never) {
             problems.push(Problem::from_error(what, &error));
