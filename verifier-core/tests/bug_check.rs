@@ -161,3 +161,137 @@ fn what_does_not_fit_is_told() {
     let error = UnloadLeak::read(&open(&m, build)).unwrap_err().to_string();
     assert!(error.contains("driver that bug check 0xc4/0x62 is about"), "{error}");
 }
+
+/// Server 2003 x64: the entry that a published 0xC4/0x62 pointed at, with its counters, its list and a page of
+/// blocks of our own; on the list and off it.
+mod server_2003 {
+    use std::sync::Arc;
+
+    use crate::common::{TINY_BASE, tiny_kernel_after};
+    use verifier_core::Va;
+    use verifier_core::dump::BugCheck;
+    use verifier_core::kernel::{Kernel, Limits};
+    use verifier_core::memory::SparsePages;
+    use verifier_core::types::{Literals, Shape};
+    use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak};
+
+    const ENTRY: u64 = 0xffff_fadf_cebc_e1f0;
+    const PAGE: u64 = 0xffff_fadf_ce00_0000;
+    const NAME: u64 = 0xffff_fadf_ce80_0100;
+    const LIST: u64 = 0x1000;
+
+    fn types(has_list: bool) -> Literals {
+        let (word, quad, pointer) = (Shape::Unsigned(4), Shape::Unsigned(8), Shape::Pointer(8));
+        let any = || Shape::Opaque;
+        let types = Literals::new()
+            .with_type(
+                "_MI_VERIFIER_DRIVER_ENTRY",
+                0xa0,
+                &[
+                    ("Links", 0, any()),
+                    ("Loads", 0x10, word.clone()),
+                    ("Unloads", 0x14, word.clone()),
+                    ("BaseName", 0x18, any()),
+                    ("StartAddress", 0x28, pointer.clone()),
+                    ("EndAddress", 0x30, pointer.clone()),
+                    ("Signature", 0x40, quad.clone()),
+                    ("PoolPageHeaders", 0x50, any()),
+                    ("PoolTrackers", 0x60, any()),
+                    ("CurrentPagedPoolAllocations", 0x70, word.clone()),
+                    ("CurrentNonPagedPoolAllocations", 0x74, word.clone()),
+                    ("PagedBytes", 0x80, quad.clone()),
+                ],
+            )
+            .with_type(
+                "_VI_POOL_PAGE_HEADER",
+                0x18,
+                &[
+                    ("NextPage", 0, pointer.clone()),
+                    ("VerifierEntry", 8, pointer.clone()),
+                    ("Signature", 0x10, quad.clone()),
+                ],
+            )
+            .with_type("_VI_POOL_ENTRY", 0x20, &[])
+            .with_type(
+                "_VI_POOL_ENTRY_INUSE",
+                0x20,
+                &[
+                    ("VirtualAddress", 0, pointer.clone()),
+                    ("CallingAddress", 8, pointer),
+                    ("NumberOfBytes", 0x10, quad.clone()),
+                    ("Tag", 0x18, quad),
+                ],
+            )
+            // The 8-byte form: the public type of 2003 has no more.
+            .with_type("_SLIST_HEADER", 0x10, &[("Alignment", 0, Shape::Unsigned(8))]);
+        if has_list { types.with_symbol("MiSuspectDriverList", LIST as u32) } else { types }
+    }
+
+    fn kernel(listed: bool, has_list: bool) -> Kernel {
+        let head = TINY_BASE.0 + LIST;
+        let mut entry = vec![0u8; 0xa0];
+        let put = |bytes: &mut Vec<u8>, at: usize, value: u64, size: usize| {
+            bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        };
+        for at in [0, 8] {
+            put(&mut entry, at, head, 8);
+        }
+        for (at, value) in [(0x10, 9), (0x14, 8), (0x70, 1), (0x74, 1)] {
+            put(&mut entry, at, value, 4);
+        }
+        put(&mut entry, 0x18, 20 | 22 << 16, 4);
+        // What the publication shows, and an SLIST header with the page's 39 bits.
+        for (at, value) in [
+            (0x20, NAME),
+            (0x28, 0xffff_fadf_c66c_1000),
+            (0x30, 0xffff_fadf_c66d_2000),
+            (0x40, 0x9876_1940),
+            (0x50, (PAGE & ((1 << 43) - 1)) >> 4 << 25),
+            (0x80, 0x30),
+        ] {
+            put(&mut entry, at, value, 8);
+        }
+        let mut page = vec![0u8; 0x1000];
+        put(&mut page, 8, ENTRY, 8);
+        put(&mut page, 0x10, 0x2132_1345, 8);
+        for slot in 1..128usize {
+            let (block, size) =
+                if slot < 3 { (PAGE + 0x10_0000 * slot as u64, 0x30) } else { (0, 1) };
+            put(&mut page, slot * 0x20, block, 8);
+            put(&mut page, slot * 0x20 + 0x10, size, 8);
+        }
+        let name: Vec<u8> = "usbser.sys\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let first = if listed { ENTRY } else { head };
+        let memory = SparsePages::new()
+            .with(Va(head), &[first.to_le_bytes(), first.to_le_bytes()].concat())
+            .with(Va(ENTRY), &entry)
+            .with(Va(PAGE), &page)
+            .with(Va(NAME), &name);
+        let bug_check = BugCheck { code: 0xc4, parameters: [0x62, NAME, ENTRY, 2] };
+        let kernel = tiny_kernel_after(memory, Some(bug_check), Limits::default());
+        kernel.supply_types(Arc::new(types(has_list)));
+        kernel
+    }
+
+    #[test]
+    fn the_entry_leads_to_the_blocks() {
+        for (listed, has_list) in [(true, true), (false, true), (false, false)] {
+            let kernel = kernel(listed, has_list);
+            let drivers = Drivers::read(&kernel).unwrap();
+            let [usbser] = &drivers.drivers[..] else { panic!("{drivers:?}") };
+            assert_eq!((&*usbser.name, usbser.loads, usbser.unloads), ("usbser.sys", 9, 8));
+            assert_eq!(usbser.state(), DriverState::Loaded);
+            assert_eq!(usbser.from_bug_check, !listed);
+            assert_eq!(usbser.images[0].size, 0x1_1000);
+            assert_eq!(usbser.counters().get("PagedBytes"), Some(0x30));
+            // Of Vista the list's name is not known: that is told.
+            assert_eq!(drivers.problems.len(), usize::from(!has_list), "{drivers:?}");
+            let report = PoolReport::read(&kernel, |_| true).unwrap();
+            assert_eq!(report.drivers[0].allocations.len(), 2);
+            let leak = UnloadLeak::read(&kernel).unwrap().unwrap();
+            assert_eq!((&*leak.driver, leak.counted), ("usbser.sys", 2));
+            let blocks: Vec<u64> = leak.allocations.iter().map(|block| block.address.0).collect();
+            assert_eq!(blocks, [PAGE + 0x10_0000, PAGE + 0x20_0000]);
+        }
+    }
+}

@@ -11,6 +11,7 @@
 //! list: the bug check's parameters lead to its data all the same.
 
 use super::counters::{Counters, required};
+use super::drivers_2003;
 use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
@@ -18,7 +19,7 @@ use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list}
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
-const DATA_SIGNATURE: u64 = 0x9876_1940;
+pub(super) const DATA_SIGNATURE: u64 = 0x9876_1940;
 /// Tables of a `_VF_AVL_TREE`: the kernel makes 1, 16, 32 or 64.
 const MAX_TABLES: u64 = 64;
 
@@ -100,14 +101,15 @@ impl Driver {
 /// A verified image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetDriver {
-    /// Its `_VF_TARGET_DRIVER`; null where the tree no longer has it.
+    /// Its `_VF_TARGET_DRIVER`; null where the tree no longer has it, and before Windows 7.
     pub address: Va,
     /// `TreeNode.p`: the image's base. Of an image that is off the tree the module's of its name, null
     /// where there is none.
     pub base: Va,
     /// `TreeNode.RangeSize`: the image's size.
     pub size: u64,
-    /// `VerifiedData`: its `_VF_TARGET_VERIFIED_DRIVER_DATA`.
+    /// `VerifiedData`: its `_VF_TARGET_VERIFIED_DRIVER_DATA`; before Windows 7 its
+    /// `_MI_VERIFIER_DRIVER_ENTRY`.
     pub verified_data: Va,
     /// The integers of that structure from `CurrentPagedPoolAllocations` on.
     pub counters: Counters,
@@ -185,7 +187,11 @@ impl Drivers {
     /// # Errors
     /// Where the kernel's symbols are missing or do not have the list.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let layout = Layout::resolve(kernel.types()?)?;
+        let types = kernel.types()?;
+        if drivers_2003::is_before_7(types)? {
+            return drivers_2003::read(kernel);
+        }
+        let layout = Layout::resolve(types)?;
         let mut problems = Vec::new();
         let mut drivers = suspects(kernel, &layout, &mut problems)?;
         let images = match kernel.global("ViTargetDriversAvl") {

@@ -7,6 +7,7 @@
 mod bug_check;
 mod counters;
 mod drivers;
+mod drivers_2003;
 mod flags;
 pub mod log;
 mod modes;

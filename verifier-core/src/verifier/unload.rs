@@ -3,8 +3,8 @@
 //! Parameter 2 is the address of the driver's name (UTF-16, ends with a null), parameter 3 that of
 //! its `_VF_TARGET_VERIFIED_DRIVER_DATA`, parameter 4 the number of blocks that were not freed. The
 //! kernel checks when it takes the driver off its tree and list, so the data may be on neither any
-//! more: the parameters lead to it still. Windows 7 to 11; before, parameter 3 is a
-//! `_MI_VERIFIER_DRIVER_ENTRY`, which is not read.
+//! more: the parameters lead to it still. Before Windows 7 parameter 3 is the driver's
+//! `_MI_VERIFIER_DRIVER_ENTRY`.
 
 use super::drivers::Driver;
 use super::pool::{Allocation, PoolReport};
@@ -19,7 +19,7 @@ const MAX_NAME: usize = 260;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unload {
     name: Va,
-    /// Its `_VF_TARGET_VERIFIED_DRIVER_DATA`.
+    /// Its `_VF_TARGET_VERIFIED_DRIVER_DATA` (before Windows 7 `_MI_VERIFIER_DRIVER_ENTRY`).
     pub(crate) data: Va,
     counted: u64,
 }
