@@ -139,12 +139,12 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
 /// The blocks that the bug check is about: what the dump was taken for.
 fn write_leak(leak: &UnloadLeakInfo, out: &mut dyn io::Write) -> io::Result<()> {
     let bytes = leak.allocations.iter().fold(0u64, |sum, block| sum.saturating_add(block.size));
-    writeln!(
-        out,
-        "\nNot freed by {} when it was unloaded: {} blocks, {bytes} bytes",
-        sanitize(&leak.driver),
-        leak.allocations.len(),
-    )?;
+    let blocks = match leak.allocations.len() {
+        1 => "1 block".to_owned(),
+        count => format!("{count} blocks"),
+    };
+    let driver = sanitize(&leak.driver);
+    writeln!(out, "\nNot freed by {driver} when it was unloaded: {blocks}, {bytes} bytes")?;
     for block in &leak.allocations {
         let caller = block.caller_symbol.clone().unwrap_or_else(|| block.caller.to_string());
         writeln!(

@@ -82,7 +82,7 @@ impl EventLog {
         let layout = Layout::resolve(kernel, kind)?;
         let what = kind.describe();
         let ring = match kind.globals() {
-            Globals::Pool(names) => Ring::locate(kernel, what, names, layout.stride)?,
+            Globals::Allocated(names) => Ring::locate(kernel, what, names, layout.stride)?,
             Globals::Static(names, length) => {
                 Ring::locate_static(kernel, what, names, length, layout.stride)?
             }

@@ -51,7 +51,7 @@ const STATIC_SLOTS: u32 = 16;
 /// Where a log's array, index and length are.
 pub(super) enum Globals {
     /// Three variables: a pointer, a `LONG`, a `ULONG`.
-    Pool([&'static str; 3]),
+    Allocated([&'static str; 3]),
     /// The array itself and its index; the length is fixed.
     Static([&'static str; 2], u32),
 }
@@ -155,7 +155,7 @@ impl EventKind {
     }
 
     pub(super) fn globals(self) -> Globals {
-        Globals::Pool(match self {
+        Globals::Allocated(match self {
             EventKind::Irql => ["ViTrackIrqlQueue", "ViTrackIrqlIndex", "ViTrackIrqlQueueLength"],
             EventKind::Fault => ["ViFaultTraces", "ViFaultTracesIndex", "ViFaultTracesLength"],
             EventKind::Region => [
