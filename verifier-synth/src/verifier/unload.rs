@@ -1,7 +1,7 @@
 //! Bug check 0xC4/0x62: a driver was unloaded while it held pool.
 //!
 //! Parameters: 0x62, the driver's name (UTF-16, ends with a null), its `_VF_TARGET_VERIFIED_DRIVER_DATA`, the
-//! number of blocks. Source: the structures' facts, section 2.5; transcripts T20 and T26.
+//! number of blocks. Source: the structures' facts, section 2.5, and published outputs of `!verifier`.
 
 use super::trackers::Tracker;
 use super::{Verified, Verifier};
