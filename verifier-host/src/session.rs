@@ -7,7 +7,8 @@ use verifier_core::Va;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
 use verifier_core::symbols::guid_hex;
-use verifier_core::types::{Bytes, Isf, Pdb};
+use verifier_core::types::{Bytes, Isf, Pdb, Profile};
+use verifier_core::verifier::Globals;
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
@@ -126,6 +127,9 @@ impl Session {
         {
             session.load(kernel, wanted);
         }
+        if let Ok(kernel) = &session.kernel {
+            supply_profile(kernel);
+        }
         session
     }
 
@@ -176,10 +180,14 @@ impl Session {
     /// What to tell the user about the kernel's symbols, where they are missing.
     #[must_use]
     pub fn missing_kernel_symbols(&self) -> Option<String> {
-        let kernel = self.kernel.as_ref().ok()?;
-        kernel.types().err()?;
+        let kernel = self.kernel.as_ref().ok().filter(|kernel| !kernel.has_own_types())?;
         let module = kernel.kernel_module()?;
-        self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()
+        let mut text =
+            self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()?;
+        if let Ok(types) = kernel.types() {
+            text.push_str(&format!("; without them {} serve", types.describe()));
+        }
+        Some(text)
     }
 
     /// Supplies the kernel's symbols out of bytes that the caller has: a PDB, an ISF table or an ISF
@@ -277,5 +285,16 @@ impl Session {
             Located::NotFound(missing) => load.looked.extend(missing.looked),
         }
         load
+    }
+}
+
+/// The library's own layouts, with such globals as show themselves, for a kernel without types.
+fn supply_profile(kernel: &Kernel) {
+    if kernel.types().is_ok() {
+        return;
+    }
+    if let Some(profile) = Profile::new(kernel.space().machine(), kernel.build()) {
+        let globals = Globals::find(kernel, &profile);
+        kernel.supply_built_in_types(Arc::new(globals.add_to(profile, kernel)));
     }
 }

@@ -14,7 +14,7 @@ use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list}
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
-const DATA_SIGNATURE: u64 = 0x9876_1940;
+pub(super) const DATA_SIGNATURE: u64 = 0x9876_1940;
 /// Tables of a `_VF_AVL_TREE`: the kernel makes 1, 16, 32 or 64.
 const MAX_TABLES: u64 = 64;
 
@@ -102,29 +102,29 @@ pub struct Drivers {
 }
 
 /// Offsets of this view, resolved once.
-struct Layout {
-    links: u64,
-    loads: Field,
-    unloads: Field,
-    base_name: u64,
-    suspect_size: usize,
-    tables: u64,
-    tables_no: u64,
+pub(super) struct Layout {
+    pub(super) links: u64,
+    pub(super) loads: Field,
+    pub(super) unloads: Field,
+    pub(super) base_name: u64,
+    pub(super) suspect_size: usize,
+    pub(super) tables: u64,
+    pub(super) tables_no: u64,
     table_size: u64,
-    rtl_table: u64,
-    avl: AvlLayout,
+    pub(super) rtl_table: u64,
+    pub(super) avl: AvlLayout,
     p: Field,
     range_size: Field,
     verified_data: Field,
     target_size: usize,
     suspect_entry: Field,
-    signature: Field,
+    pub(super) signature: Field,
     data: std::sync::Arc<crate::types::Structure>,
     first_counter: u64,
 }
 
 impl Layout {
-    fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
+    pub(super) fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
         let suspect = "_VF_SUSPECT_DRIVER_ENTRY";
         let target = "_VF_TARGET_DRIVER";
         let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
@@ -245,7 +245,7 @@ fn suspects(
 }
 
 /// The verified images with the entries that they belong to.
-fn targets(
+pub(super) fn targets(
     kernel: &Kernel,
     layout: &Layout,
     tree: Va,

@@ -7,6 +7,7 @@
 mod counters;
 mod drivers;
 mod flags;
+mod globals;
 pub mod log;
 mod pool;
 mod settings;
@@ -15,6 +16,7 @@ mod tag;
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
+pub use globals::{Evidence, FoundGlobal, Globals, MissingGlobal};
 pub use pool::{
     Allocation, DriverPool, EntryState, PoolReport, Tracker, TrackerEntry, read_tracker,
 };

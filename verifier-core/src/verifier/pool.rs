@@ -26,6 +26,7 @@ use super::tag::PoolTag;
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, Limits, SlistForm, first_entry};
+use crate::machine::Machine;
 use crate::types::{Field, TypeSource};
 
 /// `_VI_POOL_PAGE_HEADER.Signature`.
@@ -100,7 +101,7 @@ impl PoolReport {
     /// symbols.
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
         let Drivers { drivers, mut problems } = Drivers::read(kernel)?;
-        let layout = Layout::resolve(kernel)?;
+        let layout = Layout::resolve(kernel.types()?, kernel.space().machine())?;
         let mut limits = kernel.limits().clone();
         let mut report = Vec::new();
         for driver in drivers.into_iter().filter(|driver| wanted(driver)) {
@@ -150,12 +151,12 @@ pub fn read_tracker(
     verified_data: Va,
     problems: &mut Vec<Problem>,
 ) -> Result<Tracker, Error> {
-    let layout = Layout::resolve(kernel)?;
+    let layout = Layout::resolve(kernel.types()?, kernel.space().machine())?;
     let mut limits = kernel.limits().clone();
     Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
 }
 
-struct Layout {
+pub(super) struct Layout {
     pages: u64,
     trackers: u64,
     slist: SlistForm,
@@ -170,8 +171,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn resolve(kernel: &Kernel) -> Result<Self, Error> {
-        let types: &dyn TypeSource = kernel.types()?;
+    pub(super) fn resolve(types: &dyn TypeSource, machine: Machine) -> Result<Self, Error> {
         let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
         let header = "_VI_POOL_PAGE_HEADER";
         let entry = "_VI_POOL_ENTRY_INUSE";
@@ -185,7 +185,7 @@ impl Layout {
         Ok(Self {
             pages: types.field(data, "PoolPageHeaders")?.offset,
             trackers: types.field(data, "PoolTrackers")?.offset,
-            slist: SlistForm::from_types(types, kernel.space().machine())?,
+            slist: SlistForm::from_types(types, machine)?,
             header_owner: types.field(header, "VerifierEntry")?,
             header_signature: types.field(header, "Signature")?,
             header_next: types.field(header, "NextPage")?,
@@ -197,7 +197,7 @@ impl Layout {
         })
     }
 
-    fn read(
+    pub(super) fn read(
         &self,
         kernel: &Kernel,
         owner: &str,
