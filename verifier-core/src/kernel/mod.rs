@@ -43,6 +43,8 @@ pub struct Limits {
     pub tracker_pages: usize,
     /// Records of a ring.
     pub ring_records: u32,
+    /// Pages that are looked at where data are searched for instead of followed.
+    pub carved_pages: u64,
 }
 
 impl Default for Limits {
@@ -54,6 +56,8 @@ impl Default for Limits {
             tracker_pages: 1 << 18,
             // Twice the longest pool log that a kernel makes (0x800000 records).
             ring_records: 1 << 24,
+            // 4 TiB.
+            carved_pages: 1 << 30,
         }
     }
 }
