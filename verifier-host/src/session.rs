@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use verifier_core::Va;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::memory::Pages;
 use verifier_core::symbols::{PdbId, guid_hex};
 use verifier_core::types::{Bytes, Isf, Pdb, Profile};
 use verifier_core::verifier::Globals;
@@ -146,6 +147,17 @@ impl Session {
     #[must_use]
     pub fn dump(&self) -> Option<&Dump> {
         self.file.as_ref().map(|(_, dump)| dump)
+    }
+
+    /// The physical memory of the file, page by page.
+    ///
+    /// # Errors
+    /// Where the session has no file, or its page map cannot be read.
+    pub fn pages(&self) -> Result<Box<dyn Pages>, Error> {
+        let dump = self.dump().ok_or_else(|| verifier_core::Error::Unsupported {
+            what: "the session has no file whose physical memory could be searched".into(),
+        })?;
+        Ok(Box::new(dump.physical()?))
     }
 
     /// The kernel.

@@ -84,9 +84,14 @@ impl Driver {
     /// without the extension.
     #[must_use]
     pub fn is_named(&self, pattern: &str) -> bool {
-        let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
-        self.name.eq_ignore_ascii_case(pattern) || stem.eq_ignore_ascii_case(pattern)
+        is_named(&self.name, pattern)
     }
+}
+
+/// True where `pattern` is the file name `name`, with or without the extension.
+pub(super) fn is_named(name: &str, pattern: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    name.eq_ignore_ascii_case(pattern) || stem.eq_ignore_ascii_case(pattern)
 }
 
 /// A verified image.

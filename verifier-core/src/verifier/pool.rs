@@ -30,7 +30,7 @@ use crate::machine::Machine;
 use crate::types::{Field, TypeSource};
 
 /// `_VI_POOL_PAGE_HEADER.Signature`.
-const PAGE_SIGNATURE: u64 = 0x2132_1345;
+pub(super) const PAGE_SIGNATURE: u64 = 0x2132_1345;
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,9 @@ use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_
 use crate::error::Error;
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
+    if args.carve.is_asked_for() {
+        return super::carve::pool(args);
+    }
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;

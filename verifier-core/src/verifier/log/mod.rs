@@ -3,11 +3,15 @@
 //! All are decoded by the one [`Ring`]; each log's file says which globals it has and what its
 //! records hold.
 
+mod carve;
 mod event;
 mod pool;
 mod ring;
 mod stacks;
+mod trace;
 
+pub use carve::{CarvedLog, CarvedRecord};
 pub use event::{EventField, EventKind, EventLog, EventRecord};
 pub use pool::{Operation, PoolLog, PoolRecord, classify};
 pub use ring::{Ring, RingRecords};
+pub(in crate::verifier) use trace::{Slot, Trace};
