@@ -12,6 +12,7 @@ use verifier_core::verifier::log::{EventKind, EventLog, Operation, PoolLog};
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, MachineType};
 
 const GLOBALS: [&str; 6] = [
     "MmVerifierData",
@@ -125,4 +126,70 @@ cases! {
     arm64_22000_rich: "arm64-22000-rich";
     win7_x86_pae_rich: "win7-x86-pae-rich";
     win7_x86_leak: "win7-x86-leak";
+}
+
+/// Machines of every build that the dump builder has layouts of, which were written down apart from the
+/// library's.
+#[test]
+fn made_up_machines() {
+    for build in Build::ALL {
+        let mut machine = Machine::new(build);
+        let leaky =
+            machine.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
+        let caller = machine.driver_address(leaky, "LeakyRead") + 0x34;
+        let block = match build.machine() {
+            MachineType::X86 => 0x8500_0000,
+            _ => machine.kernel_address("VfPoolTraces") - 0x1_0000_0000,
+        };
+        machine.level(8);
+        machine
+            .verified(leaky)
+            .allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller))
+            .allocation(Allocation::paged(block + 0x1000, 0x50, b"Peak", caller));
+        for i in 0..9 {
+            machine.pool_record(verifier_synth::PoolRecord {
+                address: block + i * 0x100,
+                size: 0x200 + i,
+                thread: block + 0x40,
+                frames: vec![caller],
+                stale: vec![],
+            });
+        }
+        let sample = machine.build(DumpKind::Complete);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+        let symbols = folder.path().join("symbols");
+        for (name, bytes) in &sample.files {
+            let path = symbols.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
+        assert!(full.kernel().unwrap().has_own_types(), "{build:?}");
+        compare(bare.kernel().unwrap(), full.kernel().unwrap());
+        assert_eq!(
+            PoolLog::read(bare.kernel().unwrap(), None).unwrap().records.len(),
+            9,
+            "{build:?}"
+        );
+    }
+}
+
+/// Without a verified driver nothing leads to the tree, and an empty log is no log: that is said.
+#[test]
+fn nothing_to_find() {
+    let mut machine = Machine::new(Build::Win10Vb);
+    machine.level(8);
+    let sample = machine.build(DumpKind::Complete);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+    let session = open(folder.path(), None);
+    let kernel = session.kernel().unwrap();
+    assert_eq!(Settings::read(kernel).unwrap().level.0, 8);
+    for name in &GLOBALS[1..] {
+        let Err(Error::UnknownGlobal { why, .. }) = kernel.global(name) else { panic!("{name}") };
+        assert!(!why.is_empty());
+    }
+    assert!(Drivers::read(kernel).is_err());
+    assert!(PoolLog::read(kernel, None).is_err());
 }

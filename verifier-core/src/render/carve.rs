@@ -138,8 +138,17 @@ pub fn write_carved_pool_csv(
 ) -> io::Result<()> {
     let mut csv = writer(out);
     csv.write_record([
-        "driver", "owner", "address", "size", "tag", "caller", "caller_symbol", "source", "entry",
-        "physical_page", "slot",
+        "driver",
+        "owner",
+        "address",
+        "size",
+        "tag",
+        "caller",
+        "caller_symbol",
+        "source",
+        "entry",
+        "physical_page",
+        "slot",
     ])
     .map_err(io_error)?;
     for owner in &carved.owners {
@@ -229,7 +238,15 @@ pub fn write_carved_log_csv(
 ) -> io::Result<()> {
     let mut csv = writer(out);
     csv.write_record([
-        "physical_page", "page", "offset", "address", "size", "thread", "operation", "is_cut", "stack",
+        "physical_page",
+        "page",
+        "offset",
+        "address",
+        "size",
+        "thread",
+        "operation",
+        "is_cut",
+        "stack",
     ])
     .map_err(io_error)?;
     for record in &log.records {

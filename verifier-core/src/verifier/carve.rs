@@ -322,7 +322,12 @@ impl Layout {
     }
 
     /// The name of an owner, and whether it is signed.
-    fn owner(&self, kernel: &Kernel, owner: Va, problems: &mut Vec<Problem>) -> (Option<String>, bool) {
+    fn owner(
+        &self,
+        kernel: &Kernel,
+        owner: Va,
+        problems: &mut Vec<Problem>,
+    ) -> (Option<String>, bool) {
         let space = kernel.space();
         let number = |field: &Field, at: Va| {
             let mut raw = [0u8; 8];
@@ -340,20 +345,28 @@ impl Layout {
             return match read_unicode_string(space, entry.add(*name)) {
                 Ok(name) => (Some(name), true),
                 Err(error) => {
-                    problems.push(Problem::from_error(format!("name of the owner {owner}"), &error));
+                    problems
+                        .push(Problem::from_error(format!("name of the owner {owner}"), &error));
                     (None, true)
                 }
             };
         }
         // The owner's signature in kernels before 7 is not known, its name is.
         match self.old_name {
-            Some(name) => (read_unicode_string(space, owner.add(name)).ok().filter(|name| !name.is_empty()), false),
+            Some(name) => (
+                read_unicode_string(space, owner.add(name)).ok().filter(|name| !name.is_empty()),
+                false,
+            ),
             None => (None, false),
         }
     }
 
     /// The allocations on an owner's pages.
-    fn allocations(&self, kernel: &Kernel, pages: &[(CarvedPage, Box<[u8]>)]) -> Vec<CarvedAllocation> {
+    fn allocations(
+        &self,
+        kernel: &Kernel,
+        pages: &[(CarvedPage, Box<[u8]>)],
+    ) -> Vec<CarvedAllocation> {
         let space = kernel.space();
         let physical: HashSet<Pa> = pages.iter().filter_map(|(page, _)| page.pa).collect();
         let known: HashSet<Va> = pages.iter().filter_map(|(page, _)| page.va).collect();

@@ -67,12 +67,20 @@ impl Place<'_> {
     }
 
     /// Fills `buf` from `offset` of a page on; false where it cannot be read.
-    pub(super) fn read(&self, kernel: &Kernel, page: CarvedPage, offset: u64, buf: &mut [u8]) -> bool {
+    pub(super) fn read(
+        &self,
+        kernel: &Kernel,
+        page: CarvedPage,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> bool {
         match (self, page) {
             (Place::Physical(pages), CarvedPage { pa: Some(pa), .. }) => {
                 pages.read(pa.add(offset), buf).is_ok()
             }
-            (_, CarvedPage { va: Some(va), .. }) => kernel.space().read(va.add(offset), buf).is_ok(),
+            (_, CarvedPage { va: Some(va), .. }) => {
+                kernel.space().read(va.add(offset), buf).is_ok()
+            }
             _ => false,
         }
     }

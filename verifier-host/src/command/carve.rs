@@ -10,7 +10,9 @@ use verifier_core::render::{
     write_carved_pool_json,
 };
 use verifier_core::verifier::log::{CarvedLog, Operation};
-use verifier_core::verifier::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison, Place, PoolReport};
+use verifier_core::verifier::{
+    CarvedAllocation, CarvedOwner, CarvedPool, Comparison, Place, PoolReport,
+};
 
 use super::args::{Format, LogArgs, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
@@ -36,8 +38,9 @@ pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let mut carved =
-        in_place(&session, args.carve.range.as_ref(), |place| Ok(CarvedPool::read(kernel, place)?))?;
+    let mut carved = in_place(&session, args.carve.range.as_ref(), |place| {
+        Ok(CarvedPool::read(kernel, place)?)
+    })?;
     // A range holds but a part of what the lists lead to, and so does one driver.
     let comparison = if args.carve.range.is_some() {
         Err("only a range was looked at".to_string())
@@ -93,7 +96,9 @@ pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
 fn owner_label(owner: &CarvedOwner) -> String {
     match (&owner.name, owner.is_signed) {
         (Some(name), true) => sanitize(name).into_owned(),
-        (Some(name), false) => format!("{} (its owner {} is not signed)", sanitize(name), owner.address),
+        (Some(name), false) => {
+            format!("{} (its owner {} is not signed)", sanitize(name), owner.address)
+        }
         (None, _) => format!("a driver that is gone or not in the dump (owner {})", owner.address),
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! **What is lost.** The order: records have no time, and a physical page does not say which part of the
 //! ring it is. They are given page by page, as they lie. A record that ends on the next page is cut:
-//! it has the frames that lie on its own. Logs of the past, whose pages have not been used again, are
+//! it has the frames that lie on its own; one of whose stack nothing lies on its page is lost. Logs of the past, whose pages have not been used again, are
 //! found as well.
 
 use std::ops::ControlFlow;
@@ -80,10 +80,9 @@ impl CarvedLog {
             if !place.read(kernel, page, 0, &mut bytes) {
                 return ControlFlow::Continue(());
             }
-            let Some((trace, start)) = traces
-                .iter()
-                .find_map(|trace| start_of_records(kernel, trace, &bytes).map(|start| (trace, start)))
-            else {
+            let Some((trace, start)) = traces.iter().find_map(|trace| {
+                start_of_records(kernel, trace, &bytes).map(|start| (trace, start))
+            }) else {
                 return ControlFlow::Continue(());
             };
             *pages += 1;
@@ -156,6 +155,10 @@ fn traces(kernel: &Kernel) -> Result<Vec<Trace>, Error> {
 fn start_of_records(kernel: &Kernel, trace: &Trace, bytes: &[u8]) -> Option<usize> {
     let at_page_start = bytes.len().is_multiple_of(trace.stride);
     let last = if at_page_start { 0 } else { trace.stride - 1 };
+    // Much of memory is zero.
+    if bytes.iter().all(|&byte| byte == 0) {
+        return None;
+    }
     (0..=last).step_by(8).find(|&start| {
         let mut records = 0usize;
         let mut others = 0usize;
