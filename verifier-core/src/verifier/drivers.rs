@@ -6,8 +6,10 @@
 //! back at the name. Several images may belong to one name (a wildcard, a reload), so the join goes
 //! from the images to the names and counters are summed, as the kernel's own query does it
 //! (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11; checked on 7601, 9600, 19041, 22000.
+//! Kernels before 7 have one structure for both: see `old.rs`.
 
 use super::counters::{Counters, required};
+use super::old;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list};
@@ -120,11 +122,7 @@ pub struct Drivers {
 
 /// Offsets of this view, resolved once.
 pub(super) struct Layout {
-    pub(super) links: u64,
-    pub(super) loads: Field,
-    pub(super) unloads: Field,
-    pub(super) base_name: u64,
-    pub(super) suspect_size: usize,
+    pub(super) suspect: SuspectLayout,
     pub(super) tables: u64,
     pub(super) tables_no: u64,
     table_size: u64,
@@ -142,7 +140,6 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
-        let suspect = "_VF_SUSPECT_DRIVER_ENTRY";
         let target = "_VF_TARGET_DRIVER";
         let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
         // From 14393 on the node has a session beside it and its own fields one step deeper.
@@ -153,11 +150,7 @@ impl Layout {
         };
         let size = |name: &str| types.size_of(name).map(|size| size.min(0x1000) as usize);
         Ok(Self {
-            links: types.field(suspect, "Links")?.offset,
-            loads: types.field(suspect, "Loads")?,
-            unloads: types.field(suspect, "Unloads")?,
-            base_name: types.field(suspect, "BaseName")?.offset,
-            suspect_size: size(suspect)?,
+            suspect: SuspectLayout::resolve(types, "_VF_SUSPECT_DRIVER_ENTRY")?,
             tables: types.field("_VF_AVL_TREE", "Tables")?.offset,
             tables_no: types.field("_VF_AVL_TREE", "TablesNo")?.offset,
             table_size: types.size_of("_VF_AVL_TABLE")?,
@@ -181,9 +174,13 @@ impl Drivers {
     /// # Errors
     /// Where the kernel's symbols are missing or do not have the list.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
+        if old::is_old(kernel.types()?)? {
+            return old::read_drivers(kernel);
+        }
         let layout = Layout::resolve(kernel.types()?)?;
         let mut problems = Vec::new();
-        let mut drivers = suspects(kernel, &layout, &mut problems)?;
+        let head = kernel.global("VfSuspectDriversList")?;
+        let mut drivers = suspects(kernel, &layout.suspect, head, &mut problems);
         let images = match kernel.global("ViTargetDriversAvl") {
             Ok(tree) => targets(kernel, &layout, tree, &mut problems),
             Err(error) => {
@@ -222,23 +219,46 @@ impl Drivers {
     }
 }
 
-fn suspects(
+/// Offsets of an entry in the list of configured drivers, resolved once.
+pub(super) struct SuspectLayout {
+    pub(super) links: u64,
+    pub(super) loads: Field,
+    pub(super) unloads: Field,
+    pub(super) base_name: u64,
+    pub(super) size: usize,
+}
+
+impl SuspectLayout {
+    /// `name` is the type that the build's list is made of.
+    pub(super) fn resolve(types: &dyn TypeSource, name: &str) -> Result<Self, Error> {
+        Ok(Self {
+            links: types.field(name, "Links")?.offset,
+            loads: types.field(name, "Loads")?,
+            unloads: types.field(name, "Unloads")?,
+            base_name: types.field(name, "BaseName")?.offset,
+            size: types.size_of(name)?.min(0x1000) as usize,
+        })
+    }
+}
+
+/// The entries of the list, without images.
+pub(super) fn suspects(
     kernel: &Kernel,
-    layout: &Layout,
+    layout: &SuspectLayout,
+    head: Va,
     problems: &mut Vec<Problem>,
-) -> Result<Vec<Driver>, Error> {
+) -> Vec<Driver> {
     let what = "list of configured drivers";
-    let head = kernel.global("VfSuspectDriversList")?;
     let walk = walk_list(kernel.space(), head, what, kernel.limits());
     if let Some(error) = walk.broken {
         // Zeros where the head is: the list was never set up, Verifier is off.
         if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         problems.push(Problem::from_error(what, &error));
     }
     let mut drivers = Vec::new();
-    let mut bytes = vec![0u8; layout.suspect_size];
+    let mut bytes = vec![0u8; layout.size];
     for link in walk.entries {
         let entry = link.sub(layout.links);
         if let Err(fault) = kernel.space().read(entry, &mut bytes) {
@@ -258,7 +278,7 @@ fn suspects(
             images: Vec::new(),
         });
     }
-    Ok(drivers)
+    drivers
 }
 
 /// The verified images with the entries that they belong to.

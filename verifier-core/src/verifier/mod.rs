@@ -10,10 +10,12 @@ mod drivers;
 mod flags;
 mod globals;
 pub mod log;
+mod old;
 mod place;
 mod pool;
 mod settings;
 mod tag;
+mod trackers;
 
 pub use carve::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
 pub use counters::{Counter, Counters};

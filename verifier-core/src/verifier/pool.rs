@@ -22,7 +22,9 @@
 use std::collections::HashSet;
 
 use super::drivers::{Driver, Drivers};
+use super::old;
 use super::tag::PoolTag;
+use super::trackers::Trackers;
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, Limits, SlistForm, first_entry};
@@ -101,7 +103,7 @@ impl PoolReport {
     /// symbols.
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
         let Drivers { drivers, mut problems } = Drivers::read(kernel)?;
-        let layout = Layout::resolve(kernel.types()?, kernel.space().machine())?;
+        let layout = Trackers::resolve(kernel)?;
         let mut limits = kernel.limits().clone();
         let mut report = Vec::new();
         for driver in drivers.into_iter().filter(|driver| wanted(driver)) {
@@ -151,7 +153,7 @@ pub fn read_tracker(
     verified_data: Va,
     problems: &mut Vec<Problem>,
 ) -> Result<Tracker, Error> {
-    let layout = Layout::resolve(kernel.types()?, kernel.space().machine())?;
+    let layout = Trackers::resolve(kernel)?;
     let mut limits = kernel.limits().clone();
     Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
 }
@@ -173,6 +175,8 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn resolve(types: &dyn TypeSource, machine: Machine) -> Result<Self, Error> {
         let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+        // Before 7 the lists were in the driver's entry itself.
+        let data = if old::is_old(types)? { old::ENTRY } else { data };
         let header = "_VI_POOL_PAGE_HEADER";
         let entry = "_VI_POOL_ENTRY_INUSE";
         let entry_size = types.size_of("_VI_POOL_ENTRY").or_else(|_| types.size_of(entry))?;

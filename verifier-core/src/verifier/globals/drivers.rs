@@ -7,7 +7,8 @@ use super::{Evidence, Globals};
 use crate::addr::Va;
 use crate::kernel::{Kernel, read_unicode_string, walk_list};
 use crate::types::TypeSource;
-use crate::verifier::drivers::{DATA_SIGNATURE, Layout, TargetDriver, targets};
+use crate::verifier::drivers::{DATA_SIGNATURE, Layout, SuspectLayout, TargetDriver, targets};
+use crate::verifier::old;
 
 /// Nodes that a tree of images can have: more are no images.
 const MAX_IMAGES: u64 = 0x1_0000;
@@ -17,6 +18,9 @@ const MAX_LOADS: u32 = 0x10_0000;
 const TREE: &str = "ViTargetDriversAvl";
 const LIST: &str = "VfSuspectDriversList";
 
+/// The list of kernels before 7.
+const OLD_LIST: &str = "MiSuspectDriverList";
+
 /// Finds both, and gives the verified images of the tree.
 pub(super) fn find(
     kernel: &Kernel,
@@ -24,6 +28,13 @@ pub(super) fn find(
     data: &ImageData,
     globals: &mut Globals,
 ) -> Vec<(Va, TargetDriver)> {
+    if old::is_old(types) == Ok(true) {
+        match SuspectLayout::resolve(types, old::ENTRY) {
+            Ok(layout) => look_for_list(kernel, &layout, data, OLD_LIST, globals),
+            Err(error) => globals.missing(OLD_LIST, error.to_string()),
+        }
+        return Vec::new();
+    }
     let layout = match Layout::resolve(types) {
         Ok(layout) => layout,
         Err(error) => {
@@ -60,7 +71,7 @@ pub(super) fn find(
             Vec::new()
         }
     };
-    find_list(kernel, &layout, data, &images, globals);
+    find_list(kernel, &layout.suspect, data, &images, globals);
     images
 }
 
@@ -103,7 +114,7 @@ fn find_trees(kernel: &Kernel, layout: &Layout, data: &ImageData) -> Vec<Tree> {
 
 fn find_list(
     kernel: &Kernel,
-    layout: &Layout,
+    layout: &SuspectLayout,
     data: &ImageData,
     images: &[(Va, TargetDriver)],
     globals: &mut Globals,
@@ -131,6 +142,16 @@ fn find_list(
         (None, _) => {}
     }
     // Nobody points into the list: look for one that is what it should be.
+    look_for_list(kernel, layout, data, LIST, globals);
+}
+
+fn look_for_list(
+    kernel: &Kernel,
+    layout: &SuspectLayout,
+    data: &ImageData,
+    name: &'static str,
+    globals: &mut Globals,
+) {
     let mut lists = find_lists(kernel, layout, data);
     match (lists.pop(), lists.len()) {
         (Some((head, entries, agreeing)), 0) => {
@@ -138,22 +159,22 @@ fn find_list(
                 "the only list of named drivers: {entries}, of which {agreeing} agree with the loaded \
                  modules"
             );
-            globals.found(LIST, head, Evidence::Fair, known_by);
+            globals.found(name, head, Evidence::Fair, known_by);
         }
         (Some(_), more) => {
-            globals.missing(LIST, format!("{} lists of named drivers fit", more + 1));
+            globals.missing(name, format!("{} lists of named drivers fit", more + 1));
         }
         (None, _) => {
             let why = "no list in the kernel's data holds named drivers with counts of loads (an empty \
                        one cannot be told from others)";
-            globals.missing(LIST, why.into());
+            globals.missing(name, why.into());
         }
     }
 }
 
 /// The link of the ring of `entry` that lies in the kernel's image, where the ring is one of configured
 /// drivers.
-fn head_of(kernel: &Kernel, layout: &Layout, entry: Va) -> Option<Va> {
+fn head_of(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Va> {
     let image = kernel.modules().loaded().get(kernel.kernel_module()?)?;
     let start = entry.add(layout.links);
     let ring = walk_list(kernel.space(), start, "list of configured drivers", kernel.limits());
@@ -169,7 +190,11 @@ fn head_of(kernel: &Kernel, layout: &Layout, entry: Va) -> Option<Va> {
 
 /// Heads of lists of configured drivers, each with its number of entries and how many of them agree
 /// with the loaded modules.
-fn find_lists(kernel: &Kernel, layout: &Layout, data: &ImageData) -> Vec<(Va, usize, usize)> {
+fn find_lists(
+    kernel: &Kernel,
+    layout: &SuspectLayout,
+    data: &ImageData,
+) -> Vec<(Va, usize, usize)> {
     let space = kernel.space();
     let blink = space.pointer_size() as u64;
     let image = kernel.kernel_module().and_then(|module| kernel.modules().loaded().get(module));
@@ -211,8 +236,8 @@ enum Suspect {
 }
 
 /// What stands at a place where an entry may be; `None` where it cannot be read.
-fn suspect(kernel: &Kernel, layout: &Layout, entry: Va) -> Option<Suspect> {
-    let mut bytes = vec![0u8; layout.suspect_size];
+fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect> {
+    let mut bytes = vec![0u8; layout.size];
     kernel.space().read(entry, &mut bytes).ok()?;
     let loads = layout.loads.get(&bytes).unwrap_or(0) as u32;
     let unloads = layout.unloads.get(&bytes).unwrap_or(0) as u32;
