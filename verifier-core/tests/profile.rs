@@ -1,7 +1,13 @@
 //! The library's own layouts against type tables of real kernels: every ISF table and every kernel's PDB
 //! that is beside the repository, member by member.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -112,7 +112,7 @@ impl CarvedPool {
         let mut carved = Self::default();
         let found = carved.find_pages(kernel, &layout, place);
         let addresses = virtual_addresses(kernel, &layout, &found);
-        let mut owners: BTreeMap<Va, Vec<(CarvedPage, Box<[u8]>)>> = BTreeMap::new();
+        let mut owners: BTreeMap<Va, Vec<PageBytes>> = BTreeMap::new();
         for (mut page, bytes) in found {
             if let Some(pa) = page.pa {
                 page.va = addresses.get(&pa).copied();
@@ -160,7 +160,7 @@ impl CarvedPool {
         kernel: &Kernel,
         layout: &Layout,
         place: &Place<'_>,
-    ) -> Vec<(CarvedPage, Box<[u8]>)> {
+    ) -> Vec<PageBytes> {
         let mut found = Vec::new();
         let limit = kernel.limits().tracker_pages;
         let what = "search for tracking pages";
@@ -186,12 +186,11 @@ impl CarvedPool {
     }
 }
 
+/// A page with its bytes.
+type PageBytes = (CarvedPage, Box<[u8]>);
+
 /// Where physical pages lie in virtual memory, by the addresses that they and their owners hold.
-fn virtual_addresses(
-    kernel: &Kernel,
-    layout: &Layout,
-    found: &[(CarvedPage, Box<[u8]>)],
-) -> HashMap<Pa, Va> {
+fn virtual_addresses(kernel: &Kernel, layout: &Layout, found: &[PageBytes]) -> HashMap<Pa, Va> {
     let carved: HashSet<Pa> = found.iter().filter_map(|(page, _)| page.pa).collect();
     let mut addresses = HashMap::new();
     let mut tried = HashSet::new();
@@ -318,7 +317,7 @@ impl Layout {
         };
         // One torn entry is no reason to drop a page.
         let misfits = self.entries(bytes).filter(|entry| !fits(*entry)).count();
-        space.is_kernel(owner) && owner.0 % 4 == 0 && next_fits && misfits <= 1
+        space.is_kernel(owner) && owner.0.is_multiple_of(4) && next_fits && misfits <= 1
     }
 
     /// The name of an owner, and whether it is signed.
@@ -362,11 +361,7 @@ impl Layout {
     }
 
     /// The allocations on an owner's pages.
-    fn allocations(
-        &self,
-        kernel: &Kernel,
-        pages: &[(CarvedPage, Box<[u8]>)],
-    ) -> Vec<CarvedAllocation> {
+    fn allocations(&self, kernel: &Kernel, pages: &[PageBytes]) -> Vec<CarvedAllocation> {
         let space = kernel.space();
         let physical: HashSet<Pa> = pages.iter().filter_map(|(page, _)| page.pa).collect();
         let known: HashSet<Va> = pages.iter().filter_map(|(page, _)| page.va).collect();

@@ -12,7 +12,7 @@ use super::counters::{Counters, required};
 use super::old;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list};
+use crate::kernel::{AvlLayout, Kernel, Limits, read_unicode_string, walk_avl, walk_list};
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
@@ -182,7 +182,7 @@ impl Drivers {
         let head = kernel.global("VfSuspectDriversList")?;
         let mut drivers = suspects(kernel, &layout.suspect, head, &mut problems);
         let images = match kernel.global("ViTargetDriversAvl") {
-            Ok(tree) => targets(kernel, &layout, tree, &mut problems),
+            Ok(tree) => targets(kernel, &layout, tree, kernel.limits(), &mut problems),
             Err(error) => {
                 problems.push(Problem::from_error("tree of target drivers", &error));
                 Vec::new()
@@ -286,6 +286,7 @@ pub(super) fn targets(
     kernel: &Kernel,
     layout: &Layout,
     tree: Va,
+    limits: &Limits,
     problems: &mut Vec<Problem>,
 ) -> Vec<(Va, TargetDriver)> {
     let what = "tree of target drivers";
@@ -314,7 +315,7 @@ pub(super) fn targets(
     let mut target = vec![0u8; layout.target_size];
     for i in 0..count.min(MAX_TABLES) {
         let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
-        let walk = walk_avl(space, table, &layout.avl, what, kernel.limits());
+        let walk = walk_avl(space, table, &layout.avl, what, limits);
         if let Some(error) = walk.broken {
             problems.push(Problem::from_error(what, &error));
         }

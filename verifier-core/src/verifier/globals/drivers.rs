@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use super::data::ImageData;
 use super::{Evidence, Globals};
 use crate::addr::Va;
-use crate::kernel::{Kernel, read_unicode_string, walk_list};
+use crate::kernel::{Kernel, Limits, read_unicode_string, walk_list};
 use crate::types::TypeSource;
 use crate::verifier::drivers::{DATA_SIGNATURE, Layout, SuspectLayout, TargetDriver, targets};
 use crate::verifier::old;
 
+/// Candidates that are walked: what looks like a tree or a list at first sight is one of very few.
+const MOST_TRIED: usize = 256;
+/// Entries that a list of configured drivers can have.
+const MAX_SUSPECTS: usize = 0x1000;
+/// Tables of the tree: the kernel makes several only for trees of pages.
+const TABLES: u32 = 1;
 /// Nodes that a tree of images can have: more are no images.
 const MAX_IMAGES: u64 = 0x1_0000;
 /// `Loads` of a driver that are still believed.
@@ -50,24 +56,24 @@ pub(super) fn find(
         }
         return Vec::new();
     }
-    let mut trees = find_trees(kernel, &layout, data);
-    let images = match (trees.pop(), trees.len()) {
-        (Some((tree, images)), 0) => {
+    let images = match only(
+        find_trees(kernel, &layout, data),
+        "trees with the data of verified images",
+    ) {
+        Ok((tree, images)) => {
             let count = images.len();
             let known_by = format!("a tree with the signed data of {count} verified images");
             globals.found(TREE, tree, Evidence::Strong, known_by);
             images
         }
-        (Some(_), more) => {
-            let why =
-                format!("{} trees in the kernel's data hold data of verified images", more + 1);
-            globals.missing(TREE, why);
-            Vec::new()
-        }
-        (None, _) => {
+        Err(None) => {
             let why = "no tree in the kernel's data holds data of a verified image: Verifier is off, \
                        no such driver is loaded, or the pages are absent";
             globals.missing(TREE, why.into());
+            Vec::new()
+        }
+        Err(Some(why)) => {
+            globals.missing(TREE, why);
             Vec::new()
         }
     };
@@ -75,28 +81,42 @@ pub(super) fn find(
     images
 }
 
+/// The one candidate; `Err(None)` where there is none.
+fn only<T>(mut candidates: Vec<T>, what: &str) -> Result<T, Option<String>> {
+    match (candidates.pop(), candidates.len()) {
+        (Some(one), 0) => Ok(one),
+        (Some(_), more) => Err(Some(format!("{} {what} are in the kernel's data", more + 1))),
+        (None, _) => Err(None),
+    }
+}
+
 type Tree = (Va, Vec<(Va, TargetDriver)>);
 
 fn find_trees(kernel: &Kernel, layout: &Layout, data: &ImageData) -> Vec<Tree> {
     let space = kernel.space();
     let image = kernel.kernel_module().and_then(|module| kernel.modules().loaded().get(module));
+    let limits = search_limits(kernel);
+    let mut tried = 0;
     let mut trees = Vec::new();
     for (at, tables) in data.words() {
         let tables = Va(tables);
         let in_image = image.is_some_and(|image| image.contains(tables));
-        if tables.is_null() || !space.is_kernel(tables) || in_image || tables.0 % 4 != 0 {
+        if tables.is_null() || !space.is_kernel(tables) || in_image || !tables.0.is_multiple_of(4) {
             continue;
         }
         let tree = at.sub(layout.tables);
-        let plausible = space
-            .memory()
-            .read_u32(tree.add(layout.tables_no))
-            .is_ok_and(|count| matches!(count, 1 | 16 | 32 | 64))
-            && layout.avl.is_plausible(space, tables.add(layout.rtl_table), MAX_IMAGES);
+        let plausible =
+            space.memory().read_u32(tree.add(layout.tables_no)).is_ok_and(|count| count == TABLES)
+                && layout.avl.is_plausible(space, tables.add(layout.rtl_table), MAX_IMAGES);
         if !plausible {
             continue;
         }
-        let images = targets(kernel, layout, tree, &mut Vec::new());
+        tried += 1;
+        if tried > MOST_TRIED {
+            // So many lookalikes: none is certain.
+            return Vec::new();
+        }
+        let images = targets(kernel, layout, tree, &limits, &mut Vec::new());
         let signed = images
             .iter()
             .filter(|(_, image)| {
@@ -121,8 +141,15 @@ fn find_list(
 ) {
     let entries: BTreeSet<Va> = images.iter().map(|(entry, _)| *entry).collect();
     let mut heads = BTreeSet::new();
-    for &entry in &entries {
-        heads.extend(head_of(kernel, layout, entry));
+    // Those that are in a ring that was walked.
+    let mut placed = BTreeSet::new();
+    for &entry in entries.iter().take(MOST_TRIED) {
+        if !placed.contains(&entry)
+            && let Some((head, members)) = head_of(kernel, layout, entry)
+        {
+            heads.insert(head);
+            placed.extend(members.into_iter().filter(|member| entries.contains(member)));
+        }
     }
     let mut heads = heads.into_iter();
     match (heads.next(), heads.next()) {
@@ -130,7 +157,7 @@ fn find_list(
             let known_by = format!(
                 "the one link in the kernel's image of the ring that holds the entries of {} \
                  verified drivers",
-                entries.len()
+                placed.len()
             );
             globals.found(LIST, head, Evidence::Strong, known_by);
             return;
@@ -152,40 +179,46 @@ fn look_for_list(
     name: &'static str,
     globals: &mut Globals,
 ) {
-    let mut lists = find_lists(kernel, layout, data);
-    match (lists.pop(), lists.len()) {
-        (Some((head, entries, agreeing)), 0) => {
+    match only(find_lists(kernel, layout, data), "lists of named drivers") {
+        Ok((head, entries, agreeing)) => {
             let known_by = format!(
                 "the only list of named drivers: {entries}, of which {agreeing} agree with the loaded \
                  modules"
             );
             globals.found(name, head, Evidence::Fair, known_by);
         }
-        (Some(_), more) => {
-            globals.missing(name, format!("{} lists of named drivers fit", more + 1));
-        }
-        (None, _) => {
+        Err(None) => {
             let why = "no list in the kernel's data holds named drivers with counts of loads (an empty \
                        one cannot be told from others)";
             globals.missing(name, why.into());
         }
+        Err(Some(why)) => globals.missing(name, why),
     }
 }
 
 /// The link of the ring of `entry` that lies in the kernel's image, where the ring is one of configured
-/// drivers.
-fn head_of(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Va> {
+/// drivers, and its entries.
+fn head_of(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<(Va, Vec<Va>)> {
     let image = kernel.modules().loaded().get(kernel.kernel_module()?)?;
     let start = entry.add(layout.links);
-    let ring = walk_list(kernel.space(), start, "list of configured drivers", kernel.limits());
+    let ring =
+        walk_list(kernel.space(), start, "list of configured drivers", &search_limits(kernel));
     let mut heads = ring.entries.iter().copied().filter(|&link| image.contains(link));
     let head = heads.next()?;
-    let others = ring.entries.iter().filter(|&&link| link != head);
-    let all_fit = others.copied().chain([start]).all(|link| {
-        // An entry whose page is absent says nothing.
-        suspect(kernel, layout, link.sub(layout.links)) != Some(Suspect::Unlike)
-    });
-    (heads.next().is_none() && all_fit).then_some(head)
+    let others = ring.entries.iter().copied().filter(|&link| link != head);
+    let entries: Vec<Va> = others.chain([start]).map(|link| link.sub(layout.links)).collect();
+    // An entry whose page is absent says nothing.
+    let all_fit =
+        entries.iter().all(|&entry| suspect(kernel, layout, entry) != Some(Suspect::Unlike));
+    (heads.next().is_none() && all_fit).then_some((head, entries))
+}
+
+/// Limits for what may be anything.
+fn search_limits(kernel: &Kernel) -> Limits {
+    let mut limits = kernel.limits().clone();
+    limits.tree_nodes = limits.tree_nodes.min(MAX_IMAGES as usize);
+    limits.list_entries = limits.list_entries.min(MAX_SUSPECTS);
+    limits
 }
 
 /// Heads of lists of configured drivers, each with its number of entries and how many of them agree
@@ -198,6 +231,8 @@ fn find_lists(
     let space = kernel.space();
     let blink = space.pointer_size() as u64;
     let image = kernel.kernel_module().and_then(|module| kernel.modules().loaded().get(module));
+    let limits = search_limits(kernel);
+    let mut tried = 0;
     let mut lists = Vec::new();
     for (head, first) in data.words() {
         let first = Va(first);
@@ -205,7 +240,15 @@ fn find_lists(
         if !space.is_kernel(first) || in_image || space.read_pointer(first.add(blink)) != Ok(head) {
             continue;
         }
-        let walk = walk_list(space, head, "list", kernel.limits());
+        if !matches!(suspect(kernel, layout, first.sub(layout.links)), Some(Suspect::Like { .. })) {
+            continue;
+        }
+        tried += 1;
+        if tried > MOST_TRIED {
+            // So many lookalikes: none is certain.
+            return Vec::new();
+        }
+        let walk = walk_list(space, head, "list", &limits);
         if walk.broken.is_some() {
             continue;
         }

@@ -35,6 +35,8 @@ const LENGTH: &str = "VfPoolTracesLength";
 const NEAR: u64 = 0x1000;
 /// The longest ring that a kernel makes.
 const MAX_LENGTH: u64 = 0x80_0000;
+/// Slots that are looked at in all, whatever looks like a ring.
+const MOST_SLOTS: u64 = 2 * MAX_LENGTH;
 /// The length that kernels up to 19041 choose by themselves, and the shortest one of later ones.
 const DEFAULT_LENGTH: u64 = 0x1_0000;
 /// Records without which nothing is believed.
@@ -122,6 +124,7 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
     let space = kernel.space();
     let mut seen = BTreeSet::new();
     let mut rings = Vec::new();
+    let mut left = MOST_SLOTS;
     let mut record = vec![0u8; trace.stride];
     for (pointer, array) in data.words() {
         let array = Va(array);
@@ -144,7 +147,8 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
         if looks_like != Some(true) {
             continue;
         }
-        let ring = read_slots(kernel, trace, pointer, array);
+        let ring = read_slots(kernel, trace, pointer, array, left);
+        left -= ring.slots.len() as u64;
         let used = ring.slots.get(..=ring.last_record() as usize).unwrap_or_default();
         let other = used.iter().filter(|&&slot| slot == Slot::Other).count();
         // Records are torn when the machine stops, and a slot may be left half-written.
@@ -156,11 +160,11 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
 }
 
 /// What each slot holds, as far as pages are mapped and a ring can reach.
-fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va) -> Found {
+fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va, most: u64) -> Found {
     let space = kernel.space();
     let stride = trace.stride as u64;
     let mut found = Found { pointer, array, slots: Vec::new(), mapped: None };
-    let most = MAX_LENGTH.min(kernel.limits().ring_records.into());
+    let most = most.min(MAX_LENGTH).min(kernel.limits().ring_records.into());
     let mut last = 0u64;
     let mut record = vec![0u8; trace.stride];
     for slot in 0..most {
@@ -353,6 +357,7 @@ impl Order {
         // Of very long rings every n-th block.
         let every = length.div_ceil(MOST_BLOCKS);
         let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
+        let mut events_left = 2 * MOST_BLOCKS;
         let mut record = vec![0u8; trace.stride];
         for slot in (0..length).filter(|&slot| ring.is_used(slot)) {
             let at = ring.array.add(slot * trace.stride as u64);
@@ -361,9 +366,13 @@ impl Order {
             }
             let block = Va(trace.address.get(&record).unwrap_or(0));
             let caller = callers.get(&block);
-            if block.is_null() || (caller.is_none() && (block.0 >> 4) % every != 0) {
+            if block.is_null() || (caller.is_none() && !(block.0 >> 4).is_multiple_of(every)) {
                 continue;
             }
+            events_left = match events_left {
+                0 => break,
+                left => left - 1,
+            };
             let frame = trace.stack(&record).next().unwrap_or(Va(0));
             let is_tracked =
                 caller.is_some_and(|caller| trace.stack(&record).any(|f| f == *caller));
