@@ -291,6 +291,19 @@ impl Kernel {
         Ok(self.base.add(rva.into()))
     }
 
+    /// What tells where a global is, or why nothing does.
+    #[must_use]
+    pub fn origin_of_global(&self, name: &str) -> String {
+        let types = match self.types() {
+            Ok(types) => types,
+            Err(error) => return error.to_string(),
+        };
+        types.remark(name).unwrap_or_else(|| match types.symbol(name) {
+            Some(_) => types.describe(),
+            None => format!("not in the {}", types.describe()),
+        })
+    }
+
     /// Supplies a PDB for a module. For the kernel it serves as types and globals too. A module
     /// that has symbols keeps them.
     ///
