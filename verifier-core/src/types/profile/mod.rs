@@ -133,7 +133,8 @@ impl TypeSource for Profile {
     }
 
     fn remark(&self, symbol: &str) -> Option<String> {
-        self.remarks.get(symbol).cloned()
+        let unknown = || "only the kernel's symbols tell where it is".to_string();
+        Some(self.remarks.get(symbol).cloned().unwrap_or_else(unknown))
     }
 }
 
@@ -319,5 +320,6 @@ mod tests {
         assert_eq!(profile.symbol("B"), None);
         assert_eq!(profile.remark("A").as_deref(), Some("it stands there"));
         assert_eq!(profile.remark("B").as_deref(), Some("nothing stands there"));
+        assert!(profile.remark("C").unwrap().contains("symbols"));
     }
 }

@@ -77,25 +77,6 @@ pub struct Globals {
     pub missing: Vec<MissingGlobal>,
 }
 
-/// Globals of logs that nothing looks for.
-const NOT_LOOKED_FOR: [&str; 15] = [
-    "ViTrackIrqlQueue",
-    "ViTrackIrqlIndex",
-    "ViTrackIrqlQueueLength",
-    "ViFaultTraces",
-    "ViFaultTracesIndex",
-    "ViFaultTracesLength",
-    "VfKeCriticalRegionTraces",
-    "VfKeCriticalRegionTracesIndex",
-    "VfKeCriticalRegionTracesLength",
-    "IovIrpTraces",
-    "IovIrpTracesIndex",
-    "IovIrpTracesLength",
-    "VfForcedPendingLog",
-    "VfForcedPendingIrps",
-    "VfForcedPendingLogLength",
-];
-
 impl Globals {
     /// Looks for Verifier's globals in the memory of `kernel` with the layouts of `types`.
     #[must_use]
@@ -121,9 +102,6 @@ impl Globals {
         let data = ImageData::read(kernel);
         let images = drivers::find(kernel, types, &data, &mut globals);
         pool_log::find(kernel, types, &data, &images, &mut globals);
-        for name in NOT_LOOKED_FOR {
-            globals.missing(name, "it is not looked for".into());
-        }
         globals
     }
 

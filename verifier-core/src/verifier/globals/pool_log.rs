@@ -135,16 +135,12 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
         {
             continue;
         }
-        // Slot 1 is used first; where its page is absent, one further on.
-        let looks_like = [1u64, 0x41, 0x101].into_iter().find_map(|slot| {
+        // Slot 1 is used first. It may be torn, or its page absent.
+        let looks_like = [1u64, 2, 3, 0x41, 0x101].into_iter().any(|slot| {
             let at = array.add(slot * trace.stride as u64);
-            match space.read(at, &mut record) {
-                Ok(_) => Some(trace.slot(kernel, &record) == Slot::Record),
-                Err(fault) if fault.reason.is_absent() => None,
-                Err(_) => Some(false),
-            }
+            space.read(at, &mut record).is_ok() && trace.slot(kernel, &record) == Slot::Record
         });
-        if looks_like != Some(true) {
+        if !looks_like {
             continue;
         }
         let ring = read_slots(kernel, trace, pointer, array, left);
@@ -205,17 +201,14 @@ fn find_length(trace: &Trace, data: &ImageData, ring: &Found) -> Result<Length, 
         }
     }
     let place = |length: u64| places.get(&length).map(|&at| (length, at));
-    if ring.is_used(0) && (last + 1).is_power_of_two() {
-        return match place(last + 1) {
-            Some((length, at)) => {
-                let known_by =
-                    format!("every slot up to {last:#x} is in use, and a number says so");
-                Ok((length, at, Evidence::Strong, known_by))
-            }
-            None => {
-                Err(format!("slots up to {last:#x} are in use, and no number says {:#x}", last + 1))
-            }
-        };
+    // Gone round: but for the last few, which may be torn, every slot is in use.
+    let round = (last + 1).next_power_of_two();
+    if ring.is_used(0) && round - (last + 1) <= round / 64 {
+        let (length, at) = place(round).ok_or_else(|| {
+            format!("slots up to {last:#x} are in use, and no number says {round:#x}")
+        })?;
+        let known_by = format!("every slot up to {last:#x} is in use, and a number says so");
+        return Ok((length, at, Evidence::Strong, known_by));
     }
     let bytes = |length: u64| (length * trace.stride as u64).next_multiple_of(PAGE_SIZE);
     let ends = places.keys().copied().find(|&length| ring.mapped == Some(bytes(length)));
@@ -261,8 +254,17 @@ fn find_index(
     let newest = |value: u64| value & (length - 1);
     if !ring.is_used(0) {
         let last = ring.last_record();
-        let places = numbers.filter(|&(_, value)| value == last);
-        return match places.min_by_key(|(at, _)| at.0.abs_diff(ring.pointer.0)) {
+        // Behind the last record there may be one or two that are torn.
+        let is_torn = |slot: u64| {
+            let slot = usize::try_from(slot).ok().and_then(|slot| ring.slots.get(slot));
+            matches!(slot, Some(Slot::Bare | Slot::Other | Slot::Absent))
+        };
+        let fits = |value: u64| {
+            value.checked_sub(last).is_some_and(|more| more <= 2) && (last + 1..=value).all(is_torn)
+        };
+        let places = numbers.filter(|&(_, value)| fits(value));
+        let place = places.min_by_key(|&(at, value)| (value, at.0.abs_diff(ring.pointer.0)));
+        return match place {
             Some((at, _)) => {
                 Ok((at, Evidence::Strong, format!("the last slot in use is {last:#x}, as it says")))
             }
