@@ -136,10 +136,19 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
             continue;
         }
         // Slot 1 is used first. It may be torn, or its page absent.
-        let looks_like = [1u64, 2, 3, 0x41, 0x101].into_iter().any(|slot| {
+        let mut slot = |slot: u64| {
             let at = array.add(slot * trace.stride as u64);
-            space.read(at, &mut record).is_ok() && trace.slot(kernel, &record) == Slot::Record
-        });
+            match space.read(at, &mut record) {
+                Ok(_) => trace.slot(kernel, &record),
+                Err(fault) if fault.reason.is_absent() => Slot::Absent,
+                Err(_) => Slot::Other,
+            }
+        };
+        let looks_like = match slot(1) {
+            Slot::Record => true,
+            Slot::Absent => slot(0x41) == Slot::Record || slot(0x101) == Slot::Record,
+            _ => slot(2) == Slot::Record && slot(3) == Slot::Record,
+        };
         if !looks_like {
             continue;
         }
@@ -474,4 +483,56 @@ fn callers(
         callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
     }
     callers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks of an eight-slot ring whose newest slot is 5: each allocated (wrong) and then freed (right).
+    fn freed() -> Vec<Block> {
+        vec![
+            vec![(6, false), (7, true)],
+            vec![(0, false), (3, true)],
+            vec![(1, false), (2, true)],
+            vec![(7, false), (4, true)],
+            vec![(0, false), (5, true)],
+        ]
+    }
+
+    #[test]
+    fn the_number_that_clearly_fits_is_taken() {
+        let at = |rva| Va(0xffff_f800_0000_0000 + rva);
+        let judged = |newest: &[u64], blocks: &[Block]| {
+            let candidates = newest.iter().map(|&newest| (newest, at(newest))).collect();
+            judge(&candidates, blocks, 7)
+        };
+        assert_eq!(judged(&[5, 1, 0], &freed()), Ok((at(5), 5, 0)));
+        // One number alone is held to the same.
+        assert_eq!(judged(&[5], &freed()), Ok((at(5), 5, 0)));
+        assert!(judged(&[1], &freed()).is_err());
+        assert!(judged(&[5], &freed()[..2]).is_err(), "two blocks are too few");
+        // One that fits nearly as well makes it uncertain.
+        assert!(judged(&[5, 4], &freed()).is_err());
+        assert!(judged(&[], &freed()).is_err());
+    }
+
+    #[test]
+    fn frames_that_take_turns_are_of_two_kinds() {
+        let event = |slot, frame| Event { slot, frame: Va(frame), is_tracked: false };
+        // 1 and 2 allocate, 11 and 12 free; now and then a record between is missing.
+        let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
+        let stories =
+            [&[1, 11, 2, 12][..], &[11, 1, 12], &[2, 11, 2, 11], &[1, 12, 1, 12], &[1, 2], &[99]];
+        for (block, story) in stories.into_iter().enumerate() {
+            let events = story.iter().enumerate().map(|(slot, &frame)| event(slot as u64, frame));
+            blocks.insert(Va(block as u64), events.collect());
+        }
+        let kinds = kinds(&blocks);
+        let kind = |frame| kinds[&Va(frame)];
+        assert_eq!(kind(1), kind(2));
+        assert_eq!(kind(11), kind(12));
+        assert_ne!(kind(1), kind(11));
+        assert!(!kinds.contains_key(&Va(99)), "nothing follows it");
+    }
 }
