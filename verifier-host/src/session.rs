@@ -91,7 +91,7 @@ impl Session {
     ) -> Result<Self, Error> {
         let dump = Dump::open(open_file(path, options.mode)?)?;
         let kernel = AddressSpace::of_dump(&dump)
-            .and_then(|space| Kernel::open(space, Hints::from(dump.header())))
+            .and_then(|space| Kernel::open(space, Hints::of_dump(&dump)))
             .map(Arc::new);
         Ok(Self::over(Some((path.into(), dump)), kernel, symbol_path, options))
     }

@@ -21,6 +21,8 @@ mod header;
 mod pages;
 mod ranges;
 mod source;
+mod spans;
+mod triage;
 
 use std::sync::Arc;
 
@@ -28,10 +30,17 @@ pub use header::{BugCheck, DumpKind, Header, PhysicalRun};
 pub use pages::BitmapPages;
 pub use ranges::RangePages;
 pub use source::{FileError, ReadAt};
+pub use spans::FileSpans;
+pub use triage::{CallStack, Triage, TriageDriver, TriageUnloaded};
 
 use crate::addr::{PAGE_SIZE, Pa, Space};
 use crate::error::{Error, Fault, Reason};
 use crate::memory::{Memory, Residence};
+
+/// What a small dump holds, and what it never does, in one line.
+pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, only blocks of virtual \
+    memory around the crash: level and statistics at most, never Verifier's drivers, allocations, logs \
+    or locks; take a kernel or complete dump";
 
 /// A crash dump file whose header has been read.
 #[derive(Clone)]
@@ -60,6 +69,18 @@ impl Dump {
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.file.len()
+    }
+
+    /// Reads what a small dump holds instead of physical memory.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the file ends before its triage header; [`Error::Unsupported`] for any
+    /// other kind of dump.
+    pub fn triage(&self) -> Result<Triage, Error> {
+        match self.header.kind {
+            DumpKind::Triage => Triage::read(&self.file, &self.header),
+            other => Err(Error::Unsupported { what: format!("{other} is no small dump") }),
+        }
     }
 
     /// Reads the page map and gives the physical memory that the dump holds.
@@ -99,12 +120,7 @@ impl PageMap {
             DumpKind::RangesKernel | DumpKind::RangesKernelUser | DumpKind::RangesFull => {
                 RangePages::read_rdmp(file, header).map(PageMap::Ranges)
             }
-            DumpKind::Triage => Err(Error::Unsupported {
-                what: "a triage (small) dump holds no physical memory, only blocks of virtual \
-                       memory around the crash: Verifier's lists, allocations and logs are not in \
-                       it; take a kernel or complete dump"
-                    .into(),
-            }),
+            DumpKind::Triage => Err(Error::Unsupported { what: TRIAGE_HOLDS.into() }),
             DumpKind::Unknown(raw) => Err(Error::Format {
                 offset: header.dump_type_offset(),
                 what: "dump header",

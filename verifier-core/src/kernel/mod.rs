@@ -10,6 +10,8 @@
 
 mod avl;
 mod debugger_data;
+mod hints;
+mod images;
 mod list;
 mod modules;
 mod session;
@@ -20,9 +22,10 @@ mod wanted;
 
 pub use avl::{AvlLayout, walk_avl};
 pub use debugger_data::{DataBlockKeys, DebuggerData};
+pub use hints::Hints;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
-pub use session::{Hints, Kernel, SymbolName, SymbolSource};
+pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
 pub use string::read_unicode_string;

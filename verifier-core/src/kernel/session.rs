@@ -4,34 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::modules::{read_loaded, read_unloaded, stem};
-use super::{AddressSpace, DataBlockKeys, DebuggerData, Limits, Modules, WantedSymbols};
+use super::images::{self, Images, read_build};
+use super::modules::{read_unloaded, stem};
+use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
-use crate::dump::Header;
 use crate::error::{Error, Problem};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
-
-/// What is known of a kernel before its memory is read; a dump's header has it all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hints {
-    /// The build number.
-    pub build: Option<u32>,
-    /// Address of `PsLoadedModuleList`.
-    pub ps_loaded_module_list: Option<Va>,
-    /// Address of the debugger data block.
-    pub kd_debugger_data_block: Option<Va>,
-}
-
-impl From<&Header> for Hints {
-    fn from(header: &Header) -> Self {
-        Self {
-            build: Some(header.build),
-            ps_loaded_module_list: header.ps_loaded_module_list,
-            kd_debugger_data_block: header.kd_debugger_data_block,
-        }
-    }
-}
 
 /// Where a module's names are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +52,7 @@ pub struct Kernel {
     space: AddressSpace,
     build: u32,
     base: Va,
+    are_whole: bool,
     modules: Modules,
     symbols: Vec<ModuleSymbols>,
     debugger_data: OnceLock<Result<DebuggerData, Error>>,
@@ -96,46 +76,20 @@ impl Kernel {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(space: AddressSpace, hints: Hints, limits: Limits) -> Result<Self, Error> {
-        let mut problems = Vec::new();
         let data =
             hints.kd_debugger_data_block.map(|address| DebuggerData::read(&space, address, None));
         let known = data.as_ref().and_then(|data| data.as_ref().ok());
-        let heads = [hints.ps_loaded_module_list, known.map(|data| data.ps_loaded_module_list)];
-        let mut loaded = Vec::new();
-        let mut list_problems = Vec::new();
-        for head in heads.into_iter().flatten() {
-            list_problems.clear();
-            loaded = read_loaded(&space, head, &limits, &mut list_problems);
-            if !loaded.is_empty() {
-                break;
-            }
-        }
-        problems.append(&mut list_problems);
-        let Some(first) = loaded.first() else {
-            return Err(Error::Unsupported {
-                what: match problems.first() {
-                    Some(problem) => {
-                        format!("the list of loaded modules cannot be read: {problem}")
-                    }
-                    None => "nothing says where the list of loaded modules is".into(),
-                },
-            });
-        };
-        // The debugger data's base where there is an image; else the first of the list, which the
-        // loader puts the kernel at.
-        let base = known
-            .map(|data| data.kernel_base)
-            .filter(|&base| loaded.iter().any(|module| module.base == base))
-            .unwrap_or(first.base);
-        for module in &mut loaded {
-            if module.base == base {
-                module.short_name = "nt".into();
-            }
-        }
+        let Images { loaded, base, build, are_whole, mut problems } =
+            images::find(&space, &hints, known, &limits)?;
+        problems.splice(0..0, hints.problems.iter().cloned());
         let modules = Modules::new(loaded);
-        if let Some(data) = known {
+        if !hints.unloaded.is_empty() {
+            modules.set_unloaded(hints.unloaded.clone());
+        } else if let Some(data) = known {
             match read_unloaded(&space, data.mm_unloaded_drivers, data.mm_last_unloaded_driver) {
                 Ok(unloaded) => modules.set_unloaded(unloaded),
+                // A small dump has its own list, and that one may be empty.
+                Err(_) if space.is_blocks() => {}
                 Err(error) => {
                     problems.push(Problem::from_error("list of unloaded modules", &error));
                 }
@@ -149,8 +103,9 @@ impl Kernel {
         }
         Ok(Self {
             space,
-            build: hints.build.unwrap_or(0),
+            build: build.unwrap_or(0),
             base,
+            are_whole,
             modules,
             symbols,
             debugger_data,
@@ -271,11 +226,51 @@ impl Kernel {
     /// The address of one of the kernel's globals.
     ///
     /// # Errors
-    /// [`Error::NoKernelSymbols`], or [`Error::MissingSymbol`] where the symbols do not have it.
+    /// [`Error::NoKernelSymbols`], [`Error::MissingSymbol`] where the symbols do not have it, or
+    /// [`Error::NotInSmallDump`] where the memory is a small dump's and does not hold it.
     pub fn global(&self, name: &str) -> Result<Va, Error> {
         let Rva(rva) =
             self.types()?.symbol(name).ok_or_else(|| Error::MissingSymbol { name: name.into() })?;
-        Ok(self.base.add(rva.into()))
+        let at = self.base.add(rva.into());
+        if self.space.is_blocks() && self.space.memory().read_u8(at).is_err() {
+            return Err(Error::NotInSmallDump { name: name.into() });
+        }
+        Ok(at)
+    }
+
+    /// The kernel opened anew, where only its own image was known (memory in which it was searched
+    /// for) and its symbols now tell where the lists are; it keeps the symbols.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or where the symbols do not tell.
+    pub fn with_lists_from_symbols(&self) -> Result<Self, Error> {
+        let build_at = self.global("NtBuildNumber").ok();
+        let hints = Hints {
+            build: self.hints.build.or_else(|| read_build(&self.space, build_at?)),
+            ps_loaded_module_list: Some(self.global("PsLoadedModuleList")?),
+            kd_debugger_data_block: self
+                .hints
+                .kd_debugger_data_block
+                .or_else(|| self.global("KdDebuggerDataBlock").ok()),
+            ..self.hints.clone()
+        };
+        let anew = Self::open_with(self.space.clone(), hints, self.limits.clone())?;
+        if let (Some(old), Some(new)) = (self.kernel_module(), anew.kernel_module())
+            && let Some((source, table)) = self.symbols.get(old).and_then(|s| s.supplied.get())
+        {
+            anew.supply_table(new, *source, Arc::clone(table));
+        }
+        if let Some(types) = self.types.get() {
+            anew.supply_types(Arc::clone(types));
+        }
+        Ok(anew)
+    }
+
+    /// False where the kernel's list of loaded modules was not found, so that of all images only the
+    /// kernel's is known (see [`with_lists_from_symbols`](Self::with_lists_from_symbols)).
+    #[must_use]
+    pub fn knows_its_modules(&self) -> bool {
+        self.are_whole
     }
 
     /// Supplies a PDB for a module. For the kernel it serves as types and globals too. A module
@@ -365,7 +360,11 @@ impl Kernel {
             image: image.name.clone(),
             base: image.base,
             size_of_image: image.size,
-            time_date_stamp: headers.as_ref().ok().map(|headers| headers.time_date_stamp),
+            time_date_stamp: headers
+                .as_ref()
+                .ok()
+                .map(|headers| headers.time_date_stamp)
+                .or(image.time_date_stamp),
             pdb: headers.and_then(|headers| headers.pdb_id(self.space.memory())),
         })
     }

@@ -10,9 +10,14 @@ mod header32;
 mod header64;
 mod pe;
 mod rdmp;
+mod triage;
 
 pub use bitmap::{BitmapHeader, SummaryHeader};
 pub use header32::{Header32, Run32};
 pub use header64::{Header64, Run64};
 pub use pe::{CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader};
 pub use rdmp::{PfnRange, RdmpHeader};
+pub use triage::{
+    Triage32, Triage64, TriageBlock, TriageData, TriageDriver32, TriageDriver64, TriageParts,
+    TriageUnloaded32, TriageUnloaded64,
+};

@@ -1,0 +1,116 @@
+//! Where the images of a kernel are told: by its own list, by a small dump's, or by its one image that
+//! a search found.
+
+use super::modules::read_loaded;
+use super::{AddressSpace, DebuggerData, Hints, Limits, Module};
+use crate::addr::{Rva, Va};
+use crate::error::{Error, Problem};
+use crate::symbols::{ImageHeaders, SymbolTable};
+
+/// The images that were found.
+pub(super) struct Images {
+    /// Never empty.
+    pub(super) loaded: Vec<Module>,
+    /// Where the kernel is loaded.
+    pub(super) base: Va,
+    /// The build number, where hints or exports tell it.
+    pub(super) build: Option<u32>,
+    /// False where only the kernel's own image is known.
+    pub(super) are_whole: bool,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Finds the images: by `PsLoadedModuleList` as the hints, the debugger data or the kernel's exports
+/// tell it, else by the hints' own list, else the kernel alone.
+pub(super) fn find(
+    space: &AddressSpace,
+    hints: &Hints,
+    data: Option<&DebuggerData>,
+    limits: &Limits,
+) -> Result<Images, Error> {
+    let headers = hints.kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
+    let exports = headers
+        .as_ref()
+        .and_then(|headers| headers.exports(space.memory()).ok())
+        .unwrap_or_default();
+    let exported = |name| exported(&exports, hints.kernel_base, name);
+    let build = hints.build.or_else(|| read_build(space, exported("NtBuildNumber")?));
+    let heads = [
+        hints.ps_loaded_module_list,
+        data.map(|data| data.ps_loaded_module_list),
+        exported("PsLoadedModuleList"),
+    ];
+    let mut problems = Vec::new();
+    let mut loaded = Vec::new();
+    for head in heads.into_iter().flatten() {
+        problems.clear();
+        loaded = read_loaded(space, head, limits, &mut problems);
+        if !loaded.is_empty() {
+            break;
+        }
+    }
+    let mut are_whole = true;
+    if loaded.is_empty() && !hints.modules.is_empty() {
+        // That the list is not in a small dump needs no telling.
+        problems.clear();
+        for module in &hints.modules {
+            if space.is_kernel(module.base) {
+                loaded.push(module.clone());
+            } else {
+                let why = format!("its base {} is outside the kernel", module.base);
+                problems.push(Problem { what: "module".into(), address: None, why });
+            }
+        }
+    }
+    if loaded.is_empty()
+        && let (Some(base), Some(headers)) = (hints.kernel_base, &headers)
+    {
+        are_whole = false;
+        loaded.push(kernel_alone(base, headers));
+    }
+    let Some(first) = loaded.first() else {
+        return Err(Error::Unsupported {
+            what: match problems.first() {
+                Some(problem) => {
+                    format!("the list of loaded modules cannot be read: {problem}")
+                }
+                None => "nothing says where the list of loaded modules is".into(),
+            },
+        });
+    };
+    // The debugger data's base where there is an image; else the first of the list, which the
+    // loader puts the kernel at.
+    let is_loaded = |base: &Va| loaded.iter().any(|module| module.base == *base);
+    let told = [data.map(|data| data.kernel_base), hints.kernel_base];
+    let base = told.into_iter().flatten().find(is_loaded).unwrap_or(first.base);
+    for module in &mut loaded {
+        if module.base == base {
+            module.short_name = "nt".into();
+        }
+    }
+    Ok(Images { loaded, base, build, are_whole, problems })
+}
+
+/// The build number out of `NtBuildNumber`, whose upper bits say free or checked.
+pub(super) fn read_build(space: &AddressSpace, at: Va) -> Option<u32> {
+    space.memory().read_u32(at).ok().map(|raw| raw & 0xffff).filter(|&build| build != 0)
+}
+
+fn exported(exports: &SymbolTable, base: Option<Va>, name: &str) -> Option<Va> {
+    let Rva(rva) = exports.find(name)?;
+    Some(base?.add(rva.into()))
+}
+
+fn kernel_alone(base: Va, headers: &ImageHeaders) -> Module {
+    let name = "ntoskrnl.exe".to_string();
+    Module {
+        entry: Va(0),
+        base,
+        size: headers.size_of_image,
+        path: name.clone(),
+        name,
+        short_name: "nt".into(),
+        time_date_stamp: Some(headers.time_date_stamp),
+        check_sum: None,
+    }
+}
