@@ -28,4 +28,4 @@ pub mod symbols;
 pub use error::Error;
 pub use file::{FileMode, open_file};
 pub use info::Info;
-pub use session::{Session, SessionOptions, SymbolLoad};
+pub use session::{Session, SessionOptions, SymbolLoad, TablesInUse};

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use verifier_core::Va;
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::dump::{Dump, DumpKind, MemoryFile};
+use verifier_core::kernel::{
+    AddressSpace, Hints, Kernel, Limits, ModuleSource, TableSource, WantedSymbols, find_kernel,
+};
 use verifier_core::symbols::guid_hex;
 use verifier_core::types::{Bytes, Isf, Pdb};
+use verifier_core::{Pa, Va};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
@@ -21,6 +23,10 @@ use crate::symbols::{
 pub struct SessionOptions {
     /// How the dump is read.
     pub mode: FileMode,
+    /// Take the file as physical memory without a header.
+    pub raw: bool,
+    /// Where the page tables are, instead of what the file's header says or a search finds.
+    pub directory_table_base: Option<Pa>,
     /// Who is told of downloads; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
@@ -60,9 +66,19 @@ impl SymbolLoad {
     }
 }
 
+/// Which page tables a session reads through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablesInUse {
+    /// The directory table base.
+    pub base: Pa,
+    /// Where it is from, in words.
+    pub from: String,
+}
+
 /// A dump file and the kernel in it; or a kernel over memory of the caller's.
 pub struct Session {
-    file: Option<(PathBuf, Dump)>,
+    file: Option<(PathBuf, MemoryFile)>,
+    tables: Option<TablesInUse>,
     kernel: Result<Arc<Kernel>, verifier_core::Error>,
     symbol_path: SymbolPath,
     progress: Box<dyn Progress + Send + Sync>,
@@ -89,11 +105,13 @@ impl Session {
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Result<Self, Error> {
-        let dump = Dump::open(open_file(path, options.mode)?)?;
-        let kernel = AddressSpace::of_dump(&dump)
-            .and_then(|space| Kernel::open(space, Hints::of_dump(&dump)))
-            .map(Arc::new);
-        Ok(Self::over(Some((path.into(), dump)), kernel, symbol_path, options))
+        let bytes = open_file(path, options.mode)?;
+        let file = if options.raw { MemoryFile::raw(bytes) } else { MemoryFile::open(bytes)? };
+        let (kernel, tables) = open_kernel(&file, options.directory_table_base);
+        let mut session = Self::over(kernel, symbol_path, options);
+        session.file = Some((path.into(), file));
+        session.tables = tables;
+        Ok(session)
     }
 
     /// A session over a kernel that the caller opened on memory of their own, and that finds the
@@ -104,17 +122,17 @@ impl Session {
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Self {
-        Self::over(None, Ok(kernel), symbol_path, options)
+        Self::over(Ok(kernel), symbol_path, options)
     }
 
     fn over(
-        file: Option<(PathBuf, Dump)>,
         kernel: Result<Arc<Kernel>, verifier_core::Error>,
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Self {
-        let session = Self {
-            file,
+        let mut session = Self {
+            file: None,
+            tables: None,
             kernel,
             symbol_path,
             progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
@@ -126,7 +144,22 @@ impl Session {
         {
             session.load(kernel, wanted);
         }
+        session.find_lists();
         session
+    }
+
+    /// Opens the kernel anew where the symbols that were found tell where its lists are.
+    fn find_lists(&mut self) {
+        let Ok(kernel) = &self.kernel else { return };
+        if kernel.modules_from() != ModuleSource::KernelAlone {
+            return;
+        }
+        let Ok(anew) = kernel.with_lists_from_symbols() else { return };
+        if let (Ok(mut loads), Some(module)) = (self.loads.lock(), anew.kernel_module()) {
+            // What was searched for so far was for the only module there was.
+            loads.iter_mut().for_each(|load| load.wanted.module = module);
+        }
+        self.kernel = Ok(Arc::new(anew));
     }
 
     /// The file, where the session has one.
@@ -135,10 +168,22 @@ impl Session {
         self.file.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// The dump, where the session has one.
+    /// The crash dump, where the session has one.
     #[must_use]
     pub fn dump(&self) -> Option<&Dump> {
-        self.file.as_ref().map(|(_, dump)| dump)
+        self.memory_file().and_then(MemoryFile::dump)
+    }
+
+    /// The file of whatever format, where the session has one.
+    #[must_use]
+    pub fn memory_file(&self) -> Option<&MemoryFile> {
+        self.file.as_ref().map(|(_, file)| file)
+    }
+
+    /// The page tables that the session reads through, where its file is physical memory.
+    #[must_use]
+    pub fn tables(&self) -> Option<&TablesInUse> {
+        self.tables.as_ref()
     }
 
     /// The kernel.
@@ -278,4 +323,41 @@ impl Session {
         }
         load
     }
+}
+
+/// The kernel in a file, and by which page tables it was found.
+fn open_kernel(
+    file: &MemoryFile,
+    base: Option<Pa>,
+) -> (Result<Arc<Kernel>, verifier_core::Error>, Option<TablesInUse>) {
+    let in_use = |base, from: &dyn ToString| Some(TablesInUse { base, from: from.to_string() });
+    let Some(dump) = file.dump() else {
+        let found = file
+            .unlabeled()
+            .ok_or_else(|| verifier_core::Error::Unsupported { what: "no memory".into() })
+            .and_then(|memory| find_kernel(&memory, base, &Limits::default()));
+        return match found {
+            Ok(found) => {
+                let tables = in_use(found.directory_table_base, &found.tables_from);
+                (Kernel::open(found.space, found.hints).map(Arc::new), tables)
+            }
+            Err(error) => (Err(error), None),
+        };
+    };
+    let header = dump.header();
+    let (space, tables) = match (base, header.machine()) {
+        _ if header.kind == DumpKind::Triage => (AddressSpace::of_dump(dump), None),
+        (Some(base), Some(machine)) => {
+            let space = dump.physical().map(|physical| {
+                let (pae, head) = (header.pae_enabled, header.ps_loaded_module_list);
+                AddressSpace::of_tables(Arc::new(physical), base, machine, pae, head)
+            });
+            (space, in_use(base, &TableSource::Given))
+        }
+        _ => {
+            (AddressSpace::of_dump(dump), in_use(header.directory_table_base, &"the dump's header"))
+        }
+    };
+    let kernel = space.and_then(|space| Kernel::open(space, Hints::of_dump(dump))).map(Arc::new);
+    (kernel, tables)
 }

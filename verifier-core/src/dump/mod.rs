@@ -1,4 +1,4 @@
-//! Crash dump files: bytes in, where each physical page lies out.
+//! Crash dump files and other files of memory: bytes in, where each physical page lies out.
 //!
 //! [`Dump::open`] reads the header and nothing else, so `info` works on a damaged file;
 //! [`Dump::physical`] reads the page map (runs, bitmap or ranges) and gives a [`Memory`] of
@@ -9,15 +9,20 @@
 //! |---|---|---|
 //! | 1 | complete dumps, LiveKD, DumpIt | runs in the header |
 //! | 2 | Windows 7 and before, kernel dump | bitmap behind the header |
-//! | 4 | small (triage) dump | none: blocks of virtual memory |
+//! | 4 | small (triage) dump | none: blocks of virtual memory ([`Triage`]) |
 //! | 5, 6 | Windows 8 and later, complete / kernel, active and live | bitmap at 0x2000 |
 //! | 8, 9, 0xA | WinDbg `.dump /k`, `/ka`, `/f` | ranges at 0x2030 |
+//!
+//! [`MemoryFile`] takes core files of virtual machines ([`ElfCore`]) and raw images too, in which the
+//! kernel has to be searched for ([`find_kernel`](crate::kernel::find_kernel)).
 //!
 //! What real files do: fields that were never set hold the filler `PAGE`; the directory table base
 //! carries low bits; the file may be shorter than its header says. Pages behind the end of the file
 //! are reported as absent when they are read ([`Reason::Truncated`]), not when the file is opened.
 
+mod elf;
 mod header;
+mod memory_file;
 mod pages;
 mod ranges;
 mod source;
@@ -26,7 +31,9 @@ mod triage;
 
 use std::sync::Arc;
 
+pub use elf::ElfCore;
 pub use header::{BugCheck, DumpKind, Header, PhysicalRun};
+pub use memory_file::{MemoryFile, Unlabeled};
 pub use pages::BitmapPages;
 pub use ranges::RangePages;
 pub use source::{FileError, ReadAt};

@@ -1,11 +1,34 @@
 //! Where the images of a kernel are told: by its own list, by a small dump's, or by its one image that
 //! a search found.
 
+use std::fmt;
+
 use super::modules::read_loaded;
 use super::{AddressSpace, DebuggerData, Hints, Limits, Module};
 use crate::addr::{Rva, Va};
 use crate::error::{Error, Problem};
 use crate::symbols::{ImageHeaders, SymbolTable};
+
+/// Where the images are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModuleSource {
+    /// The kernel's own list, `PsLoadedModuleList`.
+    List,
+    /// [`Hints::modules`]: a small dump's driver list.
+    Hints,
+    /// Nowhere: of all images only the kernel's is known, which a search found.
+    KernelAlone,
+}
+
+impl fmt::Display for ModuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ModuleSource::List => "PsLoadedModuleList",
+            ModuleSource::Hints => "the dump's own list of drivers",
+            ModuleSource::KernelAlone => "the kernel's image alone",
+        })
+    }
+}
 
 /// The images that were found.
 pub(super) struct Images {
@@ -15,8 +38,7 @@ pub(super) struct Images {
     pub(super) base: Va,
     /// The build number, where hints or exports tell it.
     pub(super) build: Option<u32>,
-    /// False where only the kernel's own image is known.
-    pub(super) are_whole: bool,
+    pub(super) source: ModuleSource,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -49,10 +71,11 @@ pub(super) fn find(
             break;
         }
     }
-    let mut are_whole = true;
+    let mut source = ModuleSource::List;
     if loaded.is_empty() && !hints.modules.is_empty() {
         // That the list is not in a small dump needs no telling.
         problems.clear();
+        source = ModuleSource::Hints;
         for module in &hints.modules {
             if space.is_kernel(module.base) {
                 loaded.push(module.clone());
@@ -65,7 +88,13 @@ pub(super) fn find(
     if loaded.is_empty()
         && let (Some(base), Some(headers)) = (hints.kernel_base, &headers)
     {
-        are_whole = false;
+        source = ModuleSource::KernelAlone;
+        problems.clear();
+        problems.push(Problem {
+            what: "list of loaded modules".into(),
+            address: None,
+            why: "only the kernel's symbols tell where it is: no other image is known".into(),
+        });
         loaded.push(kernel_alone(base, headers));
     }
     let Some(first) = loaded.first() else {
@@ -88,7 +117,7 @@ pub(super) fn find(
             module.short_name = "nt".into();
         }
     }
-    Ok(Images { loaded, base, build, are_whole, problems })
+    Ok(Images { loaded, base, build, source, problems })
 }
 
 /// The build number out of `NtBuildNumber`, whose upper bits say free or checked.

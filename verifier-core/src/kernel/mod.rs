@@ -14,6 +14,7 @@ mod hints;
 mod images;
 mod list;
 mod modules;
+mod search;
 mod session;
 mod slist;
 mod space;
@@ -23,8 +24,10 @@ mod wanted;
 pub use avl::{AvlLayout, walk_avl};
 pub use debugger_data::{DataBlockKeys, DebuggerData};
 pub use hints::Hints;
+pub use images::ModuleSource;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
+pub use search::{FoundKernel, TableSource, find_kernel};
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
@@ -46,6 +49,10 @@ pub struct Limits {
     pub tracker_pages: usize,
     /// Records of a ring.
     pub ring_records: u32,
+    /// Page frames that are looked at in the search for page tables.
+    pub search_frames: u64,
+    /// Look-ups of mapped pages in the search for the kernel's image, for each candidate of page tables.
+    pub search_pages: u64,
 }
 
 impl Default for Limits {
@@ -57,6 +64,10 @@ impl Default for Limits {
             tracker_pages: 1 << 18,
             // Twice the longest pool log that a kernel makes (0x800000 records).
             ring_records: 1 << 24,
+            // 1 TiB.
+            search_frames: 1 << 28,
+            // 16 GiB that are mapped: the kernel lies among the first images.
+            search_pages: 1 << 22,
         }
     }
 }

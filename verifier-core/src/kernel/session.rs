@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::images::{self, Images, read_build};
+use super::images::{self, Images, ModuleSource, read_build};
 use super::modules::{read_unloaded, stem};
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
@@ -52,7 +52,7 @@ pub struct Kernel {
     space: AddressSpace,
     build: u32,
     base: Va,
-    are_whole: bool,
+    modules_from: ModuleSource,
     modules: Modules,
     symbols: Vec<ModuleSymbols>,
     debugger_data: OnceLock<Result<DebuggerData, Error>>,
@@ -79,7 +79,7 @@ impl Kernel {
         let data =
             hints.kd_debugger_data_block.map(|address| DebuggerData::read(&space, address, None));
         let known = data.as_ref().and_then(|data| data.as_ref().ok());
-        let Images { loaded, base, build, are_whole, mut problems } =
+        let Images { loaded, base, build, source: modules_from, mut problems } =
             images::find(&space, &hints, known, &limits)?;
         problems.splice(0..0, hints.problems.iter().cloned());
         let modules = Modules::new(loaded);
@@ -105,7 +105,7 @@ impl Kernel {
             space,
             build: build.unwrap_or(0),
             base,
-            are_whole,
+            modules_from,
             modules,
             symbols,
             debugger_data,
@@ -266,11 +266,11 @@ impl Kernel {
         Ok(anew)
     }
 
-    /// False where the kernel's list of loaded modules was not found, so that of all images only the
-    /// kernel's is known (see [`with_lists_from_symbols`](Self::with_lists_from_symbols)).
+    /// Where the images are told. Where only the kernel's is known, its symbols may tell more: see
+    /// [`with_lists_from_symbols`](Self::with_lists_from_symbols).
     #[must_use]
-    pub fn knows_its_modules(&self) -> bool {
-        self.are_whole
+    pub fn modules_from(&self) -> ModuleSource {
+        self.modules_from
     }
 
     /// Supplies a PDB for a module. For the kernel it serves as types and globals too. A module

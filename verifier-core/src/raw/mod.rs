@@ -9,6 +9,7 @@ mod bitmap;
 mod header32;
 mod header64;
 mod pe;
+mod qemu;
 mod rdmp;
 mod triage;
 
@@ -16,6 +17,7 @@ pub use bitmap::{BitmapHeader, SummaryHeader};
 pub use header32::{Header32, Run32};
 pub use header64::{Header64, Run64};
 pub use pe::{CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader};
+pub use qemu::QemuCpuState;
 pub use rdmp::{PfnRange, RdmpHeader};
 pub use triage::{
     Triage32, Triage64, TriageBlock, TriageData, TriageDriver32, TriageDriver64, TriageParts,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use verifier_core::Va;
 use verifier_core::render::text::Style;
+use verifier_core::{Pa, Va};
 
 use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
 use crate::error::Error;
@@ -61,6 +61,12 @@ pub(super) struct DumpArgs {
     /// Read the file at each access instead of mapping it (network shares, files still growing)
     #[arg(long)]
     pub(super) no_mmap: bool,
+    /// The file is physical memory from address 0 on, without any header
+    #[arg(long)]
+    pub(super) raw: bool,
+    /// Physical address of the top page table (CR3), instead of what the file says or a search finds
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    pub(super) dtb: Option<Va>,
 }
 
 impl DumpArgs {
@@ -75,6 +81,8 @@ impl DumpArgs {
         }
         let options = SessionOptions {
             mode: if self.no_mmap { FileMode::Read } else { FileMode::Map },
+            raw: self.raw,
+            directory_table_base: self.dtb.map(|dtb| Pa(dtb.0)),
             progress: Some(on_stderr()),
         };
         Session::open_with(&self.dump, path, options)
