@@ -434,7 +434,7 @@ impl KernelInfo {
                         .and_then(|load| load.found.clone())
                         .or_else(|| source.map(|(source, _)| source.to_string())),
                     symbol_count: source.map_or(0, |(_, count)| count),
-                    missing: load.and_then(crate::session::SymbolLoad::missing),
+                    missing: load.and_then(crate::SymbolLoad::missing),
                 }
             })
             .collect();

@@ -3,19 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use verifier_core::dump::{Dump, DumpKind, MemoryFile};
-use verifier_core::kernel::{
-    AddressSpace, Hints, Kernel, Limits, ModuleSource, TableSource, WantedSymbols, find_kernel,
-};
+use verifier_core::dump::{Dump, MemoryFile};
+use verifier_core::kernel::{Kernel, ModuleSource, WantedSymbols};
 use verifier_core::symbols::guid_hex;
-use verifier_core::types::{Bytes, Isf, Pdb};
 use verifier_core::{Pa, Va};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
-use crate::symbols::{
-    Found, Located, MAX_ISF_BYTES, Place, Progress, Silent, SymbolPath, expand_xz,
-};
+use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
+use crate::open::{TablesInUse, open_kernel};
+use crate::symbols::{Progress, Silent, SymbolPath};
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -29,50 +26,6 @@ pub struct SessionOptions {
     pub directory_table_base: Option<Pa>,
     /// Who is told of downloads; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
-}
-
-/// What became of the search for one module's symbols.
-#[derive(Debug, Clone)]
-pub struct SymbolLoad {
-    /// What was wanted.
-    pub wanted: WantedSymbols,
-    /// Where the symbols are from; `None` where none were found.
-    pub found: Option<String>,
-    /// Remarks, and why what was found or looked at did not serve.
-    pub looked: Vec<Place>,
-    /// Why a file that was found could not be used.
-    pub unusable: Option<String>,
-}
-
-impl SymbolLoad {
-    /// What to tell the user where symbols are missing: which file would help and where it was
-    /// looked for.
-    #[must_use]
-    pub fn missing(&self) -> Option<String> {
-        if self.found.is_some() {
-            return None;
-        }
-        let mut text = format!("no symbols: {} is wanted", self.wanted);
-        if let Some(why) = &self.unusable {
-            text.push_str(&format!("; what was found cannot be used: {why}"));
-        }
-        if self.looked.is_empty() {
-            text.push_str("; no place to look was given (--symbols PATH or _NT_SYMBOL_PATH)");
-        } else {
-            let places: Vec<String> = self.looked.iter().map(ToString::to_string).collect();
-            text.push_str(&format!("; looked at {}", places.join("; ")));
-        }
-        Some(text)
-    }
-}
-
-/// Which page tables a session reads through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TablesInUse {
-    /// The directory table base.
-    pub base: Pa,
-    /// Where it is from, in words.
-    pub from: String,
 }
 
 /// A dump file and the kernel in it; or a kernel over memory of the caller's.
@@ -240,33 +193,18 @@ impl Session {
         })?;
         let Some(wanted) = kernel.wanted(module) else { return Ok(()) };
         let refuse = |kind, why: String| Error::Core(verifier_core::Error::Symbols { kind, why });
-        let fits = |kind, guid: &[u8; 16]| match &wanted.pdb {
-            Ok(id) if id.guid != *guid => {
-                Err(refuse(kind, format!("they have GUID {}, but {id} is wanted", guid_hex(guid))))
+        let symbols = KernelSymbols::parse(wanted.pdb.as_ref().map_or("", |id| &id.name), bytes)?;
+        match (&wanted.pdb, symbols.guid()) {
+            (Ok(id), Some(guid)) if id.guid != guid => {
+                let why = format!("they have GUID {}, but {id} is wanted", guid_hex(&guid));
+                return Err(refuse(symbols.kind(), why));
             }
-            _ => Ok(()),
-        };
-        if bytes.starts_with(b"Microsoft C/C++ MSF") {
-            let name = wanted.pdb.as_ref().map_or("", |id| &id.name);
-            let pdb = Pdb::parse(name, Arc::new(bytes))?;
-            fits("PDB", &pdb.id().guid)?;
-            kernel.supply_pdb(module, Arc::new(pdb))?;
-        } else {
-            let bytes = if bytes.starts_with(b"\xfd7zXZ\0") {
-                expand_xz(&bytes, MAX_ISF_BYTES).map_err(|why| refuse("ISF", why.to_string()))?
-            } else {
-                bytes
-            };
-            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-            if text.trim_ascii_start().first() != Some(&b'{') {
-                return Err(refuse("supplied", "neither a PDB nor an ISF table".into()));
+            (Err(_), _) if kernel.agrees_with(symbols.types()) == Some(false) => {
+                return Err(refuse(symbols.kind(), OTHER_ADDRESSES.into()));
             }
-            let isf = Isf::parse(text)?;
-            if let Some(id) = isf.pdb_id() {
-                fits("ISF", &id.guid)?;
-            }
-            kernel.supply_isf(module, Arc::new(isf));
+            _ => {}
         }
+        symbols.supply(kernel, module)?;
         let found = Some("the caller's bytes".into());
         let load = SymbolLoad { wanted, found, looked: Vec::new(), unusable: None };
         if let Ok(mut loads) = self.loads.lock() {
@@ -281,83 +219,7 @@ impl Session {
         if loads.iter().any(|load| load.wanted.module == wanted.module) {
             return;
         }
-        loads.push(self.find(kernel, wanted));
+        let lookup = Lookup { path: &self.symbol_path, progress: &*self.progress };
+        loads.push(lookup.find(kernel, wanted));
     }
-
-    fn find(&self, kernel: &Kernel, wanted: WantedSymbols) -> SymbolLoad {
-        let mut load = SymbolLoad { wanted, found: None, looked: Vec::new(), unusable: None };
-        let Ok(id) = load.wanted.pdb.clone() else { return load };
-        let module = load.wanted.module;
-        let verify = |bytes: &[u8]| {
-            // A copy of the candidate, once: the PDB reader owns its bytes.
-            let bytes: Bytes = Arc::new(bytes.to_vec());
-            Pdb::parse("", bytes).ok().map(|pdb| (pdb.id().guid, pdb.id().age))
-        };
-        match self.symbol_path.locate_pdb(&id, &verify, &*self.progress) {
-            Located::Found(Found { bytes, origin, looked, .. }) => {
-                load.looked = looked;
-                let supplied = Pdb::parse(&id.name, Arc::new(bytes))
-                    .and_then(|pdb| kernel.supply_pdb(module, Arc::new(pdb)));
-                match supplied {
-                    Ok(()) => load.found = Some(origin),
-                    Err(error) => load.unusable = Some(format!("{origin}: {error}")),
-                }
-            }
-            Located::NotFound(missing) => load.looked = missing.looked,
-        }
-        if load.found.is_some() {
-            return load;
-        }
-        match self.symbol_path.locate_isf(&id) {
-            Located::Found(Found { bytes, origin, .. }) => match Isf::parse(&bytes) {
-                Ok(isf) if isf.pdb_id().is_some_and(|table| table.guid != id.guid) => {
-                    load.unusable = Some(format!("{origin}: a table of another PDB"));
-                }
-                Ok(isf) => {
-                    kernel.supply_isf(module, Arc::new(isf));
-                    load.found = Some(origin);
-                }
-                Err(error) => load.unusable = Some(format!("{origin}: {error}")),
-            },
-            Located::NotFound(missing) => load.looked.extend(missing.looked),
-        }
-        load
-    }
-}
-
-/// The kernel in a file, and by which page tables it was found.
-fn open_kernel(
-    file: &MemoryFile,
-    base: Option<Pa>,
-) -> (Result<Arc<Kernel>, verifier_core::Error>, Option<TablesInUse>) {
-    let in_use = |base, from: &dyn ToString| Some(TablesInUse { base, from: from.to_string() });
-    let Some(dump) = file.dump() else {
-        let found = file
-            .unlabeled()
-            .ok_or_else(|| verifier_core::Error::Unsupported { what: "no memory".into() })
-            .and_then(|memory| find_kernel(&memory, base, &Limits::default()));
-        return match found {
-            Ok(found) => {
-                let tables = in_use(found.directory_table_base, &found.tables_from);
-                (Kernel::open(found.space, found.hints).map(Arc::new), tables)
-            }
-            Err(error) => (Err(error), None),
-        };
-    };
-    let header = dump.header();
-    let (space, tables) = match (base, header.machine()) {
-        _ if header.kind == DumpKind::Triage => (AddressSpace::of_dump(dump), None),
-        (Some(base), Some(machine)) => {
-            let space = dump.physical().map(|physical| {
-                let (pae, head) = (header.pae_enabled, header.ps_loaded_module_list);
-                AddressSpace::of_tables(Arc::new(physical), base, machine, pae, head)
-            });
-            (space, in_use(base, &TableSource::Given))
-        }
-        _ => {
-            (AddressSpace::of_dump(dump), in_use(header.directory_table_base, &"the dump's header"))
-        }
-    };
-    let kernel = space.and_then(|space| Kernel::open(space, Hints::of_dump(dump))).map(Arc::new);
-    (kernel, tables)
 }

@@ -8,6 +8,7 @@ use super::images::{self, Images, ModuleSource, read_build};
 use super::modules::{read_unloaded, stem};
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
+use crate::dump::TRIAGE_HOLDS;
 use crate::error::{Error, Problem};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
@@ -212,7 +213,10 @@ impl Kernel {
         self.types.get().map(|types| &**types).ok_or_else(|| {
             match self.kernel_module().and_then(|module| self.wanted(module)) {
                 Some(wanted) => Error::NoKernelSymbols {
-                    wanted: format!("{wanted} is wanted"),
+                    wanted: match self.space.is_blocks() {
+                        true => format!("{wanted} is wanted; besides, {TRIAGE_HOLDS}"),
+                        false => format!("{wanted} is wanted"),
+                    },
                     pdb: wanted.pdb.ok(),
                 },
                 None => Error::NoKernelSymbols {
@@ -236,6 +240,23 @@ impl Kernel {
             return Err(Error::NotInSmallDump { name: name.into() });
         }
         Ok(at)
+    }
+
+    /// Whether types put `PsLoadedModuleList` and `KdDebuggerDataBlock` where the hints do, which tells
+    /// a build's symbols from another's where the image's record of its PDB is not in the dump; `None`
+    /// where the hints have neither.
+    #[must_use]
+    pub fn agrees_with(&self, types: &dyn TypeSource) -> Option<bool> {
+        let known = [
+            ("PsLoadedModuleList", self.hints.ps_loaded_module_list),
+            ("KdDebuggerDataBlock", self.hints.kd_debugger_data_block),
+        ];
+        let mut agreed = known.into_iter().filter_map(|(name, at)| {
+            let at = at?;
+            Some(types.symbol(name).is_some_and(|Rva(rva)| self.base.add(rva.into()) == at))
+        });
+        let first = agreed.next()?;
+        Some(first && agreed.all(|agrees| agrees))
     }
 
     /// The kernel opened anew, where only its own image was known (memory in which it was searched
