@@ -95,7 +95,7 @@ impl ElfCore {
         }
         let table_at: u64 = header.e_phoff(endian).into();
         let mut count = u64::from(header.e_phnum(endian));
-        if count == u64::from(PN_XNUM) {
+        if count == u64::from(PN_XNUM) && header.e_shoff(endian).into() != 0 {
             // More than fit the field: the first section has the number.
             let mut buf = Vec::new();
             let section: &E::SectionHeader = one(&*file, header.e_shoff(endian).into(), &mut buf)?;

@@ -51,7 +51,7 @@ pub struct Limits {
     pub ring_records: u32,
     /// Page frames that are looked at in the search for page tables.
     pub search_frames: u64,
-    /// Look-ups of mapped pages in the search for the kernel's image, for each candidate of page tables.
+    /// Look-ups of mapped pages in the search for the kernel's image.
     pub search_pages: u64,
 }
 
@@ -66,8 +66,7 @@ impl Default for Limits {
             ring_records: 1 << 24,
             // 1 TiB.
             search_frames: 1 << 28,
-            // 16 GiB that are mapped: the kernel lies among the first images.
-            search_pages: 1 << 22,
+            search_pages: 1 << 24,
         }
     }
 }

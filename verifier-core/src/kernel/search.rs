@@ -13,6 +13,7 @@
 //! kernel's half. Every mapped page that begins with `MZ` is looked at; the kernel is the one whose PDB or
 //! export directory has a kernel's name.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::{AddressSpace, Hints, Limits};
@@ -33,6 +34,8 @@ const KERNELS: [&str; 6] = [
     "ntkrla57.pdb",
     "ntoskrnl.exe",
 ];
+/// Look-ups of pages for one candidate of page tables: the kernel lies among the first images.
+const MAX_STEPS: u64 = 1 << 20;
 /// Tables found by their mark through which a kernel is looked for: every process has one.
 const MAX_TABLES: usize = 64;
 
@@ -81,15 +84,16 @@ pub fn find_kernel(
     directory_table_base: Option<Pa>,
     limits: &Limits,
 ) -> Result<FoundKernel, Error> {
-    let search = Search { memory, limits };
+    let search = Search { memory, limits, steps: Cell::new(limits.search_pages) };
     if let Some(base) = directory_table_base {
-        let found = search.kernel_through(base, TableSource::Given);
+        let found = search.kernel_through(base, TableSource::Given, &|_| true);
         return found.ok_or_else(|| Error::Unsupported {
             what: format!("no kernel's image is mapped by page tables at {base}"),
         });
     }
     for (number, &base) in memory.processors.iter().enumerate() {
-        if let Some(found) = search.kernel_through(base, TableSource::Processor(number)) {
+        let from = TableSource::Processor(number);
+        if let Some(found) = search.kernel_through(base, from, &|_| true) {
             return Ok(found);
         }
     }
@@ -99,6 +103,8 @@ pub fn find_kernel(
 struct Search<'a> {
     memory: &'a Unlabeled,
     limits: &'a Limits,
+    /// Look-ups of pages that are left, over all candidates.
+    steps: Cell<u64>,
 }
 
 impl Search<'_> {
@@ -122,9 +128,14 @@ impl Search<'_> {
         }
     }
 
-    /// The kernel that tables at `base` map, in any mode of the machine.
-    fn kernel_through(&self, base: Pa, tables_from: TableSource) -> Option<FoundKernel> {
-        self.modes().iter().find_map(|&(mode, machine)| {
+    /// The kernel that tables at `base` map, in any mode of the machine that `fits`.
+    fn kernel_through(
+        &self,
+        base: Pa,
+        tables_from: TableSource,
+        fits: &dyn Fn(PagingMode) -> bool,
+    ) -> Option<FoundKernel> {
+        self.modes().iter().filter(|(mode, _)| fits(*mode)).find_map(|&(mode, machine)| {
             let tables = PageTables::new(Arc::clone(&self.memory.memory), base, mode);
             let kernel_base = self.kernel_image(&tables, machine)?;
             Some(FoundKernel {
@@ -142,13 +153,14 @@ impl Search<'_> {
             Machine::X86 => (0x8000_0000, 0xffff_ffff),
             Machine::X64 | Machine::Arm64 => (0xffff_f800_0000_0000, 0xffff_f87f_ffff_ffff),
         };
-        tables
-            .mapped_pages(Va(first), Va(last), self.limits.search_pages)
-            .filter(|(_, page)| {
-                self.memory.memory.read_u16(page.pa).is_ok_and(|magic| magic == 0x5a4d)
-            })
-            .map(|(at, _)| at)
-            .find(|&at| is_kernel(tables, at, machine))
+        let granted = self.steps.get().min(MAX_STEPS);
+        let mut pages = tables.mapped_pages(Va(first), Va(last), granted);
+        let found = pages.by_ref().find(|&(at, page)| {
+            let magic = self.memory.memory.read_u16(page.pa);
+            magic.is_ok_and(|magic| magic == 0x5a4d) && is_kernel(tables, at, machine)
+        });
+        self.steps.set(self.steps.get() - (granted - pages.steps_left()));
+        found.map(|(at, _)| at)
     }
 
     fn by_self_map(&self) -> Result<FoundKernel, Error> {
@@ -180,11 +192,12 @@ impl Search<'_> {
                     Err(_) => continue,
                     Ok(_) => {}
                 }
-                if !maps_itself(&page, at.pfn()) {
+                let fits = |mode| maps_itself(&page, at.pfn(), mode);
+                if !self.modes().iter().any(|&(mode, _)| fits(mode)) {
                     continue;
                 }
                 tried += 1;
-                if let Some(found) = self.kernel_through(at, TableSource::SelfMap) {
+                if let Some(found) = self.kernel_through(at, TableSource::SelfMap, &fits) {
                     return Ok(found);
                 }
                 if tried == MAX_TABLES {
@@ -201,20 +214,22 @@ impl Search<'_> {
     }
 }
 
-/// True for a page that has the mark of a top table of x64 (any number of levels), x86 or PAE.
-fn maps_itself(page: &[u8], own: Pfn) -> bool {
+/// True for a page that has the mark of a top table of that mode.
+fn maps_itself(page: &[u8], own: Pfn, mode: PagingMode) -> bool {
     // Present, and no large page.
     let is_table = |entry: u64| entry & 0x81 == 1;
     let frame = |entry: u64| Pfn((entry & 0x000f_ffff_ffff_f000) / PAGE_SIZE);
     let wide = |index: usize| le64(page, index * 8).unwrap_or(0);
-    let to_itself = |index: usize| is_table(wide(index)) && frame(wide(index)) == own;
-    if (256..512).any(to_itself) {
-        return true;
+    let to_itself = |entry: u64| is_table(entry) && frame(entry) == own;
+    match mode {
+        // One such entry, no more.
+        PagingMode::X64 | PagingMode::X64La57 => {
+            (256..512).filter(|&index| to_itself(wide(index))).count() == 1
+        }
+        PagingMode::X86Pae => to_itself(wide(3)) && (0..3).all(|index| is_table(wide(index))),
+        PagingMode::X86 => le32(page, 0x300 * 4).is_some_and(|entry| to_itself(entry.into())),
+        PagingMode::Arm64 => false,
     }
-    if to_itself(3) && (0..3).all(|index| is_table(wide(index))) {
-        return true;
-    }
-    le32(page, 0x300 * 4).is_some_and(|entry| is_table(entry.into()) && frame(entry.into()) == own)
 }
 
 /// True where the image at `at` is a kernel of the machine.

@@ -51,7 +51,7 @@ struct ModuleSymbols {
 /// threads read.
 pub struct Kernel {
     space: AddressSpace,
-    build: u32,
+    build: OnceLock<u32>,
     base: Va,
     modules_from: ModuleSource,
     modules: Modules,
@@ -104,7 +104,7 @@ impl Kernel {
         }
         Ok(Self {
             space,
-            build: build.unwrap_or(0),
+            build: build.map(OnceLock::from).unwrap_or_default(),
             base,
             modules_from,
             modules,
@@ -123,10 +123,10 @@ impl Kernel {
         &self.space
     }
 
-    /// The build number, 0 where nothing told it.
+    /// The build number, 0 where neither hints nor symbols told it.
     #[must_use]
     pub fn build(&self) -> u32 {
-        self.build
+        self.build.get().copied().unwrap_or(0)
     }
 
     /// Where the kernel image is loaded.
@@ -265,9 +265,8 @@ impl Kernel {
     /// # Errors
     /// As [`open`](Self::open), or where the symbols do not tell.
     pub fn with_lists_from_symbols(&self) -> Result<Self, Error> {
-        let build_at = self.global("NtBuildNumber").ok();
         let hints = Hints {
-            build: self.hints.build.or_else(|| read_build(&self.space, build_at?)),
+            build: self.build.get().copied(),
             ps_loaded_module_list: Some(self.global("PsLoadedModuleList")?),
             kd_debugger_data_block: self
                 .hints
@@ -323,6 +322,12 @@ impl Kernel {
     /// Supplies the kernel's types and globals from any source. The first one stays.
     pub fn supply_types(&self, types: Arc<dyn TypeSource>) {
         let _ = self.types.set(types);
+        if self.build.get().is_none()
+            && let Ok(at) = self.global("NtBuildNumber")
+            && let Some(build) = read_build(&self.space, at)
+        {
+            let _ = self.build.set(build);
+        }
         // An encoded block of debugger data can be read from now on.
         let _ = self.debugger_data();
     }
@@ -464,7 +469,7 @@ impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kernel")
             .field("space", &self.space)
-            .field("build", &self.build)
+            .field("build", &self.build())
             .field("base", &self.base)
             .field("modules", &self.modules.loaded().len())
             .finish_non_exhaustive()

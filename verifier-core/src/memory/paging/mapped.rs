@@ -26,10 +26,10 @@ impl PageTables {
 }
 
 impl MappedPages<'_> {
-    /// True where the walk ended because it had no steps left.
+    /// How many look-ups are left; 0 where the walk ended because of that.
     #[must_use]
-    pub fn ran_out(&self) -> bool {
-        self.steps == 0
+    pub fn steps_left(&self) -> u64 {
+        self.steps
     }
 
     /// Goes on behind the stretch of `span` bytes that holds the address.
