@@ -56,12 +56,7 @@ impl MemoryFile {
             MemoryFile::Elf(core) if core.processors.is_empty() => {
                 "ELF core of a virtual machine".into()
             }
-            MemoryFile::Elf(core) => {
-                format!(
-                    "ELF core of a virtual machine by QEMU, {} processors",
-                    core.processors.len()
-                )
-            }
+            MemoryFile::Elf(_) => "ELF core of a virtual machine, by QEMU".into(),
             MemoryFile::Raw(_) => "raw physical memory".into(),
         }
     }

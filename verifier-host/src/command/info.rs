@@ -35,7 +35,11 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         Some(file) if file.header.as_ref().is_some_and(|header| !header.free_build) => " (checked)",
         _ => "",
     };
-    line("Windows build", &format!("{}{checked}, {}", info.build, info.machine))?;
+    let build = match info.build {
+        0 => "unknown".into(),
+        build => build.to_string(),
+    };
+    line("Windows build", &format!("{build}{checked}, {}", info.machine))?;
     if let Some(lab) = info.kernel.as_ref().and_then(|kernel| kernel.build_lab.as_ref()) {
         line("Build lab", lab)?;
     }
