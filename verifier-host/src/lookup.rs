@@ -4,6 +4,7 @@
 //! image's file tells, which a symbol store has under time stamp and size; and a PDB or table that the
 //! user names is taken for the kernel's where it puts the kernel's lists where the dump's header does.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use verifier_core::kernel::{Kernel, WantedSymbols};
@@ -44,7 +45,9 @@ impl SymbolLoad {
             text.push_str(&format!("; what was found cannot be used: {why}"));
         }
         if self.looked.is_empty() {
-            text.push_str("; no place to look was given (--symbols PATH or _NT_SYMBOL_PATH)");
+            text.push_str(
+                "; no symbol path was given (the command takes --symbols PATH, or _NT_SYMBOL_PATH)",
+            );
         } else {
             let places: Vec<String> = self.looked.iter().map(ToString::to_string).collect();
             text.push_str(&format!("; looked at {}", places.join("; ")));
@@ -74,19 +77,22 @@ impl Lookup<'_> {
             },
         };
         let module = load.wanted.module;
-        let verify = |bytes: &[u8]| {
-            // A copy of the candidate, once: the PDB reader owns its bytes.
-            let bytes: Bytes = Arc::new(bytes.to_vec());
-            Pdb::parse("", bytes).ok().map(|pdb| (pdb.id().guid, pdb.id().age))
+        // The candidate that was looked at last: where the search finds one, that is it.
+        let candidate = RefCell::new(None);
+        let verify = |bytes: &Arc<Vec<u8>>| {
+            let pdb = Pdb::parse(&id.name, Arc::clone(bytes) as Bytes).ok()?;
+            let PdbId { guid, age, .. } = pdb.id();
+            candidate.replace(Some(pdb));
+            Some((guid, age))
         };
         match self.path.locate_pdb(&id, &verify, self.progress) {
-            Located::Found(Found { bytes, origin, looked, .. }) => {
+            Located::Found(Found { origin, looked, .. }) => {
                 load.looked.extend(looked);
-                let supplied = Pdb::parse(&id.name, Arc::new(bytes))
-                    .and_then(|pdb| kernel.supply_pdb(module, Arc::new(pdb)));
-                match supplied {
-                    Ok(()) => load.found = Some(origin),
-                    Err(error) => load.unusable = Some(format!("{origin}: {error}")),
+                if let Some(pdb) = candidate.take() {
+                    match kernel.supply_pdb(module, Arc::new(pdb)) {
+                        Ok(()) => load.found = Some(origin),
+                        Err(error) => load.unusable = Some(format!("{origin}: {error}")),
+                    }
                 }
             }
             Located::NotFound(missing) => load.looked.extend(missing.looked),
@@ -105,7 +111,14 @@ impl Lookup<'_> {
                 }
                 Err(error) => load.unusable = Some(format!("{origin}: {error}")),
             },
-            Located::NotFound(missing) => load.looked.extend(missing.looked),
+            Located::NotFound(missing) => {
+                for place in missing.looked {
+                    // A folder that is not there is told once.
+                    if !load.looked.contains(&place) {
+                        load.looked.push(place);
+                    }
+                }
+            }
         }
         load
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::images::{self, Images, ModuleSource, read_build};
-use super::modules::{read_unloaded, stem};
+use super::modules::read_unloaded;
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
 use crate::dump::TRIAGE_HOLDS;
@@ -456,12 +456,6 @@ impl Kernel {
             name: None,
             displacement: va.0 - module.start.0,
         })
-    }
-
-    /// The driver's short name for a file name: as symbols carry it.
-    #[must_use]
-    pub fn short_name(file: &str) -> &str {
-        stem(file)
     }
 }
 
