@@ -52,7 +52,7 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct DumpArgs {
-    /// The crash dump
+    /// The crash dump, ELF core of a virtual machine, or (with --raw) memory image
     pub(super) dump: PathBuf,
     /// Where symbols are: a folder, a symbol store, srv*cache*URL; may be given several times.
     /// Without it _NT_SYMBOL_PATH is used
