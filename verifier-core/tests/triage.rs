@@ -121,6 +121,18 @@ fn whole_settings(assembly: &Assembly) -> Settings {
     Settings::read(&whole).unwrap()
 }
 
+/// A data block may hold the head of the kernel's list and an entry by chance.
+#[test]
+fn a_part_of_the_kernels_list_does_not_hide_the_dumps_own() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let list = (assembly.address("nt!PsLoadedModuleList"), 0x10);
+    let entry = (assembly.address("module:ntoskrnl.exe"), 0x70);
+    let kernel = kernel_of_small(assembly.small_dump(&[list, entry]));
+    assert_eq!(kernel.modules_from(), ModuleSource::Hints);
+    assert_eq!(kernel.modules().loaded().len(), 3);
+    assert_eq!(kernel.problems(), []);
+}
+
 #[test]
 fn views_say_in_one_line_that_a_small_dump_never_holds_their_data() {
     let assembly = machine(Build::Win10Vb).assemble();

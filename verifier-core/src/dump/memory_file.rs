@@ -82,8 +82,7 @@ impl MemoryFile {
     }
 
     /// The physical memory that the file holds, and its stretches where the kernel has to be searched
-    /// for in it; `None` for a crash dump, whose header tells where the kernel is, unless it is of a
-    /// kind without.
+    /// for in it; `None` for a crash dump, whose header tells where the kernel is.
     #[must_use]
     pub fn unlabeled(&self) -> Option<Unlabeled> {
         let (memory, machine, processors) = match self {

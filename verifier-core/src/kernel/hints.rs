@@ -18,7 +18,7 @@ pub struct Hints {
     /// leads to the list of loaded modules; the list is then looked for by the kernel's exports.
     pub kernel_base: Option<Va>,
     /// Loaded images that something else than the kernel's list tells, the kernel first: a small dump's
-    /// driver list. They serve where the list cannot be walked.
+    /// driver list. They serve where the kernel's list is not there, or has fewer.
     pub modules: Vec<Module>,
     /// Unloaded images, in the same way.
     pub unloaded: Vec<UnloadedModule>,

@@ -72,9 +72,11 @@ pub(super) fn find(
         }
     }
     let mut source = ModuleSource::List;
-    if loaded.is_empty() && !hints.modules.is_empty() {
-        // That the list is not in a small dump needs no telling.
+    // A small dump may hold some entries of the kernel's list by chance; its own list is whole.
+    if loaded.len() < hints.modules.len() {
+        // That the kernel's is not there needs no telling.
         problems.clear();
+        loaded.clear();
         source = ModuleSource::Hints;
         for module in &hints.modules {
             if space.is_kernel(module.base) {
