@@ -220,12 +220,13 @@ fn a_small_dump() {
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("Level 0x00000008"));
     // Every other view: one line, which says what such a dump never holds.
-    let views: [&[&str]; 8] = [
+    let views: [&[&str]; 9] = [
         &["drivers"],
         &["pool"],
         &["log", "pool"],
         &["log", "irql"],
         &["leaks"],
+        &["deadlock"],
         &["history", "--address", "0x85000000"],
         &["kd", "-c", "!verifier 80"],
         &["flamegraph", "-o", "x.svg"],

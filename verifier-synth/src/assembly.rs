@@ -57,7 +57,8 @@ impl Assembly {
     /// `module:NAME` (loader entry), `suspect:NAME`, `node:NAME` (AVL node), `target:NAME`
     /// (`_VF_TARGET_DRIVER`), `verified:NAME` (`_VF_TARGET_VERIFIED_DRIVER_DATA`), `trackers:NAME:0` (first
     /// page of trackers), `ring:SYMBOL` (array of a log, by its variable's name), `avl table`,
-    /// `unloaded drivers`.
+    /// `unloaded drivers`. Of deadlock detection: `deadlock globals`, `deadlock resource heads`,
+    /// `deadlock thread heads`, and counted from 0 `deadlock lock:0`, `deadlock thread:0`, `deadlock node:0`.
     ///
     /// # Panics
     ///

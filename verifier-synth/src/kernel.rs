@@ -70,6 +70,10 @@ pub(crate) const GLOBALS: &[(&str, u32)] = &[
     ("VfForcedPendingIrps", 4),
     ("VfForcedPendingLogLength", 4),
     ("ViDeadlockGlobals", 8),
+    ("ViDeadlockIssue", 0x20),
+    ("ViDeadlockDetectionEnabled", 4),
+    ("ViDeadlockState", 4),
+    ("KeNumberProcessors", 4),
 ];
 
 /// Kernel routines that get an RVA in `.text` when the machine names none.

@@ -12,7 +12,7 @@ use verifier_core::dump::{Dump, FileError, ReadAt};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::types::Isf;
 use verifier_synth::{
-    Allocation, Build, Driver, DumpKind, Log, Machine, MachineType, PoolRecord, Suspect,
+    Allocation, Build, Driver, DumpKind, LockNode, Log, Machine, MachineType, PoolRecord, Suspect,
 };
 
 use crate::bytes::Input;
@@ -24,6 +24,7 @@ pub(crate) fn limits() -> Limits {
     limits.tree_nodes = 1 << 10;
     limits.tracker_pages = 1 << 6;
     limits.ring_records = 1 << 10;
+    limits.deadlock_records = 1 << 10;
     limits
 }
 
@@ -71,6 +72,13 @@ fn build(build: Build, kind: DumpKind) -> Sample {
         });
     }
     m.log(Log::Pool).length = 0x20;
+    let deadlock = m.deadlock();
+    let (a, b) = (deadlock.free_lock(block, 5), deadlock.free_lock(block + 8, 1));
+    let thread = deadlock.thread(block + 0x40);
+    let root = deadlock.node(LockNode::new(a).stack(&[caller]));
+    let child = deadlock.node(LockNode::new(b).below(root).stack(&[caller]));
+    let held = deadlock.node(LockNode::new(b).held_by(thread));
+    deadlock.own(b, thread).found(a, &[root, child, held]);
     let assembly = m.assemble();
     let file = assembly.dump(kind);
     let table = assembly.files.iter().find(|(path, _)| path.starts_with("ntkr"));

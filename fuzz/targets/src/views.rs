@@ -1,13 +1,15 @@
 //! The views and renderers over a dump whose structures were changed.
 
 use verifier_core::Va;
-use verifier_core::analysis::History;
+use verifier_core::analysis::{History, LockGraph, LockOrder};
 use verifier_core::kernel::Kernel;
-use verifier_core::render::text::{self, Style};
+use verifier_core::render::text::{self, DeadlockDetail, Style};
 use verifier_core::render::{
-    Names, write_drivers_csv, write_drivers_json, write_history_csv, write_history_json,
-    write_pool_csv, write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_json,
+    Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text, write_drivers_csv,
+    write_drivers_json, write_history_csv, write_history_json, write_pool_csv, write_pool_json,
+    write_pool_log_csv, write_pool_log_json, write_settings_json,
 };
+use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{Drivers, PoolReport, Settings, read_tracker};
 
@@ -49,6 +51,10 @@ pub fn session(data: &[u8]) {
             Err(_) => None,
         };
         let _ = PoolLog::read(kernel, Some(3));
+        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+            let _ = LockOrder::of(&deadlock);
+            let _ = LockGraph::of(&deadlock).cycles();
+        }
         for address in [block.map_or(Va(0), |block| block.address), kernel.base(), Va(u64::MAX)] {
             let _ = History::read(kernel, address);
         }
@@ -72,6 +78,14 @@ pub fn render(data: &[u8]) {
                 let _ = write_pool_json(sink, &report, &names);
                 let _ = write_pool_csv(sink, &report, &names);
             }
+        }
+        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+            let graph = LockGraph::of(&deadlock);
+            let _ = write_deadlock_text(sink, &deadlock, &graph, &names);
+            let _ = write_deadlock_json(sink, &deadlock, &graph, &names);
+            let _ = write_deadlock_dot(sink, &deadlock, &graph, &names);
+            let (detail, style) = (DeadlockDetail::Stacks, Style::Win7);
+            let _ = text::write_deadlock(sink, &deadlock, kernel, detail, style);
         }
         if let Ok(drivers) = Drivers::read(kernel) {
             let _ = write_drivers_json(sink, &drivers);

@@ -49,6 +49,8 @@ pub struct Limits {
     pub tracker_pages: usize,
     /// Records of a ring.
     pub ring_records: u32,
+    /// Records of deadlock detection, and steps of the lists that lead to them.
+    pub deadlock_records: usize,
     /// Page frames that are looked at in the search for page tables.
     pub search_frames: u64,
     /// Look-ups of mapped pages in the search for the kernel's image.
@@ -64,6 +66,8 @@ impl Default for Limits {
             tracker_pages: 1 << 18,
             // Twice the longest pool log that a kernel makes (0x800000 records).
             ring_records: 1 << 24,
+            // A lock has at most 65520 nodes, and kernels trim what is old.
+            deadlock_records: 1 << 20,
             // 1 TiB.
             search_frames: 1 << 28,
             search_pages: 1 << 24,

@@ -5,6 +5,7 @@
 //! beside what could.
 
 mod counters;
+pub mod deadlock;
 mod drivers;
 mod flags;
 pub mod log;

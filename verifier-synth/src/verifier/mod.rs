@@ -6,13 +6,16 @@
 //! | `VfSuspectDriversList`, `ViTargetDriversAvl` | `drivers` |
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
+//! | `ViDeadlockGlobals`: locks, threads, the order of locks | `deadlock` |
 
+mod deadlock;
 mod drivers;
 mod ring;
 mod trackers;
 
 use std::collections::BTreeMap;
 
+pub use deadlock::{Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId};
 pub use drivers::{Suspect, Verified};
 pub use ring::{Log, Ring, RingRecord};
 pub use trackers::{Allocation, SlistForm, Tracker};
@@ -29,6 +32,7 @@ pub(crate) struct Verifier {
     pub(crate) targets: Vec<(u64, u64, String, Option<Verified>)>,
     pub(crate) slist: SlistForm,
     pub(crate) rings: Vec<(Log, Ring)>,
+    pub(crate) deadlock: Option<Deadlock>,
 }
 
 impl Verifier {
@@ -47,6 +51,9 @@ impl Verifier {
         self.statistics(m, totals);
         for (log, ring) in &self.rings {
             ring.lay_out(*log, m);
+        }
+        if let Some(deadlock) = &self.deadlock {
+            deadlock.lay_out(m);
         }
     }
 

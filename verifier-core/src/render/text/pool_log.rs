@@ -7,12 +7,10 @@
 use std::io;
 
 use super::digits;
-use super::lines::sanitize;
+use super::lines::{SEPARATOR, sanitize};
 use crate::addr::Va;
 use crate::render::Names;
 use crate::verifier::log::{PoolLog, PoolRecord};
-
-const SEPARATOR: &str = "======================================================================";
 
 fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "Log of recent kernel pool Allocate and Free operations:\n")?;
