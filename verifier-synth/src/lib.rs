@@ -60,7 +60,7 @@ pub use paging::{AddressSpace, PageSize, PageState, Paging};
 pub use physical::{PhysicalMemory, Placement};
 pub use record::Record;
 pub use verifier::{
-    Allocation, Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId, Log, Ring, RingRecord,
-    SlistForm, Suspect, Tracker, Verified,
+    Allocation, Contiguous, Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId, Log,
+    PoolBlock, PoolInfo, PoolStack, Ring, RingRecord, SlistForm, Suspect, Tracker, Verified,
 };
 pub use walkthrough::{walkthrough, walkthrough_machine};

@@ -5,11 +5,13 @@ use crate::build::Build;
 use crate::driver::Driver;
 use crate::dump::{BugCheck, DumpKind, MachineType};
 use crate::image::{Image, PdbId};
-use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver};
+use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver, since};
 use crate::paging::{AddressSpace, Paging};
 use crate::physical::{PhysicalMemory, Placement};
 use crate::places::Places;
-use crate::verifier::{Deadlock, Log, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier};
+use crate::verifier::{
+    Deadlock, Log, PoolInfo, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier,
+};
 
 /// A driver of a [`Machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl Machine {
         kernel.pdb = Some(pdb);
         let mut rva = kernel.data_rva() + 0x40;
         for (name, size) in GLOBALS {
-            if *name == "VfRuleClasses" && build.number() < 17763 {
+            if build.number() < since(name) {
                 continue;
             }
             kernel.symbols.push(((*name).to_owned(), rva));
@@ -268,6 +270,12 @@ impl Machine {
     /// Deadlock detection, to add locks, threads and nodes; it is on from then on.
     pub fn deadlock(&mut self) -> &mut Deadlock {
         self.verifier.deadlock.get_or_insert_default()
+    }
+
+    /// The trees of live blocks and their stacks, to fill; from then on the kernel keeps blocks there and not
+    /// in its drivers' pages.
+    pub fn pool_info(&mut self) -> &mut PoolInfo {
+        self.verifier.pool_info.get_or_insert_default()
     }
 
     /// The bug check in the header.

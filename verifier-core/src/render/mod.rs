@@ -7,6 +7,7 @@ mod diff;
 mod json;
 mod leaks;
 mod names;
+mod pool_stacks;
 pub mod text;
 
 pub use csv::{
@@ -23,3 +24,4 @@ pub use leaks::{
     write_leaks_markdown, write_leaks_text,
 };
 pub use names::Names;
+pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text};

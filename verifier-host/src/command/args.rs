@@ -156,6 +156,9 @@ pub(super) struct PoolArgs {
     /// Only this driver, by file name with or without extension
     #[arg(long, value_name = "NAME")]
     pub(super) driver: Option<String>,
+    /// The stacks that the kernel keeps with its blocks, the most bytes first (20348 and 22000 on)
+    #[arg(long)]
+    pub(super) by_stack: bool,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,

@@ -125,15 +125,22 @@ fn verifier(
         return Ok(problems);
     }
     let image = arguments.get(1).copied();
-    let report =
+    let mut report =
         PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
-    problems.extend(report.problems);
-    let callers = report.drivers.iter().flat_map(|pool| &pool.allocations).map(|a| a.caller);
-    session.load_symbols_at(callers);
+    problems.append(&mut report.problems);
+    session.load_symbols_at(report.callers());
     write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
     if let (Some(image), true) = (image, report.drivers.is_empty()) {
         // Ours: no transcript shows an image that is not configured.
         writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
+    }
+    if flags & 2 != 0 && !report.unowned.is_empty() {
+        // Ours: the debugger knows no blocks without a driver.
+        writeln!(
+            out,
+            "{:#x} more allocations are of no known driver (verifier pool lists them).",
+            report.unowned.len()
+        )?;
     }
     Ok(problems)
 }

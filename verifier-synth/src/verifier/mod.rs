@@ -5,18 +5,23 @@
 //! | `MmVerifierData` | here |
 //! | `VfSuspectDriversList`, `ViTargetDriversAvl` | `drivers` |
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
+//! | `ViPoolInfoAvl`, `ViPoolStackInfoAvl` | `pool_info` |
+//! | balanced trees | `avl` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
 //! | `ViDeadlockGlobals`: locks, threads, the order of locks | `deadlock` |
 
+mod avl;
 mod deadlock;
 mod drivers;
+mod pool_info;
 mod ring;
 mod trackers;
 
 use std::collections::BTreeMap;
 
 pub use deadlock::{Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId};
-pub use drivers::{Suspect, Verified};
+pub use drivers::{Contiguous, Suspect, Verified};
+pub use pool_info::{PoolBlock, PoolInfo, PoolStack};
 pub use ring::{Log, Ring, RingRecord};
 pub use trackers::{Allocation, SlistForm, Tracker};
 
@@ -33,6 +38,7 @@ pub(crate) struct Verifier {
     pub(crate) slist: SlistForm,
     pub(crate) rings: Vec<(Log, Ring)>,
     pub(crate) deadlock: Option<Deadlock>,
+    pub(crate) pool_info: Option<PoolInfo>,
 }
 
 impl Verifier {
@@ -54,6 +60,9 @@ impl Verifier {
         }
         if let Some(deadlock) = &self.deadlock {
             deadlock.lay_out(m);
+        }
+        if let Some(info) = &self.pool_info {
+            info.lay_out(m);
         }
     }
 
