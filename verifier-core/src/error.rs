@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addr::{Pa, Pfn, Space, Va};
+use crate::dump::TRIAGE_HOLDS;
 use crate::symbols::PdbId;
 
 /// Why a read failed, at which address, and how far it got.
@@ -44,6 +45,11 @@ pub enum Reason {
         /// The frame.
         pfn: Pfn,
         /// Where in the file it would be.
+        offset: u64,
+    },
+    /// The file says that it holds the bytes, but ends before them (blocks of virtual memory).
+    FileEnds {
+        /// Where in the file they would be.
         offset: u64,
     },
     /// The source holds no bytes for the address (a source without page frames, such as blocks of
@@ -78,7 +84,10 @@ impl Reason {
     #[must_use]
     pub fn is_absent(&self) -> bool {
         match self {
-            Reason::Absent { .. } | Reason::Truncated { .. } | Reason::NotHeld => true,
+            Reason::Absent { .. }
+            | Reason::Truncated { .. }
+            | Reason::FileEnds { .. }
+            | Reason::NotHeld => true,
             Reason::Table { cause, .. } => cause.is_absent(),
             _ => false,
         }
@@ -93,6 +102,9 @@ impl fmt::Display for Reason {
                 f,
                 "page frame {pfn} would be at file offset {offset:#x}, behind the end of the file"
             ),
+            Reason::FileEnds { offset } => {
+                write!(f, "it would be at file offset {offset:#x}, behind the end of the file")
+            }
             Reason::NotHeld => f.write_str("the source holds no bytes there"),
             Reason::NotPresent { level, entry, at } => {
                 write!(f, "not present: the level {level} entry at physical {at} is {entry:#x}")
@@ -179,6 +191,12 @@ pub enum Error {
         name: String,
         /// What was looked for, and what came of it.
         why: String,
+    },
+    /// The dump is a small one, and this global is not among the blocks that it holds.
+    #[error("{name} is not in this dump: {TRIAGE_HOLDS}")]
+    NotInSmallDump {
+        /// The global's name.
+        name: String,
     },
     /// No symbols at all were supplied for the kernel.
     #[error("no symbols for the kernel: {wanted}")]

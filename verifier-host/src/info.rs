@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use verifier_core::dump::{BugCheck, Dump, Header};
+use verifier_core::addr::PAGE_SIZE;
+use verifier_core::dump::{BugCheck, Dump, Header, MemoryFile, TRIAGE_HOLDS};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{Drivers, Settings, UnloadLeak, explain_bug_check};
@@ -25,6 +26,10 @@ pub struct Info {
     pub build: u32,
     /// How addresses are translated, where the session does it.
     pub paging: Option<String>,
+    /// The page tables that serve, where the file is physical memory.
+    pub page_tables: Option<PageTablesInfo>,
+    /// What a small dump holds instead of pages.
+    pub small_dump: Option<SmallDumpInfo>,
     /// The kernel; `None` where it could not be found.
     pub kernel: Option<KernelInfo>,
     /// What Verifier data there is; `None` where there is no kernel.
@@ -35,7 +40,36 @@ pub struct Info {
     pub problems: Vec<Problem>,
 }
 
-/// What the header of a dump file says.
+/// The page tables that serve.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct PageTablesInfo {
+    /// The directory table base.
+    #[serde(serialize_with = "as_address")]
+    pub base: Pa,
+    /// Where it is from: "the dump's header", "given", "CR3 of processor 0", …
+    pub from: String,
+}
+
+/// What a small dump holds.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct SmallDumpInfo {
+    /// Blocks of virtual memory, neighbors counted once.
+    pub blocks: usize,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// False where the writer did not come to its end.
+    pub is_complete: bool,
+    /// Lowest address of the crashed thread's stack that is there.
+    pub call_stack: Option<Va>,
+    /// Bytes of that stack.
+    pub call_stack_bytes: Option<u32>,
+    /// What such a dump never holds.
+    pub remark: &'static str,
+}
+
+/// A file of memory.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct FileInfo {
@@ -44,10 +78,21 @@ pub struct FileInfo {
     pub path: PathBuf,
     /// Its length in bytes.
     pub file_size: u64,
+    /// Its kind in words.
+    pub kind_name: String,
+    /// Pages of physical memory in the file.
+    pub pages: Option<u64>,
+    /// What its header says; `None` for a file that is no crash dump.
+    #[serde(flatten)]
+    pub header: Option<HeaderInfo>,
+}
+
+/// What the header of a crash dump says.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct HeaderInfo {
     /// `DumpType`.
     pub kind: u32,
-    /// The kind in words.
-    pub kind_name: String,
     /// False for a checked build of Windows.
     pub free_build: bool,
     /// `NumberProcessors`.
@@ -59,8 +104,6 @@ pub struct FileInfo {
     pub ps_loaded_module_list: Option<Va>,
     /// `KdDebuggerDataBlock`.
     pub kd_debugger_data_block: Option<Va>,
-    /// Pages of physical memory in the file.
-    pub pages: Option<u64>,
     /// Bytes that are missing at the end of the file.
     pub missing_at_end: Option<u64>,
     /// When it was written, in UTC.
@@ -165,6 +208,8 @@ pub struct KernelInfo {
     pub debugger_data: String,
     /// What its types are from; `None` where its symbols are missing.
     pub types: Option<String>,
+    /// Where the images are told.
+    pub modules_from: String,
     /// Loaded images, in load order.
     pub modules: Vec<ModuleInfo>,
     /// Unloaded images, the last one first.
@@ -181,6 +226,10 @@ pub struct ModuleInfo {
     pub base: Va,
     /// `SizeOfImage`.
     pub size: u32,
+    /// `TimeDateStamp`, where its headers or a small dump's driver list tell.
+    pub time_date_stamp: Option<u32>,
+    /// `CheckSum`, where a small dump's driver list tells it.
+    pub check_sum: Option<u32>,
     /// Which PDB belongs to it, where its headers tell.
     pub pdb: Option<PdbInfo>,
     /// Where its names are from.
@@ -231,6 +280,61 @@ pub struct VerifierInfo {
     pub pool_log_written: Option<u32>,
     /// Why the pool log is empty, where it is so by design.
     pub pool_log_empty_because: Option<&'static str>,
+    /// Verifier's globals and where each was found.
+    pub globals: Vec<GlobalInfo>,
+}
+
+/// One of Verifier's globals.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct GlobalInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its address; `None` where it was not found.
+    pub address: Option<Va>,
+    /// What told the address, or why nothing did.
+    pub from: String,
+}
+
+/// Verifier's globals that views begin with.
+const GLOBALS: [&str; 13] = [
+    "MmVerifierData",
+    "VfSuspectDriversList",
+    "ViTargetDriversAvl",
+    "VfPoolTraces",
+    "ViPoolInfoAvl",
+    "ViPoolStackInfoAvl",
+    "ViTrackIrqlQueue",
+    "ViFaultTraces",
+    "VfKeCriticalRegionTraces",
+    "IovIrpTraces",
+    "VfForcedPendingLog",
+    "VfWdIrpListHead",
+    "ViDeadlockGlobals",
+];
+
+fn globals(kernel: &Kernel) -> Vec<GlobalInfo> {
+    let source = kernel.kernel_module().and_then(|module| kernel.symbol_source(module));
+    // The exports are no source of types, so whatever told the address was supplied.
+    let symbols = source.map_or("symbols".into(), |(source, _)| source.to_string());
+    let find = |name| match (kernel.global(name), kernel.debugger_data()) {
+        (Ok(at), _) => (Some(at), symbols.clone()),
+        (Err(_), Ok(data)) if name == "MmVerifierData" && !data.mm_verifier_data.is_null() => {
+            (Some(data.mm_verifier_data), "debugger data".into())
+        }
+        (Err(verifier_core::Error::NotInSmallDump { .. }), _) => {
+            (None, "not held by a small dump".into())
+        }
+        (Err(verifier_core::Error::MissingSymbol { .. }), _) => {
+            (None, "not among the kernel's symbols".into())
+        }
+        (Err(_), _) => (None, "no symbols for the kernel".into()),
+    };
+    let info = |name| {
+        let (address, from) = find(name);
+        GlobalInfo { name, address, from }
+    };
+    GLOBALS.into_iter().map(info).collect()
 }
 
 fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
@@ -264,8 +368,8 @@ impl Info {
         let verifier = kernel.map(|kernel| {
             let mut part = |what: &str, error: verifier_core::Error| note(what, &error.into());
             let settings = Settings::read(kernel).map_err(|error| part("settings", error)).ok();
-            // Without the kernel's symbols each view would say the same.
-            let has_types = kernel.types().is_ok();
+            // Without the kernel's symbols each view would say the same, and so over a small dump.
+            let has_types = kernel.types().is_ok() && !kernel.space().is_blocks();
             let drivers = has_types
                 .then(|| Drivers::read(kernel).map_err(|error| part("drivers", error)).ok())
                 .flatten();
@@ -283,6 +387,7 @@ impl Info {
                 pool_log_capacity: log.as_ref().map(|log| log.ring.length),
                 pool_log_written: log.as_ref().map(|log| log.ring.index),
                 pool_log_empty_because: log.and_then(|log| log.empty_because),
+                globals: globals(kernel),
             }
         });
         let mut unload_leak = None;
@@ -303,8 +408,8 @@ impl Info {
         let machine = header.map(|header| (header.machine(), header.machine_image_type));
         Self {
             file: session
-                .dump()
-                .map(|dump| FileInfo::gather(session, dump, kernel.map(|kernel| &**kernel))),
+                .memory_file()
+                .map(|file| FileInfo::gather(session, file, kernel.map(|kernel| &**kernel))),
             machine: match (space, machine) {
                 (Some(space), _) => space.machine().to_string(),
                 (None, Some((Some(machine), _))) => machine.to_string(),
@@ -316,6 +421,10 @@ impl Info {
                 .or_else(|| Some(kernel?.build()))
                 .unwrap_or_default(),
             paging: space.and_then(|space| space.paging()).map(|mode| mode.to_string()),
+            page_tables: session
+                .tables()
+                .map(|tables| PageTablesInfo { base: tables.base, from: tables.from.clone() }),
+            small_dump: session.dump().and_then(SmallDumpInfo::gather),
             kernel: kernel.map(|kernel| KernelInfo::gather(kernel, session, header)),
             verifier,
             unload_leak,
@@ -325,19 +434,49 @@ impl Info {
 }
 
 impl FileInfo {
-    fn gather(session: &Session, dump: &Dump, kernel: Option<&Kernel>) -> Self {
-        let header = dump.header();
+    fn gather(session: &Session, file: &MemoryFile, kernel: Option<&Kernel>) -> Self {
+        let pages = match file {
+            MemoryFile::Dump(dump) => {
+                dump.physical().ok().map(|physical| physical.map().page_count())
+            }
+            MemoryFile::Elf(core) => Some(core.memory.bytes() / PAGE_SIZE),
+            MemoryFile::Raw(memory) => Some(memory.bytes() / PAGE_SIZE),
+        };
         Self {
             path: session.path().map(PathBuf::from).unwrap_or_default(),
-            file_size: dump.file_len(),
+            file_size: file.file_len(),
+            kind_name: file.kind_name(),
+            pages,
+            header: file.dump().map(|dump| HeaderInfo::gather(dump, kernel)),
+        }
+    }
+}
+
+impl SmallDumpInfo {
+    /// `None` for any other kind of dump.
+    fn gather(dump: &Dump) -> Option<Self> {
+        let triage = dump.triage().ok()?;
+        Some(Self {
+            blocks: triage.memory.stretches().count(),
+            bytes: triage.memory.bytes(),
+            is_complete: triage.is_complete,
+            call_stack: triage.call_stack.map(|stack| stack.address),
+            call_stack_bytes: triage.call_stack.map(|stack| stack.size),
+            remark: TRIAGE_HOLDS,
+        })
+    }
+}
+
+impl HeaderInfo {
+    fn gather(dump: &Dump, kernel: Option<&Kernel>) -> Self {
+        let header = dump.header();
+        Self {
             kind: header.kind.raw(),
-            kind_name: header.kind.to_string(),
             free_build: header.major_version == 15,
             processors: header.processors,
             directory_table_base: header.directory_table_base,
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
-            pages: dump.physical().ok().map(|physical| physical.map().page_count()),
             missing_at_end: header
                 .expected_len()
                 .and_then(|expected| expected.checked_sub(dump.file_len()))
@@ -361,19 +500,23 @@ impl KernelInfo {
             .map(|(index, module)| {
                 let load = loads.iter().find(|load| load.wanted.module == index);
                 let source = kernel.symbol_source(index);
+                let wanted = kernel.wanted(index);
                 ModuleInfo {
                     name: module.name.clone(),
                     base: module.base,
                     size: module.size,
-                    pdb: kernel
-                        .wanted(index)
-                        .and_then(|wanted| wanted.pdb.ok())
-                        .map(|id| PdbInfo { guid: id.guid_hex(), age: id.age, name: id.name }),
+                    time_date_stamp: wanted.as_ref().and_then(|wanted| wanted.time_date_stamp),
+                    check_sum: module.check_sum,
+                    pdb: wanted.and_then(|wanted| wanted.pdb.ok()).map(|id| PdbInfo {
+                        guid: id.guid_hex(),
+                        age: id.age,
+                        name: id.name,
+                    }),
                     symbols: load
                         .and_then(|load| load.found.clone())
                         .or_else(|| source.map(|(source, _)| source.to_string())),
                     symbol_count: source.map_or(0, |(_, count)| count),
-                    missing: load.and_then(crate::session::SymbolLoad::missing),
+                    missing: load.and_then(crate::SymbolLoad::missing),
                 }
             })
             .collect();
@@ -403,6 +546,7 @@ impl KernelInfo {
             build_lab: build_lab(kernel),
             debugger_data,
             types: kernel.types().ok().map(|types| types.describe()),
+            modules_from: kernel.modules_from().to_string(),
             modules,
             unloaded_modules,
         }

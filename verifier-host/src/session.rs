@@ -1,22 +1,21 @@
 //! A dump file, the kernel in it, and the symbols that are found for it.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use verifier_core::Va;
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::dump::{Dump, MemoryFile};
+use verifier_core::kernel::{Kernel, ModuleSource, WantedSymbols};
 use verifier_core::memory::Pages;
-use verifier_core::symbols::{PdbId, guid_hex};
-use verifier_core::types::{Bytes, Isf, Pdb, Profile};
+use verifier_core::symbols::guid_hex;
+use verifier_core::types::Profile;
 use verifier_core::verifier::Globals;
+use verifier_core::{Pa, Va};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
-use crate::symbols::{
-    Found, Located, MAX_ISF_BYTES, Place, Progress, Silent, SymbolPath, expand_xz,
-};
+use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
+use crate::open::{TablesInUse, open_kernel};
+use crate::symbols::{Progress, Silent, SymbolPath};
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -24,50 +23,18 @@ use crate::symbols::{
 pub struct SessionOptions {
     /// How the dump is read.
     pub mode: FileMode,
+    /// Take the file as physical memory without a header.
+    pub raw: bool,
+    /// Where the page tables are, instead of what the file's header says or a search finds.
+    pub directory_table_base: Option<Pa>,
     /// Who is told of downloads; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
 
-/// What became of the search for one module's symbols.
-#[derive(Debug, Clone)]
-pub struct SymbolLoad {
-    /// What was wanted.
-    pub wanted: WantedSymbols,
-    /// Where the symbols are from; `None` where none were found.
-    pub found: Option<String>,
-    /// Remarks, and why what was found or looked at did not serve.
-    pub looked: Vec<Place>,
-    /// Why a file that was found could not be used.
-    pub unusable: Option<String>,
-}
-
-impl SymbolLoad {
-    /// What to tell the user where symbols are missing: which file would help and where it was
-    /// looked for.
-    #[must_use]
-    pub fn missing(&self) -> Option<String> {
-        if self.found.is_some() {
-            return None;
-        }
-        let mut text = format!("no symbols: {} is wanted", self.wanted);
-        if let Some(why) = &self.unusable {
-            text.push_str(&format!("; what was found cannot be used: {why}"));
-        }
-        if self.looked.is_empty() {
-            text.push_str(
-                "; no symbol path was given (the command takes --symbols PATH, or _NT_SYMBOL_PATH)",
-            );
-        } else {
-            let places: Vec<String> = self.looked.iter().map(ToString::to_string).collect();
-            text.push_str(&format!("; looked at {}", places.join("; ")));
-        }
-        Some(text)
-    }
-}
-
 /// A dump file and the kernel in it; or a kernel over memory of the caller's.
 pub struct Session {
-    file: Option<(PathBuf, Dump)>,
+    file: Option<(PathBuf, MemoryFile)>,
+    tables: Option<TablesInUse>,
     kernel: Result<Arc<Kernel>, verifier_core::Error>,
     symbol_path: SymbolPath,
     progress: Box<dyn Progress + Send + Sync>,
@@ -94,11 +61,13 @@ impl Session {
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Result<Self, Error> {
-        let dump = Dump::open(open_file(path, options.mode)?)?;
-        let kernel = AddressSpace::of_dump(&dump)
-            .and_then(|space| Kernel::open(space, Hints::from(dump.header())))
-            .map(Arc::new);
-        Ok(Self::over(Some((path.into(), dump)), kernel, symbol_path, options))
+        let bytes = open_file(path, options.mode)?;
+        let file = if options.raw { MemoryFile::raw(bytes) } else { MemoryFile::open(bytes)? };
+        let (kernel, tables) = open_kernel(&file, options.directory_table_base);
+        let mut session = Self::over(kernel, symbol_path, options);
+        session.file = Some((path.into(), file));
+        session.tables = tables;
+        Ok(session)
     }
 
     /// A session over a kernel that the caller opened on memory of their own, and that finds the
@@ -109,17 +78,17 @@ impl Session {
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Self {
-        Self::over(None, Ok(kernel), symbol_path, options)
+        Self::over(Ok(kernel), symbol_path, options)
     }
 
     fn over(
-        file: Option<(PathBuf, Dump)>,
         kernel: Result<Arc<Kernel>, verifier_core::Error>,
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Self {
-        let session = Self {
-            file,
+        let mut session = Self {
+            file: None,
+            tables: None,
             kernel,
             symbol_path,
             progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
@@ -131,10 +100,25 @@ impl Session {
         {
             session.load(kernel, wanted);
         }
+        session.find_lists();
         if let Ok(kernel) = &session.kernel {
             supply_profile(kernel);
         }
         session
+    }
+
+    /// Opens the kernel anew where the symbols that were found tell where its lists are.
+    fn find_lists(&mut self) {
+        let Ok(kernel) = &self.kernel else { return };
+        if kernel.modules_from() != ModuleSource::KernelAlone {
+            return;
+        }
+        let Ok(anew) = kernel.with_lists_from_symbols() else { return };
+        if let (Ok(mut loads), Some(module)) = (self.loads.lock(), anew.kernel_module()) {
+            // What was searched for so far was for the only module there was.
+            loads.iter_mut().for_each(|load| load.wanted.module = module);
+        }
+        self.kernel = Ok(Arc::new(anew));
     }
 
     /// The file, where the session has one.
@@ -143,10 +127,22 @@ impl Session {
         self.file.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// The dump, where the session has one.
+    /// The crash dump, where the session has one.
     #[must_use]
     pub fn dump(&self) -> Option<&Dump> {
-        self.file.as_ref().map(|(_, dump)| dump)
+        self.memory_file().and_then(MemoryFile::dump)
+    }
+
+    /// The file of whatever format, where the session has one.
+    #[must_use]
+    pub fn memory_file(&self) -> Option<&MemoryFile> {
+        self.file.as_ref().map(|(_, file)| file)
+    }
+
+    /// The page tables that the session reads through, where its file is physical memory.
+    #[must_use]
+    pub fn tables(&self) -> Option<&TablesInUse> {
+        self.tables.as_ref()
     }
 
     /// The physical memory of the file, page by page.
@@ -154,10 +150,10 @@ impl Session {
     /// # Errors
     /// Where the session has no file, or its page map cannot be read.
     pub fn pages(&self) -> Result<Box<dyn Pages>, Error> {
-        let dump = self.dump().ok_or_else(|| verifier_core::Error::Unsupported {
+        let file = self.memory_file().ok_or_else(|| verifier_core::Error::Unsupported {
             what: "the session has no file whose physical memory could be searched".into(),
         })?;
-        Ok(Box::new(dump.physical()?))
+        Ok(file.pages()?)
     }
 
     /// The kernel.
@@ -218,33 +214,18 @@ impl Session {
         })?;
         let Some(wanted) = kernel.wanted(module) else { return Ok(()) };
         let refuse = |kind, why: String| Error::Core(verifier_core::Error::Symbols { kind, why });
-        let fits = |kind, guid: &[u8; 16]| match &wanted.pdb {
-            Ok(id) if id.guid != *guid => {
-                Err(refuse(kind, format!("they have GUID {}, but {id} is wanted", guid_hex(guid))))
+        let symbols = KernelSymbols::parse(wanted.pdb.as_ref().map_or("", |id| &id.name), bytes)?;
+        match (&wanted.pdb, symbols.guid()) {
+            (Ok(id), Some(guid)) if id.guid != guid => {
+                let why = format!("they have GUID {}, but {id} is wanted", guid_hex(&guid));
+                return Err(refuse(symbols.kind(), why));
             }
-            _ => Ok(()),
-        };
-        if bytes.starts_with(b"Microsoft C/C++ MSF") {
-            let name = wanted.pdb.as_ref().map_or("", |id| &id.name);
-            let pdb = Pdb::parse(name, Arc::new(bytes))?;
-            fits("PDB", &pdb.id().guid)?;
-            kernel.supply_pdb(module, Arc::new(pdb))?;
-        } else {
-            let bytes = if bytes.starts_with(b"\xfd7zXZ\0") {
-                expand_xz(&bytes, MAX_ISF_BYTES).map_err(|why| refuse("ISF", why.to_string()))?
-            } else {
-                bytes
-            };
-            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-            if text.trim_ascii_start().first() != Some(&b'{') {
-                return Err(refuse("supplied", "neither a PDB nor an ISF table".into()));
+            (Err(_), _) if kernel.agrees_with(symbols.types()) == Some(false) => {
+                return Err(refuse(symbols.kind(), OTHER_ADDRESSES.into()));
             }
-            let isf = Isf::parse(text)?;
-            if let Some(id) = isf.pdb_id() {
-                fits("ISF", &id.guid)?;
-            }
-            kernel.supply_isf(module, Arc::new(isf));
+            _ => {}
         }
+        symbols.supply(kernel, module)?;
         let found = Some("the caller's bytes".into());
         let load = SymbolLoad { wanted, found, looked: Vec::new(), unusable: None };
         if let Ok(mut loads) = self.loads.lock() {
@@ -259,57 +240,8 @@ impl Session {
         if loads.iter().any(|load| load.wanted.module == wanted.module) {
             return;
         }
-        loads.push(self.find(kernel, wanted));
-    }
-
-    fn find(&self, kernel: &Kernel, wanted: WantedSymbols) -> SymbolLoad {
-        let mut load = SymbolLoad { wanted, found: None, looked: Vec::new(), unusable: None };
-        let Ok(id) = load.wanted.pdb.clone() else { return load };
-        let module = load.wanted.module;
-        // The candidate that was looked at last: where the search finds one, that is it.
-        let candidate = RefCell::new(None);
-        let verify = |bytes: &Arc<Vec<u8>>| {
-            let pdb = Pdb::parse(&id.name, Arc::clone(bytes) as Bytes).ok()?;
-            let PdbId { guid, age, .. } = pdb.id();
-            candidate.replace(Some(pdb));
-            Some((guid, age))
-        };
-        match self.symbol_path.locate_pdb(&id, &verify, &*self.progress) {
-            Located::Found(Found { origin, looked, .. }) => {
-                load.looked = looked;
-                if let Some(pdb) = candidate.take() {
-                    match kernel.supply_pdb(module, Arc::new(pdb)) {
-                        Ok(()) => load.found = Some(origin),
-                        Err(error) => load.unusable = Some(format!("{origin}: {error}")),
-                    }
-                }
-            }
-            Located::NotFound(missing) => load.looked = missing.looked,
-        }
-        if load.found.is_some() {
-            return load;
-        }
-        match self.symbol_path.locate_isf(&id) {
-            Located::Found(Found { bytes, origin, .. }) => match Isf::parse(&bytes) {
-                Ok(isf) if isf.pdb_id().is_some_and(|table| table.guid != id.guid) => {
-                    load.unusable = Some(format!("{origin}: a table of another PDB"));
-                }
-                Ok(isf) => {
-                    kernel.supply_isf(module, Arc::new(isf));
-                    load.found = Some(origin);
-                }
-                Err(error) => load.unusable = Some(format!("{origin}: {error}")),
-            },
-            Located::NotFound(missing) => {
-                for place in missing.looked {
-                    // A folder that is not there is told once.
-                    if !load.looked.contains(&place) {
-                        load.looked.push(place);
-                    }
-                }
-            }
-        }
-        load
+        let lookup = Lookup { path: &self.symbol_path, progress: &*self.progress };
+        loads.push(lookup.find(kernel, wanted));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::build::Build;
-use crate::dump::{DumpKind, HeaderInfo, write_dump};
+use crate::dump::{DumpKind, HeaderInfo, SmallDump, SmallDumpDriver, write_dump, write_small_dump};
 use crate::layout::Layouts;
 use crate::paging::{AddressSpace, PageSize, PageState};
 use crate::physical::PAGE_SIZE;
@@ -31,6 +31,9 @@ pub struct Assembly {
     labels: BTreeMap<String, u64>,
     pool: u64,
     zero_frame: Option<u64>,
+    /// What a small dump's own lists say.
+    pub(crate) drivers: Vec<SmallDumpDriver>,
+    pub(crate) unloaded: Vec<(String, u64, u64)>,
 }
 
 impl Assembly {
@@ -45,6 +48,8 @@ impl Assembly {
             labels: BTreeMap::new(),
             pool,
             zero_frame: None,
+            drivers: Vec::new(),
+            unloaded: Vec::new(),
         }
     }
 
@@ -169,6 +174,46 @@ impl Assembly {
     /// See [`write_dump`].
     pub fn sample(&self, kind: DumpKind) -> Sample {
         Sample { dump: self.dump(kind), files: self.files.clone() }
+    }
+
+    /// What a small dump of this machine holds: the debugger data, a stack of no meaning, and as blocks the
+    /// first 0x9c bytes of `MmVerifierData` (a 19041 keeps no more), `NtBuildLab`, the first page of the
+    /// kernel's image, and what `more` names: address and bytes.
+    ///
+    /// # Panics
+    ///
+    /// If any of that is not mapped.
+    pub fn small_dump_content(&self, more: &[(u64, usize)]) -> SmallDump {
+        let read = |va: u64, size: usize| {
+            self.read(va, size).unwrap_or_else(|| panic!("{va:#x} is not mapped"))
+        };
+        let kernel = self.drivers[0].base;
+        let mut places = vec![
+            (self.global("MmVerifierData"), 0x9c),
+            (self.global("NtBuildLab"), 0x40),
+            (kernel, PAGE_SIZE),
+        ];
+        places.extend_from_slice(more);
+        // Blocks of real dumps are in no order.
+        let blocks = places.iter().rev().map(|&(va, size)| (va, read(va, size))).collect();
+        let wide = self.layouts.pointer_size() == 8;
+        let stack = if wide { 0xffff_d000_2345_6ee8 } else { 0x9abc_dee8 };
+        SmallDump {
+            blocks,
+            drivers: self.drivers.clone(),
+            unloaded: self.unloaded.clone(),
+            stack: (stack, (0..0x318u32).map(|i| i as u8 ^ 0x5a).collect()),
+            debugger_data: read(self.global("KdDebuggerDataBlock"), 0x340),
+        }
+    }
+
+    /// The bytes of a small dump: see [`Self::small_dump_content`].
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn small_dump(&self, more: &[(u64, usize)]) -> Vec<u8> {
+        write_small_dump(&self.header, &self.small_dump_content(more))
     }
 
     pub(crate) fn label(&mut self, label: impl Into<String>, address: u64) {

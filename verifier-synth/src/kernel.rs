@@ -10,7 +10,7 @@
 //! Source: the structures' facts, sections 5 and appendix B.
 
 use crate::assembly::Assembly;
-use crate::dump::MachineType;
+use crate::dump::{MachineType, SmallDumpDriver};
 use crate::image::Image;
 use crate::isf;
 
@@ -280,7 +280,15 @@ impl Kernel<'_> {
             m.patch(va, &bytes);
             let folder =
                 if i < 2 { r"\SystemRoot\system32" } else { r"\SystemRoot\System32\drivers" };
-            m.put_string(va + full_name, &format!(r"{folder}\{}", image.name));
+            let path = format!(r"{folder}\{}", image.name);
+            m.put_string(va + full_name, &path);
+            m.drivers.push(SmallDumpDriver {
+                path,
+                base: image.base,
+                size: image.size,
+                check_sum: image.check_sum,
+                time_date_stamp: image.time_date_stamp,
+            });
             m.put_string(va + base_name, &image.name);
             m.label(format!("module:{}", image.name), va);
             entries.push(va);
@@ -289,6 +297,8 @@ impl Kernel<'_> {
     }
 
     fn unloaded(&self, m: &mut Assembly) {
+        m.unloaded =
+            self.unloaded.iter().rev().map(|one| (one.name.clone(), one.start, one.end)).collect();
         if self.unloaded.is_empty() {
             return;
         }

@@ -51,7 +51,7 @@ mod walkthrough;
 pub use assembly::{Assembly, Sample};
 pub use build::Build;
 pub use driver::Driver;
-pub use dump::{BugCheck, DumpKind, HeaderInfo, MachineType};
+pub use dump::{BugCheck, DumpKind, HeaderInfo, MachineType, SmallDump, SmallDumpDriver};
 pub use image::{Image, PdbId};
 pub use kernel::{DebuggerKeys, UnloadedDriver};
 pub use layout::Layouts;

@@ -103,3 +103,51 @@ fn a_raw_image_has_the_encoded_debugger_data() {
     let pa = encoded.space().translate(block).unwrap() as usize;
     assert_eq!(&raw[pa..pa + 8], &encoded_bytes[..8]);
 }
+
+#[test]
+fn an_elf_core_holds_the_same_pages_and_the_table_of_each_processor() {
+    let assembly = Machine::new(Build::Win10Vb).assemble();
+    let file = assembly.dump(DumpKind::Elf);
+    assert_eq!(&file[..7], b"\x7fELF\x02\x01\x01");
+    let count = (u32_at(&file, 0x38) & 0xffff) as usize;
+    let mut pages = 0;
+    for at in (1..count).map(|i| 64 + 56 * i) {
+        assert_eq!(u32_at(&file, at), 1);
+        let (offset, address) = (u64_at(&file, at + 8), u64_at(&file, at + 0x18));
+        for page in 0..u64_at(&file, at + 0x20) / 0x1000 {
+            let held = &file[(offset + page * 0x1000) as usize..][..0x1000];
+            let pfn = address / 0x1000 + page;
+            assert_eq!(assembly.space().memory().page(pfn).map(|p| &p[..]), Some(held));
+            pages += 1;
+        }
+    }
+    assert_eq!(pages, assembly.space().memory().len());
+    let notes =
+        u64_at(&file, 64 + 8) as usize..(u64_at(&file, 64 + 8) + u64_at(&file, 64 + 0x20)) as usize;
+    let owners: Vec<usize> =
+        notes.filter(|&at| &file[at..at + 5] == b"QEMU\0" && at % 4 == 0).collect();
+    assert_eq!(owners.len(), 2);
+    assert!(owners.iter().all(|at| u64_at(&file, at + 8 + 0x1a0) == assembly.header.dtb));
+}
+
+#[test]
+fn a_small_dump_has_its_parts_where_its_header_says() {
+    let assembly = Machine::new(Build::Win11).assemble();
+    let file = assembly.small_dump(&[]);
+    let content = assembly.small_dump_content(&[]);
+    let at = |word: usize| u32_at(&file, 0x2000 + word) as usize;
+    assert_eq!(u32_at(&file, 0xf98), 4);
+    assert_eq!(&file[at(8)..at(8) + 4], b"TRGD");
+    assert_eq!(at(4), file.len());
+    assert_eq!((at(0x34), at(0x7c)), (2, 3));
+    assert_eq!(u64_at(&file, at(0x30) + 0x90 + 0x38), content.drivers[1].base);
+    assert_eq!(u64_at(&file, 0x2048), content.stack.0);
+    assert_eq!(file[at(0x28)..][..at(0x2c)], content.stack.1);
+    assert_eq!(&file[at(0x70) + 0x10..][..4], b"KDBG");
+    for (i, (address, bytes)) in content.blocks.iter().enumerate() {
+        let entry = at(0x78) + 16 * i;
+        assert_eq!(u64_at(&file, entry), *address);
+        let offset = u32_at(&file, entry + 8) as usize;
+        assert_eq!(file[offset..][..u32_at(&file, entry + 12) as usize], bytes[..]);
+    }
+}

@@ -211,7 +211,8 @@ impl Header {
                 Err(not_a_dump("this is a user-mode minidump (MDMP), which holds no kernel memory"))
             }
             other => Err(not_a_dump(&format!(
-                "the signature is {:?}, not \"PAGEDU64\" or \"PAGEDUMP\"",
+                "the signature is {:?}, not \"PAGEDU64\", \"PAGEDUMP\" or ELF's; a raw image of physical \
+                 memory has none and must be opened as one (--raw)",
                 String::from_utf8_lossy(other)
             ))),
         }

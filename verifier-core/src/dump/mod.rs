@@ -1,4 +1,4 @@
-//! Crash dump files: bytes in, where each physical page lies out.
+//! Crash dump files and other files of memory: bytes in, where each physical page lies out.
 //!
 //! [`Dump::open`] reads the header and nothing else, so `info` works on a damaged file;
 //! [`Dump::physical`] reads the page map (runs, bitmap or ranges) and gives a [`Memory`] of
@@ -9,29 +9,45 @@
 //! |---|---|---|
 //! | 1 | complete dumps, LiveKD, DumpIt | runs in the header |
 //! | 2 | Windows 7 and before, kernel dump | bitmap behind the header |
-//! | 4 | small (triage) dump | none: blocks of virtual memory |
+//! | 4 | small (triage) dump | none: blocks of virtual memory ([`Triage`]) |
 //! | 5, 6 | Windows 8 and later, complete / kernel, active and live | bitmap at 0x2000 |
 //! | 8, 9, 0xA | WinDbg `.dump /k`, `/ka`, `/f` | ranges at 0x2030 |
+//!
+//! [`MemoryFile`] takes core files of virtual machines ([`ElfCore`]) and raw images too, in which the
+//! kernel has to be searched for ([`find_kernel`](crate::kernel::find_kernel)).
 //!
 //! What real files do: fields that were never set hold the filler `PAGE`; the directory table base
 //! carries low bits; the file may be shorter than its header says. Pages behind the end of the file
 //! are reported as absent when they are read ([`Reason::Truncated`]), not when the file is opened.
 
+mod elf;
 mod header;
+mod memory_file;
 mod pages;
 mod ranges;
 mod source;
+mod spans;
+mod triage;
 
 use std::sync::Arc;
 
+pub use elf::ElfCore;
 pub use header::{BugCheck, DumpKind, Header, PhysicalRun};
+pub use memory_file::{MemoryFile, Unlabeled};
 pub use pages::BitmapPages;
 pub use ranges::RangePages;
 pub use source::{FileError, ReadAt};
+pub use spans::FileSpans;
+pub use triage::{CallStack, Triage, TriageDriver, TriageUnloaded};
 
 use crate::addr::{PAGE_SIZE, Pa, Space};
 use crate::error::{Error, Fault, Reason};
 use crate::memory::{Memory, Pages, Residence};
+
+/// What a small dump holds, and what it never does, in one line.
+pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, only blocks of virtual \
+    memory around the crash: level and statistics at most, never Verifier's drivers, allocations, logs \
+    or locks; take a kernel or complete dump";
 
 /// A crash dump file whose header has been read.
 #[derive(Clone)]
@@ -60,6 +76,18 @@ impl Dump {
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.file.len()
+    }
+
+    /// Reads what a small dump holds instead of physical memory.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the file ends before its triage header; [`Error::Unsupported`] for any
+    /// other kind of dump.
+    pub fn triage(&self) -> Result<Triage, Error> {
+        match self.header.kind {
+            DumpKind::Triage => Triage::read(&self.file, &self.header),
+            other => Err(Error::Unsupported { what: format!("{other} is no small dump") }),
+        }
     }
 
     /// Reads the page map and gives the physical memory that the dump holds.
@@ -99,12 +127,7 @@ impl PageMap {
             DumpKind::RangesKernel | DumpKind::RangesKernelUser | DumpKind::RangesFull => {
                 RangePages::read_rdmp(file, header).map(PageMap::Ranges)
             }
-            DumpKind::Triage => Err(Error::Unsupported {
-                what: "a triage (small) dump holds no physical memory, only blocks of virtual \
-                       memory around the crash: Verifier's lists, allocations and logs are not in \
-                       it; take a kernel or complete dump"
-                    .into(),
-            }),
+            DumpKind::Triage => Err(Error::Unsupported { what: TRIAGE_HOLDS.into() }),
             DumpKind::Unknown(raw) => Err(Error::Format {
                 offset: header.dump_type_offset(),
                 what: "dump header",

@@ -4,13 +4,11 @@
 //! The ranges are kept sorted by first frame, each with the file offset of its first page; a
 //! look-up is a bisection. A frame that is stored twice reads from where the writer put it first.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use zerocopy::FromBytes;
 
 use super::header::{DumpKind, Header};
 use super::source::ReadAt;
+use super::spans::{Span, first_written};
 use crate::addr::PAGE_SIZE;
 use crate::error::Error;
 use crate::raw::{PfnRange, RdmpHeader};
@@ -20,17 +18,10 @@ const RDMP_OFFSET: u64 = 0x2000;
 /// Where its ranges start.
 const RDMP_RANGES: u64 = 0x2030;
 
-#[derive(Debug, Clone, Copy)]
-struct Range {
-    first: u64,
-    count: u64,
-    offset: u64,
-}
-
 /// Page frame ranges and where each lies in the file.
 #[derive(Debug, Clone)]
 pub struct RangePages {
-    ranges: Vec<Range>,
+    ranges: Vec<Span>,
     pages: u64,
 }
 
@@ -107,10 +98,10 @@ impl RangePages {
 
     /// Lays the ranges one behind the other from `offset` on, then sorts them by frame.
     fn build(ranges: impl IntoIterator<Item = (u64, u64)>, mut offset: u64) -> Self {
-        let mut list: Vec<Range> = Vec::new();
+        let mut list: Vec<Span> = Vec::new();
         for (first, count) in ranges {
             // Frames end where 64-bit numbers do.
-            list.push(Range { first, count: count.min(u64::MAX - first), offset });
+            list.push(Span { first, count: count.min(u64::MAX - first), offset });
             // A count that overflows the file offset ends the list: nothing behind it has a place.
             match count.checked_mul(PAGE_SIZE).and_then(|bytes| offset.checked_add(bytes)) {
                 Some(next) => offset = next,
@@ -118,13 +109,7 @@ impl RangePages {
             }
         }
         list.retain(|range| range.count > 0);
-        let is_sorted = |pair: &[Range]| match pair {
-            [a, b] => a.first + a.count <= b.first,
-            _ => true,
-        };
-        if !list.windows(2).all(is_sorted) {
-            list = first_written(list);
-        }
+        let list = first_written(list, PAGE_SIZE);
         let pages = list.iter().fold(0u64, |sum, range| sum.saturating_add(range.count));
         Self { ranges: list, pages }
     }
@@ -148,49 +133,4 @@ impl RangePages {
             self.ranges.partition_point(|range| range.first.saturating_add(range.count) <= from);
         self.ranges.get(index).map(|range| range.first.max(from))
     }
-}
-
-/// The ranges sorted by frame, a frame that several hold cut out of all but the one written first.
-///
-/// One sweep over the ends of the ranges with a heap of those that are open: what it takes grows
-/// with the number of ranges, however they overlap.
-fn first_written(list: Vec<Range>) -> Vec<Range> {
-    let mut by_first: Vec<usize> = (0..list.len()).collect();
-    by_first.sort_by_key(|&i| list.get(i).map(|range| range.first));
-    let mut starts = by_first.into_iter().peekable();
-    // Open ranges, the one written first on top.
-    let mut open: BinaryHeap<Reverse<usize>> = BinaryHeap::new();
-    let mut cut = Vec::with_capacity(list.len());
-    let mut here = 0u64;
-    loop {
-        while let Some(&Reverse(top)) = open.peek()
-            && list.get(top).is_none_or(|range| range.first + range.count <= here)
-        {
-            open.pop();
-        }
-        let next_start = starts.peek().and_then(|&i| list.get(i)).map(|range| range.first);
-        match (open.peek().and_then(|&Reverse(top)| list.get(top)), next_start) {
-            (Some(range), next) => {
-                let end = (range.first + range.count).min(next.unwrap_or(u64::MAX).max(here));
-                if end > here {
-                    let within = here - range.first;
-                    cut.push(Range {
-                        first: here,
-                        count: end - here,
-                        offset: range.offset.saturating_add(within.saturating_mul(PAGE_SIZE)),
-                    });
-                    here = end;
-                }
-            }
-            (None, Some(next)) => here = here.max(next),
-            (None, None) => break,
-        }
-        while let Some(&start) = starts.peek()
-            && list.get(start).is_some_and(|range| range.first <= here)
-        {
-            open.push(Reverse(start));
-            starts.next();
-        }
-    }
-    cut
 }

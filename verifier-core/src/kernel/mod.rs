@@ -10,8 +10,11 @@
 
 mod avl;
 mod debugger_data;
+mod hints;
+mod images;
 mod list;
 mod modules;
+mod search;
 mod session;
 mod slist;
 mod space;
@@ -21,9 +24,12 @@ mod wanted;
 pub(crate) use avl::walk_avl_to;
 pub use avl::{AvlLayout, walk_avl};
 pub use debugger_data::{DataBlockKeys, DebuggerData};
+pub use hints::Hints;
+pub use images::ModuleSource;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
-pub use session::{Hints, Kernel, SymbolName, SymbolSource};
+pub use search::{FoundKernel, TableSource, find_kernel};
+pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
 pub use string::read_unicode_string;
@@ -51,6 +57,10 @@ pub struct Limits {
     pub deadlock_records: usize,
     /// Pages that are looked at where data are searched for instead of followed.
     pub carved_pages: u64,
+    /// Page frames that are looked at in the search for page tables.
+    pub search_frames: u64,
+    /// Look-ups of mapped pages in the search for the kernel's image.
+    pub search_pages: u64,
 }
 
 impl Default for Limits {
@@ -68,6 +78,9 @@ impl Default for Limits {
             deadlock_records: 1 << 20,
             // 4 TiB.
             carved_pages: 1 << 30,
+            // 1 TiB.
+            search_frames: 1 << 28,
+            search_pages: 1 << 24,
         }
     }
 }

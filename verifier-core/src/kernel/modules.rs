@@ -11,6 +11,7 @@ use super::string::{read_unicode_string, read_utf16};
 use super::{AddressSpace, Limits, walk_list};
 use crate::addr::Va;
 use crate::bytes::{le, le32, le64};
+use crate::dump::{TriageDriver, TriageUnloaded};
 use crate::error::{Error, Problem};
 use crate::machine::Machine;
 
@@ -20,7 +21,7 @@ const UNLOADED_SLOTS: usize = 50;
 /// A loaded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
-    /// Its `_KLDR_DATA_TABLE_ENTRY`.
+    /// Its `_KLDR_DATA_TABLE_ENTRY`; null where the kernel's list was not what told it.
     pub entry: Va,
     /// `DllBase`.
     pub base: Va,
@@ -32,6 +33,29 @@ pub struct Module {
     pub path: String,
     /// The name that symbols carry: `nt` for the kernel, else the file name without its extension.
     pub short_name: String,
+    /// `TimeDateStamp`, as a small dump's driver list has it; other dumps have it in the image's headers.
+    pub time_date_stamp: Option<u32>,
+    /// `CheckSum`, likewise.
+    pub check_sum: Option<u32>,
+}
+
+impl From<&TriageDriver> for Module {
+    fn from(driver: &TriageDriver) -> Self {
+        let name = match file_name(&driver.path) {
+            "" => format!("module_{}", driver.base),
+            name => name.to_string(),
+        };
+        Self {
+            entry: Va(0),
+            base: driver.base,
+            size: driver.size,
+            path: driver.path.clone(),
+            short_name: stem(&name).to_string(),
+            name,
+            time_date_stamp: Some(driver.time_date_stamp),
+            check_sum: Some(driver.check_sum),
+        }
+    }
 }
 
 impl Module {
@@ -51,8 +75,15 @@ pub struct UnloadedModule {
     pub start: Va,
     /// The first address behind it.
     pub end: Va,
-    /// When it went: 100 ns since 1601.
+    /// When it went: 100 ns since 1601; 0 where that is not kept, as in a small dump.
     pub unloaded_at: u64,
+}
+
+impl From<&TriageUnloaded> for UnloadedModule {
+    fn from(driver: &TriageUnloaded) -> Self {
+        let TriageUnloaded { name, start, end } = driver.clone();
+        Self { name, start, end, unloaded_at: 0 }
+    }
 }
 
 /// The images of a kernel.
@@ -165,13 +196,19 @@ fn read_entry(space: &AddressSpace, entry: Va) -> Result<(Module, Option<Error>)
     let mut name = text(name);
     let path = text(path);
     if name.is_empty() {
-        name = path.rsplit(['\\', '/']).next().unwrap_or("").to_string();
+        name = file_name(&path).to_string();
     }
     if name.is_empty() {
         name = format!("module_{base}");
     }
     let short_name = stem(&name).to_string();
-    Ok((Module { entry, base, size, name, path, short_name }, broken))
+    let (time_date_stamp, check_sum) = (None, None);
+    Ok((Module { entry, base, size, name, path, short_name, time_date_stamp, check_sum }, broken))
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or("")
 }
 
 /// A file name without its extension.

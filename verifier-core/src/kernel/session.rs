@@ -4,37 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::modules::{read_loaded, read_unloaded};
-use super::{AddressSpace, DataBlockKeys, DebuggerData, Limits, Modules, WantedSymbols};
+use super::images::{self, Images, ModuleSource, read_build};
+use super::modules::read_unloaded;
+use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
-use crate::dump::{BugCheck, Header};
+use crate::dump::{BugCheck, TRIAGE_HOLDS};
 use crate::error::{Error, Problem};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
-
-/// What is known of a kernel before its memory is read; a dump's header has it all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hints {
-    /// The build number.
-    pub build: Option<u32>,
-    /// Address of `PsLoadedModuleList`.
-    pub ps_loaded_module_list: Option<Va>,
-    /// Address of the debugger data block.
-    pub kd_debugger_data_block: Option<Va>,
-    /// The bug check.
-    pub bug_check: Option<BugCheck>,
-}
-
-impl From<&Header> for Hints {
-    fn from(header: &Header) -> Self {
-        Self {
-            build: Some(header.build),
-            ps_loaded_module_list: header.ps_loaded_module_list,
-            kd_debugger_data_block: header.kd_debugger_data_block,
-            bug_check: Some(header.bug_check).filter(|bug_check| bug_check.code != 0),
-        }
-    }
-}
 
 /// Where a module's names are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +51,9 @@ struct ModuleSymbols {
 /// threads read.
 pub struct Kernel {
     space: AddressSpace,
-    build: u32,
+    build: OnceLock<u32>,
     base: Va,
+    modules_from: ModuleSource,
     modules: Modules,
     symbols: Vec<ModuleSymbols>,
     debugger_data: OnceLock<Result<DebuggerData, Error>>,
@@ -101,46 +79,20 @@ impl Kernel {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(space: AddressSpace, hints: Hints, limits: Limits) -> Result<Self, Error> {
-        let mut problems = Vec::new();
         let data =
             hints.kd_debugger_data_block.map(|address| DebuggerData::read(&space, address, None));
         let known = data.as_ref().and_then(|data| data.as_ref().ok());
-        let heads = [hints.ps_loaded_module_list, known.map(|data| data.ps_loaded_module_list)];
-        let mut loaded = Vec::new();
-        let mut list_problems = Vec::new();
-        for head in heads.into_iter().flatten() {
-            list_problems.clear();
-            loaded = read_loaded(&space, head, &limits, &mut list_problems);
-            if !loaded.is_empty() {
-                break;
-            }
-        }
-        problems.append(&mut list_problems);
-        let Some(first) = loaded.first() else {
-            return Err(Error::Unsupported {
-                what: match problems.first() {
-                    Some(problem) => {
-                        format!("the list of loaded modules cannot be read: {problem}")
-                    }
-                    None => "nothing says where the list of loaded modules is".into(),
-                },
-            });
-        };
-        // The debugger data's base where there is an image; else the first of the list, which the
-        // loader puts the kernel at.
-        let base = known
-            .map(|data| data.kernel_base)
-            .filter(|&base| loaded.iter().any(|module| module.base == base))
-            .unwrap_or(first.base);
-        for module in &mut loaded {
-            if module.base == base {
-                module.short_name = "nt".into();
-            }
-        }
+        let Images { loaded, base, build, source: modules_from, mut problems } =
+            images::find(&space, &hints, known, &limits)?;
+        problems.splice(0..0, hints.problems.iter().cloned());
         let modules = Modules::new(loaded);
-        if let Some(data) = known {
+        if !hints.unloaded.is_empty() {
+            modules.set_unloaded(hints.unloaded.clone());
+        } else if let Some(data) = known {
             match read_unloaded(&space, data.mm_unloaded_drivers, data.mm_last_unloaded_driver) {
                 Ok(unloaded) => modules.set_unloaded(unloaded),
+                // A small dump has its own list, and that one may be empty.
+                Err(_) if space.is_blocks() => {}
                 Err(error) => {
                     problems.push(Problem::from_error("list of unloaded modules", &error));
                 }
@@ -154,8 +106,9 @@ impl Kernel {
         }
         Ok(Self {
             space,
-            build: hints.build.unwrap_or(0),
+            build: build.map(OnceLock::from).unwrap_or_default(),
             base,
+            modules_from,
             modules,
             symbols,
             debugger_data,
@@ -173,10 +126,10 @@ impl Kernel {
         &self.space
     }
 
-    /// The build number, 0 where nothing told it.
+    /// The build number, 0 where neither hints nor symbols told it.
     #[must_use]
     pub fn build(&self) -> u32 {
-        self.build
+        self.build.get().copied().unwrap_or(0)
     }
 
     /// Where the kernel image is loaded.
@@ -276,7 +229,10 @@ impl Kernel {
         self.types.get().or_else(|| self.built_in.get()).map(|types| &**types).ok_or_else(|| {
             match self.kernel_module().and_then(|module| self.wanted(module)) {
                 Some(wanted) => Error::NoKernelSymbols {
-                    wanted: format!("{wanted} is wanted"),
+                    wanted: match self.space.is_blocks() {
+                        true => format!("{wanted} is wanted; besides, {TRIAGE_HOLDS}"),
+                        false => format!("{wanted} is wanted"),
+                    },
                     pdb: wanted.pdb.ok(),
                 },
                 None => Error::NoKernelSymbols {
@@ -297,14 +253,70 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Error::NoKernelSymbols`], [`Error::MissingSymbol`] where the symbols do not have it,
-    /// [`Error::UnknownGlobal`] where there are none and it was not found without.
+    /// [`Error::UnknownGlobal`] where there are none and it was not found without, or
+    /// [`Error::NotInSmallDump`] where the memory is a small dump's and does not hold it.
     pub fn global(&self, name: &str) -> Result<Va, Error> {
         let types = self.types()?;
         let Rva(rva) = types.symbol(name).ok_or_else(|| match types.remark(name) {
             Some(why) => Error::UnknownGlobal { name: name.into(), why },
             None => Error::MissingSymbol { name: name.into() },
         })?;
-        Ok(self.base.add(rva.into()))
+        let at = self.base.add(rva.into());
+        if self.space.is_blocks() && self.space.memory().read_u8(at).is_err() {
+            return Err(Error::NotInSmallDump { name: name.into() });
+        }
+        Ok(at)
+    }
+
+    /// Whether types put `PsLoadedModuleList` and `KdDebuggerDataBlock` where the hints do, which tells
+    /// a build's symbols from another's where the image's record of its PDB is not in the dump; `None`
+    /// where the hints have neither.
+    #[must_use]
+    pub fn agrees_with(&self, types: &dyn TypeSource) -> Option<bool> {
+        let known = [
+            ("PsLoadedModuleList", self.hints.ps_loaded_module_list),
+            ("KdDebuggerDataBlock", self.hints.kd_debugger_data_block),
+        ];
+        let mut agreed = known.into_iter().filter_map(|(name, at)| {
+            let at = at?;
+            Some(types.symbol(name).is_some_and(|Rva(rva)| self.base.add(rva.into()) == at))
+        });
+        let first = agreed.next()?;
+        Some(first && agreed.all(|agrees| agrees))
+    }
+
+    /// The kernel opened anew, where only its own image was known (memory in which it was searched
+    /// for) and its symbols now tell where the lists are; it keeps the symbols.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or where the symbols do not tell.
+    pub fn with_lists_from_symbols(&self) -> Result<Self, Error> {
+        let hints = Hints {
+            build: self.build.get().copied(),
+            ps_loaded_module_list: Some(self.global("PsLoadedModuleList")?),
+            kd_debugger_data_block: self
+                .hints
+                .kd_debugger_data_block
+                .or_else(|| self.global("KdDebuggerDataBlock").ok()),
+            ..self.hints.clone()
+        };
+        let anew = Self::open_with(self.space.clone(), hints, self.limits.clone())?;
+        if let (Some(old), Some(new)) = (self.kernel_module(), anew.kernel_module())
+            && let Some((source, table)) = self.symbols.get(old).and_then(|s| s.supplied.get())
+        {
+            anew.supply_table(new, *source, Arc::clone(table));
+        }
+        if let Some(types) = self.types.get() {
+            anew.supply_types(Arc::clone(types));
+        }
+        Ok(anew)
+    }
+
+    /// Where the images are told. Where only the kernel's is known, its symbols may tell more: see
+    /// [`with_lists_from_symbols`](Self::with_lists_from_symbols).
+    #[must_use]
+    pub fn modules_from(&self) -> ModuleSource {
+        self.modules_from
     }
 
     /// What tells where a global is, or why nothing does.
@@ -349,6 +361,12 @@ impl Kernel {
     /// Supplies the kernel's types and globals from any source. The first one stays.
     pub fn supply_types(&self, types: Arc<dyn TypeSource>) {
         let _ = self.types.set(types);
+        if self.build.get().is_none()
+            && let Ok(at) = self.global("NtBuildNumber")
+            && let Some(build) = read_build(&self.space, at)
+        {
+            let _ = self.build.set(build);
+        }
         // An encoded block of debugger data can be read from now on.
         let _ = self.debugger_data();
     }
@@ -413,7 +431,11 @@ impl Kernel {
             image: image.name.clone(),
             base: image.base,
             size_of_image: image.size,
-            time_date_stamp: headers.as_ref().ok().map(|headers| headers.time_date_stamp),
+            time_date_stamp: headers
+                .as_ref()
+                .ok()
+                .map(|headers| headers.time_date_stamp)
+                .or(image.time_date_stamp),
             pdb: headers.and_then(|headers| headers.pdb_id(self.space.memory())),
         })
     }
@@ -486,7 +508,7 @@ impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kernel")
             .field("space", &self.space)
-            .field("build", &self.build)
+            .field("build", &self.build())
             .field("base", &self.base)
             .field("modules", &self.modules.loaded().len())
             .finish_non_exhaustive()

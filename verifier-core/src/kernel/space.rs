@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addr::{Pa, Va};
-use crate::dump::{Dump, Header};
+use crate::dump::{Dump, DumpKind, Header};
 use crate::error::{Error, Fault};
 use crate::machine::Machine;
 use crate::memory::{Memory, PageTables, PagingMode, Residence};
@@ -16,27 +16,34 @@ pub struct AddressSpace {
     memory: Arc<dyn Memory<Va>>,
     machine: Machine,
     tables: Option<PageTables>,
+    is_blocks: bool,
 }
 
 impl AddressSpace {
     /// A space over memory that already translates.
     pub fn new(memory: Arc<dyn Memory<Va>>, machine: Machine) -> Self {
-        Self { memory, machine, tables: None }
+        Self { memory, machine, tables: None, is_blocks: false }
+    }
+
+    /// A space over the blocks of virtual memory that a small dump holds.
+    pub fn of_blocks(memory: Arc<dyn Memory<Va>>, machine: Machine) -> Self {
+        Self { is_blocks: true, ..Self::new(memory, machine) }
     }
 
     /// A space over page tables.
     pub fn paged(tables: PageTables, machine: Machine) -> Self {
-        Self { memory: Arc::new(tables.clone()), machine, tables: Some(tables) }
+        let memory = Arc::new(tables.clone());
+        Self { tables: Some(tables), ..Self::new(memory, machine) }
     }
 
-    /// The kernel's space in a dump.
+    /// The kernel's space in a dump: page tables over its pages, or a small dump's blocks.
     ///
     /// The header does not say how many levels the page tables have (x64) or may have lost whether
     /// PAE is on (x86): the mode in which the head of the module list and its neighbors point at
     /// each other is taken. Where none does, the more common one is.
     ///
     /// # Errors
-    /// As [`Dump::physical`]; [`Error::Unsupported`] for a machine that is not known.
+    /// As [`Dump::physical`] and [`Dump::triage`]; [`Error::Unsupported`] for a machine that is not known.
     pub fn of_dump(dump: &Dump) -> Result<Self, Error> {
         let header = dump.header();
         let machine = header.machine().ok_or_else(|| Error::Unsupported {
@@ -46,6 +53,9 @@ impl AddressSpace {
                 header.machine_image_type
             ),
         })?;
+        if header.kind == DumpKind::Triage {
+            return Ok(Self::of_blocks(Arc::new(dump.triage()?.memory), machine));
+        }
         let physical: Arc<dyn Memory<Pa>> = Arc::new(dump.physical()?);
         // A dump does not change.
         let (pae, list_head) = (header.pae_enabled, header.ps_loaded_module_list);
@@ -140,6 +150,12 @@ impl AddressSpace {
     #[must_use]
     pub fn translate(&self, va: Va) -> Option<Pa> {
         self.tables.as_ref()?.translate(va).ok().map(|found| found.pa)
+    }
+
+    /// True for a small dump's memory: what is not there was never in it.
+    #[must_use]
+    pub fn is_blocks(&self) -> bool {
+        self.is_blocks
     }
 
     /// Bytes in a pointer.

@@ -11,7 +11,7 @@
 mod paging;
 mod sparse;
 
-pub use paging::{PageTables, PagingMode, Translation};
+pub use paging::{MappedPages, PageTables, PagingMode, Translation};
 pub use sparse::{FromFn, SparsePages};
 
 use std::sync::Arc;

@@ -9,7 +9,9 @@ mod bitmap;
 mod header32;
 mod header64;
 mod pe;
+mod qemu;
 mod rdmp;
+mod triage;
 
 pub use bitmap::{BitmapHeader, SummaryHeader};
 pub use header32::{Header32, Run32};
@@ -18,4 +20,9 @@ pub use pe::{
     CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader,
     SectionHeader,
 };
+pub use qemu::QemuCpuState;
 pub use rdmp::{PfnRange, RdmpHeader};
+pub use triage::{
+    Triage32, Triage64, TriageBlock, TriageData, TriageDriver32, TriageDriver64, TriageParts,
+    TriageUnloaded32, TriageUnloaded64,
+};

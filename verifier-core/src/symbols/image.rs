@@ -181,6 +181,22 @@ impl ImageHeaders {
         Err(malformed("no CodeView (RSDS) record"))
     }
 
+    /// The name that the image's export directory gives it.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where it is absent, [`Error::Malformed`] where the image exports nothing.
+    pub fn export_name(&self, memory: &dyn Memory<Va>) -> Result<String, Error> {
+        let directory = self.export.ok_or_else(|| Error::Malformed {
+            address: self.base,
+            what: "export directory".into(),
+            why: "the image has none".into(),
+        })?;
+        let fault = |fault| Error::read("export directory", fault);
+        // ExportDirectory.name.
+        let name = memory.read_u32(self.at(directory.virtual_address.get()).add(0xc));
+        read_text(memory, self.at(name.map_err(fault)?), MAX_EXPORT_NAME).map_err(fault)
+    }
+
     /// The image's exported names as a symbol table. Names whose pages are absent are left out.
     ///
     /// # Errors

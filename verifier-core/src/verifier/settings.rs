@@ -38,13 +38,20 @@ impl Settings {
                 _ => Err(error),
             })?;
         let mut bytes = vec![0u8; usize::try_from(structure.size.min(0x1000)).unwrap_or(0x1000)];
-        kernel
-            .space()
-            .read(address, &mut bytes)
-            .map_err(|fault| Error::read("MmVerifierData", fault))?;
+        let mut problems = Vec::new();
+        if let Err(fault) = kernel.space().read(address, &mut bytes) {
+            let held = fault.done;
+            let error = Error::read("MmVerifierData", fault);
+            bytes.truncate(held);
+            if level.get(&bytes).is_none() {
+                return Err(error);
+            }
+            // A small dump of 19041 or 22000 has the first 0x9c bytes of it.
+            problems.push(Problem::from_error("the last of the statistics", &error));
+        }
         let level = Level(level.get(&bytes).unwrap_or(0) as u32);
         let mut statistics = Counters::read(&structure, 0, &bytes);
         statistics.0.retain(|counter| counter.name != "Level");
-        Ok(Self { address, level, statistics, problems: Vec::new() })
+        Ok(Self { address, level, statistics, problems })
     }
 }

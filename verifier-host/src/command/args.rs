@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use verifier_core::Va;
 use verifier_core::render::text::Style;
+use verifier_core::{Pa, Va};
 
 use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
 use crate::error::Error;
@@ -55,7 +55,7 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct DumpArgs {
-    /// The crash dump
+    /// The crash dump, ELF core of a virtual machine, or (with --raw) memory image
     pub(super) dump: PathBuf,
     /// Where symbols are: a folder, a symbol store, srv*cache*URL; may be given several times.
     /// Without it _NT_SYMBOL_PATH is used
@@ -64,6 +64,12 @@ pub(super) struct DumpArgs {
     /// Read the file at each access instead of mapping it (network shares, files still growing)
     #[arg(long)]
     pub(super) no_mmap: bool,
+    /// The file is physical memory from address 0 on, without any header
+    #[arg(long)]
+    pub(super) raw: bool,
+    /// Physical address of the top page table (CR3), instead of what the file says or a search finds
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    pub(super) dtb: Option<Va>,
 }
 
 impl DumpArgs {
@@ -78,6 +84,8 @@ impl DumpArgs {
         }
         let options = SessionOptions {
             mode: if self.no_mmap { FileMode::Read } else { FileMode::Map },
+            raw: self.raw,
+            directory_table_base: self.dtb.map(|dtb| Pa(dtb.0)),
             progress: Some(on_stderr()),
         };
         Session::open_with(&self.dump, path, options)

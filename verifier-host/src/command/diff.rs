@@ -20,6 +20,8 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
         dump: args.old.clone(),
         symbols: args.new.symbols.clone(),
         no_mmap: args.new.no_mmap,
+        raw: args.new.raw,
+        dtb: args.new.dtb,
     }
     .open()?;
     let new = args.new.open()?;

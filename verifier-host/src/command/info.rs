@@ -32,52 +32,61 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         line("Kind", &file.kind_name)?;
     }
     let checked = match &info.file {
-        Some(file) if !file.free_build => " (checked)",
+        Some(file) if file.header.as_ref().is_some_and(|header| !header.free_build) => " (checked)",
         _ => "",
     };
-    line("Windows build", &format!("{}{checked}, {}", info.build, info.machine))?;
+    let build = match info.build {
+        0 => "unknown".into(),
+        build => build.to_string(),
+    };
+    line("Windows build", &format!("{build}{checked}, {}", info.machine))?;
     if let Some(lab) = info.kernel.as_ref().and_then(|kernel| kernel.build_lab.as_ref()) {
         line("Build lab", lab)?;
     }
-    if let Some(file) = &info.file {
-        if let Some(processors) = file.processors {
+    if let Some(header) = info.file.as_ref().and_then(|file| file.header.as_ref()) {
+        if let Some(processors) = header.processors {
             line("Processors", &processors.to_string())?;
         }
-        if let Some(time) = &file.system_time {
+        if let Some(time) = &header.system_time {
             line("Crash time", time)?;
         }
-        if let Some(seconds) = file.up_time_seconds {
+        if let Some(seconds) = header.up_time_seconds {
             let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
             line("Up time", &format!("{h}:{m:02}:{s:02}"))?;
         }
-        let parameters = file.bug_check.parameters.map(|va| va.to_string()).join(", ");
-        line("Bug check", &format!("{:#x} ({parameters})", file.bug_check.code))?;
-        let BugCheckInfo { name, meaning, parameter_names, parameters, .. } = &file.bug_check;
+        let parameters = header.bug_check.parameters.map(|va| va.to_string()).join(", ");
+        line("Bug check", &format!("{:#x} ({parameters})", header.bug_check.code))?;
+        let BugCheckInfo { name, meaning, parameter_names, parameters, .. } = &header.bug_check;
         if let (Some(name), Some(meaning), Some(names)) = (name, meaning, parameter_names) {
             line("", &format!("{name}: {meaning}"))?;
             for (i, (name, value)) in names.iter().zip(parameters).enumerate() {
                 line("", &format!("  {}  {value}  {name}", i + 1))?;
             }
-            if let Some(driver) = &file.bug_check.driver {
+            if let Some(driver) = &header.bug_check.driver {
                 line("", &format!("  driver {driver}"))?;
             }
         }
-        line(
-            "Page tables",
-            &match &info.paging {
-                Some(paging) => format!("{} ({paging})", file.directory_table_base),
-                None => file.directory_table_base.to_string(),
-            },
-        )?;
-        if let Some(pages) = file.pages {
-            line("Pages", &format!("{pages} ({} MiB)", pages / 256))?;
-        }
-        if let Some(missing) = file.missing_at_end {
+        if let Some(missing) = header.missing_at_end {
             line("Truncated", &format!("{missing} bytes are missing at the end of the file"))?;
         }
-        if let Some(comment) = &file.comment {
+        if let Some(comment) = &header.comment {
             line("Comment", comment)?;
         }
+    }
+    if let Some(tables) = &info.page_tables {
+        let paging = info.paging.as_ref().map(|paging| format!("{paging}; ")).unwrap_or_default();
+        line("Page tables", &format!("{} ({paging}{})", tables.base, tables.from))?;
+    }
+    if let Some(pages) = info.file.as_ref().and_then(|file| file.pages) {
+        line("Pages", &format!("{pages} ({} MiB)", pages / 256))?;
+    }
+    if let Some(small) = &info.small_dump {
+        let end = if small.is_complete { "" } else { ", not written to its end" };
+        line("Memory", &format!("{} blocks, {} bytes{end}", small.blocks, small.bytes))?;
+        if let (Some(at), Some(bytes)) = (small.call_stack, small.call_stack_bytes) {
+            line("Crashed stack", &format!("{at}, {bytes} bytes"))?;
+        }
+        line("Not in it", small.remark)?;
     }
     if let Some(kernel) = &info.kernel {
         line("Kernel base", &kernel.base.to_string())?;
@@ -87,8 +96,9 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         line(
             "Modules",
             &format!(
-                "{} loaded, {named} with symbols; {} unloaded",
+                "{} loaded ({}), {named} with symbols; {} unloaded",
                 kernel.modules.len(),
+                kernel.modules_from,
                 kernel.unloaded_modules.len()
             ),
         )?;
@@ -97,6 +107,13 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         line("Verifier", &verifier_line(verifier))?;
     }
     let Some(kernel) = &info.kernel else { return Ok(()) };
+    if let Some(verifier) = &info.verifier {
+        writeln!(out, "\nVerifier's globals")?;
+        for global in &verifier.globals {
+            let at = global.address.map(|at| at.to_string()).unwrap_or_default();
+            writeln!(out, "  {at:18} {:24} {}", global.name, global.from)?;
+        }
+    }
     writeln!(out, "\nModules")?;
     for module in &kernel.modules {
         let symbols = match (&module.symbols, &module.missing) {

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use verifier_core::Problem;
+use verifier_core::dump::MemoryFile;
 use verifier_core::render::text::sanitize;
 
 use crate::error::Error;
@@ -48,7 +49,10 @@ pub(super) fn complain_missing_symbols(session: &Session) {
 
 /// Says first which file of the kernel's is missing, which every other error follows from.
 pub(super) fn complain_kernel_symbols(session: &Session) {
-    if let Some(text) = session.missing_kernel_symbols() {
+    // Of a small dump a view's own error says it, and that symbols would not help much.
+    if !session.memory_file().is_some_and(MemoryFile::is_small)
+        && let Some(text) = session.missing_kernel_symbols()
+    {
         complain(&text);
     }
 }

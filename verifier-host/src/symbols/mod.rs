@@ -60,7 +60,7 @@ mod store;
 mod xz;
 
 pub use identity::{ImageId, PdbId, guid_hex};
-pub use image::image_identity;
+pub use image::{image_identity, pdb_of_image};
 pub use locate::Verify;
 pub use name::NameFault;
 pub use path::{Element, PathError, PathFault, SymbolPath, default_cache};

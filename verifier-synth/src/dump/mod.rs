@@ -10,18 +10,24 @@
 //! | [`DumpKind::RangesKernelUser`] | 9 | in ranges (`.dump /ka`) |
 //! | [`DumpKind::RangesComplete`] | 0xA | in ranges (`.dump /f`) |
 //! | [`DumpKind::Raw`] | - | a raw memory image: no header at all |
+//! | [`DumpKind::Elf`] | - | in the segments of an ELF core, as QEMU writes them |
+//!
+//! Small dumps (4) hold no physical memory: [`write_small_dump`].
 //!
 //! Source: the dump formats' facts; the checks that kdmp-parser-rs makes of ranges.
 
 mod bitmap;
+mod elf;
 mod header;
 mod ranges;
 mod runs;
+mod small;
 
 use crate::physical::{PAGE_SIZE, PhysicalMemory};
 
 pub use bitmap::{SparseDump, write_bitmap_dump_sparse};
 pub use header::{BugCheck, HeaderInfo, MachineType};
+pub use small::{SmallDump, SmallDumpDriver, write_small_dump};
 
 /// Which file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub enum DumpKind {
     RangesComplete,
     /// Physical memory from address 0, without a header; absent pages are zeros.
     Raw,
+    /// An ELF core, as QEMU's `dump-guest-memory` writes it.
+    Elf,
 }
 
 impl DumpKind {
@@ -56,7 +64,7 @@ impl DumpKind {
         Self::RangesComplete,
     ];
 
-    /// The header's `DumpType`; 0 for a raw image.
+    /// The header's `DumpType`; 0 for a raw image and an ELF core.
     pub fn dump_type(self) -> u32 {
         match self {
             Self::Complete => 1,
@@ -66,7 +74,7 @@ impl DumpKind {
             Self::RangesKernel => 8,
             Self::RangesKernelUser => 9,
             Self::RangesComplete => 0xa,
-            Self::Raw => 0,
+            Self::Raw | Self::Elf => 0,
         }
     }
 }
@@ -76,12 +84,15 @@ impl DumpKind {
 /// # Panics
 ///
 /// If the machine is a 32-bit one and the kind is another than [`DumpKind::Complete`],
-/// [`DumpKind::Summary`] or [`DumpKind::Raw`]; or if page frame 0 is present in a dump of ranges, where it
+/// [`DumpKind::Summary`], [`DumpKind::Raw`] or [`DumpKind::Elf`]; or if page frame 0 is present in a dump of ranges, where it
 /// ends the list.
 pub fn write_dump(kind: DumpKind, header: &HeaderInfo, memory: &PhysicalMemory) -> Vec<u8> {
     let is64 = header.machine != MachineType::X86;
     assert!(
-        is64 || matches!(kind, DumpKind::Complete | DumpKind::Summary | DumpKind::Raw),
+        is64 || matches!(
+            kind,
+            DumpKind::Complete | DumpKind::Summary | DumpKind::Raw | DumpKind::Elf
+        ),
         "{kind:?} dumps are known for 64-bit machines only"
     );
     match kind {
@@ -91,6 +102,7 @@ pub fn write_dump(kind: DumpKind, header: &HeaderInfo, memory: &PhysicalMemory) 
         DumpKind::RangesKernel | DumpKind::RangesKernelUser | DumpKind::RangesComplete => {
             ranges::write(kind, header, memory)
         }
+        DumpKind::Elf => elf::write(header, memory),
         DumpKind::Raw => {
             let mut file = vec![0; memory.end() as usize * PAGE_SIZE];
             for (pfn, page) in memory.pages() {

@@ -12,6 +12,7 @@
 
 mod arm64;
 mod cache;
+mod mapped;
 mod x64;
 mod x86;
 
@@ -19,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::cache::Cache;
+pub use self::mapped::MappedPages;
 use super::{Memory, Residence};
 use crate::addr::{PAGE_SIZE, Pa, Space, Va};
 use crate::error::{Fault, Reason};
@@ -90,6 +92,12 @@ impl PagingMode {
             PagingMode::X64 | PagingMode::X64La57 => base.0 & 0x000f_ffff_ffff_f000,
             PagingMode::Arm64 => base.0 & 0x0000_ffff_ffff_f000,
         }
+    }
+
+    /// Bytes that an entry of `level` covers.
+    fn span(self, level: u8) -> u64 {
+        let width = if self == PagingMode::X86 { 10 } else { 9 };
+        1 << (12 + width * u32::from(level - 1))
     }
 
     /// True where the mode can translate `va` at all.

@@ -1,0 +1,147 @@
+//! Where the images of a kernel are told: by its own list, by a small dump's, or by its one image that
+//! a search found.
+
+use std::fmt;
+
+use super::modules::read_loaded;
+use super::{AddressSpace, DebuggerData, Hints, Limits, Module};
+use crate::addr::{Rva, Va};
+use crate::error::{Error, Problem};
+use crate::symbols::{ImageHeaders, SymbolTable};
+
+/// Where the images are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModuleSource {
+    /// The kernel's own list, `PsLoadedModuleList`.
+    List,
+    /// [`Hints::modules`]: a small dump's driver list.
+    Hints,
+    /// Nowhere: of all images only the kernel's is known, which a search found.
+    KernelAlone,
+}
+
+impl fmt::Display for ModuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ModuleSource::List => "PsLoadedModuleList",
+            ModuleSource::Hints => "the dump's own list of drivers",
+            ModuleSource::KernelAlone => "the kernel's image alone",
+        })
+    }
+}
+
+/// The images that were found.
+pub(super) struct Images {
+    /// Never empty.
+    pub(super) loaded: Vec<Module>,
+    /// Where the kernel is loaded.
+    pub(super) base: Va,
+    /// The build number, where hints or exports tell it.
+    pub(super) build: Option<u32>,
+    pub(super) source: ModuleSource,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Finds the images: by `PsLoadedModuleList` as the hints, the debugger data or the kernel's exports
+/// tell it, else by the hints' own list, else the kernel alone.
+pub(super) fn find(
+    space: &AddressSpace,
+    hints: &Hints,
+    data: Option<&DebuggerData>,
+    limits: &Limits,
+) -> Result<Images, Error> {
+    let headers = hints.kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
+    let exports = headers
+        .as_ref()
+        .and_then(|headers| headers.exports(space.memory()).ok())
+        .unwrap_or_default();
+    let exported = |name| exported(&exports, hints.kernel_base, name);
+    let build = hints.build.or_else(|| read_build(space, exported("NtBuildNumber")?));
+    let heads = [
+        hints.ps_loaded_module_list,
+        data.map(|data| data.ps_loaded_module_list),
+        exported("PsLoadedModuleList"),
+    ];
+    let mut problems = Vec::new();
+    let mut loaded = Vec::new();
+    for head in heads.into_iter().flatten() {
+        problems.clear();
+        loaded = read_loaded(space, head, limits, &mut problems);
+        if !loaded.is_empty() {
+            break;
+        }
+    }
+    let mut source = ModuleSource::List;
+    // A small dump may hold some entries of the kernel's list by chance; its own list is whole.
+    if loaded.len() < hints.modules.len() {
+        // That the kernel's is not there needs no telling.
+        problems.clear();
+        loaded.clear();
+        source = ModuleSource::Hints;
+        for module in &hints.modules {
+            if space.is_kernel(module.base) {
+                loaded.push(module.clone());
+            } else {
+                let why = format!("its base {} is outside the kernel", module.base);
+                problems.push(Problem { what: "module".into(), address: None, why });
+            }
+        }
+    }
+    if loaded.is_empty()
+        && let (Some(base), Some(headers)) = (hints.kernel_base, &headers)
+    {
+        source = ModuleSource::KernelAlone;
+        problems.clear();
+        problems.push(Problem {
+            what: "list of loaded modules".into(),
+            address: None,
+            why: "only the kernel's symbols tell where it is: no other image is known".into(),
+        });
+        loaded.push(kernel_alone(base, headers));
+    }
+    let Some(first) = loaded.first() else {
+        return Err(Error::Unsupported {
+            what: match problems.first() {
+                Some(problem) => {
+                    format!("the list of loaded modules cannot be read: {problem}")
+                }
+                None => "nothing says where the list of loaded modules is".into(),
+            },
+        });
+    };
+    // The debugger data's base where there is an image; else the first of the list, which the
+    // loader puts the kernel at.
+    let is_loaded = |base: &Va| loaded.iter().any(|module| module.base == *base);
+    let told = [data.map(|data| data.kernel_base), hints.kernel_base];
+    let base = told.into_iter().flatten().find(is_loaded).unwrap_or(first.base);
+    for module in &mut loaded {
+        if module.base == base {
+            module.short_name = "nt".into();
+        }
+    }
+    Ok(Images { loaded, base, build, source, problems })
+}
+
+/// The build number out of `NtBuildNumber`, whose upper bits say free or checked.
+pub(super) fn read_build(space: &AddressSpace, at: Va) -> Option<u32> {
+    space.memory().read_u32(at).ok().map(|raw| raw & 0xffff).filter(|&build| build != 0)
+}
+
+fn exported(exports: &SymbolTable, base: Option<Va>, name: &str) -> Option<Va> {
+    let Rva(rva) = exports.find(name)?;
+    Some(base?.add(rva.into()))
+}
+
+fn kernel_alone(base: Va, headers: &ImageHeaders) -> Module {
+    let name = "ntoskrnl.exe".to_string();
+    Module {
+        entry: Va(0),
+        base,
+        size: headers.size_of_image,
+        path: name.clone(),
+        name,
+        short_name: "nt".into(),
+        time_date_stamp: Some(headers.time_date_stamp),
+        check_sum: None,
+    }
+}

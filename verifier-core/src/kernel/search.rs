@@ -1,0 +1,245 @@
+//! The kernel in memory that comes without a header: a virtual machine's core file, a raw image.
+//!
+//! Three things are searched for, each checked by the next: page tables, the kernel's image through
+//! them, and in the image which PDB belongs to it.
+//!
+//! *Page tables.* Windows maps its own tables by an entry of the top table that points at that table
+//! itself: on x64 any entry of the kernel's half (its number is drawn at each boot since 14393), on
+//! x86 entry 0x300, under PAE entries 0 to 3 of the directory that maps 0xc0000000 point at the four
+//! directories. (These four entries are the top table's as well, so that directory serves as one.) On
+//! ARM64 no such mark is known: there the directory table base has to be given.
+//!
+//! *The image.* Loaders put kernels at 0xfffff800`00000000 and the 512 GiB above, on x86 anywhere in the
+//! kernel's half. Every mapped page that begins with `MZ` is looked at; the kernel is the one whose PDB or
+//! export directory has a kernel's name.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::{AddressSpace, Hints, Limits};
+use crate::addr::{PAGE_SIZE, Pa, Pfn, Va};
+use crate::bytes::{le32, le64};
+use crate::dump::Unlabeled;
+use crate::error::{Error, Reason};
+use crate::machine::Machine;
+use crate::memory::{Memory, PageTables, PagingMode};
+use crate::symbols::ImageHeaders;
+
+/// Names of kernels' PDBs, and the name in their export directory.
+const KERNELS: [&str; 6] = [
+    "ntkrnlmp.pdb",
+    "ntoskrnl.pdb",
+    "ntkrnlpa.pdb",
+    "ntkrpamp.pdb",
+    "ntkrla57.pdb",
+    "ntoskrnl.exe",
+];
+/// Look-ups of pages for one candidate of page tables: the kernel lies among the first images.
+const MAX_STEPS: u64 = 1 << 20;
+/// Tables found by their mark through which a kernel is looked for: every process has one.
+const MAX_TABLES: usize = 64;
+
+/// Where a directory table base is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TableSource {
+    /// The caller gave it.
+    Given,
+    /// The CR3 of that processor.
+    Processor(usize),
+    /// The table's entry that points at itself.
+    SelfMap,
+}
+
+impl std::fmt::Display for TableSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TableSource::Given => f.write_str("given"),
+            TableSource::Processor(number) => write!(f, "CR3 of processor {number}"),
+            TableSource::SelfMap => f.write_str("found by the entry that maps the tables"),
+        }
+    }
+}
+
+/// A kernel that was found in memory without a header.
+#[derive(Debug, Clone)]
+pub struct FoundKernel {
+    /// Its virtual memory.
+    pub space: AddressSpace,
+    /// Where its image lies.
+    pub hints: Hints,
+    /// Its page tables.
+    pub directory_table_base: Pa,
+    /// Where these are from.
+    pub tables_from: TableSource,
+}
+
+/// Finds the kernel in memory without a header. `directory_table_base` is tried alone where it is given;
+/// else the processors' tables are, then those that are found by their mark.
+///
+/// # Errors
+/// [`Error::Unsupported`], which says what was tried.
+pub fn find_kernel(
+    memory: &Unlabeled,
+    directory_table_base: Option<Pa>,
+    limits: &Limits,
+) -> Result<FoundKernel, Error> {
+    let search = Search { memory, limits, steps: Cell::new(limits.search_pages) };
+    if let Some(base) = directory_table_base {
+        let found = search.kernel_through(base, TableSource::Given, &|_| true);
+        return found.ok_or_else(|| Error::Unsupported {
+            what: format!("no kernel's image is mapped by page tables at {base}"),
+        });
+    }
+    for (number, &base) in memory.processors.iter().enumerate() {
+        let from = TableSource::Processor(number);
+        if let Some(found) = search.kernel_through(base, from, &|_| true) {
+            return Ok(found);
+        }
+    }
+    search.by_self_map()
+}
+
+struct Search<'a> {
+    memory: &'a Unlabeled,
+    limits: &'a Limits,
+    /// Look-ups of pages that are left, over all candidates.
+    steps: Cell<u64>,
+}
+
+impl Search<'_> {
+    fn modes(&self) -> &'static [(PagingMode, Machine)] {
+        const X86: [(PagingMode, Machine); 2] =
+            [(PagingMode::X86Pae, Machine::X86), (PagingMode::X86, Machine::X86)];
+        const ARM64: [(PagingMode, Machine); 1] = [(PagingMode::Arm64, Machine::Arm64)];
+        const ALL: [(PagingMode, Machine); 5] = [
+            (PagingMode::X64, Machine::X64),
+            (PagingMode::X64La57, Machine::X64),
+            (PagingMode::X86Pae, Machine::X86),
+            (PagingMode::X86, Machine::X86),
+            (PagingMode::Arm64, Machine::Arm64),
+        ];
+        match self.memory.machine {
+            // A 64-bit machine may run a 32-bit kernel.
+            Some(Machine::X64) => ALL.split_at(4).0,
+            Some(Machine::X86) => &X86,
+            Some(Machine::Arm64) => &ARM64,
+            None => &ALL,
+        }
+    }
+
+    /// The kernel that tables at `base` map, in any mode of the machine that `fits`.
+    fn kernel_through(
+        &self,
+        base: Pa,
+        tables_from: TableSource,
+        fits: &dyn Fn(PagingMode) -> bool,
+    ) -> Option<FoundKernel> {
+        self.modes().iter().filter(|(mode, _)| fits(*mode)).find_map(|&(mode, machine)| {
+            let tables = PageTables::new(Arc::clone(&self.memory.memory), base, mode);
+            let kernel_base = self.kernel_image(&tables, machine)?;
+            Some(FoundKernel {
+                // A file does not change.
+                space: AddressSpace::paged(tables.cached(), machine),
+                hints: Hints { kernel_base: Some(kernel_base), ..Hints::default() },
+                directory_table_base: base,
+                tables_from,
+            })
+        })
+    }
+
+    fn kernel_image(&self, tables: &PageTables, machine: Machine) -> Option<Va> {
+        let (first, last) = match machine {
+            Machine::X86 => (0x8000_0000, 0xffff_ffff),
+            Machine::X64 | Machine::Arm64 => (0xffff_f800_0000_0000, 0xffff_f87f_ffff_ffff),
+        };
+        let granted = self.steps.get().min(MAX_STEPS);
+        let mut pages = tables.mapped_pages(Va(first), Va(last), granted);
+        let found = pages.by_ref().find(|&(at, page)| {
+            let magic = self.memory.memory.read_u16(page.pa);
+            magic.is_ok_and(|magic| magic == 0x5a4d) && is_kernel(tables, at, machine)
+        });
+        self.steps.set(self.steps.get() - (granted - pages.steps_left()));
+        found.map(|(at, _)| at)
+    }
+
+    fn by_self_map(&self) -> Result<FoundKernel, Error> {
+        if self.memory.machine == Some(Machine::Arm64) {
+            return Err(Error::Unsupported {
+                what: "nothing in the memory of an ARM64 machine marks its page tables: give the \
+                       directory table base"
+                    .into(),
+            });
+        }
+        let mut page = vec![0u8; PAGE_SIZE as usize];
+        let (mut frames, mut tried) = (0u64, 0usize);
+        'stretches: for &(start, bytes) in &self.memory.stretches {
+            let first = start.0.div_ceil(PAGE_SIZE);
+            let end = start.0.saturating_add(bytes) / PAGE_SIZE;
+            for frame in first..end {
+                if frames >= self.limits.search_frames {
+                    return Err(Error::Limit {
+                        what: "search for page tables".into(),
+                        limit: self.limits.search_frames,
+                        name: "search_frames",
+                    });
+                }
+                frames += 1;
+                let at = Pa(frame * PAGE_SIZE);
+                match self.memory.memory.read(at, &mut page) {
+                    // Nothing behind the end of a file that is cut short.
+                    Err(fault) if matches!(fault.reason, Reason::Truncated { .. }) => break,
+                    Err(_) => continue,
+                    Ok(_) => {}
+                }
+                let fits = |mode| maps_itself(&page, at.pfn(), mode);
+                if !self.modes().iter().any(|&(mode, _)| fits(mode)) {
+                    continue;
+                }
+                tried += 1;
+                if let Some(found) = self.kernel_through(at, TableSource::SelfMap, &fits) {
+                    return Ok(found);
+                }
+                if tried == MAX_TABLES {
+                    break 'stretches;
+                }
+            }
+        }
+        Err(Error::Unsupported {
+            what: format!(
+                "no kernel was found: of {frames:#x} page frames {tried} look like top page tables, \
+                 and none of these maps a kernel's image; give the directory table base if it is known"
+            ),
+        })
+    }
+}
+
+/// True for a page that has the mark of a top table of that mode.
+fn maps_itself(page: &[u8], own: Pfn, mode: PagingMode) -> bool {
+    // Present, and no large page.
+    let is_table = |entry: u64| entry & 0x81 == 1;
+    let frame = |entry: u64| Pfn((entry & 0x000f_ffff_ffff_f000) / PAGE_SIZE);
+    let wide = |index: usize| le64(page, index * 8).unwrap_or(0);
+    let to_itself = |entry: u64| is_table(entry) && frame(entry) == own;
+    match mode {
+        // One such entry, no more.
+        PagingMode::X64 | PagingMode::X64La57 => {
+            (256..512).filter(|&index| to_itself(wide(index))).count() == 1
+        }
+        PagingMode::X86Pae => to_itself(wide(3)) && (0..3).all(|index| is_table(wide(index))),
+        PagingMode::X86 => le32(page, 0x300 * 4).is_some_and(|entry| to_itself(entry.into())),
+        PagingMode::Arm64 => false,
+    }
+}
+
+/// True where the image at `at` is a kernel of the machine.
+fn is_kernel(tables: &PageTables, at: Va, machine: Machine) -> bool {
+    let Ok(headers) = ImageHeaders::read(tables, at) else { return false };
+    if Machine::from_image_type(headers.machine.into()) != Some(machine) {
+        return false;
+    }
+    let is_kernels = |name: &str| KERNELS.iter().any(|kernel| kernel.eq_ignore_ascii_case(name));
+    // Either may be out of the memory that is there.
+    headers.pdb_id(tables).is_ok_and(|id| is_kernels(&id.name))
+        || headers.export_name(tables).is_ok_and(|name| is_kernels(&name))
+}

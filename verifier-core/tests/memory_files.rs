@@ -1,0 +1,334 @@
+//! Memory without a header of Windows': core files of virtual machines and raw images, in which page tables
+//! and kernel are searched for. What views read then is what they read of a crash dump of the same machine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{kernel_of, supply};
+use verifier_core::dump::{ElfCore, MemoryFile};
+use verifier_core::kernel::{
+    DebuggerData, FoundKernel, Kernel, Limits, ModuleSource, TableSource, find_kernel,
+};
+use verifier_core::machine::Machine as Cpu;
+use verifier_core::memory::{Memory, PagingMode};
+use verifier_core::verifier::{PoolReport, Settings};
+use verifier_core::{Error, Pa, Pfn, Reason, Va};
+use verifier_synth::{
+    Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Machine, MachineType, Paging,
+    PoolRecord,
+};
+
+fn machine(build: Build) -> Machine {
+    let mut m = Machine::new(build);
+    let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
+    let caller = m.driver_address(leaky, "LeakyRead") + 0x34;
+    m.level(8);
+    m.verified(leaky)
+        .allocation(Allocation::nonpaged(0x8500_0000, 0x210, b"Leak", caller))
+        .allocation(Allocation::paged(0x8500_1000, 0x50, b"Peak", caller));
+    m.pool_record(PoolRecord {
+        address: 0x8500_0000,
+        size: 0x200,
+        thread: 0x8500_0040,
+        frames: vec![caller],
+        stale: vec![],
+    });
+    m
+}
+
+fn search(file: &MemoryFile, base: Option<Pa>) -> Result<FoundKernel, Error> {
+    find_kernel(&file.unlabeled().expect("no crash dump"), base, &Limits::default())
+}
+
+fn elf(assembly: &Assembly) -> MemoryFile {
+    MemoryFile::open(Arc::new(assembly.dump(DumpKind::Elf))).unwrap()
+}
+
+fn raw(assembly: &Assembly) -> MemoryFile {
+    MemoryFile::raw(Arc::new(assembly.dump(DumpKind::Raw)))
+}
+
+/// With symbols, and with the lists that these lead to.
+fn session(found: FoundKernel, assembly: &Assembly) -> Kernel {
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    assert!(supply(&kernel, &assembly.files) > 0);
+    match kernel.modules_from() {
+        ModuleSource::KernelAlone => {
+            let whole = kernel.with_lists_from_symbols().unwrap();
+            supply(&whole, &assembly.files);
+            whole
+        }
+        _ => kernel,
+    }
+}
+
+#[track_caller]
+fn is_the_same_machine(kernel: &Kernel, assembly: &Assembly) {
+    let whole = kernel_of(assembly.dump(DumpKind::Complete));
+    supply(&whole, &assembly.files);
+    assert_eq!(kernel.problems(), []);
+    assert_eq!(kernel.base(), whole.base());
+    assert_eq!(kernel.build(), whole.build());
+    assert_eq!(kernel.space().paging(), whole.space().paging());
+    assert_eq!(kernel.modules().loaded(), whole.modules().loaded());
+    assert_eq!(kernel.modules_from(), ModuleSource::List);
+    assert_eq!(
+        kernel.debugger_data().unwrap().mm_verifier_data,
+        whole.debugger_data().unwrap().mm_verifier_data
+    );
+    assert_eq!(Settings::read(kernel), Settings::read(&whole));
+    let pools = |kernel| PoolReport::read(kernel, |_| true).unwrap();
+    assert_eq!(pools(kernel).drivers, pools(&whole).drivers);
+    assert_eq!(pools(kernel).drivers[0].allocations.len(), 2);
+}
+
+#[test]
+fn an_elf_core_of_every_build() {
+    for build in Build::ALL {
+        let assembly = machine(build).assemble();
+        let file = elf(&assembly);
+        let MemoryFile::Elf(core) = &file else { panic!("{file:?}") };
+        assert_eq!(core.problems, []);
+        let pages = assembly.space().memory().len() as u64;
+        assert_eq!(core.memory.bytes(), pages * 0x1000, "{build:?}");
+        let (cpu, from) = match build.machine() {
+            MachineType::X86 => (Cpu::X86, TableSource::Processor(0)),
+            MachineType::X64 => (Cpu::X64, TableSource::Processor(0)),
+            MachineType::Arm64 => (Cpu::Arm64, TableSource::Given),
+        };
+        assert_eq!((core.machine(), core.file_len()), (Some(cpu), file.file_len()));
+        let dtb = Pa(assembly.header.dtb);
+        let given = (build.machine() == MachineType::Arm64).then_some(dtb);
+        if given.is_some() {
+            // QEMU tells no tables of an ARM machine, and nothing marks them.
+            assert!(core.processors.is_empty());
+            let error = search(&file, None).unwrap_err();
+            assert!(error.to_string().contains("give the directory table base"), "{error}");
+        } else {
+            assert_eq!(core.processors, [dtb, dtb]);
+        }
+        let found = search(&file, given).unwrap();
+        assert_eq!((found.directory_table_base, found.tables_from), (dtb, from), "{build:?}");
+        is_the_same_machine(&session(found, &assembly), &assembly);
+    }
+}
+
+#[test]
+fn a_raw_image_in_every_paging_scheme() {
+    let machines = [
+        (machine(Build::Win7Sp1), PagingMode::X64),
+        (machine(Build::Win10Vb), PagingMode::X64),
+        (machine(Build::Win11).paging(Paging::X64La57).clone(), PagingMode::X64La57),
+        (machine(Build::Win7Sp1X86).paging(Paging::X86).clone(), PagingMode::X86),
+        (machine(Build::Win10VbX86), PagingMode::X86Pae),
+    ];
+    for (machine, mode) in machines {
+        let assembly = machine.assemble();
+        let file = raw(&assembly);
+        assert_eq!(file.kind_name(), "raw physical memory");
+        let found = search(&file, None).unwrap();
+        assert_eq!(found.tables_from, TableSource::SelfMap);
+        assert_eq!(found.space.paging(), Some(mode));
+        if mode != PagingMode::X86Pae {
+            assert_eq!(found.directory_table_base, Pa(assembly.header.dtb), "{mode}");
+        }
+        is_the_same_machine(&session(found, &assembly), &assembly);
+    }
+    let assembly = machine(Build::Win11Arm64).assemble();
+    let found = search(&raw(&assembly), Some(Pa(assembly.header.dtb))).unwrap();
+    assert_eq!(found.space.machine(), Cpu::Arm64);
+    is_the_same_machine(&session(found, &assembly), &assembly);
+}
+
+#[test]
+fn without_exports_the_symbols_lead_to_the_lists() {
+    let mut machine = machine(Build::Win7Sp1);
+    machine.kernel_mut().exports.clear();
+    let assembly = machine.assemble();
+    let found = search(&raw(&assembly), None).unwrap();
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    assert_eq!(kernel.modules_from(), ModuleSource::KernelAlone);
+    assert_eq!((kernel.modules().loaded().len(), kernel.build()), (1, 0));
+    assert_eq!(kernel.modules().loaded()[0].short_name, "nt");
+    assert!(kernel.problems()[0].why.contains("only the kernel's symbols tell where it is"));
+    assert!(kernel.with_lists_from_symbols().is_err());
+    assert_eq!(supply(&kernel, &assembly.files), 1);
+    let whole = kernel.with_lists_from_symbols().unwrap();
+    // The kernel's symbols came along.
+    assert!(whole.types().is_ok() && whole.symbol_source(0).is_some());
+    supply(&whole, &assembly.files);
+    is_the_same_machine(&whole, &assembly);
+}
+
+#[test]
+fn encoded_debugger_data_is_decoded_by_the_symbols() {
+    let keys =
+        DebuggerKeys { wait_never: 0x00c3_71a5_88f0_1923, wait_always: 0x8f17_2b00_41d2_6ee5 };
+    let assembly = machine(Build::Win10Vb).encode_debugger_data(keys).assemble();
+    let found = search(&raw(&assembly), None).unwrap();
+    let block = Va(assembly.address("nt!KdDebuggerDataBlock"));
+    assert!(DebuggerData::read(&found.space, block, None).is_err());
+    let kernel = session(found, &assembly);
+    let data = kernel.debugger_data().unwrap();
+    assert!(data.was_encoded);
+    assert_eq!((data.address, data.kernel_base), (block, kernel.base()));
+    assert_eq!(Settings::read(&kernel).unwrap().level.0, 8);
+}
+
+#[test]
+fn tables_that_lead_to_no_kernel_are_passed_over() {
+    let mut assembly = machine(Build::Win10Vb).assemble();
+    // A page before the real table that maps itself and nothing else, and one that maps itself all over.
+    let memory = assembly.space_mut().memory_mut();
+    memory.write(0x3000 + 8 * 0x1b6, &0x3063u64.to_le_bytes());
+    memory.write(0x5000, &0x5063u64.to_le_bytes().repeat(512));
+    let found = search(&raw(&assembly), None).unwrap();
+    assert_eq!(found.directory_table_base, Pa(assembly.header.dtb));
+    // Every address is mapped, to the page itself: the search for an image ends by its limit.
+    let mut file = vec![0u8; 0x6000];
+    file[0x5000..].copy_from_slice(&0x5063u64.to_le_bytes().repeat(512));
+    let mut limits = Limits::default();
+    limits.search_pages = 0x1234;
+    let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
+    assert!(find_kernel(&memory, Some(Pa(0x5000)), &limits).is_err());
+    let error = find_kernel(&memory, None, &limits).unwrap_err();
+    assert!(
+        error.to_string().contains("of 0x6 page frames 1 look like top page tables"),
+        "{error}"
+    );
+    limits.search_frames = 5;
+    let error = find_kernel(&memory, None, &limits).unwrap_err();
+    assert!(matches!(error, Error::Limit { name: "search_frames", .. }), "{error}");
+    let error = find_kernel(&memory, Some(Pa(0x2000)), &limits).unwrap_err();
+    assert!(error.to_string().contains("mapped by page tables at 0x2000"), "{error}");
+}
+
+#[test]
+fn a_processor_in_a_process_without_the_kernel_is_passed_over() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let mut bytes = assembly.dump(DumpKind::Elf);
+    // Both notes' CR3 lead nowhere: the tables are found by their mark.
+    let dtb = assembly.header.dtb.to_le_bytes();
+    let notes: Vec<usize> =
+        (0..0x2000).filter(|&at| bytes[at..at + 4] == *b"QEMU").map(|at| at + 8 + 0x1a0).collect();
+    assert_eq!(notes.len(), 2);
+    for &at in &notes {
+        assert_eq!(bytes[at..at + 8], dtb);
+        bytes[at..at + 8].copy_from_slice(&0xdead_b000u64.to_le_bytes());
+    }
+    let found = search(&MemoryFile::open(Arc::new(bytes.clone())).unwrap(), None).unwrap();
+    assert_eq!(found.tables_from, TableSource::SelfMap);
+    // The second one does.
+    bytes[notes[1]..notes[1] + 8].copy_from_slice(&dtb);
+    let found = search(&MemoryFile::open(Arc::new(bytes)).unwrap(), None).unwrap();
+    assert_eq!(found.tables_from, TableSource::Processor(1));
+}
+
+#[test]
+fn a_core_that_is_cut_short() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let whole = assembly.dump(DumpKind::Elf);
+    let MemoryFile::Elf(core) = elf(&assembly) else { panic!() };
+    let (last, bytes) = core.memory.stretches().last().unwrap();
+    for end in (0..0x3000).step_by(0x11).chain([whole.len() - 0x1234]) {
+        match ElfCore::open(Arc::new(whole[..end].to_vec())) {
+            Ok(core) => {
+                let fault = core.memory.read_u8(last.add(bytes - 1)).unwrap_err();
+                let reason = matches!(fault.reason, Reason::Truncated { .. });
+                assert!(reason || !core.problems.is_empty(), "{end:#x}: {fault}");
+            }
+            Err(Error::Format { .. }) => assert!(end < 0x1000, "{end:#x}"),
+            Err(error) => panic!("{end:#x}: {error}"),
+        }
+    }
+    // Cut in its last page: the kernel is found, what was behind is absent.
+    let cut = MemoryFile::open(Arc::new(whole[..whole.len() - 0x1234].to_vec())).unwrap();
+    assert_eq!(search(&cut, None).unwrap().directory_table_base, Pa(assembly.header.dtb));
+}
+
+fn word(bytes: &mut [u8], at: usize, value: u64, size: usize) {
+    bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+}
+
+#[test]
+fn hostile_cores() {
+    let whole = machine(Build::Win10Vb).assemble().dump(DumpKind::Elf);
+    let patched = |at: usize, value: u64, size: usize| {
+        let mut bytes = whole.clone();
+        word(&mut bytes, at, value, size);
+        ElfCore::open(Arc::new(bytes))
+    };
+    // More program headers than the file has room for: those that are there are read.
+    for count in [0xfffe, 0xffff] {
+        let core = patched(0x38, count, 2).unwrap();
+        let why = &core.problems[0].why;
+        assert!(why.contains(&format!("{count:#x} program headers are told")), "{why}");
+    }
+    // "See the first section", and there it is.
+    let mut sections = whole.clone();
+    let at = sections.len() as u64;
+    let count = u64::from(u16::from_le_bytes([whole[0x38], whole[0x39]]));
+    word(&mut sections, 0x38, 0xffff, 2);
+    word(&mut sections, 0x28, at, 8);
+    sections.resize(sections.len() + 64, 0);
+    word(&mut sections, at as usize + 0x2c, count, 4);
+    let core = ElfCore::open(Arc::new(sections.clone())).unwrap();
+    assert_eq!(core.memory.bytes(), patched(0, 0x464c_457f, 4).unwrap().memory.bytes());
+    word(&mut sections, at as usize + 0x2c, u64::from(u32::MAX), 4);
+    let core = ElfCore::open(Arc::new(sections)).unwrap();
+    assert!(core.problems[0].why.contains("0xffffffff program headers are told"));
+    // Offsets and sizes at the end of numbers, of the notes (0x40 on) and of the first segment.
+    for base in [0x40, 0x40 + 56] {
+        for field in [8, 0x10, 0x18, 0x20, 0x28, 0x30] {
+            for value in [1, u64::MAX, u64::MAX - 0xfff, 1 << 63, whole.len() as u64] {
+                if let Ok(core) = patched(base + field, value, 8) {
+                    let _ = core.memory.read_u64(Pa(value));
+                    let _ = core.memory.read_u64(Pa(0x1000));
+                }
+            }
+        }
+    }
+    assert!(matches!(patched(0x20, u64::MAX, 8), Err(Error::Format { .. })));
+    // Big-endian, no core, user programs.
+    for (at, value) in [(5, 2), (4, 3), (0x10, 2)] {
+        assert!(matches!(patched(at, value, 1), Err(Error::Format { .. })), "{at}");
+    }
+    // A machine that nothing here knows.
+    let core = patched(0x12, 0xf3, 2).unwrap();
+    assert_eq!((core.machine(), core.machine_number), (None, 0xf3));
+}
+
+#[test]
+fn segments_that_overlap_read_the_first_one() {
+    let mut file = vec![0u8; 64 + 3 * 56];
+    file[..4].copy_from_slice(b"\x7fELF");
+    file[4..7].copy_from_slice(&[2, 1, 1]);
+    word(&mut file, 0x10, 4, 2);
+    word(&mut file, 0x12, 62, 2);
+    word(&mut file, 0x20, 64, 8);
+    word(&mut file, 0x38, 3, 2);
+    // [0x1800, 0x2800) of ones, [0x1000, 0x3000) of twos, an empty one.
+    for (i, (address, bytes)) in
+        [(0x1800u64, 0x1000u64), (0x1000, 0x2000), (0, 0)].iter().enumerate()
+    {
+        let at = file.len() as u64;
+        let entry = 64 + 56 * i;
+        word(&mut file, entry, 1, 4);
+        word(&mut file, entry + 8, at, 8);
+        word(&mut file, entry + 0x18, *address, 8);
+        word(&mut file, entry + 0x20, *bytes, 8);
+        file.extend(vec![i as u8 + 1; *bytes as usize]);
+    }
+    let core = ElfCore::open(Arc::new(file)).unwrap();
+    let stretches: Vec<_> = core.memory.stretches().collect();
+    assert_eq!(stretches, [(Pa(0x1000), 0x800), (Pa(0x1800), 0x1000), (Pa(0x2800), 0x800)]);
+    let mut page = vec![0; 0x2000];
+    core.memory.read(Pa(0x1000), &mut page).unwrap();
+    let want = [vec![2u8; 0x800], vec![1; 0x1000], vec![2; 0x800]].concat();
+    assert!(page == want);
+    let fault = core.memory.read_u16(Pa(0x2fff)).unwrap_err();
+    assert_eq!((fault.address, fault.reason), (0x3000, Reason::Absent { pfn: Pfn(3) }));
+}

@@ -1,0 +1,340 @@
+//! Files other than full crash dumps, from the outside: cores of virtual machines, raw images, small dumps;
+//! and the ways to a small dump's symbols.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use verifier_core::verifier::{Drivers, Settings};
+use verifier_core::{Error as CoreError, Pa};
+use verifier_host::symbols::{SymbolPath, pdb_of_image};
+use verifier_host::{Error, Session, SessionOptions};
+use verifier_synth::{
+    Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Image, Machine, PoolRecord,
+};
+
+/// Files in a folder of its own, and the command on them.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new(assembly: &Assembly) -> Self {
+        let files = Self { folder: tempfile::tempdir().unwrap() };
+        for (name, bytes) in &assembly.files {
+            files.put(&format!("symbols/{name}"), bytes);
+        }
+        files
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
+        for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
+            command.env_remove(variable);
+        }
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn clean(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.clean(&[args, &["--format", "json"]].concat())).unwrap()
+    }
+
+    /// What it complains of when it gives up.
+    #[track_caller]
+    fn refused(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn machine(build: Build) -> Machine {
+    let mut m = Machine::new(build);
+    let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
+    let caller = m.driver_address(leaky, "LeakyRead") + 0x34;
+    m.level(8);
+    m.verified(leaky).allocation(Allocation::nonpaged(0x8500_0000, 0x210, b"Leak", caller));
+    m.pool_record(PoolRecord {
+        address: 0x8500_0000,
+        size: 0x200,
+        thread: 0x8500_0040,
+        frames: vec![caller],
+        stale: vec![],
+    });
+    m
+}
+
+#[test]
+fn a_core_of_a_virtual_machine() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    files.put("whole.dmp", &assembly.dump(DumpKind::Complete));
+    files.put("vm.core", &assembly.dump(DumpKind::Elf));
+    let info = files.json(&["info", "vm.core", "--symbols", "symbols"]);
+    assert_eq!(info["kind_name"], "ELF core of a virtual machine, by QEMU");
+    assert_eq!((&info["build"], &info["machine"]), (&19041.into(), &"x64".into()));
+    assert_eq!(info["page_tables"]["from"], "CR3 of processor 0");
+    assert_eq!(info["page_tables"]["base"], format!("{:#x}", assembly.header.dtb));
+    assert_eq!(info["pages"], assembly.space().memory().len());
+    assert_eq!(info["kernel"]["modules_from"], "PsLoadedModuleList");
+    // It has no header that could say these.
+    assert!(info.get("bug_check").is_none() && info.get("directory_table_base").is_none());
+    let globals = info["verifier"]["globals"].as_array().unwrap();
+    assert_eq!(globals[0]["name"], "MmVerifierData");
+    assert_eq!(globals[0]["address"], format!("{:#x}", assembly.address("nt!MmVerifierData")));
+    assert_eq!(globals[0]["from"], "ISF table");
+    let text = files.clean(&["info", "vm.core", "--symbols", "symbols"]);
+    assert!(text.contains("(x64, 4 levels; CR3 of processor 0)"), "{text}");
+    let whole = files.json(&["info", "whole.dmp", "--symbols", "symbols"]);
+    assert_eq!(whole["page_tables"]["from"], "the dump's header");
+    for view in [&["pool"][..], &["drivers"], &["settings"], &["log", "pool"], &["leaks"]] {
+        let [core, dump] = ["vm.core", "whole.dmp"]
+            .map(|file| files.clean(&[view, &[file, "--symbols", "symbols"]].concat()));
+        assert_eq!(core, dump, "{view:?}");
+    }
+    // The bug check stands in a dump's header alone.
+    let output = files.run(&["kd", "vm.core", "-c", ".bugcheck"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn raw_memory() {
+    let keys =
+        DebuggerKeys { wait_never: 0x00c3_71a5_88f0_1923, wait_always: 0x8f17_2b00_41d2_6ee5 };
+    let mut machine = machine(Build::Win10Vb);
+    machine.encode_debugger_data(keys);
+    // Kernels before 10 do not export it: the way leads through the symbols.
+    machine.kernel_mut().exports.clear();
+    let assembly = machine.assemble();
+    let files = Files::new(&assembly);
+    files.put("memory.raw", &assembly.dump(DumpKind::Raw));
+    files.put("whole.dmp", &assembly.dump(DumpKind::Complete));
+    let error = files.refused(&["pool", "memory.raw"]);
+    assert!(error.contains("must be opened as one (--raw)"), "{error}");
+    let args = ["memory.raw", "--raw", "--symbols", "symbols"];
+    let info = files.json(&[&["info"][..], &args].concat());
+    assert_eq!(info["kind_name"], "raw physical memory");
+    assert_eq!(info["page_tables"]["from"], "found by the entry that maps the tables");
+    assert_eq!(info["build"], 19041);
+    let data = info["kernel"]["debugger_data"].as_str().unwrap();
+    assert!(data.ends_with(" (was encoded)"), "{data}");
+    assert_eq!(info["kernel"]["modules"].as_array().unwrap().len(), 3);
+    assert_eq!(info["problems"], Value::Array(vec![]));
+    let want = files.clean(&["pool", "whole.dmp", "--symbols", "symbols"]);
+    assert!(want.contains("leaky!LeakyRead+0x34"), "{want}");
+    assert_eq!(files.clean(&[&["pool"][..], &args].concat()), want);
+    let dtb = format!("{:x}", assembly.header.dtb);
+    assert_eq!(files.clean(&[&["pool", "--dtb", &dtb][..], &args].concat()), want);
+    let error = files.refused(&[&["pool", "--dtb", "0x1000"][..], &args].concat());
+    assert!(error.contains("no kernel's image is mapped by page tables at 0x1000"), "{error}");
+    // A crash dump can be told other tables than its header's; here there are none.
+    let error = files.refused(&["pool", "whole.dmp", "--dtb", "0x1000", "--symbols", "symbols"]);
+    assert!(error.contains("level 4"), "{error}");
+    let other = files.clean(&["pool", "whole.dmp", "--dtb", &dtb, "--symbols", "symbols"]);
+    assert_eq!(other, want);
+    // Without symbols only the kernel is known, and why is said.
+    let info = files.run(&["info", "memory.raw", "--raw", "--format", "json"]);
+    let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert_eq!(info["kernel"]["modules_from"], "the kernel's image alone");
+    assert!(info["problems"].to_string().contains("only the kernel's symbols tell where it is"));
+}
+
+#[test]
+fn a_session_over_raw_memory() {
+    let assembly = machine(Build::Win7Sp1X86).assemble();
+    let files = Files::new(&assembly);
+    files.put("memory.raw", &assembly.dump(DumpKind::Raw));
+    let mut options = SessionOptions::default();
+    options.raw = true;
+    options.directory_table_base = Some(Pa(assembly.header.dtb));
+    let mut symbols = SymbolPath::new();
+    symbols.push_plain(files.path("symbols"));
+    let session = Session::open_with(&files.path("memory.raw"), symbols, options).unwrap();
+    assert!(session.dump().is_none() && session.memory_file().is_some());
+    assert_eq!(session.tables().unwrap().from, "given");
+    let kernel = session.kernel().unwrap();
+    assert_eq!(kernel.build(), 7601);
+    assert_eq!(Settings::read(kernel).unwrap().level.0, 8);
+}
+
+/// The CodeView record of the kernel, where a small dump holds it.
+fn with_record(assembly: &Assembly) -> Vec<u8> {
+    let base = assembly.small_dump_content(&[]).drivers[0].base;
+    assembly.small_dump(&[(base + 0x1000, 0x200)])
+}
+
+#[test]
+fn a_small_dump() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    files.put("small.dmp", &with_record(&assembly));
+    let args = ["small.dmp", "--symbols", "symbols"];
+    let output = files.run(&[&["info"][..], &args, &["--format", "json"]].concat());
+    let info: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let small = &info["small_dump"];
+    assert_eq!((&small["is_complete"], &small["call_stack_bytes"]), (&true.into(), &0x318.into()));
+    assert!(small["remark"].as_str().unwrap().contains("never Verifier's drivers"));
+    assert_eq!(info["page_tables"], Value::Null);
+    assert_eq!(info["verifier"]["level"], 8);
+    assert_eq!(info["kernel"]["modules_from"], "the dump's own list of drivers");
+    let modules = info["kernel"]["modules"].as_array().unwrap();
+    assert_eq!(modules.len(), 3);
+    assert_eq!(modules[2]["name"], "leaky.sys");
+    assert_eq!(modules[2]["time_date_stamp"], 0x4ce7_951a);
+    assert!(modules[2]["check_sum"].is_u64());
+    let from = |name: &str| {
+        let globals = info["verifier"]["globals"].as_array().unwrap();
+        let one = globals.iter().find(|global| global["name"] == name).unwrap();
+        one["from"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(from("MmVerifierData"), "ISF table");
+    assert_eq!(from("VfPoolTraces"), "not held by a small dump");
+    let text = String::from_utf8(files.run(&[&["info"][..], &args].concat()).stdout).unwrap();
+    assert_eq!(text.matches("never Verifier's").count(), 1, "{text}");
+    let output = files.run(&[&["settings"][..], &args].concat());
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("Level 0x00000008"));
+    // Every other view: one line, which says what such a dump never holds.
+    let views: [&[&str]; 9] = [
+        &["drivers"],
+        &["pool"],
+        &["log", "pool"],
+        &["log", "irql"],
+        &["leaks"],
+        &["deadlock"],
+        &["history", "--address", "0x85000000"],
+        &["kd", "-c", "!verifier 80"],
+        &["flamegraph", "-o", "x.svg"],
+    ];
+    for symbols in [&args[..], &args[..1]] {
+        for view in views {
+            let error = files.refused(&[view, symbols].concat());
+            assert_eq!(error.lines().count(), 1, "{view:?}: {error}");
+            assert!(error.contains("a small (triage) dump holds no physical memory"), "{error}");
+        }
+    }
+    assert!(!files.path("x.svg").exists());
+}
+
+#[test]
+fn a_small_dumps_symbols_by_a_named_file() {
+    let assembly = machine(Build::Win11).assemble();
+    let mut other = machine(Build::Win11);
+    other.kernel_symbol("PsLoadedModuleList", 0xc0_0000);
+    let other = other.assemble();
+    let files = Files::new(&assembly);
+    files.put("small.dmp", &assembly.small_dump(&[]));
+    let table = |assembly: &Assembly| {
+        assembly.files.iter().find(|(name, _)| name.contains("ntkrnl")).unwrap().1.clone()
+    };
+    let right = files.put("right.json", &table(&assembly));
+    let wrong = files.put("wrong.json", &table(&other));
+    // Its image does not tell which PDB it wants, so a folder cannot be searched.
+    let error = files.refused(&["settings", "small.dmp", "--symbols", "symbols"]);
+    assert!(error.contains("no symbols for the kernel"), "{error}");
+    files.refused(&["settings", "small.dmp", "--symbols", &wrong]);
+    let info = files.run(&["info", "small.dmp", "--symbols", &wrong]);
+    assert!(String::from_utf8_lossy(&info.stdout).contains("they are of another build"));
+    let out = files.run(&["settings", "small.dmp", "--symbols", &wrong, "--symbols", &right]);
+    assert!(String::from_utf8_lossy(&out.stdout).starts_with("Level 0x00000008"), "{out:?}");
+    // The same bytes, handed over.
+    let open = || Session::open(&files.path("small.dmp"), SymbolPath::new()).unwrap();
+    let error = open().supply_kernel_symbols(table(&other)).unwrap_err();
+    assert!(matches!(error, Error::Core(CoreError::Symbols { .. })), "{error}");
+    let session = open();
+    session.supply_kernel_symbols(table(&assembly)).unwrap();
+    assert_eq!(Settings::read(session.kernel().unwrap()).unwrap().level.0, 8);
+}
+
+/// The image as a file: sections stand in it where they stand in memory.
+fn image_file(image: &Image, assembly: &Assembly) -> Vec<u8> {
+    let mut bytes = vec![0; image.size as usize];
+    for (rva, part) in image.render(assembly.header.machine) {
+        bytes[rva as usize..rva as usize + part.len()].copy_from_slice(&part);
+    }
+    bytes
+}
+
+#[test]
+fn a_small_dumps_symbols_by_the_images_file() {
+    for build in [Build::Win10Vb, Build::Win7Sp1X86] {
+        let mut machine = machine(build);
+        let kernel = machine.kernel_mut().clone();
+        let assembly = machine.assemble();
+        let files = Files::new(&assembly);
+        files.put("small.dmp", &assembly.small_dump(&[]));
+        let bytes = image_file(&kernel, &assembly);
+        let id = pdb_of_image(&bytes).unwrap();
+        assert_eq!(Some(id.name), kernel.pdb.as_ref().map(|pdb| pdb.name.clone()));
+        let key = format!("{:08X}{:x}", kernel.time_date_stamp, kernel.size);
+        files.put(&format!("symbols/ntoskrnl.exe/{key}/ntoskrnl.exe"), &bytes);
+        let out = files.run(&["settings", "small.dmp", "--symbols", "symbols"]);
+        assert!(String::from_utf8_lossy(&out.stdout).starts_with("Level 0x00000008"), "{out:?}");
+        // What is no image, or ends early, tells nothing.
+        assert_eq!(pdb_of_image(&assembly.small_dump(&[])), None);
+        for end in (0..0x2000).step_by(7) {
+            let _ = pdb_of_image(&bytes[..end]);
+        }
+        assert_eq!(pdb_of_image(&bytes[..0x1000]), None);
+    }
+}
+
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: ../shared/{name} is not here");
+    None
+}
+
+#[test]
+fn a_real_small_dump() {
+    let Some(path) = shared("real/triage_x64.dmp") else { return };
+    let Some(table) = shared("isf/5278AFF86C341677D7D7835C85B7B844-1.json.xz") else { return };
+    let mut symbols = SymbolPath::with_default_cache(None);
+    symbols.push_plain(&table);
+    let session = Session::open(&path, symbols).unwrap();
+    let kernel = session.kernel().unwrap();
+    assert_eq!(kernel.modules().loaded().len(), 151);
+    let settings = Settings::read(kernel).unwrap();
+    assert_eq!((settings.level.0, settings.problems.len()), (0, 1));
+    assert!(matches!(Drivers::read(kernel), Err(CoreError::NotInSmallDump { .. })));
+    let info = verifier_host::Info::gather(&session);
+    let stack = info.small_dump.unwrap();
+    assert_eq!(stack.call_stack.map(|at| at.0), Some(0xffff_8504_2989_0ee8));
+    assert_eq!(info.kernel.unwrap().build_lab.unwrap(), "19041.1.amd64fre.vb_release.191206-1406");
+}
+
+#[test]
+fn the_pdb_of_a_real_image() {
+    let Some(path) = shared("real/hevd_x86/HEVD.sys") else { return };
+    let id = pdb_of_image(&fs::read(path).unwrap()).unwrap();
+    assert_eq!((id.name.as_str(), id.age), ("HEVD.pdb", 1));
+    assert_eq!(id.guid_hex(), "34310FD1C9B84DD1BC1F4663925B999F");
+}
