@@ -9,7 +9,7 @@
  *
  * Records. The functions that end in _at fill a struct of the caller's. The strings in it are UTF-8,
  * end with NUL, belong to the view, and live until that is freed. A NUL inside a string of the dump
- * is given as U+FFFD.
+ * is given as U+FFFD; other control characters stay, so mind what is printed to a terminal.
  *
  * Errors. Every function that can fail returns a VerifierStatus. What failed, where and why is told
  * by verifier_last_error until the next call that fails on the same thread. A record that cannot be

@@ -2,7 +2,7 @@
 //!
 //! The contract is told where C programmers look, in the first lines of `include/verifier.h`, which
 //! cbindgen makes out of this crate (a test holds it fresh). `unsafe` is in this crate and in no other
-//! but for one memory mapping: [`pointer`] turns what C hands over into references and back, once
+//! but for one memory mapping: the module `pointer` turns what C hands over into references and back, once
 //! each; the rest of the crate calls that.
 //!
 //! | file | is |
