@@ -7,8 +7,8 @@
 
 Writes OUT/leaks.parquet, one row for each driver, tag and stack of names with the machines that hold it,
 the most bytes first; OUT/dumps.parquet, one row for each dump with its error where it has one; and
-OUT/parts/, what each dump gave, by which a run that was ended goes on where it was. A dump that changes
-is read again. Addresses differ from boot to boot, so stacks are compared by names: drivers without
+OUT/parts/, what each dump gave, by which a run that was ended goes on where it was. A dump that changes,
+or that had an error, is read again; after new symbols have come, delete OUT/parts. Addresses differ from boot to boot, so stacks are compared by names: drivers without
 symbols are told apart by module and offset.
 
 Workers read the dumps themselves: with --scheduler, paths must mean the same to them, and verifier_py must
@@ -109,22 +109,28 @@ def run(client: Client, out: Path, dumps: list[Path], symbols: str | None) -> No
     wanted = {part_of(parts, dump, symbols): dump for dump in dumps}
     missing = {part: dump for part, dump in wanted.items() if not part.exists()}
     say(f"{len(dumps)} dumps, {len(wanted) - len(missing)} of them done before")
-    # A worker that dies with a dump takes no other down: it is tried once more, then told.
+    # A worker that dies with a dump takes no other down: the dump is tried elsewhere, then told.
     futures = {
-        client.submit(examine, str(dump), symbols, pure=False, retries=1): (part, dump)
+        client.submit(examine, str(dump), symbols, pure=False): (part, dump)
         for part, dump in missing.items()
     }
+    failed = []
     for number, future in enumerate(as_completed(futures), 1):
         part, dump = futures[future]
         if future.status == "finished":
             rows = future.result()
         else:
             rows = [{"dump": str(dump), "error": f"the worker failed: {future.exception()}"}]
-        write(pa.Table.from_pylist(rows, schema=PART), part)
-        said = rows[0].get("error") or f"{sum(row.get('count') or 0 for row in rows)} blocks outstanding"
-        say(f"[{number}/{len(missing)}] {dump}: {said}")
+        error = rows[0].get("error")
+        if error is None:
+            write(pa.Table.from_pylist(rows, schema=PART), part)
+        else:
+            failed += rows
+        blocks = sum(row.get("count") or 0 for row in rows)
+        say(f"[{number}/{len(missing)}] {dump}: {error or f'{blocks} blocks outstanding'}")
         future.release()
-    summarize(pa.concat_tables([pq.read_table(part, schema=PART) for part in wanted] or [PART.empty_table()]), out)
+    read = [pq.read_table(part, schema=PART) for part in wanted if part.exists()]
+    summarize(pa.concat_tables([*read, pa.Table.from_pylist(failed, schema=PART)]), out)
 
 
 def summarize(rows: pa.Table, out: Path) -> None:
@@ -163,7 +169,7 @@ def main() -> None:
     if arguments.scheduler:
         cluster: dict[str, Any] = {"address": arguments.scheduler}
     else:
-        cluster = {"n_workers": arguments.workers, "threads_per_worker": 1, "dashboard_address": None}
+        cluster = {"n_workers": arguments.workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with Client(**cluster) as client:
         run(client, arguments.out, dumps, arguments.symbols)
 
