@@ -60,7 +60,7 @@ fn machine(build: Build, number: usize) -> (Machine, Vec<serde_json::Value>) {
         let id = m.driver(driver);
         m.verified(id);
         for (_, tag, routine, size, every) in LEAKS.iter().filter(|leak| leak.0 == file) {
-            if number % every != 0 {
+            if !number.is_multiple_of(*every) {
                 continue;
             }
             let caller = m.driver_address(id, routine) + 0x34;

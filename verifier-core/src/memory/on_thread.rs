@@ -1,7 +1,7 @@
 //! Memory of a reader that must stay on one thread.
 
 use std::marker::PhantomData;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use super::{Memory, Residence};
@@ -71,7 +71,11 @@ impl<A: Address> OnThread<A> {
         let thread = thread.spawn(move || match open() {
             Ok(mut read) => {
                 let _ = opened.send(Ok(()));
-                serve(&inbox, &mut |at, buf| read(A::from_raw(at), buf).map_err(|e| e.to_string()));
+                for Request { at, mut buf, answer } in inbox {
+                    let read = read(A::from_raw(at), &mut buf).map_err(|error| error.to_string());
+                    // Whoever asked may have gone.
+                    let _ = answer.send(read.map(|()| buf));
+                }
             }
             Err(error) => {
                 let _ = opened.send(Err(error.to_string()));
@@ -83,14 +87,6 @@ impl<A: Address> OnThread<A> {
             Err(_) => return Err(failed("it panicked".into())),
         }
         Ok(Self { requests: Some(requests), thread: Some(thread), address: PhantomData })
-    }
-}
-
-fn serve(inbox: &Receiver<Request>, read: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), String>) {
-    for Request { at, mut buf, answer } in inbox {
-        let read = read(at, &mut buf).map(|()| buf);
-        // Whoever asked may have gone.
-        let _ = answer.send(read);
     }
 }
 
