@@ -58,6 +58,18 @@ typedef enum VerifierStatus {
   VERIFIER_STATUS_INTERNAL = 9,
 } VerifierStatus;
 
+// What the address of an error or a problem is.
+typedef enum VerifierPlace {
+  // Nothing.
+  VERIFIER_PLACE_NONE = 0,
+  // A physical address.
+  VERIFIER_PLACE_PHYSICAL = 1,
+  // An address in the kernel's virtual memory.
+  VERIFIER_PLACE_VIRTUAL = 2,
+  // An offset in the dump file.
+  VERIFIER_PLACE_FILE = 3,
+} VerifierPlace;
+
 // What became of a configured driver.
 typedef enum VerifierDriverState {
   // Loaded more often than unloaded.
@@ -80,19 +92,7 @@ typedef enum VerifierOperation {
   VERIFIER_OPERATION_UNKNOWN = 3,
 } VerifierOperation;
 
-// What the address of an error or a problem is.
-typedef enum VerifierPlace {
-  // Nothing.
-  VERIFIER_PLACE_NONE = 0,
-  // A physical address.
-  VERIFIER_PLACE_PHYSICAL = 1,
-  // An address in the kernel's virtual memory.
-  VERIFIER_PLACE_VIRTUAL = 2,
-  // An offset in the dump file.
-  VERIFIER_PLACE_FILE = 3,
-} VerifierPlace;
-
-// What the addresses of a [`VerifierReader`] are.
+// What the addresses of a VerifierReader are.
 typedef enum VerifierSpace {
   // Physical addresses; this library walks the page tables.
   VERIFIER_SPACE_PHYSICAL = 1,
@@ -115,6 +115,63 @@ typedef struct VerifierSession VerifierSession;
 
 // A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
 typedef struct VerifierView VerifierView;
+
+// Memory of the caller's, and what is known of the kernel in it.
+typedef struct VerifierReader {
+  // Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
+  // bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
+  // called by several threads at once.
+  int32_t (*read)(void *context, uint64_t address, void *buffer, size_t size);
+  // Handed to `read` as it is. It must live until the session is freed.
+  void *context;
+  // A VerifierSpace.
+  uint32_t space;
+  // A VerifierMachine.
+  uint32_t machine;
+  // CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
+  uint64_t directory_table_base;
+  // Address of the global PsLoadedModuleList, 0 where it is not known.
+  uint64_t ps_loaded_module_list;
+  // Address of the debugger data block, 0 where it is not known; one of the two must be.
+  uint64_t kd_debugger_data_block;
+  // The build number, such as 7601, 0 where it is not known.
+  uint32_t build;
+} VerifierReader;
+
+// The last error of this thread.
+typedef struct VerifierError {
+  // What the call returned.
+  enum VerifierStatus status;
+  // In words: what was being read, where, and why that failed. Lives until the next call that
+  // fails on this thread.
+  const char *message;
+  // What `address` is.
+  enum VerifierPlace place;
+  // Where it failed; 0 where there is no place to tell.
+  uint64_t address;
+} VerifierError;
+
+// How far back the pool log reaches.
+typedef struct VerifierReach {
+  // Records that the log has room for.
+  uint32_t capacity;
+  // Records ever written, modulo 2^32.
+  uint32_t written;
+  // Records whose pages could not be read.
+  uint64_t missing;
+} VerifierReach;
+
+// What a view could not read or what does not fit.
+typedef struct VerifierProblem {
+  // What is affected.
+  const char *what;
+  // What is the matter.
+  const char *why;
+  // What `address` is: virtual, or nothing.
+  enum VerifierPlace place;
+  // The address that it is about; 0 where there is none.
+  uint64_t address;
+} VerifierProblem;
 
 // One of Verifier's statistics.
 typedef struct VerifierStatistic {
@@ -200,144 +257,9 @@ typedef struct VerifierFrame {
   const char *symbol;
 } VerifierFrame;
 
-// Memory of the caller's, and what is known of the kernel in it.
-typedef struct VerifierReader {
-  // Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
-  // bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
-  // called by several threads at once.
-  int32_t (*read)(void *context, uint64_t address, void *buffer, size_t size);
-  // Handed to `read` as it is. It must live until the session is freed.
-  void *context;
-  // A VerifierSpace.
-  uint32_t space;
-  // A VerifierMachine.
-  uint32_t machine;
-  // CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
-  uint64_t directory_table_base;
-  // Address of the global PsLoadedModuleList, 0 where it is not known.
-  uint64_t ps_loaded_module_list;
-  // Address of the debugger data block, 0 where it is not known; one of the two must be.
-  uint64_t kd_debugger_data_block;
-  // The build number, such as 7601, 0 where it is not known.
-  uint32_t build;
-} VerifierReader;
-
-// The last error of this thread.
-typedef struct VerifierError {
-  // What the call returned.
-  enum VerifierStatus status;
-  // In words: what was being read, where, and why that failed. Lives until the next call that
-  // fails on this thread.
-  const char *message;
-  // What `address` is.
-  enum VerifierPlace place;
-  // Where it failed; 0 where there is no place to tell.
-  uint64_t address;
-} VerifierError;
-
-// How far back the pool log reaches.
-typedef struct VerifierReach {
-  // Records that the log has room for.
-  uint32_t capacity;
-  // Records ever written, modulo 2^32.
-  uint32_t written;
-  // Records whose pages could not be read.
-  uint64_t missing;
-} VerifierReach;
-
-// What a view could not read or what does not fit.
-typedef struct VerifierProblem {
-  // What is affected.
-  const char *what;
-  // What is the matter.
-  const char *why;
-  // What `address` is: virtual, or nothing.
-  enum VerifierPlace place;
-  // The address that it is about; 0 where there is none.
-  uint64_t address;
-} VerifierProblem;
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
-
-// A record of `verifier_statistics`.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_statistic_at(const struct VerifierView *view,
-                                          size_t index,
-                                          struct VerifierStatistic *record);
-
-// A record of `verifier_drivers`.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_driver_at(const struct VerifierView *view,
-                                       size_t index,
-                                       struct VerifierDriver *record);
-
-// A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
-// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found where the build does
-// not have it.
-//
-// # Safety
-//
-// `view` is NULL or a view; `name` is NULL or a string that ends with NUL; `value` is NULL or may be
-// written.
-enum VerifierStatus verifier_driver_counter(const struct VerifierView *view,
-                                            size_t index,
-                                            const char *name,
-                                            uint64_t *value);
-
-// A record of `verifier_pool`.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_allocation_at(const struct VerifierView *view,
-                                           size_t index,
-                                           struct VerifierAllocation *record);
-
-// A record of `verifier_pool_log`.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
-                                          size_t index,
-                                          struct VerifierLogEntry *record);
-
-// A record of `verifier_leaks`.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_group_at(const struct VerifierView *view,
-                                      size_t index,
-                                      struct VerifierGroup *record);
-
-// An allocation of a group of `verifier_leaks`, by its number within the group.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_group_block_at(const struct VerifierView *view,
-                                            size_t group,
-                                            size_t index,
-                                            struct VerifierAllocation *record);
-
-// A frame of the stack of a log entry or a group, innermost first.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
-                                      size_t index,
-                                      size_t frame,
-                                      struct VerifierFrame *record);
 
 // The version of the interface that this library has.
 uint32_t verifier_abi_version(void);
@@ -474,6 +396,84 @@ enum VerifierStatus verifier_view_problem_at(const struct VerifierView *view,
 //
 // `view` is NULL or was made by this library, is not in use and is never used again.
 void verifier_view_free(struct VerifierView *view);
+
+// A record of `verifier_statistics`.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_statistic_at(const struct VerifierView *view,
+                                          size_t index,
+                                          struct VerifierStatistic *record);
+
+// A record of `verifier_drivers`.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_driver_at(const struct VerifierView *view,
+                                       size_t index,
+                                       struct VerifierDriver *record);
+
+// A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
+// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found where the build does
+// not have it.
+//
+// # Safety
+//
+// `view` is NULL or a view; `name` is NULL or a string that ends with NUL; `value` is NULL or may be
+// written.
+enum VerifierStatus verifier_driver_counter(const struct VerifierView *view,
+                                            size_t index,
+                                            const char *name,
+                                            uint64_t *value);
+
+// A record of `verifier_pool`.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_allocation_at(const struct VerifierView *view,
+                                           size_t index,
+                                           struct VerifierAllocation *record);
+
+// A record of `verifier_pool_log`.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
+                                          size_t index,
+                                          struct VerifierLogEntry *record);
+
+// A record of `verifier_leaks`.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_group_at(const struct VerifierView *view,
+                                      size_t index,
+                                      struct VerifierGroup *record);
+
+// An allocation of a group of `verifier_leaks`, by its number within the group.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_group_block_at(const struct VerifierView *view,
+                                            size_t group,
+                                            size_t index,
+                                            struct VerifierAllocation *record);
+
+// A frame of the stack of a log entry or a group, innermost first.
+//
+// # Safety
+//
+// `view` is NULL or a view; `record` is NULL or may be written.
+enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
+                                      size_t index,
+                                      size_t frame,
+                                      struct VerifierFrame *record);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -17,12 +17,14 @@
 //! To add a view: a variant of `Rows` in `view`, its record and its `_at` in `record`, and
 //! `BLESS=1 cargo test -p verifier-capi`.
 
+// In the order of the header.
 mod pointer;
 mod reader;
-mod record;
 mod session;
 mod status;
 mod view;
+
+mod record;
 
 pub use reader::{VerifierMachine, VerifierReader, VerifierSpace};
 pub use record::{

@@ -10,7 +10,7 @@ use verifier_core::memory::FromFn;
 
 use crate::status::Failure;
 
-/// What the addresses of a [`VerifierReader`] are.
+/// What the addresses of a VerifierReader are.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierSpace {

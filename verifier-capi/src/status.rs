@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use verifier_core::Va;
 use verifier_core::addr::Space;
 use verifier_core::error::Error as Core;
-use verifier_host::Error as Host;
+use verifier_host::{Error as Host, Session};
 
 use crate::pointer;
 
@@ -92,6 +92,18 @@ impl Failure {
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(VerifierStatus::NotFound, message.into())
+    }
+}
+
+impl Failure {
+    /// The same; where the kernel's symbols are missing, with where they were looked for.
+    pub(crate) fn explained(mut self, session: &Session) -> Self {
+        if self.status == VerifierStatus::Symbols
+            && let Some(missing) = session.missing_kernel_symbols()
+        {
+            self.message = missing;
+        }
+        self
     }
 }
 

@@ -93,7 +93,7 @@ unsafe fn view(
         let make = || {
             // SAFETY: the caller's word, for the time of this call.
             let session = unsafe { as_ref(session, "session") }?;
-            read(session, session.host.kernel()?)
+            read(session, session.host.kernel()?).map_err(|why| why.explained(&session.host))
         };
         // SAFETY: the caller's word for `view`.
         unsafe { put_new(view, "view", make) }
@@ -113,7 +113,8 @@ pub unsafe extern "C" fn verifier_level(
     guard(|| {
         // SAFETY: the caller's word, for the time of this call.
         let session = unsafe { as_ref(session, "session") }?;
-        let settings = Settings::read(session.host.kernel()?)?;
+        let settings = Settings::read(session.host.kernel()?)
+            .map_err(|why| Failure::from(why).explained(&session.host))?;
         // SAFETY: the caller's word for `level`.
         unsafe { put(level, settings.level.0, "level") }
     })

@@ -122,10 +122,10 @@ int main(int argc, char **argv) {
     CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
     verifier_view_free(view);
 
-    /* Kernel symbols that are missing are told by the name of the file that would help. */
+    /* Kernel symbols that are missing are told by the file that would help, and where it is not. */
     CHECK(verifier_open_file(argv[1], argv[3], &session) == VERIFIER_STATUS_OK);
     CHECK(verifier_leaks(session, NULL, &view) == VERIFIER_STATUS_SYMBOLS && !view);
-    CHECK(strstr(last().message, "ntkrnlmp.pdb"));
+    CHECK(strstr(last().message, "ntkrnlmp.pdb") && strstr(last().message, argv[3]));
     verifier_session_free(session);
     puts("misuse: done");
     return 0;

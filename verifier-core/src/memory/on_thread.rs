@@ -12,8 +12,8 @@ use crate::error::{Error, Fault, Reason};
 ///
 /// Many readers keep a position in their file, a cache in a `RefCell` or pages in an `Rc`, and no lock
 /// makes such a one `Sync`. Here it is made on the thread that it stays on; every read is a message
-/// there and a copy back (some microseconds: give a copy of page tables to
-/// [`PageTables::cached`](super::PageTables::cached) where memory does not change). Dropping the memory
+/// there and a copy back, which takes some microseconds. Where memory does not change,
+/// [`PageTables::cached`](super::PageTables::cached) spares those of page tables. Dropping the memory
 /// drops the reader and ends its thread.
 ///
 /// A reader that is `Send` and reads through `&self` needs none of this: see [`FromFn`](super::FromFn).
