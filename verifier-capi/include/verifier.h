@@ -80,6 +80,14 @@ typedef enum VerifierDriverState {
   VERIFIER_DRIVER_STATE_NEVER_LOADED = 2,
 } VerifierDriverState;
 
+// Where Verifier keeps an allocation.
+typedef enum VerifierSource {
+  // Its driver's tracking pages.
+  VERIFIER_SOURCE_TRACKER = 0,
+  // The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
+  VERIFIER_SOURCE_POOL_INFO = 1,
+} VerifierSource;
+
 // What a record of the pool log is about.
 typedef enum VerifierOperation {
   // A block was allocated.
@@ -205,12 +213,14 @@ typedef struct VerifierAllocation {
   uint64_t address;
   // Its bytes.
   uint64_t size;
-  // The address from which the driver asked for it.
+  // The address from which the driver asked for it, 0 where that is not known.
   uint64_t caller;
   // The name of that address, NULL where no module holds it.
   const char *caller_symbol;
-  // The driver's file name.
+  // The driver's file name, "(no known driver)" where it cannot be told.
   const char *driver;
+  // Where it is kept.
+  enum VerifierSource source;
   // The pool tag, four characters and NUL; one that is not printable is a dot.
   char tag[5];
 } VerifierAllocation;
@@ -239,7 +249,7 @@ typedef struct VerifierGroup {
   uint64_t bytes;
   // The largest one's bytes.
   uint64_t largest;
-  // The driver's file name.
+  // The driver's file name, "(no known driver)" where it cannot be told.
   const char *driver;
   // Why they have no stack, NULL where they have one.
   const char *why_no_stack;
@@ -326,8 +336,9 @@ enum VerifierStatus verifier_statistics(const struct VerifierSession *session,
 enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
                                      struct VerifierView **view);
 
-// The pool allocations that drivers still hold. `driver` is a file name such as "myfault.sys", NULL
-// for all. Records: VerifierAllocation.
+// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
+// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
+// VerifierAllocation.
 //
 // # Safety
 //

@@ -29,7 +29,7 @@ mod record;
 pub use reader::{VerifierMachine, VerifierReader, VerifierSpace};
 pub use record::{
     VerifierAllocation, VerifierDriver, VerifierDriverState, VerifierFrame, VerifierGroup,
-    VerifierLogEntry, VerifierOperation, VerifierStatistic, verifier_allocation_at,
+    VerifierLogEntry, VerifierOperation, VerifierSource, VerifierStatistic, verifier_allocation_at,
     verifier_driver_at, verifier_driver_counter, verifier_frame_at, verifier_group_at,
     verifier_group_block_at, verifier_log_entry_at, verifier_statistic_at,
 };

@@ -5,7 +5,7 @@ use std::ptr;
 
 use verifier_core::Va;
 use verifier_core::verifier::log::Operation;
-use verifier_core::verifier::{Allocation, DriverState, PoolTag};
+use verifier_core::verifier::{Allocation, DriverState, PoolTag, Source};
 
 use crate::pointer::{as_ref, put, text};
 use crate::status::{Failure, VerifierStatus, guard};
@@ -53,6 +53,16 @@ pub struct VerifierDriver {
     pub size: u64,
 }
 
+/// Where Verifier keeps an allocation.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierSource {
+    /// Its driver's tracking pages.
+    Tracker = 0,
+    /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
+    PoolInfo = 1,
+}
+
 /// A pool allocation that its driver still holds.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -61,12 +71,14 @@ pub struct VerifierAllocation {
     pub address: u64,
     /// Its bytes.
     pub size: u64,
-    /// The address from which the driver asked for it.
+    /// The address from which the driver asked for it, 0 where that is not known.
     pub caller: u64,
     /// The name of that address, NULL where no module holds it.
     pub caller_symbol: *const c_char,
-    /// The driver's file name.
+    /// The driver's file name, "(no known driver)" where it cannot be told.
     pub driver: *const c_char,
+    /// Where it is kept.
+    pub source: VerifierSource,
     /// The pool tag, four characters and NUL; one that is not printable is a dot.
     pub tag: [c_char; 5],
 }
@@ -123,7 +135,7 @@ pub struct VerifierGroup {
     pub bytes: u64,
     /// The largest one's bytes.
     pub largest: u64,
-    /// The driver's file name.
+    /// The driver's file name, "(no known driver)" where it cannot be told.
     pub driver: *const c_char,
     /// Why they have no stack, NULL where they have one.
     pub why_no_stack: *const c_char,
@@ -174,6 +186,10 @@ impl VerifierView {
             caller: allocation.caller.0,
             caller_symbol: self.name(allocation.caller),
             driver: name(drivers, driver),
+            source: match allocation.source {
+                Source::Tracker => VerifierSource::Tracker,
+                Source::PoolInfo { .. } => VerifierSource::PoolInfo,
+            },
             tag: tag(allocation.tag),
         }
     }

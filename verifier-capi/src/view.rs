@@ -7,7 +7,7 @@ use std::ptr;
 use verifier_core::analysis::{Group, GroupBy, Grouping, Leaks};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Allocation, Driver, Drivers, PoolReport, Settings};
+use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
 use crate::pointer::{as_ref, c_string, free, put, put_new, text};
@@ -160,8 +160,9 @@ pub unsafe extern "C" fn verifier_drivers(
     unsafe { self::view(session, view, read) }
 }
 
-/// The pool allocations that drivers still hold. `driver` is a file name such as "myfault.sys", NULL
-/// for all. Records: VerifierAllocation.
+/// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
+/// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
+/// VerifierAllocation.
 ///
 /// # Safety
 ///
@@ -178,12 +179,14 @@ pub unsafe extern "C" fn verifier_pool(
         let name = unsafe { text(driver, "driver") }?;
         let report = PoolReport::read(kernel, |one| name.is_none_or(|name| one.is_named(name)))?;
         configured(name, report.drivers.len())?;
+        let callers: Vec<Va> = report.callers().collect();
         let (mut drivers, mut rows) = (Vec::new(), Vec::new());
-        for (index, pool) in report.drivers.into_iter().enumerate() {
-            drivers.push(c_string(&pool.driver.name));
-            rows.extend(pool.allocations.into_iter().map(|allocation| (index, allocation)));
+        let pools = report.drivers.into_iter().map(|pool| (pool.driver.name, pool.allocations));
+        let unowned = (NO_DRIVER.into(), report.unowned);
+        for (index, (name, allocations)) in pools.chain([unowned]).enumerate() {
+            drivers.push(c_string(&name));
+            rows.extend(allocations.into_iter().map(|allocation| (index, allocation)));
         }
-        let callers: Vec<Va> = rows.iter().map(|(_, allocation)| allocation.caller).collect();
         session.host.load_symbols_at(callers.iter().copied());
         let rows = Rows::Allocations { drivers, rows };
         Ok(VerifierView::new(rows, kernel, callers, &report.problems))

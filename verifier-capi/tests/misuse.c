@@ -106,6 +106,7 @@ int main(int argc, char **argv) {
     verifier_view_free(view);
     CHECK(verifier_leaks(session, "myfault.sys", &view) == VERIFIER_STATUS_OK);
     CHECK(verifier_group_block_at(view, 0, 9, &block) == VERIFIER_STATUS_OK && block.size == 0xfb000);
+    CHECK(block.source == VERIFIER_SOURCE_TRACKER);
     CHECK(verifier_group_block_at(view, 0, 10, &block) == VERIFIER_STATUS_NOT_FOUND);
     CHECK(verifier_frame_at(view, 0, 2, &frame) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
