@@ -48,6 +48,7 @@ fn embed_reads_through_a_closure() {
         build: Some(7601),
         ps_loaded_module_list: Some(Va(machine.address("nt!PsLoadedModuleList"))),
         kd_debugger_data_block: Some(Va(machine.address("nt!KdDebuggerDataBlock"))),
+        ..Hints::default()
     };
     let read = move |at: u64, buf: &mut [u8]| {
         let bytes = raw.get(at as usize..).and_then(|rest| rest.get(..buf.len()));

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use verifier_core::dump::{Dump, Header};
+use verifier_core::dump::{BugCheck, Dump, Header};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Drivers, Settings};
+use verifier_core::verifier::{Drivers, Settings, UnloadLeak, explain_bug_check};
 use verifier_core::{Pa, Problem, Va};
 
 use crate::error::Error;
@@ -29,6 +29,8 @@ pub struct Info {
     pub kernel: Option<KernelInfo>,
     /// What Verifier data there is; `None` where there is no kernel.
     pub verifier: Option<VerifierInfo>,
+    /// The blocks that a driver held when it was unloaded, where the bug check is about that.
+    pub unload_leak: Option<UnloadLeakInfo>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
 }
@@ -79,6 +81,76 @@ pub struct BugCheckInfo {
     pub code: u32,
     /// Its parameters.
     pub parameters: [Va; 4],
+    /// Its name, where it is one of Verifier's.
+    pub name: Option<&'static str>,
+    /// What it says, likewise.
+    pub meaning: Option<String>,
+    /// What its parameters are, likewise.
+    pub parameter_names: Option<[&'static str; 4]>,
+    /// The driver that it names, where it does and the name can be read.
+    pub driver: Option<String>,
+}
+
+impl BugCheckInfo {
+    fn new(bug_check: &BugCheck, kernel: Option<&Kernel>) -> Self {
+        let said = explain_bug_check(bug_check);
+        Self {
+            code: bug_check.code,
+            parameters: bug_check.parameters.map(Va),
+            name: said.as_ref().map(|said| said.name),
+            parameter_names: said.as_ref().map(|said| said.parameters),
+            meaning: said.map(|said| said.meaning),
+            driver: kernel.and_then(UnloadLeak::driver_name),
+        }
+    }
+}
+
+/// The blocks that a driver held when it was unloaded.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct UnloadLeakInfo {
+    /// The driver.
+    pub driver: String,
+    /// Its `_VF_TARGET_VERIFIED_DRIVER_DATA`.
+    pub verified_data: Va,
+    /// How many blocks the bug check says.
+    pub counted: u64,
+    /// Those that could be read.
+    pub allocations: Vec<LeakedBlock>,
+}
+
+/// A block that was not freed.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct LeakedBlock {
+    /// Where it is.
+    pub address: Va,
+    /// Its size as Verifier keeps it.
+    pub size: u64,
+    /// Its pool tag.
+    pub tag: String,
+    /// Where it was asked for.
+    pub caller: Va,
+    /// The name of that address.
+    pub caller_symbol: Option<String>,
+}
+
+impl UnloadLeakInfo {
+    fn new(kernel: &Kernel, leak: &UnloadLeak) -> Self {
+        let allocations = leak.allocations.iter().map(|block| LeakedBlock {
+            address: block.address,
+            size: block.size,
+            tag: block.tag.to_string(),
+            caller: block.caller,
+            caller_symbol: kernel.symbolize(block.caller).map(|name| name.to_string()),
+        });
+        Self {
+            driver: leak.driver.clone(),
+            verified_data: leak.verified_data,
+            counted: leak.counted,
+            allocations: allocations.collect(),
+        }
+    }
 }
 
 /// A kernel and its images.
@@ -213,6 +285,16 @@ impl Info {
                 pool_log_empty_because: log.and_then(|log| log.empty_because),
             }
         });
+        let mut unload_leak = None;
+        if let Some(kernel) = kernel.filter(|kernel| kernel.types().is_ok()) {
+            match UnloadLeak::read(kernel) {
+                Ok(leak) => {
+                    unload_leak = leak.as_ref().map(|leak| UnloadLeakInfo::new(kernel, leak));
+                    problems.extend(leak.into_iter().flat_map(|leak| leak.problems));
+                }
+                Err(error) => problems.push(Problem::from_error("blocks of the driver", &error)),
+            }
+        }
         if let Some(kernel) = kernel {
             problems.extend(kernel.problems().iter().cloned());
         }
@@ -220,7 +302,9 @@ impl Info {
         let space = kernel.map(|kernel| kernel.space());
         let machine = header.map(|header| (header.machine(), header.machine_image_type));
         Self {
-            file: session.dump().map(|dump| FileInfo::gather(session, dump)),
+            file: session
+                .dump()
+                .map(|dump| FileInfo::gather(session, dump, kernel.map(|kernel| &**kernel))),
             machine: match (space, machine) {
                 (Some(space), _) => space.machine().to_string(),
                 (None, Some((Some(machine), _))) => machine.to_string(),
@@ -234,13 +318,14 @@ impl Info {
             paging: space.and_then(|space| space.paging()).map(|mode| mode.to_string()),
             kernel: kernel.map(|kernel| KernelInfo::gather(kernel, session, header)),
             verifier,
+            unload_leak,
             problems,
         }
     }
 }
 
 impl FileInfo {
-    fn gather(session: &Session, dump: &Dump) -> Self {
+    fn gather(session: &Session, dump: &Dump, kernel: Option<&Kernel>) -> Self {
         let header = dump.header();
         Self {
             path: session.path().map(PathBuf::from).unwrap_or_default(),
@@ -260,10 +345,7 @@ impl FileInfo {
             system_time: header.system_time.and_then(filetime),
             up_time_seconds: header.system_up_time.map(|time| time / 10_000_000),
             comment: header.comment.clone(),
-            bug_check: BugCheckInfo {
-                code: header.bug_check.code,
-                parameters: header.bug_check.parameters.map(Va),
-            },
+            bug_check: BugCheckInfo::new(&header.bug_check, kernel),
         }
     }
 }

@@ -328,7 +328,8 @@ mod exit_codes {
             (&["pool"][..], &["--driver", "other.sys"][..], "other.sys"),
             (&["kd"], &["-c", "!nothing"], "!nothing"),
             (&["kd"], &["-c", "!verifier zz"], "zz"),
-            (&["kd"], &["-c", "!verifier 800"], "800"),
+            (&["kd"], &["-c", "!verifier 1003"], "1000"),
+            (&["kd"], &["-c", "!verifier -disable"], "live machine"),
         ] {
             let output = files.output(words, options);
             let complaint = text(&output.stderr);
@@ -453,7 +454,7 @@ mod documents {
     #[test]
     fn settings() {
         let json = Files::walkthrough().json(&["settings"], &[]);
-        assert_eq!(keys(&json), ["address", "flags", "level", "problems", "statistics"]);
+        assert_eq!(keys(&json), ["address", "flags", "level", "modes", "problems", "statistics"]);
         assert_eq!(json["level"], 8);
         assert_eq!(json["flags"], serde_json::json!([{"bit": 8, "name": "Pool tracking"}]));
         assert_address(&json["address"]);
@@ -473,6 +474,21 @@ mod documents {
         ] {
             assert_eq!(json["statistics"][name], value, "{name}");
         }
+        assert_eq!(
+            keys(&json["modes"]),
+            [
+                "excluded_drivers",
+                "fault_injection",
+                "option_flags",
+                "options",
+                "rule_classes",
+                "verify_all_drivers",
+                "verify_mode"
+            ]
+        );
+        // Windows 7 has no rule classes.
+        assert_eq!(json["modes"]["rule_classes"], Value::Null);
+        assert_eq!(json["modes"]["fault_injection"]["pool_tags"], "");
         assert_eq!(json["statistics"]["level"], Value::Null, "it stands outside");
         assert_eq!(json["problems"], serde_json::json!([]));
     }

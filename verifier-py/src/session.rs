@@ -100,6 +100,7 @@ impl Session {
             build,
             ps_loaded_module_list: ps_loaded_module_list.map(Va),
             kd_debugger_data_block: kd_debugger_data_block.map(Va),
+            ..Hints::default()
         };
         enum Source {
             Physical(Arc<dyn verifier_core::memory::Memory<Pa>>, Pa),

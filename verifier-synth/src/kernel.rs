@@ -84,6 +84,20 @@ pub(crate) const GLOBALS: &[(&str, u32)] = &[
     ("ViPoolInfoAllocDeletionFailure", 4),
     ("DifpPoolTags", 0x28),
     ("DifpPoolTagsSize", 4),
+    ("VfFaultInjectionProbability", 4),
+    ("VfFaultInjectionMaxProbability", 4),
+    ("VfFaultInjectionBootMinutes", 4),
+    ("VerifierFaultTagsBuffer", 0x100),
+    ("VerifierFaultApplicationsBuffer", 0x100),
+    ("VfWdIrpListHead", 0x10),
+    ("ViWdIrpListLength", 4),
+    ("ViWdIrpListLengthMaximum", 4),
+    ("ViWdTickCount", 4),
+    ("ViWdCancelIrpCount", 4),
+    ("ViBugcheckLog", 0x280),
+    ("ViBugcheckLogIndex", 4),
+    ("ViBugcheckWorkaroundLog", 0x180),
+    ("ViBugcheckWorkaroundLogIndex", 4),
 ];
 
 /// Since which build there is a global, of those that not every build has.
@@ -217,9 +231,7 @@ impl Kernel<'_> {
                 m.patch(va, &vec![0; *size as usize]);
             }
         }
-        for head in ["PsActiveProcessHead", "VfExcludedDriversList"] {
-            m.link(m.global(head), &[]);
-        }
+        m.link(m.global("PsActiveProcessHead"), &[]);
         let (major, minor) = m.build.version();
         let lab = format!("{}.synth.{major}{minor}_rtm.260101-0000", m.build.number());
         m.patch(m.global("NtBuildLab"), lab.as_bytes());

@@ -61,6 +61,7 @@ pub use physical::{PhysicalMemory, Placement};
 pub use record::Record;
 pub use verifier::{
     Allocation, Contiguous, Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId, Log,
-    PoolBlock, PoolInfo, PoolStack, Ring, RingRecord, SlistForm, Suspect, Tracker, Verified,
+    PoolBlock, PoolInfo, PoolStack, Ring, RingRecord, SlistForm, StaticLog, Suspect, Tracker,
+    Unload, Verified, WatchedIrp,
 };
 pub use walkthrough::{walkthrough, walkthrough_machine};

@@ -10,7 +10,8 @@ use crate::paging::{AddressSpace, Paging};
 use crate::physical::{PhysicalMemory, Placement};
 use crate::places::Places;
 use crate::verifier::{
-    Deadlock, Log, PoolInfo, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier,
+    Deadlock, Log, PoolInfo, Ring, RingRecord, SlistForm, StaticLog, Suspect, Unload, Verified,
+    Verifier, WatchedIrp,
 };
 
 /// A driver of a [`Machine`].
@@ -278,9 +279,37 @@ impl Machine {
         self.verifier.pool_info.get_or_insert_default()
     }
 
+    /// A driver that is left out where all are verified.
+    pub fn excluded(&mut self, name: &str) -> &mut Self {
+        self.verifier.excluded.push(name.to_owned());
+        self
+    }
+
+    /// A canceled IRP that is watched.
+    pub fn watched_irp(&mut self, irp: WatchedIrp) -> &mut Self {
+        self.verifier.watched.push(irp);
+        self
+    }
+
+    /// The log of suppressed bug checks: records of code and four parameters.
+    pub fn suppressed_bug_checks(&mut self) -> &mut StaticLog {
+        &mut self.verifier.suppressed
+    }
+
+    /// The log of bug checks that were worked around: records of type, caller and pointer.
+    pub fn workarounds(&mut self) -> &mut StaticLog {
+        &mut self.verifier.workarounds
+    }
+
     /// The bug check in the header.
     pub fn bug_check(&mut self, bug_check: BugCheck) -> &mut Self {
         self.bug_check = bug_check;
+        self
+    }
+
+    /// Makes the bug check 0xC4/0x62 about a verified driver: it was unloaded while it held blocks.
+    pub fn unloaded_with_allocations(&mut self, driver: DriverId, unload: Unload) -> &mut Self {
+        self.verifier.unload = Some((self.image(driver).name.clone(), unload));
         self
     }
 
@@ -379,9 +408,13 @@ impl Machine {
         if m.has_global("KeNumberProcessors") {
             m.set_u32("KeNumberProcessors", self.processors);
         }
+        let bug_check = self.verifier.bug_check(&mut m).unwrap_or(self.bug_check);
+        let words = std::iter::once(u64::from(bug_check.code)).chain(bug_check.parameters);
+        let words: Vec<u8> = words.flat_map(|word| m.layouts.pointer(word)).collect();
+        m.patch(m.global("KiBugCheckData"), &words);
         let end = m.space.memory().end().next_multiple_of(0x100);
         m.header.processors = self.processors;
-        m.header.bug_check = Some(self.bug_check);
+        m.header.bug_check = Some(bug_check);
         m.header.system_time = Some(self.system_time);
         m.header.up_time = Some(self.up_time);
         m.header.pae = self.paging == Paging::X86Pae;

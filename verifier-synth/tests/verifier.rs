@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::{Dump, u32_at, u64_at};
 use verifier_synth::{
     Allocation, Build, Driver, DumpKind, LockNode, Log, Machine, MachineType, PoolRecord,
-    RingRecord, SlistForm, Suspect, Tracker, UnloadedDriver,
+    RingRecord, SlistForm, Suspect, Tracker, Unload, UnloadedDriver, WatchedIrp,
 };
 
 /// Nodes below `node` in order, and the depth; checks parents and balance on the way.
@@ -217,10 +217,14 @@ fn every_log_of_every_build() {
             ),
             (Log::Fault, vec![], 8),
             (Log::CriticalRegion, vec![], 7),
-            (Log::Irp, vec![("Irp", 0x8000_1000), ("Irql", 2), ("KernelApcDisable", u64::MAX)], 12),
+            (Log::Irp, vec![("Irp", 0x8000_1000), ("KernelApcDisable", u64::MAX)], 12),
             (Log::ForcedPending, vec![("Irp", 0x8000_1000)], 62),
         ];
         for (log, mut fields, frames) in logs {
+            // The record of Windows 7 x86 has no room for it.
+            if log == Log::Irp && build != Build::Win7Sp1X86 {
+                fields.push(("Irql", 2));
+            }
             fields.push(("Thread", 0x8000_2000));
             m.log(log).push(RingRecord {
                 fields,
@@ -410,4 +414,81 @@ fn deadlock_detection() {
         assert_eq!([0, 8, 16].map(|at| dump.pointer(issue + at)), [0x1001, 0x1_2345_6008, held]);
         assert_eq!(dump.word(assembly.address("nt!ViDeadlockDetectionEnabled")), 1);
     }
+}
+
+#[test]
+fn a_driver_that_was_unloaded_with_blocks() {
+    for build in Build::ALL {
+        let wide = build.machine() != MachineType::X86;
+        for unload in [Unload::Listed, Unload::OffTree, Unload::OffTreeAndList] {
+            let mut m = Machine::new(build);
+            let leaky = m.driver(Driver::new("leaky.sys"));
+            let block = if wide { 0xffff_9a8f_5000_0000 } else { 0x8500_0000 };
+            m.verified(leaky).allocation(Allocation::nonpaged(block, 0x40, b"Leak", 0));
+            m.unloaded_with_allocations(leaky, unload);
+            let assembly = m.assemble();
+            let (name, data) =
+                (assembly.address("unloaded:leaky.sys"), assembly.address("verified:leaky.sys"));
+            let bug_check = assembly.header.bug_check.unwrap();
+            assert_eq!((bug_check.code, bug_check.parameters), (0xc4, [0x62, name, data, 1]));
+            let text = assembly.read(name, 20).unwrap();
+            assert_eq!(
+                text,
+                "leaky.sys\0".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()
+            );
+            // The kernel's own note: five pointers.
+            let width = if wide { 8 } else { 4 };
+            let noted = assembly.read(assembly.address("nt!KiBugCheckData"), 5 * width).unwrap();
+            assert_eq!(noted[0], 0xc4);
+            assert_eq!(noted[3 * width..][..width], data.to_le_bytes()[..width]);
+            // An empty list is its own head, an empty tree has no root.
+            let pointer = |va| {
+                let mut bytes = assembly.read(va, width).unwrap();
+                bytes.resize(8, 0);
+                u64_at(&bytes, 0)
+            };
+            let head = assembly.address("nt!VfSuspectDriversList");
+            assert_eq!(pointer(head) == head, unload == Unload::OffTreeAndList, "{build:?}");
+            let root = assembly.address("avl table") + 2 * width as u64;
+            assert_eq!(pointer(root) == 0, unload != Unload::Listed, "{build:?}");
+        }
+    }
+}
+
+#[test]
+fn the_smaller_logs_lie_where_the_facts_say() {
+    let mut m = Machine::new(Build::Win11);
+    for i in 1..=17 {
+        m.suppressed_bug_checks().push(&[0xc4, i, 2, 3, 4]);
+    }
+    m.workarounds().push(&[1, 0x8000_1000, 0x8000_2000]);
+    m.watched_irp(WatchedIrp {
+        irp: 0x8000_3000,
+        due_tick_count: 0x52,
+        inserted: true,
+        stack_location: 3,
+        timeout_ticks: 0x12c,
+    });
+    m.excluded("good.sys");
+    let assembly = m.assemble();
+    let file = assembly.dump(DumpKind::BitmapKernel);
+    let dump = Dump::open(&file);
+    // 16 records of 40 bytes; the 17th took the place of the first, in slot 1.
+    let log = dump.read(assembly.address("nt!ViBugcheckLog"), 16 * 40);
+    assert_eq!((u32_at(&log, 40), u64_at(&log, 48), u64_at(&log, 72)), (0xc4, 17, 4));
+    assert_eq!((u64_at(&log, 8), u64_at(&log, 88)), (16, 2));
+    assert_eq!(dump.word(assembly.address("nt!ViBugcheckLogIndex")), 17);
+    let log = dump.read(assembly.address("nt!ViBugcheckWorkaroundLog"), 16 * 24);
+    assert_eq!(
+        (u32_at(&log, 24), u64_at(&log, 32), u64_at(&log, 40)),
+        (1, 0x8000_1000, 0x8000_2000)
+    );
+    let head = assembly.address("nt!VfWdIrpListHead");
+    let irp = dump.read(dump.pointer(head), 0x20);
+    assert_eq!((u64_at(&irp, 0), u64_at(&irp, 0x10)), (head, 0x8000_3000));
+    assert_eq!((u32_at(&irp, 0x18), irp[0x1c], irp[0x1d], irp[0x1e]), (0x52, 1, 3, 0x2c));
+    assert_eq!(dump.word(assembly.address("nt!ViWdIrpListLength")), 1);
+    let excluded = dump.pointer(assembly.address("nt!VfExcludedDriversList"));
+    assert_eq!(excluded, assembly.address("excluded:good.sys"));
+    assert_eq!(dump.read(dump.pointer(excluded + 0x20), 4), [b'g', 0, b'o', 0]);
 }

@@ -8,7 +8,7 @@ fn main() -> verifier_examples::Result<()> {
     let hints = Hints {
         build: Some(7601),
         ps_loaded_module_list: Some(Va(machine.address("nt!PsLoadedModuleList"))),
-        kd_debugger_data_block: None,
+        ..Hints::default()
     };
     let read = move |at: u64, buf: &mut [u8]| {
         let bytes = raw.get(at as usize..).and_then(|rest| rest.get(..buf.len()));

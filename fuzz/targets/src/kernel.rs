@@ -91,6 +91,7 @@ pub fn kernel(data: &[u8]) {
                 build: Some(u32::from(what)),
                 ps_loaded_module_list: Some(start),
                 kd_debugger_data_block: Some(start.add(0x40)),
+                ..Hints::default()
             };
             let Ok(kernel) = Kernel::open_with(space, hints, limits) else { return };
             let _ = kernel.wanted_symbols().iter().map(ToString::to_string).count();

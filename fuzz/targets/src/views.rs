@@ -6,13 +6,16 @@ use verifier_core::kernel::Kernel;
 use verifier_core::render::text::{self, DeadlockDetail, Style};
 use verifier_core::render::{
     Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text, write_drivers_csv,
-    write_drivers_json, write_history_csv, write_history_json, write_pool_csv, write_pool_json,
-    write_pool_log_csv, write_pool_log_json, write_pool_stacks_csv, write_pool_stacks_json,
-    write_pool_stacks_text, write_settings_json,
+    write_drivers_json, write_event_log_csv, write_event_log_json, write_history_csv,
+    write_history_json, write_pool_csv, write_pool_json, write_pool_log_csv, write_pool_log_json,
+    write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text, write_settings_json,
+    write_watched_irps_csv, write_watched_irps_json,
 };
 use verifier_core::verifier::deadlock::Deadlock;
-use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Drivers, PoolReport, PoolStacks, Settings, read_tracker};
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
+use verifier_core::verifier::{
+    Drivers, Modes, PoolReport, PoolStacks, Settings, UnloadLeak, read_tracker,
+};
 
 use crate::machine::{Where, changed, open};
 
@@ -61,6 +64,7 @@ pub fn session(data: &[u8]) {
             let _ = LockOrder::of(&deadlock);
             let _ = LockGraph::of(&deadlock).cycles();
         }
+        let _ = UnloadLeak::read(kernel);
         for address in [block.map_or(Va(0), |block| block.address), kernel.base(), Va(u64::MAX)] {
             let _ = History::read(kernel, address);
         }
@@ -77,7 +81,7 @@ pub fn render(data: &[u8]) {
             if let Ok(settings) = Settings::read(kernel) {
                 let _ = text::write_flag_list(sink, settings.level, kernel.build(), style);
                 let _ = text::write_summary(sink, &settings, kernel.build(), style);
-                let _ = write_settings_json(sink, &settings);
+                let _ = write_settings_json(sink, &settings, &Modes::read(kernel));
             }
             if let Ok(report) = PoolReport::read(kernel, |_| true) {
                 let _ = text::write_driver_list(sink, &report.drivers, &names, true, style);
@@ -101,6 +105,20 @@ pub fn render(data: &[u8]) {
         if let Ok(drivers) = Drivers::read(kernel) {
             let _ = write_drivers_json(sink, &drivers);
             let _ = write_drivers_csv(sink, &drivers);
+        }
+        for kind in EventKind::ALL {
+            if let Ok(log) = EventLog::read(kernel, kind, None, None) {
+                for style in [Style::Win7, Style::Modern] {
+                    let _ = text::write_event_log(sink, &log, &names, style);
+                }
+                let _ = write_event_log_json(sink, &log, &names);
+                let _ = write_event_log_csv(sink, &log, &names);
+            }
+        }
+        if let Ok(watched) = WatchedIrps::read(kernel, None, None) {
+            let _ = text::write_watched_irps(sink, &watched, &names);
+            let _ = write_watched_irps_json(sink, &watched);
+            let _ = write_watched_irps_csv(sink, &watched);
         }
         if let Ok(log) = PoolLog::read(kernel, None) {
             let _ = text::write_pool_log(sink, &log, &names);

@@ -355,7 +355,7 @@ impl Leaks {
                 *slot = Some(index);
             }
         }
-        let unread = if log.empty_because.is_some() {
+        let unread = if log.ring.array.is_null() {
             NoStack::LogOff
         } else if log.missing > 0 {
             NoStack::PageAbsent

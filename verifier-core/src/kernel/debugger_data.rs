@@ -29,6 +29,8 @@ pub struct DebuggerData {
     pub kernel_base: Va,
     /// Address of `PsLoadedModuleList`.
     pub ps_loaded_module_list: Va,
+    /// Address of `KiBugCheckData`: the bug check's code and parameters, five pointers.
+    pub ki_bug_check_data: Va,
     /// Address of `MmUnloadedDrivers`.
     pub mm_unloaded_drivers: Va,
     /// Address of `MmLastUnloadedDriver`.
@@ -100,6 +102,7 @@ impl DebuggerData {
             was_encoded,
             kernel_base: field(0x18),
             ps_loaded_module_list: field(0x48),
+            ki_bug_check_data: field(0x88),
             nt_build_lab: field(0x208),
             mm_unloaded_drivers: field(0x220),
             mm_last_unloaded_driver: field(0x228),

@@ -27,6 +27,7 @@ pub use session::{Hints, Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
 pub use string::read_unicode_string;
+pub(crate) use string::read_utf16_z;
 pub use wanted::WantedSymbols;
 
 use crate::addr::Va;

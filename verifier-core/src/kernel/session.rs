@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::modules::{read_loaded, read_unloaded};
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
-use crate::dump::Header;
+use crate::dump::{BugCheck, Header};
 use crate::error::{Error, Problem};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
@@ -21,6 +21,8 @@ pub struct Hints {
     pub ps_loaded_module_list: Option<Va>,
     /// Address of the debugger data block.
     pub kd_debugger_data_block: Option<Va>,
+    /// The bug check.
+    pub bug_check: Option<BugCheck>,
 }
 
 impl From<&Header> for Hints {
@@ -29,6 +31,7 @@ impl From<&Header> for Hints {
             build: Some(header.build),
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
+            bug_check: Some(header.bug_check).filter(|bug_check| bug_check.code != 0),
         }
     }
 }
@@ -229,6 +232,19 @@ impl Kernel {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The bug check: the dump header's, else what the kernel itself noted in `KiBugCheckData`. `None`
+    /// where there was none, or nothing tells.
+    #[must_use]
+    pub fn bug_check(&self) -> Option<BugCheck> {
+        self.hints.bug_check.or_else(|| {
+            let at = self.debugger_data().ok()?.ki_bug_check_data;
+            let step = self.space.pointer_size() as u64;
+            let word = |i: u64| self.space.read_pointer(at.add(i * step)).ok().map(|word| word.0);
+            let code = u32::try_from(word(0)?).ok().filter(|&code| code != 0)?;
+            Some(BugCheck { code, parameters: [word(1)?, word(2)?, word(3)?, word(4)?] })
+        })
     }
 
     fn data_block_keys(&self) -> Result<DataBlockKeys, Error> {

@@ -29,6 +29,24 @@ pub fn read_unicode_string(space: &AddressSpace, at: Va) -> Result<String, Error
     read_utf16(space, buffer, length.into())
 }
 
+/// UTF-16 text at `at` up to its null, at most `most` units; what lies before a page that cannot be
+/// read is kept.
+///
+/// # Errors
+/// [`Error::Read`] where not even its first unit can be read.
+pub(crate) fn read_utf16_z(space: &AddressSpace, at: Va, most: usize) -> Result<String, Error> {
+    let mut units = Vec::new();
+    while units.len() < most {
+        match space.memory().read_u16(at.add(2 * units.len() as u64)) {
+            Ok(0) => break,
+            Ok(unit) => units.push(unit),
+            Err(fault) if units.is_empty() => return Err(Error::read("text", fault)),
+            Err(_) => break,
+        }
+    }
+    Ok(String::from_utf16_lossy(&units))
+}
+
 /// `bytes` bytes of UTF-16 text at `at`.
 pub(crate) fn read_utf16(space: &AddressSpace, at: Va, bytes: usize) -> Result<String, Error> {
     let mut raw = vec![0u8; bytes];

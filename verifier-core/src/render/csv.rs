@@ -8,7 +8,7 @@ use std::io;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::History;
-use crate::verifier::log::{EventLog, PoolLog, PoolRecord};
+use crate::verifier::log::{EventLog, PoolLog, PoolRecord, WatchedIrps};
 use crate::verifier::{Drivers, PoolReport};
 
 pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
@@ -168,17 +168,47 @@ pub fn write_event_log_csv(
     log: &EventLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let fields = log.kind.fields();
     let mut csv = writer(out);
-    let header = fields.iter().map(|field| field.name);
+    let header = log.kind.fields().iter().map(|field| field.name);
     csv.write_record(["slot"].into_iter().chain(header).chain(["stack"])).map_err(io_error)?;
     for record in &log.records {
         let mut row = vec![record.slot.to_string()];
-        row.extend(fields.iter().zip(record.values()).map(|(field, &value)| {
-            if field.is_address { Va(value).to_string() } else { (value as i64).to_string() }
+        row.extend(log.values(record).map(|(field, value)| match value {
+            Some(value) if field.is_address => Va(value).to_string(),
+            Some(value) => (value as i64).to_string(),
+            None => String::new(),
         }));
         row.push(stack(names, log.frames(record)));
         csv.write_record(&row).map_err(io_error)?;
+    }
+    csv.flush()
+}
+
+/// Writes the canceled IRPs that are watched.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_watched_irps_csv(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record([
+        "address",
+        "irp",
+        "due_tick_count",
+        "inserted",
+        "tracked_stack_location",
+        "cancel_timeout_ticks",
+    ])
+    .map_err(io_error)?;
+    for irp in &watched.irps {
+        csv.write_record([
+            irp.address.to_string(),
+            irp.irp.to_string(),
+            irp.due_tick_count.to_string(),
+            irp.inserted.to_string(),
+            irp.tracked_stack_location.to_string(),
+            irp.cancel_timeout_ticks.to_string(),
+        ])
+        .map_err(io_error)?;
     }
     csv.flush()
 }

@@ -10,10 +10,11 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
-use crate::verifier::log::{EventLog, EventRecord, Operation, PoolLog, PoolRecord};
+use crate::verifier::log::{
+    EventLog, EventRecord, Operation, PoolLog, PoolRecord, WatchedIrp, WatchedIrps,
+};
 use crate::verifier::{
-    Allocation, Contiguous, Counters, Driver, Drivers, PoolInfo, PoolReport, Settings,
-    TargetDriver, ToldBy,
+    Allocation, Contiguous, Counters, Driver, Drivers, PoolInfo, PoolReport, TargetDriver, ToldBy,
 };
 
 /// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
@@ -89,38 +90,6 @@ where
     }
 }
 
-#[derive(Serialize)]
-struct FlagDoc {
-    bit: u32,
-    name: &'static str,
-}
-
-/// Writes the `settings` document.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write_settings_json(out: &mut dyn io::Write, settings: &Settings) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Doc<'a> {
-        level: u32,
-        flags: Vec<FlagDoc>,
-        statistics: &'a Counters,
-        address: Va,
-        problems: &'a [Problem],
-    }
-    let flags = settings.level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name });
-    write_json(
-        out,
-        &Doc {
-            level: settings.level.0,
-            flags: flags.collect(),
-            statistics: &settings.statistics,
-            address: settings.address,
-            problems: &settings.problems,
-        },
-    )
-}
-
 struct DriverDoc<'a>(&'a Driver);
 
 impl Serialize for DriverDoc<'_> {
@@ -132,15 +101,21 @@ impl Serialize for DriverDoc<'_> {
         map.serialize_entry("state", driver.state().name())?;
         map.serialize_entry("loads", &driver.loads)?;
         map.serialize_entry("unloads", &driver.unloads)?;
-        map.serialize_entry("base", &first.map(|image| image.base))?;
+        map.serialize_entry("base", &first.and_then(|image| known(image.base)))?;
         map.serialize_entry("size", &first.map(|image| image.size))?;
         map.serialize_entry("suspect_entry", &driver.suspect_entry)?;
-        map.serialize_entry("target_driver", &first.map(|image| image.address))?;
+        map.serialize_entry("target_driver", &first.and_then(|image| known(image.address)))?;
         map.serialize_entry("verified_data", &first.map(|image| image.verified_data))?;
         map.serialize_entry("counters", &driver.counters())?;
         map.serialize_entry("images", &Seq(|| driver.images.iter().map(ImageDoc)))?;
+        map.serialize_entry("from_bug_check", &driver.from_bug_check)?;
         map.end()
     }
+}
+
+/// An address that is null where it is not known.
+fn known(address: Va) -> Option<Va> {
+    Some(address).filter(|address| !address.is_null())
 }
 
 struct ImageDoc<'a>(&'a TargetDriver);
@@ -148,9 +123,9 @@ struct ImageDoc<'a>(&'a TargetDriver);
 impl Serialize for ImageDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("base", &self.0.base)?;
+        map.serialize_entry("base", &known(self.0.base))?;
         map.serialize_entry("size", &self.0.size)?;
-        map.serialize_entry("target_driver", &self.0.address)?;
+        map.serialize_entry("target_driver", &known(self.0.address))?;
         map.serialize_entry("verified_data", &self.0.verified_data)?;
         map.serialize_entry("counters", &self.0.counters)?;
         map.end()
@@ -300,6 +275,7 @@ struct LogDoc<'a, T: Serialize> {
     kind: &'static str,
     capacity: u32,
     written: u32,
+    wrapped: Option<bool>,
     unused: u32,
     empty_because: Option<&'static str>,
     entries: T,
@@ -324,6 +300,7 @@ pub fn write_pool_log_json(
             kind: "pool",
             capacity: log.ring.length,
             written: log.ring.index,
+            wrapped: log.wrapped,
             unused: log.unused,
             empty_because: log.empty_because,
             entries,
@@ -339,12 +316,12 @@ impl Serialize for EventDoc<'_> {
         let Self(log, record, names) = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("slot", &record.slot)?;
-        for (field, &value) in log.kind.fields().iter().zip(record.values()) {
+        for (field, value) in log.values(record) {
             if field.is_address {
-                map.serialize_entry(field.name, &Va(value))?;
+                map.serialize_entry(field.name, &value.map(Va))?;
             } else {
                 // Counts that are signed in C are negative here too.
-                map.serialize_entry(field.name, &(value as i64))?;
+                map.serialize_entry(field.name, &value.map(|value| value as i64))?;
             }
         }
         let frames = log.frames(record);
@@ -368,10 +345,58 @@ pub fn write_event_log_json(
             kind: log.kind.name(),
             capacity: log.ring.length,
             written: log.ring.index,
+            wrapped: log.wrapped,
             unused: log.unused,
             empty_because: log.empty_because,
             entries: Seq(|| log.records.iter().map(|record| EventDoc(log, record, names))),
             problems: &log.problems,
+        },
+    )
+}
+
+struct WatchedDoc<'a>(&'a WatchedIrp);
+
+impl Serialize for WatchedDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let irp = self.0;
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("address", &irp.address)?;
+        map.serialize_entry("irp", &irp.irp)?;
+        map.serialize_entry("due_tick_count", &irp.due_tick_count)?;
+        map.serialize_entry("inserted", &irp.inserted)?;
+        map.serialize_entry("tracked_stack_location", &irp.tracked_stack_location)?;
+        map.serialize_entry("cancel_timeout_ticks", &irp.cancel_timeout_ticks)?;
+        map.end()
+    }
+}
+
+/// Writes the `log watched` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_watched_irps_json(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        kind: &'static str,
+        length: Option<u32>,
+        maximum: Option<u32>,
+        tick: Option<u32>,
+        canceled: Option<u32>,
+        empty_because: Option<&'static str>,
+        entries: T,
+        problems: &'a [Problem],
+    }
+    write_json(
+        out,
+        &Doc {
+            kind: "watched",
+            length: watched.length,
+            maximum: watched.maximum,
+            tick: watched.tick,
+            canceled: watched.canceled,
+            empty_because: watched.empty_because,
+            entries: Seq(|| watched.irps.iter().map(WatchedDoc)),
+            problems: &watched.problems,
         },
     )
 }

@@ -6,15 +6,20 @@
 //! back at the name. Several images may belong to one name (a wildcard, a reload), so the join goes
 //! from the images to the names and counters are summed, as the kernel's own query does it
 //! (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11; checked on 7601, 9600, 19041, 22000.
+//!
+//! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be off the tree, and off the
+//! list: the bug check's parameters lead to its data all the same.
 
 use super::counters::{Counters, required};
+use super::drivers_2003;
+use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list};
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
-const DATA_SIGNATURE: u64 = 0x9876_1940;
+pub(super) const DATA_SIGNATURE: u64 = 0x9876_1940;
 /// Tables of a `_VF_AVL_TREE`: the kernel makes 1, 16, 32 or 64.
 const MAX_TABLES: u64 = 64;
 
@@ -54,21 +59,32 @@ pub struct Driver {
     pub unloads: u32,
     /// Its images in memory that are verified, in order of their addresses.
     pub images: Vec<TargetDriver>,
+    /// True where the tree no longer has it, and bug check 0xC4/0x62 led to its data.
+    pub from_bug_check: bool,
 }
 
 impl Driver {
     /// What stands for no driver at all: without name, entry and images.
     #[must_use]
     pub fn none() -> Self {
-        Self { name: String::new(), suspect_entry: None, loads: 0, unloads: 0, images: Vec::new() }
+        Self {
+            name: String::new(),
+            suspect_entry: None,
+            loads: 0,
+            unloads: 0,
+            images: Vec::new(),
+            from_bug_check: false,
+        }
     }
 
     /// What became of it, by the counts.
     #[must_use]
     pub fn state(&self) -> DriverState {
-        if self.loads > self.unloads {
+        // Counts are unknown where the entry is not in the list; an image is there, or was.
+        let is_there = self.loads == 0 && !self.images.is_empty();
+        if self.loads > self.unloads || (is_there && !self.from_bug_check) {
             DriverState::Loaded
-        } else if self.loads > 0 {
+        } else if self.loads > 0 || is_there {
             DriverState::Unloaded
         } else {
             DriverState::NeverLoaded
@@ -98,13 +114,15 @@ impl Driver {
 /// A verified image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetDriver {
-    /// Its `_VF_TARGET_DRIVER`.
+    /// Its `_VF_TARGET_DRIVER`; null where the tree no longer has it, and before Windows 7.
     pub address: Va,
-    /// `TreeNode.p`: the image's base.
+    /// `TreeNode.p`: the image's base. Of an image that is off the tree the module's of its name, null
+    /// where there is none.
     pub base: Va,
     /// `TreeNode.RangeSize`: the image's size.
     pub size: u64,
-    /// `VerifiedData`: its `_VF_TARGET_VERIFIED_DRIVER_DATA`.
+    /// `VerifiedData`: its `_VF_TARGET_VERIFIED_DRIVER_DATA`; before Windows 7 its
+    /// `_MI_VERIFIER_DRIVER_ENTRY`.
     pub verified_data: Va,
     /// The integers of that structure from `CurrentPagedPoolAllocations` on.
     pub counters: Counters,
@@ -182,7 +200,11 @@ impl Drivers {
     /// # Errors
     /// Where the kernel's symbols are missing or do not have the list.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let layout = Layout::resolve(kernel.types()?)?;
+        let types = kernel.types()?;
+        if drivers_2003::is_before_7(types)? {
+            return drivers_2003::read(kernel);
+        }
+        let layout = Layout::resolve(types)?;
         let mut problems = Vec::new();
         let mut drivers = suspects(kernel, &layout, &mut problems)?;
         let images = match kernel.global("ViTargetDriversAvl") {
@@ -217,9 +239,70 @@ impl Drivers {
                 loads: 0,
                 unloads: 0,
                 images: vec![image],
+                from_bug_check: false,
             });
         }
+        if let Some(unload) = Unload::of(kernel) {
+            add_unloaded(kernel, &layout, unload, &mut drivers, &mut problems);
+        }
         Ok(Self { drivers, problems })
+    }
+}
+
+/// Adds the driver that the bug check is about, unless the tree has it.
+fn add_unloaded(
+    kernel: &Kernel,
+    layout: &Layout,
+    unload: Unload,
+    drivers: &mut Vec<Driver>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut images = drivers.iter().flat_map(|driver| &driver.images);
+    if images.any(|image| image.verified_data == unload.data) {
+        return;
+    }
+    let what = "driver that bug check 0xc4/0x62 is about";
+    let (entry, counters) = match verified(kernel, layout, unload.data, problems) {
+        Ok(Verified { signature: DATA_SIGNATURE, entry, counters }) => (entry, counters),
+        // Nothing else says that there is anything of Verifier's.
+        Ok(_) => return,
+        Err(error) => {
+            problems.push(Problem::at(what, unload.data, error));
+            return;
+        }
+    };
+    let listed = drivers.iter().position(|driver| driver.suspect_entry == Some(entry));
+    let name = match listed.and_then(|index| drivers.get(index)) {
+        Some(driver) => driver.name.clone(),
+        None => unload.name(kernel).unwrap_or_else(|error| {
+            problems.push(Problem::from_error(format!("name of the {what}"), &error));
+            format!("driver_{}", unload.data)
+        }),
+    };
+    let modules = kernel.modules();
+    let is_it = |other: &str| other.eq_ignore_ascii_case(&name);
+    let loaded = modules.loaded().iter().find(|module| is_it(&module.name));
+    let (base, size) = match loaded {
+        Some(module) => (module.base, module.size.into()),
+        None => match modules.unloaded().iter().find(|module| is_it(&module.name)) {
+            Some(module) => (module.start, module.end.0.saturating_sub(module.start.0)),
+            None => (Va(0), 0),
+        },
+    };
+    let image = TargetDriver { address: Va(0), base, size, verified_data: unload.data, counters };
+    match listed.and_then(|index| drivers.get_mut(index)) {
+        Some(driver) => {
+            driver.images.push(image);
+            driver.from_bug_check = true;
+        }
+        None => drivers.push(Driver {
+            name,
+            suspect_entry: None,
+            loads: 0,
+            unloads: 0,
+            images: vec![image],
+            from_bug_check: true,
+        }),
     }
 }
 
@@ -257,6 +340,7 @@ fn suspects(
             loads: layout.loads.get(&bytes).unwrap_or(0) as u32,
             unloads: layout.unloads.get(&bytes).unwrap_or(0) as u32,
             images: Vec::new(),
+            from_bug_check: false,
         });
     }
     Ok(drivers)
@@ -311,7 +395,7 @@ fn targets(
             }
             let base = Va(layout.p.get(&target).unwrap_or(0));
             match verified(kernel, layout, data, problems) {
-                Ok((entry, counters)) => images.push((
+                Ok(Verified { entry, counters, .. }) => images.push((
                     entry,
                     TargetDriver {
                         address,
@@ -331,13 +415,20 @@ fn targets(
     images
 }
 
-/// The entry and the counters of a `_VF_TARGET_VERIFIED_DRIVER_DATA`.
+/// What a `_VF_TARGET_VERIFIED_DRIVER_DATA` says.
+struct Verified {
+    signature: u64,
+    entry: Va,
+    counters: Counters,
+}
+
+/// Reads a `_VF_TARGET_VERIFIED_DRIVER_DATA`.
 fn verified(
     kernel: &Kernel,
     layout: &Layout,
     data: Va,
     problems: &mut Vec<Problem>,
-) -> Result<(Va, Counters), Error> {
+) -> Result<Verified, Error> {
     let mut bytes = vec![0u8; layout.data.size.min(0x1000) as usize];
     kernel
         .space()
@@ -351,6 +442,9 @@ fn verified(
             format!("its signature is {signature:#x}, not {DATA_SIGNATURE:#x}"),
         ));
     }
-    let entry = Va(layout.suspect_entry.get(&bytes).unwrap_or(0));
-    Ok((entry, Counters::read(&layout.data, layout.first_counter, &bytes)))
+    Ok(Verified {
+        signature,
+        entry: Va(layout.suspect_entry.get(&bytes).unwrap_or(0)),
+        counters: Counters::read(&layout.data, layout.first_counter, &bytes),
+    })
 }

@@ -4,23 +4,29 @@
 //! `problems`. An `Err` means that nothing of the view could be read; anything less is a problem
 //! beside what could.
 
+mod bug_check;
 mod contiguous;
 mod counters;
 pub mod deadlock;
 mod drivers;
+mod drivers_2003;
 mod flags;
 pub mod log;
+mod modes;
 mod owner;
 mod pool;
 mod pool_info;
 mod pool_stacks;
 mod settings;
 mod tag;
+mod unload;
 
+pub use bug_check::{Explanation, explain_bug_check};
 pub use contiguous::Contiguous;
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
+pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier};
 pub(crate) use pool::told;
 pub use pool::{
@@ -30,3 +36,4 @@ pub use pool_info::{PoolBlock, PoolInfo, PoolStack};
 pub use pool_stacks::{OwnedStack, PoolStacks};
 pub use settings::Settings;
 pub use tag::PoolTag;
+pub use unload::UnloadLeak;

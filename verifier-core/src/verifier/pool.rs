@@ -30,6 +30,7 @@ use std::collections::HashSet;
 
 use super::contiguous::{Contiguous, read_contiguous};
 use super::drivers::{Driver, Drivers};
+use super::drivers_2003;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
 use super::tag::PoolTag;
@@ -296,7 +297,10 @@ struct Layout {
 impl Layout {
     fn resolve(kernel: &Kernel) -> Result<Self, Error> {
         let types: &dyn TypeSource = kernel.types()?;
-        let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+        let data = match drivers_2003::is_before_7(types)? {
+            true => drivers_2003::ENTRY,
+            false => "_VF_TARGET_VERIFIED_DRIVER_DATA",
+        };
         let header = "_VI_POOL_PAGE_HEADER";
         let entry = "_VI_POOL_ENTRY_INUSE";
         let entry_size = types.size_of("_VI_POOL_ENTRY").or_else(|_| types.size_of(entry))?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use verifier_core::Va;
-use verifier_core::dump::Dump;
+use verifier_core::dump::{BugCheck, Dump};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::SparsePages;
@@ -53,6 +53,15 @@ pub const TINY_BASE: Va = Va(0xffff_f800_1000_0000);
 
 /// An x64 session over literal memory, to which a module list with one entry is added.
 pub fn tiny_kernel(memory: SparsePages<Va>, limits: Limits) -> Kernel {
+    tiny_kernel_after(memory, None, limits)
+}
+
+/// The same after a bug check.
+pub fn tiny_kernel_after(
+    memory: SparsePages<Va>,
+    bug_check: Option<BugCheck>,
+    limits: Limits,
+) -> Kernel {
     let entry = TINY_HEAD.add(0x100);
     let mut loader = [0u8; 0x68];
     loader[..8].copy_from_slice(&TINY_HEAD.0.to_le_bytes());
@@ -64,6 +73,6 @@ pub fn tiny_kernel(memory: SparsePages<Va>, limits: Limits) -> Kernel {
         .with(TINY_HEAD.add(8), &entry.0.to_le_bytes())
         .with(entry, &loader);
     let space = AddressSpace::new(Arc::new(memory), Machine::X64);
-    let hints = Hints { ps_loaded_module_list: Some(TINY_HEAD), ..Hints::default() };
+    let hints = Hints { ps_loaded_module_list: Some(TINY_HEAD), bug_check, ..Hints::default() };
     Kernel::open_with(space, hints, limits).expect("one module")
 }

@@ -170,6 +170,12 @@ pub(super) enum LogKind {
     Irp,
     /// IRPs forced to pend
     Pending,
+    /// Canceled IRPs that are watched until they are completed
+    Watched,
+    /// Bug checks that Verifier suppressed
+    Suppressed,
+    /// Bug checks that Verifier worked around
+    Workaround,
 }
 
 #[derive(Args)]
@@ -182,7 +188,8 @@ pub(super) struct LogArgs {
     /// Only the newest N records
     #[arg(long, value_name = "N")]
     pub(super) last: Option<usize>,
-    /// Only records about this address: the block that holds it, or the IRP or thread that it is
+    /// Only records about this address: the block that holds it, or the IRP, thread or parameter that
+    /// it is
     #[arg(long, value_name = "A", value_parser = parse_address)]
     pub(super) address: Option<Va>,
     /// How the result is written

@@ -8,7 +8,7 @@ use verifier_core::render::write_json;
 use super::args::{InfoArgs, TextOrJson};
 use super::output::{complain_problems, stdout};
 use crate::error::Error;
-use crate::info::{Info, VerifierInfo};
+use crate::info::{BugCheckInfo, Info, UnloadLeakInfo, VerifierInfo};
 
 pub(super) fn run(args: &InfoArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -52,6 +52,16 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         }
         let parameters = file.bug_check.parameters.map(|va| va.to_string()).join(", ");
         line("Bug check", &format!("{:#x} ({parameters})", file.bug_check.code))?;
+        let BugCheckInfo { name, meaning, parameter_names, parameters, .. } = &file.bug_check;
+        if let (Some(name), Some(meaning), Some(names)) = (name, meaning, parameter_names) {
+            line("", &format!("{name}: {meaning}"))?;
+            for (i, (name, value)) in names.iter().zip(parameters).enumerate() {
+                line("", &format!("  {}  {value}  {name}", i + 1))?;
+            }
+            if let Some(driver) = &file.bug_check.driver {
+                line("", &format!("  driver {driver}"))?;
+            }
+        }
         line(
             "Page tables",
             &match &info.paging {
@@ -119,6 +129,32 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         for text in missing {
             writeln!(out, "  {}", sanitize(text))?;
         }
+    }
+    match &info.unload_leak {
+        Some(leak) => write_leak(leak, out),
+        None => Ok(()),
+    }
+}
+
+/// The blocks that the bug check is about: what the dump was taken for.
+fn write_leak(leak: &UnloadLeakInfo, out: &mut dyn io::Write) -> io::Result<()> {
+    let bytes = leak.allocations.iter().fold(0u64, |sum, block| sum.saturating_add(block.size));
+    let blocks = match leak.allocations.len() {
+        1 => "1 block".to_owned(),
+        count => format!("{count} blocks"),
+    };
+    let driver = sanitize(&leak.driver);
+    writeln!(out, "\nNot freed by {driver} when it was unloaded: {blocks}, {bytes} bytes")?;
+    for block in &leak.allocations {
+        let caller = block.caller_symbol.clone().unwrap_or_else(|| block.caller.to_string());
+        writeln!(
+            out,
+            "  {:18} {:>12}  {:4}  {}",
+            block.address.to_string(),
+            block.size,
+            block.tag,
+            sanitize(&caller),
+        )?;
     }
     Ok(())
 }

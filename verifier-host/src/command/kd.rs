@@ -1,24 +1,18 @@
 //! `verifier kd`: the debugger's own syntax.
 //!
-//! `!verifier [Flags [Image]]` prints settings and statistics, with flag 1 drivers, with 1 and 2 their
-//! allocations; `!verifier 80 [Quantity|Address]` the pool log alone, and 4, 8, 40, 100 and 200 the other
-//! logs alone; `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the debugger, unless
-//! they start with `0n`. Whether the one argument of a log is a quantity or an address is told by its
-//! value: an address lies in the kernel's half.
+//! `!verifier` (`kd_verifier`); `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the
+//! debugger, unless they start with `0n`.
 
 use std::io::{self, Write as _};
 
-use verifier_core::render::Names;
+use verifier_core::Problem;
 use verifier_core::render::text::{
-    DeadlockDetail, Style, sanitize, write_bug_check, write_deadlock, write_driver_list,
-    write_event_log, write_modules, write_pool_log, write_pool_log_search, write_summary,
+    DeadlockDetail, Style, write_bug_check, write_deadlock, write_modules,
 };
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, PoolRecord};
-use verifier_core::verifier::{PoolReport, Settings};
-use verifier_core::{Problem, Va};
 
 use super::args::KdArgs;
 use super::deadlock::read_deadlock;
+use super::kd_verifier;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
 use crate::session::Session;
@@ -50,7 +44,7 @@ pub fn run_kd_command(
     let name = words.next().unwrap_or("");
     let rest: Vec<&str> = words.collect();
     match name {
-        "!verifier" => verifier(out, session, &rest, style),
+        "!verifier" => kd_verifier::run(out, session, &rest, style),
         "!deadlock" => deadlock(out, session, &rest, style),
         "lm" => {
             session.load_all_symbols();
@@ -74,124 +68,6 @@ pub fn run_kd_command(
             "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
         ))),
     }
-}
-
-fn verifier(
-    out: &mut dyn io::Write,
-    session: &Session,
-    arguments: &[&str],
-    style: Style,
-) -> Result<Vec<Problem>, Error> {
-    let flags = match arguments.first() {
-        Some(text) => number(text)?,
-        None => 0,
-    };
-    if flags == 0x80 {
-        return match arguments {
-            [_] => pool_log(out, session, None),
-            [_, which] => pool_log(out, session, Some(number(which)?)),
-            _ => Err(usage("!verifier 80 takes one quantity or address")),
-        };
-    }
-    let event_log = match flags {
-        4 => Some(EventKind::Fault),
-        8 => Some(EventKind::Irql),
-        0x40 => Some(EventKind::Pending),
-        0x100 => Some(EventKind::Irp),
-        0x200 => Some(EventKind::Region),
-        _ => None,
-    };
-    if let Some(kind) = event_log {
-        return match arguments {
-            [_] => events(out, session, kind, None),
-            [_, which] => events(out, session, kind, Some(number(which)?)),
-            _ => Err(usage(&format!("!verifier {flags:x} takes one quantity or address"))),
-        };
-    }
-    if flags & !3 != 0 {
-        return Err(usage(&format!(
-            "!verifier {flags:x}: known here are the flags 1 and 2, and 4, 8, 40, 80, 100 and 200 \
-             alone"
-        )));
-    }
-    if arguments.len() > 2 {
-        return Err(usage("!verifier takes flags and one image"));
-    }
-    let kernel = session.kernel()?;
-    let settings = Settings::read(kernel)?;
-    write_summary(out, &settings, kernel.build(), style)?;
-    let mut problems = settings.problems;
-    if flags & 1 == 0 {
-        return Ok(problems);
-    }
-    let image = arguments.get(1).copied();
-    let mut report =
-        PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
-    problems.append(&mut report.problems);
-    session.load_symbols_at(report.callers());
-    write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
-    if let (Some(image), true) = (image, report.drivers.is_empty()) {
-        // Ours: no transcript shows an image that is not configured.
-        writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
-    }
-    if flags & 2 != 0 && !report.unowned.is_empty() {
-        // Ours: the debugger knows no blocks without a driver.
-        writeln!(
-            out,
-            "{:#x} more allocations are of no known driver (verifier pool lists them).",
-            report.unowned.len()
-        )?;
-    }
-    Ok(problems)
-}
-
-/// Entries of the fault and IRQL logs that are shown where no quantity is given.
-const DEFAULT_QUANTITY: usize = 4;
-
-fn events(
-    out: &mut dyn io::Write,
-    session: &Session,
-    kind: EventKind,
-    which: Option<u64>,
-) -> Result<Vec<Problem>, Error> {
-    let kernel = session.kernel()?;
-    let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
-    let last = match (address, which) {
-        (Some(_), _) => None,
-        (None, Some(quantity)) => Some(usize::try_from(quantity).unwrap_or(usize::MAX)),
-        (None, None) if matches!(kind, EventKind::Fault | EventKind::Irql) => {
-            Some(DEFAULT_QUANTITY)
-        }
-        (None, None) => None,
-    };
-    let log = EventLog::read(kernel, kind, last, address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
-    write_event_log(out, &log, &Names::new(kernel))?;
-    Ok(log.problems)
-}
-
-fn pool_log(
-    out: &mut dyn io::Write,
-    session: &Session,
-    which: Option<u64>,
-) -> Result<Vec<Problem>, Error> {
-    let kernel = session.kernel()?;
-    let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
-    let last = which
-        .filter(|_| address.is_none())
-        .map(|quantity| usize::try_from(quantity).unwrap_or(usize::MAX));
-    let log = PoolLog::read_about(kernel, last, address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
-    let names = Names::new(kernel);
-    match address {
-        Some(address) => {
-            let records: Vec<(&PoolRecord, &[Va])> =
-                log.records.iter().map(|record| (record, log.frames(record))).collect();
-            write_pool_log_search(out, log.ring.length, address, records, &names)?;
-        }
-        None => write_pool_log(out, &log, &names)?,
-    }
-    Ok(log.problems)
 }
 
 /// What `!deadlock -?` prints: ours.
@@ -226,12 +102,12 @@ fn deadlock(
     Ok(deadlock.problems)
 }
 
-fn usage(text: &str) -> Error {
+pub(super) fn usage(text: &str) -> Error {
     Error::Usage(text.into())
 }
 
 /// A number as the debugger's default radix reads it.
-fn number(text: &str) -> Result<u64, Error> {
+pub(super) fn number(text: &str) -> Result<u64, Error> {
     let plain: String = text.chars().filter(|&c| c != '`').collect::<String>().to_lowercase();
     let parsed = if let Some(decimal) = plain.strip_prefix("0n") {
         decimal.parse().ok()

@@ -14,6 +14,7 @@ mod flamegraph;
 mod history;
 mod info;
 mod kd;
+mod kd_verifier;
 mod leak_args;
 mod leaks;
 mod log;

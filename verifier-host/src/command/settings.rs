@@ -1,9 +1,10 @@
 //! `verifier settings`.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
+use verifier_core::render::text::sanitize;
 use verifier_core::render::{to_snake_case, write_settings_json};
-use verifier_core::verifier::Settings;
+use verifier_core::verifier::{Modes, Settings};
 
 use super::args::{Format, ViewArgs};
 use super::output::{complain_kernel_symbols, complain_problems, stdout};
@@ -14,14 +15,28 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
     let settings = Settings::read(kernel)?;
+    let modes = Modes::read(kernel);
     let mut out = stdout();
     match args.format {
-        Format::Json => write_settings_json(&mut out, &settings)?,
+        Format::Json => write_settings_json(&mut out, &settings, &modes)?,
         Format::Csv => {
             writeln!(out, "name,value")?;
             writeln!(out, "level,{}", settings.level.0)?;
             for counter in &settings.statistics.0 {
                 writeln!(out, "{},{}", to_snake_case(&counter.name), counter.value)?;
+            }
+            for (name, value) in [
+                ("rule_classes", modes.rule_classes.map(|classes| classes.0)),
+                ("verify_mode", modes.verify_mode.map(u64::from)),
+                ("option_flags", modes.option_flags.map(|options| options.0.into())),
+                ("verify_all_drivers", modes.verify_all_drivers.map(u64::from)),
+                ("fault_probability", modes.faults.probability.map(u64::from)),
+                ("fault_max_probability", modes.faults.max_probability.map(u64::from)),
+                ("fault_boot_minutes", modes.faults.boot_minutes.map(u64::from)),
+            ] {
+                if let Some(value) = value {
+                    writeln!(out, "{name},{value}")?;
+                }
             }
         }
         Format::Text => {
@@ -41,8 +56,57 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
             for counter in &settings.statistics.0 {
                 writeln!(out, "  {:36}{:>12}", counter.name, counter.value)?;
             }
+            write_modes(&mut out, &modes)?;
             complain_problems(&settings.problems);
+            complain_problems(&modes.problems);
         }
     }
     Ok(out.flush()?)
+}
+
+/// Says of everything without a public meaning that it is unknown.
+fn write_modes(out: &mut dyn io::Write, modes: &Modes) -> io::Result<()> {
+    const UNKNOWN: &str = "unknown";
+    writeln!(out, "\nModes")?;
+    let mut number = |name: &str, value: Option<u32>, what: &str| match value {
+        Some(value) => writeln!(out, "  {name:36}{value:>12}{what}"),
+        None => Ok(()),
+    };
+    number("VfVerifyMode", modes.verify_mode, "  (its values are unknown)")?;
+    number("ViVerifyAllDrivers", modes.verify_all_drivers, "")?;
+    if let Some(options) = modes.option_flags {
+        writeln!(out, "  {:36}{:>12}", "VfOptionFlags", format!("{:#x}", options.0))?;
+        for (bit, meaning) in options.bits() {
+            writeln!(out, "    {bit:#010x}  {}", meaning.unwrap_or(UNKNOWN))?;
+        }
+    }
+    if let Some(classes) = modes.rule_classes {
+        writeln!(out, "  {:36}{:>12}", "VfRuleClasses", format!("{:#x}", classes.0))?;
+        for (class, name) in classes.classes() {
+            writeln!(out, "    {class:10}  {}", name.unwrap_or(UNKNOWN))?;
+        }
+    }
+    if let Some(excluded) = &modes.excluded_drivers {
+        let names: Vec<_> = excluded.iter().map(|name| sanitize(name)).collect();
+        let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+        writeln!(out, "  Excluded drivers: {names}")?;
+    }
+    let faults = &modes.faults;
+    if let Some(probability) = faults.probability {
+        writeln!(out, "  Random faults, while flag 0x4 is set: {probability} in 10000")?;
+    }
+    if let Some(most) = faults.max_probability {
+        writeln!(out, "    VfFaultInjectionMaxProbability {most}")?;
+    }
+    if let Some(minutes) = faults.boot_minutes {
+        writeln!(out, "    none in the first {minutes} minutes")?;
+    }
+    for (what, text) in [("pool tags", &faults.pool_tags), ("programs", &faults.applications)] {
+        match text.as_deref() {
+            Some("") => writeln!(out, "    all {what}")?,
+            Some(text) => writeln!(out, "    {what}: {}", sanitize(text))?,
+            None => {}
+        }
+    }
+    Ok(())
 }

@@ -84,7 +84,13 @@ impl Verified {
     }
 }
 
-pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
+/// Writes the list of configured drivers, without those that `is_off` says are off it, and returns the
+/// addresses of all entries.
+pub(super) fn suspects(
+    m: &mut Assembly,
+    suspects: &[Suspect],
+    is_off: impl Fn(&str) -> bool,
+) -> Vec<u64> {
     let structure = "_VF_SUSPECT_DRIVER_ENTRY";
     let mut entries = Vec::new();
     for suspect in suspects {
@@ -100,8 +106,24 @@ pub(super) fn suspects(m: &mut Assembly, suspects: &[Suspect]) -> Vec<u64> {
         m.label(format!("suspect:{}", suspect.name), va);
         entries.push(va);
     }
-    m.link(m.global("VfSuspectDriversList"), &entries);
+    let listed = entries.iter().zip(suspects).filter(|(_, suspect)| !is_off(&suspect.name));
+    let listed: Vec<u64> = listed.map(|(&entry, _)| entry).collect();
+    m.link(m.global("VfSuspectDriversList"), &listed);
     entries
+}
+
+/// Writes the list of drivers that are left out: entries as those of configured ones.
+pub(super) fn excluded(m: &mut Assembly, names: &[String]) {
+    let structure = "_VF_SUSPECT_DRIVER_ENTRY";
+    let mut entries = Vec::new();
+    for name in names {
+        let va = m.allocate(m.layouts.size(structure), 16);
+        m.patch(va, &vec![0; m.layouts.size(structure)]);
+        m.put_string(va + m.layouts.offset(structure, "BaseName") as u64, name);
+        m.label(format!("excluded:{name}"), va);
+        entries.push(va);
+    }
+    m.link(m.global("VfExcludedDriversList"), &entries);
 }
 
 /// Writes the data of a verified driver, adds its counters to `totals`, and returns its address.

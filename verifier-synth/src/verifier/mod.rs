@@ -7,7 +7,10 @@
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
 //! | `ViPoolInfoAvl`, `ViPoolStackInfoAvl` | `pool_info` |
 //! | balanced trees | `avl` |
+//! | a driver that was unloaded while it held pool | `unload` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
+//! | logs of 16 records: suppressed bug checks, workarounds | `static_log` |
+//! | canceled IRPs that are watched | `watchdog` |
 //! | `ViDeadlockGlobals`: locks, threads, the order of locks | `deadlock` |
 
 mod avl;
@@ -15,7 +18,10 @@ mod deadlock;
 mod drivers;
 mod pool_info;
 mod ring;
+mod static_log;
 mod trackers;
+mod unload;
+mod watchdog;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +29,10 @@ pub use deadlock::{Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId};
 pub use drivers::{Contiguous, Suspect, Verified};
 pub use pool_info::{PoolBlock, PoolInfo, PoolStack};
 pub use ring::{Log, Ring, RingRecord};
+pub use static_log::StaticLog;
 pub use trackers::{Allocation, SlistForm, Tracker};
+pub use unload::Unload;
+pub use watchdog::WatchedIrp;
 
 use crate::assembly::Assembly;
 
@@ -39,11 +48,18 @@ pub(crate) struct Verifier {
     pub(crate) rings: Vec<(Log, Ring)>,
     pub(crate) deadlock: Option<Deadlock>,
     pub(crate) pool_info: Option<PoolInfo>,
+    /// A driver that was unloaded while it held pool, by name.
+    pub(crate) unload: Option<(String, Unload)>,
+    pub(crate) excluded: Vec<String>,
+    pub(crate) watched: Vec<WatchedIrp>,
+    pub(crate) suppressed: StaticLog,
+    pub(crate) workarounds: StaticLog,
 }
 
 impl Verifier {
     pub(crate) fn lay_out(&self, m: &mut Assembly) {
-        let entries = drivers::suspects(m, &self.suspects);
+        let is_off = |name: &str| self.unload_of(name) == Some(Unload::OffTreeAndList);
+        let entries = drivers::suspects(m, &self.suspects, is_off);
         let mut totals = BTreeMap::new();
         let mut targets = Vec::new();
         for (base, size, name, verified) in &self.targets {
@@ -51,7 +67,9 @@ impl Verifier {
                 let entry = entries[verified.suspect];
                 drivers::verified_data(m, name, verified, entry, self.slist, &mut totals)
             });
-            targets.push((*base, *size, name.as_str(), data));
+            if matches!(self.unload_of(name), None | Some(Unload::Listed)) {
+                targets.push((*base, *size, name.as_str(), data));
+            }
         }
         drivers::targets(m, targets);
         self.statistics(m, totals);
@@ -64,6 +82,10 @@ impl Verifier {
         if let Some(info) = &self.pool_info {
             info.lay_out(m);
         }
+        drivers::excluded(m, &self.excluded);
+        watchdog::lay_out(m, &self.watched);
+        self.suppressed.lay_out(m, "ViBugcheckLog", 5);
+        self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);
     }
 
     /// `MmVerifierData`: sums over the verified drivers, unless the machine says otherwise.

@@ -1,15 +1,17 @@
 //! The logs beside the pool log.
 //!
-//! The IRQL log follows the transcript of Windows 7 x64. No transcript of that time shows the other
-//! logs in this form: they are laid out like it, which is ours.
+//! The IRQL log follows the transcript of Windows 7 x64. In the style of Windows 7 the fault injection
+//! and the force pending log follow transcripts of Vista x86, whose addresses get the digits of the
+//! machine here. No transcript shows the other logs, nor any in the modern style: they are laid out
+//! like the IRQL log, which is ours.
 
 use std::io;
 
-use super::digits;
 use super::lines::sanitize;
+use super::{Style, digits};
 use crate::addr::Va;
 use crate::render::Names;
-use crate::verifier::log::{EventField, EventLog};
+use crate::verifier::log::{EventField, EventKind, EventLog, EventRecord, Ring, WatchedIrps};
 
 /// The label of a number, as the debugger has it for the IRQL log.
 fn label(field: &EventField) -> &'static str {
@@ -23,6 +25,14 @@ fn label(field: &EventField) -> &'static str {
         "Irql" => "Irql:",
         "KernelApcDisable" => "Kernel APCs:",
         "SpecialApcDisable" => "Special APCs:",
+        "Code" => "Bug check:",
+        "Parameter1" => "Parameter 1:",
+        "Parameter2" => "Parameter 2:",
+        "Parameter3" => "Parameter 3:",
+        "Parameter4" => "Parameter 4:",
+        "Type" => "Type:",
+        "Caller" => "Caller:",
+        "Pointer" => "Pointer:",
         other => other,
     }
 }
@@ -35,7 +45,13 @@ pub fn write_event_log(
     out: &mut dyn io::Write,
     log: &EventLog,
     names: &Names<'_>,
+    style: Style,
 ) -> io::Result<()> {
+    match (style, log.kind) {
+        (Style::Win7, EventKind::Fault) => return write_fault_history(out, log, names),
+        (Style::Win7, EventKind::Pending) => return write_forced_pending(out, log, names),
+        _ => {}
+    }
     let machine = names.kernel().space().machine();
     let what = log.kind.describe();
     if let Some(why) = log.empty_because {
@@ -46,20 +62,167 @@ pub fn write_event_log(
     writeln!(out, "There are up to {:#x} entries in the log.", log.ring.length)?;
     for record in &log.records {
         writeln!(out)?;
-        for (field, &value) in log.kind.fields().iter().zip(record.values()) {
+        for (field, value) in log.values(record) {
+            let Some(value) = value else { continue };
             let value = match field.c_name {
                 // Counts of regions entered, negative while they are disabled.
                 "KernelApcDisable" | "SpecialApcDisable" => (value as i64).to_string(),
+                "Type" if value == 1 => {
+                    format!("{} (allocation of no bytes)", digits(Va(value), machine))
+                }
                 _ => digits(Va(value), machine),
             };
             writeln!(out, "{:20}{value}", label(field))?;
         }
-        writeln!(out)?;
-        for &frame in log.frames(record) {
-            let name = names.get(frame);
-            let name = name.as_deref().map(sanitize).unwrap_or_default();
-            writeln!(out, "    {} {name}", digits(frame, machine))?;
+        if !log.frames(record).is_empty() {
+            writeln!(out)?;
+            write_frames(out, log, record, names, "    ")?;
         }
     }
     Ok(())
+}
+
+fn write_frames(
+    out: &mut dyn io::Write,
+    log: &EventLog,
+    record: &EventRecord,
+    names: &Names<'_>,
+    indent: &str,
+) -> io::Result<()> {
+    let machine = names.kernel().space().machine();
+    for &frame in log.frames(record) {
+        let frame_digits = digits(frame, machine);
+        match names.get(frame) {
+            Some(name) => writeln!(out, "{indent}{frame_digits} {}", sanitize(&name))?,
+            None => writeln!(out, "{indent}{frame_digits}")?,
+        }
+    }
+    Ok(())
+}
+
+/// The box around a log's name where it comes behind other things. The debugger of Windows 7 fills its
+/// lines with blanks.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_log_title(out: &mut dyn io::Write, title: &str) -> io::Result<()> {
+    let line = "-".repeat(47);
+    writeln!(out, "\n{line} \n{title:47} \n{line} \n")
+}
+
+/// `!verifier 4` of Vista: digits in upper case.
+fn write_fault_history(
+    out: &mut dyn io::Write,
+    log: &EventLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let machine = names.kernel().space().machine();
+    let upper = |va: Va| digits(va, machine).to_uppercase();
+    writeln!(out, "Resource fault injection history:")?;
+    if let Some(why) = log.empty_because {
+        return writeln!(out, "The {} is empty: {why}.", log.kind.describe());
+    }
+    let (size, depth) = (log.ring.length, log.depth());
+    let entries = if log.wrapped == Some(true) { size } else { size.min(log.ring.index) };
+    let array = upper(log.ring.array);
+    writeln!(out, "Tracker @ {array} (# entries: {entries:X}, size: {size:X}, depth: {depth})")?;
+    for record in &log.records {
+        let at = log.ring.array.add(u64::from(record.slot).wrapping_mul(log.ring.stride));
+        writeln!(out, "\nEntry @ {} (index {:X})\n", upper(at), record.slot)?;
+        let [thread, ..] = *record.values();
+        writeln!(out, "    Thread: {}\n", upper(Va(thread)))?;
+        for &frame in log.frames(record) {
+            match names.get(frame) {
+                Some(name) => writeln!(out, "    {} {}", upper(frame), sanitize(&name))?,
+                None => writeln!(out, "    {}", upper(frame))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `!verifier 40` of Vista.
+fn write_forced_pending(
+    out: &mut dyn io::Write,
+    log: &EventLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    const ROW: &str = "========================================================";
+    if let Some(why) = log.empty_because {
+        return writeln!(out, "The {} is empty: {why}.", log.kind.describe());
+    }
+    let machine = names.kernel().space().machine();
+    writeln!(out, "Size of the log is {:#x}\n{ROW}", log.ring.length)?;
+    for record in &log.records {
+        let [irp, ..] = *record.values();
+        let irp = digits(Va(irp), machine);
+        writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
+        write_frames(out, log, record, names, "     ")?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// `!verifier 400`: laid out like the IRQL log, which is ours.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_watched_irps(
+    out: &mut dyn io::Write,
+    watched: &WatchedIrps,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let machine = names.kernel().space().machine();
+    if let Some(why) = watched.empty_because {
+        return writeln!(out, "The list of watched IRPs is empty: {why}.");
+    }
+    let count = digits(Va(watched.irps.len() as u64), machine);
+    writeln!(out, "Displaying 0x{count} canceled IRPs that are currently watched.")?;
+    for (what, value) in [
+        ("in the list", watched.length),
+        ("in the list at most", watched.maximum),
+        ("canceled so far", watched.canceled),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "{value:#x} {what}.")?;
+        }
+    }
+    if let Some(tick) = watched.tick {
+        writeln!(out, "The watchdog's tick is {tick:#x}.")?;
+    }
+    for irp in &watched.irps {
+        writeln!(out)?;
+        for (label, value) in [
+            ("Irp:", irp.irp.0),
+            ("Due tick:", irp.due_tick_count.into()),
+            ("Timeout in ticks:", irp.cancel_timeout_ticks.into()),
+            ("Inserted:", irp.inserted.into()),
+        ] {
+            writeln!(out, "{label:20}{}", digits(Va(value), machine))?;
+        }
+        writeln!(out, "{:20}{}", "Stack location:", irp.tracked_stack_location)?;
+    }
+    Ok(())
+}
+
+/// One line: how much a log has room for, how much was written, whether it has wrapped.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_log_state(
+    out: &mut dyn io::Write,
+    what: &str,
+    ring: &Ring,
+    wrapped: Option<bool>,
+) -> io::Result<()> {
+    let wrapped = match wrapped {
+        Some(true) => "it has wrapped",
+        Some(false) => "it has not wrapped",
+        None => "whether it has wrapped cannot be read",
+    };
+    writeln!(
+        out,
+        "The {what} has room for {:#x} records; {:#x} were written (modulo 2^32), {wrapped}.",
+        ring.length, ring.index
+    )
 }

@@ -3,10 +3,12 @@
 use std::io;
 
 use super::lines::sanitize;
-use super::ticked;
+use super::{digits, ticked};
+use crate::addr::Va;
 use crate::dump::BugCheck;
 use crate::kernel::{Kernel, SymbolSource};
 use crate::machine::Machine;
+use crate::verifier::explain_bug_check;
 
 /// `lm`: loaded modules by address, then unloaded ones.
 ///
@@ -52,7 +54,8 @@ pub fn write_modules(out: &mut dyn io::Write, kernel: &Kernel) -> io::Result<()>
     Ok(())
 }
 
-/// `.bugcheck`.
+/// `.bugcheck`. What a bug check of Verifier's says is ours in this place; it is laid out as
+/// `!analyze` does it.
 ///
 /// # Errors
 /// Those of the writer.
@@ -63,5 +66,11 @@ pub fn write_bug_check(
 ) -> io::Result<()> {
     writeln!(out, "Bugcheck code {:08X}", bug_check.code)?;
     let arguments = bug_check.parameters.map(|parameter| ticked(parameter, machine));
-    writeln!(out, "Arguments {}", arguments.join(" "))
+    writeln!(out, "Arguments {}", arguments.join(" "))?;
+    let Some(said) = explain_bug_check(bug_check) else { return Ok(()) };
+    writeln!(out, "\n{} ({:x})\n{}.\nArguments:", said.name, bug_check.code, said.meaning)?;
+    for (i, (&value, what)) in bug_check.parameters.iter().zip(said.parameters).enumerate() {
+        writeln!(out, "Arg{}: {}, {what}", i + 1, digits(Va(value), machine))?;
+    }
+    Ok(())
 }

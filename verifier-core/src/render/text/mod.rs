@@ -13,7 +13,7 @@ mod pool_log;
 mod verifier;
 
 pub use deadlock::{DeadlockDetail, write_deadlock, write_deadlock_state};
-pub use event_log::write_event_log;
+pub use event_log::{write_event_log, write_log_state, write_log_title, write_watched_irps};
 pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules};
 pub use lines::sanitize;

@@ -174,6 +174,16 @@ fn write_modern(
     let state = state(driver, Style::Modern);
     let name = sanitize(&driver.name);
     match driver.images.first() {
+        // Ours: the tree no longer has the driver, only its data is left.
+        Some(image) if image.address.is_null() => {
+            let data = hex(image.verified_data);
+            // Before Windows 7 entry and data are one.
+            let what = match driver.suspect_entry == Some(image.verified_data) {
+                true => "_MI_VERIFIER_DRIVER_ENTRY",
+                false => "_VF_TARGET_VERIFIED_DRIVER_DATA",
+            };
+            writeln!(out, "nt!{what} {data}: {name} ({state})\n")?;
+        }
         Some(image) => {
             writeln!(out, "nt!_VF_TARGET_DRIVER {}: {name} ({state})\n", hex(image.address))?;
         }

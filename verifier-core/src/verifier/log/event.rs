@@ -1,145 +1,29 @@
 //! The logs beside the pool log: IRQL transitions, injected faults, critical regions, IRPs, IRPs that
-//! were forced to pend.
+//! were forced to pend, suppressed bug checks, bug checks that were worked around.
 //!
 //! | log | globals (array, index, length) | record |
 //! |---|---|---|
 //! | irql | `ViTrackIrqlQueue`, `ViTrackIrqlIndex`, `ViTrackIrqlQueueLength` | `_VI_TRACK_IRQL` |
 //! | fault | `ViFaultTraces`, `ViFaultTracesIndex`, `ViFaultTracesLength` | `_VI_FAULT_TRACE` |
 //! | region | `VfKeCriticalRegionTraces`, `…Index`, `…Length` | `_VF_KE_CRITICAL_REGION_TRACE` |
-//! | irp | `IovIrpTraces`, `IovIrpTracesIndex`, `IovIrpTracesLength` | `_IOV_IRP_TRACE` |
+//! | irp | `IovIrpTraces`, `IovIrpTracesIndex`, `IovIrpTracesLength` | `_IOV_IRP_TRACE` (8 on; of 7 presumed) |
 //! | pending | `VfForcedPendingLog`, `VfForcedPendingIrps` (the index), `VfForcedPendingLogLength` | `_IOV_FORCED_PENDING_TRACE` |
+//! | suppressed | `ViBugcheckLog` (the array itself), `ViBugcheckLogIndex`, 16 | code, four parameters; in no public type |
+//! | workaround | `ViBugcheckWorkaroundLog` (likewise), `ViBugcheckWorkaroundLogIndex`, 16 | type, caller, pointer; likewise |
 //!
-//! Each record has numbers by name and a stack that ends at the first null. All arrays are cleared when
-//! they are made, so a slot whose numbers are all zero was never used. An IRP record does not say which
-//! call it is of: its stack does. Windows 7's public symbols have the IRP log's globals and not its
-//! type; the type is in those of 8 and later.
+//! Each record has numbers by name, and all but the last two logs' a stack that ends at the first null.
+//! All arrays are cleared when they are made, so a slot whose numbers are all zero was never used. An IRP
+//! record does not say which call it is of: its stack does.
+//!
+//! Writers reserve a slot before they fill it, so the newest slot may be torn: empty, or with the thread
+//! or IRP missing. It is returned as it is, and a problem says so.
 
+use super::kind::{EventField, EventKind, Globals, Layout, MAX_FIELDS};
 use super::ring::Ring;
 use super::stacks::{Stack, Stacks};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::types::Field;
-
-/// Which log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventKind {
-    /// IRQL transitions.
-    Irql,
-    /// Faults that Verifier injected.
-    Fault,
-    /// Critical regions entered and left.
-    Region,
-    /// IRPs allocated, completed, canceled.
-    Irp,
-    /// IRPs forced to pend.
-    Pending,
-}
-
-/// A number of an event's record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventField {
-    /// The C field.
-    pub c_name: &'static str,
-    /// The name in JSON and CSV.
-    pub name: &'static str,
-    /// True for an address, false for a count.
-    pub is_address: bool,
-}
-
-const fn address(c_name: &'static str, name: &'static str) -> EventField {
-    EventField { c_name, name, is_address: true }
-}
-
-const fn number(c_name: &'static str, name: &'static str) -> EventField {
-    EventField { c_name, name, is_address: false }
-}
-
-/// Numbers of the record with the most.
-const MAX_FIELDS: usize = 5;
-
-impl EventKind {
-    /// Every kind.
-    pub const ALL: [EventKind; 5] =
-        [EventKind::Irql, EventKind::Fault, EventKind::Region, EventKind::Irp, EventKind::Pending];
-
-    /// The name on the command line and in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            EventKind::Irql => "irql",
-            EventKind::Fault => "fault",
-            EventKind::Region => "region",
-            EventKind::Irp => "irp",
-            EventKind::Pending => "pending",
-        }
-    }
-
-    /// What it is called in messages.
-    #[must_use]
-    pub fn describe(self) -> &'static str {
-        match self {
-            EventKind::Irql => "IRQL transition log",
-            EventKind::Fault => "fault injection log",
-            EventKind::Region => "critical region log",
-            EventKind::Irp => "IRP log",
-            EventKind::Pending => "force pending log",
-        }
-    }
-
-    /// The numbers of its records, in the order of [`EventRecord::values`].
-    #[must_use]
-    pub fn fields(self) -> &'static [EventField] {
-        const IRQL: [EventField; 5] = [
-            address("Thread", "thread"),
-            number("OldIrql", "old_irql"),
-            number("NewIrql", "new_irql"),
-            number("Processor", "processor"),
-            number("TickCount", "tick"),
-        ];
-        const THREAD: [EventField; 1] = [address("Thread", "thread")];
-        const IRP: [EventField; 5] = [
-            address("Irp", "irp"),
-            address("Thread", "thread"),
-            number("KernelApcDisable", "kernel_apc_disable"),
-            number("SpecialApcDisable", "special_apc_disable"),
-            number("Irql", "irql"),
-        ];
-        const PENDING: [EventField; 2] = [address("Irp", "irp"), address("Thread", "thread")];
-        match self {
-            EventKind::Irql => &IRQL,
-            EventKind::Fault | EventKind::Region => &THREAD,
-            EventKind::Irp => &IRP,
-            EventKind::Pending => &PENDING,
-        }
-    }
-
-    fn type_name(self) -> &'static str {
-        match self {
-            EventKind::Irql => "_VI_TRACK_IRQL",
-            EventKind::Fault => "_VI_FAULT_TRACE",
-            EventKind::Region => "_VF_KE_CRITICAL_REGION_TRACE",
-            EventKind::Irp => "_IOV_IRP_TRACE",
-            EventKind::Pending => "_IOV_FORCED_PENDING_TRACE",
-        }
-    }
-
-    fn globals(self) -> [&'static str; 3] {
-        match self {
-            EventKind::Irql => ["ViTrackIrqlQueue", "ViTrackIrqlIndex", "ViTrackIrqlQueueLength"],
-            EventKind::Fault => ["ViFaultTraces", "ViFaultTracesIndex", "ViFaultTracesLength"],
-            EventKind::Region => [
-                "VfKeCriticalRegionTraces",
-                "VfKeCriticalRegionTracesIndex",
-                "VfKeCriticalRegionTracesLength",
-            ],
-            EventKind::Irp => ["IovIrpTraces", "IovIrpTracesIndex", "IovIrpTracesLength"],
-            EventKind::Pending => {
-                ["VfForcedPendingLog", "VfForcedPendingIrps", "VfForcedPendingLogLength"]
-            }
-        }
-    }
-}
 
 /// A record of one of these logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +36,7 @@ pub struct EventRecord {
 
 impl EventRecord {
     /// Its numbers, in the order of [`EventKind::fields`]. Signed ones are sign-extended; one that the
-    /// build's type does not have is zero.
+    /// build's record does not have is zero ([`EventLog::values`] tells).
     #[must_use]
     pub fn values(&self) -> &[u64; 5] {
         &self.values
@@ -168,10 +52,15 @@ pub struct EventLog {
     pub ring: Ring,
     /// Records, newest first.
     pub records: Vec<EventRecord>,
+    /// Which of the kind's fields this build's records have.
+    has: [bool; MAX_FIELDS],
+    depth: usize,
     stacks: Stacks,
     /// Slots that hold no record.
     pub unused: u32,
-    /// Why there is nothing, where there is nothing by design.
+    /// Whether records have been overwritten; `None` where the slot that tells cannot be read.
+    pub wrapped: Option<bool>,
+    /// Why there is nothing, where there is nothing: it is off, nothing was written, it is absent.
     pub empty_because: Option<&'static str>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
@@ -179,7 +68,7 @@ pub struct EventLog {
 
 impl EventLog {
     /// Reads the newest `last` records, or all, of which `address`, where given, is one of the
-    /// addresses (an IRP, a thread).
+    /// addresses (an IRP, a thread, a parameter).
     ///
     /// # Errors
     /// Where the kernel's symbols are missing or do not have the log or its type, or its globals
@@ -190,47 +79,88 @@ impl EventLog {
         last: Option<usize>,
         wanted: Option<Va>,
     ) -> Result<Self, Error> {
-        let types = kernel.types()?;
-        let name = kind.type_name();
-        let stack = types.field(name, "StackTrace")?;
-        let (frame_count, frame_size) = stack.elements().ok_or_else(|| Error::MissingField {
-            type_name: name.into(),
-            path: "StackTrace[]".into(),
-        })?;
-        let stack_start = usize::try_from(stack.offset).unwrap_or(usize::MAX);
-        let fields: Vec<(Option<Field>, bool)> = kind
-            .fields()
-            .iter()
-            .map(|field| (types.field(name, field.c_name).ok(), field.is_address))
-            .collect();
-        let ring = Ring::locate(kernel, kind.describe(), kind.globals(), types.size_of(name)?)?;
-        let empty_because =
-            ring.array.is_null().then_some("the log is off: its array was never allocated");
+        let layout = Layout::resolve(kernel, kind)?;
+        let what = kind.describe();
+        let ring = match kind.globals() {
+            Globals::Allocated(names) => Ring::locate(kernel, what, names, layout.stride)?,
+            Globals::Static(names, length) => {
+                Ring::locate_static(kernel, what, names, length, layout.stride)?
+            }
+        };
+        let mut has = [false; MAX_FIELDS];
+        for (has, field) in has.iter_mut().zip(&layout.fields) {
+            *has = field.is_some();
+        }
+        let numbers = |bytes: &[u8]| {
+            let mut values = [0u64; MAX_FIELDS];
+            for (value, field) in values.iter_mut().zip(&layout.fields) {
+                *value = field.as_ref().and_then(|field| field.get(bytes)).unwrap_or(0);
+            }
+            values
+        };
         let last = last.unwrap_or(usize::MAX);
         let (mut records, mut stacks, mut unused) = (Vec::new(), Stacks::default(), 0);
+        let mut torn = None;
         let result = ring.for_each(kernel, |slot, bytes| {
             if records.len() >= last {
                 return false;
             }
-            let mut values = [0u64; MAX_FIELDS];
-            let mut is_wanted = wanted.is_none();
-            for (value, (field, is_address)) in values.iter_mut().zip(&fields) {
-                *value = field.as_ref().and_then(|field| field.get(bytes)).unwrap_or(0);
-                is_wanted |= *is_address && wanted == Some(Va(*value));
+            let values = numbers(bytes);
+            if ring.newest() == Some(slot) {
+                torn = why_torn(kind, &has, &values);
             }
             if values == [0; MAX_FIELDS] {
                 unused += 1;
                 return true;
             }
-            if !is_wanted {
+            let mut addresses = kind.fields().iter().zip(values).filter(|(f, _)| f.is_address);
+            if !wanted.is_none_or(|wanted| addresses.any(|(_, value)| Va(value) == wanted)) {
                 return true;
             }
-            let raw = bytes.get(stack_start..).unwrap_or_default();
-            let stack = stacks.push(raw, frame_count, frame_size);
+            let stack = match &layout.stack {
+                Some(at) => {
+                    stacks.push(bytes.get(at.start..).unwrap_or_default(), at.count, at.size)
+                }
+                None => stacks.push(&[], 0, 0),
+            };
             records.push(EventRecord { slot, values, stack });
             true
         });
-        Ok(Self { kind, ring, records, stacks, unused, empty_because, problems: result.problems })
+        let mut problems = result.problems;
+        if let Some(why) = torn {
+            problems.insert(0, ring.torn(why));
+        }
+        Ok(Self {
+            kind,
+            wrapped: ring.has_wrapped(kernel, |_, bytes| numbers(bytes) != [0; MAX_FIELDS]),
+            empty_because: if ring.array.is_null() {
+                Some(kind.off())
+            } else {
+                ring.why_empty(unused, result.missing)
+            },
+            ring,
+            records,
+            has,
+            depth: layout.stack.map_or(0, |stack| stack.count),
+            stacks,
+            unused,
+            problems,
+        })
+    }
+
+    /// A record's numbers with their names; `None` for one that this build's record does not have.
+    pub fn values<'a>(
+        &'a self,
+        record: &'a EventRecord,
+    ) -> impl Iterator<Item = (&'static EventField, Option<u64>)> + 'a {
+        let values = record.values.iter().zip(self.has).map(|(&value, has)| has.then_some(value));
+        self.kind.fields().iter().zip(values)
+    }
+
+    /// Frames that a record has room for.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
     }
 
     /// The frames of a record, innermost first.
@@ -243,5 +173,27 @@ impl EventLog {
     #[must_use]
     pub fn all_frames(&self) -> &[Va] {
         self.stacks.all()
+    }
+}
+
+/// What is missing of the newest record, if anything is.
+fn why_torn(
+    kind: EventKind,
+    has: &[bool; MAX_FIELDS],
+    values: &[u64; MAX_FIELDS],
+) -> Option<&'static str> {
+    if *values == [0; MAX_FIELDS] {
+        return Some("reserved, and nothing was written to it yet");
+    }
+    let null = |name: &str| {
+        let fields = kind.fields().iter().zip(has).zip(values);
+        fields.into_iter().any(|((field, has), value)| field.c_name == name && *has && *value == 0)
+    };
+    if null("Thread") {
+        Some("written in part: its thread is null")
+    } else if null("Irp") {
+        Some("written in part: its IRP is null")
+    } else {
+        None
     }
 }

@@ -1,13 +1,17 @@
 //! Verifier's logs of recent events: rings of fixed-size records with call stacks.
 //!
 //! All are decoded by the one [`Ring`]; each log's file says which globals it has and what its
-//! records hold.
+//! records hold. The canceled IRPs that are watched ([`WatchedIrps`]) are a list.
 
 mod event;
+mod kind;
 mod pool;
 mod ring;
 mod stacks;
+mod watched;
 
-pub use event::{EventField, EventKind, EventLog, EventRecord};
+pub use event::{EventLog, EventRecord};
+pub use kind::{EventField, EventKind};
 pub use pool::{Operation, PoolLog, PoolRecord, classify};
 pub use ring::{Ring, RingRecords};
+pub use watched::{WatchedIrp, WatchedIrps};

@@ -80,7 +80,9 @@ pub struct PoolLog {
     pub unused: u32,
     /// Slots whose pages could not be read.
     pub missing: u64,
-    /// Why there is nothing, where there is nothing by design.
+    /// Whether records have been overwritten; `None` where the slot that tells cannot be read.
+    pub wrapped: Option<bool>,
+    /// Why there is nothing, where there is nothing: it is off, nothing was written, it is absent.
     pub empty_because: Option<&'static str>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
@@ -145,6 +147,7 @@ impl PoolLog {
             stacks: Stacks::default(),
             unused: 0,
             missing: 0,
+            wrapped: None,
             problems: Vec::new(),
         };
         let last = last.unwrap_or(usize::MAX);
@@ -152,29 +155,41 @@ impl PoolLog {
         let index = log.ring.index;
         let length = log.ring.length as usize;
         let (records, stacks, unused) = (&mut log.records, &mut log.stacks, &mut log.unused);
+        // A slot's address, size and thread; `None` where it holds no record.
+        let record_at = |slot: u32, bytes: &[u8]| {
+            let block = Va(address.get(bytes).unwrap_or(0));
+            let size = size.get(bytes).unwrap_or(0);
+            let thread = Va(thread.get(bytes).unwrap_or(0));
+            if block.is_null() && size == 0 && thread.is_null() {
+                return None;
+            }
+            // Above the index lies either an older lap or what was there before the array was
+            // made; the index alone cannot tell, it may have wrapped.
+            let first = Va(le(bytes, stack_start, frame_size).unwrap_or(0));
+            let looks_written = space.is_kernel(thread)
+                && thread.0.is_multiple_of(space.pointer_size() as u64)
+                && (first.is_null() || space.is_kernel(first));
+            (slot <= index || looks_written).then_some((block, size, thread))
+        };
+        let newest = log.ring.newest();
+        let mut torn = None;
         let mut classifier = Classifier::new(kernel);
         let result = log.ring.for_each(kernel, |slot, bytes| {
             if records.len() >= last {
                 return false;
             }
-            let block = Va(address.get(bytes).unwrap_or(0));
-            let size = size.get(bytes).unwrap_or(0);
-            let thread = Va(thread.get(bytes).unwrap_or(0));
-            if block.is_null() && size == 0 && thread.is_null() {
+            let record = record_at(slot, bytes);
+            if newest == Some(slot) {
+                torn = match record {
+                    None => Some("reserved, and nothing was written to it yet"),
+                    Some((_, _, Va(0))) => Some("written in part: its thread is null"),
+                    Some(_) => None,
+                };
+            }
+            let Some((block, size, thread)) = record else {
                 *unused += 1;
                 return true;
-            }
-            let raw = bytes.get(stack_start..).unwrap_or_default();
-            // Above the index lies either an older lap or what was there before the array was
-            // made; the index alone cannot tell, it may have wrapped.
-            let first = Va(le(raw, 0, frame_size).unwrap_or(0));
-            let looks_written = space.is_kernel(thread)
-                && thread.0.is_multiple_of(space.pointer_size() as u64)
-                && (first.is_null() || space.is_kernel(first));
-            if slot > index && !looks_written {
-                *unused += 1;
-                return true;
-            }
+            };
             if !wanted(block, size) {
                 return true;
             }
@@ -183,6 +198,7 @@ impl PoolLog {
                 records.reserve(expected);
                 stacks.reserve(expected.saturating_mul(frame_count).min(MOST_EXPECTED * 50));
             }
+            let raw = bytes.get(stack_start..).unwrap_or_default();
             let stack = stacks.push(raw, frame_count, frame_size);
             records.push(PoolRecord {
                 slot,
@@ -200,6 +216,14 @@ impl PoolLog {
         });
         log.problems = result.problems;
         log.missing = result.missing;
+        if let Some(why) = torn {
+            log.problems.insert(0, log.ring.torn(why));
+        }
+        let is_record = |slot, bytes: &[u8]| record_at(slot, bytes).is_some();
+        log.wrapped = log.ring.has_wrapped(kernel, is_record);
+        if !log.ring.array.is_null() {
+            log.empty_because = log.ring.why_empty(log.unused, log.missing);
+        }
         Ok(log)
     }
 

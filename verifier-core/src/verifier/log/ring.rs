@@ -67,6 +67,24 @@ impl Ring {
         })
     }
 
+    /// Finds a ring whose array is a global itself, of fixed length.
+    ///
+    /// # Errors
+    /// As [`locate`](Self::locate).
+    pub fn locate_static(
+        kernel: &Kernel,
+        what: &'static str,
+        [array, index]: [&'static str; 2],
+        length: u32,
+        stride: u64,
+    ) -> Result<Self, Error> {
+        let array = kernel.global(array)?;
+        let at = kernel.global(index)?;
+        let written = kernel.space().memory().read_u32(at);
+        let index = written.map_err(|fault| Error::read(index, fault))?;
+        Ok(Self { what, array, index, length, stride })
+    }
+
     /// A ring whose place the caller knows.
     #[must_use]
     pub fn new(what: &'static str, array: Va, index: u32, length: u32, stride: u64) -> Self {
@@ -141,6 +159,62 @@ impl Ring {
         }
         self.tell(&mut result, run);
         result
+    }
+
+    /// The slot of the newest record; `None` where nothing was written, as far as the index tells.
+    #[must_use]
+    pub fn newest(&self) -> Option<u32> {
+        (self.index != 0).then(|| self.slot(self.index)).flatten()
+    }
+
+    /// The slot of the record that the index counts.
+    fn slot(&self, index: u32) -> Option<u32> {
+        index.checked_rem(self.length)
+    }
+
+    /// Whether records have been overwritten: the index says so, or the slot that is written next
+    /// holds a record though the index is small (it counts modulo 2^32). `None` where that slot cannot
+    /// be read.
+    pub(super) fn has_wrapped(
+        &self,
+        kernel: &Kernel,
+        is_record: impl Fn(u32, &[u8]) -> bool,
+    ) -> Option<bool> {
+        if self.array.is_null() || self.length == 0 || self.index == self.length {
+            return Some(false);
+        }
+        if self.index > self.length {
+            return Some(true);
+        }
+        let next = self.slot(self.index.wrapping_add(1))?;
+        let mut bytes = vec![0u8; usize::try_from(self.stride.min(MAX_STRIDE)).ok()?];
+        let at = self.array.add(u64::from(next) * self.stride);
+        kernel.space().read(at, &mut bytes).ok()?;
+        Some(is_record(next, &bytes))
+    }
+
+    /// Why a ring that is there gave no record: of its slots `unused` hold none and `missing` cannot be
+    /// read.
+    pub(super) fn why_empty(&self, unused: u32, missing: u64) -> Option<&'static str> {
+        let length = u64::from(self.length);
+        if length == 0 {
+            Some("its length is zero")
+        } else if u64::from(unused) == length {
+            Some("nothing was written to it")
+        } else if missing == length {
+            Some("none of its pages can be read")
+        } else if u64::from(unused) + missing == length {
+            Some("nothing was written to those of its slots that can be read")
+        } else {
+            None
+        }
+    }
+
+    /// A problem of the newest slot, which a writer was at.
+    pub(super) fn torn(&self, why: &str) -> Problem {
+        let slot = self.newest().unwrap_or(0);
+        let at = self.array.add(u64::from(slot) * self.stride);
+        Problem::at(format!("newest slot ({slot:#x}) of the {}", self.what), at, why)
     }
 
     fn problem(&self, why: String) -> Problem {

@@ -1,0 +1,107 @@
+//! The `settings` document.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::json::write_json;
+use crate::addr::Va;
+use crate::error::Problem;
+use crate::verifier::{Counters, Modes, Settings};
+
+#[derive(Serialize)]
+struct FlagDoc {
+    bit: u32,
+    name: &'static str,
+}
+
+#[derive(Serialize)]
+struct ClassDoc {
+    class: u32,
+    name: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct OptionDoc {
+    bit: u32,
+    meaning: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct FaultsDoc<'a> {
+    probability: Option<u32>,
+    max_probability: Option<u32>,
+    boot_minutes: Option<u32>,
+    pool_tags: Option<&'a str>,
+    applications: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ModesDoc<'a> {
+    rule_classes: Option<Vec<ClassDoc>>,
+    verify_mode: Option<u32>,
+    option_flags: Option<u32>,
+    options: Option<Vec<OptionDoc>>,
+    verify_all_drivers: Option<u32>,
+    excluded_drivers: Option<&'a [String]>,
+    fault_injection: FaultsDoc<'a>,
+}
+
+impl<'a> ModesDoc<'a> {
+    fn new(modes: &'a Modes) -> Self {
+        let classes = modes.rule_classes.map(|classes| {
+            classes.classes().map(|(class, name)| ClassDoc { class, name }).collect()
+        });
+        let options = modes.option_flags.map(|options| {
+            options.bits().map(|(bit, meaning)| OptionDoc { bit, meaning }).collect()
+        });
+        let faults = &modes.faults;
+        Self {
+            rule_classes: classes,
+            verify_mode: modes.verify_mode,
+            option_flags: modes.option_flags.map(|options| options.0),
+            options,
+            verify_all_drivers: modes.verify_all_drivers,
+            excluded_drivers: modes.excluded_drivers.as_deref(),
+            fault_injection: FaultsDoc {
+                probability: faults.probability,
+                max_probability: faults.max_probability,
+                boot_minutes: faults.boot_minutes,
+                pool_tags: faults.pool_tags.as_deref(),
+                applications: faults.applications.as_deref(),
+            },
+        }
+    }
+}
+
+/// Writes the `settings` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_settings_json(
+    out: &mut dyn io::Write,
+    settings: &Settings,
+    modes: &Modes,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a> {
+        level: u32,
+        flags: Vec<FlagDoc>,
+        statistics: &'a Counters,
+        modes: ModesDoc<'a>,
+        address: Va,
+        problems: Vec<&'a Problem>,
+    }
+    let flags = settings.level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name });
+    write_json(
+        out,
+        &Doc {
+            level: settings.level.0,
+            flags: flags.collect(),
+            statistics: &settings.statistics,
+            modes: ModesDoc::new(modes),
+            address: settings.address,
+            problems: settings.problems.iter().chain(&modes.problems).collect(),
+        },
+    )
+}

@@ -1,0 +1,186 @@
+//! 0xC4 and 0x1C4: what Verifier itself checks for.
+//!
+//! Source: the reference of 0xC4 in the Windows driver documentation; the checks of pool tracking
+//! (0x13A to 0x13F) and of unloading (0x62) as kernels of Windows 7 to 11 make them.
+
+use super::{NONE, Violation, v};
+
+const IRQL: &str = "current IRQL";
+const TYPE: &str = "pool type";
+const BYTES: &str = "bytes asked for";
+const POOL: &str = "pool address";
+const MDL: &str = "MDL address";
+const FLAGS: &str = "MDL flags";
+const MODE: &str = "access mode";
+const LOCK: &str = "spin lock address";
+const MUTEX: &str = "fast mutex address";
+const APCS: &str = "thread's APC disable count";
+const RESOURCE: &str = "ERESOURCE address";
+const OBJECT: &str = "synchronization object address";
+const NEEDED: &str = "address of the object waited on";
+const FRAME: &str = "first page frame that is not locked";
+const DISPATCH: &str = "dispatch routine";
+const BLOCK: &str = "address of the block being freed";
+const WRONG: &str = "the wrong value";
+const AT: &str = "address of the wrong value";
+const INTERNAL: &str = "Verifier's own data";
+const LIST: &str = "lookaside list address";
+const IRP: &str = "IRP address";
+const LOWER: &str = "device object of the lower device";
+const SECTOR: &str = "sector number";
+const NBL: &str = "NetBufferList address";
+const SWITCH: &str = "virtual switch object, if any";
+
+#[rustfmt::skip]
+pub(super) const VIOLATIONS: &[Violation] = &[
+    v(0x0, [IRQL, TYPE, BYTES], "a driver asked for zero bytes of pool"),
+    v(0x1, [IRQL, TYPE, BYTES], "a driver allocated paged pool above APC_LEVEL"),
+    v(0x2, [IRQL, TYPE, BYTES], "a driver allocated nonpaged pool above DISPATCH_LEVEL"),
+    v(0x10, ["the bad address", NONE, NONE], "a driver freed an address that no allocation returned"),
+    v(0x11, [IRQL, TYPE, POOL], "a driver freed paged pool above APC_LEVEL"),
+    v(0x12, [IRQL, TYPE, POOL], "a driver freed nonpaged pool above DISPATCH_LEVEL"),
+    v(0x13, [NONE, "pool header address", "pool header"], "a driver freed pool that was free already"),
+    v(0x14, [NONE, "pool header address", "pool header"], "a driver freed pool that was free already"),
+    v(0x16, [NONE, POOL, NONE], "a driver freed pool at a bad address or gave a memory routine bad parameters"),
+    v(0x30, [IRQL, "requested IRQL", NONE], "KeRaiseIrql was given an IRQL below the current one or above HIGH_LEVEL"),
+    v(0x31, [IRQL, "requested IRQL", "0: bad IRQL, 1: not valid in a DPC routine"], "KeLowerIrql was given an IRQL above the current one or above HIGH_LEVEL"),
+    v(0x32, [IRQL, LOCK, NONE], "KeReleaseSpinLock was called at another IRQL than DISPATCH_LEVEL"),
+    v(0x33, [IRQL, MUTEX, NONE], "a fast mutex was acquired above APC_LEVEL"),
+    v(0x34, [IRQL, MUTEX, NONE], "a fast mutex was released at another IRQL than APC_LEVEL"),
+    v(0x35, [IRQL, LOCK, "old IRQL"], "a spin lock was released at another IRQL than DISPATCH_LEVEL"),
+    v(0x36, [IRQL, "queued spin lock number", "old IRQL"], "a queued spin lock was released at another IRQL than DISPATCH_LEVEL"),
+    v(0x37, [IRQL, APCS, RESOURCE], "a resource was acquired while APCs were enabled"),
+    v(0x38, [IRQL, APCS, RESOURCE], "a resource was released while APCs were enabled"),
+    v(0x39, [IRQL, APCS, "mutex address"], "a mutex was acquired \"unsafe\" at another IRQL than APC_LEVEL"),
+    v(0x3a, [IRQL, APCS, "mutex address"], "a mutex was released \"unsafe\" at another IRQL than APC_LEVEL"),
+    v(0x3c, ["handle", "object type", NONE], "ObReferenceObjectByHandle was given a bad handle"),
+    v(0x3d, [NONE, NONE, RESOURCE], "an unaligned resource was acquired exclusively"),
+    v(0x3e, [NONE, NONE, NONE], "KeLeaveCriticalRegion was called by a thread that is in none"),
+    v(0x3f, ["object address", "new reference count: -1 dereference, 1 reference", NONE], "an object whose reference count is zero was referenced or dereferenced"),
+    v(0x40, [IRQL, LOCK, NONE], "KeAcquireSpinLockAtDpcLevel was called below DISPATCH_LEVEL"),
+    v(0x41, [IRQL, LOCK, NONE], "KeReleaseSpinLockFromDpcLevel was called below DISPATCH_LEVEL"),
+    v(0x42, [IRQL, LOCK, NONE], "KeAcquireSpinLock was called above DISPATCH_LEVEL"),
+    v(0x51, ["block address", "address written to behind the block", "bytes charged"], "a driver freed a block behind whose end it had written"),
+    v(0x52, ["block address", NONE, "bytes charged"], "a driver freed a block behind whose end it had written"),
+    v(0x53, ["block address", NONE, NONE], "a driver freed a block behind whose end it had written"),
+    v(0x54, ["block address", NONE, NONE], "a driver freed a block behind whose end it had written"),
+    v(0x59, ["block address", NONE, NONE], "a driver freed a block behind whose end it had written"),
+    v(0x60, ["bytes of paged pool", "bytes of nonpaged pool", "allocations not freed"], "a driver was unloaded without freeing its pool"),
+    v(0x61, ["bytes of paged pool", "bytes of nonpaged pool", "allocations not freed"], "a driver's thread allocated pool while the driver was being unloaded"),
+    v(0x62, ["address of the driver's name (UTF-16)", "address of Verifier's data of the driver", "allocations not freed"], "a driver was unloaded without freeing its pool"),
+    v(0x70, [IRQL, MDL, MODE], "MmProbeAndLockPages was called above DISPATCH_LEVEL"),
+    v(0x71, [IRQL, MDL, "process address"], "MmProbeAndLockProcessPages was called above DISPATCH_LEVEL"),
+    v(0x72, [IRQL, MDL, "process address"], "MmProbeAndLockSelectedPages was called above DISPATCH_LEVEL"),
+    v(0x73, [IRQL, "physical address (its low 32 bits on x86)", "number of bytes"], "MmMapIoSpace was called above DISPATCH_LEVEL"),
+    v(0x74, [IRQL, MDL, MODE], "MmMapLockedPages was called for kernel mode above DISPATCH_LEVEL"),
+    v(0x75, [IRQL, MDL, MODE], "MmMapLockedPages was called for user mode above APC_LEVEL"),
+    v(0x76, [IRQL, MDL, MODE], "MmMapLockedPagesSpecifyCache was called for kernel mode above DISPATCH_LEVEL"),
+    v(0x77, [IRQL, MDL, MODE], "MmMapLockedPagesSpecifyCache was called for user mode above APC_LEVEL"),
+    v(0x78, [IRQL, MDL, NONE], "MmUnlockPages was called above DISPATCH_LEVEL"),
+    v(0x79, [IRQL, "address being unmapped", MDL], "MmUnmapLockedPages was called for a kernel address above DISPATCH_LEVEL"),
+    v(0x7a, [IRQL, "address being unmapped", MDL], "MmUnmapLockedPages was called for a user address above APC_LEVEL"),
+    v(0x7b, [IRQL, "address being unmapped", "number of bytes"], "MmUnmapIoSpace was called above APC_LEVEL"),
+    v(0x7c, [MDL, FLAGS, NONE], "MmUnlockPages was given an MDL whose pages were never locked"),
+    v(0x7d, [MDL, FLAGS, NONE], "MmUnlockPages was given an MDL of nonpaged pool"),
+    v(0x7e, [IRQL, "DISPATCH_LEVEL", NONE], "pages for an MDL were allocated or freed above DISPATCH_LEVEL"),
+    v(0x7f, [IRQL, MDL, FLAGS], "MmBuildMdlForNonPagedPool was given an MDL of paged pool"),
+    v(0x80, [IRQL, "event address", NONE], "KeSetEvent was called above DISPATCH_LEVEL"),
+    v(0x81, [MDL, FLAGS, NONE], "MmMapLockedPages was called where MmMapLockedPagesSpecifyCache is wanted, with BugCheckOnFailure FALSE"),
+    v(0x82, [MDL, FLAGS, NONE], "MmMapLockedPagesSpecifyCache was called with BugCheckOnFailure TRUE"),
+    v(0x83, ["physical address", "number of bytes", FRAME], "MmMapIoSpace was called for pages that are not locked"),
+    v(0x85, [MDL, "number of pages", FRAME], "MmMapLockedPages was called for pages that are not locked"),
+    v(0x89, [MDL, "address of the page frame number in the MDL", "page frame number"], "an MDL that is not marked as I/O holds a page that is not memory"),
+    v(0x91, [NONE, NONE, NONE], "a driver switched stacks by other means than KeExpandKernelStackAndCallout"),
+    v(0xa0, [IRP, LOWER, SECTOR], "a disk read or write has a wrong checksum"),
+    v(0xa1, ["copy of the IRP", LOWER, SECTOR], "a disk sector has a wrong checksum, found after the request was done"),
+    v(0xa2, ["IRP or its copy", LOWER, SECTOR], "two copies of a sector's checksum differ"),
+    v(0xb0, [MDL, FLAGS, "the wrong flags"], "MmProbeAndLockPages was given an MDL with wrong flags"),
+    v(0xb1, [MDL, FLAGS, "the wrong flags"], "MmProbeAndLockProcessPages was given an MDL with wrong flags"),
+    v(0xb2, [MDL, FLAGS, "the wrong flags"], "MmMapLockedPages was given an MDL with wrong flags"),
+    v(0xb3, [MDL, FLAGS, "flags of which one is missing"], "MmMapLockedPages was given an MDL that lacks a flag"),
+    v(0xb4, [MDL, FLAGS, "the partial MDL flag"], "MmUnlockPages was given a partial MDL"),
+    v(0xb8, [MDL, FLAGS, NONE], "IoFreeMdl was given an MDL whose pages are still mapped"),
+    v(0xc0, [IRP, NONE, NONE], "IoCallDriver was called with interrupts disabled"),
+    v(0xc1, [DISPATCH, NONE, NONE], "a dispatch routine returned with interrupts disabled"),
+    v(0xc2, [NONE, NONE, NONE], "a fast I/O routine was called with interrupts disabled"),
+    v(0xc3, ["fast I/O routine", NONE, NONE], "a fast I/O routine returned with interrupts disabled"),
+    v(0xc5, [DISPATCH, APCS, "count before the call"], "a dispatch routine changed the thread's APC disable count"),
+    v(0xc6, ["fast I/O routine", APCS, "count before the call"], "a fast I/O routine changed the thread's APC disable count"),
+    v(0xca, [LIST, NONE, NONE], "a lookaside list was initialized twice"),
+    v(0xcb, [LIST, NONE, NONE], "a lookaside list was deleted that is not initialized"),
+    v(0xcc, [LIST, "block address", "block size"], "a driver freed a block that holds a lookaside list in use"),
+    v(0xcd, [LIST, "entry size asked for", "smallest size"], "a lookaside list was made for entries that are too small"),
+    v(0xd0, [RESOURCE, NONE, NONE], "an ERESOURCE was initialized twice"),
+    v(0xd1, [RESOURCE, NONE, NONE], "an ERESOURCE was deleted that is not initialized"),
+    v(0xd2, [RESOURCE, "block address", "block size"], "a driver freed a block that holds an ERESOURCE in use"),
+    v(0xd5, ["remove lock (Verifier's shadow of it, or a checked driver's own)", "tag of IoReleaseRemoveLock", NONE], "IoReleaseRemoveLock was given another tag than IoAcquireRemoveLock"),
+    v(0xd6, ["remove lock (Verifier's shadow of it, or a checked driver's own)", "tag that does not match", "tag of IoAcquireRemoveLock"], "IoReleaseRemoveLockAndWait was given another tag than IoAcquireRemoveLock"),
+    v(0xd7, ["remove lock as Verifier keeps it", "remove lock as the driver gave it", NONE], "a remove lock was initialized twice"),
+    v(0xda, ["start of the driver", "WMI callback", NONE], "a driver was unloaded with a WMI callback registered"),
+    v(0xdb, ["device object", NONE, NONE], "a device object was deleted while registered with WMI"),
+    v(0xdc, [NONE, NONE, NONE], "EtwUnregister was given a bad RegHandle"),
+    v(0xdd, ["address of the call to EtwRegister", "start of the driver", "RegHandle (8 and later)"], "a driver was unloaded without EtwUnregister"),
+    v(0xdf, [OBJECT, NONE, NONE], "a synchronization object lies in session space"),
+    v(0xe0, ["user address", "size in bytes", NONE], "a kernel function was given a user address"),
+    v(0xe1, [OBJECT, NONE, NONE], "a synchronization object lies at a bad or pageable address"),
+    v(0xe2, [IRP, "user address in it", NONE], "an IRP with RequestorMode KernelMode holds a user address"),
+    v(0xe3, ["address of the call", "user address", NONE], "a Zw routine was given a user address"),
+    v(0xe4, ["address of the call", "UNICODE_STRING address", NONE], "a Zw routine was given a malformed UNICODE_STRING"),
+    v(0xe5, [IRQL, NONE, NONE], "a kernel routine was called at a wrong IRQL"),
+    v(0xe6, ["address of the call", IRQL, "special kernel APCs"], "a Zw routine was called above PASSIVE_LEVEL or with special kernel APCs disabled"),
+    v(0xea, [IRQL, APCS, "pushlock address"], "a pushlock was acquired while APCs were enabled"),
+    v(0xeb, [IRQL, APCS, "pushlock address"], "a pushlock was released while APCs were enabled"),
+    v(0xf0, ["destination", "source", "number of bytes"], "memcpy was called on buffers that overlap"),
+    v(0xf5, ["address of the null handle", "object type", NONE], "ObReferenceObjectByHandle was given a null handle"),
+    v(0xf6, ["handle", "current process", "address in the driver"], "a user handle was referenced as kernel mode"),
+    v(0xf7, ["handle", "object type", MODE], "a kernel handle was referenced as user mode in the system process"),
+    v(0xfa, ["completion routine", "IRQL before", "IRQL after"], "a completion routine changed the IRQL"),
+    v(0xfb, ["completion routine", APCS, "count before the call"], "a completion routine changed the thread's APC disable count"),
+    v(0x105, [IRP, NONE, NONE], "an IRP was freed by ExFreePool"),
+    v(0x10a, [NONE, NONE, NONE], "pool quota was charged to the idle process"),
+    v(0x10b, [NONE, NONE, NONE], "pool quota was charged from a DPC routine"),
+    v(0x110, ["interrupt service routine", "context saved before", "context saved after"], "an interrupt service routine corrupted the extended context"),
+    v(0x111, ["interrupt service routine", "IRQL before", "IRQL after"], "an interrupt service routine changed the IRQL"),
+    v(0x115, ["thread that shuts down", NONE, NONE], "the shutdown has taken more than 20 minutes"),
+    v(0x11a, [IRQL, NONE, NONE], "KeEnterCriticalRegion was called above APC_LEVEL"),
+    v(0x11b, [IRQL, NONE, NONE], "KeLeaveCriticalRegion was called above APC_LEVEL"),
+    v(0x120, ["address of the IRQL", NEEDED, "address of the timeout"], "a thread waited above DISPATCH_LEVEL"),
+    v(0x121, ["address of the IRQL", NEEDED, "address of the timeout"], "a thread waited at DISPATCH_LEVEL without a timeout"),
+    v(0x122, ["address of the IRQL", NEEDED, "address of the timeout"], "a thread waited at DISPATCH_LEVEL with a timeout that is not zero"),
+    v(0x123, [NEEDED, NONE, NONE], "a thread waited in user mode for an object on its kernel stack"),
+    v(0x130, ["work item", NONE, NONE], "a work item lies in session space"),
+    v(0x131, ["work item", NONE, NONE], "a work item lies in pageable memory"),
+    v(0x135, [IRP, "milliseconds allowed", NONE], "a canceled IRP was not completed in time"),
+    v(0x13a, [BLOCK, WRONG, AT], "a block that was freed leads to no tracking entry"),
+    v(0x13b, [BLOCK, AT, "address of a pointer to the page"], "the page of a tracking entry has a wrong signature"),
+    v(0x13c, [BLOCK, WRONG, AT], "the page of a tracking entry has a wrong owner"),
+    v(0x13d, [BLOCK, AT, "the right value"], "the owner of a tracking entry has a wrong signature"),
+    v(0x13e, [BLOCK, "address in the tracking entry", "where that address lies"], "a block was freed at another address than was tracked"),
+    v(0x13f, [BLOCK, "bytes being freed", "where the tracked size lies"], "a block was freed with another size than was tracked"),
+    v(0x140, [IRQL, MDL, "address that the MDL describes"], "an MDL that is not locked was built from memory that can be paged"),
+    v(0x1000, ["resource address", NONE, NONE], "self-deadlock: a thread acquired a resource that it holds"),
+    v(0x1001, ["address of the resource that closed the cycle", NONE, NONE], "deadlock: locks are taken in different orders"),
+    v(0x1002, ["resource address", NONE, NONE], "a resource was acquired that is not initialized"),
+    v(0x1003, ["resource being released", "resource to release first", NONE], "resources were released in a wrong order"),
+    v(0x1004, ["resource address", "thread that acquired it", "current thread"], "a resource was released by another thread than its owner"),
+    v(0x1005, ["resource address", NONE, NONE], "a resource was initialized twice"),
+    v(0x1007, ["resource address", NONE, NONE], "a resource was released that is not acquired"),
+    v(0x1008, ["lock address", INTERNAL, INTERNAL], "a lock was acquired by a routine for another kind of lock"),
+    v(0x1009, ["lock address", INTERNAL, INTERNAL], "a lock was released by a routine for another kind of lock"),
+    v(0x100a, ["owner thread", INTERNAL, NONE], "a thread ended that owns a lock"),
+    v(0x100b, ["lock address", "owner thread", INTERNAL], "a lock was deleted that a thread owns"),
+    v(0x2000, ["first argument (the driver object)", "second argument", NONE], "StorPortInitialize was given a null argument"),
+    v(0xa001, [NBL, SWITCH, NONE], "VM switch: the SourceHandle of a NetBufferList is not set"),
+    v(0xa002, [NBL, SWITCH, NONE], "VM switch: the forwarding detail of a NetBufferList is not zero"),
+    v(0xa003, [NBL, SWITCH, NONE], "VM switch: a NetBufferList without packet header or routing context"),
+    v(0xa004, ["port", "NIC index", SWITCH], "VM switch: no such port and NIC index together"),
+    v(0xa005, [NBL, "destination list", SWITCH], "VM switch: a bad destination"),
+    v(0xa006, [NBL, SWITCH, NONE], "VM switch: a bad source NIC or port"),
+    v(0xa007, [NBL, SWITCH, NONE], "VM switch: a bad destination list"),
+    v(0xa008, ["parent NIC object", "NIC index", SWITCH], "VM switch: a NIC was referenced when that is not allowed"),
+    v(0xa009, ["port", SWITCH, NONE], "VM switch: a port was referenced when that is not allowed"),
+    v(0xa00a, [NBL, "ContextTypeInfo object", NONE], "VM switch: the failure context is set already"),
+    v(0xa00b, [NBL, "NDIS_SWITCH_REPORT_FILTERED_NBL_FLAGS", SWITCH], "VM switch: a dropped NetBufferList with a bad direction"),
+    v(0xa00c, [NBL, "send flags", SWITCH], "VM switch: NetBufferLists of several source ports are sent as those of one"),
+    v(0xa00d, [NBL, "switch context", SWITCH], "VM switch: NetBufferLists of one destination group have a bad destination"),
+];

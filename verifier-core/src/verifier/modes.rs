@@ -1,0 +1,219 @@
+//! How Verifier runs beside its level: rule classes, modes, excluded drivers, random faults.
+//!
+//! | global | size | builds |
+//! |---|---|---|
+//! | `VfRuleClasses` | 8: two words of 32 classes | 17763 on |
+//! | `VfVerifyMode`, `VfOptionFlags`, `ViVerifyAllDrivers` | 4 | 7 on |
+//! | `VfExcludedDriversList` | `LIST_ENTRY` of `_VF_SUSPECT_DRIVER_ENTRY` | 7 on |
+//! | `VfFaultInjectionProbability`, `…MaxProbability`, `…BootMinutes` | 4 | 7 on |
+//! | `VerifierFaultTagsBuffer`, `VerifierFaultApplicationsBuffer` | 0x100 of UTF-16 | 7 on |
+//!
+//! Sizes are the distances to the next symbol in 7601, 9600, 14393, 19041 and 22000. That the excluded
+//! drivers' entries are of the configured drivers' type is told by the one routine that makes both
+//! (`VfSuspectExcludedDriversAllocateEntry`). Numbers whose meaning no public source gives are numbers
+//! here.
+
+use super::flags::FLAGS;
+use crate::addr::Va;
+use crate::error::{Error, Problem};
+use crate::kernel::{Kernel, read_unicode_string, read_utf16_z, walk_list};
+
+/// Units of a buffer of tags or applications.
+const BUFFER_UNITS: usize = 0x80;
+
+/// Classes beyond those that are flags too, by number.
+const CLASSES: [(u32, &str); 5] = [
+    (33, "Driver isolation checks"),
+    (34, "WDF verification"),
+    (35, "DDI checking (additional IRQL rules)"),
+    (36, "DIF mode"),
+    (37, "File system filter verification"),
+];
+
+/// Bits of `VfOptionFlags` whose effect is known.
+const OPTIONS: [(u32, &str); 3] = [
+    (0x2, "no stacks in the pool log; 22000 and later: no pool log"),
+    (0x40, "no stacks in the IRQL transition log"),
+    (0x1000, "20348 and later: pool is tracked in trees instead of per driver"),
+];
+
+/// Rule classes: `VfRuleClasses`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleClasses(pub u64);
+
+impl RuleClasses {
+    /// The classes that are on: number (`verifier /ruleclasses`), and name where it is known. Class n
+    /// up to 32 is the flag of bit n - 1.
+    pub fn classes(self) -> impl Iterator<Item = (u32, Option<&'static str>)> {
+        (0..64).filter(move |bit| self.0 >> bit & 1 != 0).map(|bit| {
+            let class = bit + 1;
+            let flag = FLAGS.iter().find(|flag| u64::from(flag.bit) == 1 << bit);
+            let name = flag.map(|flag| flag.name).or_else(|| {
+                CLASSES.iter().find(|(number, _)| *number == class).map(|(_, name)| *name)
+            });
+            (class, name)
+        })
+    }
+}
+
+/// Options: `VfOptionFlags`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OptionFlags(pub u32);
+
+impl OptionFlags {
+    /// The bits that are set, and what each does where that is known.
+    pub fn bits(self) -> impl Iterator<Item = (u32, Option<&'static str>)> {
+        (0..32).map(|shift| 1u32 << shift).filter(move |bit| self.0 & bit != 0).map(|bit| {
+            (bit, OPTIONS.iter().find(|(option, _)| *option == bit).map(|(_, name)| *name))
+        })
+    }
+}
+
+/// Settings of "randomized low resources simulation"; they count while flag 0x4 is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FaultInjection {
+    /// `VfFaultInjectionProbability`: chances in 10,000 that an allocation fails.
+    pub probability: Option<u32>,
+    /// `VfFaultInjectionMaxProbability`.
+    pub max_probability: Option<u32>,
+    /// `VfFaultInjectionBootMinutes`: minutes after the start of Windows without faults.
+    pub boot_minutes: Option<u32>,
+    /// `VerifierFaultTagsBuffer`: pool tags to which it is limited; empty for all.
+    pub pool_tags: Option<String>,
+    /// `VerifierFaultApplicationsBuffer`: programs to which it is limited; empty for all.
+    pub applications: Option<String>,
+}
+
+/// How Verifier runs. `None` is what the build does not have, or could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Modes {
+    /// `VfRuleClasses`.
+    pub rule_classes: Option<RuleClasses>,
+    /// `VfVerifyMode`: no public source says what its values mean.
+    pub verify_mode: Option<u32>,
+    /// `VfOptionFlags`.
+    pub option_flags: Option<OptionFlags>,
+    /// `ViVerifyAllDrivers`: not 0 where all drivers are verified.
+    pub verify_all_drivers: Option<u32>,
+    /// `VfExcludedDriversList`: drivers that are left out where all are verified.
+    pub excluded_drivers: Option<Vec<String>>,
+    /// Random faults.
+    pub faults: FaultInjection,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Modes {
+    /// Reads what there is. A global that the symbols do not have is no problem; those whose pages
+    /// cannot be read are one.
+    #[must_use]
+    pub fn read(kernel: &Kernel) -> Self {
+        let mut globals = Globals { kernel, unread: Vec::new(), problems: Vec::new() };
+        let low = globals.number("VfRuleClasses", 0);
+        let high = globals.number("VfRuleClasses", 4);
+        let classes = low.zip(high).map(|(low, high)| u64::from(high) << 32 | u64::from(low));
+        let mut modes = Self {
+            rule_classes: classes.map(RuleClasses),
+            verify_mode: globals.number("VfVerifyMode", 0),
+            option_flags: globals.number("VfOptionFlags", 0).map(OptionFlags),
+            verify_all_drivers: globals.number("ViVerifyAllDrivers", 0),
+            excluded_drivers: globals.excluded(),
+            faults: FaultInjection {
+                probability: globals.number("VfFaultInjectionProbability", 0),
+                max_probability: globals.number("VfFaultInjectionMaxProbability", 0),
+                boot_minutes: globals.number("VfFaultInjectionBootMinutes", 0),
+                pool_tags: globals.text("VerifierFaultTagsBuffer"),
+                applications: globals.text("VerifierFaultApplicationsBuffer"),
+            },
+            problems: Vec::new(),
+        };
+        modes.problems = globals.into_problems();
+        modes
+    }
+}
+
+/// The kernel's globals, each of which may be missing.
+struct Globals<'a> {
+    kernel: &'a Kernel,
+    /// Those that could not be read, and why.
+    unread: Vec<(&'static str, Error)>,
+    problems: Vec<Problem>,
+}
+
+impl Globals<'_> {
+    fn number(&mut self, name: &'static str, offset: u64) -> Option<u32> {
+        let at = self.kernel.global(name).ok()?.add(offset);
+        let read = self.kernel.space().memory().read_u32(at);
+        self.told(name, read.map_err(|fault| Error::read(name, fault)))
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        let at = self.kernel.global(name).ok()?;
+        self.told(name, read_utf16_z(self.kernel.space(), at, BUFFER_UNITS))
+    }
+
+    fn told<T>(&mut self, name: &'static str, read: Result<T, Error>) -> Option<T> {
+        read.map_err(|error| self.unread.push((name, error))).ok()
+    }
+
+    /// They lie on few pages: one problem tells of all.
+    fn into_problems(mut self) -> Vec<Problem> {
+        if let Some((_, error)) = self.unread.first() {
+            let mut names: Vec<&str> = self.unread.iter().map(|(name, _)| *name).collect();
+            names.dedup();
+            self.problems.push(Problem::from_error(names.join(", "), error));
+        }
+        self.problems
+    }
+
+    fn excluded(&mut self) -> Option<Vec<String>> {
+        let what = "list of excluded drivers";
+        let (kernel, entry) = (self.kernel, "_VF_SUSPECT_DRIVER_ENTRY");
+        let head = kernel.global("VfExcludedDriversList").ok()?;
+        let types = kernel.types().ok()?;
+        let links = types.field(entry, "Links").ok()?.offset;
+        let name = types.field(entry, "BaseName").ok()?.offset;
+        let walk = walk_list(kernel.space(), head, what, kernel.limits());
+        // Zeros where the head is: the list was never set up, Verifier is off.
+        if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
+            return Some(Vec::new());
+        }
+        if let Some(error) = walk.broken {
+            self.problems.push(Problem::from_error(what, &error));
+        }
+        let mut names = Vec::new();
+        for link in walk.entries {
+            match read_unicode_string(kernel.space(), link.sub(links).add(name)) {
+                Ok(name) => names.push(name),
+                Err(error) => {
+                    self.problems.push(Problem::from_error("name of an excluded driver", &error));
+                }
+            }
+        }
+        Some(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_go_on_beyond_the_flags() {
+        // As the kernel of build 27774 tells them: 0:0x1209bb, 1:0x100012.
+        let classes: Vec<_> = RuleClasses(0x0010_0012_0012_09bb).classes().collect();
+        let numbers: Vec<u32> = classes.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 2, 4, 5, 6, 8, 9, 12, 18, 21, 34, 37, 53]);
+        assert_eq!(classes[0].1, Some("Special pool"));
+        assert_eq!(classes[9].1, None);
+        assert_eq!(classes[10].1, Some("WDF verification"));
+        assert_eq!(classes[12].1, None);
+    }
+
+    #[test]
+    fn options_by_bit() {
+        let bits: Vec<_> =
+            OptionFlags(0x1001).bits().map(|(bit, name)| (bit, name.is_some())).collect();
+        assert_eq!(bits, [(1, false), (0x1000, true)]);
+    }
+}

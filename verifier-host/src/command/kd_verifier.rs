@@ -1,0 +1,234 @@
+//! `!verifier` of `verifier kd`.
+//!
+//! `!verifier [Flags [Image]]` prints settings and statistics; with flag 1 drivers, with 1 and 2 their
+//! allocations; with 4, 8, 40, 80, 100, 200 and 400 a log each behind them. Where Flags is exactly one
+//! of the logs' flags, only that log is printed, and the argument is a quantity or an address: an
+//! address lies in the kernel's half. Of the fault and IRQL logs four entries are printed where no
+//! quantity is given, of the others all.
+//!
+//! Flags 10, 20 and 800, of which no public source tells what to print, say so. `-disable` changes a
+//! live machine: it is refused. `?` and `-?` print the syntax.
+
+use std::io;
+
+use verifier_core::render::Names;
+use verifier_core::render::text::{
+    Style, sanitize, write_driver_list, write_event_log, write_log_title, write_pool_log,
+    write_pool_log_search, write_summary, write_watched_irps,
+};
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, PoolRecord, WatchedIrps};
+use verifier_core::verifier::{PoolReport, Settings};
+use verifier_core::{Problem, Va};
+
+use super::kd::{number, usage};
+use crate::error::Error;
+use crate::session::Session;
+
+/// Entries of the fault and IRQL logs that are shown where no quantity is given.
+const DEFAULT_QUANTITY: usize = 4;
+
+const SYNTAX: &str = "\
+!verifier [Flags [Image]]
+!verifier 4 [Quantity]
+!verifier 8 [Quantity]
+!verifier 40 [Quantity|Address]
+!verifier 80 [Quantity|Address]
+!verifier 100 [Quantity|Address]
+!verifier 200 [Quantity|Address]
+!verifier 400 [Quantity|Address]
+!verifier ?
+
+  1    drivers that are verified
+  2    with 1: their counters and outstanding pool allocations
+  4    faults that were injected
+  8    IRQL transitions
+  40   IRPs that were forced to pend
+  80   pool allocations and frees
+  100  IRPs allocated, completed, canceled
+  200  critical regions entered and left
+  400  canceled IRPs that are watched
+
+  Image     only this driver, for 1 and 2
+  Quantity  how many of the newest entries (4 and 8: four unless given; else all)
+  Address   only entries about this block, IRP or thread
+Numbers are hexadecimal, or decimal after 0n.
+";
+
+/// A log that a flag stands for.
+#[derive(Clone, Copy)]
+enum Log {
+    Pool,
+    Event(EventKind),
+    Watched,
+}
+
+/// Logs by flag, in the order in which they are printed, and the title that each has behind other
+/// things: the first two from the transcript of Windows 7, the others ours.
+const LOGS: [(u64, Log, &str); 7] = [
+    (0x4, Log::Event(EventKind::Fault), "Fault injection trace log"),
+    (0x8, Log::Event(EventKind::Irql), "Track irql trace log"),
+    (0x40, Log::Event(EventKind::Pending), "Force pending I/O requests log"),
+    (0x80, Log::Pool, "Pool allocate/free log"),
+    (0x100, Log::Event(EventKind::Irp), "IRP log"),
+    (0x200, Log::Event(EventKind::Region), "Critical region log"),
+    (0x400, Log::Watched, "Canceled IRPs being watched"),
+];
+
+/// Flags of which no public source tells what to print.
+const UNKNOWN: [(u64, &str); 3] = [
+    (0x10, "no public source says what it prints"),
+    (0x20, "the Driver Hang Verification log: no public source says where it lies"),
+    (0x800, "the log of systematic low resources simulation: no public source says where it lies"),
+];
+
+/// Runs `!verifier` with its arguments.
+pub(super) fn run(
+    out: &mut dyn io::Write,
+    session: &Session,
+    arguments: &[&str],
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let flags = match arguments.first() {
+        Some(&("?" | "-?" | "/?")) => {
+            out.write_all(SYNTAX.as_bytes())?;
+            return Ok(Vec::new());
+        }
+        Some(text) if text.eq_ignore_ascii_case("-disable") => {
+            return Err(usage(
+                "!verifier -disable clears the settings of a live machine; a dump is not changed",
+            ));
+        }
+        Some(text) => number(text)?,
+        None => 0,
+    };
+    if let Some((_, what)) = UNKNOWN.iter().find(|(flag, _)| *flag == flags) {
+        writeln!(out, "!verifier {flags:x}: {what}.")?;
+        return Ok(Vec::new());
+    }
+    if let Some((_, log, _)) = LOGS.iter().find(|(flag, _, _)| *flag == flags) {
+        let which = match arguments {
+            [_] => None,
+            [_, which] => Some(number(which)?),
+            _ => {
+                return Err(usage(&format!("!verifier {flags:x} takes one quantity or address")));
+            }
+        };
+        return write_log(out, session, *log, which, style);
+    }
+    let known = 3
+        | LOGS.iter().fold(0, |all, (flag, _, _)| all | flag)
+        | UNKNOWN.iter().fold(0, |all, (flag, _)| all | flag);
+    if flags & !known != 0 {
+        return Err(usage(&format!(
+            "!verifier {flags:x}: {:x} is no flag of !verifier",
+            flags & !known
+        )));
+    }
+    let image = match arguments {
+        [] | [_] => None,
+        [_, image] => Some(*image),
+        _ => return Err(usage("!verifier takes flags and one image")),
+    };
+    write_all(out, session, flags, image, style)
+}
+
+/// Settings, statistics, and what the flags add.
+fn write_all(
+    out: &mut dyn io::Write,
+    session: &Session,
+    flags: u64,
+    image: Option<&str>,
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let kernel = session.kernel()?;
+    let settings = Settings::read(kernel)?;
+    write_summary(out, &settings, kernel.build(), style)?;
+    let mut problems = settings.problems;
+    if flags & 1 != 0 {
+        let report =
+            PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
+        session.load_symbols_at(report.callers());
+        write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
+        if let (Some(image), true) = (image, report.drivers.is_empty()) {
+            // Ours: no transcript shows an image that is not configured.
+            writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
+        }
+        if flags & 2 != 0 && !report.unowned.is_empty() {
+            // Ours: the debugger knows no blocks without a driver.
+            writeln!(
+                out,
+                "{:#x} more allocations are of no known driver (verifier pool lists them).",
+                report.unowned.len()
+            )?;
+        }
+        problems.extend(report.problems);
+    }
+    for (flag, log, title) in LOGS {
+        if flags & flag != 0 {
+            write_log_title(out, title)?;
+            match write_log(out, session, log, None, style) {
+                Ok(more) => problems.extend(more),
+                // One log that is not there does not end the command.
+                Err(Error::Core(error)) => {
+                    writeln!(out, "It cannot be read.")?;
+                    problems.push(Problem::from_error(title, &error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    for (flag, what) in UNKNOWN {
+        if flags & flag != 0 {
+            writeln!(out, "\n!verifier {flag:x}: {what}.")?;
+        }
+    }
+    Ok(problems)
+}
+
+fn write_log(
+    out: &mut dyn io::Write,
+    session: &Session,
+    log: Log,
+    which: Option<u64>,
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let kernel = session.kernel()?;
+    let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
+    let few = matches!(log, Log::Event(EventKind::Fault | EventKind::Irql));
+    let last = match which {
+        _ if address.is_some() => None,
+        Some(quantity) => Some(usize::try_from(quantity).unwrap_or(usize::MAX)),
+        None => few.then_some(DEFAULT_QUANTITY),
+    };
+    match log {
+        Log::Event(kind) => {
+            let log = EventLog::read(kernel, kind, last, address)?;
+            session.load_symbols_at(log.all_frames().iter().copied());
+            if kind == EventKind::Fault && log.ring.index == 0 && log.records.is_empty() {
+                writeln!(out, "Driver Verifier didn't inject any faults.")?;
+            } else {
+                write_event_log(out, &log, &Names::new(kernel), style)?;
+            }
+            Ok(log.problems)
+        }
+        Log::Watched => {
+            let watched = WatchedIrps::read(kernel, last, address)?;
+            write_watched_irps(out, &watched, &Names::new(kernel))?;
+            Ok(watched.problems)
+        }
+        Log::Pool => {
+            let log = PoolLog::read_about(kernel, last, address)?;
+            session.load_symbols_at(log.all_frames().iter().copied());
+            let names = Names::new(kernel);
+            match address {
+                Some(address) => {
+                    let records: Vec<(&PoolRecord, &[Va])> =
+                        log.records.iter().map(|record| (record, log.frames(record))).collect();
+                    write_pool_log_search(out, log.ring.length, address, records, &names)?;
+                }
+                None => write_pool_log(out, &log, &names)?,
+            }
+            Ok(log.problems)
+        }
+    }
+}
