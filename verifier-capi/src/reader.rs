@@ -115,6 +115,7 @@ impl VerifierReader {
             build: (self.build != 0).then_some(self.build),
             ps_loaded_module_list: known(self.ps_loaded_module_list),
             kd_debugger_data_block: known(self.kd_debugger_data_block),
+            ..Hints::default()
         }
     }
 }

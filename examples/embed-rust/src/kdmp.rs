@@ -24,6 +24,7 @@ pub fn open(dump: &Path) -> Result<Kernel, Error> {
             build: Some(header.minor_version),
             ps_loaded_module_list: Some(Va(header.ps_loaded_module_list)),
             kd_debugger_data_block: Some(Va(header.kd_debugger_data_block)),
+            ..Hints::default()
         };
         let _ = told.send((header.directory_table_base, hints));
         Ok::<_, kdmp_parser::error::Error>(move |at: Pa, buf: &mut [u8]| {

@@ -45,6 +45,7 @@ pub fn open(dump: &Path) -> Result<Kernel, Error> {
         build: Some(header.minor_version()),
         ps_loaded_module_list: Some(Va(header.ps_loaded_module_list())),
         kd_debugger_data_block: Some(Va(header.kd_debugger_data_block())),
+        ..Hints::default()
     };
     crate::kernel(memory, header.directory_table_base(), hints)
 }
