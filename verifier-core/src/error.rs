@@ -172,6 +172,14 @@ pub enum Error {
         /// The global's name.
         name: String,
     },
+    /// The kernel's symbols are not at hand, and the global was not found by what stands in memory.
+    #[error("{name} was not found without the kernel's symbols: {why}")]
+    UnknownGlobal {
+        /// The global's name.
+        name: String,
+        /// What was looked for, and what came of it.
+        why: String,
+    },
     /// No symbols at all were supplied for the kernel.
     #[error("no symbols for the kernel: {wanted}")]
     NoKernelSymbols {

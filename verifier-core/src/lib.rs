@@ -8,9 +8,11 @@
 //!
 //! **What you bring:** this crate does no I/O. It says what it wants as values
 //! ([`Kernel::wanted_symbols`](kernel::Kernel::wanted_symbols) gives PDB names and GUIDs) and you
-//! bring the bytes; `verifier-host` is one way to do that. **What it will not do:** change a dump,
-//! guess a layout (offsets come from the build's own types), or stop at one bad record: every view
-//! returns what it could read and `problems` that say where and why it could not.
+//! bring the bytes; `verifier-host` is one way to do that. Without them it has layouts of its own
+//! ([`types::Profile`]) and finds Verifier's globals by what stands where they point
+//! ([`verifier::Globals`]), or the data themselves ([`verifier::CarvedPool`]), and says so. **What it
+//! will not do:** change a dump, take one of two places that both could be, or stop at one bad record:
+//! every view returns what it could read and `problems` that say where and why it could not.
 //!
 //! # From three literals
 //!

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use verifier_core::Va;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::memory::Pages;
 use verifier_core::symbols::{PdbId, guid_hex};
-use verifier_core::types::{Bytes, Isf, Pdb};
+use verifier_core::types::{Bytes, Isf, Pdb, Profile};
+use verifier_core::verifier::Globals;
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
@@ -132,6 +134,9 @@ impl Session {
         {
             session.load(kernel, wanted);
         }
+        if let Ok(kernel) = &session.kernel {
+            supply_profile(kernel);
+        }
         session
     }
 
@@ -145,6 +150,17 @@ impl Session {
     #[must_use]
     pub fn dump(&self) -> Option<&Dump> {
         self.file.as_ref().map(|(_, dump)| dump)
+    }
+
+    /// The physical memory of the file, page by page.
+    ///
+    /// # Errors
+    /// Where the session has no file, or its page map cannot be read.
+    pub fn pages(&self) -> Result<Box<dyn Pages>, Error> {
+        let dump = self.dump().ok_or_else(|| verifier_core::Error::Unsupported {
+            what: "the session has no file whose physical memory could be searched".into(),
+        })?;
+        Ok(Box::new(dump.physical()?))
     }
 
     /// The kernel.
@@ -192,10 +208,14 @@ impl Session {
     /// What to tell the user about the kernel's symbols, where they are missing.
     #[must_use]
     pub fn missing_kernel_symbols(&self) -> Option<String> {
-        let kernel = self.kernel.as_ref().ok()?;
-        kernel.types().err()?;
+        let kernel = self.kernel.as_ref().ok().filter(|kernel| !kernel.has_own_types())?;
         let module = kernel.kernel_module()?;
-        self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()
+        let mut text =
+            self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()?;
+        if let Ok(types) = kernel.types() {
+            text.push_str(&format!("; without them {} serve", types.describe()));
+        }
+        Some(text)
     }
 
     /// Supplies the kernel's symbols out of bytes that the caller has: a PDB, an ISF table or an ISF
@@ -303,5 +323,16 @@ impl Session {
             }
         }
         load
+    }
+}
+
+/// The library's own layouts, with such globals as show themselves, for a kernel without types.
+fn supply_profile(kernel: &Kernel) {
+    if kernel.types().is_ok() {
+        return;
+    }
+    if let Some(profile) = Profile::new(kernel.space().machine(), kernel.build()) {
+        let globals = Globals::find(kernel, &profile);
+        kernel.supply_built_in_types(Arc::new(globals.add_to(profile, kernel)));
     }
 }

@@ -364,6 +364,7 @@ mod exit_codes {
         assert!(clean(&["--help"]).contains("history"));
         assert!(clean(&["--version"]).starts_with("verifier "));
         assert!(clean(&["log", "--help"]).contains("--last"));
+        assert!(clean(&["pool", "--help"]).contains("--carve"));
     }
 }
 
@@ -377,18 +378,37 @@ mod missing_symbols {
         let empty = files.path("empty");
         fs::create_dir(&empty).unwrap();
         let guid = PdbId::from_name("ntkrnl Win7Sp1").guid_text();
-        for words in [&["settings"][..], &["drivers"], &["pool"], &["log", "pool"]] {
-            let (complaint, code) =
-                refused(&[words, &[dump.as_str(), "--symbols", empty.as_str()][..]].concat());
-            assert_eq!(code, 1, "{complaint}");
+        for (words, result) in [
+            (&["settings"][..], "Pool tracking"),
+            (&["drivers"], "myfault.sys"),
+            (&["pool"], "myfault.sys: 10 outstanding allocations"),
+            (&["pool", "--carve"], "myfault.sys: 10 carved allocations"),
+            (&["log", "pool"], "Displaying most recent"),
+            (&["log", "pool", "--carve"], "12 records"),
+        ] {
+            let output = run(&[words, &[dump.as_str(), "--symbols", empty.as_str()][..]].concat());
+            // The library's own layouts serve.
+            assert_eq!(output.status.code(), Some(0), "{words:?}");
+            assert!(text(&output.stdout).contains(result), "{words:?}");
+            let complaint = text(&output.stderr);
             let first = complaint.lines().next().unwrap();
-            for part in ["ntkrnlmp.pdb", &guid, "age 1", "ntoskrnl.exe", &empty, "no such file"] {
+            for part in [
+                "ntkrnlmp.pdb",
+                &guid,
+                "age 1",
+                "ntoskrnl.exe",
+                &empty,
+                "no such file",
+                "built-in layouts of x64 build 7601",
+            ] {
                 assert!(first.contains(part), "{part} is not in {first}");
             }
+            assert_eq!(complaint.matches("ntoskrnl.exe").count(), 1, "told twice: {complaint}");
         }
-        let (complaint, code) = refused(&["settings", &dump]);
+        let (complaint, code) = refused(&["log", "irql", &dump]);
         assert_eq!(code, 1);
         assert!(complaint.contains("--symbols PATH, or _NT_SYMBOL_PATH"), "{complaint}");
+        assert!(complaint.contains("ViTrackIrqlQueue was not found"), "{complaint}");
         // The header and the modules are there without symbols.
         let output = run(&["info", &dump, "--symbols", &empty]);
         assert_eq!(output.status.code(), Some(0));

@@ -90,7 +90,7 @@ fn raise(py: Python<'_>, error: &HostError, text: String) -> PyResult<PyErr> {
             CoreError::MissingField { type_name, path } => {
                 ("MissingType", [("type", type_name), ("field", path)].into_py_dict(py)?)
             }
-            CoreError::MissingSymbol { name } => {
+            CoreError::MissingSymbol { name } | CoreError::UnknownGlobal { name, .. } => {
                 ("MissingSymbol", [("name", name)].into_py_dict(py)?)
             }
             CoreError::NoKernelSymbols { pdb, .. } => {

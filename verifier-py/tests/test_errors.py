@@ -47,13 +47,26 @@ def test_files(tmp_path: Path) -> None:
 
 def test_no_symbols(folder: Path) -> None:
     dump = verifier.open(folder / "memory.dmp", symbols=[])
+    assert dump.info()["kernel"]["types"] == "built-in layouts of x64 build 7601"
+    assert len(dump.pool()) == 10
+    with pytest.raises(verifier.MissingSymbol, match="not found without") as missing:
+        dump.log("irql")
+    assert missing.value.name == "ViTrackIrqlQueue"
+
+
+def test_no_symbols_and_no_layouts(folder: Path, tmp_path: Path) -> None:
+    # A build that no layouts are known of: MinorVersion of the header.
+    image = bytearray((folder / "memory.dmp").read_bytes())
+    image[0xC:0x10] = (1000).to_bytes(4, "little")
+    (tmp_path / "memory.dmp").write_bytes(image)
+    dump = verifier.open(tmp_path / "memory.dmp", symbols=[])
     assert dump.info()["kernel"]["types"] is None
     for view in (dump.pool, dump.drivers, dump.settings, lambda: dump.kd("!verifier")):
-        with pytest.raises(verifier.SymbolsMissing, match="ntkrnlmp.pdb") as missing:
+        with pytest.raises(verifier.SymbolsMissing, match="ntkrnlmp.pdb") as unknown:
             view()
-        assert missing.value.name == "ntkrnlmp.pdb"
-        assert missing.value.guid == "F19D4C36A538D72835CA4BEEEC16715B"
-        assert missing.value.age == 1
+        assert unknown.value.name == "ntkrnlmp.pdb"
+        assert unknown.value.guid == "F19D4C36A538D72835CA4BEEEC16715B"
+        assert unknown.value.age == 1
 
 
 def test_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

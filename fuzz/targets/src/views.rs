@@ -11,10 +11,12 @@ use verifier_core::render::{
     write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text, write_settings_json,
     write_watched_irps_csv, write_watched_irps_json,
 };
+use verifier_core::types::{Profile, TypeSource as _};
 use verifier_core::verifier::deadlock::Deadlock;
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
+use verifier_core::verifier::log::{CarvedLog, EventKind, EventLog, PoolLog, WatchedIrps};
 use verifier_core::verifier::{
-    Drivers, Modes, PoolReport, PoolStacks, Settings, UnloadLeak, read_tracker,
+    CarvedPool, Drivers, Globals, Modes, Place, PoolReport, PoolStacks, Settings, UnloadLeak,
+    read_tracker,
 };
 
 use crate::machine::{Where, changed, open};
@@ -65,10 +67,31 @@ pub fn session(data: &[u8]) {
             let _ = LockGraph::of(&deadlock).cycles();
         }
         let _ = UnloadLeak::read(kernel);
+        searched(kernel);
         for address in [block.map_or(Va(0), |block| block.address), kernel.base(), Va(u64::MAX)] {
             let _ = History::read(kernel, address);
         }
     });
+}
+
+/// What is found without lists and without symbols.
+fn searched(kernel: &Kernel) {
+    if let Some(profile) = Profile::new(kernel.space().machine(), kernel.build()) {
+        let globals = Globals::find(kernel, &profile);
+        let types = globals.add_to(profile, kernel);
+        for global in &globals.found {
+            assert!(types.symbol(global.name).is_some() && types.remark(global.name).is_some());
+        }
+    }
+    // The pages around what the lists lead to, as far as they still do.
+    let Ok(report) = PoolReport::read(kernel, |_| true) else { return };
+    let entries = report.drivers.iter().flat_map(|pool| &pool.allocations);
+    let Some(entry) = entries.map(|allocation| allocation.entry).next() else { return };
+    let place = Place::Virtual(entry.page().sub(0x4000)..entry.page().add(0x4000));
+    if let Ok(carved) = CarvedPool::read(kernel, &place) {
+        let _ = carved.compare(&report);
+    }
+    let _ = CarvedLog::read(kernel, &place, |_, _| true);
 }
 
 /// Any structure changed: everything as every renderer shows it.

@@ -31,7 +31,7 @@ pub use source::{FileError, ReadAt};
 
 use crate::addr::{PAGE_SIZE, Pa, Space};
 use crate::error::{Error, Fault, Reason};
-use crate::memory::{Memory, Residence};
+use crate::memory::{Memory, Pages, Residence};
 
 /// A crash dump file whose header has been read.
 #[derive(Clone)]
@@ -183,5 +183,12 @@ impl Memory<Pa> for PhysicalPages {
             Err(FileError::PastEnd) => Err(truncated()),
             Err(FileError::Io(text)) => Err(fault(Reason::Reader(text))),
         }
+    }
+}
+
+impl Pages for PhysicalPages {
+    fn next_page(&self, from: Pa) -> Option<Pa> {
+        let frame = self.map.next_frame(from.0.div_ceil(PAGE_SIZE))?;
+        frame.checked_mul(PAGE_SIZE).map(Pa)
     }
 }

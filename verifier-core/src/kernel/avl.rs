@@ -45,6 +45,19 @@ impl AvlLayout {
     }
 }
 
+impl AvlLayout {
+    /// True where a table that holds something may lie at `table`: a number of elements from one to
+    /// `most`, and a root in the kernel.
+    #[must_use]
+    pub fn is_plausible(&self, space: &AddressSpace, table: Va, most: u64) -> bool {
+        let count = space.memory().read_u32(table.add(self.count.offset)).unwrap_or(0);
+        (1..=most).contains(&u64::from(count))
+            && space
+                .read_pointer(table.add(self.right_of_root.offset))
+                .is_ok_and(|root| space.is_kernel(root))
+    }
+}
+
 /// The elements of the table at `table`, in order: addresses of what follows each node's links.
 ///
 /// A subtree that cannot be read is left out and told in [`Walk::broken`] (the first of them); a

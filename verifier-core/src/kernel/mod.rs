@@ -49,6 +49,8 @@ pub struct Limits {
     pub ring_records: u32,
     /// Records of deadlock detection, and steps of the lists that lead to them.
     pub deadlock_records: usize,
+    /// Pages that are looked at where data are searched for instead of followed.
+    pub carved_pages: u64,
 }
 
 impl Default for Limits {
@@ -64,6 +66,8 @@ impl Default for Limits {
             ring_records: 1 << 24,
             // A lock has at most 65520 nodes, and kernels trim what is old.
             deadlock_records: 1 << 20,
+            // 4 TiB.
+            carved_pages: 1 << 30,
         }
     }
 }

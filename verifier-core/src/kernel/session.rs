@@ -81,6 +81,8 @@ pub struct Kernel {
     debugger_data: OnceLock<Result<DebuggerData, Error>>,
     hints: Hints,
     types: OnceLock<Arc<dyn TypeSource>>,
+    /// Serves while `types` is empty.
+    built_in: OnceLock<Arc<dyn TypeSource>>,
     limits: Limits,
     problems: Vec<Problem>,
 }
@@ -159,6 +161,7 @@ impl Kernel {
             debugger_data,
             hints,
             types: OnceLock::new(),
+            built_in: OnceLock::new(),
             limits,
             problems,
         })
@@ -265,12 +268,12 @@ impl Kernel {
         self.modules.loaded().iter().position(|module| module.base == self.base)
     }
 
-    /// The types and globals that were supplied for the kernel.
+    /// The types and globals that were supplied for the kernel, else the built-in ones.
     ///
     /// # Errors
     /// [`Error::NoKernelSymbols`], naming the file that would help.
     pub fn types(&self) -> Result<&dyn TypeSource, Error> {
-        self.types.get().map(|types| &**types).ok_or_else(|| {
+        self.types.get().or_else(|| self.built_in.get()).map(|types| &**types).ok_or_else(|| {
             match self.kernel_module().and_then(|module| self.wanted(module)) {
                 Some(wanted) => Error::NoKernelSymbols {
                     wanted: format!("{wanted} is wanted"),
@@ -284,14 +287,37 @@ impl Kernel {
         })
     }
 
+    /// True where types of the kernel's own build were supplied: from a PDB, a table, the caller.
+    #[must_use]
+    pub fn has_own_types(&self) -> bool {
+        self.types.get().is_some()
+    }
+
     /// The address of one of the kernel's globals.
     ///
     /// # Errors
-    /// [`Error::NoKernelSymbols`], or [`Error::MissingSymbol`] where the symbols do not have it.
+    /// [`Error::NoKernelSymbols`], [`Error::MissingSymbol`] where the symbols do not have it,
+    /// [`Error::UnknownGlobal`] where there are none and it was not found without.
     pub fn global(&self, name: &str) -> Result<Va, Error> {
-        let Rva(rva) =
-            self.types()?.symbol(name).ok_or_else(|| Error::MissingSymbol { name: name.into() })?;
+        let types = self.types()?;
+        let Rva(rva) = types.symbol(name).ok_or_else(|| match types.remark(name) {
+            Some(why) => Error::UnknownGlobal { name: name.into(), why },
+            None => Error::MissingSymbol { name: name.into() },
+        })?;
         Ok(self.base.add(rva.into()))
+    }
+
+    /// What tells where a global is, or why nothing does.
+    #[must_use]
+    pub fn origin_of_global(&self, name: &str) -> String {
+        let types = match self.types() {
+            Ok(types) => types,
+            Err(error) => return error.to_string(),
+        };
+        types.remark(name).unwrap_or_else(|| match types.symbol(name) {
+            Some(_) => types.describe(),
+            None => format!("not in the {}", types.describe()),
+        })
     }
 
     /// Supplies a PDB for a module. For the kernel it serves as types and globals too. A module
@@ -325,6 +351,12 @@ impl Kernel {
         let _ = self.types.set(types);
         // An encoded block of debugger data can be read from now on.
         let _ = self.debugger_data();
+    }
+
+    /// Supplies types that serve as long as no others are there: layouts that come with the library.
+    /// The first ones stay.
+    pub fn supply_built_in_types(&self, types: Arc<dyn TypeSource>) {
+        let _ = self.built_in.set(types);
     }
 
     /// Supplies names for a module. The first ones stay.

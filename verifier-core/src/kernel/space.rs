@@ -15,19 +15,18 @@ use crate::memory::{Memory, PageTables, PagingMode, Residence};
 pub struct AddressSpace {
     memory: Arc<dyn Memory<Va>>,
     machine: Machine,
-    paging: Option<PagingMode>,
+    tables: Option<PageTables>,
 }
 
 impl AddressSpace {
     /// A space over memory that already translates.
     pub fn new(memory: Arc<dyn Memory<Va>>, machine: Machine) -> Self {
-        Self { memory, machine, paging: None }
+        Self { memory, machine, tables: None }
     }
 
     /// A space over page tables.
     pub fn paged(tables: PageTables, machine: Machine) -> Self {
-        let paging = Some(tables.mode());
-        Self { memory: Arc::new(tables), machine, paging }
+        Self { memory: Arc::new(tables.clone()), machine, tables: Some(tables) }
     }
 
     /// The kernel's space in a dump.
@@ -133,7 +132,14 @@ impl AddressSpace {
     /// How addresses are translated, where this space does it.
     #[must_use]
     pub fn paging(&self) -> Option<PagingMode> {
-        self.paging
+        self.tables.as_ref().map(PageTables::mode)
+    }
+
+    /// Where `va` lies in physical memory; `None` where it is not mapped, or where this space does not
+    /// translate.
+    #[must_use]
+    pub fn translate(&self, va: Va) -> Option<Pa> {
+        self.tables.as_ref()?.translate(va).ok().map(|found| found.pa)
     }
 
     /// Bytes in a pointer.
@@ -184,7 +190,7 @@ impl AddressSpace {
 impl fmt::Debug for AddressSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AddressSpace({}", self.machine)?;
-        if let Some(paging) = self.paging {
+        if let Some(paging) = self.paging() {
             write!(f, ", {paging}")?;
         }
         f.write_str(")")

@@ -18,7 +18,7 @@ pub use sparse::{FromFn, SparsePages};
 
 use std::sync::Arc;
 
-use crate::addr::{Address, PAGE_SIZE};
+use crate::addr::{Address, PAGE_SIZE, Pa};
 use crate::error::Fault;
 
 /// Whether bytes came from a page that is valid in the page tables.
@@ -96,6 +96,12 @@ pub trait Memory<A: Address>: Send + Sync {
         let mut raw = [0; 8];
         self.read(at, &mut raw).map(|_| u64::from_le_bytes(raw))
     }
+}
+
+/// Physical memory that can say which of its pages it holds.
+pub trait Pages: Memory<Pa> {
+    /// The first page at or above `from` that is held, by its own address; `None` where none is.
+    fn next_page(&self, from: Pa) -> Option<Pa>;
 }
 
 impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for Arc<M> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use super::{Memory, Residence};
-use crate::addr::{Address, PAGE_SIZE};
+use super::{Memory, Pages, Residence};
+use crate::addr::{Address, PAGE_SIZE, Pa};
 use crate::error::{Fault, Reason};
 
 /// Blocks of bytes at addresses; everything else is not held.
@@ -82,6 +82,13 @@ impl<A: Address> Memory<A> for SparsePages<A> {
             return Err(fault(whole));
         }
         Ok(Residence::Valid)
+    }
+}
+
+impl Pages for SparsePages<Pa> {
+    fn next_page(&self, from: Pa) -> Option<Pa> {
+        let first = from.0.div_ceil(PAGE_SIZE);
+        self.pages.range(first..).next().map(|(page, _)| Pa(page * PAGE_SIZE))
     }
 }
 

@@ -14,5 +14,8 @@ mod rdmp;
 pub use bitmap::{BitmapHeader, SummaryHeader};
 pub use header32::{Header32, Run32};
 pub use header64::{Header64, Run64};
-pub use pe::{CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader};
+pub use pe::{
+    CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader,
+    SectionHeader,
+};
 pub use rdmp::{PfnRange, RdmpHeader};

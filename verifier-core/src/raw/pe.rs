@@ -118,3 +118,29 @@ pub struct ExportDirectory {
 }
 
 const _: () = assert!(size_of::<ExportDirectory>() == 0x28);
+
+/// `IMAGE_SECTION_HEADER`.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
+#[repr(C)]
+pub struct SectionHeader {
+    /// Name, padded with nulls.
+    pub name: [u8; 8],
+    /// Bytes in memory.
+    pub virtual_size: U32<LE>,
+    /// Where it is loaded.
+    pub virtual_address: U32<LE>,
+    /// Bytes in the file.
+    pub size_of_raw_data: U32<LE>,
+    /// File offset.
+    pub pointer_to_raw_data: U32<LE>,
+    /// Zero in images.
+    pub relocations: U32<LE>,
+    /// Zero in images.
+    pub line_numbers: U32<LE>,
+    /// Zero in images.
+    pub numbers: U32<LE>,
+    /// Flags: 0x2000_0000 executable, 0x8000_0000 writable.
+    pub characteristics: U32<LE>,
+}
+
+const _: () = assert!(size_of::<SectionHeader>() == 0x28);

@@ -17,7 +17,7 @@ pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write>
 
 /// The writer's own error: the crate's conversion hides its kind, and a reader that went away is no
 /// failure to the command.
-fn io_error(error: csv::Error) -> io::Error {
+pub(super) fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("CSV: {other:?}")),
@@ -32,7 +32,7 @@ pub(super) fn inert(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn name(names: &Names<'_>, va: Va) -> String {
+pub(super) fn name(names: &Names<'_>, va: Va) -> String {
     names.get(va).map(|name| inert(&name).into_owned()).unwrap_or_default()
 }
 

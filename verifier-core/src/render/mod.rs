@@ -1,6 +1,7 @@
 //! For people and for programs: the debugger's text, plain tables, JSON, CSV. The only room that
 //! formats; every function writes to an [`io::Write`](std::io::Write) of the caller's.
 
+mod carve;
 mod csv;
 mod deadlock;
 mod diff;
@@ -11,6 +12,9 @@ mod pool_stacks;
 mod settings;
 pub mod text;
 
+pub use carve::{
+    write_carved_log_csv, write_carved_log_json, write_carved_pool_csv, write_carved_pool_json,
+};
 pub use csv::{
     write_drivers_csv, write_event_log_csv, write_history_csv, write_pool_csv, write_pool_log_csv,
     write_watched_irps_csv,

@@ -12,6 +12,7 @@ use crate::error::{Error, Fault};
 use crate::memory::Memory;
 use crate::raw::{
     CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader,
+    SectionHeader,
 };
 
 /// Debug directory entries that are looked at.
@@ -22,6 +23,24 @@ const MAX_PDB_PATH: usize = 1024;
 const MAX_EXPORT_NAME: usize = 512;
 /// Exported names that are read.
 const MAX_EXPORTS: u32 = 0x1_0000;
+
+/// Section headers that are read.
+const MAX_SECTIONS: u16 = 96;
+
+/// A section of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its name: `.data`, `ALMOSTRO`.
+    pub name: String,
+    /// Where it starts.
+    pub start: Rva,
+    /// Its bytes in memory.
+    pub size: u32,
+    /// True for code.
+    pub is_executable: bool,
+    /// True for data that change.
+    pub is_writable: bool,
+}
 
 /// The headers of an image in memory.
 #[derive(Debug, Clone)]
@@ -35,6 +54,8 @@ pub struct ImageHeaders {
     pub machine: u16,
     export: Option<DataDirectory>,
     debug: Option<DataDirectory>,
+    sections_at: Va,
+    number_of_sections: u16,
 }
 
 fn read<const N: usize>(memory: &dyn Memory<Va>, at: Va) -> Result<[u8; N], Fault> {
@@ -91,7 +112,32 @@ impl ImageHeaders {
             machine: file.machine.get(),
             export: directory(0),
             debug: directory(6),
+            sections_at: optional_at.add(optional.len() as u64),
+            number_of_sections: file.number_of_sections.get(),
         })
+    }
+
+    /// The image's sections, in the order of their headers.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where their headers are absent.
+    pub fn sections(&self, memory: &dyn Memory<Va>) -> Result<Vec<Section>, Error> {
+        let mut sections = Vec::new();
+        for i in 0..self.number_of_sections.min(MAX_SECTIONS) {
+            let at = self.sections_at.add(u64::from(i) * size_of::<SectionHeader>() as u64);
+            let bytes = read::<{ size_of::<SectionHeader>() }>(memory, at)
+                .map_err(|fault| Error::read("section headers", fault))?;
+            let Ok(raw) = SectionHeader::ref_from_bytes(&bytes) else { break };
+            let name = raw.name.split(|&byte| byte == 0).next().unwrap_or_default();
+            sections.push(Section {
+                name: String::from_utf8_lossy(name).into_owned(),
+                start: Rva(raw.virtual_address.get()),
+                size: raw.virtual_size.get(),
+                is_executable: raw.characteristics.get() & 0x2000_0000 != 0,
+                is_writable: raw.characteristics.get() & 0x8000_0000 != 0,
+            });
+        }
+        Ok(sections)
     }
 
     fn at(&self, rva: u32) -> Va {

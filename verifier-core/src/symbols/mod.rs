@@ -12,7 +12,7 @@ mod name;
 mod table;
 
 pub use id::{PdbId, guid_hex};
-pub use image::ImageHeaders;
+pub use image::{ImageHeaders, Section};
 pub use name::{demangle, undecorate};
 pub(crate) use table::PlacedNames;
 pub use table::{SymbolKind, SymbolLookup, SymbolTable, SymbolTableBuilder};

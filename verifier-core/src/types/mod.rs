@@ -1,7 +1,7 @@
 //! Names in, offsets out: where the fields of kernel structures lie in one build.
 //!
 //! A [`TypeSource`] gives whole structures by name and globals by name; it is implemented by a
-//! [`Pdb`], a Volatility 3 [`Isf`] table, and
+//! [`Pdb`], a Volatility 3 [`Isf`] table, the library's own [`Profile`] of a build, and
 //! [`Literals`]. Field paths are resolved here, once for all sources:
 //! `"InUse.VirtualAddress"` walks named and unnamed structures and unions. A [`Field`] is then
 //! plain arithmetic over bytes that have been read.
@@ -9,12 +9,14 @@
 mod isf;
 mod literals;
 mod pdb;
+mod profile;
 
 use std::sync::Arc;
 
 pub use isf::Isf;
 pub use literals::Literals;
 pub use pdb::{Bytes, Pdb};
+pub use profile::Profile;
 
 use crate::addr::Rva;
 use crate::bytes::le;
@@ -181,6 +183,12 @@ pub trait TypeSource: Send + Sync {
 
     /// What the source is, for messages: "PDB ntkrnlmp.pdb", "ISF table".
     fn describe(&self) -> String;
+
+    /// What a global is known by, or why it is not known, where the source does not simply list names
+    /// with addresses.
+    fn remark(&self, _symbol: &str) -> Option<String> {
+        None
+    }
 
     /// The size of a structure in bytes.
     ///

@@ -6,16 +6,17 @@
 //! back at the name. Several images may belong to one name (a wildcard, a reload), so the join goes
 //! from the images to the names and counters are summed, as the kernel's own query does it
 //! (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11; checked on 7601, 9600, 19041, 22000.
+//! Kernels before 7 have one structure for both: see `old.rs`.
 //!
 //! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be off the tree, and off the
 //! list: the bug check's parameters lead to its data all the same.
 
 use super::counters::{Counters, required};
-use super::drivers_2003;
+use super::old;
 use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list};
+use crate::kernel::{AvlLayout, Kernel, Limits, read_unicode_string, walk_avl, walk_list};
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
@@ -106,9 +107,14 @@ impl Driver {
     /// without the extension.
     #[must_use]
     pub fn is_named(&self, pattern: &str) -> bool {
-        let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
-        self.name.eq_ignore_ascii_case(pattern) || stem.eq_ignore_ascii_case(pattern)
+        is_named(&self.name, pattern)
     }
+}
+
+/// True where `pattern` is the file name `name`, with or without the extension.
+pub(super) fn is_named(name: &str, pattern: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    name.eq_ignore_ascii_case(pattern) || stem.eq_ignore_ascii_case(pattern)
 }
 
 /// A verified image.
@@ -138,30 +144,25 @@ pub struct Drivers {
 }
 
 /// Offsets of this view, resolved once.
-struct Layout {
-    links: u64,
-    loads: Field,
-    unloads: Field,
-    base_name: u64,
-    suspect_size: usize,
-    tables: u64,
-    tables_no: u64,
+pub(super) struct Layout {
+    pub(super) suspect: SuspectLayout,
+    pub(super) tables: u64,
+    pub(super) tables_no: u64,
     table_size: u64,
-    rtl_table: u64,
-    avl: AvlLayout,
+    pub(super) rtl_table: u64,
+    pub(super) avl: AvlLayout,
     p: Field,
     range_size: Field,
     verified_data: Field,
     target_size: usize,
     suspect_entry: Field,
-    signature: Field,
+    pub(super) signature: Field,
     data: std::sync::Arc<crate::types::Structure>,
     first_counter: u64,
 }
 
 impl Layout {
-    fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
-        let suspect = "_VF_SUSPECT_DRIVER_ENTRY";
+    pub(super) fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
         let target = "_VF_TARGET_DRIVER";
         let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
         // From 14393 on the node has a session beside it and its own fields one step deeper.
@@ -172,11 +173,7 @@ impl Layout {
         };
         let size = |name: &str| types.size_of(name).map(|size| size.min(0x1000) as usize);
         Ok(Self {
-            links: types.field(suspect, "Links")?.offset,
-            loads: types.field(suspect, "Loads")?,
-            unloads: types.field(suspect, "Unloads")?,
-            base_name: types.field(suspect, "BaseName")?.offset,
-            suspect_size: size(suspect)?,
+            suspect: SuspectLayout::resolve(types, "_VF_SUSPECT_DRIVER_ENTRY")?,
             tables: types.field("_VF_AVL_TREE", "Tables")?.offset,
             tables_no: types.field("_VF_AVL_TREE", "TablesNo")?.offset,
             table_size: types.size_of("_VF_AVL_TABLE")?,
@@ -200,15 +197,15 @@ impl Drivers {
     /// # Errors
     /// Where the kernel's symbols are missing or do not have the list.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let types = kernel.types()?;
-        if drivers_2003::is_before_7(types)? {
-            return drivers_2003::read(kernel);
+        if old::is_old(kernel.types()?)? {
+            return old::read_drivers(kernel);
         }
-        let layout = Layout::resolve(types)?;
+        let layout = Layout::resolve(kernel.types()?)?;
         let mut problems = Vec::new();
-        let mut drivers = suspects(kernel, &layout, &mut problems)?;
+        let head = kernel.global("VfSuspectDriversList")?;
+        let mut drivers = suspects(kernel, &layout.suspect, head, &mut problems);
         let images = match kernel.global("ViTargetDriversAvl") {
-            Ok(tree) => targets(kernel, &layout, tree, &mut problems),
+            Ok(tree) => targets(kernel, &layout, tree, kernel.limits(), &mut problems),
             Err(error) => {
                 problems.push(Problem::from_error("tree of target drivers", &error));
                 Vec::new()
@@ -306,51 +303,81 @@ fn add_unloaded(
     }
 }
 
-fn suspects(
+/// Offsets of an entry in the list of configured drivers, resolved once.
+pub(super) struct SuspectLayout {
+    pub(super) links: u64,
+    pub(super) loads: Field,
+    pub(super) unloads: Field,
+    pub(super) base_name: u64,
+    pub(super) size: usize,
+}
+
+impl SuspectLayout {
+    /// `name` is the type that the build's list is made of.
+    pub(super) fn resolve(types: &dyn TypeSource, name: &str) -> Result<Self, Error> {
+        Ok(Self {
+            links: types.field(name, "Links")?.offset,
+            loads: types.field(name, "Loads")?,
+            unloads: types.field(name, "Unloads")?,
+            base_name: types.field(name, "BaseName")?.offset,
+            size: types.size_of(name)?.min(0x1000) as usize,
+        })
+    }
+}
+
+/// The entries of the list, without images.
+pub(super) fn suspects(
     kernel: &Kernel,
-    layout: &Layout,
+    layout: &SuspectLayout,
+    head: Va,
     problems: &mut Vec<Problem>,
-) -> Result<Vec<Driver>, Error> {
+) -> Vec<Driver> {
     let what = "list of configured drivers";
-    let head = kernel.global("VfSuspectDriversList")?;
     let walk = walk_list(kernel.space(), head, what, kernel.limits());
     if let Some(error) = walk.broken {
         // Zeros where the head is: the list was never set up, Verifier is off.
         if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         problems.push(Problem::from_error(what, &error));
     }
-    let mut drivers = Vec::new();
-    let mut bytes = vec![0u8; layout.suspect_size];
-    for link in walk.entries {
-        let entry = link.sub(layout.links);
-        if let Err(fault) = kernel.space().read(entry, &mut bytes) {
-            problems.push(Problem::at("configured driver", entry, fault));
-            continue;
-        }
-        let name = read_unicode_string(kernel.space(), entry.add(layout.base_name));
-        let name = name.unwrap_or_else(|error| {
-            problems.push(Problem::from_error("name of a configured driver", &error));
-            format!("driver_{entry}")
-        });
-        drivers.push(Driver {
-            name,
-            suspect_entry: Some(entry),
-            loads: layout.loads.get(&bytes).unwrap_or(0) as u32,
-            unloads: layout.unloads.get(&bytes).unwrap_or(0) as u32,
-            images: Vec::new(),
-            from_bug_check: false,
-        });
+    let entries = walk.entries.into_iter().map(|link| link.sub(layout.links));
+    entries.filter_map(|entry| suspect(kernel, layout, entry, problems)).collect()
+}
+
+/// One entry of the list, without images; `None` where it cannot be read.
+pub(super) fn suspect(
+    kernel: &Kernel,
+    layout: &SuspectLayout,
+    entry: Va,
+    problems: &mut Vec<Problem>,
+) -> Option<Driver> {
+    let mut bytes = vec![0u8; layout.size];
+    if let Err(fault) = kernel.space().read(entry, &mut bytes) {
+        problems.push(Problem::at("configured driver", entry, fault));
+        return None;
     }
-    Ok(drivers)
+    let name = read_unicode_string(kernel.space(), entry.add(layout.base_name));
+    let name = name.unwrap_or_else(|error| {
+        problems.push(Problem::from_error("name of a configured driver", &error));
+        format!("driver_{entry}")
+    });
+    Some(Driver {
+        name,
+        suspect_entry: Some(entry),
+        loads: layout.loads.get(&bytes).unwrap_or(0) as u32,
+        unloads: layout.unloads.get(&bytes).unwrap_or(0) as u32,
+        images: Vec::new(),
+        from_bug_check: false,
+    })
 }
 
 /// The verified images with the entries that they belong to.
-fn targets(
+pub(super) fn targets(
     kernel: &Kernel,
     layout: &Layout,
     tree: Va,
+    limits: &Limits,
     problems: &mut Vec<Problem>,
 ) -> Vec<(Va, TargetDriver)> {
     let what = "tree of target drivers";
@@ -379,7 +406,7 @@ fn targets(
     let mut target = vec![0u8; layout.target_size];
     for i in 0..count.min(MAX_TABLES) {
         let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
-        let walk = walk_avl(space, table, &layout.avl, what, kernel.limits());
+        let walk = walk_avl(space, table, &layout.avl, what, limits);
         if let Some(error) = walk.broken {
             problems.push(Problem::from_error(what, &error));
         }

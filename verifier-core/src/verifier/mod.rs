@@ -5,29 +5,36 @@
 //! beside what could.
 
 mod bug_check;
+mod carve;
 mod contiguous;
 mod counters;
 pub mod deadlock;
 mod drivers;
-mod drivers_2003;
 mod flags;
+mod globals;
 pub mod log;
 mod modes;
+mod old;
 mod owner;
+mod place;
 mod pool;
 mod pool_info;
 mod pool_stacks;
 mod settings;
 mod tag;
+mod trackers;
 mod unload;
 
 pub use bug_check::{Explanation, explain_bug_check};
+pub use carve::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
 pub use contiguous::Contiguous;
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
+pub use globals::{Evidence, FoundGlobal, Globals, MissingGlobal};
 pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier};
+pub use place::{CarvedPage, Place};
 pub(crate) use pool::told;
 pub use pool::{
     Allocation, DriverPool, EntryState, PoolReport, Source, Tracker, TrackerEntry, read_tracker,

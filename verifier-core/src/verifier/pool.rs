@@ -30,17 +30,19 @@ use std::collections::HashSet;
 
 use super::contiguous::{Contiguous, read_contiguous};
 use super::drivers::{Driver, Drivers};
-use super::drivers_2003;
+use super::old;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
 use super::tag::PoolTag;
+use super::trackers::Trackers;
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, Limits, SlistForm, first_entry};
+use crate::machine::Machine;
 use crate::types::{Field, TypeSource};
 
 /// `_VI_POOL_PAGE_HEADER.Signature`.
-const PAGE_SIGNATURE: u64 = 0x2132_1345;
+pub(super) const PAGE_SIGNATURE: u64 = 0x2132_1345;
 
 /// Where an allocation is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,7 +158,7 @@ impl PoolReport {
     /// symbols.
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
         let Drivers { drivers, mut problems } = Drivers::read(kernel)?;
-        let layout = Layout::resolve(kernel)?;
+        let layout = Trackers::resolve(kernel)?;
         let mut pool_info = PoolInfo::read(kernel).unwrap_or_else(|error| {
             problems.push(Problem::from_error("pool info tree", &error));
             PoolInfo::default()
@@ -198,7 +200,7 @@ impl PoolReport {
                         format!("its counters say {counted}, its pages hold {found}"),
                     ));
                 }
-                if let Some(head) = layout.contiguous {
+                if let Some(head) = layout.contiguous() {
                     contiguous.extend(read_contiguous(
                         kernel,
                         &driver.name,
@@ -274,15 +276,15 @@ pub fn read_tracker(
     verified_data: Va,
     problems: &mut Vec<Problem>,
 ) -> Result<Tracker, Error> {
-    let layout = Layout::resolve(kernel)?;
+    let layout = Trackers::resolve(kernel)?;
     let mut limits = kernel.limits().clone();
     Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
 }
 
-struct Layout {
+pub(super) struct Layout {
     pages: u64,
     trackers: u64,
-    contiguous: Option<u64>,
+    pub(super) contiguous: Option<u64>,
     slist: SlistForm,
     header_owner: Field,
     header_signature: Field,
@@ -295,12 +297,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn resolve(kernel: &Kernel) -> Result<Self, Error> {
-        let types: &dyn TypeSource = kernel.types()?;
-        let data = match drivers_2003::is_before_7(types)? {
-            true => drivers_2003::ENTRY,
-            false => "_VF_TARGET_VERIFIED_DRIVER_DATA",
-        };
+    pub(super) fn resolve(types: &dyn TypeSource, machine: Machine) -> Result<Self, Error> {
+        let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+        // Before 7 the lists were in the driver's entry itself.
+        let data = if old::is_old(types)? { old::ENTRY } else { data };
         let header = "_VI_POOL_PAGE_HEADER";
         let entry = "_VI_POOL_ENTRY_INUSE";
         let entry_size = types.size_of("_VI_POOL_ENTRY").or_else(|_| types.size_of(entry))?;
@@ -314,7 +314,7 @@ impl Layout {
             pages: types.field(data, "PoolPageHeaders")?.offset,
             trackers: types.field(data, "PoolTrackers")?.offset,
             contiguous: types.field(data, "ContiguousMemoryListHead").ok().map(|head| head.offset),
-            slist: SlistForm::from_types(types, kernel.space().machine())?,
+            slist: SlistForm::from_types(types, machine)?,
             header_owner: types.field(header, "VerifierEntry")?,
             header_signature: types.field(header, "Signature")?,
             header_next: types.field(header, "NextPage")?,
@@ -326,7 +326,7 @@ impl Layout {
         })
     }
 
-    fn read(
+    pub(super) fn read(
         &self,
         kernel: &Kernel,
         owner: &str,

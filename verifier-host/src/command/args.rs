@@ -1,5 +1,6 @@
 //! Arguments.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -151,6 +152,8 @@ pub(super) struct PoolArgs {
     /// The stacks that the kernel keeps with its blocks, the most bytes first (20348 and 22000 on)
     #[arg(long)]
     pub(super) by_stack: bool,
+    #[command(flatten)]
+    pub(super) carve: CarveArgs,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -192,6 +195,8 @@ pub(super) struct LogArgs {
     /// it is
     #[arg(long, value_name = "A", value_parser = parse_address)]
     pub(super) address: Option<Va>,
+    #[command(flatten)]
+    pub(super) carve: CarveArgs,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -212,6 +217,22 @@ pub(super) struct DeadlockArgs {
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: DeadlockFormat,
+}
+
+#[derive(Args)]
+pub(super) struct CarveArgs {
+    /// Search all of memory for the data by what they are, instead of following lists
+    #[arg(long)]
+    carve: bool,
+    /// Search only these virtual addresses, START-END
+    #[arg(long, value_name = "START-END", value_parser = parse_range)]
+    pub(super) range: Option<Range<Va>>,
+}
+
+impl CarveArgs {
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.carve || self.range.is_some()
+    }
 }
 
 #[derive(Args)]
@@ -260,6 +281,16 @@ pub(super) fn parse_address(text: &str) -> Result<Va, String> {
     u64::from_str_radix(digits, 16)
         .map(Va)
         .map_err(|_| format!("{text:?} is no hexadecimal address"))
+}
+
+/// Two addresses with a hyphen between, the second behind the first.
+fn parse_range(text: &str) -> Result<Range<Va>, String> {
+    let (start, end) = text.split_once('-').ok_or_else(|| format!("{text:?} is no START-END"))?;
+    let range = parse_address(start)?..parse_address(end)?;
+    if range.start >= range.end {
+        return Err(format!("{text:?} ends before it starts"));
+    }
+    Ok(range)
 }
 
 /// A level as `verifier.exe` takes it: decimal, or hexadecimal after 0x.

@@ -16,6 +16,12 @@ use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_
 use crate::error::Error;
 
 pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
+    if args.carve.is_asked_for() {
+        return match args.kind {
+            LogKind::Pool => super::carve::log(args),
+            _ => Err(Error::Usage("only the pool log can be carved".into())),
+        };
+    }
     match args.kind {
         LogKind::Pool => pool(args),
         LogKind::Irql => events(args, EventKind::Irql),

@@ -5,6 +5,7 @@
 //! in the document, and are not repeated.
 
 mod args;
+mod carve;
 mod deadlock;
 mod demo;
 mod diff;

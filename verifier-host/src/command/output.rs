@@ -36,7 +36,10 @@ pub(super) fn complain_problems(problems: &[Problem]) {
 
 /// Modules whose addresses were shown without names, one line each.
 pub(super) fn complain_missing_symbols(session: &Session) {
-    for load in session.symbol_loads() {
+    // The kernel's have been told of first.
+    let kernel = session.kernel().ok().filter(|kernel| !kernel.has_own_types());
+    let told = kernel.and_then(|kernel| kernel.kernel_module());
+    for load in session.symbol_loads().iter().filter(|load| Some(load.wanted.module) != told) {
         if let Some(text) = load.missing() {
             complain(&text);
         }

@@ -18,6 +18,9 @@ use crate::error::Error;
 use crate::session::Session;
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
+    if args.carve.is_asked_for() {
+        return super::carve::pool(args);
+    }
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     if args.by_stack { stacks(args, &session) } else { blocks(args, &session) }

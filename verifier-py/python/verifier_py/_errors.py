@@ -91,7 +91,7 @@ class MissingType(VerifierError, LookupError):
 
 
 class MissingSymbol(VerifierError, LookupError):
-    """The kernel's symbols do not have a global."""
+    """The kernel's symbols do not have a global, or it was not found without them."""
 
     name: str | None
     """The global."""

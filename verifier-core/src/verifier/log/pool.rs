@@ -242,20 +242,20 @@ impl PoolLog {
 
 /// Tells operations from stacks. The same few addresses stand on top of thousands of stacks: most are
 /// found where their number leads, without hashing.
-struct Classifier<'k> {
+pub(super) struct Classifier<'k> {
     kernel: &'k Kernel,
     known: HashMap<Va, FrameSays>,
     recent: Box<[(Va, FrameSays); 256]>,
 }
 
 impl<'k> Classifier<'k> {
-    fn new(kernel: &'k Kernel) -> Self {
+    pub(super) fn new(kernel: &'k Kernel) -> Self {
         // No frame of a stack is null.
         let recent = Box::new([(Va(0), FrameSays::Nothing); 256]);
         Self { kernel, known: HashMap::new(), recent }
     }
 
-    fn operation(&mut self, stack: &[Va]) -> Operation {
+    pub(super) fn operation(&mut self, stack: &[Va]) -> Operation {
         for &frame in stack.iter().take(FRAMES_TO_CLASSIFY) {
             match self.says(frame) {
                 FrameSays::Operation(operation) => return operation,

@@ -1,0 +1,267 @@
+//! What was carved, as JSON and CSV: the documents of `pool --carve` and `log pool --carve`.
+
+use std::io;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::csv::{inert, io_error, name, stack, writer};
+use super::json::{AllocationDoc, FrameDoc, Seq, write_json};
+use super::names::Names;
+use crate::addr::{Pa, Va};
+use crate::error::Problem;
+use crate::verifier::log::{CarvedLog, CarvedRecord};
+use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool, Comparison};
+
+/// The word in `source`.
+const SOURCE: &str = "carved";
+
+fn physical(pa: Option<Pa>) -> Option<String> {
+    pa.map(|pa| pa.to_string())
+}
+
+struct PageDoc(CarvedPage);
+
+impl Serialize for PageDoc {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("physical", &physical(self.0.pa))?;
+        map.serialize_entry("address", &self.0.va)?;
+        map.end()
+    }
+}
+
+struct CarvedDoc<'a>(&'a CarvedOwner, &'a CarvedAllocation, &'a Names<'a>);
+
+impl Serialize for CarvedDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(owner, allocation, names) = self;
+        let page = owner.pages.get(allocation.page);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("address", &allocation.address)?;
+        map.serialize_entry("size", &allocation.size)?;
+        map.serialize_entry("tag", &allocation.tag.to_string())?;
+        map.serialize_entry("caller", &allocation.caller)?;
+        map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
+        map.serialize_entry("source", SOURCE)?;
+        map.serialize_entry("physical_page", &page.and_then(|page| physical(page.pa)))?;
+        map.serialize_entry("slot", &allocation.slot)?;
+        map.serialize_entry("entry", &allocation.entry)?;
+        map.end()
+    }
+}
+
+/// Writes the `pool --carve` document. `comparison` is the check against the lists, or why there is none.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_carved_pool_json(
+    out: &mut dyn io::Write,
+    carved: &CarvedPool,
+    comparison: Result<&Comparison, &str>,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize, C: Serialize> {
+        source: &'static str,
+        pages_looked_at: u64,
+        drivers: T,
+        comparison: Option<C>,
+        why_not_compared: Option<&'a str>,
+        problems: &'a [Problem],
+    }
+    #[derive(Serialize)]
+    struct OwnerDoc<'a, P: Serialize, T: Serialize> {
+        name: Option<&'a str>,
+        owner: Va,
+        is_signed: bool,
+        pages: P,
+        allocations: T,
+    }
+    #[derive(Serialize)]
+    struct ComparisonDoc<L: Serialize, C: Serialize> {
+        both: usize,
+        only_listed: L,
+        only_carved: C,
+    }
+    #[derive(Serialize)]
+    struct ListedDoc<'a> {
+        driver: &'a str,
+        #[serde(flatten)]
+        allocation: AllocationDoc<'a>,
+    }
+    let drivers = Seq(|| {
+        carved.owners.iter().map(|owner| OwnerDoc {
+            name: owner.name.as_deref(),
+            owner: owner.address,
+            is_signed: owner.is_signed,
+            pages: Seq(|| owner.pages.iter().map(|&page| PageDoc(page))),
+            allocations: Seq(|| owner.allocations.iter().map(|a| CarvedDoc(owner, a, names))),
+        })
+    });
+    let compared = comparison.ok().map(|comparison| ComparisonDoc {
+        both: comparison.both,
+        only_listed: Seq(|| {
+            comparison.only_listed.iter().map(|(driver, allocation)| ListedDoc {
+                driver,
+                allocation: AllocationDoc(allocation, names),
+            })
+        }),
+        only_carved: Seq(|| {
+            comparison.only_carved.iter().filter_map(|&(owner, allocation)| {
+                let owner = carved.owners.get(owner)?;
+                Some(CarvedDoc(owner, owner.allocations.get(allocation)?, names))
+            })
+        }),
+    });
+    write_json(
+        out,
+        &Doc {
+            source: SOURCE,
+            pages_looked_at: carved.pages_looked_at,
+            drivers,
+            comparison: compared,
+            why_not_compared: comparison.err(),
+            problems: &carved.problems,
+        },
+    )
+}
+
+/// Writes carved allocations, one a row.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_carved_pool_csv(
+    out: &mut dyn io::Write,
+    carved: &CarvedPool,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record([
+        "driver",
+        "owner",
+        "address",
+        "size",
+        "tag",
+        "caller",
+        "caller_symbol",
+        "source",
+        "entry",
+        "physical_page",
+        "slot",
+    ])
+    .map_err(io_error)?;
+    for owner in &carved.owners {
+        for allocation in &owner.allocations {
+            let page = owner.pages.get(allocation.page);
+            csv.write_record([
+                &*inert(owner.name.as_deref().unwrap_or_default()),
+                &owner.address.to_string(),
+                &allocation.address.to_string(),
+                &allocation.size.to_string(),
+                &inert(&allocation.tag.to_string()),
+                &allocation.caller.to_string(),
+                &name(names, allocation.caller),
+                SOURCE,
+                &allocation.entry.map(|entry| entry.to_string()).unwrap_or_default(),
+                &page.and_then(|page| physical(page.pa)).unwrap_or_default(),
+                &allocation.slot.to_string(),
+            ])
+            .map_err(io_error)?;
+        }
+    }
+    csv.flush()
+}
+
+struct RecordDoc<'a>(&'a CarvedRecord, &'a [Va], &'a Names<'a>);
+
+impl Serialize for RecordDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(record, frames, names) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("physical_page", &physical(record.page.pa))?;
+        map.serialize_entry("page", &record.page.va)?;
+        map.serialize_entry("offset", &record.offset)?;
+        map.serialize_entry("address", &record.address)?;
+        map.serialize_entry("size", &record.size)?;
+        map.serialize_entry("thread", &record.thread)?;
+        map.serialize_entry("operation", record.operation.name())?;
+        map.serialize_entry("is_cut", &record.is_cut)?;
+        map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
+        map.end()
+    }
+}
+
+/// Writes the `log pool --carve` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_carved_log_json(
+    out: &mut dyn io::Write,
+    log: &CarvedLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc<'a, T: Serialize> {
+        kind: &'static str,
+        source: &'static str,
+        order: &'static str,
+        pages_looked_at: u64,
+        pages: usize,
+        entries: T,
+        problems: &'a [Problem],
+    }
+    let entries =
+        Seq(|| log.records.iter().map(|record| RecordDoc(record, log.frames(record), names)));
+    write_json(
+        out,
+        &Doc {
+            kind: "pool",
+            source: SOURCE,
+            order: "unknown",
+            pages_looked_at: log.pages_looked_at,
+            pages: log.pages,
+            entries,
+            problems: &log.problems,
+        },
+    )
+}
+
+/// Writes carved records, one a row, in no order of time.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_carved_log_csv(
+    out: &mut dyn io::Write,
+    log: &CarvedLog,
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record([
+        "physical_page",
+        "page",
+        "offset",
+        "address",
+        "size",
+        "thread",
+        "operation",
+        "is_cut",
+        "stack",
+    ])
+    .map_err(io_error)?;
+    for record in &log.records {
+        csv.write_record([
+            physical(record.page.pa).unwrap_or_default(),
+            record.page.va.map(|va| va.to_string()).unwrap_or_default(),
+            record.offset.to_string(),
+            record.address.to_string(),
+            record.size.to_string(),
+            record.thread.to_string(),
+            record.operation.name().to_string(),
+            record.is_cut.to_string(),
+            stack(names, log.frames(record)),
+        ])
+        .map_err(io_error)?;
+    }
+    csv.flush()
+}

@@ -1,0 +1,325 @@
+//! Layouts that come with the library, for kernels whose PDB is not at hand.
+//!
+//! A [`Profile`] has the structures that the views read, by pointer width and build, out of
+//! `layouts.txt` beside this file (which names its sources), and no globals: those differ with every
+//! update of a kernel. Whoever finds one by other means adds it with what it is known by
+//! ([`Profile::with_symbol`]); `verifier::Globals` does so from what stands in the kernel's data.
+//!
+//! A build that no table was read of gets the layouts of the nearest one below it; [`Profile::describe`]
+//! says which build that is. ARM64 kernels get the 64-bit layouts: headers of 16299 and 17134 have the
+//! same fields in the same order, offsets of later ones were not at hand. Layouts for builds above
+//! 22631 are read off listings of kernel code whose build is not known; views check what they lead to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Member, Shape, Structure, TypeSource};
+use crate::addr::Rva;
+use crate::error::Error;
+use crate::machine::Machine;
+
+/// The layouts, as `layouts.txt` explains.
+const LAYOUTS: &str = include_str!("layouts.txt");
+
+/// Builds whose type tables the layouts were read from, and those that are known to share them: the
+/// updates of 19041, and 22621 and 22631, whose listings agree with the types of 22000.
+const KNOWN_64: [(u32, u32); 16] = [
+    (3790, 3790),
+    (6000, 6002),
+    (7600, 7601),
+    (9200, 9200),
+    (9600, 9600),
+    (10240, 10240),
+    (10586, 10586),
+    (14393, 14393),
+    (15063, 15063),
+    (16299, 16299),
+    (17134, 17134),
+    (17763, 17763),
+    (18362, 18363),
+    (19041, 19045),
+    (20348, 20348),
+    (22000, 22000),
+];
+
+/// Built-in layouts of one build.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    machine: Machine,
+    build: u32,
+    types: BTreeMap<&'static str, Arc<Structure>>,
+    symbols: BTreeMap<String, Rva>,
+    remarks: BTreeMap<String, String>,
+}
+
+impl Profile {
+    /// The layouts for a kernel; `None` where there are none (builds before XP SP2, a build number
+    /// that is not known).
+    #[must_use]
+    pub fn new(machine: Machine, build: u32) -> Option<Self> {
+        let types = read(LAYOUTS, (machine.pointer_size() * 8) as u32, build);
+        // Verifier's data are what a profile is for.
+        types.contains_key("_MM_DRIVER_VERIFIER_DATA").then(|| Self {
+            machine,
+            build,
+            types,
+            symbols: BTreeMap::new(),
+            remarks: BTreeMap::new(),
+        })
+    }
+
+    /// The same with a global, and what it is known by.
+    #[must_use]
+    pub fn with_symbol(mut self, name: &str, rva: Rva, known_by: impl Into<String>) -> Self {
+        self.symbols.insert(name.into(), rva);
+        self.remarks.insert(name.into(), known_by.into());
+        self
+    }
+
+    /// The same with the reason why a global is not there.
+    #[must_use]
+    pub fn without_symbol(mut self, name: &str, why: impl Into<String>) -> Self {
+        self.symbols.remove(name);
+        self.remarks.insert(name.into(), why.into());
+        self
+    }
+
+    /// True where the layouts were read from this very build (or one known to share them), false
+    /// where they are those of the nearest build below.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        // No x86 table later than 19041 was at hand, no ARM64 one at all.
+        self.machine != Machine::Arm64
+            && (self.machine == Machine::X64 || self.build <= 19045)
+            && (known(self.build)
+                || (self.machine == Machine::X86 && self.build == 2600)
+                || (self.machine == Machine::X64 && matches!(self.build, 22621 | 22631)))
+    }
+
+    /// Every structure that the profile has.
+    pub fn structures(&self) -> impl Iterator<Item = &Structure> {
+        self.types.values().map(|structure| &**structure)
+    }
+}
+
+fn known(build: u32) -> bool {
+    KNOWN_64.iter().any(|&(first, last)| (first..=last).contains(&build))
+}
+
+impl TypeSource for Profile {
+    fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error> {
+        Ok(self.types.get(name).cloned())
+    }
+
+    fn symbol(&self, name: &str) -> Option<Rva> {
+        self.symbols.get(name).copied()
+    }
+
+    fn describe(&self) -> String {
+        let Self { machine, build, .. } = self;
+        match (machine, self.is_exact()) {
+            (_, true) => format!("built-in layouts of {machine} build {build}"),
+            (Machine::Arm64, false) => {
+                format!(
+                    "built-in layouts of x64 kernels for arm64 build {build}, presumed to be the same"
+                )
+            }
+            (_, false) => {
+                format!(
+                    "built-in layouts for {machine} build {build}, those of the nearest build below"
+                )
+            }
+        }
+    }
+
+    fn remark(&self, symbol: &str) -> Option<String> {
+        let unknown = || "only the kernel's symbols tell where it is".to_string();
+        Some(self.remarks.get(symbol).cloned().unwrap_or_else(unknown))
+    }
+}
+
+/// The structures that `text` has for a pointer width and a build.
+fn read(text: &'static str, bits: u32, build: u32) -> BTreeMap<&'static str, Arc<Structure>> {
+    let mut types = BTreeMap::new();
+    let mut name = "";
+    // Members of the line before of the same width, whatever the build: "^" refers to it.
+    let mut members: Vec<Member> = Vec::new();
+    // The line that is being read: its size, and whether build and width are ours.
+    let mut here: Option<(u64, bool)> = None;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(listed) = line.strip_prefix("  ") {
+            if here.is_some() {
+                members.extend(listed.split_whitespace().filter_map(|text| member(text, bits)));
+            }
+            continue;
+        }
+        finish(&mut types, name, here.take(), &members);
+        let Some(head) = line.strip_prefix(' ') else {
+            (name, members) = (line, Vec::new());
+            continue;
+        };
+        let mut words = head.split_whitespace();
+        let mut number = || words.next().and_then(number);
+        let (Some(width), Some(since)) = (number(), number()) else { continue };
+        let size = number();
+        if width != u64::from(bits) {
+            continue;
+        }
+        let reached = since <= u64::from(build);
+        let kept = words.next().and_then(|word| word.strip_prefix('^'));
+        let keep = kept.and_then(|last| members.iter().position(|member| member.name == last));
+        members.truncate(keep.map_or(0, |index| index + 1));
+        match size {
+            Some(size) => here = Some((size, reached)),
+            // Gone from this build on.
+            None if reached => {
+                types.remove(name);
+            }
+            None => {}
+        }
+    }
+    finish(&mut types, name, here, &members);
+    types.into_iter().map(|(name, structure)| (name, Arc::new(structure))).collect()
+}
+
+/// Keeps the structure that has been read, where the build has reached it.
+fn finish(
+    types: &mut BTreeMap<&'static str, Structure>,
+    name: &'static str,
+    here: Option<(u64, bool)>,
+    members: &[Member],
+) {
+    if let Some((size, true)) = here {
+        types.insert(name, Structure { name: name.into(), size, members: members.to_vec() });
+    }
+}
+
+/// A number in decimal, or in hexadecimal after 0x.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// `Name@offset:shape`.
+fn member(text: &str, bits: u32) -> Option<Member> {
+    let (name, place) = text.split_once('@')?;
+    let (offset, kind) = place.split_once(':')?;
+    Some(Member { name: name.into(), offset: number(offset)?, shape: shape(kind, bits)? })
+}
+
+fn shape(text: &str, bits: u32) -> Option<Shape> {
+    if let Some((element, count)) = text.rsplit_once('*') {
+        let element = shape(element, bits)?;
+        let count = number(count)?;
+        let size = element.size()?.checked_mul(count)?;
+        return Some(Shape::Array { element: Box::new(element), size, count });
+    }
+    let (kind, rest) = text.split_at_checked(1)?;
+    match kind {
+        "p" => Some(Shape::Pointer(u8::try_from(bits / 8).ok()?)),
+        "u" => Some(Shape::Unsigned(rest.parse().ok()?)),
+        "i" => Some(Shape::Signed(rest.parse().ok()?)),
+        "o" => Some(Shape::Opaque),
+        "_" => Some(Shape::Named { name: text.into(), size: None }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every word of the text means something: a slip of the pen would silently lose a member.
+    #[test]
+    fn the_whole_text_is_read() {
+        let mut members = 0;
+        for line in LAYOUTS.lines().filter(|line| !line.starts_with('#')) {
+            match (line.strip_prefix("  "), line.strip_prefix(' ')) {
+                (Some(listed), _) => {
+                    for word in listed.split_whitespace() {
+                        assert!(member(word, 64).is_some(), "{word:?}");
+                        members += 1;
+                    }
+                }
+                (None, Some(head)) => {
+                    let words: Vec<&str> = head.split_whitespace().collect();
+                    assert!(matches!(words.first(), Some(&"32" | &"64")), "{line:?}");
+                    assert!(number(words[1]).is_some(), "{line:?}");
+                    assert!(words[2] == "-" || number(words[2]).is_some(), "{line:?}");
+                    assert!(words.get(3).is_none_or(|word| word.starts_with('^')), "{line:?}");
+                }
+                (None, None) => assert!(line.starts_with('_'), "{line:?}"),
+            }
+        }
+        assert!(members > 300, "{members} members");
+    }
+
+    /// Members lie inside their structure, in order, and "^" found what it names.
+    #[test]
+    fn members_fit() {
+        for (machine, builds) in [
+            (
+                Machine::X64,
+                vec![
+                    3790, 6000, 6002, 7601, 9200, 9600, 10586, 14393, 15063, 17134, 19041, 20348,
+                    22000, 26100,
+                ],
+            ),
+            (
+                Machine::X86,
+                vec![2600, 3790, 6000, 6002, 7601, 9200, 9600, 10586, 14393, 17134, 19041],
+            ),
+        ] {
+            for build in builds {
+                let profile = Profile::new(machine, build).unwrap();
+                for structure in profile.structures() {
+                    let name = &structure.name;
+                    assert!(!structure.members.is_empty(), "{name} of {build}");
+                    assert_eq!(structure.members[0].offset, 0, "{name} of {build}");
+                    let mut last = 0;
+                    for member in &structure.members {
+                        let end = member.offset + member.shape.size().unwrap_or(0);
+                        assert!(end <= structure.size, "{name}.{} of {build}", member.name);
+                        assert!(member.offset >= last, "{name}.{} of {build}", member.name);
+                        last = member.offset;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eras() {
+        let has = |machine, build, name: &str| {
+            Profile::new(machine, build).unwrap().structure(name).unwrap().is_some()
+        };
+        assert!(has(Machine::X86, 2600, "_MI_VERIFIER_DRIVER_ENTRY"));
+        assert!(!has(Machine::X86, 2600, "_VI_POOL_PAGE_HEADER"), "XP has a hash array");
+        assert!(has(Machine::X86, 6002, "_MI_VERIFIER_DRIVER_ENTRY"));
+        assert!(!has(Machine::X64, 7601, "_MI_VERIFIER_DRIVER_ENTRY"), "gone since 7");
+        assert!(has(Machine::X64, 7601, "_VF_TARGET_DRIVER"));
+        assert!(Profile::new(Machine::X64, 2600).is_none(), "XP x64 is 3790");
+        assert!(Profile::new(Machine::X64, 0).is_none());
+        let stride = |build| Profile::new(Machine::X64, build).unwrap().size_of("_VF_POOL_TRACE");
+        assert_eq!((stride(20348), stride(22000), stride(22631)), (Ok(0x80), Ok(0x1a8), Ok(0x1a8)));
+    }
+
+    #[test]
+    fn what_it_says_of_itself() {
+        let says = |machine, build| Profile::new(machine, build).unwrap().describe();
+        assert_eq!(says(Machine::X64, 19045), "built-in layouts of x64 build 19045");
+        assert!(says(Machine::X64, 18000).contains("nearest build below"));
+        assert!(says(Machine::Arm64, 22000).contains("presumed"));
+        let profile = Profile::new(Machine::X64, 7601).unwrap();
+        let profile = profile
+            .with_symbol("A", Rva(8), "it stands there")
+            .without_symbol("B", "nothing stands there");
+        assert_eq!(profile.symbol("A"), Some(Rva(8)));
+        assert_eq!(profile.symbol("B"), None);
+        assert_eq!(profile.remark("A").as_deref(), Some("it stands there"));
+        assert_eq!(profile.remark("B").as_deref(), Some("nothing stands there"));
+        assert!(profile.remark("C").unwrap().contains("symbols"));
+    }
+}

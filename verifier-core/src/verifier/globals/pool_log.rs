@@ -1,0 +1,538 @@
+//! The pool log: its array, its length and its index.
+//!
+//! **The array** is a page-aligned block outside the images to which one word of the kernel's data
+//! points, and on which records lie: a thread in the kernel, a size, a stack that starts in an image.
+//! Slot 1 is the first that is ever used, so it is where a candidate is first looked at.
+//!
+//! **The length** is a power of two. Where slot 0 is in use the ring has gone round, every slot is in
+//! use, and the length is their number. Else it is above the highest slot in use: the length whose
+//! bytes end where the mapped pages end, else the kernel's default, else the shortest; it must stand
+//! in the kernel's data as a number.
+//!
+//! **The index** lies near the pointer (at most 0x37c bytes in the kernels of 7601 to 22000 that were
+//! at hand). In the first lap it is the number of the highest slot in use. Later any number could be
+//! it, and records have no time. But the newest record of a block that is still outstanding is its
+//! allocation (the one whose stack holds the caller that the tracker remembers), and of any other block
+//! it is a free; allocations and frees are told apart by their innermost frames, which take turns. The
+//! number under which clearly fewer blocks contradict that than under any other is taken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::data::ImageData;
+use super::{Evidence, Globals};
+use crate::addr::{PAGE_SIZE, Va};
+use crate::kernel::Kernel;
+use crate::types::TypeSource;
+use crate::verifier::drivers::TargetDriver;
+use crate::verifier::log::{Slot, Trace};
+use crate::verifier::pool::{EntryState, Layout as PoolLayout};
+
+const ARRAY: &str = "VfPoolTraces";
+const INDEX: &str = "VfPoolTracesIndex";
+const LENGTH: &str = "VfPoolTracesLength";
+
+/// How far the index may lie from the pointer to the array.
+const NEAR: u64 = 0x1000;
+/// The longest ring that a kernel makes.
+const MAX_LENGTH: u64 = 0x80_0000;
+/// Slots that are looked at in all, whatever looks like a ring.
+const MOST_SLOTS: u64 = 2 * MAX_LENGTH;
+/// The length that kernels up to 19041 choose by themselves, and the shortest one of later ones.
+const DEFAULT_LENGTH: u64 = 0x1_0000;
+/// Records without which nothing is believed.
+const FEWEST_RECORDS: usize = 4;
+
+/// A ring that was found by its records.
+struct Found {
+    /// Where the pointer to it stands.
+    pointer: Va,
+    array: Va,
+    /// What each slot up to the last that is mapped holds.
+    slots: Vec<Slot>,
+    /// Mapped bytes behind `array`, where their end was reached.
+    mapped: Option<u64>,
+}
+
+impl Found {
+    fn is_used(&self, slot: u64) -> bool {
+        let slot = usize::try_from(slot).ok().and_then(|slot| self.slots.get(slot));
+        matches!(slot, Some(Slot::Record | Slot::Bare | Slot::Absent))
+    }
+
+    fn records(&self) -> usize {
+        self.slots.iter().filter(|&&slot| slot == Slot::Record).count()
+    }
+
+    fn last_record(&self) -> u64 {
+        self.slots.iter().rposition(|&slot| slot == Slot::Record).unwrap_or(0) as u64
+    }
+}
+
+pub(super) fn find(
+    kernel: &Kernel,
+    types: &dyn TypeSource,
+    data: &ImageData,
+    images: &[(Va, TargetDriver)],
+    globals: &mut Globals,
+) {
+    let none = |globals: &mut Globals, why: &str| {
+        for name in [ARRAY, INDEX, LENGTH] {
+            globals.missing(name, why.into());
+        }
+    };
+    let trace = match Trace::resolve(types) {
+        Ok(trace) => trace,
+        Err(error) => return none(globals, &error.to_string()),
+    };
+    let mut rings = find_arrays(kernel, &trace, data);
+    let ring = match (rings.pop(), rings.len()) {
+        (Some(ring), 0) => ring,
+        (Some(_), more) => {
+            return none(
+                globals,
+                &format!("{} places in the kernel's data point at such records", more + 1),
+            );
+        }
+        (None, _) => {
+            return none(
+                globals,
+                "no place in the kernel's data points at records whose stacks start in images: the \
+                 log is off or empty, or its pages are absent",
+            );
+        }
+    };
+    let known_by = format!("points at {} records whose stacks start in images", ring.records());
+    globals.found(ARRAY, ring.pointer, Evidence::Strong, known_by);
+    let length = match find_length(&trace, data, &ring) {
+        Ok((length, at, evidence, known_by)) => {
+            globals.found(LENGTH, at, evidence, known_by);
+            length
+        }
+        Err(why) => {
+            globals.missing(LENGTH, why);
+            globals.missing(INDEX, "the length of the ring is not known".into());
+            return;
+        }
+    };
+    match find_index(kernel, types, &trace, data, images, &ring, length) {
+        Ok((at, evidence, known_by)) => globals.found(INDEX, at, evidence, known_by),
+        Err(why) => globals.missing(INDEX, why),
+    }
+}
+
+fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
+    let space = kernel.space();
+    let mut seen = BTreeSet::new();
+    let mut rings = Vec::new();
+    let mut left = MOST_SLOTS;
+    let mut record = vec![0u8; trace.stride];
+    for (pointer, array) in data.words() {
+        let array = Va(array);
+        if array.page_offset() != 0
+            || !space.is_kernel(array)
+            || kernel.modules().find(array).is_some()
+            || !seen.insert(array)
+        {
+            continue;
+        }
+        // Slot 1 is used first. It may be torn, or its page absent.
+        let mut slot = |slot: u64| {
+            let at = array.add(slot * trace.stride as u64);
+            match space.read(at, &mut record) {
+                Ok(_) => trace.slot(kernel, &record),
+                Err(fault) if fault.reason.is_absent() => Slot::Absent,
+                Err(_) => Slot::Other,
+            }
+        };
+        let looks_like = match slot(1) {
+            Slot::Record => true,
+            Slot::Absent => slot(0x41) == Slot::Record || slot(0x101) == Slot::Record,
+            _ => slot(2) == Slot::Record && slot(3) == Slot::Record,
+        };
+        if !looks_like {
+            continue;
+        }
+        let ring = read_slots(kernel, trace, pointer, array, left);
+        left -= ring.slots.len() as u64;
+        let used = ring.slots.get(..=ring.last_record() as usize).unwrap_or_default();
+        let other = used.iter().filter(|&&slot| slot == Slot::Other).count();
+        // Records are torn when the machine stops, and a slot may be left half-written.
+        if ring.records() >= FEWEST_RECORDS && other * 20 <= ring.records() {
+            rings.push(ring);
+        }
+    }
+    rings
+}
+
+/// What each slot holds, as far as pages are mapped and a ring can reach.
+fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va, most: u64) -> Found {
+    let space = kernel.space();
+    let stride = trace.stride as u64;
+    let mut found = Found { pointer, array, slots: Vec::new(), mapped: None };
+    let most = most.min(MAX_LENGTH).min(kernel.limits().ring_records.into());
+    let mut last = 0u64;
+    let mut record = vec![0u8; trace.stride];
+    for slot in 0..most {
+        let offset = slot * stride;
+        let state = match space.read(array.add(offset), &mut record) {
+            Ok(_) => trace.slot(kernel, &record),
+            Err(fault) if fault.reason.is_absent() => Slot::Absent,
+            Err(fault) => {
+                found.mapped = Some((offset + fault.done as u64).next_multiple_of(PAGE_SIZE));
+                break;
+            }
+        };
+        if state == Slot::Record {
+            last = slot;
+        }
+        found.slots.push(state);
+        // Far behind the last record is other memory.
+        if slot > 4 * last.max(DEFAULT_LENGTH) {
+            break;
+        }
+    }
+    found
+}
+
+type Length = (u64, Va, Evidence, String);
+
+fn find_length(trace: &Trace, data: &ImageData, ring: &Found) -> Result<Length, String> {
+    let last = ring.last_record();
+    // Where each power of two stands in the kernel's data, the place nearest to the pointer.
+    let mut places: BTreeMap<u64, Va> = BTreeMap::new();
+    for (at, number) in data.numbers(4) {
+        if number.is_power_of_two() && number > last && number <= ring.slots.len() as u64 {
+            let distance = |at: Va| at.0.abs_diff(ring.pointer.0);
+            let place = places.entry(number).or_insert(at);
+            if distance(at) < distance(*place) {
+                *place = at;
+            }
+        }
+    }
+    let place = |length: u64| places.get(&length).map(|&at| (length, at));
+    // Gone round: but for the last few, which may be torn, every slot is in use.
+    let round = (last + 1).next_power_of_two();
+    if ring.is_used(0) && round - (last + 1) <= round / 64 {
+        let (length, at) = place(round).ok_or_else(|| {
+            format!("slots up to {last:#x} are in use, and no number says {round:#x}")
+        })?;
+        let known_by = format!("every slot up to {last:#x} is in use, and a number says so");
+        return Ok((length, at, Evidence::Strong, known_by));
+    }
+    let bytes = |length: u64| (length * trace.stride as u64).next_multiple_of(PAGE_SIZE);
+    let ends = places.keys().copied().find(|&length| ring.mapped == Some(bytes(length)));
+    if let Some((length, at)) = ends.and_then(place) {
+        let known_by = format!("{length:#x} records end where the mapped pages end");
+        return Ok((length, at, Evidence::Strong, known_by));
+    }
+    let presumed =
+        place(DEFAULT_LENGTH).or_else(|| places.first_key_value().map(|(&l, &at)| (l, at)));
+    match presumed {
+        Some((length, at)) => {
+            let known_by = format!(
+                "presumed: {} lengths above slot {last:#x}, the last in use, stand in the kernel's data",
+                places.len()
+            );
+            Ok((length, at, Evidence::Fair, known_by))
+        }
+        None => Err(format!(
+            "no power of two above slot {last:#x}, the last in use, stands in the kernel's data"
+        )),
+    }
+}
+
+fn find_index(
+    kernel: &Kernel,
+    types: &dyn TypeSource,
+    trace: &Trace,
+    data: &ImageData,
+    images: &[(Va, TargetDriver)],
+    ring: &Found,
+    length: u64,
+) -> Result<(Va, Evidence, String), String> {
+    let near = |at: Va| at.0.abs_diff(ring.pointer.0) <= NEAR;
+    let word = kernel.space().pointer_size() as u64;
+    // Halves of pointers are no numbers.
+    let pointers: BTreeSet<Va> = data
+        .words()
+        .filter(|&(at, value)| near(at) && kernel.space().is_kernel(Va(value)))
+        .map(|(at, _)| at)
+        .collect();
+    let is_half = |at: Va| word == 8 && pointers.contains(&Va(at.0 & !7));
+    let numbers = data.numbers(4).filter(|&(at, _)| near(at) && !is_half(at));
+    let newest = |value: u64| value & (length - 1);
+    if !ring.is_used(0) {
+        let last = ring.last_record();
+        // Behind the last record there may be one or two that are torn.
+        let is_torn = |slot: u64| {
+            let slot = usize::try_from(slot).ok().and_then(|slot| ring.slots.get(slot));
+            matches!(slot, Some(Slot::Bare | Slot::Other | Slot::Absent))
+        };
+        let fits = |value: u64| {
+            value.checked_sub(last).is_some_and(|more| more <= 2) && (last + 1..=value).all(is_torn)
+        };
+        let places = numbers.filter(|&(_, value)| fits(value));
+        let place = places.min_by_key(|&(at, value)| (value, at.0.abs_diff(ring.pointer.0)));
+        return match place {
+            Some((at, _)) => {
+                Ok((at, Evidence::Strong, format!("the last slot in use is {last:#x}, as it says")))
+            }
+            None => Err(format!("no number near the pointer says {last:#x}, the last slot in use")),
+        };
+    }
+    // The index may have gone round 32 bits too, so any number will do; several may name one slot.
+    let mut candidates: BTreeMap<u64, Va> = BTreeMap::new();
+    for (at, value) in numbers.filter(|&(_, value)| value != 0 && value != length) {
+        // A 32-bit word that leads to memory is a pointer.
+        if word == 4 && kernel.space().memory().read_u8(Va(value)).is_ok() {
+            continue;
+        }
+        candidates.entry(newest(value)).or_insert(at);
+    }
+    let order = Order::read(kernel, types, trace, images, ring, length);
+    let mut why = String::new();
+    for (what, statements) in
+        [("outstanding blocks", &order.outstanding), ("freed blocks", &order.freed)]
+    {
+        match judge(&candidates, statements, length - 1) {
+            Ok((at, agree, against)) => {
+                let known_by = format!(
+                    "of {} numbers near the pointer the one under which the newest record is the right \
+                     one for {agree} {what}, and is not for {against}",
+                    candidates.len()
+                );
+                return Ok((at, Evidence::Strong, known_by));
+            }
+            Err(text) => why.push_str(&format!("; {what}: {text}")),
+        }
+    }
+    Err(format!(
+        "{} numbers near the pointer may be it, and the records do not tell which{why}",
+        candidates.len()
+    ))
+}
+
+/// The records of one block: their slots, and whether each may be the newest.
+type Block = Vec<(u64, bool)>;
+
+/// The candidate under which clearly fewer blocks have a wrong newest record than under any other, how
+/// many have a right one and how many do not.
+fn judge(
+    candidates: &BTreeMap<u64, Va>,
+    blocks: &[Block],
+    mask: u64,
+) -> Result<(Va, usize, usize), String> {
+    let against = |newest: u64| {
+        let age = |slot: u64| newest.wrapping_sub(slot) & mask;
+        let wrong = |block: &&Block| {
+            block.iter().min_by_key(|(slot, _)| age(*slot)).is_some_and(|&(_, right)| !right)
+        };
+        blocks.iter().filter(wrong).count()
+    };
+    let mut scores: Vec<(usize, Va)> =
+        candidates.iter().map(|(&newest, &at)| (against(newest), at)).collect();
+    scores.sort_unstable();
+    let (best, at) = scores.first().copied().ok_or("no number stands near the pointer")?;
+    // A number alone must agree with what it could contradict.
+    let next = scores.get(1).map_or(blocks.len(), |(next, _)| *next);
+    if next < 2 * best + 3 {
+        return Err(format!(
+            "of {} that could tell, {best} are against the best and {next} against the next",
+            blocks.len()
+        ));
+    }
+    Ok((at, blocks.len() - best, best))
+}
+
+/// What records say of their order. Only blocks with both right and wrong records are kept.
+struct Order {
+    /// Outstanding blocks: the newest record is the allocation that the tracker remembers.
+    outstanding: Vec<Block>,
+    /// Other blocks: the newest record is a free.
+    freed: Vec<Block>,
+}
+
+/// Blocks that are followed through the ring.
+const MOST_BLOCKS: u64 = 0x4_0000;
+
+impl Order {
+    fn read(
+        kernel: &Kernel,
+        types: &dyn TypeSource,
+        trace: &Trace,
+        images: &[(Va, TargetDriver)],
+        ring: &Found,
+        length: u64,
+    ) -> Self {
+        let callers = callers(kernel, types, images);
+        // Of very long rings every n-th block.
+        let every = length.div_ceil(MOST_BLOCKS);
+        let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
+        let mut events_left = 2 * MOST_BLOCKS;
+        let mut record = vec![0u8; trace.stride];
+        for slot in (0..length).filter(|&slot| ring.is_used(slot)) {
+            let at = ring.array.add(slot * trace.stride as u64);
+            if kernel.space().read(at, &mut record).is_err() {
+                continue;
+            }
+            let block = Va(trace.address.get(&record).unwrap_or(0));
+            let caller = callers.get(&block);
+            if block.is_null() || (caller.is_none() && !(block.0 >> 4).is_multiple_of(every)) {
+                continue;
+            }
+            events_left = match events_left {
+                0 => break,
+                left => left - 1,
+            };
+            let frame = trace.stack(&record).next().unwrap_or(Va(0));
+            let is_tracked =
+                caller.is_some_and(|caller| trace.stack(&record).any(|f| f == *caller));
+            blocks.entry(block).or_default().push(Event { slot, frame, is_tracked });
+        }
+        blocks.retain(|_, events| events.len() > 1);
+        let kinds = kinds(&blocks);
+        let kind = |event: &Event| kinds.get(&event.frame).copied();
+        // The kind of allocations is that of those which the trackers know.
+        let tracked = blocks.values().flatten().filter(|event| event.is_tracked).filter_map(kind);
+        let lean = tracked.map(|kind| if kind { 1i64 } else { -1 }).sum::<i64>();
+        let mut order = Self { outstanding: Vec::new(), freed: Vec::new() };
+        for (block, events) in &blocks {
+            if callers.contains_key(block) {
+                order.outstanding.push(events.iter().map(|e| (e.slot, e.is_tracked)).collect());
+            } else if lean != 0 {
+                let told = events.iter().filter_map(|e| Some((e.slot, kind(e)? != (lean > 0))));
+                order.freed.push(told.collect());
+            }
+        }
+        for blocks in [&mut order.outstanding, &mut order.freed] {
+            blocks.retain(|block| {
+                block.iter().any(|&(_, right)| right) && block.iter().any(|&(_, right)| !right)
+            });
+        }
+        order
+    }
+}
+
+/// A record of a block.
+struct Event {
+    slot: u64,
+    /// Its innermost frame.
+    frame: Va,
+    /// Its stack holds the caller that a tracker remembers for the block.
+    is_tracked: bool,
+}
+
+/// Frames that are told apart: the most common ones.
+const MOST_FRAMES: usize = 64;
+
+/// The two kinds of innermost frames: a block is allocated and freed by turns, so frames that follow
+/// each other are of different kinds. Which kind is which does not matter.
+fn kinds(blocks: &HashMap<Va, Vec<Event>>) -> HashMap<Va, bool> {
+    let mut pairs: HashMap<(Va, Va), i64> = HashMap::new();
+    let mut common: BTreeMap<Va, usize> = BTreeMap::new();
+    for pair in blocks.values().flat_map(|events| events.windows(2)) {
+        if let [one, other] = pair {
+            *pairs.entry((one.frame, other.frame)).or_default() += 1;
+            *common.entry(one.frame).or_default() += 1;
+            *common.entry(other.frame).or_default() += 1;
+        }
+    }
+    let mut frames: Vec<(usize, Va)> = common.iter().map(|(&frame, &n)| (n, frame)).collect();
+    frames.sort_unstable_by(|a, b| b.cmp(a));
+    frames.truncate(MOST_FRAMES);
+    let mut kinds: HashMap<Va, bool> = HashMap::new();
+    // The frame that is best known by those that are known already goes next.
+    while kinds.len() < frames.len() {
+        let vote = |frame: Va| {
+            let against = |known: Va, kind: bool| {
+                let count = |pair| pairs.get(&pair).copied().unwrap_or(0);
+                let follows = count((known, frame)) + count((frame, known));
+                if kind { -follows } else { follows }
+            };
+            kinds.iter().map(|(&known, &kind)| against(known, kind)).sum::<i64>()
+        };
+        let unknown = frames.iter().filter(|(_, frame)| !kinds.contains_key(frame));
+        let Some((vote, frame)) = unknown
+            .map(|&(_, frame)| (vote(frame), frame))
+            .max_by_key(|(vote, frame)| (vote.abs(), common.get(frame).copied()))
+        else {
+            break;
+        };
+        if vote == 0 && !kinds.is_empty() {
+            break;
+        }
+        kinds.insert(frame, vote >= 0);
+    }
+    kinds
+}
+
+/// The callers of outstanding allocations by block.
+fn callers(
+    kernel: &Kernel,
+    types: &dyn TypeSource,
+    images: &[(Va, TargetDriver)],
+) -> HashMap<Va, Va> {
+    let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
+        return HashMap::new();
+    };
+    let mut limits = kernel.limits().clone();
+    let mut callers = HashMap::new();
+    for (_, image) in images {
+        let tracker = layout.read(kernel, "", image.verified_data, &mut limits, &mut Vec::new());
+        let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
+        callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
+    }
+    callers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks of an eight-slot ring whose newest slot is 5: each allocated (wrong) and then freed (right).
+    fn freed() -> Vec<Block> {
+        vec![
+            vec![(6, false), (7, true)],
+            vec![(0, false), (3, true)],
+            vec![(1, false), (2, true)],
+            vec![(7, false), (4, true)],
+            vec![(0, false), (5, true)],
+        ]
+    }
+
+    #[test]
+    fn the_number_that_clearly_fits_is_taken() {
+        let at = |rva| Va(0xffff_f800_0000_0000 + rva);
+        let judged = |newest: &[u64], blocks: &[Block]| {
+            let candidates = newest.iter().map(|&newest| (newest, at(newest))).collect();
+            judge(&candidates, blocks, 7)
+        };
+        assert_eq!(judged(&[5, 1, 0], &freed()), Ok((at(5), 5, 0)));
+        // One number alone is held to the same.
+        assert_eq!(judged(&[5], &freed()), Ok((at(5), 5, 0)));
+        assert!(judged(&[1], &freed()).is_err());
+        assert!(judged(&[5], &freed()[..2]).is_err(), "two blocks are too few");
+        // One that fits nearly as well makes it uncertain.
+        assert!(judged(&[5, 4], &freed()).is_err());
+        assert!(judged(&[], &freed()).is_err());
+    }
+
+    #[test]
+    fn frames_that_take_turns_are_of_two_kinds() {
+        let event = |slot, frame| Event { slot, frame: Va(frame), is_tracked: false };
+        // 1 and 2 allocate, 11 and 12 free; now and then a record between is missing.
+        let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
+        let stories =
+            [&[1, 11, 2, 12][..], &[11, 1, 12], &[2, 11, 2, 11], &[1, 12, 1, 12], &[1, 2], &[99]];
+        for (block, story) in stories.into_iter().enumerate() {
+            let events = story.iter().enumerate().map(|(slot, &frame)| event(slot as u64, frame));
+            blocks.insert(Va(block as u64), events.collect());
+        }
+        let kinds = kinds(&blocks);
+        let kind = |frame| kinds[&Va(frame)];
+        assert_eq!(kind(1), kind(2));
+        assert_eq!(kind(11), kind(12));
+        assert_ne!(kind(1), kind(11));
+        assert!(!kinds.contains_key(&Va(99)), "nothing follows it");
+    }
+}

@@ -1,0 +1,209 @@
+//! The shared dumps without any symbols give what they give with the kernel's PDB, which other tests hold
+//! against the answer sheets: the same globals, settings, drivers, allocations and records of the pool
+//! log. Only names of functions, and what they tell of a record, are missing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use verifier_core::Error;
+use verifier_core::analysis::Leaks;
+use verifier_core::kernel::Kernel;
+use verifier_core::verifier::log::{EventKind, EventLog, Operation, PoolLog};
+use verifier_core::verifier::{Drivers, PoolReport, Settings};
+use verifier_host::Session;
+use verifier_host::symbols::SymbolPath;
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, MachineType};
+
+const GLOBALS: [&str; 6] = [
+    "MmVerifierData",
+    "VfSuspectDriversList",
+    "ViTargetDriversAvl",
+    "VfPoolTraces",
+    "VfPoolTracesIndex",
+    "VfPoolTracesLength",
+];
+
+fn dump(name: &str) -> Option<PathBuf> {
+    let folder =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps")).join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: ../shared is not here");
+    None
+}
+
+fn open(folder: &Path, symbols: Option<PathBuf>) -> Session {
+    let mut path = SymbolPath::with_default_cache(None);
+    if let Some(symbols) = symbols {
+        path.push_plain(symbols);
+    }
+    Session::open(&folder.join("memory.dmp"), path).unwrap()
+}
+
+fn compare(bare: &Kernel, full: &Kernel) {
+    for name in GLOBALS {
+        assert_eq!(bare.global(name), full.global(name), "{name}");
+        assert!(
+            bare.types().unwrap().remark(name).is_some(),
+            "{name} does not say what it is known by"
+        );
+    }
+    assert_eq!(Settings::read(bare).unwrap(), Settings::read(full).unwrap());
+    assert_eq!(Drivers::read(bare).unwrap(), Drivers::read(full).unwrap());
+    let read = |kernel| PoolReport::read(kernel, |_| true).unwrap();
+    assert_eq!(read(bare), read(full));
+    let (ours, theirs) = (PoolLog::read(bare, None).unwrap(), PoolLog::read(full, None).unwrap());
+    assert_eq!(ours.ring, theirs.ring);
+    assert_eq!(ours.all_frames(), theirs.all_frames());
+    assert_eq!(ours.records.len(), theirs.records.len());
+    for (ours, theirs) in ours.records.iter().zip(&theirs.records) {
+        let plain = |record: &verifier_core::verifier::log::PoolRecord| {
+            (record.slot, record.address, record.size, record.thread)
+        };
+        assert_eq!(plain(ours), plain(theirs));
+        // Nothing but the names of functions tells an allocation from a free.
+        let told = match theirs.operation {
+            Operation::Failed => Operation::Failed,
+            _ => Operation::Unknown,
+        };
+        assert_eq!(ours.operation, told);
+    }
+    // A stack whose record may be a free is uncertain; the others are the same.
+    let leaks = |kernel| Leaks::read(kernel, |_| true).unwrap();
+    let (ours, theirs) = (leaks(bare), leaks(full));
+    assert_eq!(ours.blocks.len(), theirs.blocks.len());
+    for (one, other) in ours.blocks.iter().zip(&theirs.blocks) {
+        assert_eq!(one.allocation, other.allocation);
+        match (&one.stack, &other.stack) {
+            (Ok(stack), Ok(same)) => assert_eq!(ours.stack(*stack), theirs.stack(*same)),
+            (Ok(_), Err(_)) => assert!(!one.is_certain, "{one:?}"),
+            (Err(why), Err(same)) => assert_eq!(why, same),
+            (Err(_), Ok(_)) => panic!("{one:?} has no stack, {other:?} has"),
+        }
+    }
+    // What nothing looks for says so.
+    let Err(Error::UnknownGlobal { name, .. }) = EventLog::read(bare, EventKind::Irql, None, None)
+    else {
+        panic!("the log of IRQL transitions was read");
+    };
+    assert_eq!(name, "ViTrackIrqlQueue");
+}
+
+fn check(name: &str) {
+    let Some(folder) = dump(name) else { return };
+    let bare = open(&folder, None);
+    let missing = bare.missing_kernel_symbols().unwrap();
+    assert!(missing.contains("built-in layouts"), "{missing}");
+    let full = open(&folder, Some(folder.join("symbols")));
+    assert_eq!(full.missing_kernel_symbols(), None);
+    let (bare_kernel, full_kernel) = (bare.kernel().unwrap(), full.kernel().unwrap());
+    assert!(!bare_kernel.has_own_types() && full_kernel.has_own_types());
+    compare(bare_kernel, full_kernel);
+    // Symbols that come later take the place of the library's own layouts.
+    let pdb = ["ntkrnlmp.pdb", "ntkrpamp.pdb"]
+        .map(|pdb| folder.join("symbols").join(pdb))
+        .into_iter()
+        .find(|folder| folder.is_dir())
+        .unwrap();
+    let pdb = std::fs::read_dir(&pdb)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
+        .join(pdb.file_name().unwrap());
+    bare.supply_kernel_symbols(std::fs::read(pdb).unwrap()).unwrap();
+    assert!(bare_kernel.has_own_types());
+    assert_eq!(
+        PoolLog::read(bare_kernel, None).unwrap(),
+        PoolLog::read(full_kernel, None).unwrap()
+    );
+}
+
+macro_rules! cases {
+    ($($test:ident: $folder:literal;)*) => {
+        $(#[test]
+        fn $test() {
+            check($folder);
+        })*
+    };
+}
+
+cases! {
+    win7_leak: "win7-leak";
+    win7_rich: "win7-rich";
+    win81_rich: "win81-rich";
+    win10_19041_rich: "win10-19041-rich";
+    win11_22000_rich: "win11-22000-rich";
+    arm64_22000_rich: "arm64-22000-rich";
+    win7_x86_pae_rich: "win7-x86-pae-rich";
+    win7_x86_leak: "win7-x86-leak";
+}
+
+/// Machines of every build that the dump builder has layouts of, which were written down apart from the
+/// library's.
+#[test]
+fn made_up_machines() {
+    for build in Build::ALL {
+        let mut machine = Machine::new(build);
+        let leaky =
+            machine.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
+        let caller = machine.driver_address(leaky, "LeakyRead") + 0x34;
+        let block = match build.machine() {
+            MachineType::X86 => 0x8500_0000,
+            _ => machine.kernel_address("VfPoolTraces") - 0x1_0000_0000,
+        };
+        machine.level(8);
+        machine
+            .verified(leaky)
+            .allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller))
+            .allocation(Allocation::paged(block + 0x1000, 0x50, b"Peak", caller));
+        for i in 0..9 {
+            machine.pool_record(verifier_synth::PoolRecord {
+                address: block + i * 0x100,
+                size: 0x200 + i,
+                thread: block + 0x40,
+                frames: vec![caller],
+                stale: vec![],
+            });
+        }
+        let sample = machine.build(DumpKind::Complete);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+        let symbols = folder.path().join("symbols");
+        for (name, bytes) in &sample.files {
+            let path = symbols.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
+        assert!(full.kernel().unwrap().has_own_types(), "{build:?}");
+        compare(bare.kernel().unwrap(), full.kernel().unwrap());
+        assert_eq!(
+            PoolLog::read(bare.kernel().unwrap(), None).unwrap().records.len(),
+            9,
+            "{build:?}"
+        );
+    }
+}
+
+/// Without a verified driver nothing leads to the tree, and an empty log is no log: that is said.
+#[test]
+fn nothing_to_find() {
+    let mut machine = Machine::new(Build::Win10Vb);
+    machine.level(8);
+    let sample = machine.build(DumpKind::Complete);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+    let session = open(folder.path(), None);
+    let kernel = session.kernel().unwrap();
+    assert_eq!(Settings::read(kernel).unwrap().level.0, 8);
+    for name in &GLOBALS[1..] {
+        let Err(Error::UnknownGlobal { why, .. }) = kernel.global(name) else { panic!("{name}") };
+        assert!(!why.is_empty());
+    }
+    assert!(Drivers::read(kernel).is_err());
+    assert!(PoolLog::read(kernel, None).is_err());
+}
