@@ -101,7 +101,7 @@ impl Failure {
         if self.status == VerifierStatus::Symbols
             && let Some(missing) = session.missing_kernel_symbols()
         {
-            self.message = missing;
+            self.message = format!("{}; {missing}", self.message);
         }
         self
     }

@@ -93,7 +93,14 @@ unsafe fn view(
         let make = || {
             // SAFETY: the caller's word, for the time of this call.
             let session = unsafe { as_ref(session, "session") }?;
-            read(session, session.host.kernel()?).map_err(|why| why.explained(&session.host))
+            let mut view = read(session, session.host.kernel()?)
+                .map_err(|why| why.explained(&session.host))?;
+            // What was found without them is told, and that they are missing.
+            if let Some(missing) = session.host.missing_kernel_symbols() {
+                let what = c_string("the kernel's symbols");
+                view.problems.insert(0, (what, c_string(&missing), None));
+            }
+            Ok(view)
         };
         // SAFETY: the caller's word for `view`.
         unsafe { put_new(view, "view", make) }
