@@ -161,6 +161,18 @@ impl Tally {
     }
 }
 
+/// The first build whose kernels can have the trees.
+const FIRST_BUILD: u32 = 20348;
+
+/// True where the kernel has no trees: its symbols say so, or where there are none, its build.
+fn is_without(kernel: &Kernel, error: &Error) -> bool {
+    match error {
+        Error::MissingSymbol { .. } => true,
+        Error::UnknownGlobal { .. } => kernel.build() < FIRST_BUILD,
+        _ => false,
+    }
+}
+
 impl PoolInfo {
     /// Reads both trees.
     ///
@@ -170,7 +182,7 @@ impl PoolInfo {
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
         let types = kernel.types()?;
         let table = match kernel.global(BLOCKS) {
-            Err(Error::MissingSymbol { .. }) => {
+            Err(error) if is_without(kernel, &error) => {
                 return Ok(Self::empty(
                     "this kernel has no pool info tree (20348 and 22000 on have): blocks are in the \
                      drivers' tracking pages",
