@@ -46,3 +46,5 @@ say "stubtest"
 say "pytest"
 # Not `python -m pytest`: that would put this folder before the installed wheel.
 "$bin/pytest" -p no:cacheprovider ${PYTEST_ARGS:-}
+
+"$here/../examples/check.sh" "$folder"

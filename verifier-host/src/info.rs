@@ -314,21 +314,18 @@ const GLOBALS: [&str; 13] = [
 ];
 
 fn globals(kernel: &Kernel) -> Vec<GlobalInfo> {
-    let source = kernel.kernel_module().and_then(|module| kernel.symbol_source(module));
-    // The exports are no source of types, so whatever told the address was supplied.
-    let symbols = source.map_or("symbols".into(), |(source, _)| source.to_string());
     let find = |name| match (kernel.global(name), kernel.debugger_data()) {
-        (Ok(at), _) => (Some(at), symbols.clone()),
+        (Ok(at), _) => (Some(at), kernel.origin_of_global(name)),
         (Err(_), Ok(data)) if name == "MmVerifierData" && !data.mm_verifier_data.is_null() => {
             (Some(data.mm_verifier_data), "debugger data".into())
         }
         (Err(verifier_core::Error::NotInSmallDump { .. }), _) => {
             (None, "not held by a small dump".into())
         }
-        (Err(verifier_core::Error::MissingSymbol { .. }), _) => {
-            (None, "not among the kernel's symbols".into())
+        (Err(verifier_core::Error::NoKernelSymbols { .. }), _) => {
+            (None, "no symbols for the kernel".into())
         }
-        (Err(_), _) => (None, "no symbols for the kernel".into()),
+        (Err(_), _) => (None, kernel.origin_of_global(name)),
     };
     let info = |name| {
         let (address, from) = find(name);

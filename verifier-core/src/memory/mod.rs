@@ -8,9 +8,11 @@
 //!
 //! Reading takes `&self` and sources are `Send + Sync`: one session serves many threads.
 
+mod on_thread;
 mod paging;
 mod sparse;
 
+pub use on_thread::OnThread;
 pub use paging::{MappedPages, PageTables, PagingMode, Translation};
 pub use sparse::{FromFn, SparsePages};
 

@@ -15,9 +15,6 @@ use super::progress::Stage;
 use crate::error::Error;
 use crate::session::Session;
 
-/// Images of Verifier's own whose names tell an allocation from a free.
-const VERIFIER_IMAGES: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
-
 #[derive(Args)]
 pub(super) struct LeaksArgs {
     #[command(flatten)]
@@ -235,13 +232,7 @@ impl FilterArgs {
     /// stacks.
     pub(super) fn read(&self, session: &Session) -> Result<Leaks, Error> {
         let kernel = session.kernel()?;
-        // What a record is, is told by the names of Verifier's frames.
-        let images = kernel.modules().loaded().iter();
-        session.load_symbols_at(
-            images
-                .filter(|image| VERIFIER_IMAGES.iter().any(|n| image.name.eq_ignore_ascii_case(n)))
-                .map(|image| image.base),
-        );
+        session.load_verifier_symbols();
         let stage = Stage::begin("reading the pool log");
         let mut leaks = Leaks::read_with(
             kernel,

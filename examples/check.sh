@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Tests the Python examples in the virtual environment that verifier-py/check.sh has made.
+#
+#   examples/check.sh FOLDER      FOLDER holds the virtual environment
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+bin=$(cd "$1" && pwd)/venv/bin
+printf '\n== hosts in Python (%ss)\n' "$SECONDS"
+sed -e 's/#.*//' -e '/^$/d' "$here/requirements.txt" | while read -r package; do
+    "$bin/pip" install --quiet --disable-pip-version-check "$package" </dev/null ||
+        echo "skipped: $package does not install here"
+done
+# Each in its own process: what one host's library does to a process is no other's business.
+for tests in volatility3 fleet memprocfs; do
+    # 5: all of a folder's tests are skipped, which pytest has said.
+    "$bin/pytest" -ra -p no:cacheprovider "$here/$tests/tests" || [ $? -eq 5 ]
+done

@@ -1,0 +1,37 @@
+//! Over kdmp-parser: its parser reads the file, this library reads pages from it.
+//!
+//! `Memory` never asks for bytes that cross a 4 KiB page. That matters here: `phys::Reader` of 0.8.2
+//! returns other bytes, with `Ok`, for a read that starts inside a page and goes over two more.
+
+use std::path::Path;
+
+use kdmp_parser::{gxa::Gpa, parse::KernelDumpParser, phys::Reader};
+use verifier_core::kernel::{Hints, Kernel};
+use verifier_core::memory::OnThread;
+use verifier_core::{Error, Pa, Va};
+
+/// The kernel in a dump that kdmp-parser opens.
+///
+/// # Errors
+/// Where kdmp-parser does not, or the kernel is not found.
+pub fn open(dump: &Path) -> Result<Kernel, Error> {
+    let path = dump.to_owned();
+    let (told, header) = std::sync::mpsc::channel();
+    let memory = OnThread::new(move || {
+        let parser = KernelDumpParser::new(path)?;
+        let header = parser.headers();
+        let hints = Hints {
+            build: Some(header.minor_version),
+            ps_loaded_module_list: Some(Va(header.ps_loaded_module_list)),
+            kd_debugger_data_block: Some(Va(header.kd_debugger_data_block)),
+            ..Hints::default()
+        };
+        let _ = told.send((header.directory_table_base, hints));
+        Ok::<_, kdmp_parser::error::Error>(move |at: Pa, buf: &mut [u8]| {
+            Reader::new(&parser).read_exact(Gpa::new(at.0), buf)
+        })
+    })?;
+    // Sent before the reader was made, which it is.
+    let (dtb, hints) = header.recv().unwrap_or_default();
+    crate::kernel(memory, dtb, hints)
+}

@@ -1,0 +1,33 @@
+//! A kernel to read Verifier's data from, over memory that somebody else's crate reads.
+//!
+//! | file | reader | license | seam |
+//! |---|---|---|---|
+//! | `kdmp` | kdmp-parser's `KernelDumpParser` | MIT | not `Send`: `OnThread` |
+//! | `vmi` | any `VmiRead` of vmi-core, here vmi-driver-kdmp | MIT | pages in an `Rc`: `OnThread` |
+//! | `memflow` | any `PhysicalMemory` | MIT | `Send`, but reads through `&mut`: a `Mutex` in `FromFn` |
+//! | `elf` | an ELF core through object | MIT or Apache-2.0 | a table of segments: `Memory` itself |
+//!
+//! Each is a function that gives a `Kernel`; all that the library has works on it, and
+//! `verifier_host::Session::of_kernel` finds its symbols. A plain closure is the shortest of all: see
+//! `examples/src/embed.rs`.
+
+pub mod elf;
+pub mod kdmp;
+pub mod memflow;
+pub mod vmi;
+
+use std::sync::Arc;
+
+use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::machine::Machine;
+use verifier_core::memory::{Memory, PageTables, PagingMode};
+use verifier_core::{Error, Pa};
+
+/// The kernel of an x64 machine in physical memory that does not change.
+///
+/// # Errors
+/// Where its modules are not found there.
+pub fn kernel(memory: impl Memory<Pa> + 'static, dtb: u64, hints: Hints) -> Result<Kernel, Error> {
+    let tables = PageTables::new(Arc::new(memory), Pa(dtb), PagingMode::X64).cached();
+    Kernel::open(AddressSpace::paged(tables, Machine::X64), hints)
+}

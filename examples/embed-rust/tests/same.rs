@@ -1,0 +1,238 @@
+//! Every host's results are ours on the same dump, and bytes that are absent are told by each.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memflow::connector::FileIoMemory;
+use memflow::mem::MemoryMap;
+use memflow::types::Address;
+use verifier_core::analysis::Leaks;
+use verifier_core::dump::Dump;
+use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::memory::{FromFn, Memory};
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
+use verifier_core::verifier::{Drivers, PoolReport, Settings};
+use verifier_core::{Pa, Reason, Va};
+use verifier_embed_rust as embed;
+use verifier_host::symbols::SymbolPath;
+use verifier_host::{FileMode, Session, SessionOptions, open_file};
+use verifier_synth::{DumpKind, walkthrough_machine};
+
+/// All that the library tells of a kernel, as text.
+fn told(kernel: Kernel, symbols: &Path) -> String {
+    let mut path = SymbolPath::with_default_cache(None);
+    path.push_plain(symbols);
+    let session = Session::of_kernel(Arc::new(kernel), path, SessionOptions::default());
+    session.load_all_symbols();
+    let kernel = session.kernel().unwrap();
+    let log = PoolLog::read(kernel, None).unwrap();
+    let names = log.all_frames().iter().map(|&frame| kernel.symbolize(frame));
+    let names: Vec<_> = names.map(|name| name.map(|name| name.to_string())).collect();
+    let events = EventKind::ALL.map(|kind| EventLog::read(kernel, kind, None, None));
+    format!(
+        "{:#?}",
+        (
+            kernel.modules().loaded(),
+            Settings::read(kernel).unwrap(),
+            Drivers::read(kernel).unwrap(),
+            PoolReport::read(kernel, |_| true).unwrap(),
+            &log,
+            names,
+            Leaks::read(kernel, |_| true).unwrap(),
+            events,
+        )
+    )
+}
+
+/// A dump with what each host needs to find the kernel in it.
+struct Sample {
+    path: PathBuf,
+    symbols: PathBuf,
+    dump: Dump,
+}
+
+impl Sample {
+    fn new(path: PathBuf, symbols: PathBuf) -> Self {
+        let dump = Dump::open(open_file(&path, FileMode::Read).unwrap()).unwrap();
+        Self { path, symbols, dump }
+    }
+
+    fn dtb(&self) -> u64 {
+        self.dump.header().directory_table_base.0
+    }
+
+    fn hints(&self) -> Hints {
+        Hints::from(self.dump.header())
+    }
+
+    /// The runs of page frames that the dump holds: physical address, offset in the file, bytes.
+    fn runs(&self) -> Vec<(u64, u64, u64)> {
+        let pages = self.dump.physical().unwrap();
+        let (mut runs, mut from) = (Vec::<(u64, u64, u64)>::new(), 0);
+        while let Some(pfn) = pages.map().next_frame(from) {
+            let (start, offset) = (pfn << 12, pages.map().offset(pfn).unwrap());
+            match runs.last_mut() {
+                Some(run) if run.0 + run.2 == start && run.1 + run.2 == offset => run.2 += 0x1000,
+                _ => runs.push((start, offset, 0x1000)),
+            }
+            from = pfn + 1;
+        }
+        runs
+    }
+
+    /// The first frame that the dump does not hold.
+    fn hole(&self) -> Pa {
+        let map = self.dump.physical().unwrap();
+        Pa((1..).find(|&pfn| map.map().offset(pfn).is_none()).unwrap() << 12)
+    }
+
+    fn memflow(&self) -> Kernel {
+        let mut map = MemoryMap::new();
+        for (start, offset, size) in self.runs() {
+            map.push_remap(Address::from(start), size, Address::from(offset));
+        }
+        // memflow's connector asks for a file that it may write to; this one is a copy.
+        let file = OpenOptions::new().read(true).write(true).open(&self.path).unwrap();
+        let connector = FileIoMemory::with_mem_map(file, map).unwrap();
+        embed::memflow::open(connector, self.dtb(), self.hints()).unwrap()
+    }
+
+    /// The same memory as an ELF core.
+    fn elf(&self) -> Kernel {
+        let (file, runs) = (fs::read(&self.path).unwrap(), self.runs());
+        let mut core = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0\x3e\0\x01\0\0\0".to_vec();
+        let mut word = |value: u64| core.extend(value.to_le_bytes());
+        // Entry, program headers, section headers; flags, bytes of this header and of each program
+        // header; how many.
+        [0, 64, 0, 64 << 32 | 56 << 48, runs.len() as u64].into_iter().for_each(&mut word);
+        let mut data = 64 + 56 * runs.len() as u64;
+        for &(start, _, size) in &runs {
+            [6 << 32 | 1, data, 0, start, size, size, 0].into_iter().for_each(&mut word);
+            data += size;
+        }
+        for (_, offset, size) in runs {
+            core.extend(&file[offset as usize..][..size as usize]);
+        }
+        embed::elf::open(core, self.dtb(), self.hints()).unwrap()
+    }
+
+    /// A plain closure over physical memory.
+    fn closure(&self) -> Kernel {
+        let (file, runs) = (fs::read(&self.path).unwrap(), self.runs());
+        let read = FromFn::new(move |at: Pa, buf: &mut [u8]| {
+            let held =
+                |&&(start, _, size): &&(u64, u64, u64)| (start..start + size).contains(&at.0);
+            let (start, offset, _) = runs.iter().find(held).ok_or("absent")?;
+            buf.copy_from_slice(&file[(offset + at.0 - start) as usize..][..buf.len()]);
+            Ok::<_, &str>(())
+        });
+        embed::kernel(read, self.dtb(), self.hints()).unwrap()
+    }
+
+    fn check(&self) {
+        let ours = Kernel::open(AddressSpace::of_dump(&self.dump).unwrap(), self.hints()).unwrap();
+        let want = told(ours, &self.symbols);
+        assert!(want.contains("PoolRecord"), "something to compare: {want}");
+        let hosts = [
+            ("kdmp-parser", embed::kdmp::open(&self.path).unwrap()),
+            ("vmi", embed::vmi::open(&self.path).unwrap()),
+            ("memflow", self.memflow()),
+            ("object", self.elf()),
+            ("closure", self.closure()),
+        ];
+        for (name, kernel) in hosts {
+            let got = told(kernel, &self.symbols);
+            // Not assert_eq: megabytes of text.
+            let differs = want.lines().zip(got.lines()).find(|(ours, theirs)| ours != theirs);
+            assert!(got == want, "{name} on {}: {differs:?}", self.path.display());
+            println!("{name}: {} lines are equal on {}", want.lines().count(), self.path.display());
+        }
+    }
+}
+
+/// A sample of the walk-through's machine; the folder holds it.
+fn synthetic() -> (tempfile::TempDir, Sample) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = walkthrough_machine().build(DumpKind::BitmapKernel);
+    let (path, symbols) = (folder.path().join("memory.dmp"), folder.path().join("symbols"));
+    fs::write(&path, &made.dump).unwrap();
+    for (name, bytes) in &made.files {
+        let file = symbols.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+    }
+    (folder, Sample::new(path, symbols))
+}
+
+#[test]
+fn every_host_tells_the_same_of_a_synthetic_dump() {
+    synthetic().1.check();
+}
+
+#[test]
+fn every_host_tells_the_same_of_a_shared_dump() {
+    let folder = "../../../shared/dumps/win11-22000-rich";
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let Ok(dump) = fs::read(shared.join("memory.dmp")) else {
+        println!("skipped: no {}", shared.display());
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.dmp");
+    fs::write(&path, dump).unwrap();
+    Sample::new(path, shared.join("symbols")).check();
+}
+
+#[test]
+fn absent_bytes_are_a_fault_at_every_host() {
+    let (_folder, sample) = synthetic();
+    let hole = sample.hole();
+    // An address space of its own, whose top table is absent: any address leads to the hole.
+    let hints =
+        Hints { ps_loaded_module_list: Some(Va(0xffff_f800_0000_0000)), ..Hints::default() };
+    let file = OpenOptions::new().read(true).write(true).open(&sample.path).unwrap();
+    let mut map = MemoryMap::new();
+    for (start, offset, size) in sample.runs() {
+        map.push_remap(Address::from(start), size, Address::from(offset));
+    }
+    let connector = FileIoMemory::with_mem_map(file, map).unwrap();
+    let refused = embed::memflow::open(connector, hole.0, hints).unwrap_err().to_string();
+    assert!(refused.contains("page table entry"), "not zeros, but a fault: {refused}");
+
+    let path = sample.path.clone();
+    let driver = move || vmi_driver_kdmp::VmiKdmpDriver::<vmi_arch_amd64::Amd64>::new(path);
+    let fault = embed::vmi::memory(driver).unwrap().read_u8(hole).unwrap_err();
+    assert!(matches!(fault.reason, Reason::Reader(_)), "{fault}");
+    assert_eq!((fault.address, fault.done), (hole.0, 0));
+
+    let absent = embed::kdmp::open(Path::new("/nowhere")).unwrap_err().to_string();
+    assert!(absent.contains("a reader cannot be made"), "{absent}");
+    assert!(embed::elf::open(b"no ELF".to_vec(), 0, Hints::default()).is_err());
+}
+
+/// What an embedder writes is short, and docs/embedding.md says how short.
+#[test]
+fn the_lines_of_glue_are_what_the_docs_say() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let docs = fs::read_to_string(examples.join("../docs/embedding.md")).unwrap();
+    let rows = docs.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ").skip(2);
+        Some((cells.next()?.strip_prefix('`')?.strip_suffix('`')?, cells.next()?))
+    });
+    let mut files = 0;
+    for (file, told) in rows {
+        let text = fs::read_to_string(examples.join(file)).unwrap();
+        let comment = if file.ends_with(".py") { "#" } else { "//" };
+        let is_code = |line: &&str| {
+            let line = line.trim();
+            let in_c = file.ends_with(".c") && (line.starts_with("/*") || line.starts_with('*'));
+            !line.is_empty() && !line.starts_with(comment) && !in_c
+        };
+        let code = text.lines().filter(is_code).count();
+        assert_eq!(told, code.to_string(), "{file}");
+        assert!(!file.starts_with("embed-rust") || code <= 60 && !text.contains("unsafe"));
+        files += 1;
+    }
+    assert_eq!(files, 9);
+}

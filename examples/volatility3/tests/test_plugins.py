@@ -1,0 +1,127 @@
+"""The plugins, run by `vol` as a user does, against what the package tells of the same dump.
+
+Of the shared dumps volatility3 opens a complete dump (1) and a bitmap dump (5) of x64 kernels; the
+others it refuses by their kind or machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("volatility3", reason="volatility3 is not installed")
+import verifier_py  # noqa: E402
+
+HERE = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("VERIFIER_SHARED_DUMPS") or HERE.parents[1].parent / "shared" / "dumps")
+DUMPS = ["win7-rich", "win10-19041-rich"]
+
+
+class Case:
+    """A dump, what the package tells of it, and a way to run a plugin on it."""
+
+    def __init__(self, folder: Path, tables: Path) -> None:
+        self.folder = folder
+        self.tables = tables
+        self.dump = verifier_py.open(folder / "memory.dmp", symbols=folder / "symbols")
+
+    def run(self, plugin: str, *options: str, renderer: str = "json") -> subprocess.CompletedProcess[str]:
+        program = [str(Path(sys.executable).with_name("vol"))]
+        places = ["-s", str(self.tables), "-p", str(HERE), "-f", str(self.folder / "memory.dmp")]
+        command = [*program, "-q", "--offline", "-r", renderer, *places, f"windows.verifier.{plugin}", *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    def rows(self, plugin: str, *options: str) -> list[dict[str, Any]]:
+        done = self.run(plugin, "--symbols", str(self.folder / "symbols"), *options)
+        assert done.returncode == 0, done.stderr
+        rows: list[dict[str, Any]] = json.loads(done.stdout)
+        return rows
+
+
+@pytest.fixture(scope="module", params=DUMPS)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = SHARED / request.param
+    if not (folder / "memory.dmp").exists():
+        pytest.skip(f"no dumps in {SHARED}")
+    # Volatility wants its tables in a tree of its own.
+    tables = tmp_path_factory.mktemp("tables")
+    place = tables / "windows" / "ntkrnlmp.pdb"
+    place.mkdir(parents=True)
+    for table in (SHARED.parent / "isf").glob("*.json.xz"):
+        shutil.copy(table, place)
+    return Case(folder, tables)
+
+
+def test_settings(case: Case) -> None:
+    rows = case.rows("Settings")
+    settings = case.dump.settings()
+    assert rows[0]["Value"] == settings.level
+    flags = [(row["Name"], row["Value"]) for row in rows if row["Kind"] == "Flag"]
+    assert flags == [(flag.name, flag.bit) for flag in settings.flags]
+    statistics = {row["Name"]: row["Value"] for row in rows if row["Kind"] == "Statistic"}
+    assert statistics == dict(settings.statistics) and len(statistics) > 10
+
+
+def test_pool(case: Case) -> None:
+    def ours(driver: str | None) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in case.dump.pool(driver)]
+
+    def theirs(*options: str) -> list[tuple[Any, ...]]:
+        names = ("Driver", "Address", "Size", "Tag", "Caller", "Symbol")
+        return [tuple(row[name] for name in names) for row in case.rows("Pool", *options)]
+
+    assert theirs() == ours(None) and len(ours(None)) > 20
+    driver = ours(None)[0][0]
+    assert theirs("--driver", driver) == ours(driver)
+
+
+def test_log(case: Case) -> None:
+    rows = case.rows("Log", "--last", "100")
+    log = case.dump.log("pool", last=100)
+    assert len(rows) == len(log) == 100
+    for theirs, ours in zip(rows, log):
+        got = [theirs[name] for name in ("Operation", "Address", "Size", "Thread", "Slot")]
+        assert got == [ours.operation, ours.address, ours.size, ours.thread, ours.slot]
+        frames = [(frame["Address"], frame["Symbol"]) for frame in theirs["__children"]]
+        assert frames == [tuple(frame) for frame in ours.frames]
+    address = log[0].address
+    rows = case.rows("Log", "--address", hex(address))
+    assert [row["Slot"] for row in rows] == [row.slot for row in case.dump.log("pool", address=address)]
+
+
+def test_leaks(case: Case) -> None:
+    if not hasattr(verifier_py.Session, "leaks"):
+        pytest.skip("this verifier_py has no leaks()")
+    rows = case.rows("Leaks")
+    groups = case.dump.leaks()
+    assert len(rows) == len(groups) > 1
+    for theirs, ours in zip(rows, groups):
+        got = [theirs[name] for name in ("Driver", "Tag", "Count", "Bytes")]
+        assert got == [ours.driver, ours.tag, ours.count, ours.bytes]
+        frames = [(frame["Address"], frame["Symbol"]) for frame in theirs["__children"]]
+        assert frames == [tuple(frame) for frame in ours.stack or ()]
+        if ours.stack is None:
+            assert theirs["Symbol"] == ours.why_no_stack
+
+
+@pytest.mark.parametrize("case", DUMPS[:1], indirect=True)
+def test_other_renderers(case: Case) -> None:
+    csv = case.run("Pool", renderer="csv").stdout.rstrip().splitlines()
+    assert csv[0] == "TreeDepth,Driver,Address,Size,Tag,Caller,Symbol"
+    assert [line.split(",")[2] for line in csv[1:]] == [hex(row.address) for row in case.dump.pool()]
+    pretty = case.run("Settings", renderer="pretty").stdout
+    names = [line.split("|")[2].strip() for line in pretty.splitlines() if line.count("|") > 2]
+    assert "allocations_attempted" in names
+
+
+@pytest.mark.parametrize("case", DUMPS[:1], indirect=True)
+def test_a_driver_that_is_not_verified_is_told(case: Case) -> None:
+    done = case.run("Pool", "--driver", "nobody.sys")
+    assert done.returncode != 0 and "no driver nobody.sys is configured" in done.stderr

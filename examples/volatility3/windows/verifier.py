@@ -1,0 +1,236 @@
+"""Windows Driver Verifier's data, as Volatility 3 plugins.
+
+    vol -p examples/volatility3 -f memory.dmp windows.verifier.Pool --driver myfault.sys
+
+Volatility finds the kernel, translates addresses and brings the symbol table; verifier_py, which must
+be installed in the same Python, reads what Verifier keeps there. Names of addresses in other modules
+than the kernel need their PDBs: --symbols, a folder, a store or srv*CACHE*URL. What could not be read
+goes to Volatility's log, as warnings.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import verifier_py
+from volatility3.framework import exceptions, interfaces, renderers
+from volatility3.framework.configuration import requirements
+from volatility3.framework.layers import resources
+from volatility3.framework.renderers import format_hints
+
+vollog = logging.getLogger(__name__)
+
+_MACHINES = {"Intel32": "x86", "Intel64": "x64"}
+
+
+class LayerMemory:
+    """A Volatility layer as the memory of a session: its errors say which bytes are absent."""
+
+    def __init__(self, layer: interfaces.layers.TranslationLayerInterface) -> None:
+        self.layer = layer
+
+    def read(self, address: int, size: int) -> bytes:
+        # Volatility's addresses have no sign.
+        return self.layer.read(address & self.layer.address_mask, size)
+
+
+def session(
+    context: interfaces.context.ContextInterface, kernel_name: str, symbols: str | None = None
+) -> verifier_py.Session:
+    """A session over the kernel module of that name."""
+    kernel = context.modules[kernel_name]
+    layer = context.layers[kernel.layer_name]
+    table = context.symbol_space[kernel.symbol_table_name]
+    with resources.ResourceAccessor().open(table.config["isf_url"]) as file:
+        isf = file.read()
+
+    def sign(address: int) -> int:
+        return layer.canonicalize(address & layer.address_mask)
+
+    def known(symbol: str) -> int | None:
+        try:
+            return sign(kernel.get_absolute_symbol_address(symbol))
+        except exceptions.SymbolError:
+            return None
+
+    memory = LayerMemory(layer)
+    build = None
+    if (number := known("NtBuildNumber")) is not None:
+        try:
+            build = int.from_bytes(memory.read(number, 2), "little")
+        except exceptions.InvalidAddressException:
+            pass  # its page is not in the dump: views that need it say so
+    return verifier_py.Session(
+        memory=memory,
+        machine=_MACHINES[layer.metadata["architecture"]],
+        symbols=[isf, *([symbols] if symbols else [])],
+        build=build,
+        ps_loaded_module_list=known("PsLoadedModuleList"),
+    )
+
+
+def _text(text: str | None) -> Any:
+    """Text from the dump without control characters, which would move a terminal's cursor."""
+    if text is None:
+        return renderers.NotAvailableValue()
+    return "".join("\ufffd" if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 else c for c in text)
+
+
+def _warn(problems: Iterable[verifier_py.Problem]) -> None:
+    for problem in problems:
+        at = "" if problem.address is None else f" at {problem.address:#x}"
+        vollog.warning(_text(f"{problem.what}{at}: {problem.why}"))
+
+
+class _Shared:
+    """What the plugins share. No plugin itself: Volatility lists all subclasses of its interface."""
+
+    _required_framework_version = (2, 0, 0)
+    _version = (1, 0, 0)
+    COLUMNS: list[tuple[str, type]] = []
+
+    @classmethod
+    def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
+        return [
+            requirements.ModuleRequirement(
+                name="kernel", description="Windows kernel", architectures=["Intel32", "Intel64"]
+            ),
+            requirements.StringRequirement(
+                name="symbols",
+                description="Where the PDBs of drivers are: the syntax of _NT_SYMBOL_PATH",
+                optional=True,
+            ),
+        ]
+
+    def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        raise NotImplementedError
+
+    def run(self) -> renderers.TreeGrid:
+        opened = session(self.context, self.config["kernel"], self.config.get("symbols"))
+        return renderers.TreeGrid(self.COLUMNS, self.rows(opened))
+
+
+def _driver_requirement() -> requirements.StringRequirement:
+    return requirements.StringRequirement(
+        name="driver", description="Of this driver only, such as myfault.sys", optional=True
+    )
+
+
+class Settings(_Shared, interfaces.plugins.PluginInterface):
+    """Verifier's level, its flags by name, and its statistics."""
+
+    COLUMNS = [("Kind", str), ("Name", str), ("Value", format_hints.Hex)]
+
+    def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        settings = session.settings()
+        _warn(settings.problems)
+        yield 0, ("Level", "", format_hints.Hex(settings.level))
+        for flag in settings.flags:
+            yield 0, ("Flag", flag.name, format_hints.Hex(flag.bit))
+        for name, value in settings.statistics.items():
+            yield 0, ("Statistic", name, format_hints.Hex(value))
+
+
+class Pool(_Shared, interfaces.plugins.PluginInterface):
+    """Pool allocations that verified drivers still hold."""
+
+    COLUMNS = [
+        ("Driver", str),
+        ("Address", format_hints.Hex),
+        ("Size", format_hints.Hex),
+        ("Tag", str),
+        ("Caller", format_hints.Hex),
+        ("Symbol", str),
+    ]
+
+    @classmethod
+    def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
+        return [*super().get_requirements(), _driver_requirement()]
+
+    def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        table = session.pool(self.config.get("driver"))
+        _warn(table.problems)
+        for row in table:
+            yield 0, (
+                _text(row.driver),
+                format_hints.Hex(row.address),
+                format_hints.Hex(row.size),
+                _text(row.tag),
+                format_hints.Hex(row.caller),
+                _text(row.caller_symbol),
+            )
+
+
+class Leaks(_Shared, interfaces.plugins.PluginInterface):
+    """Outstanding allocations in groups of one driver, tag and stack: each group, and under it the frames."""
+
+    COLUMNS = [
+        ("Driver", str),
+        ("Tag", str),
+        ("Count", int),
+        ("Bytes", int),
+        ("Address", format_hints.Hex),
+        ("Symbol", str),
+    ]
+
+    @classmethod
+    def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
+        return [*super().get_requirements(), _driver_requirement()]
+
+    def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        leaks = session.leaks(driver=self.config.get("driver"))
+        _warn(leaks.problems)
+        no = renderers.NotApplicableValue()
+        for group in leaks:
+            told = _text(group.why_no_stack if group.stack is None else group.label)
+            yield 0, (_text(group.driver), _text(group.tag), group.count, group.bytes, no, told)
+            for frame in group.stack or ():
+                yield 1, (no, no, no, no, format_hints.Hex(frame.address), _text(frame.symbol))
+
+
+class Log(_Shared, interfaces.plugins.PluginInterface):
+    """The pool log, newest first: each record, and under it the frames of its stack."""
+
+    COLUMNS = [
+        ("Operation", str),
+        ("Address", format_hints.Hex),
+        ("Size", format_hints.Hex),
+        ("Thread", format_hints.Hex),
+        ("Slot", int),
+        ("Symbol", str),
+    ]
+
+    @classmethod
+    def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
+        return [
+            *super().get_requirements(),
+            requirements.IntRequirement(
+                name="last", description="Only so many of the newest records", optional=True
+            ),
+            requirements.StringRequirement(
+                name="address", description="Only records of the block that holds it", optional=True
+            ),
+        ]
+
+    def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        address = self.config.get("address")
+        address = None if address is None else int(address, 0)
+        log = session.log("pool", last=self.config.get("last"), address=address)
+        _warn(log.problems)
+        if log.empty_because:
+            vollog.warning(log.empty_because)
+        for row in log:
+            yield 0, (
+                row.operation,
+                format_hints.Hex(row.address),
+                format_hints.Hex(row.size),
+                format_hints.Hex(row.thread),
+                row.slot,
+                renderers.NotApplicableValue(),
+            )
+            for frame in row.frames:
+                absent = [renderers.NotApplicableValue()] * 3
+                at = format_hints.Hex(frame.address)
+                yield 1, ("frame", at, *absent, _text(frame.symbol))

@@ -1,0 +1,121 @@
+//! A C callback as the memory of a kernel.
+
+use std::ffi::c_void;
+
+use verifier_core::Va;
+use verifier_core::addr::Pa;
+use verifier_core::kernel::{AddressSpace, Hints};
+use verifier_core::machine::Machine;
+use verifier_core::memory::FromFn;
+
+use crate::status::Failure;
+
+/// What the addresses of a VerifierReader are.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierSpace {
+    /// Physical addresses; this library walks the page tables.
+    Physical = 1,
+    /// The kernel's virtual addresses; the reader translates.
+    Virtual = 2,
+}
+
+/// A processor architecture: the machine number of a PE file.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierMachine {
+    /// 32-bit x86, with or without PAE.
+    X86 = 0x14c,
+    /// x64, with four or five levels of page tables.
+    X64 = 0x8664,
+    /// 64-bit ARM.
+    Arm64 = 0xaa64,
+}
+
+/// Memory of the caller's, and what is known of the kernel in it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierReader {
+    /// Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
+    /// bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
+    /// called by several threads at once.
+    pub read: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            address: u64,
+            buffer: *mut c_void,
+            size: usize,
+        ) -> i32,
+    >,
+    /// Handed to `read` as it is. It must live until the session is freed.
+    pub context: *mut c_void,
+    /// A VerifierSpace.
+    pub space: u32,
+    /// A VerifierMachine.
+    pub machine: u32,
+    /// CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
+    pub directory_table_base: u64,
+    /// Address of the global PsLoadedModuleList, 0 where it is not known.
+    pub ps_loaded_module_list: u64,
+    /// Address of the debugger data block, 0 where it is not known; one of the two must be.
+    pub kd_debugger_data_block: u64,
+    /// The build number, such as 7601, 0 where it is not known.
+    pub build: u32,
+}
+
+/// The callback and its context.
+struct Callback {
+    read: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> i32,
+    context: *mut c_void,
+}
+
+// SAFETY: the context is only handed back to the callback, of which the interface says that it is
+// called by any thread.
+unsafe impl Send for Callback {}
+// SAFETY: as above: the interface says that it is called by several threads at once.
+unsafe impl Sync for Callback {}
+
+impl Callback {
+    fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), String> {
+        // SAFETY: the buffer may be written for its whole length and outlives the call; whoever made
+        // the session vouches for the callback and its context.
+        let code = unsafe {
+            (self.read)(self.context, address, buf.as_mut_ptr().cast::<c_void>(), buf.len())
+        };
+        if code == 0 { Ok(()) } else { Err(format!("read callback returned {code}")) }
+    }
+}
+
+impl VerifierReader {
+    pub(crate) fn space(&self) -> Result<AddressSpace, Failure> {
+        let Some(read) = self.read else {
+            return Err(Failure::argument("reader->read is NULL"));
+        };
+        let machine = Machine::from_image_type(self.machine).ok_or_else(|| {
+            Failure::argument(format!("reader->machine is {:#x}, no VerifierMachine", self.machine))
+        })?;
+        let callback = Callback { read, context: self.context };
+        if self.space == VerifierSpace::Virtual as u32 {
+            let memory = FromFn::new(move |at: Va, buf: &mut [u8]| callback.read(at.0, buf));
+            return Ok(AddressSpace::new(std::sync::Arc::new(memory), machine));
+        }
+        if self.space != VerifierSpace::Physical as u32 {
+            let text = format!("reader->space is {}, no VerifierSpace", self.space);
+            return Err(Failure::argument(text));
+        }
+        let memory = FromFn::new(move |at: Pa, buf: &mut [u8]| callback.read(at.0, buf));
+        let head = self.hints().ps_loaded_module_list;
+        let base = Pa(self.directory_table_base);
+        Ok(AddressSpace::of_tables(std::sync::Arc::new(memory), base, machine, None, head))
+    }
+
+    pub(crate) fn hints(&self) -> Hints {
+        let known = |address: u64| (address != 0).then_some(Va(address));
+        Hints {
+            build: (self.build != 0).then_some(self.build),
+            ps_loaded_module_list: known(self.ps_loaded_module_list),
+            kd_debugger_data_block: known(self.kd_debugger_data_block),
+            ..Hints::default()
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What functions return, the last error, and the border that no panic crosses.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use verifier_core::Va;
+use verifier_core::addr::Space;
+use verifier_core::error::Error as Core;
+use verifier_host::{Error as Host, Session};
+
+use crate::pointer;
+
+/// What a call came to.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierStatus {
+    /// Done.
+    Ok = 0,
+    /// An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
+    BadArgument = 1,
+    /// There is no record of that number, or no counter of that name.
+    NotFound = 2,
+    /// A file cannot be opened or read.
+    File = 3,
+    /// Bytes are absent from the dump, or the reader says that they are.
+    Absent = 4,
+    /// An address is not present in the page tables.
+    NotPresent = 5,
+    /// The symbols are missing, or do not have a type, field or global.
+    Symbols = 6,
+    /// The file or a structure in memory is malformed, or a limit on hostile input was reached.
+    Malformed = 7,
+    /// The input is of a kind that cannot give what was asked.
+    Unsupported = 8,
+    /// A fault of this library's own; the session may be used on.
+    Internal = 9,
+}
+
+/// The last error of this thread.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierError {
+    /// What the call returned.
+    pub status: VerifierStatus,
+    /// In words: what was being read, where, and why that failed. Lives until the next call that
+    /// fails on this thread.
+    pub message: *const c_char,
+    /// What `address` is.
+    pub place: VerifierPlace,
+    /// Where it failed; 0 where there is no place to tell.
+    pub address: u64,
+}
+
+/// What the address of an error or a problem is.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierPlace {
+    /// Nothing.
+    None = 0,
+    /// A physical address.
+    Physical = 1,
+    /// An address in the kernel's virtual memory.
+    Virtual = 2,
+    /// An offset in the dump file.
+    File = 3,
+}
+
+impl VerifierPlace {
+    /// The place of a virtual address, where there is one.
+    pub(crate) fn of(address: Option<Va>) -> (Self, u64) {
+        address.map_or((Self::None, 0), |va| (Self::Virtual, va.0))
+    }
+}
+
+/// Why a call failed.
+pub(crate) struct Failure {
+    status: VerifierStatus,
+    message: String,
+    place: (VerifierPlace, u64),
+}
+
+impl Failure {
+    fn new(status: VerifierStatus, message: String) -> Self {
+        Self { status, message, place: (VerifierPlace::None, 0) }
+    }
+
+    pub(crate) fn argument(message: impl Into<String>) -> Self {
+        Self::new(VerifierStatus::BadArgument, message.into())
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(VerifierStatus::NotFound, message.into())
+    }
+}
+
+impl Failure {
+    /// The same; where the kernel's symbols are missing, with where they were looked for.
+    pub(crate) fn explained(mut self, session: &Session) -> Self {
+        if self.status == VerifierStatus::Symbols
+            && let Some(missing) = session.missing_kernel_symbols()
+        {
+            self.message = format!("{}; {missing}", self.message);
+        }
+        self
+    }
+}
+
+impl From<Core> for Failure {
+    fn from(error: Core) -> Self {
+        let status = match &error {
+            Core::Read { fault, .. } if fault.reason.is_absent() => VerifierStatus::Absent,
+            Core::Read { fault, .. } => match fault.reason {
+                verifier_core::Reason::Reader(_) => VerifierStatus::Absent,
+                _ => VerifierStatus::NotPresent,
+            },
+            Core::Format { .. } | Core::Malformed { .. } | Core::Limit { .. } => {
+                VerifierStatus::Malformed
+            }
+            Core::MissingType { .. }
+            | Core::MissingField { .. }
+            | Core::MissingSymbol { .. }
+            | Core::NoKernelSymbols { .. }
+            | Core::Symbols { .. } => VerifierStatus::Symbols,
+            _ => VerifierStatus::Unsupported,
+        };
+        let place = match &error {
+            Core::Read { fault, .. } if fault.space == Space::Physical => {
+                (VerifierPlace::Physical, fault.address)
+            }
+            Core::Format { offset, .. } => (VerifierPlace::File, *offset),
+            other => VerifierPlace::of(other.address()),
+        };
+        Self { status, message: error.to_string(), place }
+    }
+}
+
+impl From<Host> for Failure {
+    fn from(error: Host) -> Self {
+        match error {
+            Host::Core(core) => core.into(),
+            Host::SymbolPath(_) | Host::Usage(_) => Self::argument(error.to_string()),
+            other => Self::new(VerifierStatus::File, other.to_string()),
+        }
+    }
+}
+
+struct Last {
+    status: VerifierStatus,
+    message: CString,
+    place: (VerifierPlace, u64),
+}
+
+thread_local! {
+    static LAST: RefCell<Last> = RefCell::new(Last {
+        status: VerifierStatus::Ok,
+        message: CString::default(),
+        place: (VerifierPlace::None, 0),
+    });
+}
+
+/// Runs what is behind a function of the interface: its failure becomes the last error, and so does
+/// its panic, which ends here.
+pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatus {
+    // A panic leaves nothing half-made behind that C could see: handles are made whole or not at
+    // all, and a session whose lock it poisoned finds no further symbols, which is told.
+    let done = catch_unwind(AssertUnwindSafe(work));
+    let failure = match done {
+        Ok(Ok(())) => return VerifierStatus::Ok,
+        Ok(Err(failure)) => failure,
+        Err(panic) => Failure::new(VerifierStatus::Internal, told(&*panic)),
+    };
+    let status = failure.status;
+    // At the end of a thread its error is gone already: the status still says what happened.
+    let _ = LAST.try_with(|last| {
+        let message = pointer::c_string(&failure.message);
+        *last.borrow_mut() = Last { status, message, place: failure.place };
+    });
+    status
+}
+
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("a fault in this library: {}", text.unwrap_or_default())
+}
+
+/// Fills `error` with the last failure on this thread; a status of OK and an empty message where no
+/// call has failed yet. Calls that succeed leave it as it is.
+///
+/// # Safety
+///
+/// `error` is NULL or points at a `VerifierError` that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_last_error(error: *mut VerifierError) -> VerifierStatus {
+    if error.is_null() || !error.is_aligned() {
+        return VerifierStatus::BadArgument;
+    }
+    let last = LAST.try_with(|last| {
+        let last = last.borrow();
+        let (place, address) = last.place;
+        VerifierError { status: last.status, message: last.message.as_ptr(), place, address }
+    });
+    let Ok(last) = last else { return VerifierStatus::Internal };
+    // SAFETY: not null and aligned, and the caller says that it may be written.
+    unsafe { error.write(last) };
+    VerifierStatus::Ok
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_at_the_border() {
+        assert_eq!(guard(|| panic!("of {}", "clay")), VerifierStatus::Internal);
+        let mut error = VerifierError {
+            status: VerifierStatus::Ok,
+            message: std::ptr::null(),
+            place: VerifierPlace::None,
+            address: 0,
+        };
+        // SAFETY: it is a local variable.
+        assert_eq!(unsafe { verifier_last_error(&mut error) }, VerifierStatus::Ok);
+        assert_eq!(error.status, VerifierStatus::Internal);
+        // SAFETY: the message lives until this thread's next failure.
+        let message = unsafe { std::ffi::CStr::from_ptr(error.message) };
+        assert_eq!(message.to_str(), Ok("a fault in this library: of clay"));
+    }
+}

@@ -1,0 +1,395 @@
+//! What a view holds, and what all views can do.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_char};
+use std::ptr;
+
+use verifier_core::analysis::{Group, GroupBy, Grouping, Leaks};
+use verifier_core::kernel::Kernel;
+use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, PoolReport, Settings};
+use verifier_core::{Problem, Va};
+
+use crate::pointer::{as_ref, c_string, free, put, put_new, text};
+use crate::session::VerifierSession;
+use crate::status::{Failure, VerifierPlace, VerifierStatus, guard};
+
+/// A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
+pub struct VerifierView {
+    pub(crate) rows: Rows,
+    names: HashMap<Va, CString>,
+    problems: Vec<(CString, CString, Option<Va>)>,
+}
+
+pub(crate) enum Rows {
+    Statistics(Vec<(CString, u64)>),
+    Drivers(Vec<(CString, Driver)>),
+    Allocations { drivers: Vec<CString>, rows: Vec<(usize, Allocation)> },
+    Log(PoolLog),
+    Leaks { leaks: Leaks, drivers: Vec<CString>, groups: Vec<(Group, Option<CString>)> },
+}
+
+impl VerifierView {
+    fn new(
+        rows: Rows,
+        kernel: &Kernel,
+        named: impl IntoIterator<Item = Va>,
+        problems: &[Problem],
+    ) -> Self {
+        let mut names = HashMap::new();
+        for va in named {
+            // The same few thousand addresses fill a log.
+            if !names.contains_key(&va)
+                && let Some(name) = kernel.symbolize(va)
+            {
+                names.insert(va, c_string(&name.to_string()));
+            }
+        }
+        let told =
+            |problem: &Problem| (c_string(&problem.what), c_string(&problem.why), problem.address);
+        Self { rows, names, problems: problems.iter().map(told).collect() }
+    }
+
+    /// The name of an address, NULL where no module holds it.
+    pub(crate) fn name(&self, va: Va) -> *const c_char {
+        self.names.get(&va).map_or(ptr::null(), |name| name.as_ptr())
+    }
+
+    fn count(&self) -> usize {
+        match &self.rows {
+            Rows::Statistics(rows) => rows.len(),
+            Rows::Drivers(rows) => rows.len(),
+            Rows::Allocations { rows, .. } => rows.len(),
+            Rows::Log(log) => log.records.len(),
+            Rows::Leaks { groups, .. } => groups.len(),
+        }
+    }
+
+    /// The failure of asking for a record of another kind.
+    pub(crate) fn other(&self, wanted: &str) -> Failure {
+        let held = match self.rows {
+            Rows::Statistics(_) => "statistics",
+            Rows::Drivers(_) => "drivers",
+            Rows::Allocations { .. } => "allocations",
+            Rows::Log(_) => "log entries",
+            Rows::Leaks { .. } => "groups of allocations",
+        };
+        Failure::argument(format!("the view holds {held}, not {wanted}"))
+    }
+}
+
+/// Makes a view of a session.
+///
+/// # Safety
+///
+/// `session` is NULL or a session that is not freed during the call; `view` is NULL or points at a
+/// pointer that may be written.
+unsafe fn view(
+    session: *const VerifierSession,
+    view: *mut *mut VerifierView,
+    read: impl FnOnce(&VerifierSession, &Kernel) -> Result<VerifierView, Failure>,
+) -> VerifierStatus {
+    guard(|| {
+        let make = || {
+            // SAFETY: the caller's word, for the time of this call.
+            let session = unsafe { as_ref(session, "session") }?;
+            let mut view = read(session, session.host.kernel()?)
+                .map_err(|why| why.explained(&session.host))?;
+            // What was found without them is told, and that they are missing.
+            if let Some(missing) = session.host.missing_kernel_symbols() {
+                let what = c_string("the kernel's symbols");
+                view.problems.insert(0, (what, c_string(&missing), None));
+            }
+            Ok(view)
+        };
+        // SAFETY: the caller's word for `view`.
+        unsafe { put_new(view, "view", make) }
+    })
+}
+
+/// Verifier's level: the flags of `verifier /flags`.
+///
+/// # Safety
+///
+/// `session` is NULL or a session; `level` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_level(
+    session: *const VerifierSession,
+    level: *mut u32,
+) -> VerifierStatus {
+    guard(|| {
+        // SAFETY: the caller's word, for the time of this call.
+        let session = unsafe { as_ref(session, "session") }?;
+        let settings = Settings::read(session.host.kernel()?)
+            .map_err(|why| Failure::from(why).explained(&session.host))?;
+        // SAFETY: the caller's word for `level`.
+        unsafe { put(level, settings.level.0, "level") }
+    })
+}
+
+/// Verifier's statistics: every integer of _MM_DRIVER_VERIFIER_DATA that the build has.
+/// Records: VerifierStatistic.
+///
+/// # Safety
+///
+/// `session` is NULL or a session; `view` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_statistics(
+    session: *const VerifierSession,
+    view: *mut *mut VerifierView,
+) -> VerifierStatus {
+    let read = |_: &VerifierSession, kernel: &Kernel| {
+        let settings = Settings::read(kernel)?;
+        let counters = settings.statistics.0.iter();
+        let rows = counters.map(|counter| (c_string(&counter.name), counter.value)).collect();
+        Ok(VerifierView::new(Rows::Statistics(rows), kernel, [], &settings.problems))
+    };
+    // SAFETY: the caller's word is the one that `view` asks for.
+    unsafe { self::view(session, view, read) }
+}
+
+/// The drivers that are configured for Verifier. Records: VerifierDriver.
+///
+/// # Safety
+///
+/// `session` is NULL or a session; `view` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_drivers(
+    session: *const VerifierSession,
+    view: *mut *mut VerifierView,
+) -> VerifierStatus {
+    let read = |_: &VerifierSession, kernel: &Kernel| {
+        let Drivers { drivers, problems } = Drivers::read(kernel)?;
+        let rows = drivers.into_iter().map(|driver| (c_string(&driver.name), driver)).collect();
+        Ok(VerifierView::new(Rows::Drivers(rows), kernel, [], &problems))
+    };
+    // SAFETY: the caller's word is the one that `view` asks for.
+    unsafe { self::view(session, view, read) }
+}
+
+/// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
+/// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
+/// VerifierAllocation.
+///
+/// # Safety
+///
+/// `session` is NULL or a session; `driver` is NULL or a string that ends with NUL; `view` is NULL or
+/// may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_pool(
+    session: *const VerifierSession,
+    driver: *const c_char,
+    view: *mut *mut VerifierView,
+) -> VerifierStatus {
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        // SAFETY: the caller's word, for the time of this call.
+        let name = unsafe { text(driver, "driver") }?;
+        let report = PoolReport::read(kernel, |one| name.is_none_or(|name| one.is_named(name)))?;
+        configured(name, report.drivers.len())?;
+        let callers: Vec<Va> = report.callers().collect();
+        let (mut drivers, mut rows) = (Vec::new(), Vec::new());
+        let pools = report.drivers.into_iter().map(|pool| (pool.driver.name, pool.allocations));
+        let unowned = (NO_DRIVER.into(), report.unowned);
+        for (index, (name, allocations)) in pools.chain([unowned]).enumerate() {
+            drivers.push(c_string(&name));
+            rows.extend(allocations.into_iter().map(|allocation| (index, allocation)));
+        }
+        session.host.load_symbols_at(callers.iter().copied());
+        let rows = Rows::Allocations { drivers, rows };
+        Ok(VerifierView::new(rows, kernel, callers, &report.problems))
+    };
+    // SAFETY: the caller's word is the one that `view` asks for.
+    unsafe { self::view(session, view, read) }
+}
+
+/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Records:
+/// VerifierLogEntry; their stacks: `verifier_frame_at`; how far it reaches: `verifier_reach`.
+///
+/// # Safety
+///
+/// `session` is NULL or a session; `view` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_pool_log(
+    session: *const VerifierSession,
+    last: usize,
+    view: *mut *mut VerifierView,
+) -> VerifierStatus {
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        session.host.load_verifier_symbols();
+        let log = PoolLog::read(kernel, (last != usize::MAX).then_some(last))?;
+        session.host.load_symbols_at(log.all_frames().iter().copied());
+        let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
+        Ok(VerifierView::new(Rows::Log(log), kernel, frames, &problems))
+    };
+    // SAFETY: the caller's word is the one that `view` asks for.
+    unsafe { self::view(session, view, read) }
+}
+
+/// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
+/// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
+/// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
+/// `verifier_reach`.
+///
+/// # Safety
+///
+/// `session` is NULL or a session; `driver` is NULL or a string that ends with NUL; `view` is NULL or
+/// may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_leaks(
+    session: *const VerifierSession,
+    driver: *const c_char,
+    view: *mut *mut VerifierView,
+) -> VerifierStatus {
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        // SAFETY: the caller's word, for the time of this call.
+        let name = unsafe { text(driver, "driver") }?;
+        session.host.load_verifier_symbols();
+        let leaks = Leaks::read(kernel, |one| name.is_none_or(|name| one.is_named(name)))?;
+        configured(name, leaks.drivers.len())?;
+        let addresses: Vec<Va> = leaks.addresses().collect();
+        session.host.load_symbols_at(addresses.iter().copied());
+        let groups = Grouping::new(kernel, &leaks, None).groups(GroupBy::Stack);
+        let why = |group: &Group| {
+            let why = group.stack.and_then(Result::err);
+            why.map(|why| c_string(&leaks.why(why)))
+        };
+        let groups = groups.into_iter().map(|group| (why(&group), group));
+        let groups = groups.map(|(why, group)| (group, why)).collect();
+        let drivers = leaks.drivers.iter().map(|driver| c_string(&driver.name)).collect();
+        let problems = leaks.problems.clone();
+        let rows = Rows::Leaks { leaks, drivers, groups };
+        Ok(VerifierView::new(rows, kernel, addresses, &problems))
+    };
+    // SAFETY: the caller's word is the one that `view` asks for.
+    unsafe { self::view(session, view, read) }
+}
+
+fn configured(name: Option<&str>, found: usize) -> Result<(), Failure> {
+    match name {
+        Some(name) if found == 0 => {
+            Err(Failure::argument(format!("no driver {name} is configured for Verifier")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many records a view has; 0 for NULL.
+///
+/// # Safety
+///
+/// `view` is NULL or a view.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
+    // SAFETY: the caller's word, for the time of this call.
+    unsafe { as_ref(view, "view") }.map_or(0, VerifierView::count)
+}
+
+/// How far back the pool log reaches.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierReach {
+    /// Records that the log has room for.
+    pub capacity: u32,
+    /// Records ever written, modulo 2^32.
+    pub written: u32,
+    /// Records whose pages could not be read.
+    pub missing: u64,
+}
+
+/// How far back the log behind a view of the pool log or of leaks reaches.
+///
+/// # Safety
+///
+/// `view` is NULL or a view; `reach` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_reach(
+    view: *const VerifierView,
+    reach: *mut VerifierReach,
+) -> VerifierStatus {
+    guard(|| {
+        // SAFETY: the caller's word, for the time of this call.
+        let view = unsafe { as_ref(view, "view") }?;
+        let found = match &view.rows {
+            Rows::Log(log) => VerifierReach {
+                capacity: log.ring.length,
+                written: log.ring.index,
+                missing: log.missing,
+            },
+            Rows::Leaks { leaks, .. } => VerifierReach {
+                capacity: leaks.reach.capacity,
+                written: leaks.reach.written,
+                missing: leaks.reach.missing,
+            },
+            _ => return Err(view.other("a log")),
+        };
+        // SAFETY: the caller's word for `reach`.
+        unsafe { put(reach, found, "reach") }
+    })
+}
+
+/// What a view could not read or what does not fit.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierProblem {
+    /// What is affected.
+    pub what: *const c_char,
+    /// What is the matter.
+    pub why: *const c_char,
+    /// What `address` is: virtual, or nothing.
+    pub place: VerifierPlace,
+    /// The address that it is about; 0 where there is none.
+    pub address: u64,
+}
+
+/// How many problems a view has; 0 for NULL.
+///
+/// # Safety
+///
+/// `view` is NULL or a view.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_view_problem_count(view: *const VerifierView) -> usize {
+    // SAFETY: the caller's word, for the time of this call.
+    unsafe { as_ref(view, "view") }.map_or(0, |view| view.problems.len())
+}
+
+/// A problem of a view.
+///
+/// # Safety
+///
+/// `view` is NULL or a view; `problem` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_view_problem_at(
+    view: *const VerifierView,
+    index: usize,
+    problem: *mut VerifierProblem,
+) -> VerifierStatus {
+    guard(|| {
+        // SAFETY: the caller's word, for the time of this call.
+        let view = unsafe { as_ref(view, "view") }?;
+        let (what, why, address) = nth(&view.problems, index, "problems")?;
+        let (place, address) = VerifierPlace::of(*address);
+        let found = VerifierProblem { what: what.as_ptr(), why: why.as_ptr(), place, address };
+        // SAFETY: the caller's word for `problem`.
+        unsafe { put(problem, found, "problem") }
+    })
+}
+
+/// Frees a view, and with it the strings of its records. Nothing for NULL.
+///
+/// # Safety
+///
+/// `view` is NULL or was made by this library, is not in use and is never used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_view_free(view: *mut VerifierView) {
+    guard(|| {
+        // SAFETY: the caller's word.
+        unsafe { free(view) };
+        Ok(())
+    });
+}
+
+/// An element by its number.
+pub(crate) fn nth<'a, T>(all: &'a [T], index: usize, what: &str) -> Result<&'a T, Failure> {
+    all.get(index)
+        .ok_or_else(|| Failure::not_found(format!("there are {} {what}, no {index}", all.len())))
+}

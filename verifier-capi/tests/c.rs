@@ -1,0 +1,170 @@
+//! The interface as C sees it: the header is fresh, the examples compile without a warning and print
+//! what the command prints, misuse is told, and valgrind finds nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::{env, fs};
+
+use verifier_synth::{DumpKind, Sample, walkthrough, walkthrough_machine};
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
+
+#[test]
+fn the_header_is_fresh() {
+    let config = cbindgen::Config::from_file(Path::new(HERE).join("cbindgen.toml")).unwrap();
+    let bindings =
+        cbindgen::Builder::new().with_crate(HERE).with_config(config).generate().unwrap();
+    let mut fresh = Vec::new();
+    bindings.write(&mut fresh);
+    let fresh = String::from_utf8(fresh).unwrap();
+    let path = Path::new(HERE).join("include/verifier.h");
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, &fresh).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    assert!(kept == fresh, "run BLESS=1 cargo test -p verifier-capi");
+    let version = format!("#define VERIFIER_ABI_VERSION {}", verifier_capi::verifier_abi_version());
+    assert!(kept.contains(&version), "{version}");
+}
+
+/// Whether a program is there to run.
+fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        println!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// Where cargo has put the libraries: beside this test.
+fn libraries() -> PathBuf {
+    env::current_exe().unwrap().parent().unwrap().to_owned()
+}
+
+fn compile(source: &str, into: &Path, how: &[&str]) -> PathBuf {
+    let program = into.join(Path::new(source).file_stem().unwrap());
+    let done = Command::new("gcc")
+        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g", "-pthread", "-I"])
+        .arg(Path::new(HERE).join("include"))
+        .arg(Path::new(HERE).join(source))
+        .args(how)
+        .arg("-o")
+        .arg(&program)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{source}: {}", String::from_utf8_lossy(&done.stderr));
+    program
+}
+
+/// Linked with the shared library.
+fn shared(source: &str, into: &Path) -> PathBuf {
+    let folder = libraries();
+    let folder = folder.to_str().unwrap();
+    compile(source, into, &["-L", folder, "-lverifier_capi", &format!("-Wl,-rpath,{folder}")])
+}
+
+fn write(sample: &Sample, into: &Path) -> (PathBuf, PathBuf) {
+    let (dump, symbols) = (into.join("memory.dmp"), into.join("symbols"));
+    fs::write(&dump, &sample.dump).unwrap();
+    for (path, bytes) in &sample.files {
+        let path = symbols.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    (dump, symbols)
+}
+
+/// Runs a program, under valgrind where that is there; it must end well and leave nothing behind.
+fn run(program: &Path, arguments: &[&Path]) -> String {
+    let done: Output = if has("valgrind") {
+        Command::new("valgrind")
+            .args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
+            .args([
+                "--show-leak-kinds=definite,indirect",
+                "--errors-for-leak-kinds=definite,indirect",
+            ])
+            .arg(program)
+            .args(arguments)
+            .output()
+            .unwrap()
+    } else {
+        Command::new(program).args(arguments).output().unwrap()
+    };
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{}: {out}{err}", program.display());
+    out.into_owned()
+}
+
+const STACK: &str = "    fffff80001927cc6 nt!VeAllocatePoolWithTagPriority+0x2b6
+    fffff80001927d3d nt!VerifierExAllocatePoolEx+0x1d
+    fffff8800447d634 myfault!MyfaultDeviceControl+0x358
+    fffff8800447d727 myfault!MyfaultDispatch+0xb7
+    fffff80001932750 nt!IovCallDriver+0xa0
+    fffff800017a7a97 nt!IopXxxControlFile+0x607
+    fffff800017a82f6 nt!NtDeviceIoControlFile+0x56
+    fffff8000148bed3 nt!KiSystemServiceCopyEnd+0x13
+";
+
+#[test]
+fn leaks_are_printed_by_c() {
+    if !has("gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (dump, symbols) = write(&walkthrough(), folder.path());
+    let out = run(&shared("examples/leaks.c", folder.path()), &[&dump, &symbols]);
+    let want = format!(
+        "10 blocks, 10280960 bytes, tag Leak, myfault.sys\n{STACK}\
+         allocate fffffa8005400000 of fa000 bytes\n{STACK}"
+    );
+    assert_eq!(out, want);
+}
+
+/// Physical memory through a callback in C, and the static library.
+#[test]
+fn a_callback_in_c_is_the_memory() {
+    if !has("gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let machine = walkthrough_machine().assemble();
+    let (image, symbols) = write(&machine.sample(DumpKind::Raw), folder.path());
+    let library = libraries().join("libverifier_capi.a");
+    let how = [library.to_str().unwrap(), "-lpthread", "-ldl", "-lm"];
+    let program = compile("examples/callback.c", folder.path(), &how);
+    let dtb = format!("{:#x}", machine.space().dtb());
+    let list = format!("{:#x}", machine.address("nt!PsLoadedModuleList"));
+    let out = run(&program, &[&image, dtb.as_ref(), list.as_ref(), &symbols]);
+    assert_eq!(out.lines().count(), 10, "{out}");
+    let first = "myfault.sys Leak fffffa8005400000 0xfb000 myfault!MyfaultDeviceControl+0x358";
+    assert_eq!(out.lines().next(), Some(first));
+}
+
+#[test]
+fn misuse_is_told_and_threads_share_a_session() {
+    if !has("gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (dump, symbols) = write(&walkthrough(), folder.path());
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let out = run(&shared("tests/misuse.c", folder.path()), &[&dump, &symbols, &empty]);
+    assert_eq!(out, "misuse: done\n");
+}
+
+/// C++ reads the same header.
+#[test]
+fn the_header_is_cpp_too() {
+    if !has("g++") {
+        return;
+    }
+    let done = Command::new("g++")
+        .args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++"])
+        .arg(Path::new(HERE).join("include/verifier.h"))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

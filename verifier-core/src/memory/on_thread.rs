@@ -1,0 +1,204 @@
+//! Memory of a reader that must stay on one thread.
+
+use std::marker::PhantomData;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use super::{Memory, Residence};
+use crate::addr::Address;
+use crate::error::{Error, Fault, Reason};
+
+/// Memory of a reader that is not `Send`, or that wants `&mut`: it lives on a thread of its own.
+///
+/// Many readers keep a position in their file, a cache in a `RefCell` or pages in an `Rc`, and no lock
+/// makes such a one `Sync`. Here it is made on the thread that it stays on; every read is a message
+/// there and a copy back, which takes some microseconds. Where memory does not change,
+/// [`PageTables::cached`](super::PageTables::cached) spares those of page tables. Dropping the memory
+/// drops the reader and ends its thread.
+///
+/// A reader that is `Send` and reads through `&self` needs none of this: see [`FromFn`](super::FromFn).
+///
+/// ```
+/// use std::{cell::Cell, rc::Rc};
+/// use verifier_core::{Pa, memory::{Memory, OnThread}};
+///
+/// let memory = OnThread::new(|| {
+///     let reads = Rc::new(Cell::new(0)); // not Send
+///     Ok::<_, String>(move |at: Pa, buf: &mut [u8]| {
+///         reads.set(reads.get() + 1);
+///         if at.0 >= 0x1000 { return Err("behind the end".to_string()); }
+///         buf.fill(reads.get());
+///         Ok(())
+///     })
+/// })?;
+/// assert_eq!(memory.read_u16(Pa(0)).unwrap(), 0x0101);
+/// assert_eq!(memory.read_u16(Pa(0)).unwrap(), 0x0202);
+/// assert!(memory.read_u8(Pa(0x1000)).unwrap_err().to_string().ends_with("behind the end"));
+/// # Ok::<(), verifier_core::Error>(())
+/// ```
+pub struct OnThread<A> {
+    /// `None` only while the memory is dropped: the thread ends when nobody can ask it.
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+    address: PhantomData<fn(A)>,
+}
+
+struct Request {
+    at: u64,
+    buf: Vec<u8>,
+    /// Gets `buf` filled, or what the reader said.
+    answer: SyncSender<Result<Vec<u8>, String>>,
+}
+
+impl<A: Address> OnThread<A> {
+    /// Memory that the closure reads which `open` makes. `open` runs on the reader's thread.
+    ///
+    /// The closure gets what that of a [`FromFn`](super::FromFn) gets, one request after the other.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with what `open` says, or where the system has no thread left.
+    pub fn new<R, F, E>(open: impl FnOnce() -> Result<R, E> + Send + 'static) -> Result<Self, Error>
+    where
+        R: FnMut(A, &mut [u8]) -> Result<(), F> + 'static,
+        F: ToString,
+        E: ToString,
+    {
+        let failed =
+            |why: String| Error::Unsupported { what: format!("a reader cannot be made: {why}") };
+        let (requests, inbox) = channel();
+        let (opened, outcome) = sync_channel(1);
+        let thread = Builder::new().name("memory reader".into());
+        let thread = thread.spawn(move || match open() {
+            Ok(mut read) => {
+                let _ = opened.send(Ok(()));
+                for Request { at, mut buf, answer } in inbox {
+                    let read = read(A::from_raw(at), &mut buf).map_err(|error| error.to_string());
+                    // Whoever asked may have gone.
+                    let _ = answer.send(read.map(|()| buf));
+                }
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error.to_string()));
+            }
+        });
+        let thread = thread.map_err(|why| failed(why.to_string()))?;
+        match outcome.recv() {
+            Ok(opened) => opened.map_err(failed)?,
+            Err(_) => return Err(failed("it panicked".into())),
+        }
+        Ok(Self { requests: Some(requests), thread: Some(thread), address: PhantomData })
+    }
+}
+
+impl<A: Address> Memory<A> for OnThread<A> {
+    fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
+        let (answer, outcome) = sync_channel(1);
+        let request = Request { at: at.raw(), buf: vec![0; buf.len()], answer };
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok());
+        let read = match outcome.recv() {
+            Ok(read) if sent => read,
+            _ => Err("it panicked, its thread has ended".into()),
+        };
+        match read {
+            Ok(bytes) => {
+                buf.copy_from_slice(&bytes);
+                Ok(Residence::Valid)
+            }
+            Err(why) => Err(Fault {
+                space: A::SPACE,
+                address: at.raw(),
+                done: 0,
+                reason: Reason::Reader(why.into()),
+            }),
+        }
+    }
+}
+
+impl<A> Drop for OnThread<A> {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            // Its panic was told to whoever asked.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::addr::{PAGE_SIZE, Pa};
+
+    /// A reader that is not `Send`, gives the low byte of each address, and fails at page 2.
+    fn memory(dropped: &Arc<AtomicBool>) -> OnThread<Pa> {
+        struct Told(Rc<Cell<u64>>, Arc<AtomicBool>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.1.store(true, Ordering::SeqCst);
+            }
+        }
+        let dropped = Arc::clone(dropped);
+        OnThread::new(move || {
+            let reads = Told(Rc::default(), dropped);
+            Ok::<_, String>(move |at: Pa, buf: &mut [u8]| {
+                reads.0.set(reads.0.get() + 1);
+                assert!(at.0 < 3 * PAGE_SIZE, "page 3");
+                if at.0 >= 2 * PAGE_SIZE {
+                    return Err("page 2 is absent");
+                }
+                for (i, byte) in buf.iter_mut().enumerate() {
+                    *byte = (at.0 as usize + i) as u8;
+                }
+                Ok(())
+            })
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn many_threads_read_through_one() {
+        let dropped = Arc::default();
+        let memory = memory(&dropped);
+        std::thread::scope(|scope| {
+            for start in 0..4u64 {
+                let memory = &memory;
+                scope.spawn(move || {
+                    for at in (start..PAGE_SIZE + 200).step_by(97) {
+                        let mut buf = [0; 300];
+                        memory.read(Pa(at), &mut buf).unwrap();
+                        assert!(buf.iter().enumerate().all(|(i, &b)| b == (at as usize + i) as u8));
+                    }
+                });
+            }
+        });
+        let fault = memory.read(Pa(2 * PAGE_SIZE - 3), &mut [0; 8]).unwrap_err();
+        assert_eq!((fault.address, fault.done), (2 * PAGE_SIZE, 3));
+        assert!(fault.to_string().contains("page 2 is absent"), "{fault}");
+        assert!(!dropped.load(Ordering::SeqCst));
+        drop(memory);
+        assert!(dropped.load(Ordering::SeqCst), "the reader is gone with its memory");
+    }
+
+    #[test]
+    fn a_panic_of_the_reader_is_told() {
+        let memory = memory(&Arc::default());
+        for _ in 0..2 {
+            let fault = memory.read_u8(Pa(3 * PAGE_SIZE)).unwrap_err();
+            assert!(fault.to_string().contains("panicked"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_cannot_be_made_is_told() {
+        type Read = fn(Pa, &mut [u8]) -> Result<(), String>;
+        let failed = OnThread::<Pa>::new(|| Err::<Read, _>("no such file")).err().unwrap();
+        assert_eq!(failed.to_string(), "a reader cannot be made: no such file");
+        let failed = OnThread::<Pa>::new(|| -> Result<Read, String> { panic!("no") }).err();
+        assert_eq!(failed.unwrap().to_string(), "a reader cannot be made: it panicked");
+    }
+}
