@@ -326,9 +326,12 @@ impl Kernel {
             Ok(types) => types,
             Err(error) => return error.to_string(),
         };
+        // The exports are no source of types, so whatever told the address was supplied.
+        let source = self.kernel_module().and_then(|module| self.symbol_source(module));
+        let source = source.map_or_else(|| types.describe(), |(source, _)| source.to_string());
         types.remark(name).unwrap_or_else(|| match types.symbol(name) {
-            Some(_) => types.describe(),
-            None => format!("not in the {}", types.describe()),
+            Some(_) => source,
+            None => format!("not in the {source}"),
         })
     }
 
