@@ -258,6 +258,8 @@ impl Kernel {
     pub fn global(&self, name: &str) -> Result<Va, Error> {
         let types = self.types()?;
         let Rva(rva) = types.symbol(name).ok_or_else(|| match types.remark(name) {
+            // Without symbols it was looked for in pages that such a dump never holds.
+            Some(_) if self.space.is_blocks() => Error::NotInSmallDump { name: name.into() },
             Some(why) => Error::UnknownGlobal { name: name.into(), why },
             None => Error::MissingSymbol { name: name.into() },
         })?;
