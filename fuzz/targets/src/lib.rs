@@ -15,6 +15,7 @@ mod symbols;
 mod views;
 
 pub use kernel::{kernel, ring};
+pub use machine::rich_machine;
 pub use physical::{dump_header, paging};
 pub use symbols::{isf, pdb};
 pub use views::{pool_pages, render, session};

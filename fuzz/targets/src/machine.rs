@@ -12,7 +12,7 @@ use verifier_core::dump::{Dump, FileError, ReadAt};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::types::Isf;
 use verifier_synth::{
-    Allocation, Build, Driver, DumpKind, Log, Machine, MachineType, PoolRecord, Suspect,
+    Allocation, Build, Driver, DumpKind, Log, Machine, MachineType, PoolRecord, RingRecord, Suspect,
 };
 
 use crate::bytes::Input;
@@ -41,7 +41,9 @@ struct Label {
     is_pool: bool,
 }
 
-fn build(build: Build, kind: DumpKind) -> Sample {
+/// A machine that has something for every view: two verified drivers with blocks, one that never
+/// loaded, and records in each log whose layout the build has.
+pub fn rich_machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let leaky = m.driver(
         Driver::new("leaky.sys")
@@ -71,7 +73,23 @@ fn build(build: Build, kind: DumpKind) -> Sample {
         });
     }
     m.log(Log::Pool).length = 0x20;
-    let assembly = m.assemble();
+    for (log, fields) in [
+        (Log::Irql, vec![("Thread", block + 0x40), ("OldIrql", 0), ("NewIrql", 2)]),
+        (Log::Fault, vec![("Thread", block + 0x40)]),
+        (Log::CriticalRegion, vec![("Thread", block + 0x40)]),
+    ] {
+        let ring = m.log(log);
+        ring.length = 0x10;
+        for _ in 0..20 {
+            let frames = vec![caller, caller + 0x10];
+            ring.push(RingRecord { fields: fields.clone(), frames, stale: Vec::new() });
+        }
+    }
+    m
+}
+
+fn build(build: Build, kind: DumpKind) -> Sample {
+    let assembly = rich_machine(build).assemble();
     let file = assembly.dump(kind);
     let table = assembly.files.iter().find(|(path, _)| path.starts_with("ntkr"));
     let isf = table.and_then(|(_, json)| Isf::parse(json).ok()).expect("a table of the kernel");

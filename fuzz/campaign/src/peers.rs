@@ -1,0 +1,1 @@
+//! The same damaged files, read by other programs.
