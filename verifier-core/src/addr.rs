@@ -115,6 +115,16 @@ address!(
     Space::Virtual
 );
 
+impl Va {
+    /// True where the block of `size` bytes at `start` holds the address. A block of no size holds
+    /// its own start.
+    #[must_use]
+    pub const fn is_in(self, start: Va, size: u64) -> bool {
+        let size = if size == 0 { 1 } else { size };
+        self.0 >= start.0 && self.0 - start.0 < size
+    }
+}
+
 impl Pa {
     /// The page frame that holds the address.
     #[must_use]

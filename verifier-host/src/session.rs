@@ -1,12 +1,13 @@
 //! A dump file, the kernel in it, and the symbols that are found for it.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use verifier_core::Va;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
-use verifier_core::symbols::guid_hex;
+use verifier_core::symbols::{PdbId, guid_hex};
 use verifier_core::types::{Bytes, Isf, Pdb};
 
 use crate::error::Error;
@@ -51,7 +52,9 @@ impl SymbolLoad {
             text.push_str(&format!("; what was found cannot be used: {why}"));
         }
         if self.looked.is_empty() {
-            text.push_str("; no place to look was given (--symbols PATH or _NT_SYMBOL_PATH)");
+            text.push_str(
+                "; no symbol path was given (the command takes --symbols PATH, or _NT_SYMBOL_PATH)",
+            );
         } else {
             let places: Vec<String> = self.looked.iter().map(ToString::to_string).collect();
             text.push_str(&format!("; looked at {}", places.join("; ")));
@@ -243,19 +246,22 @@ impl Session {
         let mut load = SymbolLoad { wanted, found: None, looked: Vec::new(), unusable: None };
         let Ok(id) = load.wanted.pdb.clone() else { return load };
         let module = load.wanted.module;
-        let verify = |bytes: &[u8]| {
-            // A copy of the candidate, once: the PDB reader owns its bytes.
-            let bytes: Bytes = Arc::new(bytes.to_vec());
-            Pdb::parse("", bytes).ok().map(|pdb| (pdb.id().guid, pdb.id().age))
+        // The candidate that was looked at last: where the search finds one, that is it.
+        let candidate = RefCell::new(None);
+        let verify = |bytes: &Arc<Vec<u8>>| {
+            let pdb = Pdb::parse(&id.name, Arc::clone(bytes) as Bytes).ok()?;
+            let PdbId { guid, age, .. } = pdb.id();
+            candidate.replace(Some(pdb));
+            Some((guid, age))
         };
         match self.symbol_path.locate_pdb(&id, &verify, &*self.progress) {
-            Located::Found(Found { bytes, origin, looked, .. }) => {
+            Located::Found(Found { origin, looked, .. }) => {
                 load.looked = looked;
-                let supplied = Pdb::parse(&id.name, Arc::new(bytes))
-                    .and_then(|pdb| kernel.supply_pdb(module, Arc::new(pdb)));
-                match supplied {
-                    Ok(()) => load.found = Some(origin),
-                    Err(error) => load.unusable = Some(format!("{origin}: {error}")),
+                if let Some(pdb) = candidate.take() {
+                    match kernel.supply_pdb(module, Arc::new(pdb)) {
+                        Ok(()) => load.found = Some(origin),
+                        Err(error) => load.unusable = Some(format!("{origin}: {error}")),
+                    }
                 }
             }
             Located::NotFound(missing) => load.looked = missing.looked,
@@ -274,7 +280,14 @@ impl Session {
                 }
                 Err(error) => load.unusable = Some(format!("{origin}: {error}")),
             },
-            Located::NotFound(missing) => load.looked.extend(missing.looked),
+            Located::NotFound(missing) => {
+                for place in missing.looked {
+                    // A folder that is not there is told once.
+                    if !load.looked.contains(&place) {
+                        load.looked.push(place);
+                    }
+                }
+            }
         }
         load
     }

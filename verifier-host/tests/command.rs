@@ -387,7 +387,7 @@ mod missing_symbols {
         }
         let (complaint, code) = refused(&["settings", &dump]);
         assert_eq!(code, 1);
-        assert!(complaint.contains("--symbols PATH or _NT_SYMBOL_PATH"), "{complaint}");
+        assert!(complaint.contains("--symbols PATH, or _NT_SYMBOL_PATH"), "{complaint}");
         // The header and the modules are there without symbols.
         let output = run(&["info", &dump, "--symbols", &empty]);
         assert_eq!(output.status.code(), Some(0));

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use verifier_host::symbols::{
@@ -32,7 +33,7 @@ fn pdb(guid: [u8; 16], age: u32) -> Vec<u8> {
     bytes
 }
 
-fn verify(bytes: &[u8]) -> Option<([u8; 16], u32)> {
+fn verify(bytes: &Arc<Vec<u8>>) -> Option<([u8; 16], u32)> {
     let rest = bytes.strip_prefix(b"PDB!")?;
     let (guid, rest) = rest.split_first_chunk()?;
     Some((*guid, u32::from_le_bytes(*rest.first_chunk()?)))
@@ -231,7 +232,7 @@ mod folders {
         ] {
             let found = found(locate(&path));
             assert_eq!(found.kind, FileKind::Pdb);
-            assert_eq!(found.bytes, pdb(GUID, 1));
+            assert_eq!(*found.bytes, pdb(GUID, 1));
             assert_eq!(found.other_age, None);
             let file = root.path().join(NAME).join(KEY).join(NAME);
             assert_eq!(found.origin, file.display().to_string());
@@ -245,7 +246,7 @@ mod folders {
         let root = TempDir::new().unwrap();
         let key = KEY.to_lowercase();
         put(root.path(), &["NTKRNLMP.PDB", &key, "NtKrnlMp.pdb"], &pdb(GUID, 1));
-        assert_eq!(found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
     }
 
     #[test]
@@ -256,7 +257,7 @@ mod folders {
             let root = TempDir::new().unwrap();
             put(root.path(), steps, &packed);
             let found = found(locate(&plain(root.path())));
-            assert_eq!(found.bytes, pdb(GUID, 1));
+            assert_eq!(*found.bytes, pdb(GUID, 1));
             assert!(found.path.unwrap().ends_with("ntkrnlmp.pd_"));
         }
     }
@@ -280,11 +281,11 @@ mod folders {
         // Without its mark it is none.
         assert_eq!(missing(locate(&path))[0].why, Miss::Absent);
         put(root.path(), &["index2.txt"], b"");
-        assert_eq!(found(locate(&path)).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&path)).bytes, pdb(GUID, 1));
         // Files of before stay where they were.
         fs::remove_dir_all(root.path().join("nt")).unwrap();
         put(root.path(), &[NAME, KEY, NAME], &pdb(GUID, 1));
-        assert_eq!(found(locate(&path)).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&path)).bytes, pdb(GUID, 1));
     }
 
     #[test]
@@ -301,7 +302,7 @@ mod folders {
 
         put(root.path(), &pointer, b"PATH:../../local.pdb");
         put(root.path(), &["local.pdb"], &pdb(GUID, 1));
-        assert_eq!(found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
 
         for (text, why) in [
             ("MSG: private build", "the store says: private build"),
@@ -452,7 +453,7 @@ mod folders {
         put(far.path(), &["blocked"], b"");
         let f = far.path().display();
         let found = found(locate(&path(&format!("srv*{f}/blocked/cache*{f}"))));
-        assert_eq!(found.bytes, pdb(GUID, 1));
+        assert_eq!(*found.bytes, pdb(GUID, 1));
         let last = found.looked.last().unwrap();
         assert!(matches!(last.why, Miss::NotKept(_)), "{last}");
     }
@@ -500,7 +501,7 @@ mod images {
             &cabinet("myfault.sys", &bytes),
         );
         let there = found(plain(root.path()).locate_image(&id, &Silent));
-        assert_eq!((there.kind, there.bytes), (FileKind::Image, bytes));
+        assert_eq!((there.kind, &*there.bytes), (FileKind::Image, &bytes));
 
         let root = TempDir::new().unwrap();
         put(root.path(), &["MyFault.sys"], &image(1, 0x2000));
@@ -554,7 +555,7 @@ mod isf {
                 put(root.path(), &[folder, &[&file]].concat(), bytes);
                 let found = found(plain(root.path()).locate_isf(&wanted()));
                 assert_eq!((found.kind, found.other_age), (FileKind::Isf, None));
-                assert_eq!(found.bytes, JSON);
+                assert_eq!(*found.bytes, JSON);
                 assert!(found.path.unwrap().ends_with(&file));
             }
         }
@@ -593,7 +594,7 @@ mod isf {
         let root = TempDir::new().unwrap();
         put(root.path(), &["mine.json.xz"], &XZ);
         let path = plain(&root.path().join("mine.json.xz"));
-        assert_eq!(found(path.locate_isf(&wanted())).bytes, JSON);
+        assert_eq!(*found(path.locate_isf(&wanted())).bytes, JSON);
         let other = PdbId { guid: [1; 16], ..wanted() };
         let looked = missing(path.locate_isf(&other));
         assert_eq!(looked[0].why, Miss::OtherTable("01".repeat(16)));
@@ -763,7 +764,7 @@ mod servers {
 
         let second = found(locate(&path));
         assert_eq!(second.path, Some(file));
-        assert_eq!(second.bytes, body);
+        assert_eq!(*second.bytes, body);
         assert_eq!(server.asked(), [PLAIN]);
     }
 
@@ -819,7 +820,7 @@ mod servers {
 
         let server = Server::new(&[(PLAIN, Answer::TruncatedOnce(pdb(GUID, 1)))]);
         let found = found(locate(&cached(&cache, &server)));
-        assert_eq!(found.bytes, pdb(GUID, 1));
+        assert_eq!(*found.bytes, pdb(GUID, 1));
         assert_eq!(server.asked(), [PLAIN, PLAIN]);
     }
 
@@ -854,7 +855,7 @@ mod servers {
         let server = Server::new(&[(PLAIN, Answer::Redirect(to))]);
         let cache = TempDir::new().unwrap();
         let found = found(locate(&cached(&cache, &server)));
-        assert_eq!(found.bytes, pdb(GUID, 1));
+        assert_eq!(*found.bytes, pdb(GUID, 1));
         assert_eq!(other.asked(), ["/blob"]);
     }
 

@@ -184,11 +184,7 @@ impl Session {
             return Err(Failure::usage(text).into());
         }
         let (view, log) = self.view(py, |host, kernel| {
-            let mut log = PoolLog::read_where(kernel, last, |start, size| {
-                address.is_none_or(|address| {
-                    address.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
-                })
-            })?;
+            let mut log = PoolLog::read_about(kernel, last, address.map(Va))?;
             host.load_symbols_at(log.all_frames().iter().copied());
             let view = views::pool_log(&mut log, kernel)?;
             let log = Log {

@@ -6,9 +6,7 @@ use verifier_core::analysis::History;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{
-    Counters, Driver, DriverState, Drivers, Level, PoolReport, TargetDriver,
-};
+use verifier_core::verifier::{Counters, Driver, Drivers, Level, PoolReport, TargetDriver};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
@@ -24,11 +22,6 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
     let firsts: Vec<Option<TargetDriver>> = drivers.iter().map(first).collect();
     let of_first = |value: fn(&TargetDriver) -> Va| {
         firsts.iter().map(move |image| image.as_ref().map(value)).collect::<Vec<_>>().into_iter()
-    };
-    let state = |driver: &Driver| match driver.state() {
-        DriverState::Loaded => "loaded",
-        DriverState::Unloaded => "unloaded",
-        DriverState::NeverLoaded => "never loaded",
     };
     let all: Vec<Counters> = drivers.iter().map(Driver::counters).collect();
     let has_image = drivers.iter().map(|driver| !driver.images.is_empty()).collect();
@@ -48,7 +41,7 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
     );
     let columns = vec![
         texts("name", drivers.iter().map(|driver| driver.name.as_str())),
-        words("state", drivers.iter().map(state)),
+        words("state", drivers.iter().map(|driver| driver.state().name())),
         small_numbers("loads", drivers.iter().map(|driver| driver.loads)),
         small_numbers("unloads", drivers.iter().map(|driver| driver.unloads)),
         maybe_addresses("base", of_first(|image| image.base)),

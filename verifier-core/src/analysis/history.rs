@@ -91,13 +91,6 @@ pub struct History {
     pub problems: Vec<Problem>,
 }
 
-/// True where the block of `size` bytes at `start` holds `address`. A block of no size holds its
-/// own start.
-#[must_use]
-pub(crate) fn holds(start: Va, size: u64, address: Va) -> bool {
-    address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
-}
-
 impl History {
     /// Gathers what is known of `address`.
     ///
@@ -153,7 +146,7 @@ impl History {
         );
         let events: Vec<Event> = near
             .into_iter()
-            .filter(|event| holds(event.record.address, event.record.size, address))
+            .filter(|event| address.is_in(event.record.address, event.record.size))
             .collect();
         let freed_entries = entries
             .iter()
@@ -167,7 +160,7 @@ impl History {
         // A freed entry has lost its address to the free list.
         entries.retain(|entry| {
             let (start, size) = block(entry);
-            in_use(&entry) && holds(start, size, address)
+            in_use(&entry) && address.is_in(start, size)
         });
         let lifetimes = lifetimes(&events);
         Ok(Self {
@@ -208,7 +201,7 @@ fn neighbors<'a>(
     near: &[Event],
 ) -> Vec<Neighbor> {
     let mut neighbors: Vec<Neighbor> = held
-        .filter(|&((start, size), _)| is_near(start, size, address) && !holds(start, size, address))
+        .filter(|&((start, size), _)| is_near(start, size, address) && !address.is_in(start, size))
         .map(|((start, size), driver)| Neighbor {
             address: start,
             size,
@@ -220,7 +213,7 @@ fn neighbors<'a>(
         neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
     // Newest first: the first record of a block is its newest.
     for Event { record, .. } in near {
-        if holds(record.address, record.size, address) {
+        if address.is_in(record.address, record.size) {
             continue;
         }
         let index = *told.entry(record.address).or_insert(neighbors.len());

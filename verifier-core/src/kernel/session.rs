@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::modules::{read_loaded, read_unloaded, stem};
+use super::modules::{read_loaded, read_unloaded};
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
 use crate::dump::Header;
@@ -431,12 +431,6 @@ impl Kernel {
             name: None,
             displacement: va.0 - module.start.0,
         })
-    }
-
-    /// The driver's short name for a file name: as symbols carry it.
-    #[must_use]
-    pub fn short_name(file: &str) -> &str {
-        stem(file)
     }
 }
 

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::io;
 
-use super::json::state;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::History;
@@ -70,7 +69,7 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
         let counters = driver.counters();
         let mut row = vec![
             inert(&driver.name).into_owned(),
-            state(driver).to_string(),
+            driver.state().name().to_string(),
             driver.loads.to_string(),
             driver.unloads.to_string(),
             image.map(|image| image.base.to_string()).unwrap_or_default(),

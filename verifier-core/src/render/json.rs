@@ -11,9 +11,7 @@ use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
 use crate::verifier::log::{EventLog, EventRecord, Operation, PoolLog, PoolRecord};
-use crate::verifier::{
-    Allocation, Counters, Driver, DriverState, Drivers, PoolReport, Settings, TargetDriver,
-};
+use crate::verifier::{Allocation, Counters, Driver, Drivers, PoolReport, Settings, TargetDriver};
 
 /// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
 /// is `iat_in_executable_section`.
@@ -120,15 +118,6 @@ pub fn write_settings_json(out: &mut dyn io::Write, settings: &Settings) -> io::
     )
 }
 
-/// The word for a driver's state.
-pub(super) fn state(driver: &Driver) -> &'static str {
-    match driver.state() {
-        DriverState::Loaded => "loaded",
-        DriverState::Unloaded => "unloaded",
-        DriverState::NeverLoaded => "never loaded",
-    }
-}
-
 struct DriverDoc<'a>(&'a Driver);
 
 impl Serialize for DriverDoc<'_> {
@@ -137,7 +126,7 @@ impl Serialize for DriverDoc<'_> {
         let first = driver.images.first();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &driver.name)?;
-        map.serialize_entry("state", state(driver))?;
+        map.serialize_entry("state", driver.state().name())?;
         map.serialize_entry("loads", &driver.loads)?;
         map.serialize_entry("unloads", &driver.unloads)?;
         map.serialize_entry("base", &first.map(|image| image.base))?;
@@ -258,6 +247,18 @@ impl Serialize for RecordDoc<'_> {
     }
 }
 
+/// What every log's document has.
+#[derive(Serialize)]
+struct LogDoc<'a, T: Serialize> {
+    kind: &'static str,
+    capacity: u32,
+    written: u32,
+    unused: u32,
+    empty_because: Option<&'static str>,
+    entries: T,
+    problems: &'a [Problem],
+}
+
 /// Writes the `log pool` document.
 ///
 /// # Errors
@@ -267,22 +268,12 @@ pub fn write_pool_log_json(
     log: &PoolLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Doc<'a, T: Serialize> {
-        kind: &'static str,
-        capacity: u32,
-        written: u32,
-        unused: u32,
-        empty_because: Option<&'static str>,
-        entries: T,
-        problems: &'a [Problem],
-    }
     let entries = Seq(|| {
         log.records.iter().map(|record| RecordDoc { record, frames: log.frames(record), names })
     });
     write_json(
         out,
-        &Doc {
+        &LogDoc {
             kind: "pool",
             capacity: log.ring.length,
             written: log.ring.index,
@@ -324,19 +315,9 @@ pub fn write_event_log_json(
     log: &EventLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Doc<'a, T: Serialize> {
-        kind: &'static str,
-        capacity: u32,
-        written: u32,
-        unused: u32,
-        empty_because: Option<&'static str>,
-        entries: T,
-        problems: &'a [Problem],
-    }
     write_json(
         out,
-        &Doc {
+        &LogDoc {
             kind: log.kind.name(),
             capacity: log.ring.length,
             written: log.ring.index,

@@ -29,6 +29,18 @@ pub enum DriverState {
     NeverLoaded,
 }
 
+impl DriverState {
+    /// The word in tables and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            DriverState::Loaded => "loaded",
+            DriverState::Unloaded => "unloaded",
+            DriverState::NeverLoaded => "never loaded",
+        }
+    }
+}
+
 /// A configured driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Driver {

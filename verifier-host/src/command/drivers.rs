@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{write_drivers_csv, write_drivers_json};
-use verifier_core::verifier::{DriverState, Drivers};
+use verifier_core::verifier::Drivers;
 
 use super::args::{Format, ViewArgs};
 use super::output::{complain_kernel_symbols, complain_problems, stdout};
@@ -37,11 +37,6 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
                 )?;
             }
             for driver in &drivers.drivers {
-                let state = match driver.state() {
-                    DriverState::Loaded => "loaded",
-                    DriverState::Unloaded => "unloaded",
-                    DriverState::NeverLoaded => "never loaded",
-                };
                 let base = driver.images.first().map(|image| image.base.to_string());
                 let counters = driver.counters();
                 let value =
@@ -50,7 +45,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
                     out,
                     "{:24} {:12} {:>5} {:>7}  {:18} {:>9} {:>12} {:>9} {:>12}",
                     sanitize(&driver.name),
-                    state,
+                    driver.state().name(),
                     driver.loads,
                     driver.unloads,
                     base.unwrap_or_default(),

@@ -168,15 +168,10 @@ fn pool_log(
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
     let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
-    let log = match (address, which) {
-        (Some(address), _) => PoolLog::read_where(kernel, None, |start, size| {
-            address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
-        })?,
-        (None, quantity) => {
-            let last = quantity.map(|quantity| usize::try_from(quantity).unwrap_or(usize::MAX));
-            PoolLog::read(kernel, last)?
-        }
-    };
+    let last = which
+        .filter(|_| address.is_none())
+        .map(|quantity| usize::try_from(quantity).unwrap_or(usize::MAX));
+    let log = PoolLog::read_about(kernel, last, address)?;
     session.load_symbols_at(log.all_frames().iter().copied());
     let names = Names::new(kernel);
     match address {

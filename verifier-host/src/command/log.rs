@@ -47,11 +47,7 @@ fn pool(args: &LogArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let log = PoolLog::read_where(kernel, args.last, |start, size| {
-        args.address.is_none_or(|address| {
-            address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
-        })
-    })?;
+    let log = PoolLog::read_about(kernel, args.last, args.address)?;
     session.load_symbols_at(log.all_frames().iter().copied());
     let names = Names::new(kernel);
     let mut out = stdout();

@@ -6,7 +6,7 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 use verifier_core::Problem;
 use verifier_core::render::{LeaksView, to_snake_case};
-use verifier_core::verifier::{DriverState, Drivers, Settings};
+use verifier_core::verifier::{Drivers, Settings};
 
 use super::html::{base64, escape, inert_json, number};
 use super::timeline::Timeline;
@@ -186,11 +186,7 @@ impl Report<'_> {
         }
         out.push_str("</tr></thead><tbody>\n");
         for driver in &drivers.drivers {
-            let state = match driver.state() {
-                DriverState::Loaded => "loaded",
-                DriverState::Unloaded => "unloaded",
-                DriverState::NeverLoaded => "never loaded",
-            };
+            let state = driver.state().name();
             let counters = driver.counters();
             let value = |name: &str| counters.get(name).map(number).unwrap_or_default();
             let base = driver.images.first().map(|image| image.base.to_string());

@@ -1,6 +1,7 @@
 //! Volatility 3 tables (ISF) for the identity of a PDB, in a folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::{child, names, read};
 use super::name::FileName;
@@ -37,6 +38,7 @@ pub(super) fn search(
                 for (path, other_age) in tables {
                     match table(&path) {
                         Ok(bytes) => {
+                            let bytes = Arc::new(bytes);
                             return Some(Hit { path, bytes, other_age });
                         }
                         Err(why) => looked.push(Place::new(path.display(), why)),
@@ -69,7 +71,7 @@ fn named(path: &Path, id: &PdbId, looked: &mut Vec<Place>) -> Option<Hit> {
         Err(Miss::OtherTable(guid.clone()))
     });
     match held {
-        Ok(bytes) => Some(Hit { path: path.to_owned(), bytes, other_age: None }),
+        Ok(bytes) => Some(Hit { path: path.to_owned(), bytes: Arc::new(bytes), other_age: None }),
         Err(why) => {
             looked.push(Place::new(path.display(), why));
             None

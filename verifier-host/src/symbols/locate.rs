@@ -1,6 +1,7 @@
 //! The search: elements in order, caches filled on the way back.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::identity::{ImageId, PdbId};
 use super::image::image_identity;
@@ -14,11 +15,11 @@ use super::server;
 use super::store::{self, Hit};
 
 /// Tells the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
-/// bytes are not a PDB.
-pub type Verify<'a> = dyn Fn(&[u8]) -> Option<([u8; 16], u32)> + 'a;
+/// bytes are not a PDB. The closure may keep the bytes: they are shared, not copied.
+pub type Verify<'a> = dyn Fn(&Arc<Vec<u8>>) -> Option<([u8; 16], u32)> + 'a;
 
 /// Whether a file is what is looked for, and its age if that is another than the one asked for.
-type Check<'a> = dyn Fn(&[u8]) -> Result<Option<u32>, Miss> + 'a;
+type Check<'a> = dyn Fn(&Arc<Vec<u8>>) -> Result<Option<u32>, Miss> + 'a;
 
 /// What is looked for, in the terms of the layouts.
 pub(super) struct Want<'a> {
@@ -34,7 +35,7 @@ impl SymbolPath {
     /// Looks for a PDB. `verify` tells each candidate's identity: the GUID has to be equal, another
     /// age is accepted and told.
     pub fn locate_pdb(&self, id: &PdbId, verify: &Verify<'_>, progress: &dyn Progress) -> Located {
-        let check = |bytes: &[u8]| match verify(bytes) {
+        let check = |bytes: &Arc<Vec<u8>>| match verify(bytes) {
             None => Err(Miss::NotThat("a PDB")),
             Some((guid, age)) if guid != id.guid => Err(Miss::OtherPdb { guid, age }),
             Some((_, age)) => Ok((age != id.age).then_some(age)),
@@ -49,7 +50,7 @@ impl SymbolPath {
 
     /// Looks for an image. Its PE header has to give the same time stamp and size.
     pub fn locate_image(&self, id: &ImageId, progress: &dyn Progress) -> Located {
-        let check = |bytes: &[u8]| match image_identity(bytes) {
+        let check = |bytes: &Arc<Vec<u8>>| match image_identity(bytes) {
             None => Err(Miss::NotThat("an image")),
             Some(found) if found == (id.time_date_stamp, id.size_of_image) => Ok(None),
             Some((time_date_stamp, size_of_image)) => {
@@ -195,7 +196,7 @@ impl Search<'_> {
 struct Got {
     path: Option<PathBuf>,
     origin: String,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     other_age: Option<u32>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::identity::guid_hex;
 use super::name::NameFault;
@@ -56,7 +57,7 @@ pub struct Found {
     /// Where the bytes were read: a path or a URL.
     pub origin: String,
     /// The file, expanded.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<Vec<u8>>,
     /// The file's age where it is not the age asked for. The GUID was equal; tools that rewrite a
     /// PDB count its age up, so this is no fault, but worth telling.
     pub other_age: Option<u32>,

@@ -1,5 +1,7 @@
 //! Servers: what is asked of one, and in which order.
 
+use std::sync::Arc;
+
 use super::locate::Want;
 use super::place::Place;
 use super::progress::Progress;
@@ -7,7 +9,7 @@ use super::progress::Progress;
 /// A file that a server gave and that is what was looked for.
 pub(super) struct Fetched {
     pub(super) url: String,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Arc<Vec<u8>>,
     pub(super) other_age: Option<u32>,
 }
 
@@ -25,7 +27,7 @@ pub(super) fn fetch(
     for url in urls(server, want) {
         let answer = download::get(server, &url, &title, progress);
         let checked = answer.and_then(|bytes| {
-            let bytes = super::file::expanded(bytes).map_err(Fault::File)?;
+            let bytes = Arc::new(super::file::expanded(bytes).map_err(Fault::File)?);
             let other_age = (want.check)(&bytes).map_err(Fault::File)?;
             Ok((bytes, other_age))
         });

@@ -1,6 +1,7 @@
 //! One root folder: the layouts of a symbol store, and the flat one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::{child, expanded, names, read};
 use super::locate::Want;
@@ -18,7 +19,7 @@ const GUID_DIGITS: usize = 32;
 /// A file that was found and is what was looked for.
 pub(super) struct Hit {
     pub(super) path: PathBuf,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Arc<Vec<u8>>,
     pub(super) other_age: Option<u32>,
 }
 
@@ -151,6 +152,7 @@ fn plain_or_cabinet(folder: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> 
 fn accept(path: PathBuf, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
     let checked = read(&path, super::MAX_FILE_BYTES)
         .and_then(expanded)
+        .map(Arc::new)
         .and_then(|bytes| Ok(((want.check)(&bytes)?, bytes)));
     match checked {
         Ok((other_age, bytes)) => Some(Hit { path, bytes, other_age }),

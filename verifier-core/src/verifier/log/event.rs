@@ -14,11 +14,9 @@
 //! call it is of: its stack does. Windows 7's public symbols have the IRP log's globals and not its
 //! type; the type is in those of 8 and later.
 
-use std::ops::Range;
-
 use super::ring::Ring;
+use super::stacks::{Stack, Stacks};
 use crate::addr::Va;
-use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::types::Field;
@@ -149,7 +147,7 @@ pub struct EventRecord {
     /// The slot it lies in.
     pub slot: u32,
     values: [u64; MAX_FIELDS],
-    frames: Range<u32>,
+    stack: Stack,
 }
 
 impl EventRecord {
@@ -170,7 +168,7 @@ pub struct EventLog {
     pub ring: Ring,
     /// Records, newest first.
     pub records: Vec<EventRecord>,
-    frames: Vec<Va>,
+    stacks: Stacks,
     /// Slots that hold no record.
     pub unused: u32,
     /// Why there is nothing, where there is nothing by design.
@@ -209,7 +207,7 @@ impl EventLog {
         let empty_because =
             ring.array.is_null().then_some("the log is off: its array was never allocated");
         let last = last.unwrap_or(usize::MAX);
-        let (mut records, mut frames, mut unused) = (Vec::new(), Vec::new(), 0);
+        let (mut records, mut stacks, mut unused) = (Vec::new(), Stacks::default(), 0);
         let result = ring.for_each(kernel, |slot, bytes| {
             if records.len() >= last {
                 return false;
@@ -227,32 +225,23 @@ impl EventLog {
             if !is_wanted {
                 return true;
             }
-            let start = frames.len();
             let raw = bytes.get(stack_start..).unwrap_or_default();
-            frames.extend(
-                raw.chunks_exact(frame_size.max(1))
-                    .take(frame_count)
-                    .map(|frame| Va(le(frame, 0, frame_size).unwrap_or(0)))
-                    .take_while(|frame| !frame.is_null()),
-            );
-            let end = |len| u32::try_from(len).unwrap_or(u32::MAX);
-            records.push(EventRecord { slot, values, frames: end(start)..end(frames.len()) });
+            let stack = stacks.push(raw, frame_count, frame_size);
+            records.push(EventRecord { slot, values, stack });
             true
         });
-        Ok(Self { kind, ring, records, frames, unused, empty_because, problems: result.problems })
+        Ok(Self { kind, ring, records, stacks, unused, empty_because, problems: result.problems })
     }
 
     /// The frames of a record, innermost first.
     #[must_use]
     pub fn frames(&self, record: &EventRecord) -> &[Va] {
-        self.frames
-            .get(record.frames.start as usize..record.frames.end as usize)
-            .unwrap_or_default()
+        self.stacks.get(record.stack)
     }
 
     /// Every frame of every record.
     #[must_use]
     pub fn all_frames(&self) -> &[Va] {
-        &self.frames
+        self.stacks.all()
     }
 }

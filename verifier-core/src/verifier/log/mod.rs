@@ -6,6 +6,7 @@
 mod event;
 mod pool;
 mod ring;
+mod stacks;
 
 pub use event::{EventField, EventKind, EventLog, EventRecord};
 pub use pool::{Operation, PoolLog, PoolRecord, classify};

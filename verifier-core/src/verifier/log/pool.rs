@@ -11,9 +11,9 @@
 //! free the size of the block.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use super::ring::Ring;
+use super::stacks::{Stack, Stacks};
 use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::{Error, Problem};
@@ -64,8 +64,7 @@ pub struct PoolRecord {
     pub thread: Va,
     /// What happened.
     pub operation: Operation,
-    /// Its frames in [`PoolLog::frames`].
-    frames: Range<u32>,
+    stack: Stack,
 }
 
 /// The pool log.
@@ -75,8 +74,7 @@ pub struct PoolLog {
     pub ring: Ring,
     /// Records, newest first.
     pub records: Vec<PoolRecord>,
-    /// Frames of all records, one behind the other.
-    frames: Vec<Va>,
+    stacks: Stacks,
     /// Slots that hold no record.
     pub unused: u32,
     /// Slots whose pages could not be read.
@@ -94,6 +92,20 @@ impl PoolLog {
     /// Where the kernel's symbols are missing or do not have the log, or its globals cannot be read.
     pub fn read(kernel: &Kernel, last: Option<usize>) -> Result<Self, Error> {
         Self::read_where(kernel, last, |_, _| true)
+    }
+
+    /// Reads the newest `last` records, or all, of which the block holds `address` where one is given.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_about(
+        kernel: &Kernel,
+        last: Option<usize>,
+        address: Option<Va>,
+    ) -> Result<Self, Error> {
+        Self::read_where(kernel, last, |start, size| {
+            address.is_none_or(|address| address.is_in(start, size))
+        })
     }
 
     /// Reads the newest `last` records whose address and size `wanted` accepts.
@@ -129,7 +141,7 @@ impl PoolLog {
             ),
             ring,
             records: Vec::new(),
-            frames: Vec::new(),
+            stacks: Stacks::default(),
             unused: 0,
             missing: 0,
             problems: Vec::new(),
@@ -138,7 +150,7 @@ impl PoolLog {
         let space = kernel.space();
         let index = log.ring.index;
         let length = log.ring.length as usize;
-        let (records, frames, unused) = (&mut log.records, &mut log.frames, &mut log.unused);
+        let (records, stacks, unused) = (&mut log.records, &mut log.stacks, &mut log.unused);
         let mut classifier = Classifier::new(kernel);
         let result = log.ring.for_each(kernel, |slot, bytes| {
             if records.len() >= last {
@@ -168,10 +180,9 @@ impl PoolLog {
             if records.is_empty() {
                 let expected = last.min(length).min(MOST_EXPECTED);
                 records.reserve(expected);
-                frames.reserve(expected.saturating_mul(frame_count).min(MOST_EXPECTED * 50));
+                stacks.reserve(expected.saturating_mul(frame_count).min(MOST_EXPECTED * 50));
             }
-            let start = frames.len();
-            push_frames(frames, raw, frame_count, frame_size);
+            let stack = stacks.push(raw, frame_count, frame_size);
             records.push(PoolRecord {
                 slot,
                 address: block,
@@ -180,10 +191,9 @@ impl PoolLog {
                 operation: if block.is_null() {
                     Operation::Failed
                 } else {
-                    classifier.operation(frames.get(start..).unwrap_or_default())
+                    classifier.operation(stacks.get(stack))
                 },
-                frames: u32::try_from(start).unwrap_or(u32::MAX)
-                    ..u32::try_from(frames.len()).unwrap_or(u32::MAX),
+                stack,
             });
             true
         });
@@ -195,15 +205,13 @@ impl PoolLog {
     /// The frames of a record, innermost first.
     #[must_use]
     pub fn frames(&self, record: &PoolRecord) -> &[Va] {
-        self.frames
-            .get(record.frames.start as usize..record.frames.end as usize)
-            .unwrap_or_default()
+        self.stacks.get(record.stack)
     }
 
     /// Every frame of every record.
     #[must_use]
     pub fn all_frames(&self) -> &[Va] {
-        &self.frames
+        self.stacks.all()
     }
 }
 
@@ -242,26 +250,6 @@ impl<'k> Classifier<'k> {
             *slot = (frame, *says);
         }
         slot.1
-    }
-}
-
-/// Adds the frames of a stack up to the first null.
-fn push_frames(frames: &mut Vec<Va>, raw: &[u8], count: usize, size: usize) {
-    let (quads, _) = raw.as_chunks::<8>();
-    if size == 8 {
-        // How many first, then all at once: twice over a few cache lines, but without a test for
-        // room at each.
-        let quads = quads.get(..count).unwrap_or(quads);
-        let end = quads.iter().position(|quad| u64::from_le_bytes(*quad) == 0);
-        let end = end.unwrap_or(quads.len());
-        frames.extend(quads.iter().take(end).map(|quad| Va(u64::from_le_bytes(*quad))));
-    } else if size > 0 {
-        frames.extend(
-            raw.chunks_exact(size)
-                .take(count)
-                .map(|frame| Va(le(frame, 0, size).unwrap_or(0)))
-                .take_while(|frame| !frame.is_null()),
-        );
     }
 }
 

@@ -1,0 +1,53 @@
+//! The stacks of a log's records, one behind the other: no allocation for each record.
+
+use crate::addr::Va;
+use crate::bytes::le;
+
+/// Where a record's frames lie in [`Stacks`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stack {
+    start: u32,
+    end: u32,
+}
+
+/// The frames of all records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Stacks(Vec<Va>);
+
+impl Stacks {
+    pub(super) fn reserve(&mut self, frames: usize) {
+        self.0.reserve(frames);
+    }
+
+    /// Adds a record's stack: of `count` frames of `size` bytes each, those up to the first null.
+    /// What comes behind it is left over from an earlier lap.
+    pub(super) fn push(&mut self, raw: &[u8], count: usize, size: usize) -> Stack {
+        let start = self.0.len();
+        if size == 8 {
+            // How many first, then all at once: twice over a few cache lines, but without a test for
+            // room at each.
+            let (quads, _) = raw.as_chunks::<8>();
+            let quads = quads.get(..count).unwrap_or(quads);
+            let end = quads.iter().position(|quad| u64::from_le_bytes(*quad) == 0);
+            let end = end.unwrap_or(quads.len());
+            self.0.extend(quads.iter().take(end).map(|quad| Va(u64::from_le_bytes(*quad))));
+        } else if size > 0 {
+            self.0.extend(
+                raw.chunks_exact(size)
+                    .take(count)
+                    .map(|frame| Va(le(frame, 0, size).unwrap_or(0)))
+                    .take_while(|frame| !frame.is_null()),
+            );
+        }
+        let at = |frames| u32::try_from(frames).unwrap_or(u32::MAX);
+        Stack { start: at(start), end: at(self.0.len()) }
+    }
+
+    pub(super) fn get(&self, stack: Stack) -> &[Va] {
+        self.0.get(stack.start as usize..stack.end as usize).unwrap_or_default()
+    }
+
+    pub(super) fn all(&self) -> &[Va] {
+        &self.0
+    }
+}
