@@ -225,7 +225,11 @@ fn maxima(file: &[u8], trace: &Trace, header: usize) -> Vec<Case> {
             [most, most >> 1, (most >> 1) + 1].map(|value| (at, size, value))
         })
         .filter(|&(at, size, value)| number(file, at, size).is_some_and(|old| old != value))
-        .map(|(at, size, value)| Case { kind: Kind::Maximum, at, damage: Damage::number(value, size) })
+        .map(|(at, size, value)| Case {
+            kind: Kind::Maximum,
+            at,
+            damage: Damage::number(value, size),
+        })
         .collect()
 }
 

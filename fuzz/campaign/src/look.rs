@@ -12,7 +12,8 @@ use verifier_core::render::{
     write_diff_text, write_drivers_csv, write_drivers_json, write_event_log_csv,
     write_event_log_json, write_history_csv, write_history_json, write_json, write_leaks_csv,
     write_leaks_folded, write_leaks_json, write_leaks_markdown, write_leaks_text, write_pool_csv,
-    write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_json,
+    write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_csv,
+    write_settings_json,
 };
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
@@ -113,6 +114,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
     if let Some(settings) = &settings {
         v.problems(&settings.problems);
         v.show(Document, "settings.json", |out| write_settings_json(out, settings));
+        v.show(Document, "settings.csv", |out| write_settings_csv(out, settings));
         for style in [Style::Win7, Style::Modern] {
             v.show(Text, "!verifier", |out| {
                 text::write_summary(out, settings, kernel.build(), style)

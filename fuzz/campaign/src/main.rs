@@ -42,7 +42,8 @@ struct Args {
 impl Args {
     /// The dump of that number, as parent and child count them.
     fn subjects(&self) -> io::Result<Vec<Subject>> {
-        let mut subjects = self.dumps.iter().map(|path| given(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut subjects =
+            self.dumps.iter().map(|path| given(path)).collect::<Result<Vec<_>, _>>()?;
         if self.synthetic {
             subjects.extend(synthetic());
         }

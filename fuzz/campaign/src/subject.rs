@@ -85,15 +85,13 @@ pub fn given(path: &Path) -> io::Result<Subject> {
     let (_, kernel) = subject.open(Arc::new(whole)).map_err(io::Error::other)?;
     let mut wanted = kernel.wanted_symbols();
     wanted.sort_by_key(|wanted| Some(wanted.module) != kernel.kernel_module());
-    let identity = |bytes: &[u8]| {
-        let bytes: Bytes = Arc::new(bytes.to_vec());
+    let identity = |bytes: &Arc<Vec<u8>>| {
+        let bytes: Bytes = Arc::<Vec<u8>>::clone(bytes);
         Pdb::parse("", bytes).ok().map(|pdb| (pdb.id().guid, pdb.id().age))
     };
     for id in wanted.into_iter().filter_map(|wanted| wanted.pdb.ok()) {
-        let symbols = if let Ok(found) =
-            places.locate_pdb(&id, &identity, &Silent).into_result()
-        {
-            let pdb = Pdb::parse(&id.name, Arc::new(found.bytes)).map_err(io::Error::other)?;
+        let symbols = if let Ok(found) = places.locate_pdb(&id, &identity, &Silent).into_result() {
+            let pdb = Pdb::parse(&id.name, found.bytes).map_err(io::Error::other)?;
             Symbols::Pdb(Arc::new(pdb))
         } else if let Ok(found) = places.locate_isf(&id).into_result() {
             from_isf(&found.bytes).map_err(io::Error::other)?

@@ -12,6 +12,7 @@ use crate::cases::{Case, cases};
 use crate::subject::Subject;
 use crate::summary::{Limits, Tally};
 use crate::trace::Trace;
+use crate::worker::processor_time;
 
 /// How children are started.
 pub struct Supervisor {
@@ -69,8 +70,31 @@ impl Worker {
     }
 }
 
-/// Loading the dump and its symbols is not part of a case.
-const START: Duration = Duration::from_secs(120);
+/// How often a child that says nothing is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The time that a child has had of a processor, where the system tells it.
+struct Clock {
+    wall: Instant,
+    processor: Option<u64>,
+}
+
+impl Clock {
+    fn processor(worker: &Worker) -> Option<u64> {
+        processor_time(&worker.child.id().to_string())
+    }
+
+    fn start(worker: &Worker) -> Self {
+        Self { wall: Instant::now(), processor: Self::processor(worker) }
+    }
+
+    fn elapsed(&self, worker: &Worker) -> Duration {
+        match (self.processor, Self::processor(worker)) {
+            (Some(before), Some(now)) => Duration::from_nanos(now.saturating_sub(before)),
+            _ => self.wall.elapsed(),
+        }
+    }
+}
 
 /// Runs the first `most` cases of a subject, for no longer than `budget`.
 ///
@@ -91,24 +115,32 @@ pub fn run(
     let mut next = 0;
     while next < end && begun.elapsed() < budget {
         let worker = Worker::start(supervisor, [number, next, end])?;
-        let mut wait = START;
+        let mut has_begun = false;
+        let mut clock = Clock::start(&worker);
         let died = loop {
-            match worker.lines.recv_timeout(wait) {
+            match worker.lines.recv_timeout(LOOK) {
                 Ok(line) => {
                     take_line(&mut tally, &cases, &line);
                     next += 1;
                     if begun.elapsed() >= budget {
                         break None;
                     }
+                    has_begun = true;
+                    clock = Clock::start(&worker);
                 }
-                Err(RecvTimeoutError::Timeout) => break Some(true),
+                Err(RecvTimeoutError::Timeout) => {
+                    // Loading the dump and its symbols is not part of a case.
+                    let limit = supervisor.limits.time * if has_begun { 1 } else { 10 };
+                    if clock.elapsed(&worker) > limit {
+                        break Some(true);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break (next < end).then_some(false),
             }
-            wait = supervisor.limits.time;
         };
         let how = worker.end();
         let (Some(over_time), Some(case)) = (died, cases.get(next)) else { continue };
-        if wait == START && !over_time && next == 0 && tally.total().cases == 0 {
+        if !over_time && tally.total().cases == 0 {
             return Err(io::Error::other(format!("{}: the child ended, {how}", subject.name)));
         }
         let counts = tally.by_kind.entry(case.kind).or_default();
@@ -126,7 +158,12 @@ pub fn run(
 }
 
 fn told(name: &str, number: usize, case: &Case, how: &str) -> String {
-    format!("{name}, case {number} ({}, {:#x}, {:?}): {how}", case.kind.name(), case.at, case.damage)
+    format!(
+        "{name}, case {number} ({}, {:#x}, {:?}): {how}",
+        case.kind.name(),
+        case.at,
+        case.damage
+    )
 }
 
 fn take_line(tally: &mut Tally, cases: &[Case], line: &str) {

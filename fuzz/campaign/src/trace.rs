@@ -87,8 +87,10 @@ impl Trace {
         let plain = AddressSpace::of_dump(&dump)?;
         let (machine, paging) = (plain.machine(), plain.paging());
         let pointer = plain.pointer_size();
-        let space =
-            AddressSpace::new(Arc::new(Virtual { inner: plain, reads: Arc::clone(&reads) }), machine);
+        let space = AddressSpace::new(
+            Arc::new(Virtual { inner: plain, reads: Arc::clone(&reads) }),
+            machine,
+        );
         let kernel = Kernel::open(space, Hints::from(dump.header()))?;
         subject.supply(&kernel);
         let _ = look_at(&dump, &Arc::new(kernel));

@@ -8,7 +8,7 @@
 //! page of its own with a guard page behind it, so the blocks of neighboring pages are told too: an
 //! overrun comes from there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
@@ -148,9 +148,10 @@ impl History {
             .into_iter()
             .filter(|event| address.is_in(event.record.address, event.record.size))
             .collect();
+        let sizes = sizes_by_frame(&events);
         let freed_entries = entries
             .iter()
-            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &events))
+            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &sizes))
             .map(|entry| {
                 let mut freed = entry.clone();
                 freed.entry.allocation.address = Va(0);
@@ -263,15 +264,23 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
     lifetimes
 }
 
+/// The sizes that allocations asked for, by each frame of their stacks.
+fn sizes_by_frame(events: &[Event]) -> HashMap<Va, BTreeSet<u64>> {
+    let mut sizes: HashMap<Va, BTreeSet<u64>> = HashMap::new();
+    for Event { record, frames } in events {
+        if matches!(record.operation, Operation::Allocate | Operation::Unknown) {
+            for &frame in frames {
+                sizes.entry(frame).or_default().insert(record.size);
+            }
+        }
+    }
+    sizes
+}
+
 /// True where the freed entry has the caller and about the size of one of the allocations.
-fn may_be_one_of(entry: &TrackerMatch, events: &[Event]) -> bool {
+fn may_be_one_of(entry: &TrackerMatch, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
     let Allocation { size, caller, .. } = entry.entry.allocation;
-    !caller.is_null()
-        && events.iter().any(|Event { record, frames }| {
-            matches!(record.operation, Operation::Allocate | Operation::Unknown)
-                && frames.contains(&caller)
-                && size
-                    .checked_sub(record.size)
-                    .is_some_and(|rounding| rounding <= max_rounding(record.size))
-        })
+    // The largest that is not above it: rounding adds more to larger blocks.
+    let nearest = sizes.get(&caller).and_then(|sizes| sizes.range(..=size).next_back());
+    !caller.is_null() && nearest.is_some_and(|&asked| size - asked <= max_rounding(asked))
 }

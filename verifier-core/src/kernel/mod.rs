@@ -25,19 +25,32 @@ pub use modules::{Module, Modules, UnloadedModule};
 pub use session::{Hints, Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
+pub(crate) use string::read_name;
 pub use string::read_unicode_string;
 pub use wanted::WantedSymbols;
 
 use crate::addr::Va;
-use crate::error::Error;
+use crate::error::{Error, Problem};
 
 /// How far walks go and how much a view may gather, whatever the dump says.
+///
+/// What strikes is told by its name here, in a problem or an [`Error::Limit`]. The defaults are far
+/// beyond what real kernels have. Beside them stands what the source holds
+/// ([`Memory::held`](crate::memory::Memory::held)): together they bound the memory that a call takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Entries of a `LIST_ENTRY` or SLIST.
     pub list_entries: usize,
-    /// Nodes of a tree.
+    /// Loaded images.
+    pub modules: usize,
+    /// Configured drivers, and images that are verified.
+    pub drivers: usize,
+    /// Bytes of a name or a path, in UTF-16.
+    pub name_bytes: usize,
+    /// Exported names that are read, over all images without symbols. The rest stays nameless.
+    pub exports: u32,
+    /// Nodes of a tree, or of the trees that make one table.
     pub tree_nodes: usize,
     /// Pages of pool tracking entries, over all drivers.
     pub tracker_pages: usize,
@@ -49,11 +62,33 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             list_entries: 1 << 16,
+            modules: 1 << 12,
+            drivers: 1 << 12,
+            // 1,024 characters; a path in the driver store has some 120.
+            name_bytes: 1 << 11,
+            exports: 1 << 18,
             tree_nodes: 1 << 20,
             // 1 GiB of entries: 33 million allocations.
             tracker_pages: 1 << 18,
             // Twice the longest pool log that a kernel makes (0x800000 records).
             ring_records: 1 << 24,
+        }
+    }
+}
+
+impl Limits {
+    /// Cuts a list to `limit` and tells it as a problem.
+    pub(crate) fn cut<T>(
+        list: &mut Vec<T>,
+        limit: usize,
+        name: &'static str,
+        what: &'static str,
+        problems: &mut Vec<Problem>,
+    ) {
+        if list.len() > limit {
+            list.truncate(limit);
+            let error = Error::Limit { what: what.into(), limit: limit as u64, name };
+            problems.push(Problem::from_error(what, &error));
         }
     }
 }

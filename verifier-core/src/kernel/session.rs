@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::modules::{read_loaded, read_unloaded};
@@ -79,6 +80,8 @@ pub struct Kernel {
     hints: Hints,
     types: OnceLock<Arc<dyn TypeSource>>,
     limits: Limits,
+    /// How many exported names may still be read.
+    exports_left: AtomicU32,
     problems: Vec<Problem>,
 }
 
@@ -156,6 +159,7 @@ impl Kernel {
             debugger_data,
             hints,
             types: OnceLock::new(),
+            exports_left: AtomicU32::new(limits.exports),
             limits,
             problems,
         })
@@ -349,9 +353,16 @@ impl Kernel {
     fn exports(&self, module: usize) -> Option<&SymbolTable> {
         let symbols = self.symbols.get(module)?;
         Some(symbols.exports.get_or_init(|| {
-            self.image_headers(module)
-                .and_then(|headers| headers.exports(self.space.memory()))
-                .unwrap_or_default()
+            let left = self.exports_left.load(Ordering::Relaxed);
+            let table = self
+                .image_headers(module)
+                .and_then(|headers| headers.exports(self.space.memory(), left))
+                .unwrap_or_default();
+            // A thousand images may have one table of exports. Threads that read at once may go
+            // beyond the limit by a table each.
+            let read = u32::try_from(table.len()).unwrap_or(u32::MAX);
+            self.exports_left.store(left.saturating_sub(read), Ordering::Relaxed);
+            table
         }))
     }
 

@@ -1,15 +1,14 @@
 //! CSV (RFC 4180): one row a driver, an allocation, a record. Stacks are one cell, frames joined by
-//! " < " from the innermost out. Text from the dump that a spreadsheet would take for a formula gets
-//! an apostrophe in front.
+//! " < " from the innermost out. Text from the dump is made harmless ([`inert`]).
 
-use std::borrow::Cow;
 use std::io;
 
+use super::escape::inert;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::History;
 use crate::verifier::log::{EventLog, PoolLog, PoolRecord};
-use crate::verifier::{Drivers, PoolReport};
+use crate::verifier::{Drivers, PoolReport, Settings};
 
 pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
     csv::WriterBuilder::new().flexible(false).from_writer(out)
@@ -24,14 +23,6 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// Text that no spreadsheet runs.
-pub(super) fn inert(text: &str) -> Cow<'_, str> {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => Cow::Owned(format!("'{text}")),
-        _ => Cow::Borrowed(text),
-    }
-}
-
 fn name(names: &Names<'_>, va: Va) -> String {
     names.get(va).map(|name| inert(&name).into_owned()).unwrap_or_default()
 }
@@ -42,6 +33,22 @@ pub(super) fn stack(names: &Names<'_>, frames: &[Va]) -> String {
         .map(|&va| names.get(va).map_or_else(|| va.to_string(), |name| name.to_string()))
         .collect();
     inert(&frames.join(" < ")).into_owned()
+}
+
+/// Writes level and statistics. A statistic's name is its field's in the symbols, and a symbol file
+/// may hold any text.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_settings_csv(out: &mut dyn io::Write, settings: &Settings) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record(["name", "value"]).map_err(io_error)?;
+    csv.write_record(["level", &settings.level.0.to_string()]).map_err(io_error)?;
+    for counter in &settings.statistics.0 {
+        let name = super::to_snake_case(&counter.name);
+        csv.write_record([&*inert(&name), &counter.value.to_string()]).map_err(io_error)?;
+    }
+    csv.flush()
 }
 
 /// Writes drivers, their state and their pool counters.

@@ -3,6 +3,7 @@
 
 mod csv;
 mod diff;
+mod escape;
 mod json;
 mod leaks;
 mod names;
@@ -10,6 +11,7 @@ pub mod text;
 
 pub use csv::{
     write_drivers_csv, write_event_log_csv, write_history_csv, write_pool_csv, write_pool_log_csv,
+    write_settings_csv,
 };
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
 pub use json::{

@@ -68,8 +68,7 @@ pub fn demangle(name: &str) -> Cow<'_, str> {
     // for conversions, whose type is their name, and for what the compiler made of types.
     let ends = if name.starts_with("??B") || name.starts_with("??_") { 0 } else { MAX_ENDS };
     let pairs = name.as_bytes().windows(2).enumerate().filter(|(_, pair)| pair == b"@@");
-    let short =
-        pairs.take(ends).find_map(|(end, _)| parse(&format!("{}@@3HA", name.get(..end)?)));
+    let short = pairs.take(ends).find_map(|(end, _)| parse(&format!("{}@@3HA", name.get(..end)?)));
     short.or_else(|| parse(name)).map_or(Cow::Borrowed(name), Cow::Owned)
 }
 

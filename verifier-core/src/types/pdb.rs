@@ -28,8 +28,11 @@ pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Unnamed structures inside unnamed structures: deeper than this is no C type.
 const MAX_DEPTH: u32 = 16;
-/// Members over all types of one PDB; a hostile file could otherwise unfold without end.
-const MAX_MEMBERS: usize = 1 << 22;
+/// Bytes of all members of all types of one PDB: types may share one list of members and unfold it
+/// each. A kernel's take 20 MiB.
+const MAX_MEMBER_BYTES: usize = 1 << 28;
+/// What a member takes besides its name.
+const MEMBER_BYTES: usize = 128;
 
 /// A PDB.
 pub struct Pdb {
@@ -128,10 +131,12 @@ impl Pdb {
             }
             let Ok(debug) = pdb.debug_information() else { return Ok(()) };
             let mut modules = debug.modules()?;
+            let mut room = Room::of(&self.bytes);
             while let Some(module) = modules.next()? {
                 let Ok(Some(info)) = pdb.module_info(&module) else { continue };
                 let Ok(mut symbols) = info.symbols() else { continue };
                 while let Ok(Some(symbol)) = symbols.next() {
+                    room.take(&symbol)?;
                     if let Ok(SymbolData::Procedure(procedure)) = symbol.parse()
                         && let Some(rva) = procedure.offset.to_rva(&map)
                     {
@@ -218,10 +223,12 @@ impl Pdb {
     fn has_procedures(&self, pdb: &mut pdb::PDB<'static, File>) -> pdb::Result<bool> {
         let Ok(debug) = pdb.debug_information() else { return Ok(false) };
         let mut modules = debug.modules()?;
+        let mut room = Room::of(&self.bytes);
         while let Some(module) = modules.next()? {
             let Ok(Some(info)) = pdb.module_info(&module) else { continue };
             let Ok(mut symbols) = info.symbols() else { continue };
             while let Ok(Some(symbol)) = symbols.next() {
+                room.take(&symbol)?;
                 if matches!(symbol.parse(), Ok(SymbolData::Procedure(_))) {
                     return Ok(true);
                 }
@@ -266,14 +273,22 @@ impl Pdb {
                     named.entry(name.to_string().into_owned()).or_insert_with(|| item.index());
                 }
             }
-            let mut reader = Reader { finder: &finder, named: &named, members: 0 };
+            let mut reader = Reader { finder: &finder, named: &named, left: MAX_MEMBER_BYTES };
             let mut types = HashMap::with_capacity(named.len());
             for (name, index) in &named {
                 if let Some(structure) = reader.structure(*index, MAX_DEPTH) {
                     types.insert(name.clone(), Arc::new(structure));
                 }
+                if reader.left == 0 {
+                    return Ok(None);
+                }
             }
-            Ok(types)
+            Ok(Some(types))
+        })?
+        .ok_or_else(|| Error::Limit {
+            what: "members of a PDB's types, in bytes".into(),
+            limit: MAX_MEMBER_BYTES as u64,
+            name: "MAX_MEMBER_BYTES",
         })
     }
 }
@@ -301,11 +316,31 @@ impl fmt::Debug for Pdb {
     }
 }
 
+/// How many bytes of symbols a file has room for. Each module has a stream of its own, or the file
+/// says of a thousand modules that one stream is theirs.
+struct Room(usize);
+
+impl Room {
+    fn of(bytes: &Bytes) -> Self {
+        Self((**bytes).as_ref().len())
+    }
+
+    fn take(&mut self, symbol: &pdb::Symbol<'_>) -> pdb::Result<()> {
+        self.0 = self.0.checked_sub(symbol.raw_bytes().len()).ok_or(
+            pdb::Error::UnimplementedFeature(
+                "modules with more symbols than the file has room for",
+            ),
+        )?;
+        Ok(())
+    }
+}
+
 /// Turns type records into structures.
 struct Reader<'a, 't> {
     finder: &'a pdb::TypeFinder<'t>,
     named: &'a HashMap<String, TypeIndex>,
-    members: usize,
+    /// What is left of [`MAX_MEMBER_BYTES`]; nothing more is read when it is used up.
+    left: usize,
 }
 
 impl Reader<'_, '_> {
@@ -329,11 +364,12 @@ impl Reader<'_, '_> {
                 break;
             };
             for field in &list.fields {
-                let TypeData::Member(member) = field else { continue };
-                self.members += 1;
-                if self.members > MAX_MEMBERS {
+                let name = if let TypeData::Member(member) = field { member.name.len() } else { 0 };
+                self.left = self.left.saturating_sub(MEMBER_BYTES + name);
+                if self.left == 0 {
                     return None;
                 }
+                let TypeData::Member(member) = field else { continue };
                 structure.members.push(Member {
                     name: member.name.to_string().into_owned(),
                     offset: member.offset,

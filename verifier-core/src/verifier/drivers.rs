@@ -10,7 +10,7 @@
 use super::counters::{Counters, required};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, read_unicode_string, walk_avl, walk_list};
+use crate::kernel::{AvlLayout, Kernel, Limits, read_name, walk_avl, walk_list};
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
@@ -224,7 +224,8 @@ fn suspects(
 ) -> Result<Vec<Driver>, Error> {
     let what = "list of configured drivers";
     let head = kernel.global("VfSuspectDriversList")?;
-    let walk = walk_list(kernel.space(), head, what, kernel.limits());
+    let limits = kernel.limits();
+    let mut walk = walk_list(kernel.space(), head, what, limits);
     if let Some(error) = walk.broken {
         // Zeros where the head is: the list was never set up, Verifier is off.
         if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
@@ -232,6 +233,7 @@ fn suspects(
         }
         problems.push(Problem::from_error(what, &error));
     }
+    Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, problems);
     let mut drivers = Vec::new();
     let mut bytes = vec![0u8; layout.suspect_size];
     for link in walk.entries {
@@ -240,7 +242,7 @@ fn suspects(
             problems.push(Problem::at("configured driver", entry, fault));
             continue;
         }
-        let name = read_unicode_string(kernel.space(), entry.add(layout.base_name));
+        let name = read_name(kernel.space(), entry.add(layout.base_name), limits);
         let name = name.unwrap_or_else(|error| {
             problems.push(Problem::from_error("name of a configured driver", &error));
             format!("driver_{entry}")
@@ -287,9 +289,11 @@ fn targets(
     }
     let mut images = Vec::new();
     let mut target = vec![0u8; layout.target_size];
+    let mut limits = kernel.limits().clone();
     for i in 0..count.min(MAX_TABLES) {
         let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
-        let walk = walk_avl(space, table, &layout.avl, what, kernel.limits());
+        let walk = walk_avl(space, table, &layout.avl, what, &limits);
+        limits.tree_nodes = limits.tree_nodes.saturating_sub(walk.entries.len());
         if let Some(error) = walk.broken {
             problems.push(Problem::from_error(what, &error));
         }
@@ -302,6 +306,12 @@ fn targets(
             if data.is_null() {
                 // Loaded, not verified.
                 continue;
+            }
+            if images.len() >= limits.drivers {
+                let (limit, name) = (limits.drivers as u64, "Limits::drivers");
+                let error = Error::Limit { what: "verified images".into(), limit, name };
+                problems.push(Problem::from_error(what, &error));
+                return images;
             }
             let base = Va(layout.p.get(&target).unwrap_or(0));
             match verified(kernel, layout, data, problems) {

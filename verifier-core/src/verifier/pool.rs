@@ -101,7 +101,7 @@ impl PoolReport {
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
         let Drivers { drivers, mut problems } = Drivers::read(kernel)?;
         let layout = Layout::resolve(kernel)?;
-        let mut limits = kernel.limits().clone();
+        let mut limits = page_limits(kernel);
         let mut report = Vec::new();
         for driver in drivers.into_iter().filter(|driver| wanted(driver)) {
             let mut allocations = Vec::new();
@@ -151,9 +151,22 @@ pub fn read_tracker(
     problems: &mut Vec<Problem>,
 ) -> Result<Tracker, Error> {
     let layout = Layout::resolve(kernel)?;
-    let mut limits = kernel.limits().clone();
+    let mut limits = page_limits(kernel);
     Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
 }
+
+/// The kernel's limits; no more pages than the memory holds, since no two drivers share one.
+fn page_limits(kernel: &Kernel) -> Limits {
+    let mut limits = kernel.limits().clone();
+    if let Some(held) = kernel.space().memory().held() {
+        let pages = usize::try_from(held / PAGE_SIZE).unwrap_or(usize::MAX);
+        limits.tracker_pages = limits.tracker_pages.min(pages);
+    }
+    limits
+}
+
+/// Entries of one driver that do not fit and are told one by one; the others are counted.
+const MAX_TOLD: usize = 16;
 
 struct Layout {
     pages: u64,
@@ -243,6 +256,13 @@ impl Layout {
             }
         }
         let mut tracker = Tracker::default();
+        let mut odd = 0usize;
+        let mut tell = |at: Va, why: &str| {
+            odd += 1;
+            if odd <= MAX_TOLD {
+                problems.push(Problem::at(format!("entry of {owner}"), at, why));
+            }
+        };
         for (page, bytes) in &pages {
             tracker.pages.push(*page);
             for slot in 1..slots {
@@ -259,19 +279,11 @@ impl Layout {
                     size & 1 == 0 || (!free.contains(&at) && word != 0 && !is_slot(Va(word)));
                 let state = if in_use { EntryState::InUse } else { EntryState::Free };
                 if in_use && word & !1 == 0 {
-                    problems.push(Problem::at(
-                        format!("entry of {owner}"),
-                        at,
-                        "neither free nor an allocation: its block is null",
-                    ));
+                    tell(at, "neither free nor an allocation: its block is null");
                     continue;
                 }
                 if in_use && free.contains(&at) {
-                    problems.push(Problem::at(
-                        format!("entry of {owner}"),
-                        at,
-                        "on the free list, and marked as in use",
-                    ));
+                    tell(at, "on the free list, and marked as in use");
                 }
                 tracker.entries.push(TrackerEntry {
                     state,
@@ -285,6 +297,10 @@ impl Layout {
                     },
                 });
             }
+        }
+        if odd > MAX_TOLD {
+            let why = format!("{} more entries do not fit", odd - MAX_TOLD);
+            problems.push(Problem::at(format!("entries of {owner}"), data, why));
         }
         tracker
     }
@@ -318,11 +334,13 @@ impl Layout {
                 break;
             }
             if limits.tracker_pages == 0 {
-                let limit = kernel.limits().tracker_pages;
+                let limit = page_limits(kernel).tracker_pages;
                 problems.push(Problem::at(
                     what,
                     next,
-                    format!("limit of {limit} pages reached (Limits::tracker_pages)"),
+                    format!(
+                        "limit of {limit} pages reached (Limits::tracker_pages, and what memory holds)"
+                    ),
                 ));
                 break;
             }

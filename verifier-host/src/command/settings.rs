@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use verifier_core::render::{to_snake_case, write_settings_json};
+use verifier_core::render::text::sanitize;
+use verifier_core::render::{write_settings_csv, write_settings_json};
 use verifier_core::verifier::Settings;
 
 use super::args::{Format, ViewArgs};
@@ -17,13 +18,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let mut out = stdout();
     match args.format {
         Format::Json => write_settings_json(&mut out, &settings)?,
-        Format::Csv => {
-            writeln!(out, "name,value")?;
-            writeln!(out, "level,{}", settings.level.0)?;
-            for counter in &settings.statistics.0 {
-                writeln!(out, "{},{}", to_snake_case(&counter.name), counter.value)?;
-            }
-        }
+        Format::Csv => write_settings_csv(&mut out, &settings)?,
         Format::Text => {
             writeln!(out, "Level {}", settings.level)?;
             for flag in settings.level.flags() {
@@ -39,7 +34,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
             }
             writeln!(out, "\nStatistics")?;
             for counter in &settings.statistics.0 {
-                writeln!(out, "  {:36}{:>12}", counter.name, counter.value)?;
+                writeln!(out, "  {:36}{:>12}", sanitize(&counter.name), counter.value)?;
             }
             complain_problems(&settings.problems);
         }

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::LeaksView;
-use crate::render::csv::{inert, stack, writer};
+use crate::render::csv::{stack, writer};
+use crate::render::escape::inert;
 
 /// Example addresses in a row.
 const EXAMPLES: usize = 8;

@@ -7,14 +7,13 @@
 mod event_log;
 mod flags;
 mod kd;
-mod lines;
 mod pool_log;
 mod verifier;
 
+pub use super::escape::sanitize;
 pub use event_log::write_event_log;
 pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules};
-pub use lines::sanitize;
 pub use pool_log::{write_pool_log, write_pool_log_search, write_pool_record};
 pub use verifier::{write_driver_list, write_summary};
 

@@ -7,9 +7,9 @@
 use std::io;
 
 use super::digits;
-use super::lines::sanitize;
 use crate::addr::Va;
 use crate::render::Names;
+use crate::render::escape::sanitize;
 use crate::verifier::log::{PoolLog, PoolRecord};
 
 const SEPARATOR: &str = "======================================================================";
