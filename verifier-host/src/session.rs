@@ -6,15 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use verifier_core::Va;
 use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, WantedSymbols};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, WantedSymbols};
 use verifier_core::symbols::{PdbId, guid_hex};
 use verifier_core::types::{Bytes, Isf, Pdb};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
-use crate::symbols::{
-    Found, Located, MAX_ISF_BYTES, Place, Progress, Silent, SymbolPath, expand_xz,
-};
+use crate::symbols::{Found, Located, Place, Progress, Silent, SymbolPath, expand_xz};
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -22,6 +20,8 @@ use crate::symbols::{
 pub struct SessionOptions {
     /// How the dump is read.
     pub mode: FileMode,
+    /// How far walks go and how much views gather.
+    pub limits: Limits,
     /// Who is told of downloads; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
@@ -94,7 +94,9 @@ impl Session {
     ) -> Result<Self, Error> {
         let dump = Dump::open(open_file(path, options.mode)?)?;
         let kernel = AddressSpace::of_dump(&dump)
-            .and_then(|space| Kernel::open(space, Hints::from(dump.header())))
+            .and_then(|space| {
+                Kernel::open_with(space, Hints::from(dump.header()), options.limits.clone())
+            })
             .map(Arc::new);
         Ok(Self::over(Some((path.into(), dump)), kernel, symbol_path, options))
     }
@@ -211,7 +213,8 @@ impl Session {
             kernel.supply_pdb(module, Arc::new(pdb))?;
         } else {
             let bytes = if bytes.starts_with(b"\xfd7zXZ\0") {
-                expand_xz(&bytes, MAX_ISF_BYTES).map_err(|why| refuse("ISF", why.to_string()))?
+                expand_xz(&bytes, self.symbol_path.limits().isf_bytes)
+                    .map_err(|why| refuse("ISF", why.to_string()))?
             } else {
                 bytes
             };

@@ -76,6 +76,7 @@ impl DumpArgs {
         let options = SessionOptions {
             mode: if self.no_mmap { FileMode::Read } else { FileMode::Map },
             progress: Some(on_stderr()),
+            ..SessionOptions::default()
         };
         Session::open_with(&self.dump, path, options)
     }

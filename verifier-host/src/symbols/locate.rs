@@ -29,6 +29,8 @@ pub(super) struct Want<'a> {
     /// What the keys of the same PDB with another age begin with; `None` for images.
     pub(super) guid: Option<String>,
     pub(super) check: &'a Check<'a>,
+    /// [`SymbolLimits::file_bytes`](super::SymbolLimits::file_bytes).
+    pub(super) file_bytes: u64,
 }
 
 impl SymbolPath {
@@ -45,6 +47,7 @@ impl SymbolPath {
             key: id.store_key(),
             guid: Some(id.guid_hex()),
             check: &check,
+            file_bytes: self.limits().file_bytes,
         })
     }
 
@@ -63,6 +66,7 @@ impl SymbolPath {
             key: id.store_key(),
             guid: None,
             check: &check,
+            file_bytes: self.limits().file_bytes,
         })
     }
 
@@ -70,6 +74,7 @@ impl SymbolPath {
     /// them under the PDB's identity.
     pub fn locate_isf(&self, id: &PdbId) -> Located {
         let wanted = format!("ISF table of {id}");
+        let limit = self.limits().isf_bytes;
         let mut looked = Vec::new();
         let Some(name) = plain_name(&id.name, &mut looked) else {
             return Located::NotFound(NotFound { wanted, looked });
@@ -80,7 +85,7 @@ impl SymbolPath {
                 continue;
             }
             seen.push(root);
-            if let Some(hit) = isf::search(root, &name, id, &mut looked) {
+            if let Some(hit) = isf::search(root, &name, id, limit, &mut looked) {
                 return Located::Found(Got::on_disk(hit).found(FileKind::Isf, looked));
             }
         }
