@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use fuzz_campaign::{Limits, Subject, Supervisor, given, run, synthetic, work, write_summary};
+use fuzz_campaign::{
+    Limits, Subject, Supervisor, given, run, run_peers, synthetic, work, write_summary,
+};
 
 /// Damages dumps in every way that it can name, and reads each.
 #[derive(Parser)]
@@ -31,6 +33,15 @@ struct Args {
     /// MiB that one case may take beyond the dump and its symbols.
     #[arg(long, default_value_t = 256)]
     memory_limit: u64,
+    /// Cases of each dump file that other programs read too, where they are installed.
+    #[arg(long, default_value_t = 0)]
+    peers: usize,
+    /// The `verifier` that stands beside them; else the one beside this program.
+    #[arg(long)]
+    verifier: Option<PathBuf>,
+    /// A folder of ISF tables for volatility3.
+    #[arg(long)]
+    tables: Option<PathBuf>,
     /// Writes the page here; else on standard output.
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -94,8 +105,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         tallies.push(tally);
     }
     let clean = tallies.iter().all(fuzz_campaign::Tally::is_clean);
+    let peers = if args.peers > 0 {
+        let beside = std::env::current_exe()?.with_file_name("verifier");
+        let verifier = args.verifier.as_deref().unwrap_or(&beside);
+        let tables = args.tables.as_deref();
+        Some(run_peers(&subjects, &args.dumps, args.peers, verifier, tables)?)
+    } else {
+        None
+    };
     let mut page = Vec::new();
-    write_summary(&mut page, &tallies, &limits, None)?;
+    write_summary(&mut page, &tallies, &limits, peers.as_deref())?;
     match &args.output {
         Some(path) => File::create(path)?.write_all(&page)?,
         None => io::stdout().write_all(&page)?,
