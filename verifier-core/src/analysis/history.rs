@@ -14,7 +14,9 @@ use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog, PoolRecord};
-use crate::verifier::{Allocation, Drivers, EntryState, TrackerEntry, read_tracker};
+use crate::verifier::{
+    Allocation, Driver, Drivers, EntryState, Tracker, TrackerEntry, for_each_tracker,
+};
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
 /// behind it.
@@ -104,14 +106,11 @@ impl History {
         match drivers {
             Ok(drivers) => {
                 problems.extend(drivers.problems);
-                for driver in drivers.drivers {
-                    for image in &driver.images {
-                        let tracker =
-                            read_tracker(kernel, &driver.name, image.verified_data, &mut problems)?;
-                        let of = |entry| TrackerMatch { driver: driver.name.clone(), entry };
-                        entries.extend(tracker.entries.into_iter().map(of));
-                    }
-                }
+                let mut each = |driver: &Driver, tracker: Tracker| {
+                    let of = |entry| TrackerMatch { driver: driver.name.clone(), entry };
+                    entries.extend(tracker.entries.into_iter().map(of));
+                };
+                for_each_tracker(kernel, &drivers.drivers, &mut problems, &mut each)?;
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
         }

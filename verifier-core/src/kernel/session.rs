@@ -353,16 +353,12 @@ impl Kernel {
     fn exports(&self, module: usize) -> Option<&SymbolTable> {
         let symbols = self.symbols.get(module)?;
         Some(symbols.exports.get_or_init(|| {
-            let left = self.exports_left.load(Ordering::Relaxed);
-            let table = self
-                .image_headers(module)
-                .and_then(|headers| headers.exports(self.space.memory(), left))
-                .unwrap_or_default();
-            // A thousand images may have one table of exports. Threads that read at once may go
-            // beyond the limit by a table each.
-            let read = u32::try_from(table.len()).unwrap_or(u32::MAX);
-            self.exports_left.store(left.saturating_sub(read), Ordering::Relaxed);
-            table
+            let mut left = self.exports_left.load(Ordering::Relaxed);
+            let headers = self.image_headers(module);
+            let table = headers.and_then(|headers| headers.exports(self.space.memory(), &mut left));
+            // Threads that read at once may go beyond the limit by a table each.
+            self.exports_left.store(left, Ordering::Relaxed);
+            table.unwrap_or_default()
         }))
     }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::escape::inert;
+pub(super) use super::escape::inert;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::History;

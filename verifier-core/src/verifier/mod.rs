@@ -15,6 +15,7 @@ mod tag;
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
+pub(crate) use pool::for_each_tracker;
 pub use pool::{
     Allocation, DriverPool, EntryState, PoolReport, Tracker, TrackerEntry, read_tracker,
 };

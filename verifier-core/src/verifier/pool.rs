@@ -155,6 +155,27 @@ pub fn read_tracker(
     Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
 }
 
+/// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
+///
+/// # Errors
+/// As [`read_tracker`].
+pub(crate) fn for_each_tracker(
+    kernel: &Kernel,
+    drivers: &[Driver],
+    problems: &mut Vec<Problem>,
+    each: &mut dyn FnMut(&Driver, Tracker),
+) -> Result<(), Error> {
+    let layout = Layout::resolve(kernel)?;
+    let mut limits = page_limits(kernel);
+    for driver in drivers {
+        for image in &driver.images {
+            let data = image.verified_data;
+            each(driver, layout.read(kernel, &driver.name, data, &mut limits, problems));
+        }
+    }
+    Ok(())
+}
+
 /// The kernel's limits; no more pages than the memory holds, since no two drivers share one.
 fn page_limits(kernel: &Kernel) -> Limits {
     let mut limits = kernel.limits().clone();

@@ -5,8 +5,7 @@ use std::io;
 
 use super::DiffView;
 use crate::analysis::DiffGroup;
-use crate::render::csv::writer;
-use crate::render::escape::inert;
+use crate::render::csv::{inert, writer};
 use crate::render::leaks::{Thousands, blocks, cell};
 use crate::render::text::sanitize;
 

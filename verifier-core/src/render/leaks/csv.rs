@@ -3,8 +3,7 @@
 use std::io;
 
 use super::LeaksView;
-use crate::render::csv::{stack, writer};
-use crate::render::escape::inert;
+use crate::render::csv::{inert, stack, writer};
 
 /// Example addresses in a row.
 const EXAMPLES: usize = 8;
