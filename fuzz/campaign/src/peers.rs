@@ -52,10 +52,13 @@ enum End {
     Hung,
 }
 
+/// The command for a dump and its folder of symbols.
+type Asking = Box<dyn Fn(&Path, &Path) -> Command>;
+
 /// A program, and how it is asked about a file.
 struct Peer {
     name: &'static str,
-    command: Box<dyn Fn(&Path, &Path) -> Command>,
+    command: Asking,
     counts: Counts,
 }
 
@@ -129,11 +132,7 @@ pub fn run_peers(
 
 fn programs(verifier: &Path, tables: &Path) -> Vec<Peer> {
     let (verifier, tables) = (verifier.to_path_buf(), tables.to_path_buf());
-    let peer = |name, command: Box<dyn Fn(&Path, &Path) -> Command>| Peer {
-        name,
-        command,
-        counts: Counts::default(),
-    };
+    let peer = |name, command: Asking| Peer { name, command, counts: Counts::default() };
     vec![
         peer(
             "verifier (kd: `lm`, `!verifier 3`, `!verifier 80`)",
