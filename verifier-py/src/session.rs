@@ -163,8 +163,7 @@ impl Session {
                     "no driver {name} is configured for Verifier; drivers() has those that are"
                 )));
             }
-            let callers = report.drivers.iter().flat_map(|pool| &pool.allocations);
-            host.load_symbols_at(callers.map(|allocation| allocation.caller));
+            host.load_symbols_at(report.callers());
             Ok(views::pool(report, kernel)?)
         })?;
         Ok(view.into())

@@ -6,7 +6,9 @@ use verifier_core::analysis::History;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Counters, Driver, Drivers, Level, PoolReport, TargetDriver};
+use verifier_core::verifier::{
+    Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, TargetDriver,
+};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
@@ -78,11 +80,7 @@ fn counters(names: &[String], all: &[Counters], valid: Option<Vec<bool>>) -> Col
 
 /// `pool()`
 pub(crate) fn pool(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
-    let rows = || {
-        report.drivers.iter().flat_map(|pool| {
-            pool.allocations.iter().map(move |allocation| (pool.driver.name.as_str(), allocation))
-        })
-    };
+    let rows = || report.allocations().map(|(driver, one)| (driver.unwrap_or(NO_DRIVER), one));
     let columns = vec![
         words("driver", rows().map(|(driver, _)| driver)),
         addresses("address", rows().map(|(_, a)| a.address)),
@@ -90,6 +88,7 @@ pub(crate) fn pool(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
         words("tag", rows().map(|(_, a)| a.tag.to_string())),
         addresses("caller", rows().map(|(_, a)| a.caller)),
         symbols("caller_symbol", rows().map(|(_, a)| a.caller), kernel)?,
+        words("source", rows().map(|(_, a)| a.source.name())),
     ];
     View::new("pool", "Allocation", columns, report.problems)
 }
@@ -123,6 +122,7 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<(View, View)
         words("tag", trackers.iter().map(|tracker| tracker.entry.allocation.tag.to_string())),
         addresses("caller", of(|a| a.caller)),
         symbols("caller_symbol", of(|a| a.caller), kernel)?,
+        words("source", trackers.iter().map(|tracker| tracker.entry.allocation.source.name())),
     ];
     let events = &history.events;
     let frames: Vec<Va> = events.iter().flat_map(|event| event.frames.iter().copied()).collect();

@@ -1,8 +1,8 @@
 //! `verifier leaks`: every outstanding allocation with the stack that made it.
 //!
-//! `--fail-on N` counts allocations after the filters. Where the drivers' own counters say that there
-//! are more than could be read, and no filter but `--driver` is set, the counters decide: a damaged
-//! dump must not pass for a clean run.
+//! `--fail-on N` counts allocations after the filters. Where the drivers' own counters, or the pool info
+//! tree's, say that there are more than could be read, and no filter but `--driver` is set, the counters
+//! decide: a damaged dump must not pass for a clean run.
 
 use std::io::{self, Write as _};
 
@@ -83,11 +83,14 @@ fn reached(args: &LeaksArgs, leaks: &Leaks) -> Result<(), Error> {
             "{found} allocations are outstanding; --fail-on {limit}"
         )));
     }
-    let counted = leaks.drivers.iter().fold(0u64, |sum, driver| sum.saturating_add(driver.counted));
+    // Whose the blocks are that were not reached, nothing tells: they may be of any driver.
+    let unread = leaks.tree.map_or(0, |tree| tree.unread);
+    let counted =
+        leaks.drivers.iter().map(|driver| driver.counted).fold(unread, u64::saturating_add);
     if counted >= limit && !args.filter.is_narrow() {
         return Err(Error::LimitReached(format!(
-            "{found} outstanding allocations could be read, but the drivers' counters say \
-             {counted}; --fail-on {limit}"
+            "{found} outstanding allocations could be read, but the counters say {counted}; --fail-on \
+             {limit}"
         )));
     }
     Ok(())

@@ -12,7 +12,8 @@ any other memory that a Python object reads, on any system.
 <pool: 10 rows>
 >>> pool[0]
 Allocation(driver='myfault.sys', address=0xfffffa8005400000, size=1028096, tag='Leak', \
-caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358')
+caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358', \
+source='tracker')
 >>> event = dump.log("pool", address=pool[0].address)[0]
 >>> event.operation, event.frames[2].symbol
 ('allocate', 'myfault!MyfaultDeviceControl+0x358')

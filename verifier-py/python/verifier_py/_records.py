@@ -86,11 +86,14 @@ class Allocation(NamedTuple):
     """A pool allocation that a verified driver still holds."""
 
     driver: str
+    """``(no known driver)`` for a block of the pool info tree that no stack tells."""
     address: int
     size: int
     tag: str
     caller: int
     caller_symbol: str | None
+    source: str
+    """``tracker`` or ``pool info tree``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -107,6 +110,8 @@ class Outstanding(NamedTuple):
     tag: str
     caller: int
     caller_symbol: str | None
+    source: str
+    """``tracker`` or ``pool info tree``."""
 
     def __repr__(self) -> str:
         return _repr(self)

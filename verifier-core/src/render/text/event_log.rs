@@ -6,9 +6,9 @@
 use std::io;
 
 use super::digits;
+use super::lines::sanitize;
 use crate::addr::Va;
 use crate::render::Names;
-use crate::render::escape::sanitize;
 use crate::verifier::log::{EventField, EventLog};
 
 /// The label of a number, as the debugger has it for the IRQL log.

@@ -2,11 +2,11 @@
 
 use std::io;
 
+use super::lines::sanitize;
 use super::ticked;
 use crate::dump::BugCheck;
 use crate::kernel::{Kernel, SymbolSource};
 use crate::machine::Machine;
-use crate::render::escape::sanitize;
 
 /// `lm`: loaded modules by address, then unloaded ones.
 ///

@@ -2,11 +2,11 @@
 
 use std::io;
 
+use super::lines::sanitize;
 use super::{Style, digits, write_flag_list};
 use crate::addr::Va;
 use crate::machine::Machine;
 use crate::render::Names;
-use crate::render::escape::sanitize;
 use crate::verifier::{Counters, Driver, DriverPool, DriverState, Settings};
 
 /// Level and statistics: what `!verifier` prints whatever the flags.
