@@ -3,18 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
-use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, History, Leaks, Side};
+use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side};
 use verifier_core::dump::Dump;
 use verifier_core::kernel::Kernel;
-use verifier_core::render::text::{self, Style};
+use verifier_core::render::text::{self, DeadlockDetail, Style};
 use verifier_core::render::{
-    DiffView, LeaksView, Names, Weight, write_diff_csv, write_diff_json, write_diff_markdown,
-    write_diff_text, write_drivers_csv, write_drivers_json, write_event_log_csv,
-    write_event_log_json, write_history_csv, write_history_json, write_json, write_leaks_csv,
-    write_leaks_folded, write_leaks_json, write_leaks_markdown, write_leaks_text, write_pool_csv,
-    write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_csv,
-    write_settings_json,
+    DiffView, LeaksView, Names, Weight, write_deadlock_dot, write_deadlock_json,
+    write_deadlock_text, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
+    write_drivers_csv, write_drivers_json, write_event_log_csv, write_event_log_json,
+    write_history_csv, write_history_json, write_json, write_leaks_csv, write_leaks_folded,
+    write_leaks_json, write_leaks_markdown, write_leaks_text, write_pool_csv, write_pool_json,
+    write_pool_log_csv, write_pool_log_json, write_settings_csv, write_settings_json,
 };
+use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
 use verifier_core::{Error, Va};
@@ -152,6 +153,17 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
         v.show(Text, "event log", |out| text::write_event_log(out, &log, names));
         v.show(Document, "event log.json", |out| write_event_log_json(out, &log, names));
         v.show(Document, "event log.csv", |out| write_event_log_csv(out, &log, names));
+    }
+    if let Ok(deadlock) = Deadlock::read(kernel, None) {
+        v.problems(&deadlock.problems);
+        let graph = LockGraph::of(&deadlock);
+        v.show(Text, "deadlock", |out| write_deadlock_text(out, &deadlock, &graph, names));
+        v.show(Document, "deadlock.json", |out| write_deadlock_json(out, &deadlock, &graph, names));
+        v.show(Document, "deadlock.dot", |out| write_deadlock_dot(out, &deadlock, &graph, names));
+        let (detail, style) = (DeadlockDetail::Stacks, Style::Modern);
+        v.show(Text, "!deadlock", |out| {
+            text::write_deadlock(out, &deadlock, kernel, detail, style)
+        });
     }
     if let Some(leaks) = v.made(Leaks::read(kernel, |_| true)) {
         v.problems(&leaks.problems);
