@@ -11,8 +11,7 @@ use verifier_core::kernel::{Kernel, WantedSymbols};
 use verifier_core::types::{Bytes, Isf, Pdb, TypeSource};
 
 use crate::symbols::{
-    Found, ImageId, Located, MAX_FILE_BYTES, MAX_ISF_BYTES, PdbId, Place, Progress, SymbolPath,
-    expand_xz, pdb_of_image,
+    Found, ImageId, Located, PdbId, Place, Progress, SymbolPath, expand_xz, pdb_of_image,
 };
 
 /// Why a kernel's symbols are refused that are known by addresses alone.
@@ -148,8 +147,10 @@ impl Lookup<'_> {
         if kernel.kernel_module() != Some(module) {
             return;
         }
-        for (path, bytes) in self.path.named_files(MAX_FILE_BYTES) {
-            let Ok(symbols) = KernelSymbols::parse("", bytes) else { continue };
+        for (path, bytes) in self.path.named_files(self.path.limits().file_bytes) {
+            let Ok(symbols) = KernelSymbols::parse("", bytes, self.path.limits().isf_bytes) else {
+                continue;
+            };
             if kernel.agrees_with(symbols.types()) != Some(true) {
                 load.unusable = Some(format!("{}: {OTHER_ADDRESSES}", path.display()));
                 continue;
@@ -172,14 +173,18 @@ pub(crate) enum KernelSymbols {
 }
 
 impl KernelSymbols {
-    /// Reads a PDB, which is to have that name, an ISF table, or one in `.xz`.
-    pub(crate) fn parse(name: &str, bytes: Vec<u8>) -> Result<Self, verifier_core::Error> {
+    /// Reads a PDB, which is to have that name, an ISF table, or one in `.xz` of at most `isf_bytes`.
+    pub(crate) fn parse(
+        name: &str,
+        bytes: Vec<u8>,
+        isf_bytes: u64,
+    ) -> Result<Self, verifier_core::Error> {
         let refuse = |kind, why: String| verifier_core::Error::Symbols { kind, why };
         if bytes.starts_with(b"Microsoft C/C++ MSF") {
             return Ok(Self::Pdb(Arc::new(Pdb::parse(name, Arc::new(bytes))?)));
         }
         let bytes = if bytes.starts_with(b"\xfd7zXZ\0") {
-            expand_xz(&bytes, MAX_ISF_BYTES).map_err(|why| refuse("ISF", why.to_string()))?
+            expand_xz(&bytes, isf_bytes).map_err(|why| refuse("ISF", why.to_string()))?
         } else {
             bytes
         };

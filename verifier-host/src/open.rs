@@ -19,17 +19,19 @@ pub struct TablesInUse {
 pub(crate) fn open_kernel(
     file: &MemoryFile,
     base: Option<Pa>,
+    limits: &Limits,
 ) -> (Result<Arc<Kernel>, verifier_core::Error>, Option<TablesInUse>) {
     let in_use = |base, from: &dyn ToString| Some(TablesInUse { base, from: from.to_string() });
     let Some(dump) = file.dump() else {
         let found = file
             .unlabeled()
             .ok_or_else(|| verifier_core::Error::Unsupported { what: "no memory".into() })
-            .and_then(|memory| find_kernel(&memory, base, &Limits::default()));
+            .and_then(|memory| find_kernel(&memory, base, limits));
         return match found {
             Ok(found) => {
                 let tables = in_use(found.directory_table_base, &found.tables_from);
-                (Kernel::open(found.space, found.hints).map(Arc::new), tables)
+                let kernel = Kernel::open_with(found.space, found.hints, limits.clone());
+                (kernel.map(Arc::new), tables)
             }
             Err(error) => (Err(error), None),
         };
@@ -48,6 +50,8 @@ pub(crate) fn open_kernel(
             (AddressSpace::of_dump(dump), in_use(header.directory_table_base, &"the dump's header"))
         }
     };
-    let kernel = space.and_then(|space| Kernel::open(space, Hints::of_dump(dump))).map(Arc::new);
+    let kernel = space
+        .and_then(|space| Kernel::open_with(space, Hints::of_dump(dump), limits.clone()))
+        .map(Arc::new);
     (kernel, tables)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use verifier_core::dump::{Dump, MemoryFile};
-use verifier_core::kernel::{Kernel, ModuleSource, WantedSymbols};
+use verifier_core::kernel::{Kernel, Limits, ModuleSource, WantedSymbols};
 use verifier_core::memory::Pages;
 use verifier_core::symbols::guid_hex;
 use verifier_core::types::Profile;
@@ -30,6 +30,8 @@ pub struct SessionOptions {
     pub raw: bool,
     /// Where the page tables are, instead of what the file's header says or a search finds.
     pub directory_table_base: Option<Pa>,
+    /// How far walks go and how much views gather.
+    pub limits: Limits,
     /// Who is told of downloads; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
@@ -66,7 +68,7 @@ impl Session {
     ) -> Result<Self, Error> {
         let bytes = open_file(path, options.mode)?;
         let file = if options.raw { MemoryFile::raw(bytes) } else { MemoryFile::open(bytes)? };
-        let (kernel, tables) = open_kernel(&file, options.directory_table_base);
+        let (kernel, tables) = open_kernel(&file, options.directory_table_base, &options.limits);
         let mut session = Self::over(kernel, symbol_path, options);
         session.file = Some((path.into(), file));
         session.tables = tables;
@@ -227,7 +229,11 @@ impl Session {
         })?;
         let Some(wanted) = kernel.wanted(module) else { return Ok(()) };
         let refuse = |kind, why: String| Error::Core(verifier_core::Error::Symbols { kind, why });
-        let symbols = KernelSymbols::parse(wanted.pdb.as_ref().map_or("", |id| &id.name), bytes)?;
+        let symbols = KernelSymbols::parse(
+            wanted.pdb.as_ref().map_or("", |id| &id.name),
+            bytes,
+            self.symbol_path.limits().isf_bytes,
+        )?;
         match (&wanted.pdb, symbols.guid()) {
             (Ok(id), Some(guid)) if id.guid != guid => {
                 let why = format!("they have GUID {}, but {id} is wanted", guid_hex(&guid));

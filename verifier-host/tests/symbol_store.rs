@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use verifier_host::symbols::{
     Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId, Place, Silent,
-    SymbolPath,
+    SymbolLimits, SymbolPath,
 };
 
 /// 648B8DD0-780A-4E22-FA7F-A89B84633C23, as a CodeView record has it.
@@ -86,6 +86,27 @@ fn missing(located: Located) -> Vec<Place> {
 
 fn ends_with(place: &Place, end: &[&str]) -> bool {
     Path::new(&place.at).ends_with(end.iter().collect::<std::path::PathBuf>())
+}
+
+/// A file, a cabinet and a table that are larger than what the caller wants are told as such.
+#[test]
+fn sizes_are_the_callers() {
+    let folder = TempDir::new().unwrap();
+    let mut path = plain(folder.path());
+    let mut limits = SymbolLimits::default();
+    (limits.file_bytes, limits.isf_bytes) = (1000, 10);
+    path.set_limits(limits);
+    put(folder.path(), &[NAME, KEY, NAME], &pdb(GUID, 1));
+    put(folder.path(), &[NAME, KEY, "ntkrnlmp.pd_"], &cabinet(NAME, &pdb(GUID, 1)));
+    let told = missing(locate(&path));
+    let too_large = |limit| told.iter().filter(|p| p.why == Miss::TooLarge { limit }).count();
+    assert_eq!(too_large(1000), 2, "{told:?}");
+    put(folder.path(), &[&format!("{GUID_HEX}-1.json")], b"{\"base_types\": {}}");
+    let told = missing(path.locate_isf(&wanted()));
+    assert!(told.iter().any(|p| p.why == Miss::TooLarge { limit: 10 }), "{told:?}");
+    assert!(told.iter().any(|p| p.to_string().contains("SymbolLimits")), "{told:?}");
+    path.set_limits(SymbolLimits::default());
+    assert!(matches!(locate(&path), Located::Found(_)));
 }
 
 mod identity {

@@ -83,7 +83,7 @@ pub fn kernel(data: &[u8]) {
         80..=103 => {
             if let Ok(headers) = ImageHeaders::read(space.memory(), Va(base)) {
                 let _ = headers.pdb_id(space.memory());
-                let _ = headers.exports(space.memory()).map(|table| table.len());
+                let _ = headers.exports(space.memory(), &mut 1024).map(|table| table.len());
             }
         }
         _ => {

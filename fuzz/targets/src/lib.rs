@@ -15,19 +15,21 @@ mod symbols;
 mod views;
 
 pub use kernel::{kernel, ring};
+pub use machine::rich_machine;
 pub use physical::{dump_header, paging};
-pub use symbols::{isf, pdb};
+pub use symbols::{isf, names, pdb};
 pub use views::{pool_pages, render, session};
 
 /// A target: takes any bytes, and returns.
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("dump_header", dump_header),
     ("paging", paging),
     ("pdb", pdb),
     ("isf", isf),
+    ("names", names),
     ("kernel", kernel),
     ("ring", ring),
     ("pool_pages", pool_pages),
@@ -40,6 +42,14 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "dump_header" => machine::headers(),
         "isf" => machine::tables(),
+        "names" => [
+            "?f@?$v@V?$s@DU?$t@D@std@@V?$a@D@2@@std@@@std@@QEAAPEAV?$s@DU?$t@D@std@@@2@AEBV32@@Z",
+            "??BFoo@@QEBAP6AXHH@ZP6AX00@ZP6AX11@ZXZ",
+            "?x@?1??f@@YAXXZ@4HA",
+            "_Name@8",
+        ]
+        .map(|name| name.as_bytes().to_vec())
+        .to_vec(),
         "pdb" => vec![symbols::SMALL_PDB.to_vec(), vec![1], vec![3]],
         // Every machine unchanged.
         "pool_pages" | "render" | "session" => {

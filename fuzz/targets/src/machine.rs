@@ -13,7 +13,7 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::types::Isf;
 use verifier_synth::{
     Allocation, Build, Contiguous, Driver, DumpKind, LockNode, Log, Machine, MachineType,
-    PoolRecord, PoolStack, Suspect,
+    PoolRecord, PoolStack, RingRecord, Suspect,
 };
 
 use crate::bytes::Input;
@@ -47,7 +47,9 @@ struct Label {
 /// How labels of what outstanding allocations are read from begin.
 const POOL: [&str; 5] = ["trackers:", "verified:", "contiguous:", "pool ", "nt!ViPool"];
 
-fn build(build: Build, kind: DumpKind) -> Sample {
+/// A machine that has something for every view: two verified drivers with blocks, one that never
+/// loaded, and records in each log whose layout the build has.
+pub fn rich_machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let leaky = m.driver(
         Driver::new("leaky.sys")
@@ -91,6 +93,18 @@ fn build(build: Build, kind: DumpKind) -> Sample {
         });
     }
     m.log(Log::Pool).length = 0x20;
+    for (log, fields) in [
+        (Log::Irql, vec![("Thread", block + 0x40), ("OldIrql", 0), ("NewIrql", 2)]),
+        (Log::Fault, vec![("Thread", block + 0x40)]),
+        (Log::CriticalRegion, vec![("Thread", block + 0x40)]),
+    ] {
+        let ring = m.log(log);
+        ring.length = 0x10;
+        for _ in 0..20 {
+            let frames = vec![caller, caller + 0x10];
+            ring.push(RingRecord { fields: fields.clone(), frames, stale: Vec::new() });
+        }
+    }
     let deadlock = m.deadlock();
     let (a, b) = (deadlock.free_lock(block, 5), deadlock.free_lock(block + 8, 1));
     let thread = deadlock.thread(block + 0x40);
@@ -98,7 +112,11 @@ fn build(build: Build, kind: DumpKind) -> Sample {
     let child = deadlock.node(LockNode::new(b).below(root).stack(&[caller]));
     let held = deadlock.node(LockNode::new(b).held_by(thread));
     deadlock.own(b, thread).found(a, &[root, child, held]);
-    let assembly = m.assemble();
+    m
+}
+
+fn build(build: Build, kind: DumpKind) -> Sample {
+    let assembly = rich_machine(build).assemble();
     let file = assembly.dump(kind);
     let table = assembly.files.iter().find(|(path, _)| path.starts_with("ntkr"));
     let isf = table.and_then(|(_, json)| Isf::parse(json).ok()).expect("a table of the kernel");

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use verifier_core::Rva;
-use verifier_core::symbols::{SymbolLookup as _, SymbolTable, demangle};
+use verifier_core::render::text::sanitize;
+use verifier_core::symbols::{SymbolLookup as _, SymbolTable, demangle, undecorate};
 use verifier_core::types::{Isf, Pdb, TypeSource};
 
 use crate::bytes::Input;
@@ -67,6 +68,19 @@ pub fn pdb(data: &[u8]) {
         let _ = table.iter().map(|(_, name, _)| demangle(name).len()).sum::<usize>();
     }
     look_up(&pdb);
+}
+
+/// Names of any text: taken apart, and made fit to be shown.
+pub fn names(data: &[u8]) {
+    for line in String::from_utf8_lossy(data).split('\n') {
+        // A head that leads into the grammar of C++ names, which random text rarely does.
+        let mangled = format!("?f@{line}");
+        for name in [line, mangled.as_str()] {
+            let shown = demangle(name);
+            let _ = undecorate(name);
+            assert!(!sanitize(&shown).chars().any(char::is_control));
+        }
+    }
 }
 
 /// An ISF table of any bytes.

@@ -8,15 +8,15 @@
 //! page of its own with a guard page behind it, so the blocks of neighboring pages are told too: an
 //! overrun comes from there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog, PoolRecord};
 use crate::verifier::{
-    Allocation, Driver, Drivers, EntryState, NO_DRIVER, PoolInfo, Source, TrackerEntry,
-    read_tracker, told,
+    Allocation, Driver, Drivers, EntryState, NO_DRIVER, PoolInfo, Source, Tracker, TrackerEntry,
+    for_each_tracker, told,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -109,18 +109,15 @@ impl History {
         match drivers {
             Ok(drivers) => {
                 problems.extend(drivers.problems);
-                for driver in &drivers.drivers {
-                    for image in &driver.images {
-                        let tracker =
-                            read_tracker(kernel, &driver.name, image.verified_data, &mut problems)?;
-                        let of = |entry| TrackerMatch {
-                            driver: driver.name.clone(),
-                            entry,
-                            frames: Vec::new(),
-                        };
-                        entries.extend(tracker.entries.into_iter().map(of));
-                    }
-                }
+                let mut each = |driver: &Driver, tracker: Tracker| {
+                    let of = |entry| TrackerMatch {
+                        driver: driver.name.clone(),
+                        entry,
+                        frames: Vec::new(),
+                    };
+                    entries.extend(tracker.entries.into_iter().map(of));
+                };
+                for_each_tracker(kernel, &drivers.drivers, &mut problems, &mut each)?;
                 entries.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
@@ -158,9 +155,10 @@ impl History {
             .into_iter()
             .filter(|event| address.is_in(event.record.address, event.record.size))
             .collect();
+        let sizes = sizes_by_frame(&events);
         let freed_entries = entries
             .iter()
-            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &events))
+            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &sizes))
             .map(|entry| {
                 let mut freed = entry.clone();
                 freed.entry.allocation.address = Va(0);
@@ -304,15 +302,23 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
     lifetimes
 }
 
+/// The sizes that allocations asked for, by each frame of their stacks.
+fn sizes_by_frame(events: &[Event]) -> HashMap<Va, BTreeSet<u64>> {
+    let mut sizes: HashMap<Va, BTreeSet<u64>> = HashMap::new();
+    for Event { record, frames } in events {
+        if matches!(record.operation, Operation::Allocate | Operation::Unknown) {
+            for &frame in frames {
+                sizes.entry(frame).or_default().insert(record.size);
+            }
+        }
+    }
+    sizes
+}
+
 /// True where the freed entry has the caller and about the size of one of the allocations.
-fn may_be_one_of(entry: &TrackerMatch, events: &[Event]) -> bool {
+fn may_be_one_of(entry: &TrackerMatch, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
     let Allocation { size, caller, .. } = entry.entry.allocation;
-    !caller.is_null()
-        && events.iter().any(|Event { record, frames }| {
-            matches!(record.operation, Operation::Allocate | Operation::Unknown)
-                && frames.contains(&caller)
-                && size
-                    .checked_sub(record.size)
-                    .is_some_and(|rounding| rounding <= max_rounding(record.size))
-        })
+    // The largest that is not above it: rounding adds more to larger blocks.
+    let nearest = sizes.get(&caller).and_then(|sizes| sizes.range(..=size).next_back());
+    !caller.is_null() && nearest.is_some_and(|&asked| size - asked <= max_rounding(asked))
 }

@@ -207,6 +207,10 @@ impl Memory<Pa> for PhysicalPages {
             Err(FileError::Io(text)) => Err(fault(Reason::Reader(text))),
         }
     }
+
+    fn held(&self) -> Option<u64> {
+        Some(self.map.page_count().saturating_mul(PAGE_SIZE).min(self.file.len()))
+    }
 }
 
 impl Pages for PhysicalPages {

@@ -51,9 +51,10 @@ pub(super) fn find(
     limits: &Limits,
 ) -> Result<Images, Error> {
     let headers = hints.kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
+    let mut left = limits.exports;
     let exports = headers
         .as_ref()
-        .and_then(|headers| headers.exports(space.memory()).ok())
+        .and_then(|headers| headers.exports(space.memory(), &mut left).ok())
         .unwrap_or_default();
     let exported = |name| exported(&exports, hints.kernel_base, name);
     let build = hints.build.or_else(|| read_build(space, exported("NtBuildNumber")?));

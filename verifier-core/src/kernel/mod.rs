@@ -32,20 +32,33 @@ pub use search::{FoundKernel, TableSource, find_kernel};
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
+pub(crate) use string::read_name;
 pub use string::read_unicode_string;
 pub(crate) use string::read_utf16_z;
 pub use wanted::WantedSymbols;
 
 use crate::addr::Va;
-use crate::error::Error;
+use crate::error::{Error, Problem};
 
 /// How far walks go and how much a view may gather, whatever the dump says.
+///
+/// What strikes is told by its name here, in a problem or an [`Error::Limit`]. The defaults are far
+/// beyond what real kernels have. Beside them stands what the source holds
+/// ([`Memory::held`](crate::memory::Memory::held)): together they bound the memory that a call takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Entries of a `LIST_ENTRY` or SLIST.
     pub list_entries: usize,
-    /// Nodes of a tree.
+    /// Loaded images.
+    pub modules: usize,
+    /// Configured drivers, and images that are verified.
+    pub drivers: usize,
+    /// Bytes of a name or a path, in UTF-16.
+    pub name_bytes: usize,
+    /// Exported names that are read, over all images without symbols. The rest stays nameless.
+    pub exports: u32,
+    /// Nodes of a tree, or of the trees that make one table.
     pub tree_nodes: usize,
     /// Nodes of each of the two pool info trees.
     pub pool_info_nodes: usize,
@@ -67,6 +80,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             list_entries: 1 << 16,
+            modules: 1 << 12,
+            drivers: 1 << 12,
+            // 1,024 characters; a path in the driver store has some 120.
+            name_bytes: 1 << 11,
+            exports: 1 << 18,
             tree_nodes: 1 << 20,
             // As many live blocks.
             pool_info_nodes: 1 << 22,
@@ -81,6 +99,23 @@ impl Default for Limits {
             // 1 TiB.
             search_frames: 1 << 28,
             search_pages: 1 << 24,
+        }
+    }
+}
+
+impl Limits {
+    /// Cuts a list to `limit` and tells it as a problem.
+    pub(crate) fn cut<T>(
+        list: &mut Vec<T>,
+        limit: usize,
+        name: &'static str,
+        what: &'static str,
+        problems: &mut Vec<Problem>,
+    ) {
+        if list.len() > limit {
+            list.truncate(limit);
+            let error = Error::Limit { what: what.into(), limit: limit as u64, name };
+            problems.push(Problem::from_error(what, &error));
         }
     }
 }

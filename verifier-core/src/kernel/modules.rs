@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::string::{read_unicode_string, read_utf16};
+use super::string::{read_name, read_utf16};
 use super::{AddressSpace, Limits, walk_list};
 use crate::addr::Va;
 use crate::bytes::{le, le32, le64};
@@ -150,13 +150,15 @@ pub(super) fn read_loaded(
     limits: &Limits,
     problems: &mut Vec<Problem>,
 ) -> Vec<Module> {
-    let walk = walk_list(space, head, "list of loaded modules", limits);
+    let mut walk = walk_list(space, head, "list of loaded modules", limits);
     if let Some(error) = &walk.broken {
         problems.push(Problem::from_error("list of loaded modules", error));
     }
+    let what = "list of loaded modules";
+    Limits::cut(&mut walk.entries, limits.modules, "Limits::modules", what, problems);
     let mut modules = Vec::new();
     for entry in walk.entries {
-        match read_entry(space, entry) {
+        match read_entry(space, entry, limits) {
             Ok((module, broken_name)) => {
                 if let Some(error) = broken_name {
                     problems.push(Problem::from_error("name of a module", &error));
@@ -169,7 +171,11 @@ pub(super) fn read_loaded(
     modules
 }
 
-fn read_entry(space: &AddressSpace, entry: Va) -> Result<(Module, Option<Error>), Error> {
+fn read_entry(
+    space: &AddressSpace,
+    entry: Va,
+    limits: &Limits,
+) -> Result<(Module, Option<Error>), Error> {
     // Offsets, and where the last of these fields ends: what is behind may be on a page that is absent.
     let (base, size, path, name, end) = match space.machine() {
         Machine::X86 => (0x18, 0x20, 0x24, 0x2c, 0x34),
@@ -188,7 +194,7 @@ fn read_entry(space: &AddressSpace, entry: Va) -> Result<(Module, Option<Error>)
     }
     let mut broken = None;
     let mut text = |offset: u64| {
-        read_unicode_string(space, entry.add(offset)).unwrap_or_else(|error| {
+        read_name(space, entry.add(offset), limits).unwrap_or_else(|error| {
             broken.get_or_insert(error);
             String::new()
         })

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::images::{self, Images, ModuleSource, read_build};
@@ -62,6 +63,8 @@ pub struct Kernel {
     /// Serves while `types` is empty.
     built_in: OnceLock<Arc<dyn TypeSource>>,
     limits: Limits,
+    /// How many exported names may still be read.
+    exports_left: AtomicU32,
     problems: Vec<Problem>,
 }
 
@@ -115,6 +118,7 @@ impl Kernel {
             hints,
             types: OnceLock::new(),
             built_in: OnceLock::new(),
+            exports_left: AtomicU32::new(limits.exports),
             limits,
             problems,
         })
@@ -420,9 +424,12 @@ impl Kernel {
     fn exports(&self, module: usize) -> Option<&SymbolTable> {
         let symbols = self.symbols.get(module)?;
         Some(symbols.exports.get_or_init(|| {
-            self.image_headers(module)
-                .and_then(|headers| headers.exports(self.space.memory()))
-                .unwrap_or_default()
+            let mut left = self.exports_left.load(Ordering::Relaxed);
+            let headers = self.image_headers(module);
+            let table = headers.and_then(|headers| headers.exports(self.space.memory(), &mut left));
+            // Threads that read at once may go beyond the limit by a table each.
+            self.exports_left.store(left, Ordering::Relaxed);
+            table.unwrap_or_default()
         }))
     }
 

@@ -1,6 +1,6 @@
 //! `UNICODE_STRING`.
 
-use super::AddressSpace;
+use super::{AddressSpace, Limits};
 use crate::addr::Va;
 use crate::error::Error;
 
@@ -11,6 +11,18 @@ use crate::error::Error;
 /// [`Error::Read`] where the structure or its buffer cannot be read, [`Error::Malformed`] where it
 /// cannot be one.
 pub fn read_unicode_string(space: &AddressSpace, at: Va) -> Result<String, Error> {
+    read(space, at, usize::MAX)
+}
+
+/// The same for a name: a thousand structures may lead to one long text.
+///
+/// # Errors
+/// Besides those, [`Error::Limit`].
+pub(crate) fn read_name(space: &AddressSpace, at: Va, limits: &Limits) -> Result<String, Error> {
+    read(space, at, limits.name_bytes)
+}
+
+fn read(space: &AddressSpace, at: Va, most: usize) -> Result<String, Error> {
     let what = "UNICODE_STRING";
     let fault = |fault| Error::read(what, fault);
     let length = space.memory().read_u16(at).map_err(fault)?;
@@ -24,6 +36,13 @@ pub fn read_unicode_string(space: &AddressSpace, at: Va) -> Result<String, Error
             address: at,
             what: what.into(),
             why: format!("a length of {length:#x} bytes in a buffer of {maximum:#x}"),
+        });
+    }
+    if usize::from(length) > most {
+        return Err(Error::Limit {
+            what: what.into(),
+            limit: most as u64,
+            name: "Limits::name_bytes",
         });
     }
     read_utf16(space, buffer, length.into())

@@ -61,6 +61,14 @@ pub trait Memory<A: Address>: Send + Sync {
         Ok(residence)
     }
 
+    /// Bytes that the source holds at most, `None` where it does not know.
+    ///
+    /// Page tables can show one page at a million addresses. A walk over an array holds what it has
+    /// read against this, so that what it gathers grows with the source and not with a count in it.
+    fn held(&self) -> Option<u64> {
+        None
+    }
+
     /// The byte at `at`.
     ///
     /// # Errors
@@ -108,10 +116,18 @@ impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for Arc<M> {
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
         (**self).read_in_page(at, buf)
     }
+
+    fn held(&self) -> Option<u64> {
+        (**self).held()
+    }
 }
 
 impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for &M {
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
         (**self).read_in_page(at, buf)
+    }
+
+    fn held(&self) -> Option<u64> {
+        (**self).held()
     }
 }

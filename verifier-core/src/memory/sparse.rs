@@ -83,6 +83,10 @@ impl<A: Address> Memory<A> for SparsePages<A> {
         }
         Ok(Residence::Valid)
     }
+
+    fn held(&self) -> Option<u64> {
+        Some(self.pages.len() as u64 * PAGE_SIZE)
+    }
 }
 
 impl Pages for SparsePages<Pa> {

@@ -1,15 +1,14 @@
 //! CSV (RFC 4180): one row a driver, an allocation, a record. Stacks are one cell, frames joined by
-//! " < " from the innermost out. Text from the dump that a spreadsheet would take for a formula gets
-//! an apostrophe in front.
+//! " < " from the innermost out. Text from the dump is made harmless ([`inert`]).
 
-use std::borrow::Cow;
 use std::io;
 
+pub(super) use super::escape::inert;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::History;
 use crate::verifier::log::{EventLog, PoolLog, PoolRecord, WatchedIrps};
-use crate::verifier::{Drivers, PoolReport};
+use crate::verifier::{Drivers, Modes, PoolReport, Settings};
 
 pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
     csv::WriterBuilder::new().flexible(false).from_writer(out)
@@ -24,14 +23,6 @@ pub(super) fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// Text that no spreadsheet runs.
-pub(super) fn inert(text: &str) -> Cow<'_, str> {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => Cow::Owned(format!("'{text}")),
-        _ => Cow::Borrowed(text),
-    }
-}
-
 pub(super) fn name(names: &Names<'_>, va: Va) -> String {
     names.get(va).map(|name| inert(&name).into_owned()).unwrap_or_default()
 }
@@ -42,6 +33,39 @@ pub(super) fn stack(names: &Names<'_>, frames: &[Va]) -> String {
         .map(|&va| names.get(va).map_or_else(|| va.to_string(), |name| name.to_string()))
         .collect();
     inert(&frames.join(" < ")).into_owned()
+}
+
+/// Writes level, statistics, and the numbers of the modes. A statistic's name is its field's in the symbols, and a symbol file
+/// may hold any text.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_settings_csv(
+    out: &mut dyn io::Write,
+    settings: &Settings,
+    modes: &Modes,
+) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record(["name", "value"]).map_err(io_error)?;
+    csv.write_record(["level", &settings.level.0.to_string()]).map_err(io_error)?;
+    for counter in &settings.statistics.0 {
+        let name = super::to_snake_case(&counter.name);
+        csv.write_record([&*inert(&name), &counter.value.to_string()]).map_err(io_error)?;
+    }
+    for (name, value) in [
+        ("rule_classes", modes.rule_classes.map(|classes| classes.0)),
+        ("verify_mode", modes.verify_mode.map(u64::from)),
+        ("option_flags", modes.option_flags.map(|options| options.0.into())),
+        ("verify_all_drivers", modes.verify_all_drivers.map(u64::from)),
+        ("fault_probability", modes.faults.probability.map(u64::from)),
+        ("fault_max_probability", modes.faults.max_probability.map(u64::from)),
+        ("fault_boot_minutes", modes.faults.boot_minutes.map(u64::from)),
+    ] {
+        if let Some(value) = value {
+            csv.write_record([name, &value.to_string()]).map_err(io_error)?;
+        }
+    }
+    csv.flush()
 }
 
 /// Writes drivers, their state and their counters of pool and of other memory.

@@ -6,6 +6,7 @@ use std::io;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::escape::JsonFormatter;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
@@ -40,12 +41,13 @@ pub fn to_snake_case(name: &str) -> String {
     out
 }
 
-/// Writes any document as one line of JSON.
+/// Writes any document as one line of JSON. Characters that a terminal would obey are escapes.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_json(out: &mut dyn io::Write, document: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, document).map_err(io::Error::from)?;
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, JsonFormatter);
+    document.serialize(&mut serializer).map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
 

@@ -5,6 +5,7 @@ mod carve;
 mod csv;
 mod deadlock;
 mod diff;
+mod escape;
 mod json;
 mod leaks;
 mod names;
@@ -17,7 +18,7 @@ pub use carve::{
 };
 pub use csv::{
     write_drivers_csv, write_event_log_csv, write_history_csv, write_pool_csv, write_pool_log_csv,
-    write_watched_irps_csv,
+    write_settings_csv, write_watched_irps_csv,
 };
 pub use deadlock::{write_deadlock_dot, write_deadlock_json, write_deadlock_text};
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};

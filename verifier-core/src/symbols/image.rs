@@ -197,12 +197,14 @@ impl ImageHeaders {
         read_text(memory, self.at(name.map_err(fault)?), MAX_EXPORT_NAME).map_err(fault)
     }
 
-    /// The image's exported names as a symbol table. Names whose pages are absent are left out.
+    /// The image's exported names as a symbol table, at most `left` (and 65,536) of them; how many the
+    /// image says that it has is taken off `left`, which so bounds the work over many images. Names
+    /// whose pages are absent are left out.
     ///
     /// # Errors
     /// [`Error::Read`] where the export directory itself is absent, [`Error::Malformed`] where the
     /// image exports nothing.
-    pub fn exports(&self, memory: &dyn Memory<Va>) -> Result<SymbolTable, Error> {
+    pub fn exports(&self, memory: &dyn Memory<Va>, left: &mut u32) -> Result<SymbolTable, Error> {
         let malformed = |why: &str| Error::Malformed {
             address: self.base,
             what: "export directory".into(),
@@ -216,7 +218,9 @@ impl ImageHeaders {
         let functions = exports.number_of_functions.get();
         let forwarders = start..start.saturating_add(directory.size.get());
         let mut table = SymbolTable::builder(self.machine == 0x14c);
-        for i in 0..exports.number_of_names.get().min(MAX_EXPORTS) {
+        let count = exports.number_of_names.get().min(MAX_EXPORTS).min(*left);
+        *left -= count;
+        for i in 0..count {
             let entry = |table: u32, size: u64| self.at(table).add(u64::from(i) * size);
             let Ok(name) = memory.read_u32(entry(exports.address_of_names.get(), 4)) else {
                 continue;

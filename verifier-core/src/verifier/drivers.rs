@@ -16,7 +16,7 @@ use super::old;
 use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, Limits, read_unicode_string, walk_avl, walk_list};
+use crate::kernel::{AvlLayout, Kernel, Limits, read_name, walk_avl, walk_list};
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
@@ -333,7 +333,8 @@ pub(super) fn suspects(
     problems: &mut Vec<Problem>,
 ) -> Vec<Driver> {
     let what = "list of configured drivers";
-    let walk = walk_list(kernel.space(), head, what, kernel.limits());
+    let limits = kernel.limits();
+    let mut walk = walk_list(kernel.space(), head, what, limits);
     if let Some(error) = walk.broken {
         // Zeros where the head is: the list was never set up, Verifier is off.
         if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
@@ -341,6 +342,7 @@ pub(super) fn suspects(
         }
         problems.push(Problem::from_error(what, &error));
     }
+    Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, problems);
     let entries = walk.entries.into_iter().map(|link| link.sub(layout.links));
     entries.filter_map(|entry| suspect(kernel, layout, entry, problems)).collect()
 }
@@ -357,7 +359,7 @@ pub(super) fn suspect(
         problems.push(Problem::at("configured driver", entry, fault));
         return None;
     }
-    let name = read_unicode_string(kernel.space(), entry.add(layout.base_name));
+    let name = read_name(kernel.space(), entry.add(layout.base_name), kernel.limits());
     let name = name.unwrap_or_else(|error| {
         problems.push(Problem::from_error("name of a configured driver", &error));
         format!("driver_{entry}")
@@ -404,9 +406,11 @@ pub(super) fn targets(
     }
     let mut images = Vec::new();
     let mut target = vec![0u8; layout.target_size];
+    let mut limits = limits.clone();
     for i in 0..count.min(MAX_TABLES) {
         let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
-        let walk = walk_avl(space, table, &layout.avl, what, limits);
+        let walk = walk_avl(space, table, &layout.avl, what, &limits);
+        limits.tree_nodes = limits.tree_nodes.saturating_sub(walk.entries.len());
         if let Some(error) = walk.broken {
             problems.push(Problem::from_error(what, &error));
         }
@@ -419,6 +423,12 @@ pub(super) fn targets(
             if data.is_null() {
                 // Loaded, not verified.
                 continue;
+            }
+            if images.len() >= limits.drivers {
+                let (limit, name) = (limits.drivers as u64, "Limits::drivers");
+                let error = Error::Limit { what: "verified images".into(), limit, name };
+                problems.push(Problem::from_error(what, &error));
+                return images;
             }
             let base = Va(layout.p.get(&target).unwrap_or(0));
             match verified(kernel, layout, data, problems) {

@@ -35,10 +35,10 @@ pub use globals::{Evidence, FoundGlobal, Globals, MissingGlobal};
 pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier};
 pub use place::{CarvedPage, Place};
-pub(crate) use pool::told;
 pub use pool::{
     Allocation, DriverPool, EntryState, PoolReport, Source, Tracker, TrackerEntry, read_tracker,
 };
+pub(crate) use pool::{for_each_tracker, told};
 pub use pool_info::{PoolBlock, PoolInfo, PoolStack};
 pub use pool_stacks::{OwnedStack, PoolStacks};
 pub use settings::Settings;

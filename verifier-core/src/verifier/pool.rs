@@ -165,7 +165,7 @@ impl PoolReport {
         });
         problems.append(&mut pool_info.problems);
         let (of_tree, unowned) = told(kernel, &drivers, &pool_info);
-        let mut limits = kernel.limits().clone();
+        let mut limits = page_limits(kernel);
         let mut report = Vec::new();
         for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
             if !wanted(&driver) {
@@ -277,9 +277,43 @@ pub fn read_tracker(
     problems: &mut Vec<Problem>,
 ) -> Result<Tracker, Error> {
     let layout = Trackers::resolve(kernel)?;
-    let mut limits = kernel.limits().clone();
+    let mut limits = page_limits(kernel);
     Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
 }
+
+/// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
+///
+/// # Errors
+/// As [`read_tracker`].
+pub(crate) fn for_each_tracker(
+    kernel: &Kernel,
+    drivers: &[Driver],
+    problems: &mut Vec<Problem>,
+    each: &mut dyn FnMut(&Driver, Tracker),
+) -> Result<(), Error> {
+    let layout = Trackers::resolve(kernel)?;
+    let mut limits = page_limits(kernel);
+    for driver in drivers {
+        for image in &driver.images {
+            let data = image.verified_data;
+            each(driver, layout.read(kernel, &driver.name, data, &mut limits, problems));
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's limits; no more pages than the memory holds, since no two drivers share one.
+fn page_limits(kernel: &Kernel) -> Limits {
+    let mut limits = kernel.limits().clone();
+    if let Some(held) = kernel.space().memory().held() {
+        let pages = usize::try_from(held / PAGE_SIZE).unwrap_or(usize::MAX);
+        limits.tracker_pages = limits.tracker_pages.min(pages);
+    }
+    limits
+}
+
+/// Entries of one driver that do not fit and are told one by one; the others are counted.
+const MAX_TOLD: usize = 16;
 
 pub(super) struct Layout {
     pages: u64,
@@ -372,6 +406,13 @@ impl Layout {
             }
         }
         let mut tracker = Tracker::default();
+        let mut odd = 0usize;
+        let mut tell = |at: Va, why: &str| {
+            odd += 1;
+            if odd <= MAX_TOLD {
+                problems.push(Problem::at(format!("entry of {owner}"), at, why));
+            }
+        };
         for (page, bytes) in &pages {
             tracker.pages.push(*page);
             for slot in 1..slots {
@@ -388,19 +429,11 @@ impl Layout {
                     size & 1 == 0 || (!free.contains(&at) && word != 0 && !is_slot(Va(word)));
                 let state = if in_use { EntryState::InUse } else { EntryState::Free };
                 if in_use && word & !1 == 0 {
-                    problems.push(Problem::at(
-                        format!("entry of {owner}"),
-                        at,
-                        "neither free nor an allocation: its block is null",
-                    ));
+                    tell(at, "neither free nor an allocation: its block is null");
                     continue;
                 }
                 if in_use && free.contains(&at) {
-                    problems.push(Problem::at(
-                        format!("entry of {owner}"),
-                        at,
-                        "on the free list, and marked as in use",
-                    ));
+                    tell(at, "on the free list, and marked as in use");
                 }
                 tracker.entries.push(TrackerEntry {
                     state,
@@ -415,6 +448,10 @@ impl Layout {
                     },
                 });
             }
+        }
+        if odd > MAX_TOLD {
+            let why = format!("{} more entries do not fit", odd - MAX_TOLD);
+            problems.push(Problem::at(format!("entries of {owner}"), data, why));
         }
         tracker
     }
@@ -448,11 +485,13 @@ impl Layout {
                 break;
             }
             if limits.tracker_pages == 0 {
-                let limit = kernel.limits().tracker_pages;
+                let limit = page_limits(kernel).tracker_pages;
                 problems.push(Problem::at(
                     what,
                     next,
-                    format!("limit of {limit} pages reached (Limits::tracker_pages)"),
+                    format!(
+                        "limit of {limit} pages reached (Limits::tracker_pages, and what memory holds)"
+                    ),
                 ));
                 break;
             }

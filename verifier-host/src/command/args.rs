@@ -87,6 +87,7 @@ impl DumpArgs {
             raw: self.raw,
             directory_table_base: self.dtb.map(|dtb| Pa(dtb.0)),
             progress: Some(on_stderr()),
+            ..SessionOptions::default()
         };
         Session::open_with(&self.dump, path, options)
     }

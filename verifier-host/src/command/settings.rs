@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use verifier_core::render::text::sanitize;
-use verifier_core::render::{to_snake_case, write_settings_json};
+use verifier_core::render::{write_settings_csv, write_settings_json};
 use verifier_core::verifier::{Modes, Settings};
 
 use super::args::{Format, ViewArgs};
@@ -19,26 +19,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let mut out = stdout();
     match args.format {
         Format::Json => write_settings_json(&mut out, &settings, &modes)?,
-        Format::Csv => {
-            writeln!(out, "name,value")?;
-            writeln!(out, "level,{}", settings.level.0)?;
-            for counter in &settings.statistics.0 {
-                writeln!(out, "{},{}", to_snake_case(&counter.name), counter.value)?;
-            }
-            for (name, value) in [
-                ("rule_classes", modes.rule_classes.map(|classes| classes.0)),
-                ("verify_mode", modes.verify_mode.map(u64::from)),
-                ("option_flags", modes.option_flags.map(|options| options.0.into())),
-                ("verify_all_drivers", modes.verify_all_drivers.map(u64::from)),
-                ("fault_probability", modes.faults.probability.map(u64::from)),
-                ("fault_max_probability", modes.faults.max_probability.map(u64::from)),
-                ("fault_boot_minutes", modes.faults.boot_minutes.map(u64::from)),
-            ] {
-                if let Some(value) = value {
-                    writeln!(out, "{name},{value}")?;
-                }
-            }
-        }
+        Format::Csv => write_settings_csv(&mut out, &settings, &modes)?,
         Format::Text => {
             writeln!(out, "Level {}", settings.level)?;
             for flag in settings.level.flags() {
@@ -54,7 +35,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
             }
             writeln!(out, "\nStatistics")?;
             for counter in &settings.statistics.0 {
-                writeln!(out, "  {:36}{:>12}", counter.name, counter.value)?;
+                writeln!(out, "  {:36}{:>12}", sanitize(&counter.name), counter.value)?;
             }
             write_modes(&mut out, &modes)?;
             complain_problems(&settings.problems);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use verifier_core::Va;
 use verifier_core::render::LeaksView;
+use verifier_core::render::text::sanitize;
 
 use super::{MAX_ADDRESSES, MAX_GROUPS};
 
@@ -45,7 +46,8 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
         let stack = group.frames(leaks).map(|stack| {
             let index = |&va: &Va| {
                 *known.entry(va).or_insert_with(|| {
-                    frames.push((va.to_string(), view.names.get(va).map(|name| name.to_string())));
+                    let name = view.names.get(va).map(|name| sanitize(&name).into_owned());
+                    frames.push((va.to_string(), name));
                     frames.len() - 1
                 })
             };
@@ -63,9 +65,9 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
             driver: group
                 .driver
                 .and_then(|driver| leaks.drivers.get(driver))
-                .map(|driver| driver.name.clone())
+                .map(|driver| sanitize(&driver.name).into_owned())
                 .unwrap_or_default(),
-            label: view.label(group),
+            label: sanitize(&view.label(group)).into_owned(),
             stack,
             why: match group.stack {
                 Some(Err(why)) => Some(leaks.why(why)),

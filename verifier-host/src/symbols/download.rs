@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::MAX_FILE_BYTES;
 use super::place::Miss;
 use super::progress::Progress;
 
@@ -84,11 +83,12 @@ fn agent() -> &'static ureq::Agent {
     })
 }
 
-/// The bytes behind a URL of a server.
+/// The bytes behind a URL of a server, no more than `limit` of them.
 pub(super) fn get(
     server: &str,
     url: &str,
     title: &str,
+    limit: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, Fault> {
     {
@@ -106,7 +106,7 @@ pub(super) fn get(
     let mut pause = PAUSE;
     let mut tries = 1;
     loop {
-        let failure = match attempt(url, title, progress) {
+        let failure = match attempt(url, title, limit, progress) {
             Ok(bytes) => return Ok(bytes),
             Err(failure) => failure,
         };
@@ -123,7 +123,7 @@ pub(super) fn get(
 /// How one try failed.
 enum Failure {
     Status(u16),
-    TooLarge,
+    TooLarge(u64),
     NoAnswer(String),
     BrokenOff(String),
 }
@@ -133,7 +133,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Failure::TooLarge => false,
+            Failure::TooLarge(_) => false,
             Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
         }
     }
@@ -147,7 +147,7 @@ impl Failure {
                 }
                 Fault::File(Miss::Http(status))
             }
-            Failure::TooLarge => Fault::File(Miss::TooLarge { limit: MAX_FILE_BYTES }),
+            Failure::TooLarge(limit) => Fault::File(Miss::TooLarge { limit }),
             Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
             Failure::NoAnswer(why) => {
                 let left_alone = (Instant::now(), why.clone());
@@ -167,7 +167,12 @@ impl Drop for Shown<'_> {
     }
 }
 
-fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, Failure> {
+fn attempt(
+    url: &str,
+    title: &str,
+    limit: u64,
+    progress: &dyn Progress,
+) -> Result<Vec<u8>, Failure> {
     let request = agent().get(url).config();
     // A redirection must not lead from a server that proves who it is to one that does not.
     let request = request.https_only(url.starts_with("https://")).build();
@@ -179,8 +184,8 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
     let body = response.into_body();
     // `None` also where the body is packed with gzip: then the length is not that of the file.
     let total = body.content_length();
-    if total.is_some_and(|total| total > MAX_FILE_BYTES) {
-        return Err(Failure::TooLarge);
+    if total.is_some_and(|total| total > limit) {
+        return Err(Failure::TooLarge(limit));
     }
     progress.begin(title, total);
     let _shown = Shown(progress);
@@ -194,8 +199,8 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
         }
         bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
         let done = bytes.len() as u64;
-        if done > MAX_FILE_BYTES {
-            return Err(Failure::TooLarge);
+        if done > limit {
+            return Err(Failure::TooLarge(limit));
         }
         progress.advance(done);
     }

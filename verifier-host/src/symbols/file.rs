@@ -39,9 +39,9 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
 /// A symbol file, out of its cabinet if it is in one.
 ///
 /// The bytes decide, not the last letter of the name: some servers expand on the way.
-pub(super) fn expanded(bytes: Vec<u8>) -> Result<Vec<u8>, Miss> {
+pub(super) fn expanded(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Miss> {
     if bytes.starts_with(CABINET) {
-        return super::cabinet::expand(&bytes, super::MAX_FILE_BYTES);
+        return super::cabinet::expand(&bytes, limit);
     }
     Ok(bytes)
 }

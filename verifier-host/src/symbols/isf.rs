@@ -7,7 +7,7 @@ use super::file::{child, names, read};
 use super::name::FileName;
 use super::place::{Miss, Place};
 use super::store::Hit;
-use super::{MAX_ISF_BYTES, PdbId, xz};
+use super::{PdbId, xz};
 
 const PLAIN: &str = ".json";
 const PACKED: &str = ".json.xz";
@@ -17,10 +17,11 @@ pub(super) fn search(
     root: &Path,
     name: &FileName,
     id: &PdbId,
+    limit: u64,
     looked: &mut Vec<Place>,
 ) -> Option<Hit> {
     if root.is_file() {
-        return named(root, id, looked);
+        return named(root, id, limit, looked);
     }
     if !root.is_dir() {
         looked.push(Place::new(root.display(), Miss::NoFolder));
@@ -36,7 +37,7 @@ pub(super) fn search(
         }) {
             Ok(tables) => {
                 for (path, other_age) in tables {
-                    match table(&path) {
+                    match table(&path, limit) {
                         Ok(bytes) => {
                             let bytes = Arc::new(bytes);
                             return Some(Hit { path, bytes, other_age });
@@ -55,7 +56,7 @@ pub(super) fn search(
 }
 
 /// A table that the user named: its name may be anything, so its text has to hold the GUID.
-fn named(path: &Path, id: &PdbId, looked: &mut Vec<Place>) -> Option<Hit> {
+fn named(path: &Path, id: &PdbId, limit: u64, looked: &mut Vec<Place>) -> Option<Hit> {
     let name = path.to_string_lossy().to_lowercase();
     // The user may have named a PDB; that is not for here.
     if !name.ends_with(PLAIN) && !name.ends_with(PACKED) {
@@ -63,7 +64,7 @@ fn named(path: &Path, id: &PdbId, looked: &mut Vec<Place>) -> Option<Hit> {
         return None;
     }
     let guid = id.guid_hex();
-    let held = table(path).and_then(|bytes| {
+    let held = table(path, limit).and_then(|bytes| {
         let mut windows = bytes.windows(guid.len());
         if windows.any(|text| text.eq_ignore_ascii_case(guid.as_bytes())) {
             return Ok(bytes);
@@ -118,10 +119,10 @@ fn tables(folder: &Path, id: &PdbId) -> Result<Vec<(PathBuf, Option<u32>)>, Miss
     Ok(found.into_iter().map(|(age, _, path)| (path, age)).collect())
 }
 
-fn table(path: &Path) -> Result<Vec<u8>, Miss> {
-    let bytes = read(path, MAX_ISF_BYTES)?;
+fn table(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
+    let bytes = read(path, limit)?;
     let bytes = if path.to_string_lossy().to_lowercase().ends_with(PACKED) {
-        xz::expand(&bytes, MAX_ISF_BYTES)?
+        xz::expand(&bytes, limit)?
     } else {
         bytes
     };

@@ -30,6 +30,8 @@ pub(super) struct Want<'a> {
     /// What the keys of the same PDB with another age begin with; `None` for images.
     pub(super) guid: Option<String>,
     pub(super) check: &'a Check<'a>,
+    /// [`SymbolLimits::file_bytes`](super::SymbolLimits::file_bytes).
+    pub(super) file_bytes: u64,
 }
 
 impl SymbolPath {
@@ -46,6 +48,7 @@ impl SymbolPath {
             key: id.store_key(),
             guid: Some(id.guid_hex()),
             check: &check,
+            file_bytes: self.limits().file_bytes,
         })
     }
 
@@ -64,6 +67,7 @@ impl SymbolPath {
             key: id.store_key(),
             guid: None,
             check: &check,
+            file_bytes: self.limits().file_bytes,
         })
     }
 
@@ -71,6 +75,7 @@ impl SymbolPath {
     /// them under the PDB's identity.
     pub fn locate_isf(&self, id: &PdbId) -> Located {
         let wanted = format!("ISF table of {id}");
+        let limit = self.limits().isf_bytes;
         let mut looked = Vec::new();
         let Some(name) = plain_name(&id.name, &mut looked) else {
             return Located::NotFound(NotFound { wanted, looked });
@@ -81,7 +86,7 @@ impl SymbolPath {
                 continue;
             }
             seen.push(root);
-            if let Some(hit) = isf::search(root, &name, id, &mut looked) {
+            if let Some(hit) = isf::search(root, &name, id, limit, &mut looked) {
                 return Located::Found(Got::on_disk(hit).found(FileKind::Isf, looked));
             }
         }

@@ -50,6 +50,7 @@ mod identity;
 mod image;
 mod isf;
 mod keep;
+mod limits;
 mod locate;
 mod name;
 mod path;
@@ -61,15 +62,10 @@ mod xz;
 
 pub use identity::{ImageId, PdbId, guid_hex};
 pub use image::{image_identity, pdb_of_image};
+pub use limits::SymbolLimits;
 pub use locate::Verify;
 pub use name::NameFault;
 pub use path::{Element, PathError, PathFault, SymbolPath, default_cache};
 pub use place::{FileKind, Found, Located, Miss, NotFound, Place};
 pub use progress::{Progress, Silent, on_stderr};
 pub(crate) use xz::expand as expand_xz;
-
-/// No symbol file larger than this is read, downloaded or expanded from a cabinet.
-pub const MAX_FILE_BYTES: u64 = 1 << 30;
-
-/// No ISF table larger than this is expanded.
-pub const MAX_ISF_BYTES: u64 = 512 << 20;

@@ -4,6 +4,8 @@ use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::limits::SymbolLimits;
+
 /// The variable that debuggers on Windows read.
 const VARIABLE: &str = "_NT_SYMBOL_PATH";
 
@@ -12,6 +14,7 @@ const VARIABLE: &str = "_NT_SYMBOL_PATH";
 pub struct SymbolPath {
     elements: Vec<Element>,
     default_cache: Option<PathBuf>,
+    limits: SymbolLimits,
 }
 
 /// One element of a path.
@@ -85,7 +88,17 @@ impl SymbolPath {
     /// An empty path with another default cache, or with none.
     pub fn with_default_cache(default_cache: Option<PathBuf>) -> SymbolPath {
         let elements = Vec::new();
-        SymbolPath { elements, default_cache }
+        SymbolPath { elements, default_cache, limits: SymbolLimits::default() }
+    }
+
+    /// How large files may be.
+    pub fn limits(&self) -> &SymbolLimits {
+        &self.limits
+    }
+
+    /// Sets how large files may be.
+    pub fn set_limits(&mut self, limits: SymbolLimits) {
+        self.limits = limits;
     }
 
     /// Reads a path; see the [module](crate::symbols) for the syntax.

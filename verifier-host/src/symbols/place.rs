@@ -174,7 +174,7 @@ pub enum Miss {
     #[error("damaged, {0}")]
     Damaged(String),
     /// More bytes than are read.
-    #[error("larger than the limit of {limit} bytes")]
+    #[error("larger than the limit of {limit} bytes (SymbolLimits)")]
     TooLarge {
         /// The limit.
         limit: u64,

@@ -25,9 +25,10 @@ pub(super) fn fetch(
 
     let title = title(server, want.name.as_str());
     for url in urls(server, want) {
-        let answer = download::get(server, &url, &title, progress);
+        let answer = download::get(server, &url, &title, want.file_bytes, progress);
         let checked = answer.and_then(|bytes| {
-            let bytes = Arc::new(super::file::expanded(bytes).map_err(Fault::File)?);
+            let bytes =
+                Arc::new(super::file::expanded(bytes, want.file_bytes).map_err(Fault::File)?);
             let other_age = (want.check)(&bytes).map_err(Fault::File)?;
             Ok((bytes, other_age))
         });

@@ -150,8 +150,8 @@ fn plain_or_cabinet(folder: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> 
 
 /// Reads one file and asks it who it is.
 fn accept(path: PathBuf, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
-    let checked = read(&path, super::MAX_FILE_BYTES)
-        .and_then(expanded)
+    let checked = read(&path, want.file_bytes)
+        .and_then(|bytes| expanded(bytes, want.file_bytes))
         .map(Arc::new)
         .and_then(|bytes| Ok(((want.check)(&bytes)?, bytes)));
     match checked {

@@ -233,6 +233,10 @@ impl Memory<Va> for PageTables {
         })?;
         Ok(found.residence)
     }
+
+    fn held(&self) -> Option<u64> {
+        self.physical.held()
+    }
 }
 
 impl fmt::Debug for PageTables {

@@ -163,10 +163,12 @@ impl Pdb {
             }
             let Ok(debug) = pdb.debug_information() else { return Ok(()) };
             let mut modules = debug.modules()?;
+            let mut room = Room::of(&self.bytes);
             while let Some(module) = modules.next()? {
                 let Ok(Some(info)) = pdb.module_info(&module) else { continue };
                 let Ok(mut symbols) = info.symbols() else { continue };
                 while let Ok(Some(symbol)) = symbols.next() {
+                    room.take(&symbol)?;
                     if let Ok(SymbolData::Procedure(procedure)) = symbol.parse()
                         && let Some(rva) = procedure.offset.to_rva(&map)
                     {
@@ -218,10 +220,12 @@ impl Pdb {
     fn has_procedures(&self, pdb: &mut pdb::PDB<'static, File>) -> pdb::Result<bool> {
         let Ok(debug) = pdb.debug_information() else { return Ok(false) };
         let mut modules = debug.modules()?;
+        let mut room = Room::of(&self.bytes);
         while let Some(module) = modules.next()? {
             let Ok(Some(info)) = pdb.module_info(&module) else { continue };
             let Ok(mut symbols) = info.symbols() else { continue };
             while let Ok(Some(symbol)) = symbols.next() {
+                room.take(&symbol)?;
                 if matches!(symbol.parse(), Ok(SymbolData::Procedure(_))) {
                     return Ok(true);
                 }
@@ -338,6 +342,25 @@ impl TypeSource for Pdb {
 impl fmt::Debug for Pdb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pdb").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// How many bytes of symbols a file has room for. Each module has a stream of its own, or the file
+/// says of a thousand modules that one stream is theirs.
+struct Room(usize);
+
+impl Room {
+    fn of(bytes: &Bytes) -> Self {
+        Self((**bytes).as_ref().len())
+    }
+
+    fn take(&mut self, symbol: &pdb::Symbol<'_>) -> pdb::Result<()> {
+        self.0 = self.0.checked_sub(symbol.raw_bytes().len()).ok_or(
+            pdb::Error::UnimplementedFeature(
+                "modules with more symbols than the file has room for",
+            ),
+        )?;
+        Ok(())
     }
 }
 

@@ -22,9 +22,11 @@ use crate::types::{Member, Shape, Structure};
 
 /// Unnamed structures inside unnamed structures: deeper than this is no C type.
 const MAX_DEPTH: u32 = 16;
-/// Members of one structure with all unnamed ones in it; a hostile file could otherwise unfold
-/// without end.
-const MAX_MEMBERS: usize = 1 << 20;
+/// Bytes of the members of one structure with all unnamed ones in it; a hostile file could otherwise
+/// unfold without end, or give one long name to many.
+const MAX_MEMBER_BYTES: usize = 1 << 26;
+/// What a member takes besides its name.
+const MEMBER_BYTES: usize = 128;
 /// The number of the type stream.
 const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
 
@@ -94,10 +96,20 @@ impl Types {
             while iter.next()?.is_some() {
                 finder.update(&iter);
             }
-            let mut reader = Reader { types: self, information: &information, finder, members: 0 };
+            let left = MAX_MEMBER_BYTES;
+            let mut reader = Reader { types: self, information: &information, finder, left };
             let index = reader.find(name);
-            Ok(index.and_then(|index| reader.structure(index, MAX_DEPTH)).map(Arc::new))
+            let structure = index.and_then(|index| reader.structure(index, MAX_DEPTH));
+            Ok((structure.map(Arc::new), reader.left))
         })?;
+        let (structure, left) = structure;
+        if left == 0 {
+            return Err(Error::Limit {
+                what: format!("members of {name}, in bytes").into(),
+                limit: MAX_MEMBER_BYTES as u64,
+                name: "MAX_MEMBER_BYTES",
+            });
+        }
         known().insert(name.into(), structure.clone());
         Ok(structure)
     }
@@ -183,7 +195,8 @@ struct Reader<'a, 't> {
     types: &'a Types,
     information: &'t pdb::TypeInformation<'static>,
     finder: pdb::TypeFinder<'t>,
-    members: usize,
+    /// What is left of [`MAX_MEMBER_BYTES`]; nothing more is read when it is used up.
+    left: usize,
 }
 
 impl Reader<'_, '_> {
@@ -237,11 +250,12 @@ impl Reader<'_, '_> {
                 break;
             };
             for field in &list.fields {
-                let TypeData::Member(member) = field else { continue };
-                self.members += 1;
-                if self.members > MAX_MEMBERS {
+                let name = if let TypeData::Member(member) = field { member.name.len() } else { 0 };
+                self.left = self.left.saturating_sub(MEMBER_BYTES + name);
+                if self.left == 0 {
                     return None;
                 }
+                let TypeData::Member(member) = field else { continue };
                 structure.members.push(Member {
                     name: member.name.to_string().into_owned(),
                     offset: member.offset,

@@ -126,6 +126,8 @@ impl Ring {
         } else {
             self.index % length
         };
+        // A log is not longer than the memory that it lies in.
+        let mut room = kernel.space().memory().held().unwrap_or(u64::MAX);
         let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
         let mut block = Block::default();
         // Adjoining slots that are missing for one reason are told as one.
@@ -139,6 +141,17 @@ impl Ring {
                 for slot in (start..end).rev() {
                     match block.record(self, slot) {
                         Ok(bytes) => {
+                            // Zeros are no record, and may be one page of zeros all over.
+                            if bytes.iter().any(|&byte| byte != 0) {
+                                let Some(left) = room.checked_sub(self.stride) else {
+                                    result.problems.push(self.problem(format!(
+                                        "from slot {slot:#x} on its records are more than all \
+                                         memory that is held: its pages repeat"
+                                    )));
+                                    break 'all;
+                                };
+                                room = left;
+                            }
                             if !each(slot, bytes) {
                                 break 'all;
                             }

@@ -1,0 +1,38 @@
+//! Damages dumps in every way that it can name, and reads each as a user would.
+//!
+//! **In:** dump files with their symbols, and dumps of every kind that `verifier-synth` makes.
+//! **Out:** for each damaged file whether it was refused, read in part or read whole, and each panic,
+//! each limit hit, each output that holds what a terminal would obey.
+//!
+//! How it knows where to strike: an ordinary run is recorded ([`Trace`]), once below the page map (which
+//! bytes of the file are read) and once above the page tables (which addresses, in which pieces). So
+//! the damage follows the reader, and a new view is covered once [`look`] shows it. A damaged file is
+//! the file's bytes and a patch over them ([`Overlay`]), never a copy.
+//!
+//! Cases run in a child process with a limit of its address space and a time limit that the parent
+//! holds. In one process a counting allocator could tell memory too, but not stop a loop, nor
+//! survive a stack that overflows or an allocation that aborts; and it would need `unsafe`, where the
+//! limit of a process needs none here (`rlimit`). The child goes through thousands of cases and says
+//! after each how it went, so a process costs nothing; one that dies is started again behind the
+//! case that it died of.
+
+mod cases;
+mod clean;
+mod look;
+mod overlay;
+mod peers;
+mod subject;
+mod summary;
+mod supervise;
+mod trace;
+mod worker;
+
+pub use cases::{Case, Damage, Kind, cases};
+pub use look::{Outcome, look};
+pub use overlay::Overlay;
+pub use peers::run_peers;
+pub use subject::{Subject, given, synthetic};
+pub use summary::{Limits, Tally, write_summary};
+pub use supervise::{Supervisor, run};
+pub use trace::Trace;
+pub use worker::work;
