@@ -80,6 +80,7 @@ pub struct Kernel {
     types: OnceLock<Arc<dyn TypeSource>>,
     limits: Limits,
     problems: Vec<Problem>,
+    stop: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 impl Kernel {
@@ -158,6 +159,7 @@ impl Kernel {
             types: OnceLock::new(),
             limits,
             problems,
+            stop: OnceLock::new(),
         })
     }
 
@@ -195,6 +197,19 @@ impl Kernel {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Lets the caller end what may take long: the walks over logs and tracking pages ask `stop` for
+    /// every 32 KiB or page, in the thread that called the view. A view that is stopped returns what it
+    /// has, and a problem that says so. The first function stays.
+    pub fn stop_when(&self, stop: Box<dyn Fn() -> bool + Send + Sync>) {
+        let _ = self.stop.set(stop);
+    }
+
+    /// True where the function of [`stop_when`](Self::stop_when) says so.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.get().is_some_and(|stop| stop())
     }
 
     /// The debugger data block, decoded with the kernel's symbols where it is encoded.
