@@ -20,12 +20,19 @@
 pub mod command;
 mod error;
 mod file;
+mod flamegraph;
 pub mod info;
+mod leaks;
+mod progress;
 pub mod report;
 mod session;
 pub mod symbols;
+mod views;
 
 pub use error::Error;
-pub use file::{FileMode, open_file};
+pub use file::{FileMode, open_file, write_file};
+pub use flamegraph::flame_graph;
 pub use info::Info;
+pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, compare_boots};
+pub use progress::{Progress, Silent, on_stderr};
 pub use session::{Session, SessionOptions, SymbolLoad};

@@ -12,9 +12,8 @@ use verifier_core::types::{Bytes, Isf, Pdb};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
-use crate::symbols::{
-    Found, Located, MAX_ISF_BYTES, Place, Progress, Silent, SymbolPath, expand_xz,
-};
+use crate::progress::{Progress, Silent};
+use crate::symbols::{Found, Located, MAX_ISF_BYTES, Place, SymbolPath, expand_xz};
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -22,7 +21,7 @@ use crate::symbols::{
 pub struct SessionOptions {
     /// How the dump is read.
     pub mode: FileMode,
-    /// Who is told of downloads; nobody by default.
+    /// Who is told of downloads and may cancel them; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
 
@@ -144,6 +143,12 @@ impl Session {
         self.file.as_ref().map(|(_, dump)| dump)
     }
 
+    /// Who is told of downloads.
+    #[must_use]
+    pub fn progress(&self) -> &dyn Progress {
+        &*self.progress
+    }
+
     /// The kernel.
     ///
     /// # Errors
@@ -236,10 +241,16 @@ impl Session {
 
     fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {
         let Ok(mut loads) = self.loads.lock() else { return };
-        if loads.iter().any(|load| load.wanted.module == wanted.module) {
+        if self.progress.is_cancelled()
+            || loads.iter().any(|load| load.wanted.module == wanted.module)
+        {
             return;
         }
-        loads.push(self.find(kernel, wanted));
+        let load = self.find(kernel, wanted);
+        // A search that was broken off is no answer: the next view searches again.
+        if load.found.is_some() || !self.progress.is_cancelled() {
+            loads.push(load);
+        }
     }
 
     fn find(&self, kernel: &Kernel, wanted: WantedSymbols) -> SymbolLoad {

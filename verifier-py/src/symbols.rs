@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use verifier_host::symbols::{Progress, SymbolPath};
+use verifier_host::Progress;
+use verifier_host::symbols::SymbolPath;
 
 use crate::errors::Failure;
 use crate::memory::type_name;

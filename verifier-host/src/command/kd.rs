@@ -13,7 +13,7 @@ use verifier_core::render::text::{
     Style, sanitize, write_bug_check, write_driver_list, write_event_log, write_modules,
     write_pool_log, write_pool_log_search, write_summary,
 };
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, PoolRecord};
+use verifier_core::verifier::log::{EventKind, PoolRecord};
 use verifier_core::verifier::{PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
@@ -155,8 +155,7 @@ fn events(
         }
         (None, None) => None,
     };
-    let log = EventLog::read(kernel, kind, last, address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
+    let log = session.event_log(kind, last, address)?;
     write_event_log(out, &log, &Names::new(kernel))?;
     Ok(log.problems)
 }
@@ -171,8 +170,7 @@ fn pool_log(
     let last = which
         .filter(|_| address.is_none())
         .map(|quantity| usize::try_from(quantity).unwrap_or(usize::MAX));
-    let log = PoolLog::read_about(kernel, last, address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
+    let log = session.pool_log(last, address)?;
     let names = Names::new(kernel);
     match address {
         Some(address) => {

@@ -6,7 +6,7 @@ use verifier_core::render::text::{write_event_log, write_pool_log};
 use verifier_core::render::{
     Names, write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
 };
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
+use verifier_core::verifier::log::EventKind;
 
 use super::args::{Format, LogArgs, LogKind};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
@@ -26,10 +26,8 @@ pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
 fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let log = EventLog::read(kernel, kind, args.last, args.address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
-    let names = Names::new(kernel);
+    let log = session.event_log(kind, args.last, args.address)?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_event_log_json(&mut out, &log, &names)?,
@@ -46,10 +44,8 @@ fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
 fn pool(args: &LogArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let log = PoolLog::read_about(kernel, args.last, args.address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
-    let names = Names::new(kernel);
+    let log = session.pool_log(args.last, args.address)?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_pool_log_json(&mut out, &log, &names)?,

@@ -4,7 +4,6 @@ use std::io::Write as _;
 
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{Names, write_pool_csv, write_pool_json};
-use verifier_core::verifier::PoolReport;
 
 use super::args::{Format, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
@@ -13,20 +12,8 @@ use crate::error::Error;
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let report = PoolReport::read(kernel, |driver| {
-        args.driver.as_deref().is_none_or(|name| driver.is_named(name))
-    })?;
-    if let Some(name) = &args.driver
-        && report.drivers.is_empty()
-    {
-        return Err(Error::Usage(format!(
-            "no driver {name} is configured for Verifier; `verifier drivers` lists those that are"
-        )));
-    }
-    let callers = report.drivers.iter().flat_map(|pool| &pool.allocations).map(|a| a.caller);
-    session.load_symbols_at(callers);
-    let names = Names::new(kernel);
+    let report = session.pool(args.driver.as_deref())?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_pool_json(&mut out, &report, &names)?,

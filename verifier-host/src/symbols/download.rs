@@ -20,7 +20,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use super::MAX_FILE_BYTES;
 use super::place::Miss;
-use super::progress::Progress;
+use crate::progress::{Progress, Stage};
 
 const RESOLVE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
@@ -91,6 +91,9 @@ pub(super) fn get(
     title: &str,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, Fault> {
+    if progress.is_cancelled() {
+        return Err(Fault::Server(Miss::Cancelled));
+    }
     {
         let mut memory = memory();
         if let Some(status) = memory.missing.get(url) {
@@ -126,6 +129,7 @@ enum Failure {
     TooLarge,
     NoAnswer(String),
     BrokenOff(String),
+    Cancelled,
 }
 
 impl Failure {
@@ -133,7 +137,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Failure::TooLarge => false,
+            Failure::TooLarge | Failure::Cancelled => false,
             Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
         }
     }
@@ -148,6 +152,8 @@ impl Failure {
                 Fault::File(Miss::Http(status))
             }
             Failure::TooLarge => Fault::File(Miss::TooLarge { limit: MAX_FILE_BYTES }),
+            // The other names of this file are not wanted either.
+            Failure::Cancelled => Fault::Server(Miss::Cancelled),
             Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
             Failure::NoAnswer(why) => {
                 let left_alone = (Instant::now(), why.clone());
@@ -155,15 +161,6 @@ impl Failure {
                 Fault::Server(Miss::Network { why, tries })
             }
         }
-    }
-}
-
-/// Ends the transfer however it is left.
-struct Shown<'a>(&'a dyn Progress);
-
-impl Drop for Shown<'_> {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }
 
@@ -182,8 +179,7 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
     if total.is_some_and(|total| total > MAX_FILE_BYTES) {
         return Err(Failure::TooLarge);
     }
-    progress.begin(title, total);
-    let _shown = Shown(progress);
+    let _stage = Stage::begin(progress, title, total);
     let mut body = body.into_reader();
     let mut bytes = Vec::new();
     let mut chunk = vec![0; CHUNK];
@@ -198,6 +194,9 @@ fn attempt(url: &str, title: &str, progress: &dyn Progress) -> Result<Vec<u8>, F
             return Err(Failure::TooLarge);
         }
         progress.advance(done);
+        if progress.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
     }
     let got = bytes.len() as u64;
     match total {

@@ -54,7 +54,6 @@ mod locate;
 mod name;
 mod path;
 mod place;
-mod progress;
 mod server;
 mod store;
 mod xz;
@@ -65,7 +64,6 @@ pub use locate::Verify;
 pub use name::NameFault;
 pub use path::{Element, PathError, PathFault, SymbolPath, default_cache};
 pub use place::{FileKind, Found, Located, Miss, NotFound, Place};
-pub use progress::{Progress, Silent, on_stderr};
 pub(crate) use xz::expand as expand_xz;
 
 /// No symbol file larger than this is read, downloaded or expanded from a cabinet.
