@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, ListArray, NullArray, RecordBatch, StringArray,
-    StructArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray, RecordBatch,
+    StringArray, StructArray, UInt32Array, UInt64Array,
 };
-use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema};
 use verifier_core::kernel::Kernel;
 use verifier_core::{Error, Va};
@@ -64,10 +64,22 @@ pub(crate) fn maybe_numbers(name: &str, values: impl Iterator<Item = Option<u64>
     (field, Arc::new(values.collect::<UInt64Array>()))
 }
 
+/// Numbers that may be negative.
+pub(crate) fn signed(name: &str, values: impl Iterator<Item = i64>) -> Column {
+    let field = Field::new(name, DataType::Int64, false);
+    (field, Arc::new(Int64Array::from_iter_values(values)))
+}
+
 /// Small numbers.
 pub(crate) fn small_numbers(name: &str, values: impl Iterator<Item = u32>) -> Column {
     let field = Field::new(name, DataType::UInt32, false);
     (field, Arc::new(UInt32Array::from_iter_values(values)))
+}
+
+/// Small numbers that may be absent.
+pub(crate) fn maybe_small_numbers(name: &str, values: impl Iterator<Item = Option<u32>>) -> Column {
+    let field = Field::new(name, DataType::UInt32, true);
+    (field, Arc::new(values.collect::<UInt32Array>()))
 }
 
 /// Texts that seldom repeat.
@@ -81,6 +93,17 @@ pub(crate) fn words<S: AsRef<str>>(name: &str, values: impl Iterator<Item = S>) 
     let values: Vec<S> = values.collect();
     let words: DictionaryArray<Int32Type> = values.iter().map(AsRef::as_ref).collect();
     (Field::new(name, words.data_type().clone(), false), Arc::new(words))
+}
+
+/// Texts that repeat and may be absent.
+pub(crate) fn maybe_words<S: AsRef<str>>(
+    name: &str,
+    values: impl Iterator<Item = Option<S>>,
+) -> Column {
+    let values: Vec<Option<S>> = values.collect();
+    let words: DictionaryArray<Int32Type> =
+        values.iter().map(|value| value.as_ref().map(AsRef::as_ref)).collect();
+    (Field::new(name, words.data_type().clone(), true), Arc::new(words))
 }
 
 /// Several columns as one, `valid` saying where there is a value.
@@ -100,71 +123,147 @@ pub(crate) fn structure(name: &str, columns: Vec<Column>, valid: Option<Vec<bool
 }
 
 /// A column of lists, `lengths` of them out of the items one behind the other.
-pub(crate) fn lists(name: &str, lengths: impl Iterator<Item = usize>, items: Column) -> Column {
-    let (item, array) = items;
-    let item = Arc::new(item.with_name("item"));
-    let array = ListArray::new(item, OffsetBuffer::from_lengths(lengths), array, None);
-    (Field::new(name, array.data_type().clone(), false), Arc::new(array))
-}
-
-/// Frames of stacks: `frames` are those of all rows, `lengths` tells how many each has.
-pub(crate) fn stacks(
+pub(crate) fn lists(
     name: &str,
     lengths: impl Iterator<Item = usize>,
-    frames: &[Va],
-    kernel: &Kernel,
+    items: Column,
 ) -> Result<Column, Error> {
+    make_lists(name, lengths, items, None)
+}
+
+/// The same, where a list may be absent.
+pub(crate) fn maybe_lists(
+    name: &str,
+    lengths: impl Iterator<Item = Option<usize>>,
+    items: Column,
+) -> Result<Column, Error> {
+    let lengths: Vec<Option<usize>> = lengths.collect();
+    let valid = lengths.iter().map(Option::is_some).collect::<Vec<_>>();
+    let lengths = lengths.iter().map(|length| length.unwrap_or(0));
+    make_lists(name, lengths, items, Some(NullBuffer::from(valid)))
+}
+
+fn make_lists(
+    name: &str,
+    lengths: impl Iterator<Item = usize>,
+    items: Column,
+    valid: Option<NullBuffer>,
+) -> Result<Column, Error> {
+    let (item, array) = items;
+    let item = Arc::new(item.with_name("item"));
+    let nullable = valid.is_some();
+    let offsets = OffsetBuffer::try_from_lengths(lengths).map_err(|_| Error::Limit {
+        what: format!("items of the lists in {name}").into(),
+        limit: i32::MAX as u64,
+        name: "i32::MAX",
+    })?;
+    let array = ListArray::new(item, offsets, array, valid);
+    Ok((Field::new(name, array.data_type().clone(), nullable), Arc::new(array)))
+}
+
+/// Frames as items of [`lists`].
+pub(crate) fn frames(frames: &[Va], kernel: &Kernel) -> Result<Column, Error> {
     let address = addresses("address", frames.iter().copied());
-    let symbol = symbols("symbol", frames.iter().copied(), kernel)?;
-    Ok(lists(name, lengths, structure("item", vec![address, symbol], None)))
+    let symbol = symbols("symbol", frames, kernel)?;
+    Ok(structure("item", vec![address, symbol], None))
 }
 
 /// The names of addresses; null where no module holds the address.
 ///
-/// Each address is looked up once: the same few thousand fill a log of millions of frames.
-pub(crate) fn symbols(
-    name: &str,
-    addresses: impl Iterator<Item = Va>,
-    kernel: &Kernel,
-) -> Result<Column, Error> {
-    let mut known: HashMap<u64, Option<i32>, Seeded> =
-        HashMap::with_hasher(Seeded(RandomState::new().hash_one(0) | 1));
-    let mut by_name: HashMap<String, i32> = HashMap::new();
-    let mut names = StringBuilder::new();
-    let mut bytes = 0usize;
-    let mut full = false;
-    let mut last = (u64::MAX, None);
-    let keys: Int32Array = addresses
-        .map(|va| {
-            if va.0 == last.0 {
-                return last.1;
+/// Each address is looked up once, and most not even in the table of those that were: stacks share
+/// their ends, so where one address stood before, the address that followed it there comes next.
+pub(crate) fn symbols(name: &str, addresses: &[Va], kernel: &Kernel) -> Result<Column, Error> {
+    let mut names = Dictionary::new(kernel);
+    let mut keys: Vec<i32> = Vec::with_capacity(addresses.len());
+    let mut guess = 0;
+    for (place, &va) in addresses.iter().enumerate() {
+        match (addresses.get(guess), keys.get(guess)) {
+            (Some(&before), Some(&key)) if before == va => {
+                keys.push(key);
+                guess += 1;
             }
-            let key = *known.entry(va.0).or_insert_with(|| {
-                let text = kernel.symbolize(va)?.to_string();
-                bytes = bytes.saturating_add(text.len());
-                if bytes > MAX_TEXT {
-                    full = true;
-                    return None;
-                }
-                let next = i32::try_from(by_name.len()).ok()?;
-                Some(*by_name.entry(text).or_insert_with_key(|text| {
-                    names.append_value(text);
-                    next
-                }))
-            });
-            last = (va.0, key);
-            key
-        })
-        .collect();
-    if full {
-        return Err(Error::Limit {
-            what: "text of all symbols".into(),
-            limit: MAX_TEXT as u64,
-            name: "MAX_TEXT",
-        });
+            _ => {
+                let (key, before) = names.key(va, place);
+                keys.push(key);
+                guess = before + 1;
+            }
+        }
     }
-    let array = DictionaryArray::<Int32Type>::new(keys, Arc::new(names.finish()));
+    let mut valid = None;
+    if names.has_unnamed {
+        valid = Some(keys.iter().map(|&key| key != UNNAMED).collect());
+        keys.iter_mut().for_each(|key| *key = (*key).max(0));
+    }
+    let keys = Int32Array::new(ScalarBuffer::from(keys), valid);
+    let array = DictionaryArray::<Int32Type>::new(keys, names.finish()?);
     Ok((Field::new(name, array.data_type().clone(), true), Arc::new(array)))
+}
+
+/// The key of addresses without a name, until it is null in the column.
+const UNNAMED: i32 = -1;
+
+/// The names that a column of symbols has so far.
+struct Dictionary<'k> {
+    kernel: &'k Kernel,
+    /// The key of each address, and where it was last looked up.
+    known: HashMap<u64, (i32, usize), Seeded>,
+    by_name: HashMap<String, i32>,
+    names: StringBuilder,
+    bytes: usize,
+    has_unnamed: bool,
+}
+
+impl<'k> Dictionary<'k> {
+    fn new(kernel: &'k Kernel) -> Self {
+        let seed = Seeded(RandomState::new().hash_one(0) | 1);
+        Self {
+            kernel,
+            known: HashMap::with_hasher(seed),
+            by_name: HashMap::new(),
+            names: StringBuilder::new(),
+            bytes: 0,
+            has_unnamed: false,
+        }
+    }
+
+    /// The key of an address at `place`, and the place where it was looked up before.
+    fn key(&mut self, va: Va, place: usize) -> (i32, usize) {
+        if let Some((key, last)) = self.known.get_mut(&va.0) {
+            return (*key, std::mem::replace(last, place));
+        }
+        let key = self.new_key(va);
+        self.known.insert(va.0, (key, place));
+        (key, place)
+    }
+
+    fn new_key(&mut self, va: Va) -> i32 {
+        let Some(name) = self.kernel.symbolize(va) else {
+            self.has_unnamed = true;
+            return UNNAMED;
+        };
+        let name = name.to_string();
+        if let Some(&key) = self.by_name.get(&name) {
+            return key;
+        }
+        self.bytes = self.bytes.saturating_add(name.len());
+        let Ok(key) = i32::try_from(self.by_name.len()) else { return UNNAMED };
+        if self.bytes <= MAX_TEXT {
+            self.names.append_value(&name);
+        }
+        self.by_name.insert(name, key);
+        key
+    }
+
+    fn finish(mut self) -> Result<ArrayRef, Error> {
+        if self.bytes > MAX_TEXT {
+            return Err(Error::Limit {
+                what: "text of all symbols".into(),
+                limit: MAX_TEXT as u64,
+                name: "MAX_TEXT",
+            });
+        }
+        Ok(Arc::new(self.names.finish()))
+    }
 }
 
 /// Columns as one batch.

@@ -2,16 +2,18 @@
 //! contract.
 
 use verifier_core::Problem;
-use verifier_core::analysis::History;
+use verifier_core::analysis::{History, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Counters, Driver, Drivers, Level, PoolReport, TargetDriver};
+use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord};
+use verifier_core::verifier::{
+    Allocation, Counters, Driver, Drivers, Level, PoolReport, TargetDriver,
+};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
-    Column, addresses, bits, lists, maybe_addresses, maybe_numbers, numbers, small_numbers, stacks,
-    structure, symbols, texts, words,
+    Column, addresses, bits, frames, lists, maybe_addresses, maybe_numbers, maybe_small_numbers,
+    maybe_words, numbers, signed, small_numbers, structure, symbols, texts, words,
 };
 use crate::table::View;
 
@@ -50,7 +52,7 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
         maybe_addresses("target_driver", of_first(|image| image.address)),
         maybe_addresses("verified_data", of_first(|image| image.verified_data)),
         counters(&names, &all, Some(has_image)),
-        lists("images", drivers.iter().map(|driver| driver.images.len()), image),
+        lists("images", drivers.iter().map(|driver| driver.images.len()), image)?,
     ];
     View::new("drivers", "Driver", columns, problems)
 }
@@ -76,70 +78,125 @@ fn counters(names: &[String], all: &[Counters], valid: Option<Vec<bool>>) -> Col
     structure("counters", columns, valid)
 }
 
+/// Allocations as columns.
+pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Column>, Error> {
+    let callers: Vec<Va> = all.iter().map(|a| a.caller).collect();
+    Ok(vec![
+        addresses("address", all.iter().map(|a| a.address)),
+        numbers("size", all.iter().map(|a| a.size)),
+        words("tag", all.iter().map(|a| a.tag.to_string())),
+        addresses("caller", callers.iter().copied()),
+        symbols("caller_symbol", &callers, kernel)?,
+    ])
+}
+
 /// `pool()`
 pub(crate) fn pool(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
-    let rows = || {
-        report.drivers.iter().flat_map(|pool| {
-            pool.allocations.iter().map(move |allocation| (pool.driver.name.as_str(), allocation))
-        })
-    };
-    let columns = vec![
-        words("driver", rows().map(|(driver, _)| driver)),
-        addresses("address", rows().map(|(_, a)| a.address)),
-        numbers("size", rows().map(|(_, a)| a.size)),
-        words("tag", rows().map(|(_, a)| a.tag.to_string())),
-        addresses("caller", rows().map(|(_, a)| a.caller)),
-        symbols("caller_symbol", rows().map(|(_, a)| a.caller), kernel)?,
-    ];
+    let all: Vec<&Allocation> = report.drivers.iter().flat_map(|pool| &pool.allocations).collect();
+    let names = report
+        .drivers
+        .iter()
+        .flat_map(|pool| std::iter::repeat_n(pool.driver.name.as_str(), pool.allocations.len()));
+    let mut columns = vec![words("driver", names)];
+    columns.extend(allocations(&all, kernel)?);
     View::new("pool", "Allocation", columns, report.problems)
+}
+
+/// Records of the pool log as columns, without their frames.
+fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Vec<Column> {
+    vec![
+        small_numbers("slot", records.clone().map(|record| record.slot)),
+        addresses("address", records.clone().map(|record| record.address)),
+        numbers("size", records.clone().map(|record| record.size)),
+        addresses("thread", records.clone().map(|record| record.thread)),
+        words("operation", records.map(|record| record.operation.name())),
+    ]
 }
 
 /// `log("pool")`
 pub(crate) fn pool_log(log: &mut PoolLog, kernel: &Kernel) -> Result<View, Error> {
-    let records = &log.records;
-    let lengths = records.iter().map(|record| log.frames(record).len());
-    let columns = vec![
-        small_numbers("slot", records.iter().map(|record| record.slot)),
-        addresses("address", records.iter().map(|record| record.address)),
-        numbers("size", records.iter().map(|record| record.size)),
-        addresses("thread", records.iter().map(|record| record.thread)),
-        words("operation", records.iter().map(|record| record.operation.name())),
-        stacks("frames", lengths, log.all_frames(), kernel)?,
-    ];
+    let mut columns = pool_records(log.records.iter());
+    let lengths = log.records.iter().map(|record| log.frames(record).len());
+    columns.push(lists("frames", lengths, frames(log.all_frames(), kernel)?)?);
     View::new("pool log", "PoolEvent", columns, std::mem::take(&mut log.problems))
 }
 
-/// `history()`: what is outstanding, and the events.
-pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<(View, View), Error> {
-    let trackers = &history.trackers;
-    let of = |value: fn(&verifier_core::verifier::Allocation) -> Va| {
-        trackers.iter().map(move |tracker| value(&tracker.entry.allocation))
-    };
-    let outstanding = vec![
-        words("driver", trackers.iter().map(|tracker| tracker.driver.as_str())),
-        addresses("entry", of(|a| a.entry)),
-        addresses("address", of(|a| a.address)),
-        numbers("size", trackers.iter().map(|tracker| tracker.entry.allocation.size)),
-        words("tag", trackers.iter().map(|tracker| tracker.entry.allocation.tag.to_string())),
-        addresses("caller", of(|a| a.caller)),
-        symbols("caller_symbol", of(|a| a.caller), kernel)?,
-    ];
-    let events = &history.events;
-    let frames: Vec<Va> = events.iter().flat_map(|event| event.frames.iter().copied()).collect();
-    let lengths = events.iter().map(|event| event.frames.len());
-    let log = vec![
-        small_numbers("slot", events.iter().map(|event| event.record.slot)),
-        addresses("address", events.iter().map(|event| event.record.address)),
-        numbers("size", events.iter().map(|event| event.record.size)),
-        addresses("thread", events.iter().map(|event| event.record.thread)),
-        words("operation", events.iter().map(|event| event.record.operation.name())),
-        stacks("frames", lengths, &frames, kernel)?,
-    ];
+/// `log()` of any other kind.
+pub(crate) fn event_log(log: &mut EventLog, kernel: &Kernel) -> Result<View, Error> {
+    let records = &log.records;
+    let mut columns = vec![small_numbers("slot", records.iter().map(|record| record.slot))];
+    for (index, field) in log.kind.fields().iter().enumerate() {
+        let values = records.iter().map(|record| record.values().get(index).copied().unwrap_or(0));
+        columns.push(if field.is_address {
+            addresses(field.name, values.map(Va))
+        } else {
+            // Counts that are signed in C are negative here too.
+            signed(field.name, values.map(|value| value as i64))
+        });
+    }
+    let lengths = records.iter().map(|record| log.frames(record).len());
+    columns.push(lists("frames", lengths, frames(log.all_frames(), kernel)?)?);
+    let record = event_record(log.kind.name());
+    View::new(log.kind.describe(), record, columns, std::mem::take(&mut log.problems))
+}
+
+/// The class of a log's records: `IrqlEvent` for `irql`.
+fn event_record(kind: &str) -> String {
+    let words = kind.split(['_', '-', ' ']).map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        format!("{}{rest}", first.to_ascii_uppercase())
+    });
+    words.chain(["Event".to_string()]).collect()
+}
+
+/// The tables of `history()`.
+pub(crate) struct HistoryViews {
+    pub(crate) outstanding: View,
+    pub(crate) events: View,
+    pub(crate) lifetimes: View,
+    pub(crate) freed_entries: View,
+    pub(crate) neighbors: View,
+}
+
+/// `history()`
+pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews, Error> {
     let none = Vec::<Problem>::new;
-    Ok((
-        View::new("outstanding", "Outstanding", outstanding, none())?,
-        View::new("events", "PoolEvent", log, none())?,
-    ))
+    let trackers = |name, trackers: &[TrackerMatch]| {
+        let all: Vec<&Allocation> = trackers.iter().map(|one| &one.entry.allocation).collect();
+        let mut columns = vec![
+            words("driver", trackers.iter().map(|tracker| tracker.driver.as_str())),
+            addresses("entry", all.iter().map(|allocation| allocation.entry)),
+        ];
+        columns.extend(allocations(&all, kernel)?);
+        View::new(name, "Outstanding", columns, none())
+    };
+    let events = &history.events;
+    let mut log = pool_records(events.iter().map(|event| &event.record));
+    let all_frames: Vec<Va> =
+        events.iter().flat_map(|event| event.frames.iter().copied()).collect();
+    let lengths = events.iter().map(|event| event.frames.len());
+    log.push(lists("frames", lengths, frames(&all_frames, kernel)?)?);
+    let lives = &history.lifetimes;
+    let index = |index: Option<usize>| index.and_then(|index| u32::try_from(index).ok());
+    let lifetimes = vec![
+        addresses("block", lives.iter().map(|life| life.block)),
+        maybe_small_numbers("allocated", lives.iter().map(|life| index(life.allocated))),
+        maybe_small_numbers("freed", lives.iter().map(|life| index(life.freed))),
+    ];
+    let near = &history.neighbors;
+    let neighbors = vec![
+        addresses("address", near.iter().map(|one| one.address)),
+        numbers("size", near.iter().map(|one| one.size)),
+        maybe_words("driver", near.iter().map(|one| one.driver.as_deref())),
+        maybe_words("newest", near.iter().map(|one| one.newest.map(Operation::name))),
+    ];
+    Ok(HistoryViews {
+        outstanding: trackers("outstanding", &history.trackers)?,
+        events: View::new("events", "PoolEvent", log, none())?,
+        lifetimes: View::new("lifetimes", "Lifetime", lifetimes, none())?,
+        freed_entries: trackers("freed entries", &history.freed_entries)?,
+        neighbors: View::new("neighbors", "Neighbor", neighbors, none())?,
+    })
 }
 
 /// `flags()`

@@ -92,6 +92,14 @@ pub struct Block {
     pub is_certain: bool,
 }
 
+impl Block {
+    /// The record of its allocation: what the driver asked for, in which thread.
+    #[must_use]
+    pub fn made(&self) -> Option<RecordOf> {
+        self.record.filter(|_| self.stack.is_ok())
+    }
+}
+
 /// A driver with its blocks counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {

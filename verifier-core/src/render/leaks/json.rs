@@ -25,7 +25,7 @@ impl Serialize for BlockDoc<'_> {
             slot: Option<u32>,
         }
         let Self(view, block) = self;
-        let made = block.record.filter(|_| block.stack.is_ok());
+        let made = block.made();
         Doc {
             allocation: AllocationDoc(&block.allocation, view.names),
             driver: view.leaks.driver(block),
@@ -46,11 +46,6 @@ impl Serialize for GroupDoc<'_> {
         let leaks = view.leaks;
         let frames = group.frames(leaks);
         let stack = frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc(va, view.names))));
-        let why = match group.stack {
-            Some(Err(why)) => Some(leaks.why(why)),
-            Some(Ok(_)) => None,
-            None => Some("the blocks have different stacks, or some have none".into()),
-        };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("count", &group.blocks.len())?;
         map.serialize_entry("bytes", &group.bytes)?;
@@ -59,7 +54,7 @@ impl Serialize for GroupDoc<'_> {
         map.serialize_entry("driver", &group.driver.map(|driver| view.driver(driver)))?;
         map.serialize_entry("label", &view.label(group))?;
         map.serialize_entry("stack", &stack)?;
-        map.serialize_entry("why_no_stack", &why)?;
+        map.serialize_entry("why_no_stack", &view.why_no_stack(group))?;
         let blocks = Seq(|| {
             let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));
             blocks.map(|block| BlockDoc(view, block))

@@ -36,8 +36,9 @@ pub struct LeaksView<'a> {
 }
 
 impl<'a> LeaksView<'a> {
-    /// The groups that are shown, and the total of the others.
-    fn split(&self) -> (&'a [Group], usize, Total) {
+    /// The groups that are shown, how many others there are, and the total of those.
+    #[must_use]
+    pub fn split(&self) -> (&'a [Group], usize, Total) {
         let top = self.top.unwrap_or(self.groups.len()).min(self.groups.len());
         let (shown, rest) = self.groups.split_at_checked(top).unwrap_or((self.groups, &[]));
         let total = rest.iter().fold(Total::default(), |sum, group| Total {
@@ -72,6 +73,16 @@ impl<'a> LeaksView<'a> {
             GroupKey::Tag(tag) => tag.to_string(),
             GroupKey::Driver(driver) => self.driver(driver).to_string(),
             GroupKey::Size(size) => format!("{size} bytes"),
+        }
+    }
+
+    /// Why a group has no stack to show.
+    #[must_use]
+    pub fn why_no_stack(&self, group: &Group) -> Option<String> {
+        match group.stack {
+            Some(Err(why)) => Some(self.leaks.why(why)),
+            Some(Ok(_)) => None,
+            None => Some("the blocks have different stacks, or some have none".into()),
         }
     }
 
