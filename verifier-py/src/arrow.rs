@@ -161,10 +161,12 @@ fn make_lists(
     Ok((Field::new(name, array.data_type().clone(), nullable), Arc::new(array)))
 }
 
-/// Frames as items of [`lists`].
-pub(crate) fn frames(frames: &[Va], kernel: &Kernel) -> Result<Column, Error> {
-    let address = addresses("address", frames.iter().copied());
-    let symbol = symbols("symbol", frames, kernel)?;
+/// Frames as items of [`lists`]. They are not copied: a log has megabytes of them.
+pub(crate) fn frames(frames: Vec<Va>, kernel: &Kernel) -> Result<Column, Error> {
+    let symbol = symbols("symbol", &frames, kernel)?;
+    // In place: a `Va` is a number.
+    let numbers: Vec<u64> = frames.into_iter().map(|va| va.0).collect();
+    let address = (hex("address", false), Arc::new(UInt64Array::from(numbers)) as ArrayRef);
     Ok(structure("item", vec![address, symbol], None))
 }
 

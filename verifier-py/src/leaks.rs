@@ -93,7 +93,7 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
         maybe_lists(
             "stack",
             stacks.iter().map(|stack| stack.map(<[Va]>::len)),
-            frames(&all_frames, kernel)?,
+            frames(all_frames, kernel)?,
         )?,
         maybe_words("why_no_stack", groups.iter().map(|group| view.why_no_stack(group))),
         lists(

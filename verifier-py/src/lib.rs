@@ -7,6 +7,7 @@
 //! | `memory` | a Python object with `read` as the memory of a kernel |
 //! | `symbols` | what `symbols=` may be, and who is told of downloads |
 //! | `session` | `Session` and `Dump`, the classes with the views |
+//! | `document` | what Rust describes with serde as dicts and lists |
 //! | `info` | `info()`, `settings()`, `flags()`: documents |
 //! | `views` | records of each view as Arrow columns: one function for each table |
 //! | `leaks` | `Leaks` and `Diff`: tables of groups, and their texts |
@@ -20,6 +21,7 @@
 //! `python/verifier_py/_records.py` for its rows, a method in `session`, and its line in the stub.
 
 mod arrow;
+mod document;
 mod errors;
 mod html;
 mod info;

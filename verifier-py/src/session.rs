@@ -177,18 +177,18 @@ impl Session {
         let address = address.map(Va);
         let (view, log) = self.view(py, |host, kernel| {
             if kind == "pool" {
-                let mut log = host.pool_log(last, address)?;
-                let view = views::pool_log(&mut log, kernel)?;
-                return Ok((view, Log::new("pool", &log.ring, log.unused, log.empty_because)));
+                let log = host.pool_log(last, address)?;
+                let ring = Log::new("pool", &log.ring, log.unused, log.empty_because);
+                return Ok((views::pool_log(log, kernel)?, ring));
             }
             let kind =
                 EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
                     let known = log_kinds().join(", ");
                     Failure::usage(format!("no log is called {kind:?}; known are: {known}"))
                 })?;
-            let mut log = host.event_log(kind, last, address)?;
-            let view = views::event_log(&mut log, kernel)?;
-            Ok((view, Log::new(kind.name(), &log.ring, log.unused, log.empty_because)))
+            let log = host.event_log(kind, last, address)?;
+            let ring = Log::new(kind.name(), &log.ring, log.unused, log.empty_because);
+            Ok((views::event_log(log, kernel)?, ring))
         })?;
         Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(log))
     }

@@ -114,15 +114,17 @@ fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Ve
 }
 
 /// `log("pool")`
-pub(crate) fn pool_log(log: &mut PoolLog, kernel: &Kernel) -> Result<View, Error> {
+pub(crate) fn pool_log(mut log: PoolLog, kernel: &Kernel) -> Result<View, Error> {
+    let problems = std::mem::take(&mut log.problems);
     let mut columns = pool_records(log.records.iter());
-    let lengths = log.records.iter().map(|record| log.frames(record).len());
-    columns.push(lists("frames", lengths, frames(log.all_frames(), kernel)?)?);
-    View::new("pool log", "PoolEvent", columns, std::mem::take(&mut log.problems))
+    let lengths: Vec<usize> = log.records.iter().map(|record| log.frames(record).len()).collect();
+    let frames = frames(log.into_frames(), kernel)?;
+    columns.push(lists("frames", lengths.into_iter(), frames)?);
+    View::new("pool log", "PoolEvent", columns, problems)
 }
 
 /// `log()` of any other kind.
-pub(crate) fn event_log(log: &mut EventLog, kernel: &Kernel) -> Result<View, Error> {
+pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
     let records = &log.records;
     let mut columns = vec![small_numbers("slot", records.iter().map(|record| record.slot))];
     for (index, field) in log.kind.fields().iter().enumerate() {
@@ -135,9 +137,8 @@ pub(crate) fn event_log(log: &mut EventLog, kernel: &Kernel) -> Result<View, Err
         });
     }
     let lengths = records.iter().map(|record| log.frames(record).len());
-    columns.push(lists("frames", lengths, frames(log.all_frames(), kernel)?)?);
-    let record = event_record(log.kind.name());
-    View::new(log.kind.describe(), record, columns, std::mem::take(&mut log.problems))
+    columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
+    View::new(log.kind.describe(), event_record(log.kind.name()), columns, log.problems)
 }
 
 /// The class of a log's records: `IrqlEvent` for `irql`.
@@ -175,7 +176,7 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
     let all_frames: Vec<Va> =
         events.iter().flat_map(|event| event.frames.iter().copied()).collect();
     let lengths = events.iter().map(|event| event.frames.len());
-    log.push(lists("frames", lengths, frames(&all_frames, kernel)?)?);
+    log.push(lists("frames", lengths, frames(all_frames, kernel)?)?);
     let lives = &history.lifetimes;
     let index = |index: Option<usize>| index.and_then(|index| u32::try_from(index).ok());
     let lifetimes = vec![

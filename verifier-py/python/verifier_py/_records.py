@@ -588,16 +588,16 @@ _RECORDS: dict[str, Any] = {
         WithoutStack,
     )
 }
-for _class in _RECORDS.values():
-    _class.__module__ = "verifier_py"
-del _class
+for _record in _RECORDS.values():
+    _record.__module__ = "verifier_py"
 
 
 def record_class(name: str, fields: tuple[str, ...]) -> Any:
     """The class of records with these fields: one of the above, or made for a log that has none."""
     found = _RECORDS.get(name)
     if found is None:
-        made = namedtuple(name, fields, module=__name__)  # type: ignore[misc]
+        make: Any = namedtuple
+        made = make(name, fields, module=__name__)
         setattr(made, "__repr__", _repr)
         # Where pickle looks for it, and whoever asks next.
         found = _RECORDS[name] = globals()[name] = made
