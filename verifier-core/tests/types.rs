@@ -10,12 +10,14 @@ use std::sync::{Arc, Once};
 
 use proptest::prelude::*;
 use verifier_core::Rva;
-use verifier_core::symbols::SymbolKind;
+use verifier_core::symbols::{SymbolKind, SymbolLookup as _};
 use verifier_core::types::{Isf, Pdb, Shape, TypeSource};
 
 const SHAPES: &[u8] = include_bytes!("fixtures/pdb/shapes.pdb");
 const CLASSES: &[u8] = include_bytes!("fixtures/pdb/classes.pdb");
 const DECORATED: &[u8] = include_bytes!("fixtures/pdb/decorated.pdb");
+/// Without procedures: names come through its indexes.
+const PUBLIC: &[u8] = include_bytes!("../../fuzz/targets/fixtures/public.pdb");
 
 fn pdb(bytes: &[u8]) -> Pdb {
     Pdb::parse("fixture.pdb", Arc::new(bytes.to_vec())).unwrap()
@@ -288,6 +290,41 @@ mod kernels {
     }
 
     #[test]
+    fn names_through_the_indexes_are_those_of_the_whole_table() {
+        let dumps = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps"));
+        if !dumps.is_dir() {
+            println!("skipped: ../shared is not here");
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        for (path, key) in kernel_pdbs(&dumps) {
+            if !seen.insert(key) {
+                continue;
+            }
+            let bytes = Arc::new(fs::read(&path).unwrap());
+            let whole = Pdb::parse("", bytes.clone()).unwrap().symbol_table().unwrap();
+            let mut pdb = Pdb::parse("", bytes.clone()).unwrap();
+            assert_eq!(pdb.len(), whole.len());
+            for (number, (Rva(rva), name, _)) in whole.iter().step_by(5).enumerate() {
+                // The indexes answer only the first few hundred times.
+                if number % 100 == 0 {
+                    pdb = Pdb::parse("", bytes.clone()).unwrap();
+                }
+                for rva in [rva.wrapping_sub(1), rva, rva + 1].map(Rva) {
+                    assert_eq!(pdb.resolve(rva), whole.resolve(rva), "{rva:?} of {path:?}");
+                }
+                assert_eq!(pdb.find(name), whole.find(name), "{name} of {path:?}");
+            }
+            for rva in [0, 0x1000, u32::MAX].map(Rva) {
+                assert_eq!(pdb.resolve(rva), whole.resolve(rva), "{rva:?} of {path:?}");
+            }
+            assert_eq!(pdb.find("NoSuchName"), None);
+            assert_eq!(pdb.structure("_NO_SUCH_TYPE").unwrap(), None);
+        }
+        assert_eq!(seen.len(), 5, "{seen:?}");
+    }
+
+    #[test]
     fn pdbs_and_tables_of_one_kernel_agree() {
         let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
         if !shared.join("dumps").is_dir() {
@@ -374,6 +411,10 @@ fn exercise(bytes: Vec<u8>) {
         }
         let _ = pdb.size_of(name);
     }
+    let _ = (pdb.len(), pdb.find("entry"), pdb.find("no such name"));
+    for rva in (0..0x8000).step_by(0x11) {
+        let _ = pdb.resolve(Rva(rva));
+    }
     if let Ok(table) = pdb.symbol_table() {
         let _ = (table.find("entry"), table.resolve(Rva(0x1234)));
         for (rva, _, _) in table.iter().take(100) {
@@ -383,14 +424,14 @@ fn exercise(bytes: Vec<u8>) {
 }
 
 fn fixture(which: usize) -> Vec<u8> {
-    [SHAPES, CLASSES, DECORATED][which].to_vec()
+    [SHAPES, CLASSES, DECORATED, PUBLIC][which].to_vec()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn cut_short(which in 0usize..3, keep in 0.0f64..1.0) {
+    fn cut_short(which in 0usize..4, keep in 0.0f64..1.0) {
         silence();
         let mut bytes = fixture(which);
         bytes.truncate((bytes.len() as f64 * keep) as usize);
@@ -399,7 +440,7 @@ proptest! {
 
     #[test]
     fn bytes_changed(
-        which in 0usize..3,
+        which in 0usize..4,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60),
     ) {
         silence();

@@ -20,6 +20,7 @@ use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::memory::Memory;
 use verifier_core::render::Names;
+use verifier_core::symbols::SymbolLookup as _;
 use verifier_core::types::{Isf, Pdb};
 use verifier_core::verifier::PoolReport;
 use verifier_core::verifier::log::PoolLog;
@@ -304,7 +305,7 @@ fn symbols(table: &mut Table) -> Result<()> {
         15,
         || {
             let pdb = Pdb::parse("nt", bytes.clone()).ok()?;
-            pdb.symbol_table().ok()?.resolve(rva).map(|(name, _)| name.into_owned())
+            pdb.resolve(rva).map(|(name, _)| name.into_owned())
         },
         || {
             let source = std::io::Cursor::new(&bytes[..]);
@@ -325,7 +326,7 @@ fn symbols(table: &mut Table) -> Result<()> {
     );
     let global = time(15, || {
         let pdb = Pdb::parse("nt", bytes.clone()).ok()?;
-        pdb.symbol_table().ok()?.find("MmVerifierData")
+        pdb.find("MmVerifierData")
     });
     table.figure("first global by name, from its bytes on", &shown(&global), "");
     let types = time(9, || {
@@ -413,9 +414,8 @@ that each frame is present with even odds, \"contiguous\" that all are. The ring
 as many bytes of the mapped file into fresh memory; decoding writes as many bytes of frames. The PDB is \
 a kernel's of the shared dumps, in memory at the start.
 
-The first name out of a PDB reads every public record once (no copy, no parse of the rest) and sorts \
-addresses by digits; going below that means to trust the order of the file's own address map without \
-looking at it. Growing with what is asked: `pool` is flat from 1 to 64 GiB above, opening reads only header \
+The first names out of a PDB, by address or by name, and its types come through the file's own indexes; \
+what these lead to is compared, and in doubt everything is read. Growing with what is asked: `pool` is flat from 1 to 64 GiB above, opening reads only header \
 and bitmap, the newest 1,024 records of a ring take their share of the whole.
 ",
         std::env::consts::OS,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use verifier_core::Rva;
-use verifier_core::symbols::{SymbolTable, demangle};
+use verifier_core::symbols::{SymbolLookup as _, SymbolTable, demangle};
 use verifier_core::types::{Isf, Pdb, TypeSource};
 
 use crate::bytes::Input;
@@ -53,6 +53,10 @@ pub fn pdb(data: &[u8]) {
         data.to_vec()
     };
     let Ok(pdb) = Pdb::parse("fuzz.pdb", Arc::new(bytes)) else { return };
+    for rva in (0..0x4000).step_by(0x35) {
+        let _ = pdb.resolve(Rva(rva));
+    }
+    let _ = (pdb.find("start"), pdb.find("no such name"));
     if let Ok(table) = pdb.symbol_table() {
         // The quick way through a public PDB gives what the plain way gives.
         let mut plain = SymbolTable::builder(pdb.machine_image_type() == Some(0x14c));

@@ -9,7 +9,7 @@ use super::{AddressSpace, DataBlockKeys, DebuggerData, Limits, Modules, WantedSy
 use crate::addr::{Rva, Va};
 use crate::dump::Header;
 use crate::error::{Error, Problem};
-use crate::symbols::{ImageHeaders, SymbolKind, SymbolTable};
+use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
 
 /// What is known of a kernel before its memory is read; a dump's header has it all.
@@ -60,7 +60,7 @@ impl fmt::Display for SymbolSource {
 /// A module's symbols: what was supplied, and the exports that serve without.
 #[derive(Default)]
 struct ModuleSymbols {
-    supplied: OnceLock<(SymbolSource, Arc<SymbolTable>)>,
+    supplied: OnceLock<(SymbolSource, Arc<dyn SymbolLookup>)>,
     exports: OnceLock<SymbolTable>,
     headers: OnceLock<Result<ImageHeaders, Error>>,
 }
@@ -299,8 +299,8 @@ impl Kernel {
     /// # Errors
     /// [`Error::Symbols`] where the PDB's symbols are damaged.
     pub fn supply_pdb(&self, module: usize, pdb: Arc<Pdb>) -> Result<(), Error> {
-        let table = pdb.symbol_table()?;
-        self.supply_table(module, SymbolSource::Pdb, table);
+        pdb.check_symbols()?;
+        self.supply_table(module, SymbolSource::Pdb, Arc::clone(&pdb) as Arc<dyn SymbolLookup>);
         if Some(module) == self.kernel_module() {
             self.supply_types(pdb);
         }
@@ -327,7 +327,7 @@ impl Kernel {
     }
 
     /// Supplies names for a module. The first ones stay.
-    pub fn supply_table(&self, module: usize, source: SymbolSource, table: Arc<SymbolTable>) {
+    pub fn supply_table(&self, module: usize, source: SymbolSource, table: Arc<dyn SymbolLookup>) {
         if let Some(symbols) = self.symbols.get(module) {
             let _ = symbols.supplied.set((source, table));
         }

@@ -250,6 +250,37 @@ impl NameIndex {
     }
 }
 
+/// Names of one image's addresses, and addresses of its names.
+pub trait SymbolLookup: Send + Sync {
+    /// Number of symbols.
+    fn len(&self) -> usize;
+
+    /// True where there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The nearest symbol at or below `rva`, and how far `rva` is behind it.
+    fn resolve(&self, rva: Rva) -> Option<(Cow<'_, str>, u32)>;
+
+    /// Where the symbol of that name lies; of several the one at the lowest address.
+    fn find(&self, name: &str) -> Option<Rva>;
+}
+
+impl SymbolLookup for SymbolTable {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn resolve(&self, rva: Rva) -> Option<(Cow<'_, str>, u32)> {
+        self.resolve(rva)
+    }
+
+    fn find(&self, name: &str) -> Option<Rva> {
+        self.find(name)
+    }
+}
+
 impl SymbolTable {
     /// An empty table to fill; `undecorate` takes the decoration of 32-bit C names off.
     #[must_use]

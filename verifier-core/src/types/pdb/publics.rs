@@ -1,0 +1,277 @@
+//! Public symbols through the PDB's own indexes: the address map and the hash of names, so that a few
+//! names out of 40,000 cost a few dozen records.
+//!
+//! Stream (its number is at +16 of the debug information stream, that of the symbol records at +20):
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | size of the hash, H |
+//! | 4 | 4 | size of the address map, M |
+//! | 28 | H | the hash: signature -1, version, size R of the records, size of the buckets; records {offset of the symbol + 1, count}; a bitmap of 4,097 buckets; for each that is not empty the number of its first record times 12 |
+//! | 28+H | M | offsets of the symbols in order of section and offset |
+//!
+//! Sources: the PDB documentation of LLVM ("The PDB Global and Public Symbol Streams"), checked on
+//! the files of its linker. Writers differ in what they hash (one of them gives names of eight
+//! characters another bucket), and any byte may be wrong, so neither index is taken at its word:
+//! what it leads to is compared, a name that it does not have must not stand among the records
+//! either, and in all doubt the whole table is made.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use super::source::Piece;
+use crate::addr::Rva;
+use crate::bytes::{le, le32};
+use crate::symbols::{SymbolKind, demangle, undecorate};
+
+const HEADER: usize = 28;
+const HASH_HEADER: usize = 16;
+const HASH_VERSION: u32 = 0xf12f_091a;
+const BUCKETS: u32 = 4096;
+/// One bit for each bucket and one more, in whole words.
+const BITMAP: usize = (BUCKETS as usize / 32 + 1) * 4;
+/// What a hash record takes in the memory of the program that defined the format.
+const RECORD_IN_MEMORY: u32 = 12;
+/// Symbols at one address, or in one bucket, that are looked at.
+const MAX_ALIKE: usize = 4096;
+
+/// The public symbols of one PDB.
+pub(super) struct PublicIndex {
+    records: Piece,
+    map: Piece,
+    hash: Piece,
+    bitmap: Piece,
+    buckets: Piece,
+    /// Virtual addresses of the image's sections.
+    sections: Vec<u32>,
+    undecorate: bool,
+}
+
+/// What the hash of names says.
+pub(super) enum ByName {
+    At(Rva),
+    Absent,
+    /// The name stands somewhere among the records and the hash does not lead to it.
+    Unsure,
+}
+
+struct Public<'a> {
+    section: u16,
+    offset: u32,
+    kind: SymbolKind,
+    name: &'a str,
+}
+
+impl PublicIndex {
+    /// The indexes, `None` where the stream is not as the linkers write it.
+    pub(super) fn new(
+        stream: &Piece,
+        records: Piece,
+        sections: Vec<u32>,
+        undecorate: bool,
+    ) -> Option<Self> {
+        let bytes = stream.as_slice();
+        let size = |offset| usize::try_from(le32(bytes, offset)?).ok();
+        let (hash_size, map_size) = (size(0)?, size(4)?);
+        let map_start = HEADER.checked_add(hash_size)?;
+        let map_end = map_start.checked_add(map_size)?;
+        let records_size = size(HEADER + 8)?;
+        let records_end = (HEADER + HASH_HEADER).checked_add(records_size)?;
+        let is_hash = le32(bytes, HEADER)? == u32::MAX
+            && le32(bytes, HEADER + 4)? == HASH_VERSION
+            && records_end.checked_add(BITMAP)? <= map_start;
+        // A symbol has an entry in each.
+        let both = map_size.is_multiple_of(4) && map_size / 4 == records_size / 8 && map_size > 0;
+        if !is_hash || !both || map_end > bytes.len() {
+            return None;
+        }
+        let index = Self {
+            records,
+            map: stream.part(map_start..map_end),
+            hash: stream.part(HEADER + HASH_HEADER..records_end),
+            bitmap: stream.part(records_end..records_end + BITMAP),
+            buckets: stream.part(records_end + BITMAP..map_start),
+            sections,
+            undecorate,
+        };
+        index.is_in_order_of_addresses().then_some(index)
+    }
+
+    /// Number of symbols.
+    pub(super) fn len(&self) -> usize {
+        self.map.as_slice().len() / 4
+    }
+
+    /// True where order of section and offset is order of address: sections follow each other, and
+    /// the last symbol of each lies before the next one.
+    fn is_in_order_of_addresses(&self) -> bool {
+        let mut last = 0;
+        for (number, &start) in (1u16..).zip(&self.sections) {
+            let behind = self.partition(|public| public.section <= number);
+            let newest = behind.and_then(|behind| match behind.checked_sub(1) {
+                Some(at) => self.at(at),
+                None => Some(Public { section: 0, offset: 0, kind: SymbolKind::Public, name: "" }),
+            });
+            let Some(newest) = newest else { return false };
+            if start < last {
+                return false;
+            }
+            if newest.section == number {
+                let Some(rva) = start.checked_add(newest.offset) else { return false };
+                last = rva;
+            }
+            last = last.max(start);
+        }
+        true
+    }
+
+    /// The nearest symbol at or below `rva`. `None` where the map is not what it should be.
+    pub(super) fn resolve(&self, rva: Rva) -> Option<Option<(Cow<'_, str>, u32)>> {
+        let behind = self.partition(|public| self.is_at_or_below(public, rva))?;
+        let Some(last) = behind.checked_sub(1) else { return Some(None) };
+        let nearest = self.at(last)?;
+        // Absolute symbols have no section and come first.
+        let Some(start) = self.rva(&nearest) else { return Some(None) };
+        // The next one has to be above: a map out of order would have led elsewhere.
+        if let Some(next) = self.at(behind)
+            && self.is_at_or_below(&next, rva)
+        {
+            return None;
+        }
+        let mut best: Option<(SymbolKind, &str)> = None;
+        for at in (0..behind).rev().take(MAX_ALIKE) {
+            let public = self.at(at)?;
+            match self.rva(&public) {
+                Some(rva) if rva == start => {}
+                // The same: what comes before must not be above.
+                Some(rva) if rva > start => return None,
+                _ => break,
+            }
+            let name = self.plain(public.name);
+            // A symbol without a name is none; what is below it then is another matter.
+            if name.is_empty() {
+                return None;
+            }
+            let this = (public.kind, name);
+            best = Some(best.map_or(this, |best| best.min(this)));
+        }
+        let (_, name) = best?;
+        Some(Some((demangle(name), rva.0.checked_sub(start.0)?)))
+    }
+
+    /// Where the symbol of that name lies; of several the one at the lowest address.
+    pub(super) fn find(&self, name: &str) -> ByName {
+        // What is asked for is the name without decoration, what is hashed the one with it.
+        if self.undecorate || name.is_empty() {
+            return ByName::Unsure;
+        }
+        match self.in_bucket(name) {
+            Some(rva) => ByName::At(rva),
+            None => match memmem::find(self.records.as_slice(), format!("{name}\0").as_bytes()) {
+                Some(_) => ByName::Unsure,
+                None => ByName::Absent,
+            },
+        }
+    }
+
+    fn in_bucket(&self, name: &str) -> Option<Rva> {
+        let bucket = hash(name.as_bytes()) % BUCKETS;
+        let word = |at: usize| le32(self.bitmap.as_slice(), at * 4);
+        let at = usize::try_from(bucket / 32).ok()?;
+        let bit = 1u32 << (bucket % 32);
+        let here = word(at)?;
+        if here & bit == 0 {
+            return None;
+        }
+        let before: u32 = (0..at).filter_map(word).map(u32::count_ones).sum();
+        let number = usize::try_from(before + (here & (bit - 1)).count_ones()).ok()?;
+        let first = |number: usize| {
+            let offset = le32(self.buckets.as_slice(), number.checked_mul(4)?)?;
+            usize::try_from(offset / RECORD_IN_MEMORY).ok()
+        };
+        let start = first(number)?;
+        let end = first(number + 1).unwrap_or(usize::MAX).min(start.saturating_add(MAX_ALIKE));
+        let mut lowest: Option<Rva> = None;
+        for record in start..end {
+            let Some(offset) = le32(self.hash.as_slice(), record.checked_mul(8)?) else { break };
+            let Some(public) = offset.checked_sub(1).and_then(|offset| self.public(offset)) else {
+                continue;
+            };
+            if public.name == name
+                && let Some(rva) = self.rva(&public)
+            {
+                lowest = Some(lowest.map_or(rva, |lowest| lowest.min(rva)));
+            }
+        }
+        lowest
+    }
+
+    fn plain<'a>(&self, name: &'a str) -> &'a str {
+        if self.undecorate { undecorate(name) } else { name }
+    }
+
+    /// How many symbols of the map come first, as `comes_first` sees it.
+    fn partition(&self, comes_first: impl Fn(&Public<'_>) -> bool) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if comes_first(&self.at(middle)?) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Some(low)
+    }
+
+    /// A symbol by its place in the map.
+    fn at(&self, place: usize) -> Option<Public<'_>> {
+        self.public(le32(self.map.as_slice(), place.checked_mul(4)?)?)
+    }
+
+    fn is_at_or_below(&self, public: &Public<'_>, rva: Rva) -> bool {
+        match self.rva(public) {
+            Some(at) => at <= rva,
+            None => public.section == 0,
+        }
+    }
+
+    fn rva(&self, public: &Public<'_>) -> Option<Rva> {
+        let section = usize::from(public.section).checked_sub(1)?;
+        self.sections.get(section)?.checked_add(public.offset).map(Rva)
+    }
+
+    /// The symbol whose record stands at `offset`.
+    fn public(&self, offset: u32) -> Option<Public<'_>> {
+        let record = self.records.as_slice().get(usize::try_from(offset).ok()?..)?;
+        let (length, kind) = (le(record, 0, 2)?, le(record, 2, 2)?);
+        if kind != u64::from(super::PUBLIC) {
+            return None;
+        }
+        let name = record.get(14..2usize.checked_add(usize::try_from(length).ok()?)?)?;
+        let name = name.get(..memchr::memchr(0, name)?)?;
+        Some(Public {
+            section: u16::try_from(le(record, 12, 2)?).ok()?,
+            offset: le32(record, 8)?,
+            kind: super::public_kind(*record.get(4)?),
+            name: std::str::from_utf8(name).ok().filter(|name| name.is_ascii())?,
+        })
+    }
+}
+
+/// The hash of the format's first version (LLVM: `hashStringV1`).
+pub(super) fn hash(name: &[u8]) -> u32 {
+    let (words, rest) = name.as_chunks::<4>();
+    let mut hash = words.iter().fold(0, |hash, word| hash ^ u32::from_le_bytes(*word));
+    let (halves, rest) = rest.as_chunks::<2>();
+    for half in halves {
+        hash ^= u32::from(u16::from_le_bytes(*half));
+    }
+    for byte in rest {
+        hash ^= u32::from(*byte);
+    }
+    hash |= 0x2020_2020;
+    hash ^= hash >> 11;
+    hash ^ (hash >> 16)
+}

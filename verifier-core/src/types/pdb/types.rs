@@ -1,0 +1,356 @@
+//! Types: each structure is read when it is first asked for.
+//!
+//! The type stream's own hash leads from a name to its record: behind the records' names, modulo the
+//! number of buckets, one number for each record in the stream at +20 of the header (its place there
+//! at +32 and +36, the number of buckets at +28). Source: the PDB documentation of LLVM ("The PDB TPI
+//! and IPI Streams"). What it leads to is compared; a name that it does not have is looked for among
+//! the bytes of the records, and only where it stands there all names are read.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use memchr::memmem;
+use pdb::{FallibleIterator as _, RawString, TypeData, TypeIndex};
+
+use super::publics::hash;
+use super::source::{Bytes, File, Piece, Pieces};
+use super::{guard, open};
+use crate::bytes::{le, le32};
+use crate::error::Error;
+use crate::types::{Member, Shape, Structure};
+
+/// Unnamed structures inside unnamed structures: deeper than this is no C type.
+const MAX_DEPTH: u32 = 16;
+/// Members of one structure with all unnamed ones in it; a hostile file could otherwise unfold
+/// without end.
+const MAX_MEMBERS: usize = 1 << 20;
+/// The number of the type stream.
+const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
+
+/// The types of one PDB.
+pub(super) struct Types {
+    stream: Piece,
+    /// Where the stream lies in the file; `None` where it needed no repair.
+    replaced: Option<(Pieces, Bytes)>,
+    /// Index of the first record.
+    first: u32,
+    /// A bucket for each record, and how many buckets there are.
+    hashes: Option<(Piece, u32)>,
+    /// Every name; made where the hash fails.
+    names: OnceLock<HashMap<String, u32>>,
+    known: Mutex<HashMap<String, Option<Arc<Structure>>>>,
+}
+
+impl Types {
+    pub(super) fn new(file: &Bytes) -> Result<Self, Error> {
+        guard(|| {
+            let mut pdb = open(file)?;
+            let Some(stream) = pdb.raw_stream(TYPES)? else {
+                return Err(pdb::Error::StreamNotFound(TYPES.0.into()));
+            };
+            let pieces = pdb_pieces(file)?;
+            let stream = Piece::of(file, &stream);
+            let (stream, replaced) = match repaired(stream.as_slice()) {
+                None => (stream, None),
+                Some(bytes) => {
+                    let bytes: Arc<Vec<u8>> = Arc::new(bytes);
+                    let replaced = Some((pieces, Arc::clone(&bytes) as Bytes));
+                    let whole = Piece::of(&(bytes.clone() as Bytes), &bytes);
+                    (whole, replaced)
+                }
+            };
+            let hashes = hashes(file, &mut pdb, stream.as_slice());
+            Ok(Self {
+                first: le32(stream.as_slice(), 8).unwrap_or(0),
+                stream,
+                replaced,
+                hashes,
+                names: OnceLock::new(),
+                known: Mutex::default(),
+            })
+        })
+    }
+
+    pub(super) fn structure(
+        &self,
+        file: &Bytes,
+        name: &str,
+    ) -> Result<Option<Arc<Structure>>, Error> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(structure) = known().get(name) {
+            return Ok(structure.clone());
+        }
+        if is_unnamed(name) {
+            return Ok(None);
+        }
+        let structure = guard(|| {
+            let replaced = self.replaced.clone();
+            let last = Arc::default();
+            let mut pdb = pdb::PDB::open(File { bytes: Arc::clone(file), replaced, last })?;
+            let information = pdb.type_information()?;
+            let mut finder = information.finder();
+            let mut iter = information.iter();
+            while iter.next()?.is_some() {
+                finder.update(&iter);
+            }
+            let mut reader = Reader { types: self, information: &information, finder, members: 0 };
+            let index = reader.find(name);
+            Ok(index.and_then(|index| reader.structure(index, MAX_DEPTH)).map(Arc::new))
+        })?;
+        known().insert(name.into(), structure.clone());
+        Ok(structure)
+    }
+
+    /// The records in the bucket of a name, in order.
+    fn hashed(&self, name: &str) -> impl Iterator<Item = TypeIndex> {
+        let (hashes, buckets) = match &self.hashes {
+            Some((hashes, buckets)) => (hashes.as_slice(), *buckets),
+            None => (&[][..], 1),
+        };
+        let bucket = hash(name.as_bytes()).checked_rem(buckets).unwrap_or(0).to_le_bytes();
+        let (hashes, _) = hashes.as_chunks::<4>();
+        (self.first..)
+            .zip(hashes)
+            .filter(move |(_, hash)| **hash == bucket)
+            .map(|(i, _)| TypeIndex(i))
+    }
+}
+
+/// Where the type stream lies in the file.
+fn pdb_pieces(file: &Bytes) -> pdb::Result<Pieces> {
+    let last: Arc<Mutex<Pieces>> = Arc::default();
+    let source = File { bytes: Arc::clone(file), replaced: None, last: Arc::clone(&last) };
+    pdb::PDB::open(source)?.raw_stream(TYPES)?;
+    let pieces = last.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(pieces.clone())
+}
+
+fn hashes(file: &Bytes, pdb: &mut pdb::PDB<'static, File>, types: &[u8]) -> Option<(Piece, u32)> {
+    let number = u16::try_from(le(types, 20, 2)?).ok()?;
+    let stream = pdb.raw_stream(pdb::StreamIndex(number)).ok()??;
+    let at = |offset| usize::try_from(le32(types, offset)?).ok();
+    let (start, size) = (at(32)?, at(36)?);
+    let hashes = Piece::of(file, &stream).part(start..start.checked_add(size)?);
+    Some((hashes, le32(types, 28)?))
+}
+
+/// The stream with lists of members that continue made readable, where it has any: the crate takes
+/// the index of the next list right behind the leaf `LF_INDEX`, where two bytes of padding come
+/// first. Here the padding goes behind the index.
+fn repaired(stream: &[u8]) -> Option<Vec<u8>> {
+    let mut at = le(stream, 4, 4)?;
+    let mut repaired: Option<Vec<u8>> = None;
+    while let Ok(start) = usize::try_from(at)
+        && let Some(length) = le(stream, start, 2)
+        && let Some(end) = start.checked_add(2 + length as usize)
+        && let Some(record) = stream.get(start + 2..end)
+    {
+        at = at.saturating_add(2 + length);
+        // LF_FIELDLIST whose last member is LF_INDEX.
+        if record.starts_with(&[0x03, 0x12])
+            && let Some(&[0x04, 0x14, 0, 0, a, b, c, d]) = record.last_chunk::<8>()
+            && let Some(tail) = repaired
+                .get_or_insert_with(|| stream.to_vec())
+                .get_mut(..end)
+                .and_then(|start| start.last_chunk_mut::<6>())
+        {
+            *tail = [a, b, c, d, 0xf2, 0xf1];
+        }
+    }
+    repaired
+}
+
+/// A type record's data, `None` where the crate cannot read it. One such record (an array with a
+/// negative size) is no reason to do without all others, so each has a guard of its own.
+fn parse(item: pdb::Item<'_, TypeIndex>) -> Option<TypeData<'_>> {
+    catch_unwind(AssertUnwindSafe(|| item.parse().ok())).ok().flatten()
+}
+
+/// The name of a structure or union, and whether it is a forward reference; `None` for all other
+/// records and for what has no name.
+fn named(data: TypeData<'_>) -> Option<(RawString<'_>, bool)> {
+    let (name, properties) = match data {
+        TypeData::Class(class) => (class.name, class.properties),
+        TypeData::Union(union) => (union.name, union.properties),
+        _ => return None,
+    };
+    (!is_unnamed(&name.to_string())).then(|| (name, properties.forward_reference()))
+}
+
+/// Turns type records into structures.
+struct Reader<'a, 't> {
+    types: &'a Types,
+    information: &'t pdb::TypeInformation<'static>,
+    finder: pdb::TypeFinder<'t>,
+    members: usize,
+}
+
+impl Reader<'_, '_> {
+    /// The definition of a structure or union, the first where there are several.
+    fn find(&self, name: &str) -> Option<TypeIndex> {
+        let is_definition = |index: &TypeIndex| {
+            let Some((found, forward)) =
+                self.finder.find(*index).ok().and_then(parse).and_then(named)
+            else {
+                return false;
+            };
+            !forward && found.as_bytes() == name.as_bytes()
+        };
+        if let Some(index) = self.types.hashed(name).find(is_definition) {
+            return Some(index);
+        }
+        // Types inside others and some writers' have another hash. What is not among the bytes at
+        // all is no type.
+        memmem::find(self.types.stream.as_slice(), format!("{name}\0").as_bytes())?;
+        self.types.names.get_or_init(|| self.names()).get(name).copied().map(TypeIndex)
+    }
+
+    fn names(&self) -> HashMap<String, u32> {
+        let mut names = HashMap::new();
+        let mut iter = self.information.iter();
+        while let Ok(Some(item)) = iter.next() {
+            if let Some((name, false)) = parse(item).and_then(named) {
+                names.entry(name.to_string().into_owned()).or_insert(item.index().0);
+            }
+        }
+        names
+    }
+
+    fn structure(&mut self, index: TypeIndex, depth: u32) -> Option<Structure> {
+        let (name, size, fields) = match parse(self.finder.find(index).ok()?)? {
+            TypeData::Class(class) => (class.name, class.size, class.fields),
+            TypeData::Union(union) => (union.name, union.size, Some(union.fields)),
+            _ => return None,
+        };
+        let mut structure =
+            Structure { name: name.to_string().into_owned(), size, members: Vec::new() };
+        let mut next = fields;
+        // A list of continued lists that closes into a ring ends at the member limit or here.
+        let mut lists = 0;
+        while let Some(list) = next.take()
+            && lists < 1000
+        {
+            lists += 1;
+            let Some(TypeData::FieldList(list)) = self.finder.find(list).ok().and_then(parse)
+            else {
+                break;
+            };
+            for field in &list.fields {
+                let TypeData::Member(member) = field else { continue };
+                self.members += 1;
+                if self.members > MAX_MEMBERS {
+                    return None;
+                }
+                structure.members.push(Member {
+                    name: member.name.to_string().into_owned(),
+                    offset: member.offset,
+                    shape: self.shape(member.field_type, depth),
+                });
+            }
+            next = list.continuation;
+        }
+        structure.members.sort_by_key(|member| member.offset);
+        Some(structure)
+    }
+
+    fn shape(&mut self, index: TypeIndex, depth: u32) -> Shape {
+        let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
+        let Some(data) = self.finder.find(index).ok().and_then(parse) else {
+            return Shape::Opaque;
+        };
+        match data {
+            TypeData::Primitive(primitive) => match primitive.indirection {
+                Some(pdb::Indirection::Near32 | pdb::Indirection::Far32) => Shape::Pointer(4),
+                Some(_) => Shape::Pointer(8),
+                None => number(primitive.kind),
+            },
+            TypeData::Pointer(pointer) => Shape::Pointer(pointer.attributes.size()),
+            TypeData::Modifier(modifier) => self.shape(modifier.underlying_type, depth),
+            TypeData::Enumeration(kind) => match self.shape(kind.underlying_type, depth).size() {
+                Some(size @ 1..=8) => Shape::Unsigned(size as u8),
+                _ => Shape::Unsigned(4),
+            },
+            TypeData::Bitfield(bits) => Shape::Bits {
+                bytes: self
+                    .shape(bits.underlying_type, depth)
+                    .size()
+                    .and_then(|size| u8::try_from(size).ok())
+                    .unwrap_or(4),
+                position: bits.position,
+                length: bits.length,
+            },
+            TypeData::Array(array) => {
+                let mut shape = self.shape(array.element_type, depth);
+                // Each dimension is the size in bytes up to there, innermost first.
+                for &size in &array.dimensions {
+                    let each = self.size_of(&shape);
+                    let size = u64::from(size);
+                    let count = size.checked_div(each).unwrap_or(0);
+                    shape = Shape::Array { element: Box::new(shape), size, count };
+                }
+                shape
+            }
+            TypeData::Class(class) => {
+                let name = class.name.to_string().into_owned();
+                self.compound(index, name, class.size, class.properties.forward_reference(), depth)
+            }
+            TypeData::Union(union) => {
+                let name = union.name.to_string().into_owned();
+                self.compound(index, name, union.size, union.properties.forward_reference(), depth)
+            }
+            _ => Shape::Opaque,
+        }
+    }
+
+    fn compound(
+        &mut self,
+        index: TypeIndex,
+        name: String,
+        size: u64,
+        forward: bool,
+        depth: u32,
+    ) -> Shape {
+        if is_unnamed(&name) {
+            return match self.structure(index, depth) {
+                Some(structure) => Shape::Unnamed(Arc::new(structure)),
+                None => Shape::Opaque,
+            };
+        }
+        let size = if forward { self.defined_size(&name) } else { Some(size) };
+        Shape::Named { name, size }
+    }
+
+    fn defined_size(&self, name: &str) -> Option<u64> {
+        match parse(self.finder.find(self.find(name)?).ok()?)? {
+            TypeData::Class(class) => Some(class.size),
+            TypeData::Union(union) => Some(union.size),
+            _ => None,
+        }
+    }
+
+    fn size_of(&self, shape: &Shape) -> u64 {
+        shape.size().unwrap_or(0)
+    }
+}
+
+fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.contains('<') || name == "__unnamed"
+}
+
+fn number(kind: pdb::PrimitiveKind) -> Shape {
+    use pdb::PrimitiveKind as K;
+    match kind {
+        K::Char | K::UChar | K::RChar | K::U8 | K::Bool8 => Shape::Unsigned(1),
+        K::I8 => Shape::Signed(1),
+        K::WChar | K::RChar16 | K::UShort | K::U16 | K::Bool16 => Shape::Unsigned(2),
+        K::Short | K::I16 => Shape::Signed(2),
+        K::RChar32 | K::ULong | K::U32 | K::Bool32 | K::HRESULT => Shape::Unsigned(4),
+        K::Long | K::I32 => Shape::Signed(4),
+        K::UQuad | K::U64 | K::Bool64 => Shape::Unsigned(8),
+        K::Quad | K::I64 => Shape::Signed(8),
+        K::F32 | K::F32PP => Shape::Float(4),
+        K::F64 => Shape::Float(8),
+        _ => Shape::Opaque,
+    }
+}
