@@ -32,9 +32,6 @@ use crate::progress::{Progress, Stage};
 use crate::session::Session;
 use crate::views::not_configured;
 
-/// Images of Verifier's own whose names tell an allocation from a free.
-const VERIFIER_IMAGES: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
-
 /// Which outstanding allocations are wanted, and which frames are wrappers. By default all, and none.
 #[derive(Debug, Clone, Default)]
 pub struct LeakFilter {
@@ -104,13 +101,7 @@ impl Session {
         progress: &dyn Progress,
     ) -> Result<FilteredLeaks, Error> {
         let kernel = self.kernel()?;
-        // What a record is, is told by the names of Verifier's frames.
-        let images = kernel.modules().loaded().iter();
-        self.load_symbols_at(
-            images
-                .filter(|image| VERIFIER_IMAGES.iter().any(|n| image.name.eq_ignore_ascii_case(n)))
-                .map(|image| image.base),
-        );
+        self.load_verifier_symbols();
         let stage = Stage::begin(progress, "reading the pool log", None);
         let mut leaks = Leaks::read_with(
             kernel,

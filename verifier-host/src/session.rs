@@ -15,6 +15,9 @@ use crate::file::{FileMode, open_file};
 use crate::progress::{Progress, Silent};
 use crate::symbols::{Found, Located, MAX_ISF_BYTES, Place, SymbolPath, expand_xz};
 
+/// Images beside the kernel whose frames stand between a driver and the pool.
+const VERIFIER_IMAGES: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
+
 /// How a session opens its file.
 #[derive(Default)]
 #[non_exhaustive]
@@ -163,6 +166,16 @@ impl Session {
             for wanted in kernel.wanted_symbols_at(addresses) {
                 self.load(kernel, wanted);
             }
+        }
+    }
+
+    /// Finds symbols for Verifier's own images beside the kernel: what a record of the pool log is
+    /// about is told by the names of their frames, so they must be there before it is read.
+    pub fn load_verifier_symbols(&self) {
+        if let Ok(kernel) = &self.kernel {
+            let own = |name: &str| VERIFIER_IMAGES.iter().any(|own| name.eq_ignore_ascii_case(own));
+            let images = kernel.modules().loaded().iter().filter(|image| own(&image.name));
+            self.load_symbols_at(images.map(|image| image.base));
         }
     }
 

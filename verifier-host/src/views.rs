@@ -1,5 +1,6 @@
 //! Views with the symbols of what they show: a view knows addresses, and which modules' symbols are
-//! worth finding follows from them.
+//! worth finding follows from them. Those that tell what a record of the pool log is about are found before
+//! it is read.
 
 use verifier_core::Va;
 use verifier_core::analysis::History;
@@ -34,6 +35,7 @@ impl Session {
     /// # Errors
     /// As [`PoolLog::read`].
     pub fn pool_log(&self, last: Option<usize>, address: Option<Va>) -> Result<PoolLog, Error> {
+        self.load_verifier_symbols();
         let log = PoolLog::read_about(self.kernel()?, last, address)?;
         self.load_symbols_at(log.all_frames().iter().copied());
         Ok(log)
@@ -59,6 +61,7 @@ impl Session {
     /// # Errors
     /// As [`History::read`].
     pub fn history(&self, address: Va) -> Result<History, Error> {
+        self.load_verifier_symbols();
         let history = History::read(self.kernel()?, address)?;
         let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
         let trackers = history.trackers.iter().chain(&history.freed_entries);
