@@ -171,8 +171,8 @@ impl FilteredLeaks {
         })
     }
 
-    /// What differs from `old`, which should be filtered alike. Where `boot` is not given, it is
-    /// [`compare_boots`] that tells.
+    /// What differs from `old`, which should be filtered alike; [`compare_boots`] tells whether both are
+    /// of one boot.
     #[must_use]
     pub fn since(&self, old: &FilteredLeaks, by: GroupBy, boot: Boot) -> Diff {
         old.grouped(|old_grouping, _| {

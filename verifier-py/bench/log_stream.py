@@ -76,7 +76,7 @@ def main() -> None:
     print(f"| Rust decode of {rows} records | {decode * 1e3:.1f} ms | |")
     print(f"| Rust decode and the name of each frame | {names * 1e3:.1f} ms | {names / decode:.2f}× |")
     print(f"| `pyarrow.table(dump.log(\"pool\"))` | {stream * 1e3:.1f} ms | {stream / decode:.2f}× |")
-    print(f"| its memory at the highest | {took / 2**20:.0f} MiB | {took / data:.2f}× the data |")
+    print(f"| its memory at the highest | {took / 2**20:.0f} MiB | {took / data:.2f}× |")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 //! Columns: Arrow arrays with honest types.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray, RecordBatch,
@@ -91,8 +92,7 @@ pub(crate) fn texts<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Co
 /// Texts that repeat.
 pub(crate) fn words<S: AsRef<str>>(name: &str, values: impl Iterator<Item = S>) -> Column {
     let values: Vec<S> = values.collect();
-    let words: DictionaryArray<Int32Type> = values.iter().map(AsRef::as_ref).collect();
-    (Field::new(name, words.data_type().clone(), false), Arc::new(words))
+    dictionary(name, values.iter().map(|value| Some(value.as_ref())), false)
 }
 
 /// Texts that repeat and may be absent.
@@ -101,9 +101,34 @@ pub(crate) fn maybe_words<S: AsRef<str>>(
     values: impl Iterator<Item = Option<S>>,
 ) -> Column {
     let values: Vec<Option<S>> = values.collect();
-    let words: DictionaryArray<Int32Type> =
-        values.iter().map(|value| value.as_ref().map(AsRef::as_ref)).collect();
-    (Field::new(name, words.data_type().clone(), true), Arc::new(words))
+    dictionary(name, values.iter().map(|value| value.as_ref().map(AsRef::as_ref)), true)
+}
+
+fn dictionary<'a>(
+    name: &str,
+    values: impl Iterator<Item = Option<&'a str>>,
+    nullable: bool,
+) -> Column {
+    let mut known: HashMap<&str, i32, Seeded> = HashMap::with_hasher(Seeded::new());
+    let mut texts = StringBuilder::new();
+    let mut last = ("", None);
+    let keys = values.map(|value| {
+        let value = value?;
+        // Most are what the one before was.
+        if value != last.0 || last.1.is_none() {
+            let next = i32::try_from(known.len()).ok();
+            let key = known.get(value).copied().or(next)?;
+            known.entry(value).or_insert_with(|| {
+                texts.append_value(value);
+                key
+            });
+            last = (value, Some(key));
+        }
+        last.1
+    });
+    let keys: Int32Array = keys.collect();
+    let array = DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish()));
+    (Field::new(name, array.data_type().clone(), nullable), Arc::new(array))
 }
 
 /// Several columns as one, `valid` saying where there is a value.
@@ -209,21 +234,27 @@ struct Dictionary<'k> {
     kernel: &'k Kernel,
     /// The key of each address, and where it was last looked up.
     known: HashMap<u64, (i32, usize), Seeded>,
-    by_name: HashMap<String, i32>,
+    /// The key of a name by its hash: two modules may have one name.
+    by_hash: HashMap<u64, i32, Seeded>,
     names: StringBuilder,
-    bytes: usize,
+    /// The name at hand.
+    name: String,
+    seed: Seeded,
+    is_full: bool,
     has_unnamed: bool,
 }
 
 impl<'k> Dictionary<'k> {
     fn new(kernel: &'k Kernel) -> Self {
-        let seed = Seeded(RandomState::new().hash_one(0) | 1);
+        let seed = Seeded::new();
         Self {
             kernel,
             known: HashMap::with_hasher(seed),
-            by_name: HashMap::new(),
+            by_hash: HashMap::with_hasher(seed),
             names: StringBuilder::new(),
-            bytes: 0,
+            name: String::new(),
+            seed,
+            is_full: false,
             has_unnamed: false,
         }
     }
@@ -243,21 +274,33 @@ impl<'k> Dictionary<'k> {
             self.has_unnamed = true;
             return UNNAMED;
         };
-        let name = name.to_string();
-        if let Some(&key) = self.by_name.get(&name) {
+        self.name.clear();
+        let _ = write!(self.name, "{name}");
+        let hash = self.seed.hash_one(self.name.as_str());
+        if let Some(&key) = self.by_hash.get(&hash)
+            && self.text(key) == Some(self.name.as_bytes())
+        {
             return key;
         }
-        self.bytes = self.bytes.saturating_add(name.len());
-        let Ok(key) = i32::try_from(self.by_name.len()) else { return UNNAMED };
-        if self.bytes <= MAX_TEXT {
-            self.names.append_value(&name);
-        }
-        self.by_name.insert(name, key);
+        let next = i32::try_from(self.names.len()).ok();
+        let room = MAX_TEXT.checked_sub(self.names.values_slice().len());
+        let Some(key) = next.filter(|_| room.is_some_and(|room| self.name.len() <= room)) else {
+            self.is_full = true;
+            return UNNAMED;
+        };
+        self.names.append_value(&self.name);
+        self.by_hash.insert(hash, key);
         key
     }
 
+    fn text(&self, key: i32) -> Option<&[u8]> {
+        let key = usize::try_from(key).ok()?;
+        let [start, end] = *self.names.offsets_slice().get(key..key + 2)? else { return None };
+        self.names.values_slice().get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+    }
+
     fn finish(mut self) -> Result<ArrayRef, Error> {
-        if self.bytes > MAX_TEXT {
+        if self.is_full {
             return Err(Error::Limit {
                 what: "text of all symbols".into(),
                 limit: MAX_TEXT as u64,
@@ -275,10 +318,16 @@ pub(crate) fn batch(columns: Vec<Column>) -> Result<RecordBatch, Error> {
         .map_err(|error| Error::Unsupported { what: format!("columns of a table: {error}") })
 }
 
-/// One multiplication for an address: the default hasher would cost more than all else. The factor is
-/// drawn at random, so that no dump can hold addresses that collide on purpose.
+/// One multiplication for an address or eight bytes of text: the default hasher would cost more than all
+/// else. The factor is drawn at random, so that no dump can hold what collides on purpose.
 #[derive(Clone, Copy)]
 struct Seeded(u64);
+
+impl Seeded {
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0) | 1)
+    }
+}
 
 impl BuildHasher for Seeded {
     type Hasher = Folded;
@@ -298,9 +347,17 @@ impl Hasher for Folded {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(byte.into());
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word) ^ self.state);
         }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.write_u64(u64::from_le_bytes(last) ^ self.state.rotate_left(8));
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(self.state ^ u64::from(value));
     }
 
     fn write_u64(&mut self, value: u64) {
