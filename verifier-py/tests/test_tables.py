@@ -226,6 +226,8 @@ def test_repr(dump: verifier.Dump) -> None:
     assert repr(dump.info()) == "<info: build 7601, x64>"
     assert "address=0xfffffa8005400000, size=1028096" in repr(dump.pool()[0])
     assert repr(dump.leaks()) == "<leaks: 1 row>"
+    assert repr(dump.flamegraph()).startswith("<picture: ")
+    assert repr(dump.report()).startswith("<page: ") and str(dump.report()).startswith("<!doctype")
     assert repr(dump.leaks()[0]).startswith("LeakGroup('myfault!MyfaultDeviceControl+0x358', tag=")
     assert repr(dump.log("pool")[0]).startswith("PoolEvent(slot=12, address=0xfffffa80")
     for thing in (

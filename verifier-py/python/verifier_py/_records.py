@@ -396,12 +396,18 @@ class Text(_Told):
 class Picture(_Told):
     """A picture as SVG, which a notebook shows."""
 
+    def __repr__(self) -> str:
+        return f"<picture: {len(self)} characters of SVG>"
+
     def _repr_svg_(self) -> str:
         return str(self)
 
 
 class Page(_Told):
     """An HTML page, which a notebook shows in a frame of its own."""
+
+    def __repr__(self) -> str:
+        return f"<page: {len(self)} characters of HTML>"
 
     def _repr_html_(self) -> str:
         frame = 'sandbox="allow-scripts" style="width:100%;height:40em;border:1px solid gray"'
