@@ -1,5 +1,7 @@
 //! Little-endian numbers out of byte slices, without panics.
 
+use crate::addr::Va;
+
 /// The little-endian number of `size` bytes (1 to 8) at `offset`, if the slice holds it.
 pub(crate) fn le(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(size)?)?;
@@ -25,4 +27,13 @@ pub(crate) fn le32(bytes: &[u8], offset: usize) -> Option<u32> {
 /// The `u64` at `offset`.
 pub(crate) fn le64(bytes: &[u8], offset: usize) -> Option<u64> {
     le(bytes, offset, 8)
+}
+
+/// The return addresses of a stack of at most `count` frames of `size` bytes each: those up to the first
+/// null. What comes behind it is left over from another stack.
+pub(crate) fn frames(raw: &[u8], count: usize, size: usize) -> impl Iterator<Item = Va> + '_ {
+    raw.chunks_exact(size.max(1))
+        .take(count)
+        .map(move |frame| Va(le(frame, 0, size).unwrap_or(0)))
+        .take_while(|frame| !frame.is_null())
 }

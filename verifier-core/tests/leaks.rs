@@ -330,13 +330,13 @@ nt!NtDeviceIoControlFile+0x10
     );
     assert_eq!(
         rendered(|out| write_leaks_csv(out, &view)),
-        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples
+        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source
 2,544,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!ReadRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000
+         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log
 1,272,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!WriteRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000
+         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log
 "
     );
     let all = LeaksView { top: None, ..view };

@@ -149,13 +149,14 @@ impl FilteredLeaks {
         &self.filter
     }
 
-    /// How many blocks the drivers' own counters say that they hold: more than are here where a damaged
-    /// dump hides some. `None` where a filter left out others than another driver's.
+    /// How many blocks the counters say that there are: more than are here where a damaged dump hides
+    /// some. Whose the blocks of the tree are that were not reached, nothing tells: they may be of any
+    /// driver. `None` where a filter left out others than another driver's.
     #[must_use]
     pub fn counted(&self) -> Option<u64> {
-        let drivers = &self.leaks.drivers;
-        (!self.filter.is_narrow())
-            .then(|| drivers.iter().fold(0u64, |sum, driver| sum.saturating_add(driver.counted)))
+        let unread = self.leaks.tree.map_or(0, |tree| tree.unread);
+        let counted = self.leaks.drivers.iter().map(|driver| driver.counted);
+        (!self.filter.is_narrow()).then(|| counted.fold(unread, u64::saturating_add))
     }
 
     /// Calls `show` with the groups, the most bytes first, of which `top` are shown where it is given.

@@ -5,6 +5,7 @@
 use verifier_core::Va;
 use verifier_core::analysis::History;
 use verifier_core::verifier::PoolReport;
+use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
 
 use crate::error::Error;
@@ -24,8 +25,7 @@ impl Session {
         {
             return Err(not_configured(name));
         }
-        let callers = report.drivers.iter().flat_map(|pool| &pool.allocations);
-        self.load_symbols_at(callers.map(|allocation| allocation.caller));
+        self.load_symbols_at(report.callers());
         Ok(report)
     }
 
@@ -65,9 +65,22 @@ impl Session {
         let history = History::read(self.kernel()?, address)?;
         let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
         let trackers = history.trackers.iter().chain(&history.freed_entries);
-        let callers = trackers.map(|tracker| tracker.entry.allocation.caller);
+        let callers = trackers.flat_map(|tracker| {
+            [tracker.entry.allocation.caller].into_iter().chain(tracker.frames.iter().copied())
+        });
         self.load_symbols_at(frames.chain(callers));
         Ok(history)
+    }
+
+    /// What deadlock detection keeps; the symbols of locks and stacks are found.
+    ///
+    /// # Errors
+    /// As [`Deadlock::read`].
+    pub fn deadlock(&self) -> Result<Deadlock, Error> {
+        let bug_check = self.dump().map(|dump| &dump.header().bug_check);
+        let deadlock = Deadlock::read(self.kernel()?, bug_check)?;
+        self.load_symbols_at(deadlock.code_addresses());
+        Ok(deadlock)
     }
 }
 

@@ -528,7 +528,8 @@ mod documents {
     fn pool() {
         let files = Files::walkthrough();
         let json = files.json(&["pool"], &[]);
-        assert_eq!(keys(&json), ["drivers", "problems"]);
+        assert_eq!(keys(&json), ["drivers", "pool_info", "problems", "unowned"]);
+        assert_eq!(keys(&json["drivers"][0]), ["allocations", "contiguous", "name"]);
         assert_eq!(json["drivers"][0]["name"], "myfault.sys");
         let allocations = json["drivers"][0]["allocations"].as_array().unwrap();
         assert_eq!(allocations.len(), 10);
@@ -540,6 +541,8 @@ mod documents {
                 "tag": "Leak",
                 "caller": "0xfffff8800447d634",
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
+                "source": "tracker",
+                "told_by": null,
             })
         );
         assert_eq!(files.json(&["pool"], &["--driver", "Myfault"]), json);
@@ -644,11 +647,20 @@ mod documents {
         };
         let counters = "current_paged_pool_allocations,current_non_paged_pool_allocations,\
                         peak_paged_pool_allocations,peak_non_paged_pool_allocations,paged_bytes,\
-                        non_paged_bytes,peak_paged_bytes,peak_non_paged_bytes";
+                        non_paged_bytes,peak_paged_bytes,peak_non_paged_bytes,locked_bytes,\
+                        peak_locked_bytes,mapped_locked_bytes,peak_mapped_locked_bytes,\
+                        mapped_io_space_bytes,peak_mapped_io_space_bytes,pages_for_mdl_bytes,\
+                        peak_pages_for_mdl_bytes,contiguous_memory_bytes,\
+                        peak_contiguous_memory_bytes";
         for (words, options, header, rows) in [
             (&["settings"][..], &[][..], "name,value".to_owned(), None),
             (&["drivers"], &[], format!("name,state,loads,unloads,base,size,{counters}"), Some(1)),
-            (&["pool"], &[], "driver,address,size,tag,caller,caller_symbol".into(), Some(10)),
+            (
+                &["pool"],
+                &[],
+                "driver,address,size,tag,caller,caller_symbol,source".into(),
+                Some(10),
+            ),
             (&["log", "pool"], &[], "slot,address,size,thread,operation,stack".into(), Some(12)),
             (
                 &["history"],
@@ -668,7 +680,7 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358"
+                 myfault!MyfaultDeviceControl+0x358,tracker"
             )
         );
         assert!(csv(&["settings"], &[]).contains("\nlevel,8\n"));
@@ -789,7 +801,7 @@ mod output {
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),
-            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,"),
+            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker"),
             "{csv}"
         );
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use verifier_core::analysis::{Block, Diff as CoreDiff, DiffGroup, GroupBy, PoolKind, Total};
+use verifier_core::analysis::{
+    Block, Diff as CoreDiff, DiffGroup, GroupBy, PoolKind, StackSource, Total,
+};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{
     DiffView, LeaksView, Weight, write_diff_markdown, write_diff_text, write_leaks_folded,
@@ -79,9 +81,13 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
     block.extend([
         words("driver", blocks.iter().map(|block| leaks.driver(block))),
         maybe_words("pool", blocks.iter().map(|block| block.kind.name())),
-        maybe_numbers("requested", blocks.iter().map(|block| Some(block.made()?.size))),
+        maybe_numbers("requested", blocks.iter().map(|block| block.requested())),
         maybe_addresses("thread", blocks.iter().map(|block| Some(block.made()?.thread))),
         maybe_small_numbers("slot", blocks.iter().map(|block| Some(block.made()?.slot))),
+        maybe_words(
+            "stack_source",
+            blocks.iter().map(|block| block.stack_source.map(StackSource::name)),
+        ),
     ]);
     let columns = vec![
         numbers("count", groups.iter().map(|group| group.blocks.len() as u64)),
@@ -96,6 +102,10 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
             frames(all_frames, kernel)?,
         )?,
         maybe_words("why_no_stack", groups.iter().map(|group| view.why_no_stack(group))),
+        maybe_words(
+            "stack_source",
+            groups.iter().map(|group| view.stack_source(group).map(StackSource::name)),
+        ),
         lists(
             "allocations",
             groups.iter().map(|group| of(group).len()),
@@ -174,6 +184,10 @@ impl Leaks {
             coverage.uncertain,
             coverage.all.bytes,
             coverage.with_stack.bytes,
+            records.getattr("StackSources")?.call1((
+                coverage.with_stack.count - coverage.from_tree.count,
+                coverage.from_tree.count,
+            ))?,
             PyTuple::new(py, without.collect::<PyResult<Vec<_>>>()?)?,
         ))
     }
@@ -190,6 +204,14 @@ impl Leaks {
         ))
     }
 
+    /// How far the pool info tree was read; `None` where the kernel keeps none.
+    #[getter]
+    fn pool_info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let class = py.import("verifier_py._records")?.getattr("TreeReach")?;
+        let tree = self.found.leaks.tree;
+        tree.map(|tree| class.call1((tree.blocks, tree.unread, tree.stacks))).transpose()
+    }
+
     /// Groups that `top` left out.
     #[getter]
     fn omitted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -197,8 +219,8 @@ impl Leaks {
         py.import("verifier_py._records")?.getattr("Omitted")?.call1((groups, count, bytes))
     }
 
-    /// How many blocks the drivers' own counters say that they hold: more than were read where a
-    /// damaged dump hides some. `None` where a filter but the driver is set.
+    /// How many blocks the counters say that there are: more than were read where a damaged dump
+    /// hides some. `None` where a filter but the driver is set.
     #[getter]
     fn counted(&self) -> Option<u64> {
         self.found.counted()

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use verifier_core::analysis::Boot;
+use verifier_core::analysis::{Boot, LockGraph};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::machine::Machine;
 use verifier_core::render::text::Style;
+use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_deadlock_text};
 use verifier_core::verifier::log::EventKind;
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Pa, Va};
@@ -16,6 +17,7 @@ use verifier_host::info::Info;
 use verifier_host::report::write_report;
 use verifier_host::{FileMode, SessionOptions, compare_boots};
 
+use crate::document::to_python;
 use crate::errors::Failure;
 use crate::leaks::{self, Diff, Leaks};
 use crate::memory::CallbackMemory;
@@ -211,6 +213,27 @@ impl Session {
             table(views.neighbors)?,
             problems(py, &history.problems)?,
         ))
+    }
+
+    /// What deadlock detection keeps: locks, threads, the order in which locks were taken.
+    fn deadlock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (deadlock, graph, texts) = self.view(py, |host, kernel| {
+            let deadlock = host.deadlock()?;
+            let (graph, names) = (LockGraph::of(&deadlock), Names::new(kernel));
+            let (mut text, mut dot) = (Vec::new(), Vec::new());
+            write_deadlock_text(&mut text, &deadlock, &graph, &names)
+                .and_then(|()| write_deadlock_dot(&mut dot, &deadlock, &graph, &names))
+                .map_err(verifier_host::Error::from)?;
+            let texts = [text, dot].map(|text| Text::new("Text", text, &deadlock.problems));
+            Ok((deadlock, graph, texts))
+        })?;
+        let names = Names::new(self.host.kernel().map_err(Failure::from)?);
+        let document = DeadlockDocument { deadlock: &deadlock, graph: &graph, names: &names };
+        let document = to_python(py, &document)?;
+        document.set_item("problems", problems(py, &deadlock.problems)?)?;
+        let [text, dot] = texts;
+        let class = py.import("verifier_py._records")?.getattr("Deadlock")?;
+        class.call1((document, text, dot))
     }
 
     /// Outstanding allocations joined with the pool log, in groups.

@@ -7,13 +7,14 @@ use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord};
 use verifier_core::verifier::{
-    Allocation, Counters, Driver, Drivers, Level, PoolReport, TargetDriver,
+    Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, TargetDriver,
 };
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
-    Column, addresses, bits, frames, lists, maybe_addresses, maybe_numbers, maybe_small_numbers,
-    maybe_words, numbers, signed, small_numbers, structure, symbols, texts, words,
+    Column, addresses, bits, frames, lists, maybe_addresses, maybe_lists, maybe_numbers,
+    maybe_small_numbers, maybe_words, numbers, signed, small_numbers, structure, symbols, texts,
+    words,
 };
 use crate::table::View;
 
@@ -87,17 +88,16 @@ pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Co
         words("tag", all.iter().map(|a| a.tag.to_string())),
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
+        words("source", all.iter().map(|a| a.source.name())),
     ])
 }
 
 /// `pool()`
 pub(crate) fn pool(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
-    let all: Vec<&Allocation> = report.drivers.iter().flat_map(|pool| &pool.allocations).collect();
-    let names = report
-        .drivers
-        .iter()
-        .flat_map(|pool| std::iter::repeat_n(pool.driver.name.as_str(), pool.allocations.len()));
-    let mut columns = vec![words("driver", names)];
+    let rows: Vec<(Option<&str>, &Allocation)> = report.allocations().collect();
+    let all: Vec<&Allocation> = rows.iter().map(|&(_, allocation)| allocation).collect();
+    let mut columns =
+        vec![words("driver", rows.iter().map(|(driver, _)| driver.unwrap_or(NO_DRIVER)))];
     columns.extend(allocations(&all, kernel)?);
     View::new("pool", "Allocation", columns, report.problems)
 }
@@ -169,6 +169,11 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
             addresses("entry", all.iter().map(|allocation| allocation.entry)),
         ];
         columns.extend(allocations(&all, kernel)?);
+        // The stack that the pool info tree keeps.
+        let stack = |one: &TrackerMatch| (!one.frames.is_empty()).then_some(one.frames.len());
+        let all_frames = trackers.iter().flat_map(|one| one.frames.iter().copied()).collect();
+        let lengths = trackers.iter().map(stack);
+        columns.push(maybe_lists("stack", lengths, frames(all_frames, kernel)?)?);
         View::new(name, "Outstanding", columns, none())
     };
     let events = &history.events;

@@ -51,8 +51,11 @@ impl Assembly {
     /// Address of something by label: `nt!VfPoolTraces` (every global that this crate lays out),
     /// `module:NAME` (loader entry), `suspect:NAME`, `node:NAME` (AVL node), `target:NAME`
     /// (`_VF_TARGET_DRIVER`), `verified:NAME` (`_VF_TARGET_VERIFIED_DRIVER_DATA`), `trackers:NAME:0` (first
-    /// page of trackers), `ring:SYMBOL` (array of a log, by its variable's name), `avl table`,
-    /// `unloaded drivers`.
+    /// page of trackers), `contiguous:NAME:0` (node of contiguous memory), `pool block:0` and `pool stack:0`
+    /// (nodes of the pool info trees, in the order they were added), `ring:SYMBOL` (array of a log, by its
+    /// variable's name), `avl table`, `unloaded drivers`. Of deadlock detection: `deadlock globals`,
+    /// `deadlock resource heads`, `deadlock thread heads`, and counted from 0 `deadlock lock:0`, `deadlock
+    /// thread:0`, `deadlock node:0`.
     ///
     /// # Panics
     ///

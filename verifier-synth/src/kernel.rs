@@ -70,7 +70,31 @@ pub(crate) const GLOBALS: &[(&str, u32)] = &[
     ("VfForcedPendingIrps", 4),
     ("VfForcedPendingLogLength", 4),
     ("ViDeadlockGlobals", 8),
+    ("ViDeadlockIssue", 0x20),
+    ("ViDeadlockDetectionEnabled", 4),
+    ("ViDeadlockState", 4),
+    ("KeNumberProcessors", 4),
+    ("ViPoolInfoAvl", 0xc0),
+    ("ViPoolStackInfoAvl", 0xc0),
+    ("ViPoolInfoAvlInitialized", 4),
+    ("ViPoolStackInfoAvlInitialized", 4),
+    ("ViPoolStackInfoAllocCount", 4),
+    ("ViPoolStackInfoFailureCount", 4),
+    ("ViPoolInfoAllocInsertionFailure", 4),
+    ("ViPoolInfoAllocDeletionFailure", 4),
+    ("DifpPoolTags", 0x28),
+    ("DifpPoolTagsSize", 4),
 ];
+
+/// Since which build there is a global, of those that not every build has.
+pub(crate) fn since(global: &str) -> u32 {
+    match global {
+        "VfRuleClasses" => 17763,
+        _ if global.starts_with("DifpPoolTags") => 22000,
+        _ if global.starts_with("ViPool") => 20348,
+        _ => 0,
+    }
+}
 
 /// Kernel routines that get an RVA in `.text` when the machine names none.
 pub(crate) const ROUTINES: &[&str] = &[

@@ -59,5 +59,8 @@ pub use machine::{DriverId, Machine, PoolRecord};
 pub use paging::{AddressSpace, PageSize, PageState, Paging};
 pub use physical::{PhysicalMemory, Placement};
 pub use record::Record;
-pub use verifier::{Allocation, Log, Ring, RingRecord, SlistForm, Suspect, Tracker, Verified};
+pub use verifier::{
+    Allocation, Contiguous, Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId, Log,
+    PoolBlock, PoolInfo, PoolStack, Ring, RingRecord, SlistForm, Suspect, Tracker, Verified,
+};
 pub use walkthrough::{walkthrough, walkthrough_machine};

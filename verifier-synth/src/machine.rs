@@ -5,11 +5,13 @@ use crate::build::Build;
 use crate::driver::Driver;
 use crate::dump::{BugCheck, DumpKind, MachineType};
 use crate::image::{Image, PdbId};
-use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver};
+use crate::kernel::{DebuggerKeys, GLOBALS, Kernel, ROUTINES, UnloadedDriver, since};
 use crate::paging::{AddressSpace, Paging};
 use crate::physical::{PhysicalMemory, Placement};
 use crate::places::Places;
-use crate::verifier::{Log, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier};
+use crate::verifier::{
+    Deadlock, Log, PoolInfo, Ring, RingRecord, SlistForm, Suspect, Verified, Verifier,
+};
 
 /// A driver of a [`Machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl Machine {
         kernel.pdb = Some(pdb);
         let mut rva = kernel.data_rva() + 0x40;
         for (name, size) in GLOBALS {
-            if *name == "VfRuleClasses" && build.number() < 17763 {
+            if build.number() < since(name) {
                 continue;
             }
             kernel.symbols.push(((*name).to_owned(), rva));
@@ -265,13 +267,24 @@ impl Machine {
         self
     }
 
+    /// Deadlock detection, to add locks, threads and nodes; it is on from then on.
+    pub fn deadlock(&mut self) -> &mut Deadlock {
+        self.verifier.deadlock.get_or_insert_default()
+    }
+
+    /// The trees of live blocks and their stacks, to fill; from then on the kernel keeps blocks there and not
+    /// in its drivers' pages.
+    pub fn pool_info(&mut self) -> &mut PoolInfo {
+        self.verifier.pool_info.get_or_insert_default()
+    }
+
     /// The bug check in the header.
     pub fn bug_check(&mut self, bug_check: BugCheck) -> &mut Self {
         self.bug_check = bug_check;
         self
     }
 
-    /// Processors in the header.
+    /// Processors, in the header and in `KeNumberProcessors`.
     pub fn processors(&mut self, processors: u32) -> &mut Self {
         self.processors = processors;
         self
@@ -363,6 +376,9 @@ impl Machine {
         };
         kernel.lay_out(&mut m);
         self.verifier.lay_out(&mut m);
+        if m.has_global("KeNumberProcessors") {
+            m.set_u32("KeNumberProcessors", self.processors);
+        }
         let end = m.space.memory().end().next_multiple_of(0x100);
         m.header.processors = self.processors;
         m.header.bug_check = Some(self.bug_check);

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use common::{Dump, u32_at, u64_at};
 use verifier_synth::{
-    Allocation, Build, Driver, DumpKind, Log, Machine, MachineType, PoolRecord, RingRecord,
-    SlistForm, Suspect, Tracker, UnloadedDriver,
+    Allocation, Build, Driver, DumpKind, LockNode, Log, Machine, MachineType, PoolRecord,
+    RingRecord, SlistForm, Suspect, Tracker, UnloadedDriver,
 };
 
 /// Nodes below `node` in order, and the depth; checks parents and balance on the way.
@@ -347,5 +347,67 @@ fn assert_every_type_is_there(table: &serde_json::Value) {
                 other => panic!("{owner}.{name}: {other}"),
             }
         }
+    }
+}
+
+#[test]
+fn deadlock_detection() {
+    for (build, participants) in
+        [(Build::Win7Sp1, 0x8060), (Build::Win81, 0x8068), (Build::Win11, 0x8068)]
+    {
+        let mut m = Machine::new(build);
+        let deadlock = m.deadlock();
+        let (a, b) = (deadlock.free_lock(0x1_2345_6008, 5), deadlock.free_lock(0x1_2345_6010, 6));
+        let thread = deadlock.thread(0xffff_fa80_0001_0040);
+        let root = deadlock.node(LockNode::new(a).stack(&[0x11, 0x12]));
+        let child =
+            deadlock.node(LockNode::new(b).below(root).stack(&[0x21]).parent_stack(&[0x13]));
+        let held = deadlock.node(LockNode::new(b).held_by(thread));
+        deadlock.own(b, thread).found(a, &[root, child, held]);
+        let assembly = m.assemble();
+        let file = assembly.dump(DumpKind::BitmapKernel);
+        let dump = Dump::open(&file);
+        let globals = dump.pointer(assembly.address("nt!ViDeadlockGlobals"));
+        assert_eq!(globals, assembly.address("deadlock globals"));
+        assert_eq!([dump.pointer(globals + 0x18), dump.pointer(globals + 0x4018)], [2, 1]);
+        let [root, child, held] =
+            [0, 1, 2].map(|i| assembly.address(&format!("deadlock node:{i}")));
+        let [a, b] = [0, 1].map(|i| assembly.address(&format!("deadlock lock:{i}")));
+        // Both locks are in the bucket of their page, each in its list; the other buckets are empty.
+        let heads = dump.pointer(globals + 0x10);
+        let bucket = heads + 16 * (0x1_2345_6008 / 0x1000 % 1023);
+        let chain = [dump.pointer(bucket), dump.pointer(a + 0x28), dump.pointer(b + 0x28)];
+        assert_eq!(chain, [a + 0x28, b + 0x28, bucket]);
+        assert!((0..1023).all(
+            |i| (dump.pointer(heads + 16 * i) == heads + 16 * i) != (heads + 16 * i == bucket)
+        ));
+        assert_eq!(
+            [dump.word(b), dump.word(b + 4), dump.pointer(b + 8)],
+            [6, 1 << 16 | 2, 0x1_2345_6010]
+        );
+        // A child below its parent, both on the lists of their locks.
+        assert_eq!([dump.pointer(root + 8), dump.pointer(child + 0x18)], [child + 0x18, root + 8]);
+        assert_eq!([dump.pointer(child), dump.pointer(child + 0x38)], [root, b]);
+        assert_eq!(
+            [dump.pointer(b + 0x18), dump.pointer(child + 0x28)],
+            [child + 0x28, held + 0x28]
+        );
+        assert_eq!([dump.pointer(child + 0x50), dump.pointer(child + 0x90)], [0x21, 0x13]);
+        assert_eq!(
+            [dump.word(child + 0x48), dump.word(held + 0x48), dump.word(root + 0x4c)],
+            [0, 1, 1]
+        );
+        let thread = assembly.address("deadlock thread:0");
+        assert_eq!([dump.pointer(held + 0x40), dump.pointer(b + 0x10)], [thread, thread]);
+        assert_eq!([dump.pointer(thread + 8), dump.pointer(thread + 0x10)], [held, 0]);
+        assert_eq!(dump.word(thread + 0x28), 1);
+        // What was found.
+        assert_eq!(dump.pointer(globals + participants - 16), 0x1_2345_6008, "Instigator");
+        assert_eq!(dump.word(globals + participants - 8), 3);
+        let found = [0, 8, 16].map(|at| dump.pointer(globals + participants + at));
+        assert_eq!(found, [root, child, held]);
+        let issue = assembly.address("nt!ViDeadlockIssue");
+        assert_eq!([0, 8, 16].map(|at| dump.pointer(issue + at)), [0x1001, 0x1_2345_6008, held]);
+        assert_eq!(dump.word(assembly.address("nt!ViDeadlockDetectionEnabled")), 1);
     }
 }

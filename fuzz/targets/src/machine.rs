@@ -12,7 +12,8 @@ use verifier_core::dump::{Dump, FileError, ReadAt};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::types::Isf;
 use verifier_synth::{
-    Allocation, Build, Driver, DumpKind, Log, Machine, MachineType, PoolRecord, Suspect,
+    Allocation, Build, Contiguous, Driver, DumpKind, LockNode, Log, Machine, MachineType,
+    PoolRecord, PoolStack, Suspect,
 };
 
 use crate::bytes::Input;
@@ -22,8 +23,10 @@ pub(crate) fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.list_entries = 1 << 10;
     limits.tree_nodes = 1 << 10;
+    limits.pool_info_nodes = 1 << 10;
     limits.tracker_pages = 1 << 6;
     limits.ring_records = 1 << 10;
+    limits.deadlock_records = 1 << 10;
     limits
 }
 
@@ -40,6 +43,9 @@ struct Label {
     pages: [Option<u64>; 2],
     is_pool: bool,
 }
+
+/// How labels of what outstanding allocations are read from begin.
+const POOL: [&str; 5] = ["trackers:", "verified:", "contiguous:", "pool ", "nt!ViPool"];
 
 fn build(build: Build, kind: DumpKind) -> Sample {
     let mut m = Machine::new(build);
@@ -58,7 +64,21 @@ fn build(build: Build, kind: DumpKind) -> Sample {
     for i in 0..6 {
         verified.allocation(Allocation::nonpaged(block + i * 0x1000, 0x210, b"Leak", caller));
     }
+    for i in 0..3 {
+        verified.contiguous(Contiguous { address: block + i * 0x1000, size: 0x1000, caller });
+    }
     m.verified(rich).allocation(Allocation::paged(block + 0x8000, 0x50, b"Rich", caller));
+    if build == Build::Server2022 {
+        let frames = vec![m.kernel_address("VfPoolTraces"), caller];
+        let info = m.pool_info();
+        for hash in 0..3 {
+            let frames = frames.clone();
+            info.stack(PoolStack { tag: *b"Tree", hash, frames, ..PoolStack::default() });
+        }
+        for i in 0..9 {
+            info.block(block + 0x1_0000 + i * 0x1000, 0x80, (i < 8).then_some(i as usize % 3));
+        }
+    }
     m.suspect(Suspect { name: "never.sys".into(), loads: 0, unloads: 0, address: None });
     for i in 0..20 {
         let frames = vec![m.kernel_address("VfPoolTraces") - 0x1000 * i, caller];
@@ -71,6 +91,13 @@ fn build(build: Build, kind: DumpKind) -> Sample {
         });
     }
     m.log(Log::Pool).length = 0x20;
+    let deadlock = m.deadlock();
+    let (a, b) = (deadlock.free_lock(block, 5), deadlock.free_lock(block + 8, 1));
+    let thread = deadlock.thread(block + 0x40);
+    let root = deadlock.node(LockNode::new(a).stack(&[caller]));
+    let child = deadlock.node(LockNode::new(b).below(root).stack(&[caller]));
+    let held = deadlock.node(LockNode::new(b).held_by(thread));
+    deadlock.own(b, thread).found(a, &[root, child, held]);
     let assembly = m.assemble();
     let file = assembly.dump(kind);
     let table = assembly.files.iter().find(|(path, _)| path.starts_with("ntkr"));
@@ -87,7 +114,7 @@ fn build(build: Build, kind: DumpKind) -> Sample {
         .map(|(name, va)| Label {
             va,
             pages: [place(va), place((va | 0xfff) + 1)],
-            is_pool: name.starts_with("trackers:") || name.starts_with("verified:"),
+            is_pool: POOL.iter().any(|start| name.starts_with(start)),
         })
         .collect();
     Sample { file, isf: Arc::new(isf), labels }
@@ -106,6 +133,7 @@ fn samples() -> &'static [Sample] {
             build(Build::Win11Arm64, DumpKind::BitmapFull),
             build(Build::Win7Sp1X86, DumpKind::Complete),
             build(Build::Win7Sp1X86, DumpKind::Summary),
+            build(Build::Server2022, DumpKind::BitmapKernel),
         ]
     })
 }

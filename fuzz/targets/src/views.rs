@@ -1,15 +1,18 @@
 //! The views and renderers over a dump whose structures were changed.
 
 use verifier_core::Va;
-use verifier_core::analysis::History;
+use verifier_core::analysis::{History, Leaks, LockGraph, LockOrder};
 use verifier_core::kernel::Kernel;
-use verifier_core::render::text::{self, Style};
+use verifier_core::render::text::{self, DeadlockDetail, Style};
 use verifier_core::render::{
-    Names, write_drivers_csv, write_drivers_json, write_history_csv, write_history_json,
-    write_pool_csv, write_pool_json, write_pool_log_csv, write_pool_log_json, write_settings_json,
+    Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text, write_drivers_csv,
+    write_drivers_json, write_history_csv, write_history_json, write_pool_csv, write_pool_json,
+    write_pool_log_csv, write_pool_log_json, write_pool_stacks_csv, write_pool_stacks_json,
+    write_pool_stacks_text, write_settings_json,
 };
+use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Drivers, PoolReport, Settings, read_tracker};
+use verifier_core::verifier::{Drivers, PoolReport, PoolStacks, Settings, read_tracker};
 
 use crate::machine::{Where, changed, open};
 
@@ -24,6 +27,10 @@ fn with_kernel(data: &[u8], place: Where, look: impl FnOnce(&Kernel)) {
 pub fn pool_pages(data: &[u8]) {
     with_kernel(data, Where::Pool, |kernel| {
         let Ok(report) = PoolReport::read(kernel, |_| true) else { return };
+        let most = kernel.limits().pool_info_nodes;
+        assert!(report.pool_info.blocks.len() <= most);
+        // A block leads to no more than one stack beside those of the tree.
+        assert!(report.pool_info.stacks.len() <= 2 * most);
         for pool in &report.drivers {
             for image in &pool.driver.images {
                 let mut problems = Vec::new();
@@ -45,10 +52,15 @@ pub fn session(data: &[u8]) {
         let _ = Settings::read(kernel);
         let _ = Drivers::read(kernel);
         let block = match PoolReport::read(kernel, |_| true) {
-            Ok(report) => report.drivers.iter().flat_map(|pool| &pool.allocations).next().copied(),
+            Ok(report) => report.allocations().next().map(|(_, block)| *block),
             Err(_) => None,
         };
+        let _ = Leaks::read(kernel, |_| true);
         let _ = PoolLog::read(kernel, Some(3));
+        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+            let _ = LockOrder::of(&deadlock);
+            let _ = LockGraph::of(&deadlock).cycles();
+        }
         for address in [block.map_or(Va(0), |block| block.address), kernel.base(), Va(u64::MAX)] {
             let _ = History::read(kernel, address);
         }
@@ -72,6 +84,19 @@ pub fn render(data: &[u8]) {
                 let _ = write_pool_json(sink, &report, &names);
                 let _ = write_pool_csv(sink, &report, &names);
             }
+        }
+        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+            let graph = LockGraph::of(&deadlock);
+            let _ = write_deadlock_text(sink, &deadlock, &graph, &names);
+            let _ = write_deadlock_json(sink, &deadlock, &graph, &names);
+            let _ = write_deadlock_dot(sink, &deadlock, &graph, &names);
+            let (detail, style) = (DeadlockDetail::Stacks, Style::Win7);
+            let _ = text::write_deadlock(sink, &deadlock, kernel, detail, style);
+        }
+        if let Ok(stacks) = PoolStacks::read(kernel, |_| true) {
+            let _ = write_pool_stacks_text(sink, &stacks, &names);
+            let _ = write_pool_stacks_json(sink, &stacks, &names);
+            let _ = write_pool_stacks_csv(sink, &stacks, &names);
         }
         if let Ok(drivers) = Drivers::read(kernel) {
             let _ = write_drivers_json(sink, &drivers);

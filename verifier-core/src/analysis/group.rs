@@ -6,19 +6,7 @@ use std::collections::HashMap;
 use super::leaks::{Block, Leaks, NoStack, StackId};
 use crate::addr::Va;
 use crate::kernel::Kernel;
-use crate::verifier::PoolTag;
-
-/// Images whose frames are Verifier's own.
-const VERIFIER: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
-
-/// True where `va` lies in the kernel or in one of Verifier's images.
-#[must_use]
-pub fn is_kernel_or_verifier(kernel: &Kernel, va: Va) -> bool {
-    kernel.modules().find(va).is_some_and(|(_, image)| {
-        image.base == kernel.base()
-            || VERIFIER.iter().any(|name| image.name.eq_ignore_ascii_case(name))
-    })
-}
+use crate::verifier::{PoolTag, is_kernel_or_verifier};
 
 /// What blocks are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,5 +1,5 @@
-//! Everything that Verifier knows of one address: records of the pool log whose block holds it, and
-//! tracking entries, in use or freed.
+//! Everything that Verifier knows of one address: records of the pool log whose block holds it, tracking
+//! entries, in use or freed, and blocks of the pool info tree with their stacks.
 //!
 //! The records give lifetimes: an allocation of a block and the free that ended it, and so who freed
 //! what a stale pointer points at. A freed tracking entry has lost its block's address to the free
@@ -14,7 +14,10 @@ use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog, PoolRecord};
-use crate::verifier::{Allocation, Drivers, EntryState, TrackerEntry, read_tracker};
+use crate::verifier::{
+    Allocation, Driver, Drivers, EntryState, NO_DRIVER, PoolInfo, Source, TrackerEntry,
+    read_tracker, told,
+};
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
 /// behind it.
@@ -36,13 +39,15 @@ pub struct Event {
     pub frames: Vec<Va>,
 }
 
-/// A tracking entry that concerns the address.
+/// A tracking entry, or a block of the pool info tree, that concerns the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackerMatch {
-    /// The driver that owns the entry.
+    /// The driver that owns the entry; [`NO_DRIVER`] where none is known.
     pub driver: String,
-    /// The entry.
+    /// The entry; [`Allocation::source`] says where it is from. One of the tree is in use.
     pub entry: TrackerEntry,
+    /// The stack that the tree keeps of the block, innermost first; empty for a tracking entry.
+    pub frames: Vec<Va>,
 }
 
 /// One life of a block that held the address: indexes in [`History::events`].
@@ -104,14 +109,19 @@ impl History {
         match drivers {
             Ok(drivers) => {
                 problems.extend(drivers.problems);
-                for driver in drivers.drivers {
+                for driver in &drivers.drivers {
                     for image in &driver.images {
                         let tracker =
                             read_tracker(kernel, &driver.name, image.verified_data, &mut problems)?;
-                        let of = |entry| TrackerMatch { driver: driver.name.clone(), entry };
+                        let of = |entry| TrackerMatch {
+                            driver: driver.name.clone(),
+                            entry,
+                            frames: Vec::new(),
+                        };
                         entries.extend(tracker.entries.into_iter().map(of));
                     }
                 }
+                entries.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
         }
@@ -183,6 +193,37 @@ impl History {
         }
         self.events.first().filter(|event| event.record.operation == Operation::Free)
     }
+}
+
+/// The blocks of the pool info tree that hold the address or lie near it.
+fn of_tree(
+    kernel: &Kernel,
+    drivers: &[Driver],
+    address: Va,
+    problems: &mut Vec<Problem>,
+) -> Vec<TrackerMatch> {
+    let mut info = match PoolInfo::read(kernel) {
+        Ok(info) => info,
+        Err(error) => {
+            problems.push(Problem::from_error("pool info tree", &error));
+            return Vec::new();
+        }
+    };
+    problems.append(&mut info.problems);
+    info.blocks.retain(|block| is_near(block.address, block.size, address));
+    let (of_drivers, unowned) = told(kernel, drivers, &info);
+    let found = |name: &str, allocation: Allocation| TrackerMatch {
+        driver: name.into(),
+        entry: TrackerEntry { state: EntryState::InUse, allocation },
+        frames: match allocation.source {
+            Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
+            Source::Tracker => Vec::new(),
+        },
+    };
+    let of_drivers = drivers.iter().zip(of_drivers).flat_map(|(driver, blocks)| {
+        blocks.into_iter().map(|one| found(&driver.name, one)).collect::<Vec<_>>()
+    });
+    of_drivers.chain(unowned.into_iter().map(|one| found(NO_DRIVER, one))).collect()
 }
 
 /// True where the block reaches into the pages around the address.

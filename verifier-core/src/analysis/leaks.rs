@@ -1,5 +1,8 @@
 //! Outstanding allocations joined with the pool log: who allocated each block that is still held.
 //!
+//! Kernels that keep blocks in the pool info tree keep each block's stack there too: that is the block's,
+//! whatever the log says, and needs no join. The log may still have its record, and so its thread.
+//!
 //! A tracking entry has the address from which the driver called; the pool log has whole stacks, but
 //! of the newest operations only and without saying which are allocations. The join is by the block's
 //! exact address, and the newest record of that address decides:
@@ -20,7 +23,7 @@ use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog};
-use crate::verifier::{Allocation, Driver, PoolReport};
+use crate::verifier::{Allocation, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
 
 /// Records between two calls of a progress function.
 const PROGRESS_STEP: u64 = 4096;
@@ -61,6 +64,26 @@ impl NoStack {
     ];
 }
 
+/// Where a block's stack is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StackSource {
+    /// The newest record of its address in the pool log.
+    Log,
+    /// The pool info tree.
+    PoolInfo,
+}
+
+impl StackSource {
+    /// The words in JSON and text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            StackSource::Log => "pool log",
+            StackSource::PoolInfo => "pool info tree",
+        }
+    }
+}
+
 /// What the log says of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordOf {
@@ -88,25 +111,47 @@ pub struct Block {
     pub record: Option<RecordOf>,
     /// Its stack, or why it has none.
     pub stack: Result<StackId, NoStack>,
+    /// Where the stack is from.
+    pub stack_source: Option<StackSource>,
     /// False where nothing tells that the record is an allocation.
     pub is_certain: bool,
 }
 
 impl Block {
-    /// The record of its allocation: what the driver asked for, in which thread.
+    /// What was asked for, where it is known: the tree keeps it, the log if it has the allocation.
+    #[must_use]
+    pub fn requested(&self) -> Option<u64> {
+        match self.allocation.source {
+            Source::PoolInfo { .. } => Some(self.allocation.size),
+            Source::Tracker => self.made().map(|record| record.size),
+        }
+    }
+
+    /// The record of its allocation.
     #[must_use]
     pub fn made(&self) -> Option<RecordOf> {
-        self.record.filter(|_| self.stack.is_ok())
+        self.record.filter(|record| self.stack.is_ok() && record.operation != Operation::Free)
     }
 }
 
 /// A driver with its blocks counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// The driver's file name.
+    /// The driver's file name; [`NO_DRIVER`] for blocks of no known driver.
     pub name: String,
-    /// How many blocks its own counters say that it holds.
+    /// How many blocks its own counters say that it holds, and those that the pool info tree has of it.
     pub counted: u64,
+}
+
+/// What the pool info trees gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TreeReach {
+    /// Blocks that were read, of all drivers.
+    pub blocks: u64,
+    /// Blocks that the tree counts and that were not reached.
+    pub unread: u64,
+    /// Stacks that were read.
+    pub stacks: u64,
 }
 
 /// How far back the log reaches.
@@ -146,6 +191,8 @@ pub struct Coverage {
     pub all: Total,
     /// Blocks with a stack.
     pub with_stack: Total,
+    /// Of those, blocks with the stack of the pool info tree.
+    pub from_tree: Total,
     /// Of those, blocks whose record may be something else than their allocation.
     pub uncertain: u64,
     /// Blocks without a stack by reason, the most bytes first.
@@ -155,15 +202,37 @@ pub struct Coverage {
 /// Outstanding allocations with the stacks that made them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leaks {
-    /// The configured drivers that were wanted.
+    /// The configured drivers that were wanted; then, where there are blocks of no known driver, what
+    /// stands for it.
     pub drivers: Vec<Holder>,
-    /// Their blocks, in the order of drivers, tracking pages and slots.
+    /// Their blocks, in the order of drivers, tracking pages and slots; those of the tree by address.
     pub blocks: Vec<Block>,
     /// How far back the log reaches.
     pub reach: Reach,
+    /// What the pool info trees gave, where blocks are kept there.
+    pub tree: Option<TreeReach>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
     stacks: Vec<Box<[Va]>>,
+}
+
+/// Different stacks, each once.
+#[derive(Default)]
+struct Stacks {
+    all: Vec<Box<[Va]>>,
+    ids: HashMap<Box<[Va]>, StackId>,
+}
+
+impl Stacks {
+    fn id(&mut self, frames: &[Va]) -> StackId {
+        if let Some(&id) = self.ids.get(frames) {
+            return id;
+        }
+        let id = StackId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(frames.into());
+        self.ids.insert(frames.into(), id);
+        id
+    }
 }
 
 impl Leaks {
@@ -185,31 +254,77 @@ impl Leaks {
         progress: &dyn Fn(u64),
     ) -> Result<Self, Error> {
         let report = PoolReport::read(kernel, wanted)?;
+        let info = &report.pool_info;
         let bounds = PoolBounds::read(kernel);
-        let mut leaks = Self { problems: report.problems, ..Self::default() };
-        for pool in report.drivers {
+        let mut leaks = Self {
+            problems: report.problems,
+            tree: info.is_on().then(|| TreeReach {
+                blocks: info.blocks.len() as u64,
+                unread: info.unread(),
+                stacks: info.stacks.len() as u64,
+            }),
+            ..Self::default()
+        };
+        let block = |holder: usize, driver: Option<&Driver>, allocation: Allocation| Block {
+            driver: holder,
+            allocation,
+            kind: match (allocation.source, driver) {
+                (Source::PoolInfo { stack, .. }, _) => {
+                    info.stack(stack).map_or(PoolKind::Unknown, PoolKind::of_stack)
+                }
+                (Source::Tracker, Some(driver)) => bounds.kind(driver, allocation.address),
+                (Source::Tracker, None) => PoolKind::Unknown,
+            },
+            record: None,
+            stack: Err(NoStack::LogUnreadable),
+            stack_source: None,
+            is_certain: true,
+        };
+        for pool in &report.drivers {
             let driver = leaks.drivers.len();
-            leaks.blocks.extend(pool.allocations.iter().map(|&allocation| Block {
-                driver,
-                allocation,
-                kind: bounds.kind(&pool.driver, allocation.address),
-                record: None,
-                stack: Err(NoStack::LogUnreadable),
-                is_certain: true,
-            }));
+            let blocks = pool.allocations.iter();
+            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&pool.driver), one)));
             let counters = pool.driver.counters();
             let counter = |name| counters.get(name).unwrap_or(0);
+            let of_tree = pool.allocations.iter().filter(|one| one.source != Source::Tracker);
             leaks.drivers.push(Holder {
-                name: pool.driver.name,
+                name: pool.driver.name.clone(),
                 counted: counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations"),
+                    + counter("CurrentNonPagedPoolAllocations")
+                    + of_tree.count() as u64,
             });
         }
-        leaks.join(kernel, progress);
+        if !report.unowned.is_empty() {
+            let driver = leaks.drivers.len();
+            leaks.blocks.extend(report.unowned.iter().map(|&one| block(driver, None, one)));
+            let counted = report.unowned.len() as u64;
+            leaks.drivers.push(Holder { name: NO_DRIVER.into(), counted });
+        }
+        leaks.join(kernel, info, progress);
         Ok(leaks)
     }
 
-    fn join(&mut self, kernel: &Kernel, progress: &dyn Fn(u64)) {
+    /// Gives each block of the tree its stack: kept with the block, it is the block's beyond doubt, where
+    /// the log's newest record of the address may be of another life of it.
+    fn take_stacks(&mut self, info: &PoolInfo, stacks: &mut Stacks) {
+        for block in &mut self.blocks {
+            let Source::PoolInfo { stack, .. } = block.allocation.source else { continue };
+            let frames = info.frames(stack);
+            if !frames.is_empty() {
+                block.stack = Ok(stacks.id(frames));
+                block.stack_source = Some(StackSource::PoolInfo);
+            }
+        }
+    }
+
+    fn join(&mut self, kernel: &Kernel, info: &PoolInfo, progress: &dyn Fn(u64)) {
+        let mut stacks = Stacks::default();
+        self.take_stacks(info, &mut stacks);
+        self.join_log(kernel, &mut stacks, progress);
+        self.stacks = stacks.all;
+    }
+
+    fn join_log(&mut self, kernel: &Kernel, stacks: &mut Stacks, progress: &dyn Fn(u64)) {
         // One address can be in two drivers' pages only where the dump is damaged; both get the stack.
         let mut newest: HashMap<Va, Option<usize>> =
             self.blocks.iter().map(|block| (block.allocation.address, None)).collect();
@@ -249,12 +364,14 @@ impl Leaks {
         } else {
             NoStack::NotLogged
         };
-        let mut ids: HashMap<Box<[Va]>, StackId> = HashMap::new();
         let mut uncertain = 0u64;
         for block in &mut self.blocks {
             let found = newest.get(&block.allocation.address).copied().flatten();
+            let is_known = block.stack_source.is_some();
             let Some(record) = found.and_then(|index| log.records.get(index)) else {
-                block.stack = Err(unread);
+                if !is_known {
+                    block.stack = Err(unread);
+                }
                 continue;
             };
             let frames = log.frames(record);
@@ -264,17 +381,16 @@ impl Leaks {
                 size: record.size,
                 thread: record.thread,
             });
+            if is_known {
+                continue;
+            }
             block.stack = if record.operation == Operation::Free {
                 Err(NoStack::Freed)
             } else if frames.is_empty() {
                 Err(NoStack::NoFrames)
-            } else if let Some(&id) = ids.get(frames) {
-                Ok(id)
             } else {
-                let id = StackId(u32::try_from(self.stacks.len()).unwrap_or(u32::MAX));
-                self.stacks.push(frames.into());
-                ids.insert(frames.into(), id);
-                Ok(id)
+                block.stack_source = Some(StackSource::Log);
+                Ok(stacks.id(frames))
             };
             block.is_certain = block.stack.is_err()
                 || record.operation == Operation::Allocate
@@ -334,7 +450,12 @@ impl Leaks {
             let bytes = block.allocation.size;
             coverage.all.add(bytes);
             match block.stack {
-                Ok(_) => coverage.with_stack.add(bytes),
+                Ok(_) => {
+                    coverage.with_stack.add(bytes);
+                    if block.stack_source == Some(StackSource::PoolInfo) {
+                        coverage.from_tree.add(bytes);
+                    }
+                }
                 Err(why) => without.entry(why).or_default().add(bytes),
             }
             coverage.uncertain += u64::from(!block.is_certain);

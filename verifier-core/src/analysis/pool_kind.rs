@@ -4,13 +4,14 @@
 //! have blocks of one kind only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and
 //! up to Windows 8.1 the bounds of the pools behind `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at 0x110
 //! to `MmPagedPoolEnd` at 0x128). Later kernels lay out their address space at random and may leave the
-//! bounds at zero: then mixed drivers stay [`PoolKind::Unknown`].
+//! bounds at zero: then mixed drivers stay [`PoolKind::Unknown`]. In the pool info tree a block's stack
+//! says it.
 
 use std::ops::RangeInclusive;
 
 use crate::addr::Va;
 use crate::kernel::Kernel;
-use crate::verifier::Driver;
+use crate::verifier::{Driver, PoolStack};
 
 /// Where in `KDDEBUGGER_DATA64` the addresses of the bounds are.
 const NONPAGED: [u64; 2] = [0x110, 0x118];
@@ -28,6 +29,16 @@ pub enum PoolKind {
 }
 
 impl PoolKind {
+    /// Which pool the blocks of a stack of the pool info tree are from.
+    #[must_use]
+    pub fn of_stack(stack: &PoolStack) -> Self {
+        match stack.is_nonpaged() {
+            Some(true) => PoolKind::NonPaged,
+            Some(false) => PoolKind::Paged,
+            None => PoolKind::Unknown,
+        }
+    }
+
     /// The word in JSON and text; `None` where nothing says.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::{AddressSpace, Limits, Walk};
 use crate::addr::Va;
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::types::{Field, TypeSource};
 
 /// Where the parts of a tree lie, resolved once.
@@ -35,6 +35,14 @@ impl AvlLayout {
             links_size: types.size_of("_RTL_BALANCED_LINKS")?,
         })
     }
+
+    /// `NumberGenericTableElements` of the table at `table`.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the table.
+    pub fn count(&self, space: &AddressSpace, table: Va) -> Result<u32, Fault> {
+        space.memory().read_u32(table.add(self.count.offset))
+    }
 }
 
 /// The elements of the table at `table`, in order: addresses of what follows each node's links.
@@ -48,6 +56,17 @@ pub fn walk_avl(
     layout: &AvlLayout,
     what: &'static str,
     limits: &Limits,
+) -> Walk {
+    walk_avl_to(space, table, layout, what, (limits.tree_nodes, "Limits::tree_nodes"))
+}
+
+/// The same up to a number of nodes, which is told by the name of the limit that sets it.
+pub(crate) fn walk_avl_to(
+    space: &AddressSpace,
+    table: Va,
+    layout: &AvlLayout,
+    what: &'static str,
+    (most, limit): (usize, &'static str),
 ) -> Walk {
     let mut walk = Walk::default();
     let mut seen = HashSet::new();
@@ -67,12 +86,8 @@ pub fn walk_avl(
     let mut elements = Vec::new();
     loop {
         while !here.is_null() {
-            if seen.len() >= limits.tree_nodes {
-                note(Error::Limit {
-                    what: what.into(),
-                    limit: limits.tree_nodes as u64,
-                    name: "Limits::tree_nodes",
-                });
+            if seen.len() >= most {
+                note(Error::Limit { what: what.into(), limit: most as u64, name: limit });
                 break;
             }
             let malformed =
@@ -104,7 +119,7 @@ pub fn walk_avl(
         here = right;
     }
     if walk.broken.is_none()
-        && let Ok(count) = space.memory().read_u32(table.add(layout.count.offset))
+        && let Ok(count) = layout.count(space, table)
         && count as usize != elements.len()
     {
         walk.broken = Some(Error::Malformed {

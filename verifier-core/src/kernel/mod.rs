@@ -18,6 +18,7 @@ mod space;
 mod string;
 mod wanted;
 
+pub(crate) use avl::walk_avl_to;
 pub use avl::{AvlLayout, walk_avl};
 pub use debugger_data::{DataBlockKeys, DebuggerData};
 pub use list::walk_list;
@@ -39,10 +40,14 @@ pub struct Limits {
     pub list_entries: usize,
     /// Nodes of a tree.
     pub tree_nodes: usize,
+    /// Nodes of each of the two pool info trees.
+    pub pool_info_nodes: usize,
     /// Pages of pool tracking entries, over all drivers.
     pub tracker_pages: usize,
     /// Records of a ring.
     pub ring_records: u32,
+    /// Records of deadlock detection, and steps of the lists that lead to them.
+    pub deadlock_records: usize,
 }
 
 impl Default for Limits {
@@ -50,10 +55,14 @@ impl Default for Limits {
         Self {
             list_entries: 1 << 16,
             tree_nodes: 1 << 20,
+            // As many live blocks.
+            pool_info_nodes: 1 << 22,
             // 1 GiB of entries: 33 million allocations.
             tracker_pages: 1 << 18,
             // Twice the longest pool log that a kernel makes (0x800000 records).
             ring_records: 1 << 24,
+            // A lock has at most 65520 nodes, and kernels trim what is old.
+            deadlock_records: 1 << 20,
         }
     }
 }

@@ -44,12 +44,12 @@ pub(super) fn stack(names: &Names<'_>, frames: &[Va]) -> String {
     inert(&frames.join(" < ")).into_owned()
 }
 
-/// Writes drivers, their state and their pool counters.
+/// Writes drivers, their state and their counters of pool and of other memory.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Result<()> {
-    const COUNTERS: [&str; 8] = [
+    const COUNTERS: [&str; 18] = [
         "CurrentPagedPoolAllocations",
         "CurrentNonPagedPoolAllocations",
         "PeakPagedPoolAllocations",
@@ -58,6 +58,16 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
         "NonPagedBytes",
         "PeakPagedBytes",
         "PeakNonPagedBytes",
+        "LockedBytes",
+        "PeakLockedBytes",
+        "MappedLockedBytes",
+        "PeakMappedLockedBytes",
+        "MappedIoSpaceBytes",
+        "PeakMappedIoSpaceBytes",
+        "PagesForMdlBytes",
+        "PeakPagesForMdlBytes",
+        "ContiguousMemoryBytes",
+        "PeakContiguousMemoryBytes",
     ];
     let mut csv = writer(out);
     let mut header: Vec<String> =
@@ -81,7 +91,8 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
     csv.flush()
 }
 
-/// Writes outstanding allocations.
+/// Writes outstanding allocations, then contiguous memory, whose rows have no tag. The driver of a block
+/// of no known driver is empty.
 ///
 /// # Errors
 /// Those of the writer.
@@ -91,19 +102,28 @@ pub fn write_pool_csv(
     names: &Names<'_>,
 ) -> io::Result<()> {
     let mut csv = writer(out);
-    csv.write_record(["driver", "address", "size", "tag", "caller", "caller_symbol"])
+    csv.write_record(["driver", "address", "size", "tag", "caller", "caller_symbol", "source"])
         .map_err(io_error)?;
+    let mut row = |driver: &str, address: Va, size: u64, tag: &str, caller: Va, source: &str| {
+        csv.write_record([
+            &*inert(driver),
+            &address.to_string(),
+            &size.to_string(),
+            &inert(tag),
+            &caller.to_string(),
+            &name(names, caller),
+            source,
+        ])
+        .map_err(io_error)
+    };
+    for (driver, a) in report.allocations() {
+        let driver = driver.unwrap_or_default();
+        row(driver, a.address, a.size, &a.tag.to_string(), a.caller, a.source.name())?;
+    }
     for pool in &report.drivers {
-        for allocation in &pool.allocations {
-            csv.write_record([
-                &*inert(&pool.driver.name),
-                &allocation.address.to_string(),
-                &allocation.size.to_string(),
-                &inert(&allocation.tag.to_string()),
-                &allocation.caller.to_string(),
-                &name(names, allocation.caller),
-            ])
-            .map_err(io_error)?;
+        for memory in &pool.contiguous {
+            let (address, size) = (memory.address, memory.size);
+            row(&pool.driver.name, address, size, "", memory.caller, "contiguous memory")?;
         }
     }
     csv.flush()

@@ -11,7 +11,10 @@ use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
 use crate::verifier::log::{EventLog, EventRecord, Operation, PoolLog, PoolRecord};
-use crate::verifier::{Allocation, Counters, Driver, Drivers, PoolReport, Settings, TargetDriver};
+use crate::verifier::{
+    Allocation, Contiguous, Counters, Driver, Drivers, PoolInfo, PoolReport, Settings,
+    TargetDriver, ToldBy,
+};
 
 /// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
 /// is `iat_in_executable_section`.
@@ -183,12 +186,50 @@ pub(super) struct AllocationDoc<'a>(pub(super) &'a Allocation, pub(super) &'a Na
 impl Serialize for AllocationDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(allocation, names) = self;
-        let mut map = serializer.serialize_map(Some(5))?;
+        let mut map = serializer.serialize_map(Some(7))?;
         map.serialize_entry("address", &allocation.address)?;
         map.serialize_entry("size", &allocation.size)?;
         map.serialize_entry("tag", &allocation.tag.to_string())?;
         map.serialize_entry("caller", &allocation.caller)?;
         map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
+        map.serialize_entry("source", allocation.source.name())?;
+        map.serialize_entry("told_by", &allocation.source.told_by().map(ToldBy::name))?;
+        map.end()
+    }
+}
+
+struct ContiguousDoc<'a>(&'a Contiguous, &'a Names<'a>);
+
+impl Serialize for ContiguousDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(memory, names) = self;
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("address", &memory.address)?;
+        map.serialize_entry("size", &memory.size)?;
+        map.serialize_entry("caller", &memory.caller)?;
+        map.serialize_entry("caller_symbol", &names.get(memory.caller).as_deref())?;
+        map.end()
+    }
+}
+
+/// What the pool info trees are and hold, without their elements.
+pub(super) struct PoolInfoDoc<'a>(pub(super) &'a PoolInfo);
+
+impl Serialize for PoolInfoDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let info = self.0;
+        let tags = info.tags.iter().map(|tag| tag.to_string());
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("empty_because", &info.empty_because)?;
+        map.serialize_entry("blocks", &info.blocks.len())?;
+        map.serialize_entry("blocks_counted", &info.blocks_counted)?;
+        map.serialize_entry("stacks", &info.stacks.len())?;
+        map.serialize_entry("stacks_counted", &info.stacks_counted)?;
+        map.serialize_entry("failed", &info.failed)?;
+        map.serialize_entry("insertion_failures", &info.insertion_failures)?;
+        map.serialize_entry("deletion_failures", &info.deletion_failures)?;
+        map.serialize_entry("stack_failures", &info.stack_failures)?;
+        map.serialize_entry("only_tags", &tags.collect::<Vec<_>>())?;
         map.end()
     }
 }
@@ -203,22 +244,28 @@ pub fn write_pool_json(
     names: &Names<'_>,
 ) -> io::Result<()> {
     #[derive(Serialize)]
-    struct Doc<'a, T: Serialize> {
+    struct Doc<'a, T: Serialize, U: Serialize> {
         drivers: T,
+        unowned: U,
+        pool_info: PoolInfoDoc<'a>,
         problems: &'a [Problem],
     }
     #[derive(Serialize)]
-    struct DriverDoc<'a, T: Serialize> {
+    struct DriverDoc<'a, T: Serialize, C: Serialize> {
         name: &'a str,
         allocations: T,
+        contiguous: C,
     }
     let drivers = Seq(|| {
         report.drivers.iter().map(|pool| DriverDoc {
             name: &pool.driver.name,
             allocations: Seq(|| pool.allocations.iter().map(|a| AllocationDoc(a, names))),
+            contiguous: Seq(|| pool.contiguous.iter().map(|memory| ContiguousDoc(memory, names))),
         })
     });
-    write_json(out, &Doc { drivers, problems: &report.problems })
+    let unowned = Seq(|| report.unowned.iter().map(|a| AllocationDoc(a, names)));
+    let pool_info = PoolInfoDoc(&report.pool_info);
+    write_json(out, &Doc { drivers, unowned, pool_info, problems: &report.problems })
 }
 
 pub(super) struct FrameDoc<'a>(pub(super) Va, pub(super) &'a Names<'a>);
@@ -360,6 +407,8 @@ pub fn write_history_json(
         entry: Va,
         #[serde(flatten)]
         allocation: AllocationDoc<'a>,
+        /// The stack that the pool info tree keeps.
+        stack: Option<Vec<FrameDoc<'a>>>,
     }
     #[derive(Serialize)]
     struct LifetimeDoc {
@@ -380,6 +429,8 @@ pub fn write_history_json(
             driver: &tracker.driver,
             entry: tracker.entry.allocation.entry,
             allocation: AllocationDoc(&tracker.entry.allocation, names),
+            stack: (!tracker.frames.is_empty())
+                .then(|| tracker.frames.iter().map(|&va| FrameDoc(va, names)).collect()),
         }
     }
     let outstanding = Seq(|| history.trackers.iter().map(|tracker| tracker_doc(tracker, names)));

@@ -2,14 +2,19 @@
 //! formats; every function writes to an [`io::Write`](std::io::Write) of the caller's.
 
 mod csv;
+mod deadlock;
 mod diff;
 mod json;
 mod leaks;
 mod names;
+mod pool_stacks;
 pub mod text;
 
 pub use csv::{
     write_drivers_csv, write_event_log_csv, write_history_csv, write_pool_csv, write_pool_log_csv,
+};
+pub use deadlock::{
+    DeadlockDocument, write_deadlock_dot, write_deadlock_json, write_deadlock_text,
 };
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
 pub use json::{
@@ -21,3 +26,4 @@ pub use leaks::{
     write_leaks_markdown, write_leaks_text,
 };
 pub use names::Names;
+pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text};

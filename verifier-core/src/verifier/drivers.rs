@@ -57,6 +57,12 @@ pub struct Driver {
 }
 
 impl Driver {
+    /// What stands for no driver at all: without name, entry and images.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { name: String::new(), suspect_entry: None, loads: 0, unloads: 0, images: Vec::new() }
+    }
+
     /// What became of it, by the counts.
     #[must_use]
     pub fn state(&self) -> DriverState {

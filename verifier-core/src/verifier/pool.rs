@@ -1,4 +1,10 @@
-//! Outstanding pool allocations: the pages of `_VI_POOL_ENTRY` that each verified driver owns.
+//! Outstanding pool allocations: the pages of `_VI_POOL_ENTRY` that each verified driver owns, and the
+//! blocks that newer kernels keep in the pool info tree in their place.
+//!
+//! A block of the tree ([`PoolInfo`]) has no driver: it is told by its stack, the caller being the frame
+//! by which it was told ([`ToldBy`]). What no stack tells for a configured driver is in
+//! [`PoolReport::unowned`]. Every allocation says by its [`Source`] where it is from. The rest is about
+//! tracking pages.
 //!
 //! `_VF_TARGET_VERIFIED_DRIVER_DATA.PoolPageHeaders` is an SLIST of whole pages, the list pointer
 //! being the page itself. The first slot of a page is `_VI_POOL_PAGE_HEADER` {next page, owner,
@@ -17,11 +23,15 @@
 //! problem; so is a number of entries that differs from the driver's own counters.
 //!
 //! `NumberOfBytes` is the size of the block as the pool rounded it, back pointer included, except in
-//! special pool; debuggers print it as it is and so does this view. Checked on 7601, 9600, 19041, 22000.
+//! special pool; debuggers print it as it is and so does this view. (The tree has the size that was asked
+//! for.) Checked on 7601, 9600, 19041, 22000.
 
 use std::collections::HashSet;
 
+use super::contiguous::{Contiguous, read_contiguous};
 use super::drivers::{Driver, Drivers};
+use super::owner::{Owner, Owners, ToldBy};
+use super::pool_info::PoolInfo;
 use super::tag::PoolTag;
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
@@ -31,19 +41,56 @@ use crate::types::{Field, TypeSource};
 /// `_VI_POOL_PAGE_HEADER.Signature`.
 const PAGE_SIGNATURE: u64 = 0x2132_1345;
 
+/// Where an allocation is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A tracking page of its driver.
+    Tracker,
+    /// `ViPoolInfoAvl`.
+    PoolInfo {
+        /// Its stack: index in [`PoolInfo::stacks`]; `None` where that cannot be read.
+        stack: Option<u32>,
+        /// How its driver was told, where it was.
+        told_by: Option<ToldBy>,
+    },
+}
+
+impl Source {
+    /// The words in JSON and text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Tracker => "tracker",
+            Source::PoolInfo { .. } => "pool info tree",
+        }
+    }
+
+    /// How the driver was told, where the source does not say it.
+    #[must_use]
+    pub fn told_by(self) -> Option<ToldBy> {
+        match self {
+            Source::Tracker => None,
+            Source::PoolInfo { told_by, .. } => told_by,
+        }
+    }
+}
+
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allocation {
     /// `VirtualAddress`: the block.
     pub address: Va,
-    /// `NumberOfBytes`.
+    /// `NumberOfBytes`; of the pool info tree the size that was asked for.
     pub size: u64,
-    /// `Tag`.
+    /// `Tag`. Zero for a block of the tree whose stack cannot be read.
     pub tag: PoolTag,
-    /// `CallingAddress`: where the driver asked for it.
+    /// `CallingAddress`: where the driver asked for it. Of the tree a frame of the stack, null where there
+    /// is none.
     pub caller: Va,
-    /// Where the entry itself lies.
+    /// Where the entry itself, or the element of the tree, lies.
     pub entry: Va,
+    /// Where it is from.
+    pub source: Source,
 }
 
 /// Whether an entry stands for an allocation.
@@ -79,8 +126,11 @@ pub struct Tracker {
 pub struct DriverPool {
     /// The driver.
     pub driver: Driver,
-    /// In the order of its pages and slots, which is the debugger's.
+    /// In the order of its pages and slots, which is the debugger's; then those of the pool info tree, by
+    /// address.
     pub allocations: Vec<Allocation>,
+    /// Contiguous memory, in the order of the list.
+    pub contiguous: Vec<Contiguous>,
 }
 
 /// The outstanding allocations of all drivers.
@@ -88,12 +138,17 @@ pub struct DriverPool {
 pub struct PoolReport {
     /// Every configured driver, with none where it has none.
     pub drivers: Vec<DriverPool>,
+    /// Blocks of the pool info tree that no stack tells for a configured driver.
+    pub unowned: Vec<Allocation>,
+    /// The pool info trees. Their problems are in [`problems`](Self::problems).
+    pub pool_info: PoolInfo,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
 }
 
 impl PoolReport {
-    /// Reads the allocations of every driver that `wanted` accepts.
+    /// Reads the allocations of every driver that `wanted` accepts. It is asked with [`Driver::none`]
+    /// too, for blocks of no known driver.
     ///
     /// # Errors
     /// As [`Drivers::read`]; [`Error::MissingType`] where the types of the entries are not in the
@@ -101,10 +156,20 @@ impl PoolReport {
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
         let Drivers { drivers, mut problems } = Drivers::read(kernel)?;
         let layout = Layout::resolve(kernel)?;
+        let mut pool_info = PoolInfo::read(kernel).unwrap_or_else(|error| {
+            problems.push(Problem::from_error("pool info tree", &error));
+            PoolInfo::default()
+        });
+        problems.append(&mut pool_info.problems);
+        let (of_tree, unowned) = told(kernel, &drivers, &pool_info);
         let mut limits = kernel.limits().clone();
         let mut report = Vec::new();
-        for driver in drivers.into_iter().filter(|driver| wanted(driver)) {
+        for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
+            if !wanted(&driver) {
+                continue;
+            }
             let mut allocations = Vec::new();
+            let mut contiguous = Vec::new();
             for image in &driver.images {
                 let tracker = layout.read(
                     kernel,
@@ -132,11 +197,69 @@ impl PoolReport {
                         format!("its counters say {counted}, its pages hold {found}"),
                     ));
                 }
+                if let Some(head) = layout.contiguous {
+                    contiguous.extend(read_contiguous(
+                        kernel,
+                        &driver.name,
+                        image.verified_data.add(head),
+                        image.counters.get("ContiguousMemoryBytes"),
+                        &mut problems,
+                    ));
+                }
             }
-            report.push(DriverPool { driver, allocations });
+            allocations.append(&mut of_tree);
+            report.push(DriverPool { driver, allocations, contiguous });
         }
-        Ok(Self { drivers: report, problems })
+        let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
+        Ok(Self { drivers: report, unowned, pool_info, problems })
     }
+
+    /// Every allocation, those of no known driver too, with the name of its driver.
+    pub fn allocations(&self) -> impl Iterator<Item = (Option<&str>, &Allocation)> {
+        let drivers = self.drivers.iter().flat_map(|pool| {
+            pool.allocations.iter().map(|allocation| (Some(pool.driver.name.as_str()), allocation))
+        });
+        drivers.chain(self.unowned.iter().map(|allocation| (None, allocation)))
+    }
+
+    /// Every address that a rendering will want to name.
+    pub fn callers(&self) -> impl Iterator<Item = Va> {
+        let contiguous = self.drivers.iter().flat_map(|pool| &pool.contiguous);
+        let callers = self.allocations().map(|(_, allocation)| allocation.caller);
+        callers.chain(contiguous.map(|memory| memory.caller))
+    }
+}
+
+/// The blocks of the tree: for each driver its own, and those of none.
+pub(crate) fn told(
+    kernel: &Kernel,
+    drivers: &[Driver],
+    info: &PoolInfo,
+) -> (Vec<Vec<Allocation>>, Vec<Allocation>) {
+    let owners = Owners::new(kernel, drivers);
+    let of_stacks: Vec<Owner> = info.stacks.iter().map(|stack| owners.of(&stack.frames)).collect();
+    let mut told = vec![Vec::new(); drivers.len()];
+    let mut unowned = Vec::new();
+    for block in &info.blocks {
+        let owner = block.stack.and_then(|index| of_stacks.get(index as usize));
+        let owner = owner.copied().unwrap_or_default();
+        let allocation = Allocation {
+            address: block.address,
+            size: block.size,
+            tag: info.stack(block.stack).map(|stack| stack.tag).unwrap_or_default(),
+            caller: owner.caller,
+            entry: block.element,
+            source: Source::PoolInfo {
+                stack: block.stack,
+                told_by: owner.driver.map(|(_, told_by)| told_by),
+            },
+        };
+        match owner.driver.and_then(|(driver, _)| told.get_mut(driver)) {
+            Some(told) => told.push(allocation),
+            None => unowned.push(allocation),
+        }
+    }
+    (told, unowned)
 }
 
 /// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
@@ -158,6 +281,7 @@ pub fn read_tracker(
 struct Layout {
     pages: u64,
     trackers: u64,
+    contiguous: Option<u64>,
     slist: SlistForm,
     header_owner: Field,
     header_signature: Field,
@@ -185,6 +309,7 @@ impl Layout {
         Ok(Self {
             pages: types.field(data, "PoolPageHeaders")?.offset,
             trackers: types.field(data, "PoolTrackers")?.offset,
+            contiguous: types.field(data, "ContiguousMemoryListHead").ok().map(|head| head.offset),
             slist: SlistForm::from_types(types, kernel.space().machine())?,
             header_owner: types.field(header, "VerifierEntry")?,
             header_signature: types.field(header, "Signature")?,
@@ -282,6 +407,7 @@ impl Layout {
                         tag: PoolTag(self.tag.get(raw).unwrap_or(0) as u32),
                         caller: Va(self.caller.get(raw).unwrap_or(0)),
                         entry: at,
+                        source: Source::Tracker,
                     },
                 });
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A pool tag: four characters in memory order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PoolTag(pub u32);
 
 impl PoolTag {

@@ -25,7 +25,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// What the dump is: header, build, bug check, symbols wanted and found, Verifier data
     Info(InfoArgs),
-    /// Commands in the debugger's own syntax and text: !verifier, lm, .bugcheck
+    /// Commands in the debugger's own syntax and text: !verifier, !deadlock, lm, .bugcheck
     Kd(KdArgs),
     /// Level by name, and statistics
     Settings(ViewArgs),
@@ -35,6 +35,8 @@ pub(super) enum Command {
     Pool(PoolArgs),
     /// Logs of recent events
     Log(LogArgs),
+    /// Deadlock detection: the deadlock that was found, and in which order locks were taken
+    Deadlock(DeadlockArgs),
     /// All that is known of one address
     History(HistoryArgs),
     /// Outstanding allocations with the stacks that made them, in groups
@@ -147,6 +149,9 @@ pub(super) struct PoolArgs {
     /// Only this driver, by file name with or without extension
     #[arg(long, value_name = "NAME")]
     pub(super) driver: Option<String>,
+    /// The stacks that the kernel keeps with its blocks, the most bytes first (20348 and 22000 on)
+    #[arg(long)]
+    pub(super) by_stack: bool,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -184,6 +189,23 @@ pub(super) struct LogArgs {
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DeadlockFormat {
+    Text,
+    Json,
+    /// The lock graph for Graphviz
+    Dot,
+}
+
+#[derive(Args)]
+pub(super) struct DeadlockArgs {
+    #[command(flatten)]
+    pub(super) dump: DumpArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: DeadlockFormat,
 }
 
 #[derive(Args)]

@@ -1,14 +1,35 @@
 //! `verifier drivers`.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{write_drivers_csv, write_drivers_json};
-use verifier_core::verifier::Drivers;
+use verifier_core::verifier::{Counters, Drivers};
 
 use super::args::{Format, ViewArgs};
 use super::output::{complain_kernel_symbols, complain_problems, stdout};
 use crate::error::Error;
+
+/// Memory other than pool: what it is, and its counters with and without `Peak`.
+const MEMORY: [(&str, &str, &str); 5] = [
+    ("locked", "LockedBytes", "PeakLockedBytes"),
+    ("mapped locked", "MappedLockedBytes", "PeakMappedLockedBytes"),
+    ("mapped I/O space", "MappedIoSpaceBytes", "PeakMappedIoSpaceBytes"),
+    ("pages for MDLs", "PagesForMdlBytes", "PeakPagesForMdlBytes"),
+    ("contiguous", "ContiguousMemoryBytes", "PeakContiguousMemoryBytes"),
+];
+
+/// One line with what a driver holds, or ever held, of memory other than pool.
+fn write_memory(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
+    let held: Vec<String> = MEMORY
+        .iter()
+        .filter_map(|(what, now, peak)| {
+            let (now, peak) = (counters.get(now)?, counters.get(peak)?);
+            (now > 0 || peak > 0).then(|| format!("{what} {now} bytes (peak {peak})"))
+        })
+        .collect();
+    if held.is_empty() { Ok(()) } else { writeln!(out, "  {}", held.join(", ")) }
+}
 
 pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -54,6 +75,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
                     value("CurrentPagedPoolAllocations"),
                     value("PagedBytes"),
                 )?;
+                write_memory(&mut out, &counters)?;
             }
             complain_problems(&drivers.problems);
         }

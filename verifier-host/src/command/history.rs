@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use verifier_core::analysis::{Event, History, is_kernel_or_verifier};
-use verifier_core::render::text::{sanitize, write_pool_record};
+use verifier_core::render::text::{sanitize, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
 
 use super::args::{Format, HistoryArgs};
@@ -27,15 +27,17 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                     .map_or_else(|| allocation.caller.to_string(), |name| name.to_string());
                 writeln!(
                     out,
-                    "{} is in an outstanding allocation of {}: block {}, {:#x} bytes, tag {}, \
+                    "{} is in an outstanding allocation of {} ({}): block {}, {:#x} bytes, tag {}, \
                      allocated by {}",
                     history.address,
                     sanitize(&tracker.driver),
+                    allocation.source.name(),
                     allocation.address,
                     allocation.size,
                     allocation.tag,
                     sanitize(&caller),
                 )?;
+                write_frames(&mut out, &tracker.frames, &names)?;
             }
             if history.trackers.is_empty() {
                 writeln!(out, "{} is in no outstanding allocation.", history.address)?;

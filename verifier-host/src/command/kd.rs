@@ -2,16 +2,16 @@
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics, with flag 1 drivers, with 1 and 2 their
 //! allocations; `!verifier 80 [Quantity|Address]` the pool log alone, and 4, 8, 40, 100 and 200 the other
-//! logs alone; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the debugger, unless they start with
-//! `0n`. Whether the one argument of a log is a quantity or an address is told by its value: an address
-//! lies in the kernel's half.
+//! logs alone; `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the debugger, unless
+//! they start with `0n`. Whether the one argument of a log is a quantity or an address is told by its
+//! value: an address lies in the kernel's half.
 
 use std::io::{self, Write as _};
 
 use verifier_core::render::Names;
 use verifier_core::render::text::{
-    Style, sanitize, write_bug_check, write_driver_list, write_event_log, write_modules,
-    write_pool_log, write_pool_log_search, write_summary,
+    DeadlockDetail, Style, sanitize, write_bug_check, write_deadlock, write_driver_list,
+    write_event_log, write_modules, write_pool_log, write_pool_log_search, write_summary,
 };
 use verifier_core::verifier::log::{EventKind, PoolRecord};
 use verifier_core::verifier::{PoolReport, Settings};
@@ -50,6 +50,7 @@ pub fn run_kd_command(
     let rest: Vec<&str> = words.collect();
     match name {
         "!verifier" => verifier(out, session, &rest, style),
+        "!deadlock" => deadlock(out, session, &rest, style),
         "lm" => {
             session.load_all_symbols();
             write_modules(out, session.kernel()?)?;
@@ -69,7 +70,7 @@ pub fn run_kd_command(
             Ok(Vec::new())
         }
         _ => Err(Error::Usage(format!(
-            "{name:?} is not a command known here; known are !verifier, lm, .bugcheck"
+            "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
         ))),
     }
 }
@@ -123,15 +124,22 @@ fn verifier(
         return Ok(problems);
     }
     let image = arguments.get(1).copied();
-    let report =
+    let mut report =
         PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
-    problems.extend(report.problems);
-    let callers = report.drivers.iter().flat_map(|pool| &pool.allocations).map(|a| a.caller);
-    session.load_symbols_at(callers);
+    problems.append(&mut report.problems);
+    session.load_symbols_at(report.callers());
     write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
     if let (Some(image), true) = (image, report.drivers.is_empty()) {
         // Ours: no transcript shows an image that is not configured.
         writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
+    }
+    if flags & 2 != 0 && !report.unowned.is_empty() {
+        // Ours: the debugger knows no blocks without a driver.
+        writeln!(
+            out,
+            "{:#x} more allocations are of no known driver (verifier pool lists them).",
+            report.unowned.len()
+        )?;
     }
     Ok(problems)
 }
@@ -181,6 +189,38 @@ fn pool_log(
         None => write_pool_log(out, &log, &names)?,
     }
     Ok(log.problems)
+}
+
+/// What `!deadlock -?` prints: ours.
+const DEADLOCK_USAGE: &str = "\
+!deadlock       threads and locks of the deadlock that Verifier found
+!deadlock 1     with the stacks that took the locks
+!deadlock 3     with the nodes of the locks and the stacks that took them last
+";
+
+fn deadlock(
+    out: &mut dyn io::Write,
+    session: &Session,
+    arguments: &[&str],
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let detail = match arguments {
+        [] => DeadlockDetail::Summary,
+        ["-?"] => {
+            out.write_all(DEADLOCK_USAGE.as_bytes())?;
+            return Ok(Vec::new());
+        }
+        [flags] => match number(flags)? {
+            0 => DeadlockDetail::Summary,
+            1 => DeadlockDetail::Stacks,
+            3 => DeadlockDetail::Nodes,
+            _ => return Err(usage("!deadlock takes 1 or 3; !deadlock -? says what they do")),
+        },
+        _ => return Err(usage("!deadlock takes one number; !deadlock -? says which")),
+    };
+    let deadlock = session.deadlock()?;
+    write_deadlock(out, &deadlock, session.kernel()?, detail, style)?;
+    Ok(deadlock.problems)
 }
 
 fn usage(text: &str) -> Error {

@@ -1,8 +1,8 @@
 //! `verifier leaks`: every outstanding allocation with the stack that made it.
 //!
-//! `--fail-on N` counts allocations after the filters. Where the drivers' own counters say that there
-//! are more than could be read, and no filter but `--driver` is set, the counters decide: a damaged
-//! dump must not pass for a clean run.
+//! `--fail-on N` counts allocations after the filters. Where the drivers' own counters, or the pool info
+//! tree's, say that there are more than could be read, and no filter but `--driver` is set, the counters
+//! decide: a damaged dump must not pass for a clean run.
 
 use std::io::{self, Write as _};
 
@@ -80,7 +80,7 @@ fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
         && counted >= limit
     {
         return Err(Error::LimitReached(format!(
-            "{read} outstanding allocations could be read, but the drivers' counters say \
+            "{read} outstanding allocations could be read, but the counters say \
              {counted}; --fail-on {limit}"
         )));
     }

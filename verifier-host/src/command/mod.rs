@@ -5,6 +5,7 @@
 //! in the document, and are not repeated.
 
 mod args;
+mod deadlock;
 mod demo;
 mod diff;
 mod drivers;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Drivers(args) => drivers::run(args),
         Command::Pool(args) => pool::run(args),
         Command::Log(args) => log::run(args),
+        Command::Deadlock(args) => deadlock::run(args),
         Command::History(args) => history::run(args),
         Command::Leaks(args) => leaks::run(args),
         Command::Diff(args) => diff::run(args),

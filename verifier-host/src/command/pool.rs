@@ -1,17 +1,36 @@
 //! `verifier pool`.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
+use verifier_core::Va;
 use verifier_core::render::text::sanitize;
-use verifier_core::render::{Names, write_pool_csv, write_pool_json};
+use verifier_core::render::{
+    Names, write_pool_csv, write_pool_json, write_pool_stacks_csv, write_pool_stacks_json,
+    write_pool_stacks_text,
+};
+use verifier_core::verifier::{
+    Allocation, Contiguous, Driver, Drivers, NO_DRIVER, PoolStacks, Source,
+};
 
 use super::args::{Format, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
+use crate::session::Session;
+use crate::views::not_configured;
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
+    if args.by_stack { stacks(args, &session) } else { blocks(args, &session) }
+}
+
+impl PoolArgs {
+    fn wants(&self, driver: &Driver) -> bool {
+        self.driver.as_deref().is_none_or(|name| driver.is_named(name))
+    }
+}
+
+fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
     let report = session.pool(args.driver.as_deref())?;
     let names = Names::new(session.kernel()?);
     let mut out = stdout();
@@ -20,30 +39,115 @@ pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
         Format::Csv => write_pool_csv(&mut out, &report, &names)?,
         Format::Text => {
             for pool in &report.drivers {
-                let bytes = pool.allocations.iter().fold(0u64, |sum, a| sum.saturating_add(a.size));
-                writeln!(
-                    out,
-                    "{}: {} outstanding allocations, {} bytes",
-                    sanitize(&pool.driver.name),
-                    pool.allocations.len(),
-                    bytes
-                )?;
-                for allocation in &pool.allocations {
-                    let caller = names
-                        .get(allocation.caller)
-                        .map_or_else(|| allocation.caller.to_string(), |name| name.to_string());
-                    writeln!(
-                        out,
-                        "  {:18} {:>12}  {:4}  {}",
-                        allocation.address.to_string(),
-                        allocation.size,
-                        allocation.tag,
-                        sanitize(&caller),
-                    )?;
-                }
+                write_allocations(&mut out, &pool.driver.name, &pool.allocations, &names)?;
+                write_contiguous(&mut out, &pool.driver.name, &pool.contiguous, &names)?;
+            }
+            if !report.unowned.is_empty() {
+                write_allocations(&mut out, NO_DRIVER, &report.unowned, &names)?;
             }
             complain_problems(&report.problems);
-            complain_missing_symbols(&session);
+            complain_missing_symbols(session);
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Where allocations are from, in words; nothing where there are none.
+fn sources(allocations: &[Allocation]) -> String {
+    let trackers = allocations.iter().filter(|a| a.source == Source::Tracker).count();
+    match (trackers, allocations.len() - trackers) {
+        (0, 0) => String::new(),
+        (_, 0) => " (tracker)".into(),
+        (0, _) => " (pool info tree)".into(),
+        (trackers, tree) => format!(" ({trackers} tracker, {tree} pool info tree)"),
+    }
+}
+
+fn write_allocations(
+    out: &mut dyn Write,
+    owner: &str,
+    allocations: &[Allocation],
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let bytes = allocations.iter().fold(0u64, |sum, a| sum.saturating_add(a.size));
+    writeln!(
+        out,
+        "{}: {} outstanding allocations, {} bytes{}",
+        sanitize(owner),
+        allocations.len(),
+        bytes,
+        sources(allocations),
+    )?;
+    for allocation in allocations {
+        writeln!(
+            out,
+            "  {:18} {:>12}  {:4}  {}",
+            allocation.address.to_string(),
+            allocation.size,
+            allocation.tag,
+            sanitize(&caller(allocation.caller, names)),
+        )?;
+    }
+    Ok(())
+}
+
+/// Contiguous memory in the columns of allocations; it has no tag.
+fn write_contiguous(
+    out: &mut dyn Write,
+    owner: &str,
+    contiguous: &[Contiguous],
+    names: &Names<'_>,
+) -> io::Result<()> {
+    if contiguous.is_empty() {
+        return Ok(());
+    }
+    let bytes = contiguous.iter().fold(0u64, |sum, memory| sum.saturating_add(memory.size));
+    writeln!(
+        out,
+        "{}: {} outstanding allocations, {} bytes (contiguous memory)",
+        sanitize(owner),
+        contiguous.len(),
+        bytes,
+    )?;
+    for memory in contiguous {
+        writeln!(
+            out,
+            "  {:18} {:>12}  {:4}  {}",
+            memory.address.to_string(),
+            memory.size,
+            "",
+            sanitize(&caller(memory.caller, names)),
+        )?;
+    }
+    Ok(())
+}
+
+fn caller(caller: Va, names: &Names<'_>) -> String {
+    match names.get(caller) {
+        Some(name) => name.to_string(),
+        None if caller.is_null() => "(unknown)".into(),
+        None => caller.to_string(),
+    }
+}
+
+fn stacks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
+    let kernel = session.kernel()?;
+    if let Some(name) = &args.driver
+        && !Drivers::read(kernel)?.drivers.iter().any(|driver| args.wants(driver))
+    {
+        return Err(not_configured(name));
+    }
+    let stacks = PoolStacks::read(kernel, |driver| args.wants(driver))?;
+    session.load_symbols_at(stacks.addresses());
+    let names = Names::new(kernel);
+    let mut out = stdout();
+    match args.format {
+        Format::Json => write_pool_stacks_json(&mut out, &stacks, &names)?,
+        Format::Csv => write_pool_stacks_csv(&mut out, &stacks, &names)?,
+        Format::Text => {
+            write_pool_stacks_text(&mut out, &stacks, &names)?;
+            complain_problems(&stacks.problems);
+            complain_missing_symbols(session);
         }
     }
     Ok(out.flush()?)

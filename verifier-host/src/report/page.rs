@@ -127,6 +127,13 @@ impl Report<'_> {
             let _ = write!(out, "<div><dt>{what}</dt><dd>{value}</dd></div>");
         }
         out.push_str("</dl>\n");
+        if coverage.from_tree.count > 0 {
+            let _ = writeln!(
+                out,
+                "<p class=\"note\">Of {} of them the stack is the pool info tree’s own, not the log’s.</p>",
+                number(coverage.from_tree.count)
+            );
+        }
         if !coverage.without.is_empty() {
             out.push_str("<ul class=\"why\">");
             for (why, total) in &coverage.without {

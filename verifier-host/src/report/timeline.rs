@@ -46,12 +46,8 @@ impl Timeline {
     /// Counts the records of `log`; `leaks` tells which of them made a block that is still held.
     #[must_use]
     pub fn new(log: &PoolLog, leaks: &Leaks) -> Self {
-        let held: HashSet<u32> = leaks
-            .blocks
-            .iter()
-            .filter(|block| block.stack.is_ok())
-            .filter_map(|block| Some(block.record?.slot))
-            .collect();
+        let held: HashSet<u32> =
+            leaks.blocks.iter().filter_map(|block| Some(block.made()?.slot)).collect();
         let records = log.records.len();
         let per_bucket = records.div_ceil(BARS).max(1);
         let mut buckets = Vec::new();

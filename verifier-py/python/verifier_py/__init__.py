@@ -12,7 +12,8 @@ any other memory that a Python object reads, on any system.
 <pool: 10 rows>
 >>> pool[0]
 Allocation(driver='myfault.sys', address=0xfffffa8005400000, size=1028096, tag='Leak', \
-caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358')
+caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358', \
+source='tracker')
 >>> event = dump.log("pool", address=pool[0].address)[0]
 >>> event.operation, event.frames[2].symbol
 ('allocate', 'myfault!MyfaultDeviceControl+0x358')
@@ -47,6 +48,7 @@ from ._errors import (
 from ._records import (
     Allocation,
     Coverage,
+    Deadlock,
     DiffGroup,
     Driver,
     FaultEvent,
@@ -71,8 +73,10 @@ from ._records import (
     Reach,
     RegionEvent,
     Settings,
+    StackSources,
     Text,
     Total,
+    TreeReach,
     WithoutStack,
 )
 from ._verifier_py import (
@@ -94,6 +98,7 @@ __all__ = [
     "LOGS",
     "Allocation",
     "Coverage",
+    "Deadlock",
     "Diff",
     "DiffGroup",
     "Driver",
@@ -128,10 +133,12 @@ __all__ = [
     "RegionEvent",
     "Session",
     "Settings",
+    "StackSources",
     "SymbolsMissing",
     "Table",
     "Text",
     "Total",
+    "TreeReach",
     "UsageError",
     "VerifierError",
     "WithoutStack",

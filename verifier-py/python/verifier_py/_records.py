@@ -91,11 +91,14 @@ class Allocation(NamedTuple):
     """A pool allocation that a verified driver still holds."""
 
     driver: str
+    """``(no known driver)`` for a block of the pool info tree that no stack tells."""
     address: int
     size: int
     tag: str
     caller: int
     caller_symbol: str | None
+    source: str
+    """``tracker`` or ``pool info tree``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -112,6 +115,10 @@ class Outstanding(NamedTuple):
     tag: str
     caller: int
     caller_symbol: str | None
+    source: str
+    """``tracker`` or ``pool info tree``."""
+    stack: tuple[Frame, ...] | None
+    """The stack that the pool info tree keeps of the block, innermost first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -237,13 +244,18 @@ class LeakedBlock(NamedTuple):
     tag: str
     caller: int
     caller_symbol: str | None
+    source: str
+    """``tracker`` or ``pool info tree``."""
     driver: str
     pool: str | None
     """``paged`` or ``nonpaged``, where it can be told."""
     requested: int | None
-    """The size that the driver asked for; like ``thread`` and ``slot`` out of the log's record."""
+    """The size that the driver asked for, where it is known."""
     thread: int | None
+    """Like ``slot`` out of the log's record."""
     slot: int | None
+    stack_source: str | None
+    """``pool log`` or ``pool info tree``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -262,6 +274,8 @@ class LeakGroup(NamedTuple):
     stack: tuple[Frame, ...] | None
     """Innermost first."""
     why_no_stack: str | None
+    stack_source: str | None
+    """``pool log`` or ``pool info tree``; ``None`` also where the blocks differ."""
     allocations: tuple[LeakedBlock, ...]
 
     def __repr__(self) -> str:
@@ -277,6 +291,13 @@ class WithoutStack(NamedTuple):
     bytes: int
 
 
+class StackSources(NamedTuple):
+    """How many blocks have their stack from where."""
+
+    pool_log: int
+    pool_info_tree: int
+
+
 class Coverage(NamedTuple):
     """How many outstanding allocations have a stack."""
 
@@ -286,6 +307,7 @@ class Coverage(NamedTuple):
     """Of those, whose record may be something else than their allocation."""
     bytes: int
     bytes_with_stack: int
+    with_stack_of: StackSources
     without_stack: tuple[WithoutStack, ...]
 
 
@@ -299,6 +321,15 @@ class Reach(NamedTuple):
     """Records that were read."""
     missing: int
     """Slots that could not be read."""
+
+
+class TreeReach(NamedTuple):
+    """How far the pool info tree was read."""
+
+    blocks: int
+    unread: int
+    """Blocks that were not reached."""
+    stacks: int
 
 
 class Omitted(NamedTuple):
@@ -444,12 +475,8 @@ def _thaw(value: Any) -> Any:
     return value
 
 
-class Info(Mapping[str, Any]):
-    """What a session is over, and what of it can be read: a frozen document.
-
-    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
-    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
-    """
+class _Document(Mapping[str, Any]):
+    """A frozen document."""
 
     __slots__ = ("_document",)
 
@@ -465,9 +492,6 @@ class Info(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._document)
 
-    def __repr__(self) -> str:
-        return f"<info: build {self['build']}, {self['machine']}>"
-
     def _repr_html_(self) -> str:
         return _rows(self)
 
@@ -481,6 +505,52 @@ class Info(Mapping[str, Any]):
         """The document as dicts and lists."""
         thawed: dict[str, Any] = _thaw(self._document)
         return thawed
+
+
+class Info(_Document):
+    """What a session is over, and what of it can be read: a frozen document.
+
+    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
+    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<info: build {self['build']}, {self['machine']}>"
+
+
+class Deadlock(_Document):
+    """What deadlock detection keeps: a frozen document.
+
+    Its keys are those of ``verifier deadlock --format json``.
+    """
+
+    __slots__ = ("_dot", "_text")
+
+    def __init__(self, document: dict[str, Any], text: Text, dot: Text) -> None:
+        super().__init__(document)
+        self._text = text
+        self._dot = dot
+
+    def __repr__(self) -> str:
+        if self["inactive_because"]:
+            return f"<deadlock: {self['inactive_because']}>"
+        return (
+            f"<deadlock: {len(self['resources'])} locks, {len(self['threads'])} threads, "
+            f"{len(self['cycles'])} cycles>"
+        )
+
+    def to_text(self) -> Text:
+        """As the command prints it."""
+        return self._text
+
+    def to_dot(self) -> Text:
+        """The order of the locks as a graph in the DOT language."""
+        return self._dot
+
+    def _repr_html_(self) -> str:
+        return self._text._repr_html_()
 
 
 @dataclass(frozen=True, repr=False)
@@ -565,6 +635,7 @@ _RECORDS: dict[str, Any] = {
     for record in (
         Allocation,
         Coverage,
+        Deadlock,
         DiffGroup,
         Driver,
         FaultEvent,
@@ -589,8 +660,10 @@ _RECORDS: dict[str, Any] = {
         Reach,
         RegionEvent,
         Settings,
+        StackSources,
         Text,
         Total,
+        TreeReach,
         WithoutStack,
     )
 }

@@ -19,6 +19,7 @@ from typing_extensions import disjoint_base
 from ._records import (
     Allocation,
     Coverage,
+    Deadlock,
     DiffGroup,
     Driver,
     FaultEvent,
@@ -39,6 +40,7 @@ from ._records import (
     Settings,
     Text,
     Total,
+    TreeReach,
 )
 
 __all__ = [
@@ -117,6 +119,8 @@ class Leaks(Table[LeakGroup]):
     def coverage(self) -> Coverage: ...
     @property
     def log(self) -> Reach: ...
+    @property
+    def pool_info(self) -> TreeReach | None: ...
     @property
     def omitted(self) -> Omitted: ...
     @property
@@ -200,6 +204,7 @@ class Session:
     @overload
     def log(self, kind: str, *, last: int | None = None, address: int | None = None) -> Log[Any]: ...
     def history(self, address: int) -> History: ...
+    def deadlock(self) -> Deadlock: ...
     def leaks(
         self,
         by: _By = "stack",

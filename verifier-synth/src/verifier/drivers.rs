@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::avl;
 use super::trackers::{self, Allocation, SlistForm, Tracker};
 use crate::assembly::Assembly;
 
@@ -32,7 +33,19 @@ pub struct Suspect {
 pub struct Verified {
     pub(crate) suspect: usize,
     pub(crate) trackers: Vec<Tracker>,
+    pub(crate) contiguous: Vec<Contiguous>,
     pub(crate) counters: BTreeMap<String, u64>,
+}
+
+/// Physically contiguous memory that a driver holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contiguous {
+    /// Its address.
+    pub address: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// Where the driver asked for it.
+    pub caller: u64,
 }
 
 impl Verified {
@@ -55,6 +68,12 @@ impl Verified {
     /// One slot.
     pub fn tracker(&mut self, tracker: Tracker) -> &mut Self {
         self.trackers.push(tracker);
+        self
+    }
+
+    /// Contiguous memory that the driver holds.
+    pub fn contiguous(&mut self, contiguous: Contiguous) -> &mut Self {
+        self.contiguous.push(contiguous);
         self
     }
 
@@ -107,6 +126,7 @@ pub(super) fn verified_data(
     };
     let (paged, paged_bytes) = held(true);
     let (nonpaged, nonpaged_bytes) = held(false);
+    let contiguous = verified.contiguous.iter().map(|contiguous| contiguous.size).sum();
     let mut counters: BTreeMap<&str, u64> = BTreeMap::from([
         ("CurrentPagedPoolAllocations", paged),
         ("CurrentNonPagedPoolAllocations", nonpaged),
@@ -116,6 +136,8 @@ pub(super) fn verified_data(
         ("NonPagedBytes", nonpaged_bytes),
         ("PeakPagedBytes", paged_bytes),
         ("PeakNonPagedBytes", nonpaged_bytes),
+        ("ContiguousMemoryBytes", contiguous),
+        ("PeakContiguousMemoryBytes", contiguous),
     ]);
     counters.extend(verified.counters.iter().map(|(name, value)| (name.as_str(), *value)));
     for total in TOTALS {
@@ -137,15 +159,30 @@ pub(super) fn verified_data(
     }
     let bytes = record.bytes();
     m.patch(va, &bytes);
-    for list in
-        ["EtwHandlesListHead", "ContiguousMemoryListHead", "DifPluginPerDriverDataContextHead"]
-    {
+    for list in ["EtwHandlesListHead", "DifPluginPerDriverDataContextHead"] {
         if let Some((offset, _)) = m.layouts.find(structure, list) {
             m.link(va + offset as u64, &[]);
         }
     }
+    contiguous_memory(m, name, va, &verified.contiguous);
     trackers::lay_out(m, name, va, &verified.trackers, slist);
     va
+}
+
+/// Writes the list of contiguous memory; its nodes begin with their links.
+fn contiguous_memory(m: &mut Assembly, name: &str, data: u64, contiguous: &[Contiguous]) {
+    let structure = "_VI_CONTIGUOUS_MEMORY";
+    let mut nodes = Vec::new();
+    for (number, held) in contiguous.iter().enumerate() {
+        let node = m.allocate(m.layouts.size(structure), 16);
+        let record = m.layouts.record(structure).set("Address", held.address);
+        let bytes = record.set("Size", held.size).set("CallingAddress", held.caller).bytes();
+        m.patch(node, &bytes);
+        m.label(format!("contiguous:{name}:{number}"), node);
+        nodes.push(node);
+    }
+    let head = m.layouts.offset("_VF_TARGET_VERIFIED_DRIVER_DATA", "ContiguousMemoryListHead");
+    m.link(data + head as u64, &nodes);
 }
 
 /// Counters of a driver that `MmVerifierData` sums up under the same name.
@@ -192,37 +229,9 @@ pub(super) fn targets(m: &mut Assembly, mut targets: Vec<(u64, u64, &str, Option
 
     let table = m.allocate(m.layouts.size("_VF_AVL_TABLE"), 0x40);
     m.label("avl table", table);
-    let (root, depth) = subtree(m, &nodes, table);
-    let record = m.layouts.record("_VF_AVL_TABLE").set("RtlTable.BalancedRoot.Parent", table);
-    let record = record.set("RtlTable.BalancedRoot.RightChild", root);
-    let bytes = record
-        .set("RtlTable.NumberGenericTableElements", nodes.len() as u64)
-        .set("RtlTable.DepthOfTree", depth)
-        .bytes();
-    m.patch(table, &bytes);
+    avl::table(m, table, &nodes);
     let record =
         m.layouts.record("_VF_AVL_TREE").set("NodeCount", nodes.len() as u64).set("Tables", table);
     let bytes = record.set("TablesNo", 1).set("u1.NodeSize", (links + size) as u64).bytes();
     m.patch(m.global("ViTargetDriversAvl"), &bytes);
-}
-
-/// Links sorted nodes to a balanced tree and returns its root and depth.
-fn subtree(m: &mut Assembly, nodes: &[u64], parent: u64) -> (u64, u64) {
-    if nodes.is_empty() {
-        return (0, 0);
-    }
-    let middle = nodes.len() / 2;
-    let node = nodes[middle];
-    let (left, left_depth) = subtree(m, &nodes[..middle], node);
-    let (right, right_depth) = subtree(m, &nodes[middle + 1..], node);
-    let record = m
-        .layouts
-        .record("_RTL_BALANCED_LINKS")
-        .set("Parent", parent)
-        .set("LeftChild", left)
-        .set("RightChild", right);
-    let balance = right_depth as i64 - left_depth as i64;
-    let bytes = record.set("Balance", u64::from(balance as i8 as u8)).bytes();
-    m.patch(node, &bytes);
-    (node, 1 + left_depth.max(right_depth))
 }

@@ -5,15 +5,23 @@
 //! | `MmVerifierData` | here |
 //! | `VfSuspectDriversList`, `ViTargetDriversAvl` | `drivers` |
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
+//! | `ViPoolInfoAvl`, `ViPoolStackInfoAvl` | `pool_info` |
+//! | balanced trees | `avl` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
+//! | `ViDeadlockGlobals`: locks, threads, the order of locks | `deadlock` |
 
+mod avl;
+mod deadlock;
 mod drivers;
+mod pool_info;
 mod ring;
 mod trackers;
 
 use std::collections::BTreeMap;
 
-pub use drivers::{Suspect, Verified};
+pub use deadlock::{Deadlock, Lock, LockId, LockNode, LockNodeId, LockThreadId};
+pub use drivers::{Contiguous, Suspect, Verified};
+pub use pool_info::{PoolBlock, PoolInfo, PoolStack};
 pub use ring::{Log, Ring, RingRecord};
 pub use trackers::{Allocation, SlistForm, Tracker};
 
@@ -29,6 +37,8 @@ pub(crate) struct Verifier {
     pub(crate) targets: Vec<(u64, u64, String, Option<Verified>)>,
     pub(crate) slist: SlistForm,
     pub(crate) rings: Vec<(Log, Ring)>,
+    pub(crate) deadlock: Option<Deadlock>,
+    pub(crate) pool_info: Option<PoolInfo>,
 }
 
 impl Verifier {
@@ -47,6 +57,12 @@ impl Verifier {
         self.statistics(m, totals);
         for (log, ring) in &self.rings {
             ring.lay_out(*log, m);
+        }
+        if let Some(deadlock) = &self.deadlock {
+            deadlock.lay_out(m);
+        }
+        if let Some(info) = &self.pool_info {
+            info.lay_out(m);
         }
     }
 

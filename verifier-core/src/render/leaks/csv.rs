@@ -3,6 +3,7 @@
 use std::io;
 
 use super::LeaksView;
+use crate::analysis::StackSource;
 use crate::render::csv::{inert, stack, writer};
 
 /// Example addresses in a row.
@@ -25,6 +26,7 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
         "why_no_stack",
         "stack",
         "examples",
+        "stack_source",
     ])?;
     for group in view.split().0 {
         let blocks = group.blocks.iter().filter_map(|&index| view.leaks.blocks.get(index));
@@ -36,7 +38,7 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
         };
         let frames = group.frames(view.leaks).unwrap_or_default();
         csv.write_record([
-            &group.blocks.len().to_string(),
+            &*group.blocks.len().to_string(),
             &group.bytes.to_string(),
             &group.largest.to_string(),
             &*inert(&group.tag.map(|tag| tag.to_string()).unwrap_or_default()),
@@ -45,6 +47,7 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             &why,
             &stack(view.names, frames),
             &examples.join(" "),
+            view.stack_source(group).map_or("", StackSource::name),
         ])?;
     }
     csv.flush()

@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::LeaksView;
-use crate::analysis::{Block, Group, Total};
+use crate::analysis::{Block, Group, StackSource, Total, TreeReach};
 use crate::error::Problem;
 use crate::render::json::{AllocationDoc, FrameDoc, Seq, write_json};
 
@@ -23,6 +23,7 @@ impl Serialize for BlockDoc<'_> {
             requested: Option<u64>,
             thread: Option<crate::addr::Va>,
             slot: Option<u32>,
+            stack_source: Option<&'static str>,
         }
         let Self(view, block) = self;
         let made = block.made();
@@ -30,9 +31,10 @@ impl Serialize for BlockDoc<'_> {
             allocation: AllocationDoc(&block.allocation, view.names),
             driver: view.leaks.driver(block),
             pool: block.kind.name(),
-            requested: made.map(|record| record.size),
+            requested: block.requested(),
             thread: made.map(|record| record.thread),
             slot: made.map(|record| record.slot),
+            stack_source: block.stack_source.map(StackSource::name),
         }
         .serialize(serializer)
     }
@@ -55,6 +57,7 @@ impl Serialize for GroupDoc<'_> {
         map.serialize_entry("label", &view.label(group))?;
         map.serialize_entry("stack", &stack)?;
         map.serialize_entry("why_no_stack", &view.why_no_stack(group))?;
+        map.serialize_entry("stack_source", &view.stack_source(group).map(StackSource::name))?;
         let blocks = Seq(|| {
             let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));
             blocks.map(|block| BlockDoc(view, block))
@@ -90,7 +93,21 @@ struct CoverageDoc {
     uncertain: u64,
     bytes: u64,
     bytes_with_stack: u64,
+    with_stack_of: SourcesDoc,
     without_stack: Vec<WhyDoc>,
+}
+
+#[derive(Serialize)]
+struct SourcesDoc {
+    pool_log: u64,
+    pool_info_tree: u64,
+}
+
+#[derive(Serialize)]
+struct TreeDoc {
+    blocks: u64,
+    unread: u64,
+    stacks: u64,
 }
 
 #[derive(Serialize)]
@@ -118,6 +135,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         by: &'static str,
         coverage: CoverageDoc,
         log: LogDoc,
+        pool_info: Option<TreeDoc>,
         groups: T,
         omitted: OmittedDoc,
         problems: &'a [Problem],
@@ -136,6 +154,10 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
                 uncertain: coverage.uncertain,
                 bytes: coverage.all.bytes,
                 bytes_with_stack: coverage.with_stack.bytes,
+                with_stack_of: SourcesDoc {
+                    pool_log: coverage.with_stack.count - coverage.from_tree.count,
+                    pool_info_tree: coverage.from_tree.count,
+                },
                 without_stack: without
                     .map(|&(why, total)| WhyDoc { why: leaks.why(why), total: total.into() })
                     .collect(),
@@ -146,6 +168,11 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
                 records: leaks.reach.records,
                 missing: leaks.reach.missing,
             },
+            pool_info: leaks.tree.map(|TreeReach { blocks, unread, stacks }| TreeDoc {
+                blocks,
+                unread,
+                stacks,
+            }),
             groups: Seq(|| shown.iter().map(|group| GroupDoc(view, group))),
             omitted: OmittedDoc { groups, total: total.into() },
             problems: &leaks.problems,

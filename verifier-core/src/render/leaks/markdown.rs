@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{LeaksView, Thousands, blocks, coverage_line};
+use super::{LeaksView, Thousands, blocks, coverage_line, tree_line, unread_line};
 use crate::analysis::{Group, GroupBy};
 use crate::render::text::sanitize;
 
@@ -21,6 +21,9 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     let all = coverage.all;
     if all.count == 0 {
         writeln!(out, "### Driver Verifier: no outstanding allocation")?;
+        if let Some(line) = unread_line(view.leaks) {
+            writeln!(out, "\n{line}.")?;
+        }
         return problems(out, view);
     }
     writeln!(
@@ -30,6 +33,12 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
         Thousands(all.bytes)
     )?;
     writeln!(out, "{}.", coverage_line(&coverage))?;
+    if let Some(line) = tree_line(&coverage) {
+        writeln!(out, "- {line}")?;
+    }
+    if let Some(line) = unread_line(view.leaks) {
+        writeln!(out, "- {line}")?;
+    }
     for (why, total) in &coverage.without {
         writeln!(
             out,

@@ -15,10 +15,11 @@ pub use self::json::write_leaks_json;
 pub(super) use self::markdown::cell;
 pub use self::markdown::write_leaks_markdown;
 pub use self::text::write_leaks_text;
+pub(super) use self::text::write_stack_lines;
 
 use super::Names;
 use crate::addr::Va;
-use crate::analysis::{Coverage, Group, GroupBy, GroupKey, Leaks, Total};
+use crate::analysis::{Coverage, Group, GroupBy, GroupKey, Leaks, StackSource, Total};
 
 /// What is rendered: groups of outstanding allocations.
 #[derive(Clone, Copy)]
@@ -86,6 +87,15 @@ impl<'a> LeaksView<'a> {
         }
     }
 
+    /// Where the stacks of a group's blocks are from, if all are from one source.
+    #[must_use]
+    pub fn stack_source(&self, group: &Group) -> Option<StackSource> {
+        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
+        let mut sources = blocks.map(|block| block.stack_source);
+        let first = sources.next().flatten()?;
+        sources.all(|source| source == Some(first)).then_some(first)
+    }
+
     fn first_caller(&self, group: &Group) -> String {
         let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
         first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
@@ -127,6 +137,26 @@ pub(super) fn coverage_line(coverage: &Coverage) -> String {
         percent(with_stack.bytes, all.bytes),
         if with_stack.count == 1 { "has" } else { "have" },
     )
+}
+
+/// "2 blocks, 768 bytes, with the stack of the pool info tree", where any has it.
+pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
+    let Total { count, bytes } = coverage.from_tree;
+    (count > 0).then(|| {
+        format!(
+            "{}, {} bytes, with the stack of the pool info tree",
+            blocks(count),
+            Thousands(bytes)
+        )
+    })
+}
+
+/// "400 blocks more in the pool info tree by its own count, not read", where there are any.
+pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
+    let unread = leaks.tree.map_or(0, |tree| tree.unread);
+    (unread > 0).then(|| {
+        format!("{} more in the pool info tree by its own count, not read", blocks(unread))
+    })
 }
 
 /// A share in percent: "100 %" and "0 %" only where it is all or nothing.

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use super::{LeaksView, Thousands, blocks, coverage_line};
+use super::{LeaksView, Thousands, blocks, coverage_line, tree_line, unread_line};
 use crate::addr::Va;
-use crate::analysis::{Group, GroupBy};
+use crate::analysis::{Group, GroupBy, StackSource};
+use crate::render::Names;
 use crate::render::text::{digits, sanitize};
 
 /// Example addresses of a group.
@@ -18,9 +19,18 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     let coverage = view.leaks.coverage();
     let line = coverage_line(&coverage);
     if coverage.all.count == 0 {
-        return writeln!(out, "No outstanding allocation.");
+        return match unread_line(view.leaks) {
+            Some(line) => writeln!(out, "No outstanding allocation could be read: {line}."),
+            None => writeln!(out, "No outstanding allocation."),
+        };
     }
     writeln!(out, "{line}.")?;
+    if let Some(line) = tree_line(&coverage) {
+        writeln!(out, "  {line}")?;
+    }
+    if let Some(line) = unread_line(view.leaks) {
+        writeln!(out, "  {line}")?;
+    }
     for (why, total) in &coverage.without {
         writeln!(
             out,
@@ -56,6 +66,22 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     Ok(())
 }
 
+/// A stack below the line that tells of it, innermost first.
+pub(in crate::render) fn write_stack_lines(
+    out: &mut dyn io::Write,
+    frames: &[Va],
+    names: &Names<'_>,
+) -> io::Result<()> {
+    let machine = names.kernel().space().machine();
+    for &va in frames {
+        match names.get(va) {
+            Some(name) => writeln!(out, "    {} {}", digits(va, machine), sanitize(&name))?,
+            None => writeln!(out, "    {}", digits(va, machine))?,
+        }
+    }
+    Ok(())
+}
+
 fn write_group(
     out: &mut dyn io::Write,
     view: &LeaksView<'_>,
@@ -74,18 +100,16 @@ fn write_group(
     if let Some(driver) = group.driver {
         write!(out, ", {}", sanitize(view.driver(driver)))?;
     }
+    if view.stack_source(group) == Some(StackSource::PoolInfo) {
+        write!(out, ", stack of the pool info tree")?;
+    }
     writeln!(out)?;
     if view.by != GroupBy::Stack {
         writeln!(out, "    {}: {}", view.by.name(), sanitize(&view.label(group)))?;
     }
     match group.stack {
         Some(Ok(_)) => {
-            for &va in group.frames(view.leaks).unwrap_or_default() {
-                match view.names.get(va) {
-                    Some(name) => writeln!(out, "    {} {}", digits(va, machine), sanitize(&name))?,
-                    None => writeln!(out, "    {}", digits(va, machine))?,
-                }
-            }
+            write_stack_lines(out, group.frames(view.leaks).unwrap_or_default(), view.names)?;
         }
         Some(Err(why)) => {
             writeln!(out, "    no stack: {}", view.leaks.why(why))?;

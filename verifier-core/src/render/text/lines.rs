@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+/// The row between records, as the walk-through has it for `!verifier 80`; other publications lost it.
+pub(super) const SEPARATOR: &str =
+    "======================================================================";
+
 /// `text` without control characters: a driver's name could otherwise move the cursor, rename the
 /// window or hide what comes before it. Each becomes U+FFFD.
 #[must_use]

@@ -4,6 +4,7 @@
 //! the debugger of the Windows 7 kit and before, and [`Style::Modern`], WinDbg of 2021 and later.
 //! What a line says where no transcript shows the case is ours, and said so beside it.
 
+mod deadlock;
 mod event_log;
 mod flags;
 mod kd;
@@ -11,11 +12,12 @@ mod lines;
 mod pool_log;
 mod verifier;
 
+pub use deadlock::{DeadlockDetail, write_deadlock, write_deadlock_state};
 pub use event_log::write_event_log;
 pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules};
 pub use lines::sanitize;
-pub use pool_log::{write_pool_log, write_pool_log_search, write_pool_record};
+pub use pool_log::{write_frames, write_pool_log, write_pool_log_search, write_pool_record};
 pub use verifier::{write_driver_list, write_summary};
 
 /// Whose text is printed.

@@ -7,16 +7,29 @@
 use std::io;
 
 use super::digits;
-use super::lines::sanitize;
+use super::lines::{SEPARATOR, sanitize};
 use crate::addr::Va;
 use crate::render::Names;
 use crate::verifier::log::{PoolLog, PoolRecord};
 
-const SEPARATOR: &str = "======================================================================";
-
 fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "Log of recent kernel pool Allocate and Free operations:\n")?;
     writeln!(out, "There are up to {capacity:#x} entries in the log.\n")
+}
+
+/// A stack, innermost first: each frame's address and name.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_frames(out: &mut dyn io::Write, frames: &[Va], names: &Names<'_>) -> io::Result<()> {
+    let machine = names.kernel().space().machine();
+    for &frame in frames {
+        match names.get(frame) {
+            Some(name) => writeln!(out, "{} {}", digits(frame, machine), sanitize(&name))?,
+            None => writeln!(out, "{}", digits(frame, machine))?,
+        }
+    }
+    Ok(())
 }
 
 /// One record and its stack.
@@ -37,13 +50,7 @@ pub fn write_pool_record(
         digits(Va(record.size), machine),
         digits(record.thread, machine),
     )?;
-    for &frame in frames {
-        match names.get(frame) {
-            Some(name) => writeln!(out, "{} {}", digits(frame, machine), sanitize(&name))?,
-            None => writeln!(out, "{}", digits(frame, machine))?,
-        }
-    }
-    Ok(())
+    write_frames(out, frames, names)
 }
 
 /// `!verifier 80 ADDRESS`: the records whose block holds the address, newest first.

@@ -18,6 +18,7 @@ use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, SymbolSource};
+use crate::verifier::owner::is_kernel_or_verifier;
 
 /// Records for which room is made at once, where the log is as long: the length that kernels choose.
 /// With 50 frames each that is 29 MiB, of which the system gives what is written to.
@@ -269,13 +270,10 @@ enum FrameSays {
 }
 
 fn frame_operation(kernel: &Kernel, frame: Va) -> FrameSays {
-    let Some((module, image)) = kernel.modules().find(frame) else { return FrameSays::Outside };
-    let is_verifier = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"]
-        .iter()
-        .any(|name| image.name.eq_ignore_ascii_case(name));
-    if image.base != kernel.base() && !is_verifier {
+    if !is_kernel_or_verifier(kernel, frame) {
         return FrameSays::Outside;
     }
+    let Some((module, _)) = kernel.modules().find(frame) else { return FrameSays::Outside };
     // The nearest export below an internal function names another function.
     if matches!(kernel.symbol_source(module), None | Some((SymbolSource::Exports, _))) {
         return FrameSays::Nothing;

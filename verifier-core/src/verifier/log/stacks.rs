@@ -1,7 +1,7 @@
 //! The stacks of a log's records, one behind the other: no allocation for each record.
 
 use crate::addr::Va;
-use crate::bytes::le;
+use crate::bytes::frames;
 
 /// Where a record's frames lie in [`Stacks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +31,8 @@ impl Stacks {
             let end = quads.iter().position(|quad| u64::from_le_bytes(*quad) == 0);
             let end = end.unwrap_or(quads.len());
             self.0.extend(quads.iter().take(end).map(|quad| Va(u64::from_le_bytes(*quad))));
-        } else if size > 0 {
-            self.0.extend(
-                raw.chunks_exact(size)
-                    .take(count)
-                    .map(|frame| Va(le(frame, 0, size).unwrap_or(0)))
-                    .take_while(|frame| !frame.is_null()),
-            );
+        } else {
+            self.0.extend(frames(raw, count, size));
         }
         let at = |frames| u32::try_from(frames).unwrap_or(u32::MAX);
         Stack { start: at(start), end: at(self.0.len()) }

@@ -1,0 +1,104 @@
+//! The deadlock that was found, as its threads would meet in it.
+//!
+//! The kernel looks, from the node of the lock that the thread holds, for one of the lock that it wants
+//! (`Instigator`), and notes the way back in `Participant`: from each node to a node taken below it, or to
+//! another node of the same lock. The first goes on with a thread, the second is where the next thread comes
+//! in. The last thread is the one that wants the lock now. (Kernels of 10 and 11.)
+
+use crate::addr::Va;
+use crate::verifier::deadlock::{Deadlock, Node};
+
+/// Which thread took which locks, in which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockOrder {
+    /// The locks, in the order in which the threads name them; null for one whose record is not there.
+    pub locks: Vec<Va>,
+    /// The threads. The last wants its last lock and does not have it.
+    pub threads: Vec<OrderThread>,
+}
+
+/// One thread's part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderThread {
+    /// Its `_VI_DEADLOCK_THREAD`; null where it has released the locks since, which is all that is known of
+    /// it then.
+    pub record: Va,
+    /// Its `_KTHREAD`, where the record could be read.
+    pub thread: Option<Va>,
+    /// The locks, first taken first.
+    pub steps: Vec<LockStep>,
+}
+
+/// A lock that a thread took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockStep {
+    /// The lock; null where its record is not there.
+    pub lock: Va,
+    /// Its node; `None` for the lock that is wanted now.
+    pub node: Option<Va>,
+    /// How it was taken before the next one was: `ParentStackTrace` of the next node. Of the last one,
+    /// `StackTrace`.
+    pub stack: Vec<Va>,
+}
+
+impl LockOrder {
+    /// The order, where a deadlock was found.
+    #[must_use]
+    pub fn of(deadlock: &Deadlock) -> Option<Self> {
+        if deadlock.instigator.is_null() || deadlock.participants.is_empty() {
+            return None;
+        }
+        let mut order = Self { locks: Vec::new(), threads: Vec::new() };
+        let mut before = None;
+        for &record in &deadlock.participants {
+            let node = deadlock.node(record);
+            if before.is_none_or(|before| is_next_thread(before, node)) {
+                order.threads.push(OrderThread { record: Va(0), thread: None, steps: Vec::new() });
+            }
+            let lock = node.and_then(|node| deadlock.lock_of(node)).unwrap_or(Va(0));
+            if let Some(thread) = order.threads.last_mut() {
+                if let Some(node) = node {
+                    if let Some(last) = thread.steps.last_mut()
+                        && !node.parent_stack.is_empty()
+                    {
+                        last.stack.clone_from(&node.parent_stack);
+                    }
+                    if thread.record.is_null() {
+                        thread.record = node.thread;
+                        thread.thread = deadlock.thread(node.thread).map(|thread| thread.thread);
+                    }
+                }
+                let stack = node.map(|node| node.stack.clone()).unwrap_or_default();
+                thread.steps.push(LockStep { lock, node: Some(record), stack });
+            }
+            before = Some(record);
+        }
+        if let Some(thread) = order.threads.last_mut() {
+            let lock = deadlock.instigator;
+            thread.steps.push(LockStep { lock, node: None, stack: Vec::new() });
+        }
+        for step in order.threads.iter().flat_map(|thread| &thread.steps) {
+            if !order.locks.contains(&step.lock) {
+                order.locks.push(step.lock);
+            }
+        }
+        Some(order)
+    }
+
+    /// The letter of a lock: A for the first, Z for the 26th, then AA.
+    #[must_use]
+    pub fn letter(&self, lock: Va) -> String {
+        let place = self.locks.iter().position(|&other| other == lock).unwrap_or(0);
+        let letter = |place: usize| char::from(b'A' + (place % 26) as u8);
+        match place / 26 {
+            0 => letter(place).to_string(),
+            round => format!("{}{}", letter(round - 1), letter(place)),
+        }
+    }
+}
+
+/// True where `node` is not below the node at `before`: it is another node of the same lock then. One that
+/// cannot be read is taken to go on.
+fn is_next_thread(before: Va, node: Option<&Node>) -> bool {
+    node.is_some_and(|node| node.parent != before)
+}

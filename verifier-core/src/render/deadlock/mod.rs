@@ -1,0 +1,44 @@
+//! Deadlock detection beyond what the debugger prints: the order of all locks as text, JSON and Graphviz DOT.
+
+mod dot;
+mod json;
+mod text;
+
+use std::collections::BTreeSet;
+
+pub use self::dot::write_deadlock_dot;
+pub use self::json::{DeadlockDocument, write_deadlock_json};
+pub use self::text::write_deadlock_text;
+
+use super::Names;
+use crate::addr::Va;
+use crate::analysis::{LockEdge, LockOrder, is_kernel_or_verifier};
+use crate::verifier::deadlock::{Deadlock, LockType};
+
+/// The name of a type of lock, or its number.
+fn type_name(kind: LockType) -> String {
+    kind.name().map_or_else(|| format!("type {}", kind.0), str::to_lowercase)
+}
+
+/// The first frame outside the kernel and Verifier: the line of code that took the lock.
+fn site(frames: &[Va], names: &Names<'_>) -> Option<Va> {
+    let outside = |va: &&Va| !is_kernel_or_verifier(names.kernel(), **va);
+    frames.iter().find(outside).or(frames.first()).copied()
+}
+
+/// The edges that are told together: of the same two locks, each run of `edges`.
+fn by_locks(edges: &[LockEdge]) -> impl Iterator<Item = (&LockEdge, &[LockEdge])> {
+    edges
+        .chunk_by(|a, b| (a.held, a.acquired) == (b.held, b.acquired))
+        .filter_map(|run| Some((run.first()?, run)))
+}
+
+/// The pairs of locks, first and next, of the deadlock that was found.
+fn found_pairs(deadlock: &Deadlock) -> BTreeSet<(Va, Va)> {
+    let order = LockOrder::of(deadlock);
+    let threads = order.iter().flat_map(|order| &order.threads);
+    threads
+        .flat_map(|thread| thread.steps.iter().zip(thread.steps.iter().skip(1)))
+        .map(|(held, next)| (held.lock, next.lock))
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! Contiguous memory that a verified driver holds: `_VF_TARGET_VERIFIED_DRIVER_DATA.ContiguousMemoryListHead`.
+//!
+//! What `MmAllocateContiguousMemory*` and `MmAllocateNonCachedMemory` gave is no pool block and has no
+//! tracking entry. Verifier keeps a list of nodes {LIST_ENTRY, address, size, caller}, five pointers
+//! long (pool tag `VfCa`). No PDB has the node's type: the layout is that of two x64 kernels, one of
+//! Windows 10 and one of Windows 11 22H2 (`ViTargetTrackContiguousMemory`), taken to be the same in all
+//! others and, with pointers of four bytes, on x86. That the sizes add up to the driver's
+//! `ContiguousMemoryBytes` is checked, and a difference told.
+
+use crate::addr::Va;
+use crate::bytes::le;
+use crate::error::Problem;
+use crate::kernel::{Kernel, walk_list};
+
+/// Contiguous memory that a driver holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contiguous {
+    /// Where it begins.
+    pub address: Va,
+    /// Its bytes, as asked for.
+    pub size: u64,
+    /// Where the driver asked for it.
+    pub caller: Va,
+    /// The node itself.
+    pub node: Va,
+}
+
+/// The nodes of the list at `head`; `owner` names the driver in problems, `counted` is its
+/// `ContiguousMemoryBytes`.
+pub(super) fn read_contiguous(
+    kernel: &Kernel,
+    owner: &str,
+    head: Va,
+    counted: Option<u64>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Contiguous> {
+    let space = kernel.space();
+    let before = problems.len();
+    let what = || format!("contiguous memory of {owner}");
+    let mut held = Vec::new();
+    let is_unset = space.read_pointer(head) == Ok(Va(0));
+    if !is_unset {
+        let walk = walk_list(space, head, "list of contiguous memory", kernel.limits());
+        if let Some(error) = walk.broken {
+            problems.push(Problem::from_error(what(), &error));
+        }
+        let pointer = space.pointer_size();
+        let mut bytes = vec![0u8; 5 * pointer];
+        for node in walk.entries {
+            if let Err(fault) = space.read(node, &mut bytes) {
+                problems.push(Problem::at(what(), node, fault));
+                continue;
+            }
+            let field = |index: usize| le(&bytes, index * pointer, pointer).unwrap_or(0);
+            held.push(Contiguous {
+                address: Va(field(2)),
+                size: field(3),
+                caller: Va(field(4)),
+                node,
+            });
+        }
+    }
+    let found = held.iter().fold(0u64, |sum, memory| sum.saturating_add(memory.size));
+    // Where a part could not be read, that has been told.
+    if problems.len() == before
+        && let Some(counted) = counted
+        && counted != found
+    {
+        problems.push(Problem::at(
+            what(),
+            head,
+            format!("its counter says {counted:#x} bytes, its list holds {found:#x}"),
+        ));
+    }
+    held
+}

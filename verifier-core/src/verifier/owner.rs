@@ -1,0 +1,101 @@
+//! Whose a stack is, where nothing but the stack says.
+//!
+//! Verifier looks at a driver by its imports, so the innermost frame that is neither the kernel's nor
+//! Verifier's own is as a rule in the verified image that asked. Frames of images that are not
+//! verified are passed over. What a driver left behind when it was unloaded has frames where its
+//! image was: the list of unloaded images gives the name, and a configured driver of that name is
+//! told for it.
+
+use crate::addr::Va;
+use crate::kernel::Kernel;
+
+use super::drivers::Driver;
+
+/// Images whose frames are Verifier's own.
+const VERIFIER: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
+
+/// What stands for the driver where none is known.
+pub const NO_DRIVER: &str = "(no known driver)";
+
+/// True where `va` lies in the kernel or in one of Verifier's images.
+#[must_use]
+pub fn is_kernel_or_verifier(kernel: &Kernel, va: Va) -> bool {
+    kernel.modules().find(va).is_some_and(|(_, image)| {
+        image.base == kernel.base()
+            || VERIFIER.iter().any(|name| image.name.eq_ignore_ascii_case(name))
+    })
+}
+
+/// How a stack was told to be a driver's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ToldBy {
+    /// A frame lies in an image that Verifier verifies for the driver.
+    Image,
+    /// A frame lies where an image of the driver's name was before it was unloaded.
+    UnloadedImage,
+}
+
+impl ToldBy {
+    /// The words in JSON and text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ToldBy::Image => "a frame in its image",
+            ToldBy::UnloadedImage => "a frame in its unloaded image",
+        }
+    }
+}
+
+/// What a stack says of its driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Owner {
+    /// Index of the driver, and how it was told.
+    pub(super) driver: Option<(usize, ToldBy)>,
+    /// The frame by which it was told; else the first outside the kernel and Verifier, else the first;
+    /// null where there is no frame.
+    pub(super) caller: Va,
+}
+
+/// Tells drivers by stacks.
+pub(super) struct Owners<'a> {
+    kernel: &'a Kernel,
+    drivers: &'a [Driver],
+}
+
+impl<'a> Owners<'a> {
+    pub(super) fn new(kernel: &'a Kernel, drivers: &'a [Driver]) -> Self {
+        Self { kernel, drivers }
+    }
+
+    /// The driver of a stack, `frames` being innermost first.
+    pub(super) fn of(&self, frames: &[Va]) -> Owner {
+        let mut outside = None;
+        for &frame in frames {
+            if is_kernel_or_verifier(self.kernel, frame) {
+                continue;
+            }
+            outside.get_or_insert(frame);
+            if let Some(driver) = self.of_frame(frame) {
+                return Owner { driver: Some(driver), caller: frame };
+            }
+        }
+        let caller = outside.or(frames.first().copied()).unwrap_or_default();
+        Owner { driver: None, caller }
+    }
+
+    fn of_frame(&self, frame: Va) -> Option<(usize, ToldBy)> {
+        let verified = self.drivers.iter().position(|driver| {
+            driver.images.iter().any(|image| frame.is_in(image.base, image.size))
+        });
+        if let Some(driver) = verified {
+            return Some((driver, ToldBy::Image));
+        }
+        let modules = self.kernel.modules();
+        if modules.find(frame).is_some() {
+            return None;
+        }
+        let name = &modules.find_unloaded(frame)?.name;
+        let named = self.drivers.iter().position(|driver| driver.name.eq_ignore_ascii_case(name));
+        Some((named?, ToldBy::UnloadedImage))
+    }
+}
