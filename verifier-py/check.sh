@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Builds the wheel, installs it into a fresh virtual environment with what the tests need, and runs
-# pytest, mypy and stubtest there. Ends with pytest's closing line; fails if anything fails.
+# mypy, stubtest, basedpyright and pytest there. Where a free-threaded interpreter is on the PATH, its own
+# wheel is built and the tests that need nothing but pytest run with it. Ends with pytest's closing line;
+# fails if anything fails.
 #
 #   verifier-py/check.sh [FOLDER]      FOLDER holds the virtual environment (default: a temporary one)
 #
@@ -42,6 +44,26 @@ MYPYPATH=tests "$bin/python" -m mypy --config-file pyproject.toml --cache-dir "$
 
 say "stubtest"
 "$bin/python" -m mypy.stubtest verifier_py
+
+say "basedpyright"
+if "$bin/pip" install --quiet --disable-pip-version-check 'basedpyright>=1.40' 2>"$folder/basedpyright.log"; then
+    "$bin/basedpyright" --pythonpath "$bin/python" --level error python
+else
+    echo "skipped: basedpyright cannot be installed here"
+    tail -n 1 "$folder/basedpyright.log"
+fi
+
+say "free-threaded"
+free=$(command -v python3.14t || command -v python3.13t || true)
+if [ -n "$free" ]; then
+    "$free" -m venv "$folder/free"
+    "$folder/free/bin/pip" install --quiet --disable-pip-version-check 'pytest>=9.0'
+    (cd "$here" && "$bin/maturin" build --release --strip --no-default-features --interpreter "$folder/free/bin/python" --quiet --out "$folder/wheels/free")
+    "$folder/free/bin/pip" install --quiet --disable-pip-version-check --no-deps "$folder"/wheels/free/*.whl
+    "$folder/free/bin/pytest" -p no:cacheprovider tests/test_threads.py tests/test_session.py tests/test_errors.py
+else
+    echo "skipped: no free-threaded interpreter (python3.14t or python3.13t) is on the PATH"
+fi
 
 say "pytest"
 # Not `python -m pytest`: that would put this folder before the installed wheel.

@@ -319,6 +319,20 @@ mod pages {
     }
 
     #[test]
+    fn a_walk_that_is_stopped_gives_the_pages_that_it_has() {
+        let m = machine();
+        let kernel = open(&m, BUILD);
+        let pages = std::sync::atomic::AtomicU32::new(0);
+        kernel.stop_when(Box::new(move || {
+            pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2
+        }));
+        let report = PoolReport::read(&kernel, |_| true).unwrap();
+        let found = report.drivers[0].allocations.len();
+        assert!(0 < found && found < 300, "{found}");
+        assert_told(&report.problems, page(&m, 2), "reading was stopped");
+    }
+
+    #[test]
     fn signature_or_owner_alone_is_told_and_read_over() {
         let mut m = machine();
         let at = page(&m, 1);

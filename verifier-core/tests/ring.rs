@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 use verifier_core::Va;
@@ -211,4 +212,27 @@ fn a_length_beyond_the_limit_is_cut_and_told() {
         slots < 4
     });
     assert!(result.problems.iter().any(|p| p.why.contains("Limits::ring_records")));
+}
+
+#[test]
+fn a_reader_that_is_stopped_gives_what_it_has() {
+    let stride = 0x18 + 8 * 13;
+    let length = 4096u32;
+    let mut memory = SparsePages::new();
+    for n in 0..u64::from(length) {
+        memory.write(Va(ARRAY + n * stride), &record(n, 13, 13));
+    }
+    globals(&mut memory, ARRAY, length - 1, length);
+    let kernel = kernel(memory, 13);
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    kernel.stop_when(Box::new(move || count.fetch_add(1, Ordering::Relaxed) >= 3));
+    let log = PoolLog::read(&kernel, None).unwrap();
+    // Three blocks of 32 KiB: the newest records.
+    let newest = log.records.iter().map(|record| record.size);
+    let expected = (1..=u64::from(length)).rev().take(3 * (0x8000 / stride) as usize);
+    assert_eq!(newest.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(log.problems.len(), 1);
+    assert_eq!(log.problems[0].why, "reading was stopped");
+    assert!(kernel.is_stopped());
 }

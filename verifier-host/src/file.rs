@@ -1,4 +1,4 @@
-//! Dump files as bytes by offset: mapped, or read with `pread`.
+//! Dump files as bytes by offset: mapped, or read with `pread`; and results, written whole or not at all.
 //!
 //! A mapping is faster and costs no memory of its own, but a file that another program cuts short
 //! while it is mapped ends the process with `SIGBUS`. [`FileMode::Read`] asks the system for each read
@@ -6,6 +6,7 @@
 //! shares, files that are still being written, and inside services.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,6 +49,28 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
         return Ok(Arc::new(Mapped(map)));
     }
     Ok(Arc::new(Read { len: meta.len(), file }))
+}
+
+/// Writes a file under a temporary name and renames it, so that no half of it is ever there; its folder is
+/// made.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let error = |why| Error::File { path: path.into(), why };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder).map_err(error)?;
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is its owner's alone; a result is as readable as the umask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(error)?;
+    file.write_all(bytes).map_err(error)?;
+    file.persist(path).map_err(|persist| error(persist.error))?;
+    Ok(())
 }
 
 struct Mapped(memmap2::Mmap);

@@ -339,7 +339,7 @@ fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok,
 }
 
 fn as_address<S: serde::Serializer>(address: &Pa, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(address)
+    Va(address.0).serialize(to)
 }
 
 impl Info {

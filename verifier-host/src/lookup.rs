@@ -10,9 +10,8 @@ use std::sync::Arc;
 use verifier_core::kernel::{Kernel, WantedSymbols};
 use verifier_core::types::{Bytes, Isf, Pdb, TypeSource};
 
-use crate::symbols::{
-    Found, ImageId, Located, PdbId, Place, Progress, SymbolPath, expand_xz, pdb_of_image,
-};
+use crate::progress::Progress;
+use crate::symbols::{Found, ImageId, Located, PdbId, Place, SymbolPath, expand_xz, pdb_of_image};
 
 /// Why a kernel's symbols are refused that are known by addresses alone.
 pub(crate) const OTHER_ADDRESSES: &str = "they put PsLoadedModuleList or KdDebuggerDataBlock \

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::file::{FileMode, open_file};
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
-use crate::symbols::{Progress, Silent, SymbolPath};
+use crate::progress::{Progress, Silent};
+use crate::symbols::SymbolPath;
 
 /// Images beside the kernel whose frames stand between a driver and the pool.
 const VERIFIER_IMAGES: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
@@ -32,7 +33,7 @@ pub struct SessionOptions {
     pub directory_table_base: Option<Pa>,
     /// How far walks go and how much views gather.
     pub limits: Limits,
-    /// Who is told of downloads; nobody by default.
+    /// Who is told of downloads and may cancel them; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
 
@@ -161,6 +162,12 @@ impl Session {
         Ok(file.pages()?)
     }
 
+    /// Who is told of downloads.
+    #[must_use]
+    pub fn progress(&self) -> &dyn Progress {
+        &*self.progress
+    }
+
     /// The kernel.
     ///
     /// # Errors
@@ -256,11 +263,17 @@ impl Session {
 
     fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {
         let Ok(mut loads) = self.loads.lock() else { return };
-        if loads.iter().any(|load| load.wanted.module == wanted.module) {
+        if self.progress.is_cancelled()
+            || loads.iter().any(|load| load.wanted.module == wanted.module)
+        {
             return;
         }
         let lookup = Lookup { path: &self.symbol_path, progress: &*self.progress };
-        loads.push(lookup.find(kernel, wanted));
+        let load = lookup.find(kernel, wanted);
+        // A search that was broken off is no answer: the next view searches again.
+        if load.found.is_some() || !self.progress.is_cancelled() {
+            loads.push(load);
+        }
     }
 }
 

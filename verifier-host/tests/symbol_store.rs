@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use verifier_host::Silent;
 use verifier_host::symbols::{
-    Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId, Place, Silent,
+    Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId, Place,
     SymbolLimits, SymbolPath,
 };
 
@@ -641,7 +642,7 @@ mod servers {
     use std::sync::{Arc, Mutex};
     use std::thread;
 
-    use verifier_host::symbols::Progress;
+    use verifier_host::Progress;
 
     use super::*;
 
@@ -867,6 +868,38 @@ mod servers {
         assert_eq!(looked[1].why, Miss::Http(503));
         assert_eq!(looked[2].why, Miss::Http(403));
         assert_eq!(server.asked(), [PLAIN, PLAIN, PLAIN, PACKED]);
+    }
+
+    /// Wants no more once so many bytes have come.
+    struct Impatient(u64, Mutex<u64>);
+
+    impl Progress for Impatient {
+        fn begin(&self, _what: &str, _total: Option<u64>) {}
+        fn advance(&self, done: u64) {
+            *self.1.lock().unwrap() = done;
+        }
+        fn end(&self) {}
+        fn is_cancelled(&self) -> bool {
+            *self.1.lock().unwrap() >= self.0
+        }
+    }
+
+    #[test]
+    fn a_cancelled_download_leaves_nothing_behind() {
+        let mut body = pdb(GUID, 1);
+        body.resize(1 << 20, 0);
+        let server = Server::new(&[(PLAIN, Answer::Body(body)), (PACKED, Answer::Status(404))]);
+        let cache = TempDir::new().unwrap();
+        let path = cached(&cache, &server);
+        let impatient = Impatient(1, Mutex::default());
+        let looked = missing(path.locate_pdb(&wanted(), &verify, &impatient));
+        assert_eq!(looked.last().unwrap().why, Miss::Cancelled);
+        assert!(*impatient.1.lock().unwrap() < 1 << 20, "it ended before the file did");
+        assert_eq!(server.asked(), [PLAIN], "nothing more is asked for");
+        missing(path.locate_pdb(&wanted(), &verify, &impatient));
+        assert_eq!(server.asked(), [PLAIN], "a search that is cancelled asks nobody");
+        assert!(files(cache.path()).is_empty());
+        found(path.locate_pdb(&wanted(), &verify, &Silent));
     }
 
     #[test]

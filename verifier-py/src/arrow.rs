@@ -1,16 +1,17 @@
 //! Columns: Arrow arrays with honest types.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, ListArray, NullArray, RecordBatch, StringArray,
-    StructArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray, RecordBatch,
+    StringArray, StructArray, UInt32Array, UInt64Array,
 };
-use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema};
 use verifier_core::kernel::Kernel;
 use verifier_core::{Error, Va};
@@ -64,10 +65,22 @@ pub(crate) fn maybe_numbers(name: &str, values: impl Iterator<Item = Option<u64>
     (field, Arc::new(values.collect::<UInt64Array>()))
 }
 
+/// Numbers that may be negative.
+pub(crate) fn signed(name: &str, values: impl Iterator<Item = i64>) -> Column {
+    let field = Field::new(name, DataType::Int64, false);
+    (field, Arc::new(Int64Array::from_iter_values(values)))
+}
+
 /// Small numbers.
 pub(crate) fn small_numbers(name: &str, values: impl Iterator<Item = u32>) -> Column {
     let field = Field::new(name, DataType::UInt32, false);
     (field, Arc::new(UInt32Array::from_iter_values(values)))
+}
+
+/// Small numbers that may be absent.
+pub(crate) fn maybe_small_numbers(name: &str, values: impl Iterator<Item = Option<u32>>) -> Column {
+    let field = Field::new(name, DataType::UInt32, true);
+    (field, Arc::new(values.collect::<UInt32Array>()))
 }
 
 /// Texts that seldom repeat.
@@ -79,8 +92,43 @@ pub(crate) fn texts<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Co
 /// Texts that repeat.
 pub(crate) fn words<S: AsRef<str>>(name: &str, values: impl Iterator<Item = S>) -> Column {
     let values: Vec<S> = values.collect();
-    let words: DictionaryArray<Int32Type> = values.iter().map(AsRef::as_ref).collect();
-    (Field::new(name, words.data_type().clone(), false), Arc::new(words))
+    dictionary(name, values.iter().map(|value| Some(value.as_ref())), false)
+}
+
+/// Texts that repeat and may be absent.
+pub(crate) fn maybe_words<S: AsRef<str>>(
+    name: &str,
+    values: impl Iterator<Item = Option<S>>,
+) -> Column {
+    let values: Vec<Option<S>> = values.collect();
+    dictionary(name, values.iter().map(|value| value.as_ref().map(AsRef::as_ref)), true)
+}
+
+fn dictionary<'a>(
+    name: &str,
+    values: impl Iterator<Item = Option<&'a str>>,
+    nullable: bool,
+) -> Column {
+    let mut known: HashMap<&str, i32, Seeded> = HashMap::with_hasher(Seeded::new());
+    let mut texts = StringBuilder::new();
+    let mut last = ("", None);
+    let keys = values.map(|value| {
+        let value = value?;
+        // Most are what the one before was.
+        if value != last.0 || last.1.is_none() {
+            let next = i32::try_from(known.len()).ok();
+            let key = known.get(value).copied().or(next)?;
+            known.entry(value).or_insert_with(|| {
+                texts.append_value(value);
+                key
+            });
+            last = (value, Some(key));
+        }
+        last.1
+    });
+    let keys: Int32Array = keys.collect();
+    let array = DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish()));
+    (Field::new(name, array.data_type().clone(), nullable), Arc::new(array))
 }
 
 /// Several columns as one, `valid` saying where there is a value.
@@ -100,71 +148,167 @@ pub(crate) fn structure(name: &str, columns: Vec<Column>, valid: Option<Vec<bool
 }
 
 /// A column of lists, `lengths` of them out of the items one behind the other.
-pub(crate) fn lists(name: &str, lengths: impl Iterator<Item = usize>, items: Column) -> Column {
-    let (item, array) = items;
-    let item = Arc::new(item.with_name("item"));
-    let array = ListArray::new(item, OffsetBuffer::from_lengths(lengths), array, None);
-    (Field::new(name, array.data_type().clone(), false), Arc::new(array))
-}
-
-/// Frames of stacks: `frames` are those of all rows, `lengths` tells how many each has.
-pub(crate) fn stacks(
+pub(crate) fn lists(
     name: &str,
     lengths: impl Iterator<Item = usize>,
-    frames: &[Va],
-    kernel: &Kernel,
+    items: Column,
 ) -> Result<Column, Error> {
-    let address = addresses("address", frames.iter().copied());
-    let symbol = symbols("symbol", frames.iter().copied(), kernel)?;
-    Ok(lists(name, lengths, structure("item", vec![address, symbol], None)))
+    make_lists(name, lengths, items, None)
+}
+
+/// The same, where a list may be absent.
+pub(crate) fn maybe_lists(
+    name: &str,
+    lengths: impl Iterator<Item = Option<usize>>,
+    items: Column,
+) -> Result<Column, Error> {
+    let lengths: Vec<Option<usize>> = lengths.collect();
+    let valid = lengths.iter().map(Option::is_some).collect::<Vec<_>>();
+    let lengths = lengths.iter().map(|length| length.unwrap_or(0));
+    make_lists(name, lengths, items, Some(NullBuffer::from(valid)))
+}
+
+fn make_lists(
+    name: &str,
+    lengths: impl Iterator<Item = usize>,
+    items: Column,
+    valid: Option<NullBuffer>,
+) -> Result<Column, Error> {
+    let (item, array) = items;
+    let item = Arc::new(item.with_name("item"));
+    let nullable = valid.is_some();
+    let offsets = OffsetBuffer::try_from_lengths(lengths).map_err(|_| Error::Limit {
+        what: format!("items of the lists in {name}").into(),
+        limit: i32::MAX as u64,
+        name: "i32::MAX",
+    })?;
+    let array = ListArray::new(item, offsets, array, valid);
+    Ok((Field::new(name, array.data_type().clone(), nullable), Arc::new(array)))
+}
+
+/// Frames as items of [`lists`]. They are not copied: a log has megabytes of them.
+pub(crate) fn frames(frames: Vec<Va>, kernel: &Kernel) -> Result<Column, Error> {
+    let symbol = symbols("symbol", &frames, kernel)?;
+    // In place: a `Va` is a number.
+    let numbers: Vec<u64> = frames.into_iter().map(|va| va.0).collect();
+    let address = (hex("address", false), Arc::new(UInt64Array::from(numbers)) as ArrayRef);
+    Ok(structure("item", vec![address, symbol], None))
 }
 
 /// The names of addresses; null where no module holds the address.
 ///
-/// Each address is looked up once: the same few thousand fill a log of millions of frames.
-pub(crate) fn symbols(
-    name: &str,
-    addresses: impl Iterator<Item = Va>,
-    kernel: &Kernel,
-) -> Result<Column, Error> {
-    let mut known: HashMap<u64, Option<i32>, Seeded> =
-        HashMap::with_hasher(Seeded(RandomState::new().hash_one(0) | 1));
-    let mut by_name: HashMap<String, i32> = HashMap::new();
-    let mut names = StringBuilder::new();
-    let mut bytes = 0usize;
-    let mut full = false;
-    let mut last = (u64::MAX, None);
-    let keys: Int32Array = addresses
-        .map(|va| {
-            if va.0 == last.0 {
-                return last.1;
+/// Each address is looked up once, and most not even in the table of those that were: stacks share
+/// their ends, so where one address stood before, the address that followed it there comes next.
+pub(crate) fn symbols(name: &str, addresses: &[Va], kernel: &Kernel) -> Result<Column, Error> {
+    let mut names = Dictionary::new(kernel);
+    let mut keys: Vec<i32> = Vec::with_capacity(addresses.len());
+    let mut guess = 0;
+    for (place, &va) in addresses.iter().enumerate() {
+        match (addresses.get(guess), keys.get(guess)) {
+            (Some(&before), Some(&key)) if before == va => {
+                keys.push(key);
+                guess += 1;
             }
-            let key = *known.entry(va.0).or_insert_with(|| {
-                let text = kernel.symbolize(va)?.to_string();
-                bytes = bytes.saturating_add(text.len());
-                if bytes > MAX_TEXT {
-                    full = true;
-                    return None;
-                }
-                let next = i32::try_from(by_name.len()).ok()?;
-                Some(*by_name.entry(text).or_insert_with_key(|text| {
-                    names.append_value(text);
-                    next
-                }))
-            });
-            last = (va.0, key);
-            key
-        })
-        .collect();
-    if full {
-        return Err(Error::Limit {
-            what: "text of all symbols".into(),
-            limit: MAX_TEXT as u64,
-            name: "MAX_TEXT",
-        });
+            _ => {
+                let (key, before) = names.key(va, place);
+                keys.push(key);
+                guess = before + 1;
+            }
+        }
     }
-    let array = DictionaryArray::<Int32Type>::new(keys, Arc::new(names.finish()));
+    let mut valid = None;
+    if names.has_unnamed {
+        valid = Some(keys.iter().map(|&key| key != UNNAMED).collect());
+        keys.iter_mut().for_each(|key| *key = (*key).max(0));
+    }
+    let keys = Int32Array::new(ScalarBuffer::from(keys), valid);
+    let array = DictionaryArray::<Int32Type>::new(keys, names.finish()?);
     Ok((Field::new(name, array.data_type().clone(), true), Arc::new(array)))
+}
+
+/// The key of addresses without a name, until it is null in the column.
+const UNNAMED: i32 = -1;
+
+/// The names that a column of symbols has so far.
+struct Dictionary<'k> {
+    kernel: &'k Kernel,
+    /// The key of each address, and where it was last looked up.
+    known: HashMap<u64, (i32, usize), Seeded>,
+    /// The key of a name by its hash: two modules may have one name.
+    by_hash: HashMap<u64, i32, Seeded>,
+    names: StringBuilder,
+    /// The name at hand.
+    name: String,
+    seed: Seeded,
+    is_full: bool,
+    has_unnamed: bool,
+}
+
+impl<'k> Dictionary<'k> {
+    fn new(kernel: &'k Kernel) -> Self {
+        let seed = Seeded::new();
+        Self {
+            kernel,
+            known: HashMap::with_hasher(seed),
+            by_hash: HashMap::with_hasher(seed),
+            names: StringBuilder::new(),
+            name: String::new(),
+            seed,
+            is_full: false,
+            has_unnamed: false,
+        }
+    }
+
+    /// The key of an address at `place`, and the place where it was looked up before.
+    fn key(&mut self, va: Va, place: usize) -> (i32, usize) {
+        if let Some((key, last)) = self.known.get_mut(&va.0) {
+            return (*key, std::mem::replace(last, place));
+        }
+        let key = self.new_key(va);
+        self.known.insert(va.0, (key, place));
+        (key, place)
+    }
+
+    fn new_key(&mut self, va: Va) -> i32 {
+        let Some(name) = self.kernel.symbolize(va) else {
+            self.has_unnamed = true;
+            return UNNAMED;
+        };
+        self.name.clear();
+        let _ = write!(self.name, "{name}");
+        let hash = self.seed.hash_one(self.name.as_str());
+        if let Some(&key) = self.by_hash.get(&hash)
+            && self.text(key) == Some(self.name.as_bytes())
+        {
+            return key;
+        }
+        let next = i32::try_from(self.names.len()).ok();
+        let room = MAX_TEXT.checked_sub(self.names.values_slice().len());
+        let Some(key) = next.filter(|_| room.is_some_and(|room| self.name.len() <= room)) else {
+            self.is_full = true;
+            return UNNAMED;
+        };
+        self.names.append_value(&self.name);
+        self.by_hash.insert(hash, key);
+        key
+    }
+
+    fn text(&self, key: i32) -> Option<&[u8]> {
+        let key = usize::try_from(key).ok()?;
+        let [start, end] = *self.names.offsets_slice().get(key..key + 2)? else { return None };
+        self.names.values_slice().get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+    }
+
+    fn finish(mut self) -> Result<ArrayRef, Error> {
+        if self.is_full {
+            return Err(Error::Limit {
+                what: "text of all symbols".into(),
+                limit: MAX_TEXT as u64,
+                name: "MAX_TEXT",
+            });
+        }
+        Ok(Arc::new(self.names.finish()))
+    }
 }
 
 /// Columns as one batch.
@@ -174,10 +318,16 @@ pub(crate) fn batch(columns: Vec<Column>) -> Result<RecordBatch, Error> {
         .map_err(|error| Error::Unsupported { what: format!("columns of a table: {error}") })
 }
 
-/// One multiplication for an address: the default hasher would cost more than all else. The factor is
-/// drawn at random, so that no dump can hold addresses that collide on purpose.
+/// One multiplication for an address or eight bytes of text: the default hasher would cost more than all
+/// else. The factor is drawn at random, so that no dump can hold what collides on purpose.
 #[derive(Clone, Copy)]
 struct Seeded(u64);
+
+impl Seeded {
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0) | 1)
+    }
+}
 
 impl BuildHasher for Seeded {
     type Hasher = Folded;
@@ -197,9 +347,17 @@ impl Hasher for Folded {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(byte.into());
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word) ^ self.state);
         }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.write_u64(u64::from_le_bytes(last) ^ self.state.rotate_left(8));
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(self.state ^ u64::from(value));
     }
 
     fn write_u64(&mut self, value: u64) {

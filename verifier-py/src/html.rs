@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
+use arrow_array::types::{Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 use verifier_core::Problem;
@@ -63,6 +63,7 @@ fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
     match field.data_type() {
         DataType::UInt32 => number(field, array.as_primitive::<UInt32Type>().value(row).into()),
         DataType::UInt64 => number(field, array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Utf8 => escape(array.as_string::<i32>().value(row)),
         DataType::Dictionary(..) => {
             let dictionary = array.as_dictionary::<Int32Type>();
@@ -88,6 +89,12 @@ fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
                 let (field, column) =
                     if is_null(symbol, row) { (&fields[0], address) } else { (&fields[1], symbol) };
                 return cell(field, column, row);
+            }
+            // Of a block in a list the address is enough.
+            if let [address, _, ..] = columns
+                && fields[0].name() == "address"
+            {
+                return cell(&fields[0], address, row);
             }
             let values = fields.iter().zip(columns).filter(|(_, column)| {
                 // Counters that are zero say little.

@@ -7,8 +7,11 @@
 //! | `memory` | a Python object with `read` as the memory of a kernel |
 //! | `symbols` | what `symbols=` may be, and who is told of downloads |
 //! | `session` | `Session` and `Dump`, the classes with the views |
+//! | `document` | what Rust describes with serde as dicts and lists |
 //! | `info` | `info()`, `settings()`, `flags()`: documents |
 //! | `views` | records of each view as Arrow columns: one function for each table |
+//! | `leaks` | `Leaks` and `Diff`: tables of groups, and their texts |
+//! | `text` | results that are text: the debugger's, Markdown, SVG, HTML |
 //! | `arrow` | columns, and the dictionary of symbols |
 //! | `table` | `Table`, its subclasses, and the Arrow capsules |
 //! | `rows` | Arrow columns as Python records and dicts |
@@ -18,14 +21,17 @@
 //! `python/verifier_py/_records.py` for its rows, a method in `session`, and its line in the stub.
 
 mod arrow;
+mod document;
 mod errors;
 mod html;
 mod info;
+mod leaks;
 mod memory;
 mod rows;
 mod session;
 mod symbols;
 mod table;
+mod text;
 mod views;
 mod work;
 
@@ -33,10 +39,21 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _verifier_py {
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+
     #[pymodule_export]
     use crate::info::flags;
     #[pymodule_export]
-    use crate::session::{Dump, Session, demo, open};
+    use crate::leaks::{Diff, Leaks};
+    #[pymodule_export]
+    use crate::session::{Dump, Session, demo, diff, open};
     #[pymodule_export]
     use crate::table::{Flags, Log, Table};
+
+    /// The names of the logs stand in the module, so that a program can go through them.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("LOGS", PyTuple::new(module.py(), crate::session::log_kinds())?)
+    }
 }

@@ -1,9 +1,12 @@
 //! Arrow columns as Python values, row by row.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
+use arrow_array::types::{Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Int32Array, ListArray, RecordBatch, StringArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+    UInt64Array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
@@ -37,6 +40,7 @@ struct Structure {
 enum Values {
     U32(UInt32Array),
     U64(UInt64Array),
+    I64(Int64Array),
     Text(StringArray),
     /// The texts as Python strings, each made once.
     Words(Int32Array, Vec<Py<PyString>>),
@@ -50,12 +54,20 @@ fn nested_record(field: &str) -> Option<&'static str> {
     match field {
         "frames" | "stack" => Some("Frame"),
         "images" => Some("Image"),
+        "allocations" => Some("LeakedBlock"),
+        "old" | "new" | "growth" => Some("Total"),
         _ => None,
     }
 }
 
-fn class(py: Python<'_>, record: &str) -> PyResult<Py<PyAny>> {
-    Ok(py.import("verifier_py._records")?.getattr(record)?.unbind())
+fn class<'a>(
+    py: Python<'_>,
+    record: &str,
+    fields: impl Iterator<Item = &'a Arc<Field>>,
+) -> PyResult<Py<PyAny>> {
+    let fields = PyTuple::new(py, fields.map(|field| field.name()).collect::<Vec<_>>())?;
+    let find = py.import("verifier_py._records")?.getattr("record_class")?;
+    Ok(find.call1((record, fields))?.unbind())
 }
 
 impl Rows {
@@ -66,7 +78,7 @@ impl Rows {
             Ok((name, Values::new(py, field, array, None)?))
         });
         let whole = Structure {
-            record: Some(class(py, record)?),
+            record: Some(class(py, record, schema.fields().iter())?),
             fields: fields.collect::<PyResult<_>>()?,
             nulls: None,
         };
@@ -120,6 +132,7 @@ impl Values {
         Ok(match field.data_type() {
             DataType::UInt32 => Values::U32(array.as_primitive::<UInt32Type>().clone()),
             DataType::UInt64 => Values::U64(array.as_primitive::<UInt64Type>().clone()),
+            DataType::Int64 => Values::I64(array.as_primitive::<Int64Type>().clone()),
             DataType::Utf8 => Values::Text(array.as_string().clone()),
             DataType::Null => Values::Null,
             DataType::Dictionary(..) => {
@@ -141,7 +154,10 @@ impl Values {
                     Ok((name, Values::new(py, field, array, None)?))
                 });
                 Values::Structure(Structure {
-                    record: record.map(|record| class(py, record)).transpose()?,
+                    record: record
+                        .or_else(|| nested_record(field.name()))
+                        .map(|record| class(py, record, fields.iter()))
+                        .transpose()?,
                     fields: values.collect::<PyResult<_>>()?,
                     nulls: array.nulls().cloned(),
                 })
@@ -160,6 +176,9 @@ impl Values {
                 array.value(row).into_pyobject(py)?.into_any()
             }
             Values::U64(array) if array.is_valid(row) => {
+                array.value(row).into_pyobject(py)?.into_any()
+            }
+            Values::I64(array) if array.is_valid(row) => {
                 array.value(row).into_pyobject(py)?.into_any()
             }
             Values::Text(array) if array.is_valid(row) => {

@@ -4,21 +4,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use verifier_core::analysis::History;
+use verifier_core::analysis::{Boot, LockGraph};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::machine::Machine;
 use verifier_core::render::text::Style;
-use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Drivers, PoolReport, Settings};
+use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_deadlock_text};
+use verifier_core::verifier::log::EventKind;
+use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Pa, Va};
 use verifier_host::command::{run_kd_command, write_sample};
 use verifier_host::info::Info;
-use verifier_host::{FileMode, SessionOptions};
+use verifier_host::report::write_report;
+use verifier_host::{FileMode, SessionOptions, compare_boots};
 
+use crate::document::to_python;
 use crate::errors::Failure;
+use crate::leaks::{self, Diff, Leaks};
 use crate::memory::CallbackMemory;
 use crate::symbols::{CallbackProgress, Symbols};
-use crate::table::{Log, Table, problems};
+use crate::table::{Log, Table, View, problems};
+use crate::text::{self, Text};
 use crate::{info, views, work};
 
 /// A kernel to read Verifier's data from, in memory that a Python object reads.
@@ -32,6 +37,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    fn new_over(host: verifier_host::Session) -> Self {
+        if let Ok(kernel) = host.kernel() {
+            kernel.stop_when(Box::new(work::is_interrupted));
+        }
+        Self { host: Arc::new(host) }
+    }
+
     /// Runs a view without the GIL.
     fn view<T: Send>(
         &self,
@@ -60,9 +72,7 @@ fn machine(name: &str) -> Result<Machine, Failure> {
 
 fn options(progress: Option<Py<PyAny>>) -> SessionOptions {
     let mut options = SessionOptions::default();
-    if let Some(callable) = progress {
-        options.progress = Some(Box::new(CallbackProgress::new(callable)));
-    }
+    options.progress = Some(Box::new(CallbackProgress::new(progress)));
     options
 }
 
@@ -111,7 +121,7 @@ impl Session {
             None => Source::Virtual(CallbackMemory::over(memory)?),
         };
         let options = options(progress);
-        let host = work::run(py, None, move || {
+        let host = work::run(py, None, || {
             let space = match source {
                 Source::Physical(memory, base) => {
                     let head = hints.ps_loaded_module_list;
@@ -126,7 +136,7 @@ impl Session {
             }
             Ok(host)
         })?;
-        Ok(Self { host: Arc::new(host) })
+        Ok(Self::new_over(host))
     }
 
     /// What the session is over, and what of it can be read.
@@ -154,19 +164,7 @@ impl Session {
     /// Outstanding pool allocations, of all drivers or of one.
     #[pyo3(signature = (driver=None))]
     fn pool(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
-        let view = self.view(py, |host, kernel| {
-            let report =
-                PoolReport::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
-            if let Some(name) = driver
-                && report.drivers.is_empty()
-            {
-                return Err(Failure::usage(format!(
-                    "no driver {name} is configured for Verifier; drivers() has those that are"
-                )));
-            }
-            host.load_symbols_at(report.callers());
-            Ok(views::pool(report, kernel)?)
-        })?;
+        let view = self.view(py, |host, kernel| Ok(views::pool(host.pool(driver)?, kernel)?))?;
         Ok(view.into())
     }
 
@@ -179,48 +177,167 @@ impl Session {
         last: Option<usize>,
         address: Option<u64>,
     ) -> PyResult<Py<Log>> {
-        if kind != "pool" {
-            let text = format!("no log is called {kind:?}; known are: pool");
-            return Err(Failure::usage(text).into());
-        }
+        let address = address.map(Va);
         let (view, log) = self.view(py, |host, kernel| {
-            let mut log = PoolLog::read_about(kernel, last, address.map(Va))?;
-            host.load_symbols_at(log.all_frames().iter().copied());
-            let view = views::pool_log(&mut log, kernel)?;
-            let log = Log {
-                kind: "pool",
-                capacity: log.ring.length,
-                written: log.ring.index,
-                unused: log.unused,
-                empty_because: log.empty_because,
-            };
-            Ok((view, log))
+            if kind == "pool" {
+                let log = host.pool_log(last, address)?;
+                let ring = Log::new("pool", &log.ring, log.unused, log.empty_because);
+                return Ok((views::pool_log(log, kernel)?, ring));
+            }
+            let kind =
+                EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
+                    let known = log_kinds().join(", ");
+                    Failure::usage(format!("no log is called {kind:?}; known are: {known}"))
+                })?;
+            let log = host.event_log(kind, last, address)?;
+            let ring = Log::new(kind.name(), &log.ring, log.unused, log.empty_because);
+            Ok((views::event_log(log, kernel)?, ring))
         })?;
         Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(log))
     }
 
     /// All that is known of one address.
     fn history<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
-        let (history, (outstanding, events)) = self.view(py, |host, kernel| {
-            let history = History::read(kernel, Va(address))?;
-            let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
-            let callers = history.trackers.iter().map(|tracker| tracker.entry.allocation.caller);
-            host.load_symbols_at(frames.chain(callers));
+        let (history, views) = self.view(py, |host, kernel| {
+            let history = host.history(Va(address))?;
             let views = views::history(&history, kernel)?;
             Ok((history, views))
         })?;
+        let table = |view: View| Py::new(py, Table::from(view));
         py.import("verifier_py._records")?.getattr("History")?.call1((
             history.address.0,
-            Py::new(py, Table::from(outstanding))?,
+            table(views.outstanding)?,
             history.capacity,
-            Py::new(py, Table::from(events))?,
+            table(views.events)?,
+            table(views.lifetimes)?,
+            table(views.freed_entries)?,
+            table(views.neighbors)?,
             problems(py, &history.problems)?,
         ))
     }
 
+    /// What deadlock detection keeps: locks, threads, the order in which locks were taken.
+    fn deadlock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (deadlock, graph, texts) = self.view(py, |host, kernel| {
+            let deadlock = host.deadlock()?;
+            let (graph, names) = (LockGraph::of(&deadlock), Names::new(kernel));
+            let (mut text, mut dot) = (Vec::new(), Vec::new());
+            write_deadlock_text(&mut text, &deadlock, &graph, &names)
+                .and_then(|()| write_deadlock_dot(&mut dot, &deadlock, &graph, &names))
+                .map_err(verifier_host::Error::from)?;
+            let texts = [text, dot].map(|text| Text::new("Text", text, &deadlock.problems));
+            Ok((deadlock, graph, texts))
+        })?;
+        let names = Names::new(self.host.kernel().map_err(Failure::from)?);
+        let document = DeadlockDocument { deadlock: &deadlock, graph: &graph, names: &names };
+        let document = to_python(py, &document)?;
+        document.set_item("problems", problems(py, &deadlock.problems)?)?;
+        let [text, dot] = texts;
+        let class = py.import("verifier_py._records")?.getattr("Deadlock")?;
+        class.call1((document, text, dot))
+    }
+
+    /// Outstanding allocations joined with the pool log, in groups.
+    #[pyo3(signature = (
+        by="stack",
+        *,
+        driver=None,
+        tag=None,
+        min_size=None,
+        max_size=None,
+        pool_type=None,
+        skip=None,
+        top=None,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn leaks(
+        &self,
+        py: Python<'_>,
+        by: &str,
+        driver: Option<String>,
+        tag: Option<String>,
+        min_size: Option<u64>,
+        max_size: Option<u64>,
+        pool_type: Option<&str>,
+        skip: Option<&str>,
+        top: Option<usize>,
+    ) -> PyResult<Py<Leaks>> {
+        let by = leaks::group_by(by)?;
+        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        let (view, leaks) = self.view(py, |host, kernel| {
+            let found = host.leaks(filter, host.progress())?;
+            Ok(Leaks::new(found, by, top, kernel)?)
+        })?;
+        Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(leaks))
+    }
+
+    /// A flame graph of the outstanding allocations as SVG: returned, or written to `path`.
+    #[pyo3(signature = (
+        path=None,
+        *,
+        weight="bytes",
+        driver=None,
+        tag=None,
+        min_size=None,
+        max_size=None,
+        pool_type=None,
+        skip=None,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn flamegraph(
+        &self,
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        weight: &str,
+        driver: Option<String>,
+        tag: Option<String>,
+        min_size: Option<u64>,
+        max_size: Option<u64>,
+        pool_type: Option<&str>,
+        skip: Option<&str>,
+    ) -> PyResult<Option<Text>> {
+        let weight = leaks::weight(weight)?;
+        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        let picture =
+            self.view(py, |host, _| leaks::picture(&host.leaks(filter, host.progress())?, weight))?;
+        text::to_path(py, picture, path)
+    }
+
+    /// All of it for a browser, as one HTML file that works offline: returned, or written to `path`.
+    #[pyo3(signature = (
+        path=None,
+        *,
+        driver=None,
+        tag=None,
+        min_size=None,
+        max_size=None,
+        pool_type=None,
+        skip=None,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn report(
+        &self,
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        driver: Option<String>,
+        tag: Option<String>,
+        min_size: Option<u64>,
+        max_size: Option<u64>,
+        pool_type: Option<&str>,
+        skip: Option<&str>,
+    ) -> PyResult<Option<Text>> {
+        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        let page = self.view(py, |host, _| {
+            let mut page = Vec::new();
+            let summary = write_report(&mut page, host, filter, host.progress())?;
+            Ok(Text::new("Page", page, &summary.problems))
+        })?;
+        text::to_path(py, page, path)
+    }
+
     /// What the debugger prints for a command: `!verifier`, `lm`, `.bugcheck`.
     #[pyo3(signature = (command, *, style="modern"))]
-    fn kd<'py>(&self, py: Python<'py>, command: &str, style: &str) -> PyResult<Bound<'py, PyAny>> {
+    fn kd(&self, py: Python<'_>, command: &str, style: &str) -> PyResult<Text> {
         let style = match style {
             "modern" => Style::Modern,
             "win7" => Style::Win7,
@@ -230,15 +347,18 @@ impl Session {
             }
         };
         let host = &*self.host;
-        let (text, found) = work::run(py, Some(self.id()), || {
+        work::run(py, Some(self.id()), || {
             let mut out = Vec::new();
-            let found = run_kd_command(&mut out, host, command, style)
+            let problems = run_kd_command(&mut out, host, command, style)
                 .map_err(|error| Failure::from(error).explained(host))?;
-            Ok((String::from_utf8_lossy(&out).into_owned(), found))
-        })?;
-        let class = py.import("verifier_py._records")?.getattr("Text")?;
-        class.call1((text, problems(py, &found)?))
+            Ok(Text::new("Text", out, &problems))
+        })
     }
+}
+
+/// The names of all logs.
+pub(crate) fn log_kinds() -> Vec<&'static str> {
+    std::iter::once("pool").chain(EventKind::ALL.map(EventKind::name)).collect()
 }
 
 /// A kernel in a crash dump file; `open` makes it.
@@ -280,7 +400,7 @@ pub(crate) fn open(
         }
         Ok(host)
     })?;
-    let session = Session { host: Arc::new(host) };
+    let session = Session::new_over(host);
     Py::new(py, PyClassInitializer::from(session).add_subclass(Dump { path }))
 }
 
@@ -290,4 +410,64 @@ pub(crate) fn demo(py: Python<'_>, folder: PathBuf) -> PyResult<Py<Dump>> {
     let path = work::run(py, None, || Ok(write_sample(&folder)?))?;
     let symbols = folder.join("symbols").into_pyobject(py)?;
     open(py, path, Some(&symbols), true, None)
+}
+
+/// What grew between two sessions.
+#[pyfunction]
+#[pyo3(signature = (
+    old,
+    new,
+    by="stack",
+    *,
+    boot="auto",
+    driver=None,
+    tag=None,
+    min_size=None,
+    max_size=None,
+    pool_type=None,
+    skip=None,
+    top=None,
+))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn diff(
+    py: Python<'_>,
+    old: &Bound<'_, Session>,
+    new: &Bound<'_, Session>,
+    by: &str,
+    boot: &str,
+    driver: Option<String>,
+    tag: Option<String>,
+    min_size: Option<u64>,
+    max_size: Option<u64>,
+    pool_type: Option<&str>,
+    skip: Option<&str>,
+    top: Option<usize>,
+) -> PyResult<Py<Diff>> {
+    let by = leaks::group_by(by)?;
+    let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+    let given = |is_same| Some(Boot { is_same, why: format!("boot={boot:?}") });
+    let boot = match boot {
+        "auto" => None,
+        "same" => given(true),
+        "other" => given(false),
+        _ => {
+            let text = format!("boot={boot:?} is none of \"auto\", \"same\", \"other\"");
+            return Err(Failure::usage(text).into());
+        }
+    };
+    let leaks = |session: &Session| {
+        let filter = filter.clone();
+        session.view(py, |host, _| Ok(host.leaks(filter, host.progress())?))
+    };
+    let (old, new) = (old.get(), new.get());
+    let found = [leaks(old)?, leaks(new)?];
+    let (view, diff) = new.view(py, |host, _| {
+        let boot = match boot {
+            Some(boot) => boot,
+            None => compare_boots(&old.host, host)?,
+        };
+        let diff = found[1].since(&found[0], by, boot);
+        Ok(Diff::new(diff, found, top)?)
+    })?;
+    Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(diff))
 }

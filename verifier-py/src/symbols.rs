@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use verifier_host::symbols::{Progress, SymbolPath};
+use verifier_host::Progress;
+use verifier_host::symbols::SymbolPath;
 
 use crate::errors::Failure;
 use crate::memory::type_name;
@@ -58,27 +59,29 @@ impl Symbols {
     }
 }
 
-/// A callable that is told of downloads: `progress(what, done, total)`.
+/// Watches for signals while work goes on, and tells a callable how far it is:
+/// `progress(what, done, total)`.
 pub(crate) struct CallbackProgress {
-    callable: Py<PyAny>,
-    /// What is being downloaded, and how long it is.
-    transfer: Mutex<(String, Option<u64>)>,
+    callable: Option<Py<PyAny>>,
+    /// What is being done, and how much of it there is.
+    stage: Mutex<(String, Option<u64>)>,
 }
 
 impl CallbackProgress {
-    pub(crate) fn new(callable: Py<PyAny>) -> Self {
-        Self { callable, transfer: Mutex::default() }
+    pub(crate) fn new(callable: Option<Py<PyAny>>) -> Self {
+        Self { callable, stage: Mutex::default() }
     }
 
     fn tell(&self, done: u64) {
+        let Some(callable) = &self.callable else { return };
         if work::is_stopped() {
             return;
         }
-        let Ok((what, total)) = self.transfer.lock().map(|transfer| transfer.clone()) else {
+        let Ok((what, total)) = self.stage.lock().map(|stage| stage.clone()) else {
             return;
         };
         Python::attach(|py| {
-            if let Err(error) = self.callable.call1(py, (what, done, total)) {
+            if let Err(error) = callable.call1(py, (what, done, total)) {
                 work::stop(error);
             }
         });
@@ -87,8 +90,8 @@ impl CallbackProgress {
 
 impl Progress for CallbackProgress {
     fn begin(&self, what: &str, total: Option<u64>) {
-        if let Ok(mut transfer) = self.transfer.lock() {
-            *transfer = (what.into(), total);
+        if let Ok(mut stage) = self.stage.lock() {
+            *stage = (what.into(), total);
         }
         self.tell(0);
     }
@@ -98,4 +101,8 @@ impl Progress for CallbackProgress {
     }
 
     fn end(&self) {}
+
+    fn is_cancelled(&self) -> bool {
+        work::is_interrupted()
+    }
 }

@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCapsule, PyList, PySlice, PyTuple};
+use verifier_core::verifier::log::Ring;
 use verifier_core::{Error, Problem};
 
 use crate::arrow::{Column, batch};
@@ -20,7 +21,7 @@ use crate::rows::{Form, Rows};
 /// What a view gives: columns, the name of its records' class, and problems.
 pub(crate) struct View {
     name: &'static str,
-    record: &'static str,
+    record: Arc<str>,
     batch: RecordBatch,
     problems: Arc<[Problem]>,
 }
@@ -28,11 +29,11 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn new(
         name: &'static str,
-        record: &'static str,
+        record: impl Into<Arc<str>>,
         columns: Vec<Column>,
         problems: Vec<Problem>,
     ) -> Result<Self, Error> {
-        Ok(Self { name, record, batch: batch(columns)?, problems: problems.into() })
+        Ok(Self { name, record: record.into(), batch: batch(columns)?, problems: problems.into() })
     }
 }
 
@@ -54,8 +55,9 @@ impl From<View> for Table {
 
 impl Table {
     fn rows(&self, py: Python<'_>) -> PyResult<&Arc<Rows>> {
-        self.rows
-            .get_or_try_init(py, || Rows::new(py, &self.view.batch, self.view.record).map(Arc::new))
+        self.rows.get_or_try_init(py, || {
+            Rows::new(py, &self.view.batch, &self.view.record).map(Arc::new)
+        })
     }
 
     fn forms<'py>(&self, py: Python<'py>, form: Form) -> PyResult<Bound<'py, PyList>> {
@@ -83,8 +85,9 @@ impl Table {
                 return Err(PyValueError::new_err("a table can be sliced by step 1 only"));
             }
             let part = self.view.batch.slice(range.start.try_into()?, range.slicelength);
-            let View { name, record, ref problems, .. } = self.view;
-            let view = View { name, record, batch: part, problems: Arc::clone(problems) };
+            let View { name, record, problems, .. } = &self.view;
+            let (record, problems) = (Arc::clone(record), Arc::clone(problems));
+            let view = View { name, record, batch: part, problems };
             return Ok(Bound::new(py, Table::from(view))?.into_any());
         }
         let Ok(index) = key.extract::<isize>() else {
@@ -202,19 +205,30 @@ impl RowIterator {
 pub(crate) struct Log {
     /// Which log it is.
     #[pyo3(get)]
-    pub(crate) kind: &'static str,
+    kind: &'static str,
     /// Records that it has room for.
     #[pyo3(get)]
-    pub(crate) capacity: u32,
+    capacity: u32,
     /// Records written so far, modulo 2^32.
     #[pyo3(get)]
-    pub(crate) written: u32,
+    written: u32,
     /// Slots that hold no record.
     #[pyo3(get)]
-    pub(crate) unused: u32,
+    unused: u32,
     /// Why it is empty, where it is so by design.
     #[pyo3(get)]
-    pub(crate) empty_because: Option<&'static str>,
+    empty_because: Option<&'static str>,
+}
+
+impl Log {
+    pub(crate) fn new(
+        kind: &'static str,
+        ring: &Ring,
+        unused: u32,
+        empty_because: Option<&'static str>,
+    ) -> Self {
+        Self { kind, capacity: ring.length, written: ring.index, unused, empty_because }
+    }
 }
 
 /// The flags of a level of Verifier.

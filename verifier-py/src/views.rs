@@ -2,18 +2,19 @@
 //! contract.
 
 use verifier_core::Problem;
-use verifier_core::analysis::History;
+use verifier_core::analysis::{History, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord};
 use verifier_core::verifier::{
-    Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, TargetDriver,
+    Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, TargetDriver,
 };
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
-    Column, addresses, bits, lists, maybe_addresses, maybe_numbers, numbers, small_numbers, stacks,
-    structure, symbols, texts, words,
+    Column, addresses, bits, frames, lists, maybe_addresses, maybe_lists, maybe_numbers,
+    maybe_small_numbers, maybe_words, numbers, signed, small_numbers, structure, symbols, texts,
+    words,
 };
 use crate::table::View;
 
@@ -52,7 +53,7 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
         maybe_addresses("target_driver", of_first(|image| image.address)),
         maybe_addresses("verified_data", of_first(|image| image.verified_data)),
         counters(&names, &all, Some(has_image)),
-        lists("images", drivers.iter().map(|driver| driver.images.len()), image),
+        lists("images", drivers.iter().map(|driver| driver.images.len()), image)?,
     ];
     View::new("drivers", "Driver", columns, problems)
 }
@@ -78,68 +79,130 @@ fn counters(names: &[String], all: &[Counters], valid: Option<Vec<bool>>) -> Col
     structure("counters", columns, valid)
 }
 
+/// Allocations as columns.
+pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Column>, Error> {
+    let callers: Vec<Va> = all.iter().map(|a| a.caller).collect();
+    Ok(vec![
+        addresses("address", all.iter().map(|a| a.address)),
+        numbers("size", all.iter().map(|a| a.size)),
+        words("tag", all.iter().map(|a| a.tag.to_string())),
+        addresses("caller", callers.iter().copied()),
+        symbols("caller_symbol", &callers, kernel)?,
+        words("source", all.iter().map(|a| a.source.name())),
+    ])
+}
+
 /// `pool()`
 pub(crate) fn pool(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
-    let rows = || report.allocations().map(|(driver, one)| (driver.unwrap_or(NO_DRIVER), one));
-    let columns = vec![
-        words("driver", rows().map(|(driver, _)| driver)),
-        addresses("address", rows().map(|(_, a)| a.address)),
-        numbers("size", rows().map(|(_, a)| a.size)),
-        words("tag", rows().map(|(_, a)| a.tag.to_string())),
-        addresses("caller", rows().map(|(_, a)| a.caller)),
-        symbols("caller_symbol", rows().map(|(_, a)| a.caller), kernel)?,
-        words("source", rows().map(|(_, a)| a.source.name())),
-    ];
+    let rows: Vec<(Option<&str>, &Allocation)> = report.allocations().collect();
+    let all: Vec<&Allocation> = rows.iter().map(|&(_, allocation)| allocation).collect();
+    let mut columns =
+        vec![words("driver", rows.iter().map(|(driver, _)| driver.unwrap_or(NO_DRIVER)))];
+    columns.extend(allocations(&all, kernel)?);
     View::new("pool", "Allocation", columns, report.problems)
 }
 
-/// `log("pool")`
-pub(crate) fn pool_log(log: &mut PoolLog, kernel: &Kernel) -> Result<View, Error> {
-    let records = &log.records;
-    let lengths = records.iter().map(|record| log.frames(record).len());
-    let columns = vec![
-        small_numbers("slot", records.iter().map(|record| record.slot)),
-        addresses("address", records.iter().map(|record| record.address)),
-        numbers("size", records.iter().map(|record| record.size)),
-        addresses("thread", records.iter().map(|record| record.thread)),
-        words("operation", records.iter().map(|record| record.operation.name())),
-        stacks("frames", lengths, log.all_frames(), kernel)?,
-    ];
-    View::new("pool log", "PoolEvent", columns, std::mem::take(&mut log.problems))
+/// Records of the pool log as columns, without their frames.
+fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Vec<Column> {
+    vec![
+        small_numbers("slot", records.clone().map(|record| record.slot)),
+        addresses("address", records.clone().map(|record| record.address)),
+        numbers("size", records.clone().map(|record| record.size)),
+        addresses("thread", records.clone().map(|record| record.thread)),
+        words("operation", records.map(|record| record.operation.name())),
+    ]
 }
 
-/// `history()`: what is outstanding, and the events.
-pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<(View, View), Error> {
-    let trackers = &history.trackers;
-    let of = |value: fn(&verifier_core::verifier::Allocation) -> Va| {
-        trackers.iter().map(move |tracker| value(&tracker.entry.allocation))
-    };
-    let outstanding = vec![
-        words("driver", trackers.iter().map(|tracker| tracker.driver.as_str())),
-        addresses("entry", of(|a| a.entry)),
-        addresses("address", of(|a| a.address)),
-        numbers("size", trackers.iter().map(|tracker| tracker.entry.allocation.size)),
-        words("tag", trackers.iter().map(|tracker| tracker.entry.allocation.tag.to_string())),
-        addresses("caller", of(|a| a.caller)),
-        symbols("caller_symbol", of(|a| a.caller), kernel)?,
-        words("source", trackers.iter().map(|tracker| tracker.entry.allocation.source.name())),
-    ];
-    let events = &history.events;
-    let frames: Vec<Va> = events.iter().flat_map(|event| event.frames.iter().copied()).collect();
-    let lengths = events.iter().map(|event| event.frames.len());
-    let log = vec![
-        small_numbers("slot", events.iter().map(|event| event.record.slot)),
-        addresses("address", events.iter().map(|event| event.record.address)),
-        numbers("size", events.iter().map(|event| event.record.size)),
-        addresses("thread", events.iter().map(|event| event.record.thread)),
-        words("operation", events.iter().map(|event| event.record.operation.name())),
-        stacks("frames", lengths, &frames, kernel)?,
-    ];
+/// `log("pool")`
+pub(crate) fn pool_log(mut log: PoolLog, kernel: &Kernel) -> Result<View, Error> {
+    let problems = std::mem::take(&mut log.problems);
+    let mut columns = pool_records(log.records.iter());
+    let lengths: Vec<usize> = log.records.iter().map(|record| log.frames(record).len()).collect();
+    let frames = frames(log.into_frames(), kernel)?;
+    columns.push(lists("frames", lengths.into_iter(), frames)?);
+    View::new("pool log", "PoolEvent", columns, problems)
+}
+
+/// `log()` of any other kind.
+pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
+    let records = &log.records;
+    let mut columns = vec![small_numbers("slot", records.iter().map(|record| record.slot))];
+    for (index, field) in log.kind.fields().iter().enumerate() {
+        let values = records.iter().map(|record| record.values().get(index).copied().unwrap_or(0));
+        columns.push(if field.is_address {
+            addresses(field.name, values.map(Va))
+        } else {
+            // Counts that are signed in C are negative here too.
+            signed(field.name, values.map(|value| value as i64))
+        });
+    }
+    let lengths = records.iter().map(|record| log.frames(record).len());
+    columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
+    View::new(log.kind.describe(), event_record(log.kind.name()), columns, log.problems)
+}
+
+/// The class of a log's records: `IrqlEvent` for `irql`.
+fn event_record(kind: &str) -> String {
+    let words = kind.split(['_', '-', ' ']).map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        format!("{}{rest}", first.to_ascii_uppercase())
+    });
+    words.chain(["Event".to_string()]).collect()
+}
+
+/// The tables of `history()`.
+pub(crate) struct HistoryViews {
+    pub(crate) outstanding: View,
+    pub(crate) events: View,
+    pub(crate) lifetimes: View,
+    pub(crate) freed_entries: View,
+    pub(crate) neighbors: View,
+}
+
+/// `history()`
+pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews, Error> {
     let none = Vec::<Problem>::new;
-    Ok((
-        View::new("outstanding", "Outstanding", outstanding, none())?,
-        View::new("events", "PoolEvent", log, none())?,
-    ))
+    let trackers = |name, trackers: &[TrackerMatch]| {
+        let all: Vec<&Allocation> = trackers.iter().map(|one| &one.entry.allocation).collect();
+        let mut columns = vec![
+            words("driver", trackers.iter().map(|tracker| tracker.driver.as_str())),
+            addresses("entry", all.iter().map(|allocation| allocation.entry)),
+        ];
+        columns.extend(allocations(&all, kernel)?);
+        // The stack that the pool info tree keeps.
+        let stack = |one: &TrackerMatch| (!one.frames.is_empty()).then_some(one.frames.len());
+        let all_frames = trackers.iter().flat_map(|one| one.frames.iter().copied()).collect();
+        let lengths = trackers.iter().map(stack);
+        columns.push(maybe_lists("stack", lengths, frames(all_frames, kernel)?)?);
+        View::new(name, "Outstanding", columns, none())
+    };
+    let events = &history.events;
+    let mut log = pool_records(events.iter().map(|event| &event.record));
+    let all_frames: Vec<Va> =
+        events.iter().flat_map(|event| event.frames.iter().copied()).collect();
+    let lengths = events.iter().map(|event| event.frames.len());
+    log.push(lists("frames", lengths, frames(all_frames, kernel)?)?);
+    let lives = &history.lifetimes;
+    let index = |index: Option<usize>| index.and_then(|index| u32::try_from(index).ok());
+    let lifetimes = vec![
+        addresses("block", lives.iter().map(|life| life.block)),
+        maybe_small_numbers("allocated", lives.iter().map(|life| index(life.allocated))),
+        maybe_small_numbers("freed", lives.iter().map(|life| index(life.freed))),
+    ];
+    let near = &history.neighbors;
+    let neighbors = vec![
+        addresses("address", near.iter().map(|one| one.address)),
+        numbers("size", near.iter().map(|one| one.size)),
+        maybe_words("driver", near.iter().map(|one| one.driver.as_deref())),
+        maybe_words("newest", near.iter().map(|one| one.newest.map(Operation::name))),
+    ];
+    Ok(HistoryViews {
+        outstanding: trackers("outstanding", &history.trackers)?,
+        events: View::new("events", "PoolEvent", log, none())?,
+        lifetimes: View::new("lifetimes", "Lifetime", lifetimes, none())?,
+        freed_entries: trackers("freed entries", &history.freed_entries)?,
+        neighbors: View::new("neighbors", "Neighbor", neighbors, none())?,
+    })
 }
 
 /// `flags()`

@@ -9,7 +9,7 @@ PAGE = 0x1000
 
 
 class Physical:
-    """The physical memory of a complete dump (type 1) or a summary dump (type 2)."""
+    """The physical memory of a complete dump (type 1), a summary dump (2) or one with a bitmap (5, 6)."""
 
     def __init__(self, path: Path) -> None:
         self.data = path.read_bytes()
@@ -26,10 +26,14 @@ class Physical:
                 for page in range(base, base + count):
                     self.pages[page] = offset
                     offset += PAGE
-        elif kind == 2:
-            assert self.data[header : header + 8] == b"SDMPDUMP"
-            offset, bits = struct.unpack_from("<II", self.data, header + 0xC)
-            bitmap = header + (0x28 if wide else 0x20)
+        elif kind in (2, 5, 6):
+            assert self.data[header : header + 8] in (b"SDMPDUMP", b"FDMPDUMP")
+            if kind == 2:
+                offset, bits = struct.unpack_from("<II", self.data, header + 0xC)
+                bitmap = header + (0x28 if wide else 0x20)
+            else:
+                offset, _, bits = struct.unpack_from("<QQQ", self.data, header + 0x20)
+                bitmap = header + 0x38
             for page in range(bits):
                 if self.data[bitmap + page // 8] >> (page % 8) & 1:
                     self.pages[page] = offset

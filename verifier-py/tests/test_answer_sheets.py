@@ -1,4 +1,4 @@
-"""Every answer sheet, by way of the records, of polars and of pandas."""
+"""Every answer sheet, logs and leaks included, by way of the records, of polars and of pandas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import pandas
 import polars
 import pytest
-from conftest import Sheet
+from conftest import FOLDERS, Sheet
+
+import verifier_py as verifier
 
 
 def flat(name: str) -> str:
@@ -102,6 +104,138 @@ def test_pool_log(sheet: Sheet, by: str) -> None:
         (symbol,) = symbols
         right = sheet.names(address)
         assert symbol in right or symbol is None and right[0].startswith("0x")
+
+
+SHEETS = {"irql": "irql_log", "fault": "fault_log", "region": "critical_region_log", "irp": "irp_log"}
+
+
+@pytest.mark.parametrize("by", ["records", "polars", "pandas"])
+@pytest.mark.parametrize("kind", SHEETS)
+def test_event_logs(sheet: Sheet, kind: str, by: str) -> None:
+    if SHEETS[kind] not in sheet.want:
+        pytest.skip(f"the sheet has no {SHEETS[kind]}")
+    entries = sheet.want[SHEETS[kind]]
+    log: verifier.Log[Any] = sheet.dump.log(kind)
+    rows: list[Any]
+    if by == "records":
+        rows = [event._asdict() for event in log]
+        assert all(rows[i] == event._asdict() for i, event in enumerate(log))
+    elif by == "polars":
+        rows = polars.DataFrame(log).to_dicts()
+    else:
+        rows = pandas.DataFrame.from_arrow(log).to_dict("records")
+    assert log.kind == kind and not log.problems
+    assert len(rows) == len(log) == len(entries) > 0
+    for row, want in zip(rows, entries, strict=True):
+        assert len(row["frames"]) == want["frames"]
+        told = {name: value for name, value in row.items() if name in want and name != "frames"}
+        assert told == {name: want[name] for name in told} and "thread" in told
+
+
+def expected_stacks(sheet: Sheet) -> dict[int, list[int] | None]:
+    """The stack of each block: the newest record of its address, unless that is a free."""
+    newest: dict[int, list[int] | None] = {}
+    for entry in sheet.want["pool_log"]["entries"]:
+        if entry["address"]:
+            newest.setdefault(entry["address"], None if entry["free"] else entry["frames"])
+    return newest
+
+
+@pytest.mark.parametrize("by", ["records", "polars", "pandas"])
+def test_leaks(sheet: Sheet, by: str) -> None:
+    leaks = sheet.dump.leaks()
+    rows: list[Any]
+    if by == "records":
+        rows = leaks.to_dicts()
+    elif by == "polars":
+        rows = polars.DataFrame(leaks).to_dicts()
+    else:
+        rows = pandas.DataFrame.from_arrow(leaks).to_dict("records")
+    stacks = expected_stacks(sheet)
+    want = {
+        one["address"]: (driver["name"].lower(), one["size"], one["tag"])
+        for driver in sheet.want["drivers"]
+        for one in driver["allocations"]
+    }
+    seen = []
+    for row in rows:
+        blocks = list(row["allocations"])
+        assert row["count"] == len(blocks) and row["bytes"] == sum(one["size"] for one in blocks)
+        for one in blocks:
+            seen.append(one["address"])
+            assert want[one["address"]] == (one["driver"].lower(), one["size"], one["tag"])
+            stack = stacks.get(one["address"])
+            if stack:
+                assert [frame["address"] for frame in row["stack"]] == stack
+                assert row["why_no_stack"] is None or row["why_no_stack"] != row["why_no_stack"]
+            else:
+                assert row["stack"] is None and row["why_no_stack"]
+    assert sorted(seen) == sorted(want)
+    assert leaks.coverage.allocations == len(want)
+    assert leaks.coverage.with_stack == sum(bool(stacks.get(address)) for address in want)
+    assert leaks.counted == len(want) and leaks.omitted == (0, 0, 0)
+
+
+def test_leaks_in_other_groups(sheet: Sheet) -> None:
+    pool = polars.DataFrame(sheet.dump.pool())
+    groups = {"tag": sheet.dump.leaks("tag"), "driver": sheet.dump.leaks("driver")}
+    groups["size"] = sheet.dump.leaks("size")
+    for by, leaks in groups.items():
+        sums = pool.group_by(by).agg(polars.len(), polars.col("size").sum().alias("bytes"))
+        assert sorted((one.count, one.bytes) for one in leaks) == sorted(
+            zip(sums["len"], sums["bytes"], strict=True)
+        )
+    callers = sheet.dump.leaks("caller")
+    assert len(callers) == pool["caller"].n_unique()
+    assert list(sheet.dump.leaks("driver frame")) == list(sheet.dump.leaks("frame"))
+
+
+def test_a_dump_beside_itself(sheet: Sheet) -> None:
+    other = verifier.open(sheet.folder / "memory.dmp", symbols=sheet.folder / "symbols")
+    diff = verifier.diff(sheet.dump, other)
+    assert diff.same_boot and len(diff) == 0 and diff.growth == (0, 0)
+    assert diff.old == diff.new and diff.old.count == len(sheet.dump.pool())
+    assert verifier.diff(sheet.dump, other, "tag").unchanged == len(sheet.dump.leaks("tag"))
+
+
+def test_a_dump_beside_another(sheet: Sheet) -> None:
+    """Growth by tag against what the sheets of both say."""
+    old = Sheet(next(folder for folder in FOLDERS if folder != sheet.folder))
+
+    def sums(one: Sheet) -> dict[str, int]:
+        bytes_of: dict[str, int] = {}
+        for driver in one.want["drivers"]:
+            for block in driver["allocations"]:
+                bytes_of[block["tag"]] = bytes_of.get(block["tag"], 0) + block["size"]
+        return bytes_of
+
+    before, after = sums(old), sums(sheet)
+    diff = verifier.diff(old.dump, sheet.dump, "tag")
+    assert not diff.same_boot and diff.why
+    assert {one.tag: one.growth.bytes for one in diff if one.growth.bytes} == {
+        tag: after.get(tag, 0) - before.get(tag, 0)
+        for tag in before | after
+        if after.get(tag, 0) != before.get(tag, 0)
+    }
+    assert (diff.old.bytes, diff.new.bytes) == (sum(before.values()), sum(after.values()))
+
+
+def test_history_of_a_freed_block(sheet: Sheet) -> None:
+    """The records of one address in order, as pairs of an allocation and its free."""
+    entries = sheet.want["pool_log"]["entries"]
+    block = next(entry["address"] for entry in entries if entry["free"] and entry["address"])
+    history = sheet.dump.history(block)
+    assert len(history.lifetimes) > 0
+    for life in history.lifetimes:
+        for index, operation in ((life.allocated, "allocate"), (life.freed, "free")):
+            if index is not None:
+                event = history.events[index]
+                assert event.address == life.block and event.operation == operation
+    for table in (history.lifetimes, history.freed_entries, history.neighbors):
+        assert polars.DataFrame(table).to_dicts() == table.to_dicts()
+        assert [one._asdict() for one in table] == table.to_dicts()
+    assert all(one.address != block for one in history.neighbors)
+    assert history.to_dict()["neighbors"] == history.neighbors.to_dicts()
 
 
 def test_log_of_one_address(sheet: Sheet) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +64,16 @@ def test_no_symbols_and_no_layouts(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "memory.dmp").write_bytes(image)
     dump = verifier.open(tmp_path / "memory.dmp", symbols=[])
     assert dump.info()["kernel"]["types"] is None
-    for view in (dump.pool, dump.drivers, dump.settings, lambda: dump.kd("!verifier")):
+    for view in (
+        dump.pool,
+        dump.drivers,
+        dump.settings,
+        dump.leaks,
+        dump.report,
+        lambda: dump.log("irql"),
+        lambda: verifier.diff(dump, dump),
+        lambda: dump.kd("!verifier"),
+    ):
         with pytest.raises(verifier.SymbolsMissing, match="ntkrnlmp.pdb") as unknown:
             view()
         assert unknown.value.name == "ntkrnlmp.pdb"
@@ -112,7 +124,7 @@ def test_absent_memory(folder: Path, tmp_path: Path) -> None:
         (tmp_path / "cut.dmp").write_bytes(data[:keep])
         dump = verifier.open(tmp_path / "cut.dmp", symbols=folder / "symbols")
         assert dump.info()["missing_at_end"] is None or dump.info()["missing_at_end"] > 0
-        for view in (dump.drivers, dump.pool, dump.settings, lambda: dump.log("pool")):
+        for view in (dump.drivers, dump.pool, dump.settings, dump.leaks, lambda: dump.log("pool")):
             try:
                 seen.add("problems" if view().problems else "whole")
             except verifier.VerifierError as error:
@@ -141,7 +153,13 @@ def test_arguments(dump: verifier.Dump, folder: Path) -> None:
         (lambda: dump.kd("!verifier zz"), "no number"),
         (lambda: dump.kd("lm", style="vista"), "style"),
         (lambda: dump.pool("other.sys"), "other.sys"),
-        (lambda: dump.log("music"), "music"),  # type: ignore[arg-type]
+        (lambda: dump.log("music"), "music"),
+        (lambda: dump.leaks("color"), "color"),  # type: ignore[arg-type]
+        (lambda: dump.leaks(driver="other.sys"), "other.sys"),
+        (lambda: dump.leaks(skip="("), "skip"),
+        (lambda: dump.leaks(pool_type="swimming"), "swimming"),  # type: ignore[arg-type]
+        (lambda: dump.flamegraph(weight="kilos"), "kilos"),  # type: ignore[call-overload]
+        (lambda: verifier.diff(dump, dump, boot="left"), "left"),  # type: ignore[arg-type]
         (lambda: verifier.flags(names=["nonsense"]), "nonsense"),
         (lambda: verifier.flags(), "level"),
         (lambda: verifier.open(folder / "memory.dmp", symbols="srv*"), "symbol path"),
@@ -152,6 +170,10 @@ def test_arguments(dump: verifier.Dump, folder: Path) -> None:
         verifier.open(folder / "memory.dmp", symbols=3)  # type: ignore[arg-type]
     with pytest.raises(OverflowError):
         dump.history(-1)
+    with pytest.raises(OverflowError):
+        dump.leaks(min_size=-1)
+    with pytest.raises(TypeError):
+        verifier.diff(dump, "memory.dmp")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         verifier.Dump()  # type: ignore[call-arg]
 
@@ -169,7 +191,10 @@ def test_garbage_in_a_dump(folder: Path, tmp_path: Path) -> None:
             dump = verifier.open(tmp_path / "evil.dmp", symbols=folder / "symbols")
         except verifier.VerifierError:
             continue
-        for view in (dump.info, dump.settings, dump.drivers, dump.pool, lambda: dump.log("pool")):
+        views: list[Callable[[], Any]] = [dump.info, dump.settings, dump.drivers, dump.pool]
+        views += [dump.leaks, dump.report, lambda: verifier.diff(dump, dump)]
+        views += [partial(dump.log, kind) for kind in verifier.LOGS]
+        for view in views:
             try:
                 result = view()
                 result._repr_html_(), repr(result)

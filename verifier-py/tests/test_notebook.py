@@ -29,5 +29,9 @@ def test_leak_hunt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("Leak" in one and "fffffa8005400000" in one for one in texts)
     outputs = [output for cell in code for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    (flames,) = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert "MyfaultDeviceControl" in flames
+    assert any("### Driver Verifier: 10 blocks" in one for one in texts)
+    assert (tmp_path / "leak-hunt.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert any("<table>" in output.get("data", {}).get("text/html", "") for output in outputs)
     assert not [output for output in outputs if output.get("name") == "stderr"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import lzma
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,15 @@ def hints(dump: verifier.Dump) -> dict[str, Any]:
     }
 
 
+def logged(session: verifier.Session, kind: str) -> Any:
+    """A log, or what is missing of it: not every build has all."""
+    try:
+        log = session.log(kind)
+    except verifier.VerifierError as error:
+        return type(error), str(error)
+    return log.to_dicts(), log.problems, log.capacity, log.written, log.empty_because
+
+
 def everything(session: verifier.Session) -> list[Any]:
     block = session.pool()[0].address
     return [
@@ -34,6 +45,12 @@ def everything(session: verifier.Session) -> list[Any]:
         session.log("pool").to_dicts(),
         session.log("pool").problems,
         session.history(block).to_dict(),
+        session.leaks().to_dicts(),
+        session.leaks().problems,
+        session.leaks("frame", skip="Dispatch").to_dicts(),
+        str(session.leaks().to_text(top=None)),
+        *(logged(session, kind) for kind in verifier.LOGS if kind != "pool"),
+        str(session.flamegraph()),
         str(session.kd("!verifier 3")),
         session.info().to_dict()["kernel"]["modules"],
     ]
@@ -69,8 +86,6 @@ def test_virtual(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -
 
 def test_answer_sheets(sheet: Sheet) -> None:
     info = sheet.dump.info()
-    if info["kind"] not in (1, 2):
-        pytest.skip(f"the plain reader knows no dumps of type {info['kind']}")
     arguments = hints(sheet.dump)
     memory = Physical(sheet.folder / "memory.dmp")
     session = verifier.Session(
@@ -224,7 +239,17 @@ def test_liars(
     liar.lies = False
     session = verifier.Session(memory=liar, **arguments)
     liar.lies = True
-    for view in (session.pool, session.drivers, session.settings, lambda: session.log("pool")):
+    for view in (
+        session.pool,
+        session.drivers,
+        session.settings,
+        session.leaks,
+        session.report,
+        session.flamegraph,
+        lambda: session.log("pool"),
+        lambda: session.log("irql"),
+        lambda: verifier.diff(session, session),
+    ):
         with pytest.raises(error, match=text):
             view()
     liar.lies = False
@@ -248,7 +273,7 @@ def test_garbage(arguments: dict[str, Any]) -> None:
         try:
             session = verifier.Session(memory=Garbage(seed), **arguments)
             session.info()
-            session.pool()
+            session.leaks()
         except verifier.VerifierError:
             pass
 
@@ -274,6 +299,61 @@ def test_interrupt(folder: Path, arguments: dict[str, Any]) -> None:
             session.log("pool")
         assert memory.reads == memory.after + 1
     assert list(session.pool()) == list(whole)
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_ctrl_c(folder: Path, arguments: dict[str, Any], threaded: bool) -> None:
+    """A signal while Rust works on what a slow reader gives: Python's handler ends it at a read."""
+
+    class Slow(Physical):
+        alarm = -1
+
+        def read(self, address: int, size: int) -> bytes:
+            if self.reads == self.alarm:
+                signal.raise_signal(signal.SIGINT)
+            return super().read(address, size)
+
+    memory = Slow(folder / "memory.dmp")
+    session = verifier.Session(memory=memory, **arguments)
+    whole = session.leaks().to_dicts()
+    memory.alarm = memory.reads + 20
+    if threaded:
+        # Handlers run in the main thread, which waits here: the other thread is not disturbed.
+        with ThreadPoolExecutor(1) as threads, pytest.raises(KeyboardInterrupt):
+            threads.submit(session.leaks).result()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            session.leaks()
+        assert memory.reads < memory.alarm + 10
+    memory.alarm = -1
+    assert session.leaks().to_dicts() == whole
+
+
+def test_progress(folder: Path) -> None:
+    """A callable is told what is being done, and may end it by raising."""
+    told: list[tuple[str, int, int | None]] = []
+    dump = verifier.open(
+        folder / "memory.dmp",
+        symbols=folder / "symbols",
+        progress=lambda *said: told.append(said),
+    )
+    dump.report()
+    stages = [what for what, done, _ in told if done == 0]
+    assert stages == [
+        "reading the pool log",
+        "finding symbols",
+        "reading the whole pool log",
+        "writing",
+    ]
+
+    def enough(what: str, done: int, total: int | None) -> None:
+        raise LookupError(f"enough of {what}")
+
+    dump = verifier.open(folder / "memory.dmp", symbols=folder / "symbols", progress=enough)
+    for view in (dump.leaks, dump.report, dump.flamegraph, lambda: verifier.diff(dump, dump)):
+        with pytest.raises(LookupError, match="enough of reading the pool log"):
+            view()
+    assert len(dump.pool()) == 10
 
 
 def test_a_reader_on_its_own_session(folder: Path, arguments: dict[str, Any]) -> None:

@@ -25,16 +25,35 @@ def sql(query: str, **tables: object) -> list[Any]:
 LEAK = "myfault!MyfaultDeviceControl+0x358"
 
 
-@pytest.fixture(params=["drivers", "pool", "log", "flags", "outstanding", "events"])
-def table(request: pytest.FixtureRequest, dump: verifier.Dump) -> verifier.Table[tuple[object, ...]]:
+TABLES = "drivers pool log flags leaks leaks-by-tag diff outstanding events lifetimes".split()
+
+
+@pytest.fixture(scope="session")
+def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
+    """The sample with another tag on one of its blocks."""
+    data = (folder / "memory.dmp").read_bytes()
+    assert data.count(b"Leak") >= 10
+    path = tmp_path_factory.mktemp("other") / "memory.dmp"
+    path.write_bytes(data.replace(b"Leak", b"Lack", 1))
+    return verifier.open(path, symbols=folder / "symbols")
+
+
+@pytest.fixture(params=TABLES)
+def table(
+    request: pytest.FixtureRequest, dump: verifier.Dump, other: verifier.Dump
+) -> verifier.Table[tuple[object, ...]]:
     history = dump.history(dump.pool()[0].address)
     tables: dict[str, verifier.Table[tuple[object, ...]]] = {
         "drivers": dump.drivers(),
         "pool": dump.pool(),
         "log": dump.log("pool"),
         "flags": verifier.flags(0x9BB),
+        "leaks": dump.leaks(),
+        "leaks-by-tag": dump.leaks("tag"),
+        "diff": verifier.diff(dump, other),
         "outstanding": history.outstanding,
         "events": history.events,
+        "lifetimes": history.lifetimes,
     }
     return tables[request.param]
 
@@ -76,7 +95,10 @@ def test_arrow_round_trip(table: verifier.Table[tuple[object, ...]]) -> None:
     assert arrow.to_pylist() == table.to_dicts()
     assert pyarrow.schema(table) == arrow.schema
     assert polars.DataFrame(table).to_dicts() == table.to_dicts()
-    assert polars.from_arrow(table).to_list() == table.to_dicts()  # type: ignore[union-attr]
+    # By design of polars: its from_arrow makes a series of whatever comes as a stream.
+    series = polars.from_arrow(table)
+    assert isinstance(series, polars.Series) and series.to_list() == table.to_dicts()
+    assert series.struct.unnest().equals(polars.DataFrame(table))
     assert len(pandas.DataFrame.from_arrow(table)) == len(table)
     assert pyarrow.table(polars.DataFrame(table)).num_rows == len(table)
     assert len(sql("select * from t", t=table)) == len(table)
@@ -115,13 +137,108 @@ def test_sql_over_a_table(dump: verifier.Dump) -> None:
     assert rows == [(LEAK, 10, 10 * 0xFB000)]
 
 
+def test_leaks(dump: verifier.Dump, tmp_path: Path) -> None:
+    leaks = dump.leaks()
+    (group,) = leaks
+    assert isinstance(leaks, verifier.Table) and leaks.by == "stack"
+    assert (group.count, group.bytes, group.tag, group.label) == (10, 10 * 0xFB000, "Leak", LEAK)
+    assert group.stack and group.stack[2].symbol == LEAK and group.why_no_stack is None
+    assert [one.address for one in group.allocations] == [one.address for one in dump.pool()]
+    assert group.allocations[0].requested == 0xFA000
+    assert leaks.coverage == (10, 10, 0, 10 * 0xFB000, 10 * 0xFB000, ())
+    assert (leaks.log.capacity, leaks.log.records, leaks.counted) == (65536, 12, 10)
+    assert leaks.to_text().startswith("10 of 10 blocks")
+    assert leaks.to_markdown(top=None).startswith("### Driver Verifier: 10 blocks")
+    folded = leaks.to_folded(weight="count")
+    assert folded.startswith("myfault.sys;") and folded.endswith(";(tag Leak) 10\n")
+    picture = leaks.flamegraph()
+    assert isinstance(picture, verifier.Picture) and "MyfaultDeviceControl" in picture
+    assert picture._repr_svg_() == picture == dump.flamegraph()
+    assert leaks.flamegraph(tmp_path / "new" / "x.svg") is None
+    assert (tmp_path / "new" / "x.svg").read_text() == picture
+    dump.flamegraph(str(tmp_path / "y.svg"), weight="count")
+    assert "blocks" in (tmp_path / "y.svg").read_text()
+
+
+def test_leaks_that_are_wanted(dump: verifier.Dump) -> None:
+    assert len(dump.leaks(driver="myfault", tag="L??k", min_size=1, max_size=1 << 30)) == 1
+    for nothing in ({"tag": "Lack"}, {"min_size": 1 << 30}, {"max_size": 5}, {"pool_type": "paged"}):
+        leaks = dump.leaks(**nothing)
+        assert len(leaks) == 0 and leaks.counted is None
+        assert leaks.to_text() == "No outstanding allocation.\n"
+    whole = dump.leaks()[0].stack
+    short = dump.leaks(skip="MyfaultDeviceControl")[0].stack
+    assert whole and short and short == whole[3:]
+    top = dump.leaks(top=0)
+    assert len(top) == 0 and top.omitted == (1, 10, 10 * 0xFB000)
+
+
+def test_diff(dump: verifier.Dump, other: verifier.Dump) -> None:
+    diff = verifier.diff(dump, other)
+    assert diff.same_boot and diff.why and diff.by == "stack"
+    assert diff.old == diff.new == (10, 10 * 0xFB000) and diff.growth == (1, 0xFB000)
+    grew, shrank = diff
+    assert (grew.tag, grew.growth, shrank.tag, shrank.growth) == (
+        ("Lack", (1, 0xFB000), "Leak", (-1, -0xFB000))
+    )
+    assert grew.stack and LEAK in grew.stack and grew.appeared == shrank.gone != ()
+    assert diff.to_markdown().startswith("### Driver Verifier: +1 blocks")
+    assert "tag Lack" in diff.to_text()
+    assert not verifier.diff(dump, other, boot="other").same_boot
+    assert len(verifier.diff(dump, other, "size")) == 0
+    assert len(verifier.diff(dump, other, top=1)) == verifier.diff(dump, other, top=1).omitted == 1
+    assert diff.problems == diff.old_problems + diff.new_problems
+
+
+def test_report(dump: verifier.Dump, tmp_path: Path) -> None:
+    page = dump.report()
+    assert isinstance(page, verifier.Page) and page.startswith("<!doctype html>")
+    assert "MyfaultDeviceControl" in page and "memory.dmp" in page
+    frame = page._repr_html_()
+    assert frame.startswith("<iframe sandbox=") and "<script" not in frame
+    assert dump.report(tmp_path / "x.html", driver="myfault") is None
+    assert (tmp_path / "x.html").read_text(encoding="utf-8") == page
+    with pytest.raises(OSError):
+        dump.report(tmp_path / "x.html" / "below a file.html")
+    assert dump.pool("myfault")  # the session goes on
+
+
+def test_records_of_a_log_that_has_no_class() -> None:
+    from verifier_py._records import record_class
+
+    made = record_class("NewlyEvent", ("slot", "address", "frames"))
+    assert made is record_class("NewlyEvent", ("slot", "address", "frames"))
+    event = made(1, 0x10, ())
+    assert repr(event) == "NewlyEvent(slot=1, address=0x10, frames=())"
+    assert pickle.loads(pickle.dumps(event)) == event
+
+
+def test_logs_by_name(dump: verifier.Dump) -> None:
+    assert verifier.LOGS[0] == "pool" and {"irql", "irp", "fault"} < set(verifier.LOGS)
+    with pytest.raises(verifier.UsageError, match=", ".join(verifier.LOGS)):
+        dump.log("music")
+
+
 def test_repr(dump: verifier.Dump) -> None:
     assert repr(dump.pool()) == "<pool: 10 rows>"
     assert repr(dump.pool()[:1]) == "<pool: 1 row>"
     assert repr(dump.settings()) == "<settings: level 0x8 (Pool tracking)>"
     assert repr(dump.info()) == "<info: build 7601, x64>"
     assert "address=0xfffffa8005400000, size=1028096" in repr(dump.pool()[0])
-    for thing in (dump.pool(), dump.log("pool"), dump.drivers(), dump.settings(), dump.info()):
+    assert repr(dump.leaks()) == "<leaks: 1 row>"
+    assert repr(dump.flamegraph()).startswith("<picture: ")
+    assert repr(dump.report()).startswith("<page: ") and str(dump.report()).startswith("<!doctype")
+    assert repr(dump.leaks()[0]).startswith("LeakGroup('myfault!MyfaultDeviceControl+0x358', tag=")
+    assert repr(dump.log("pool")[0]).startswith("PoolEvent(slot=12, address=0xfffffa80")
+    for thing in (
+        dump.pool(),
+        dump.log("pool"),
+        dump.drivers(),
+        dump.settings(),
+        dump.info(),
+        dump.leaks(),
+        dump.history(dump.pool()[0].address),
+    ):
         html = thing._repr_html_()
         assert html.startswith("<table>") and len(html) < 20_000
     assert "0xfffffa8005400000" in dump.pool()._repr_html_()
@@ -137,9 +254,18 @@ def test_html_is_escaped(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "evil.dmp").write_bytes(data.replace(old, evil.encode("utf-16-le")))
     dump = verifier.open(tmp_path / "evil.dmp", symbols=folder / "symbols")
     assert dump.pool()[0].driver == evil
-    for thing in (dump.pool(), dump.drivers(), dump.info(), dump.kd("!verifier 3")):
+    for thing in (
+        dump.pool(),
+        dump.drivers(),
+        dump.info(),
+        dump.kd("!verifier 3"),
+        dump.leaks(),
+        dump.leaks().to_text(),
+    ):
         html = thing._repr_html_()
         assert "<b>" not in html and "&lt;b&gt;" in html
+    page = dump.report()
+    assert "<b>" not in page and "&lt;b&gt;" in page and "<b>" not in page._repr_html_()
 
 
 def test_documents(dump: verifier.Dump) -> None:

@@ -22,6 +22,8 @@ def everything(session: verifier.Session) -> list[Any]:
         session.drivers().to_dicts(),
         session.pool().to_dicts(),
         session.log("pool").to_dicts(),
+        session.leaks().to_dicts(),
+        session.leaks().to_markdown(),
         session.kd("!verifier 3 myfault.sys"),
         session.info().to_dict()["kernel"]["modules"],
     ]
@@ -80,9 +82,9 @@ def test_four_processes_on_one_file(folder: Path, dump: verifier.Dump) -> None:
 
 def test_free_threaded_interpreter() -> None:
     if getattr(sys, "_is_gil_enabled", lambda: True)():
-        found = next(filter(None, map(shutil.which, ("python3.15t", "python3.14t"))), None)
+        found = next(filter(None, map(shutil.which, ("python3.14t", "python3.13t"))), None)
         if found is None:
-            pytest.skip("no free-threaded interpreter (python3.14t or later) is installed")
+            pytest.skip("no free-threaded interpreter (python3.13t or later) is installed")
         pytest.skip(f"{found} is there, but this wheel is for interpreters with a GIL")
     code = "import sys, verifier_py; sys.exit(sys._is_gil_enabled())"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

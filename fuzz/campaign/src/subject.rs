@@ -10,7 +10,8 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel, SymbolSource};
 use verifier_core::symbols::{SymbolKind, SymbolTable};
 use verifier_core::types::{Bytes, Isf, Pdb};
 use verifier_fuzz_targets::rich_machine;
-use verifier_host::symbols::{Silent, SymbolPath};
+use verifier_host::Silent;
+use verifier_host::symbols::SymbolPath;
 use verifier_synth::{Build, DumpKind, MachineType, Paging};
 
 /// Symbols of one image.

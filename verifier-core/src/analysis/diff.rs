@@ -121,6 +121,16 @@ impl DiffGroup {
         (less(self.new.count, self.old.count), less(self.new.bytes, self.old.bytes))
     }
 
+    /// The same in 64 bits; what does not fit is the largest or smallest that does.
+    #[must_use]
+    pub fn clamped_growth(&self) -> (i64, i64) {
+        let clamp = |value: i128| {
+            i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+        };
+        let (count, bytes) = self.growth();
+        (clamp(count), clamp(bytes))
+    }
+
     /// True where it holds more bytes, or as many in more blocks.
     #[must_use]
     pub fn grew(&self) -> bool {

@@ -27,6 +27,16 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
+    /// Every kind.
+    pub const ALL: [GroupBy; 6] = [
+        GroupBy::Stack,
+        GroupBy::Frame,
+        GroupBy::Caller,
+        GroupBy::Tag,
+        GroupBy::Driver,
+        GroupBy::Size,
+    ];
+
     /// The word in JSON and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {

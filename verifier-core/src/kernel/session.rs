@@ -66,6 +66,7 @@ pub struct Kernel {
     /// How many exported names may still be read.
     exports_left: AtomicU32,
     problems: Vec<Problem>,
+    stop: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 impl Kernel {
@@ -121,6 +122,7 @@ impl Kernel {
             exports_left: AtomicU32::new(limits.exports),
             limits,
             problems,
+            stop: OnceLock::new(),
         })
     }
 
@@ -158,6 +160,19 @@ impl Kernel {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Lets the caller end what may take long: the walks over logs and tracking pages ask `stop` for
+    /// every 32 KiB or page, in the thread that called the view. A view that is stopped returns what it
+    /// has, and a problem that says so. The first function stays.
+    pub fn stop_when(&self, stop: Box<dyn Fn() -> bool + Send + Sync>) {
+        let _ = self.stop.set(stop);
+    }
+
+    /// True where the function of [`stop_when`](Self::stop_when) says so.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.get().is_some_and(|stop| stop())
     }
 
     /// The debugger data block, decoded with the kernel's symbols where it is encoded.

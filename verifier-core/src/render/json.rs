@@ -51,9 +51,14 @@ pub fn write_json(out: &mut dyn io::Write, document: &impl Serialize) -> io::Res
     out.write_all(b"\n")
 }
 
+/// A string in JSON; a number in formats that are not for people.
 impl Serialize for Va {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u64(self.0)
+        }
     }
 }
 

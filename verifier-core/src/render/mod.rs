@@ -20,7 +20,9 @@ pub use csv::{
     write_drivers_csv, write_event_log_csv, write_history_csv, write_pool_csv, write_pool_log_csv,
     write_settings_csv, write_watched_irps_csv,
 };
-pub use deadlock::{write_deadlock_dot, write_deadlock_json, write_deadlock_text};
+pub use deadlock::{
+    DeadlockDocument, write_deadlock_dot, write_deadlock_json, write_deadlock_text,
+};
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
 pub use json::{
     to_snake_case, write_drivers_json, write_event_log_json, write_history_json, write_json,

@@ -495,6 +495,10 @@ impl Layout {
                 ));
                 break;
             }
+            if kernel.is_stopped() {
+                problems.push(Problem::at(what, next, "reading was stopped"));
+                break;
+            }
             limits.tracker_pages -= 1;
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if let Err(fault) = kernel.space().read(next, &mut bytes) {

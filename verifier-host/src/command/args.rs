@@ -10,8 +10,9 @@ use verifier_core::{Pa, Va};
 use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
 use crate::error::Error;
 use crate::file::FileMode;
+use crate::progress::on_stderr;
 use crate::session::{Session, SessionOptions};
-use crate::symbols::{SymbolPath, on_stderr};
+use crate::symbols::SymbolPath;
 
 /// Windows Driver Verifier's data out of kernel crash dumps: what `!verifier` shows, on any system.
 #[derive(Parser)]

@@ -4,17 +4,15 @@ use std::io::Write as _;
 
 use verifier_core::analysis::LockGraph;
 use verifier_core::render::{Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text};
-use verifier_core::verifier::deadlock::Deadlock;
 
 use super::args::{DeadlockArgs, DeadlockFormat};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
-use crate::session::Session;
 
 pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let deadlock = read_deadlock(&session)?;
+    let deadlock = session.deadlock()?;
     let graph = LockGraph::of(&deadlock);
     let names = Names::new(session.kernel()?);
     let mut out = stdout();
@@ -29,12 +27,4 @@ pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
         complain_missing_symbols(&session);
     }
     Ok(())
-}
-
-/// Deadlock detection's data, with the symbols that name what it holds.
-pub(super) fn read_deadlock(session: &Session) -> Result<Deadlock, Error> {
-    let bug_check = session.dump().map(|dump| &dump.header().bug_check);
-    let deadlock = Deadlock::read(session.kernel()?, bug_check)?;
-    session.load_symbols_at(deadlock.code_addresses());
-    Ok(deadlock)
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::args::DemoArgs;
 use super::kd::run_kd_command;
-use super::output::{complain_problems, stdout, write_file};
+use super::output::{complain_problems, stdout};
 use crate::error::Error;
+use crate::file::write_file;
 use crate::session::Session;
 use crate::symbols::SymbolPath;
 

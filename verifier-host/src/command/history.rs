@@ -13,15 +13,8 @@ use crate::error::Error;
 pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let history = History::read(kernel, args.address)?;
-    let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
-    let trackers = history.trackers.iter().chain(&history.freed_entries);
-    let callers = trackers.flat_map(|tracker| {
-        [tracker.entry.allocation.caller].into_iter().chain(tracker.frames.iter().copied())
-    });
-    session.load_symbols_at(frames.chain(callers));
-    let names = Names::new(kernel);
+    let history = session.history(args.address)?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_history_json(&mut out, &history, &names)?,

@@ -11,7 +11,6 @@ use verifier_core::render::text::{
 };
 
 use super::args::KdArgs;
-use super::deadlock::read_deadlock;
 use super::kd_verifier;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
@@ -97,7 +96,7 @@ fn deadlock(
         },
         _ => return Err(usage("!deadlock takes one number; !deadlock -? says which")),
     };
-    let deadlock = read_deadlock(session)?;
+    let deadlock = session.deadlock()?;
     write_deadlock(out, &deadlock, session.kernel()?, detail, style)?;
     Ok(deadlock.problems)
 }

@@ -16,7 +16,7 @@ use verifier_core::render::text::{
     Style, sanitize, write_driver_list, write_event_log, write_log_title, write_pool_log,
     write_pool_log_search, write_summary, write_watched_irps,
 };
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, PoolRecord, WatchedIrps};
+use verifier_core::verifier::log::{EventKind, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
@@ -202,8 +202,7 @@ fn write_log(
     };
     match log {
         Log::Event(kind) => {
-            let log = EventLog::read(kernel, kind, last, address)?;
-            session.load_symbols_at(log.all_frames().iter().copied());
+            let log = session.event_log(kind, last, address)?;
             if kind == EventKind::Fault && log.ring.index == 0 && log.records.is_empty() {
                 writeln!(out, "Driver Verifier didn't inject any faults.")?;
             } else {
@@ -217,8 +216,7 @@ fn write_log(
             Ok(watched.problems)
         }
         Log::Pool => {
-            let log = PoolLog::read_about(kernel, last, address)?;
-            session.load_symbols_at(log.all_frames().iter().copied());
+            let log = session.pool_log(last, address)?;
             let names = Names::new(kernel);
             match address {
                 Some(address) => {

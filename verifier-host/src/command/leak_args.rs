@@ -1,19 +1,14 @@
-//! Arguments of the commands about outstanding allocations, and what they make of them.
+//! Arguments of the commands about outstanding allocations.
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
-use regex::Regex;
-use verifier_core::Va;
-use verifier_core::analysis::{GroupBy, Leaks, PoolKind};
-use verifier_core::render::{Names, Weight};
-use verifier_core::verifier::PoolTag;
+use verifier_core::analysis::{GroupBy, PoolKind};
+use verifier_core::render::Weight;
 
 use super::args::DumpArgs;
-use super::output::complain;
-use super::progress::Stage;
-use crate::error::Error;
-use crate::session::Session;
+use crate::leaks::{LeakFilter, NamePattern};
 
 #[derive(Args)]
 pub(super) struct LeaksArgs {
@@ -121,6 +116,7 @@ pub(super) enum ByArg {
     /// Driver, tag and whole stack
     Stack,
     /// First frame outside the kernel and Verifier
+    #[value(alias = "driver-frame")]
     Frame,
     /// The address that called
     Caller,
@@ -185,12 +181,8 @@ pub(super) struct FilterArgs {
     pub(super) pool_type: Option<PoolTypeArg>,
     /// Wrapper functions, as a regular expression over names such as `driver!Function+0x1f`:
     /// matching frames are dropped from the front of each stack, with the kernel's before them
-    #[arg(long, value_name = "REGEX", value_parser = parse_regex)]
-    pub(super) skip: Option<Regex>,
-}
-
-fn parse_regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| error.to_string())
+    #[arg(long, value_name = "REGEX", value_parser = NamePattern::from_str)]
+    pub(super) skip: Option<NamePattern>,
 }
 
 /// A number of bytes: decimal, hexadecimal after 0x, with K, M or G behind it.
@@ -210,88 +202,20 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
-/// True where `tag` is what the pattern says; blanks at the end do not count.
-fn tag_matches(pattern: &str, tag: PoolTag) -> bool {
-    fn matches(pattern: &[char], text: &[char]) -> bool {
-        match (pattern, text) {
-            ([], []) => true,
-            (['*', rest @ ..], _) => (0..=text.len())
-                .any(|from| text.get(from..).is_some_and(|text| matches(rest, text))),
-            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
-            ([c, rest @ ..], [d, text @ ..]) if c == d => matches(rest, text),
-            _ => false,
-        }
-    }
-    let pattern: Vec<char> = pattern.trim_end().chars().take(64).collect();
-    let text: Vec<char> = tag.to_string().trim_end().chars().collect();
-    matches(&pattern, &text)
-}
-
 impl FilterArgs {
-    /// Reads the outstanding allocations that the filters leave, and finds the symbols of their
-    /// stacks.
-    pub(super) fn read(&self, session: &Session) -> Result<Leaks, Error> {
-        let kernel = session.kernel()?;
-        session.load_verifier_symbols();
-        let stage = Stage::begin("reading the pool log");
-        let mut leaks = Leaks::read_with(
-            kernel,
-            |driver| self.driver.as_deref().is_none_or(|name| driver.is_named(name)),
-            &|records| stage.advance(records),
-        )?;
-        drop(stage);
-        if let Some(name) = &self.driver
-            && leaks.drivers.is_empty()
-        {
-            return Err(Error::Usage(format!(
-                "no driver {name} is configured for Verifier; `verifier drivers` lists those that are"
-            )));
+    /// What the arguments say.
+    pub(super) fn filter(&self) -> LeakFilter {
+        LeakFilter {
+            driver: self.driver.clone(),
+            tag: self.tag.clone(),
+            min_size: self.min_size,
+            max_size: self.max_size,
+            pool: self.pool_type.map(|kind| match kind {
+                PoolTypeArg::Paged => PoolKind::Paged,
+                PoolTypeArg::Nonpaged => PoolKind::NonPaged,
+            }),
+            skip: self.skip.clone(),
         }
-        let wanted = self.pool_type.map(|kind| match kind {
-            PoolTypeArg::Paged => PoolKind::Paged,
-            PoolTypeArg::Nonpaged => PoolKind::NonPaged,
-        });
-        let mut untold = 0usize;
-        leaks.retain(|block| {
-            let size = block.allocation.size;
-            self.tag.as_deref().is_none_or(|tag| tag_matches(tag, block.allocation.tag))
-                && self.min_size.is_none_or(|min| size >= min)
-                && self.max_size.is_none_or(|max| size <= max)
-                && wanted.is_none_or(|wanted| {
-                    untold += usize::from(block.kind == PoolKind::Unknown);
-                    block.kind == wanted
-                })
-        });
-        if untold > 0 {
-            complain(&format!(
-                "{untold} blocks are left out: nothing tells which pool they are from"
-            ));
-        }
-        let stage = Stage::begin("finding symbols");
-        session.load_symbols_at(leaks.addresses());
-        drop(stage);
-        Ok(leaks)
-    }
-
-    /// True where a filter other than the driver is set.
-    pub(super) fn is_narrow(&self) -> bool {
-        self.tag.is_some()
-            || self.min_size.is_some()
-            || self.max_size.is_some()
-            || self.pool_type.is_some()
-    }
-
-    /// True for the frames that `--skip` names. Use it only where [`skips`](Self::skips).
-    pub(super) fn skipped(&self, names: &Names<'_>, va: Va) -> bool {
-        self.skip.as_ref().is_some_and(|skip| match names.get(va) {
-            Some(name) => skip.is_match(&name),
-            None => skip.is_match(&va.to_string()),
-        })
-    }
-
-    /// True where `--skip` is given.
-    pub(super) fn skips(&self) -> bool {
-        self.skip.is_some()
     }
 }
 
@@ -308,16 +232,5 @@ mod tests {
         for wrong in ["", "K", "0x", "four", "-1", "99999999999G"] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn tags() {
-        let tag = |text: &[u8; 4]| PoolTag(u32::from_le_bytes(*text));
-        assert!(tag_matches("Leak", tag(b"Leak")));
-        assert!(tag_matches("Le*", tag(b"Leak")));
-        assert!(tag_matches("?eak", tag(b"Leak")));
-        assert!(tag_matches("Irp", tag(b"Irp ")));
-        assert!(!tag_matches("leak", tag(b"Leak")));
-        assert!(!tag_matches("Le", tag(b"Leak")));
     }
 }

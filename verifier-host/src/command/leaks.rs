@@ -6,17 +6,17 @@
 
 use std::io::{self, Write as _};
 
-use verifier_core::Va;
-use verifier_core::analysis::{Grouping, Leaks};
 use verifier_core::render::{
-    LeaksView, Names, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
+    LeaksView, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
     write_leaks_text,
 };
 
 use super::leak_args::{LeaksArgs, LeaksFormat};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use super::progress::Stage;
+use super::progress::Stages;
 use crate::error::Error;
+use crate::leaks::FilteredLeaks;
+use crate::progress::Progress as _;
 
 /// Groups that are shown to people where they do not say how many.
 pub(super) const SHOWN: usize = 20;
@@ -24,34 +24,27 @@ pub(super) const SHOWN: usize = 20;
 pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let leaks = args.filter.read(&session)?;
-    let names = Names::new(kernel);
-    let skip = |va: Va| args.filter.skipped(&names, va);
-    let grouping = Grouping::new(kernel, &leaks, args.filter.skips().then_some(&skip));
-    let groups = grouping.groups(args.by.into());
-    let view = LeaksView {
-        leaks: &leaks,
-        by: args.by.into(),
-        groups: &groups,
-        top: top(args.top, matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown)),
-        names: &names,
-    };
-    let stage = Stage::begin("writing");
-    let written = write(args, &view);
-    drop(stage);
+    let progress = Stages::default();
+    let found = session.leaks(args.filter.filter(), &progress)?;
+    let top = top(args.top, matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown));
+    let written = found.view(args.by.into(), top, |view| {
+        progress.begin("writing", None);
+        let written = write(args, view);
+        progress.end();
+        written
+    });
+    if !matches!(args.format, LeaksFormat::Json) {
+        complain_problems(&found.leaks.problems);
+    }
     if matches!(args.format, LeaksFormat::Text) {
-        complain_problems(&leaks.problems);
         complain_missing_symbols(&session);
-    } else if args.fail_on.is_some() && !matches!(args.format, LeaksFormat::Json) {
-        complain_problems(&leaks.problems);
     }
     match written {
         // Whoever reads the table may stop reading; the exit code counts all the same.
         Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.fail_on.is_some() => {}
         written => written?,
     }
-    reached(args, &leaks)
+    reached(args, &found)
 }
 
 fn write(args: &LeaksArgs, view: &LeaksView<'_>) -> io::Result<()> {
@@ -75,22 +68,20 @@ pub(super) fn top(asked: Option<usize>, to_people: bool) -> Option<usize> {
     }
 }
 
-fn reached(args: &LeaksArgs, leaks: &Leaks) -> Result<(), Error> {
+fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
     let Some(limit) = args.fail_on else { return Ok(()) };
-    let found = leaks.blocks.len() as u64;
-    if found >= limit {
+    let read = found.leaks.blocks.len() as u64;
+    if read >= limit {
         return Err(Error::LimitReached(format!(
-            "{found} allocations are outstanding; --fail-on {limit}"
+            "{read} allocations are outstanding; --fail-on {limit}"
         )));
     }
-    // Whose the blocks are that were not reached, nothing tells: they may be of any driver.
-    let unread = leaks.tree.map_or(0, |tree| tree.unread);
-    let counted =
-        leaks.drivers.iter().map(|driver| driver.counted).fold(unread, u64::saturating_add);
-    if counted >= limit && !args.filter.is_narrow() {
+    if let Some(counted) = found.counted()
+        && counted >= limit
+    {
         return Err(Error::LimitReached(format!(
-            "{found} outstanding allocations could be read, but the counters say {counted}; --fail-on \
-             {limit}"
+            "{read} outstanding allocations could be read, but the counters say \
+             {counted}; --fail-on {limit}"
         )));
     }
     Ok(())

@@ -9,7 +9,7 @@ use verifier_core::render::{
     Names, write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
     write_watched_irps_csv, write_watched_irps_json,
 };
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
+use verifier_core::verifier::log::{EventKind, WatchedIrps};
 
 use super::args::{Format, LogArgs, LogKind};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
@@ -38,10 +38,8 @@ pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
 fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let log = EventLog::read(kernel, kind, args.last, args.address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
-    let names = Names::new(kernel);
+    let log = session.event_log(kind, args.last, args.address)?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_event_log_json(&mut out, &log, &names)?,
@@ -76,10 +74,8 @@ fn watched(args: &LogArgs) -> Result<(), Error> {
 fn pool(args: &LogArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let log = PoolLog::read_about(kernel, args.last, args.address)?;
-    session.load_symbols_at(log.all_frames().iter().copied());
-    let names = Names::new(kernel);
+    let log = session.pool_log(args.last, args.address)?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_pool_log_json(&mut out, &log, &names)?,

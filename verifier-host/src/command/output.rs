@@ -1,13 +1,11 @@
 //! Standard output and standard error.
 
 use std::io::{self, BufWriter, Write as _};
-use std::path::Path;
 
 use verifier_core::Problem;
 use verifier_core::dump::MemoryFile;
 use verifier_core::render::text::sanitize;
 
-use crate::error::Error;
 use crate::session::Session;
 
 /// Problems that are written out; the rest is counted.
@@ -55,22 +53,4 @@ pub(super) fn complain_kernel_symbols(session: &Session) {
     {
         complain(&text);
     }
-}
-
-/// Writes a file under a temporary name and renames it, so that no half of it is ever there.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let error = |why| Error::File { path: path.into(), why };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(error)?;
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is its owner's alone; a result is as readable as the umask allows.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
-    file.write_all(bytes).map_err(error)?;
-    file.persist(path).map_err(|persist| error(persist.error))?;
-    Ok(())
 }

@@ -9,13 +9,14 @@ use verifier_core::render::{
     write_pool_stacks_text,
 };
 use verifier_core::verifier::{
-    Allocation, Contiguous, Driver, Drivers, NO_DRIVER, PoolReport, PoolStacks, Source,
+    Allocation, Contiguous, Driver, Drivers, NO_DRIVER, PoolStacks, Source,
 };
 
 use super::args::{Format, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
 use crate::session::Session;
+use crate::views::not_configured;
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -32,22 +33,9 @@ impl PoolArgs {
     }
 }
 
-fn not_configured(name: &str) -> Error {
-    Error::Usage(format!(
-        "no driver {name} is configured for Verifier; `verifier drivers` lists those that are"
-    ))
-}
-
 fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
-    let kernel = session.kernel()?;
-    let report = PoolReport::read(kernel, |driver| args.wants(driver))?;
-    if let Some(name) = &args.driver
-        && report.drivers.is_empty()
-    {
-        return Err(not_configured(name));
-    }
-    session.load_symbols_at(report.callers());
-    let names = Names::new(kernel);
+    let report = session.pool(args.driver.as_deref())?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_pool_json(&mut out, &report, &names)?,

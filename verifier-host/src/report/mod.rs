@@ -10,10 +10,12 @@
 //! addresses, [`MAX_PROBLEMS`] problems.
 
 mod data;
+mod gather;
 mod html;
 mod page;
 mod timeline;
 
+pub use gather::{ReportSummary, write_report};
 pub use page::{Fact, Report};
 pub use timeline::{Bucket, Timeline};
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::place::Miss;
-use super::progress::Progress;
+use crate::progress::{Progress, Stage};
 
 const RESOLVE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
@@ -91,6 +91,9 @@ pub(super) fn get(
     limit: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, Fault> {
+    if progress.is_cancelled() {
+        return Err(Fault::Server(Miss::Cancelled));
+    }
     {
         let mut memory = memory();
         if let Some(status) = memory.missing.get(url) {
@@ -126,6 +129,7 @@ enum Failure {
     TooLarge(u64),
     NoAnswer(String),
     BrokenOff(String),
+    Cancelled,
 }
 
 impl Failure {
@@ -133,7 +137,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Failure::TooLarge(_) => false,
+            Failure::TooLarge(_) | Failure::Cancelled => false,
             Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
         }
     }
@@ -148,6 +152,8 @@ impl Failure {
                 Fault::File(Miss::Http(status))
             }
             Failure::TooLarge(limit) => Fault::File(Miss::TooLarge { limit }),
+            // The other names of this file are not wanted either.
+            Failure::Cancelled => Fault::Server(Miss::Cancelled),
             Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
             Failure::NoAnswer(why) => {
                 let left_alone = (Instant::now(), why.clone());
@@ -155,15 +161,6 @@ impl Failure {
                 Fault::Server(Miss::Network { why, tries })
             }
         }
-    }
-}
-
-/// Ends the transfer however it is left.
-struct Shown<'a>(&'a dyn Progress);
-
-impl Drop for Shown<'_> {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }
 
@@ -187,8 +184,7 @@ fn attempt(
     if total.is_some_and(|total| total > limit) {
         return Err(Failure::TooLarge(limit));
     }
-    progress.begin(title, total);
-    let _shown = Shown(progress);
+    let _stage = Stage::begin(progress, title, total);
     let mut body = body.into_reader();
     let mut bytes = Vec::new();
     let mut chunk = vec![0; CHUNK];
@@ -203,6 +199,9 @@ fn attempt(
             return Err(Failure::TooLarge(limit));
         }
         progress.advance(done);
+        if progress.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
     }
     let got = bytes.len() as u64;
     match total {

@@ -11,9 +11,9 @@ use super::keep::keep;
 use super::name::FileName;
 use super::path::{Element, SymbolPath};
 use super::place::{FileKind, Found, Located, Miss, NotFound, Place};
-use super::progress::Progress;
 use super::server;
 use super::store::{self, Hit};
+use crate::progress::Progress;
 
 /// Tells the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
 /// bytes are not a PDB. The closure may keep the bytes: they are shared, not copied.

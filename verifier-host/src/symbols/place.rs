@@ -199,6 +199,9 @@ pub enum Miss {
     /// The server could not be reached shortly before; it was not asked again.
     #[error("the server could not be reached a moment ago ({0}), not asked again")]
     Unreachable(String),
+    /// The caller wanted no more of it.
+    #[error("cancelled")]
+    Cancelled,
     /// Built without the feature `download`.
     #[error("this build has no downloader (feature \"download\")")]
     NoDownloader,

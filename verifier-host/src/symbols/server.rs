@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::locate::Want;
 use super::place::Place;
-use super::progress::Progress;
+use crate::progress::Progress;
 
 /// A file that a server gave and that is what was looked for.
 pub(super) struct Fetched {

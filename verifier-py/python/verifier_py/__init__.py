@@ -18,6 +18,12 @@ source='tracker')
 >>> event.operation, event.frames[2].symbol
 ('allocate', 'myfault!MyfaultDeviceControl+0x358')
 
+The same in one step: who allocated what is still held, the most bytes first.
+
+>>> dump.leaks()[0]
+LeakGroup('myfault!MyfaultDeviceControl+0x358', tag='Leak', driver='myfault.sys', count=10, \
+bytes=10280960)
+
 A table is a frozen sequence of named tuples and an Arrow table too:
 
 >>> import polars
@@ -41,25 +47,64 @@ from ._errors import (
 )
 from ._records import (
     Allocation,
+    Coverage,
+    Deadlock,
+    DiffGroup,
     Driver,
+    FaultEvent,
     Flag,
     Frame,
     History,
     Image,
     Info,
+    IrpEvent,
+    IrqlEvent,
+    LeakedBlock,
+    LeakGroup,
+    Lifetime,
+    Neighbor,
+    Omitted,
     Outstanding,
+    Page,
+    PendingEvent,
+    Picture,
     PoolEvent,
     Problem,
+    Reach,
+    RegionEvent,
     Settings,
+    StackSources,
     Text,
+    Total,
+    TreeReach,
+    WithoutStack,
 )
-from ._verifier_py import Dump, Flags, Log, Session, Table, demo, flags, open
+from ._verifier_py import (
+    LOGS,
+    Diff,
+    Dump,
+    Flags,
+    Leaks,
+    Log,
+    Session,
+    Table,
+    demo,
+    diff,
+    flags,
+    open,
+)
 
 __all__ = [
+    "LOGS",
     "Allocation",
+    "Coverage",
+    "Deadlock",
+    "Diff",
+    "DiffGroup",
     "Driver",
     "Dump",
     "FaultError",
+    "FaultEvent",
     "Flag",
     "Flags",
     "FormatError",
@@ -67,20 +112,38 @@ __all__ = [
     "History",
     "Image",
     "Info",
+    "IrpEvent",
+    "IrqlEvent",
+    "LeakedBlock",
+    "LeakGroup",
+    "Leaks",
+    "Lifetime",
     "Log",
     "MissingSymbol",
     "MissingType",
+    "Neighbor",
+    "Omitted",
     "Outstanding",
+    "Page",
+    "PendingEvent",
+    "Picture",
     "PoolEvent",
     "Problem",
+    "Reach",
+    "RegionEvent",
     "Session",
     "Settings",
+    "StackSources",
     "SymbolsMissing",
     "Table",
     "Text",
+    "Total",
+    "TreeReach",
     "UsageError",
     "VerifierError",
+    "WithoutStack",
     "demo",
+    "diff",
     "flags",
     "open",
 ]

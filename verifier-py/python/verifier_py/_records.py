@@ -5,6 +5,7 @@ Names are those of the JSON contract. Addresses are numbers here, and shown in h
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ._verifier_py import Flags, Table
 
 _ADDRESSES = frozenset(
@@ -19,11 +22,13 @@ _ADDRESSES = frozenset(
         "address",
         "base",
         "bit",
+        "block",
         "caller",
         "code",
         "directory_table_base",
         "end",
         "entry",
+        "irp",
         "kd_debugger_data_block",
         "level",
         "parameters",
@@ -112,6 +117,8 @@ class Outstanding(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker`` or ``pool info tree``."""
+    stack: tuple[Frame, ...] | None
+    """The stack that the pool info tree keeps of the block, innermost first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -131,6 +138,234 @@ class PoolEvent(NamedTuple):
 
     def __repr__(self) -> str:
         return _repr(self)
+
+
+class IrqlEvent(NamedTuple):
+    """A record of the log of IRQL transitions."""
+
+    slot: int
+    thread: int
+    old_irql: int
+    new_irql: int
+    processor: int
+    tick: int
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class FaultEvent(NamedTuple):
+    """A record of the log of injected faults."""
+
+    slot: int
+    thread: int
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class RegionEvent(NamedTuple):
+    """A record of the log of critical regions."""
+
+    slot: int
+    thread: int
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class IrpEvent(NamedTuple):
+    """A record of the IRP log."""
+
+    slot: int
+    irp: int
+    thread: int
+    kernel_apc_disable: int
+    special_apc_disable: int
+    irql: int
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class PendingEvent(NamedTuple):
+    """A record of the log of IRPs that were forced to pend."""
+
+    slot: int
+    irp: int
+    thread: int
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class Lifetime(NamedTuple):
+    """One life of a block that held the address of a :class:`History`; indexes of its ``events``."""
+
+    block: int
+    allocated: int | None
+    """``None`` where the record of its allocation is gone."""
+    freed: int | None
+    """``None`` where it is held, or the record of its free is gone."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class Neighbor(NamedTuple):
+    """A block near the address of a :class:`History`."""
+
+    address: int
+    size: int
+    driver: str | None
+    """Whose it is, where it is outstanding."""
+    newest: str | None
+    """The operation of its newest record, where the log has one."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class LeakedBlock(NamedTuple):
+    """An outstanding allocation of a :class:`LeakGroup`."""
+
+    address: int
+    size: int
+    tag: str
+    caller: int
+    caller_symbol: str | None
+    source: str
+    """``tracker`` or ``pool info tree``."""
+    driver: str
+    pool: str | None
+    """``paged`` or ``nonpaged``, where it can be told."""
+    requested: int | None
+    """The size that the driver asked for, where it is known."""
+    thread: int | None
+    """Like ``slot`` out of the log's record."""
+    slot: int | None
+    stack_source: str | None
+    """``pool log`` or ``pool info tree``."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class LeakGroup(NamedTuple):
+    """Outstanding allocations that have something in common; ``None`` is what they do not share."""
+
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+    largest: int
+    tag: str | None
+    driver: str | None
+    label: str
+    """The line that allocated them, or the tag, driver or size."""
+    stack: tuple[Frame, ...] | None
+    """Innermost first."""
+    why_no_stack: str | None
+    stack_source: str | None
+    """``pool log`` or ``pool info tree``; ``None`` also where the blocks differ."""
+    allocations: tuple[LeakedBlock, ...]
+
+    def __repr__(self) -> str:
+        where = f"{self.label!r}, tag={self.tag!r}, driver={self.driver!r}"
+        return f"LeakGroup({where}, count={self.count}, bytes={self.bytes})"
+
+
+class WithoutStack(NamedTuple):
+    """Blocks without a stack, and why."""
+
+    why: str
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
+class StackSources(NamedTuple):
+    """How many blocks have their stack from where."""
+
+    pool_log: int
+    pool_info_tree: int
+
+
+class Coverage(NamedTuple):
+    """How many outstanding allocations have a stack."""
+
+    allocations: int
+    with_stack: int
+    uncertain: int
+    """Of those, whose record may be something else than their allocation."""
+    bytes: int
+    bytes_with_stack: int
+    with_stack_of: StackSources
+    without_stack: tuple[WithoutStack, ...]
+
+
+class Reach(NamedTuple):
+    """How far back the pool log reaches."""
+
+    capacity: int
+    written: int
+    """Records ever written, modulo 2^32."""
+    records: int
+    """Records that were read."""
+    missing: int
+    """Slots that could not be read."""
+
+
+class TreeReach(NamedTuple):
+    """How far the pool info tree was read."""
+
+    blocks: int
+    unread: int
+    """Blocks that were not reached."""
+    stacks: int
+
+
+class Omitted(NamedTuple):
+    """What ``top`` left out."""
+
+    groups: int
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
+class Total(NamedTuple):
+    """Blocks and their bytes; negative where a growth is a loss."""
+
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
+class DiffGroup(NamedTuple):
+    """Outstanding allocations of two dumps that have something in common."""
+
+    label: str
+    tag: str | None
+    driver: str | None
+    stack: tuple[str, ...] | None
+    """Names, or addresses without one, innermost first."""
+    why_no_stack: str | None
+    old: Total
+    new: Total
+    growth: Total
+    appeared: tuple[int, ...]
+    """Blocks that only the later dump has; across boots all of it."""
+    gone: tuple[int, ...]
+    """Blocks that only the earlier dump has; across boots all of it."""
+
+    def __repr__(self) -> str:
+        return f"DiffGroup({self.label!r}, tag={self.tag!r}, growth={self.growth})"
 
 
 class Image(NamedTuple):
@@ -167,12 +402,12 @@ class Driver(NamedTuple):
         return _repr(self)
 
 
-class Text(str):
-    """Text as the debugger prints it, with the problems that were met."""
+class _Told(str):
+    """Text with the problems that were met."""
 
     problems: tuple[Problem, ...]
 
-    def __new__(cls, text: str, problems: tuple[Problem, ...] = ()) -> Text:
+    def __new__(cls, text: str, problems: tuple[Problem, ...] = ()) -> Self:
         """Text with problems."""
         this = super().__new__(cls, text)
         this.problems = problems
@@ -181,8 +416,33 @@ class Text(str):
     def __getnewargs__(self) -> tuple[str, tuple[Problem, ...]]:  # type: ignore[override]
         return (str(self), self.problems)
 
+
+class Text(_Told):
+    """Text as the debugger or the command prints it, with the problems that were met."""
+
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self)}</pre>"
+
+
+class Picture(_Told):
+    """A picture as SVG, which a notebook shows."""
+
+    def __repr__(self) -> str:
+        return f"<picture: {len(self)} characters of SVG>"
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+class Page(_Told):
+    """An HTML page, which a notebook shows in a frame of its own."""
+
+    def __repr__(self) -> str:
+        return f"<page: {len(self)} characters of HTML>"
+
+    def _repr_html_(self) -> str:
+        frame = 'sandbox="allow-scripts" style="width:100%;height:40em;border:1px solid gray"'
+        return f'<iframe {frame} srcdoc="{escape(self)}"></iframe>'
 
 
 def _rows(pairs: Mapping[str, Any]) -> str:
@@ -215,12 +475,8 @@ def _thaw(value: Any) -> Any:
     return value
 
 
-class Info(Mapping[str, Any]):
-    """What a session is over, and what of it can be read: a frozen document.
-
-    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
-    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
-    """
+class _Document(Mapping[str, Any]):
+    """A frozen document."""
 
     __slots__ = ("_document",)
 
@@ -236,9 +492,6 @@ class Info(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._document)
 
-    def __repr__(self) -> str:
-        return f"<info: build {self['build']}, {self['machine']}>"
-
     def _repr_html_(self) -> str:
         return _rows(self)
 
@@ -252,6 +505,52 @@ class Info(Mapping[str, Any]):
         """The document as dicts and lists."""
         thawed: dict[str, Any] = _thaw(self._document)
         return thawed
+
+
+class Info(_Document):
+    """What a session is over, and what of it can be read: a frozen document.
+
+    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
+    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<info: build {self['build']}, {self['machine']}>"
+
+
+class Deadlock(_Document):
+    """What deadlock detection keeps: a frozen document.
+
+    Its keys are those of ``verifier deadlock --format json``.
+    """
+
+    __slots__ = ("_dot", "_text")
+
+    def __init__(self, document: dict[str, Any], text: Text, dot: Text) -> None:
+        super().__init__(document)
+        self._text = text
+        self._dot = dot
+
+    def __repr__(self) -> str:
+        if self["inactive_because"]:
+            return f"<deadlock: {self['inactive_because']}>"
+        return (
+            f"<deadlock: {len(self['resources'])} locks, {len(self['threads'])} threads, "
+            f"{len(self['cycles'])} cycles>"
+        )
+
+    def to_text(self) -> Text:
+        """As the command prints it."""
+        return self._text
+
+    def to_dot(self) -> Text:
+        """The order of the locks as a graph in the DOT language."""
+        return self._dot
+
+    def _repr_html_(self) -> str:
+        return self._text._repr_html_()
 
 
 @dataclass(frozen=True, repr=False)
@@ -299,6 +598,12 @@ class History:
     """Records that the pool log has room for."""
     events: Table[PoolEvent]
     """Records of the pool log whose block holds it, newest first."""
+    lifetimes: Table[Lifetime]
+    """Lives of the blocks that held it, the last one first."""
+    freed_entries: Table[Outstanding]
+    """Freed tracking entries that may be of such a block; their address is 0, it is lost."""
+    neighbors: Table[Neighbor]
+    """Blocks in its page and the two pages on either side, the nearest first."""
     problems: tuple[Problem, ...]
 
     def __repr__(self) -> str:
@@ -308,7 +613,8 @@ class History:
         )
 
     def _repr_html_(self) -> str:
-        return self.outstanding._repr_html_() + self.events._repr_html_()
+        tables = (self.outstanding, self.events, self.lifetimes, self.freed_entries, self.neighbors)
+        return "".join(table._repr_html_() for table in tables if len(table))
 
     def to_dict(self) -> dict[str, Any]:
         """The document as dicts and lists."""
@@ -317,23 +623,61 @@ class History:
             "outstanding": self.outstanding.to_dicts(),
             "capacity": self.capacity,
             "events": self.events.to_dicts(),
+            "lifetimes": self.lifetimes.to_dicts(),
+            "freed_entries": self.freed_entries.to_dicts(),
+            "neighbors": self.neighbors.to_dicts(),
             "problems": [problem._asdict() for problem in self.problems],
         }
 
 
-for _class in (
-    Allocation,
-    Driver,
-    Flag,
-    Frame,
-    History,
-    Image,
-    Info,
-    Outstanding,
-    PoolEvent,
-    Problem,
-    Settings,
-    Text,
-):
-    _class.__module__ = "verifier_py"
-del _class
+_RECORDS: dict[str, Any] = {
+    record.__name__: record
+    for record in (
+        Allocation,
+        Coverage,
+        Deadlock,
+        DiffGroup,
+        Driver,
+        FaultEvent,
+        Flag,
+        Frame,
+        History,
+        Image,
+        Info,
+        IrpEvent,
+        IrqlEvent,
+        LeakGroup,
+        LeakedBlock,
+        Lifetime,
+        Neighbor,
+        Omitted,
+        Outstanding,
+        Page,
+        PendingEvent,
+        Picture,
+        PoolEvent,
+        Problem,
+        Reach,
+        RegionEvent,
+        Settings,
+        StackSources,
+        Text,
+        Total,
+        TreeReach,
+        WithoutStack,
+    )
+}
+for _record in _RECORDS.values():
+    _record.__module__ = "verifier_py"
+
+
+def record_class(name: str, fields: tuple[str, ...]) -> Any:
+    """The class of records with these fields: one of the above, or made for a log that has none."""
+    found = _RECORDS.get(name)
+    if found is None:
+        make: Any = namedtuple
+        made = make(name, fields, module=__name__)
+        setattr(made, "__repr__", _repr)
+        # Where pickle looks for it, and whoever asks next.
+        found = _RECORDS[name] = globals()[name] = made
+    return found

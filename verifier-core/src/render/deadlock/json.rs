@@ -23,27 +23,42 @@ pub fn write_deadlock_json(
     graph: &LockGraph,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Doc<'a, R: Serialize, T: Serialize, N: Serialize, E: Serialize> {
-        address: Option<Va>,
-        enabled: Option<bool>,
-        state: Option<u32>,
-        inactive_because: Option<&'a str>,
-        counters: &'a Counters,
-        issue: Option<IssueDoc>,
-        found: Option<FoundDoc<'a>>,
-        resources: R,
-        threads: T,
-        nodes: N,
-        edges: E,
-        cycles: Vec<Vec<Va>>,
-        problems: &'a [Problem],
-    }
-    let view = View { deadlock, names };
-    let order = LockOrder::of(deadlock);
-    write_json(
-        out,
-        &Doc {
+    write_json(out, &DeadlockDocument { deadlock, graph, names })
+}
+
+/// The `deadlock` document for any serializer.
+#[derive(Clone, Copy)]
+pub struct DeadlockDocument<'a> {
+    /// What deadlock detection keeps.
+    pub deadlock: &'a Deadlock,
+    /// Its locks in order.
+    pub graph: &'a LockGraph,
+    /// Names of addresses.
+    pub names: &'a Names<'a>,
+}
+
+impl Serialize for DeadlockDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Doc<'a, R: Serialize, T: Serialize, N: Serialize, E: Serialize> {
+            address: Option<Va>,
+            enabled: Option<bool>,
+            state: Option<u32>,
+            inactive_because: Option<&'a str>,
+            counters: &'a Counters,
+            issue: Option<IssueDoc>,
+            found: Option<FoundDoc<'a>>,
+            resources: R,
+            threads: T,
+            nodes: N,
+            edges: E,
+            cycles: Vec<Vec<Va>>,
+            problems: &'a [Problem],
+        }
+        let &Self { deadlock, graph, names } = self;
+        let view = View { deadlock, names };
+        let order = LockOrder::of(deadlock);
+        Doc {
             address: not_null(deadlock.address),
             enabled: deadlock.enabled,
             state: deadlock.state,
@@ -57,8 +72,9 @@ pub fn write_deadlock_json(
             edges: Seq(|| graph.edges.iter().map(|edge| EdgeDoc { edge, view })),
             cycles: graph.cycles(),
             problems: &deadlock.problems,
-        },
-    )
+        }
+        .serialize(serializer)
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ mod text;
 use std::collections::BTreeSet;
 
 pub use self::dot::write_deadlock_dot;
-pub use self::json::write_deadlock_json;
+pub use self::json::{DeadlockDocument, write_deadlock_json};
 pub use self::text::write_deadlock_text;
 
 use super::Names;

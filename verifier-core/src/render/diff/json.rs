@@ -29,10 +29,6 @@ struct GrowthDoc {
     bytes: i64,
 }
 
-fn clamp(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
-}
-
 #[derive(Serialize)]
 struct GroupDoc<'a> {
     label: &'a str,
@@ -49,7 +45,7 @@ struct GroupDoc<'a> {
 
 impl<'a> GroupDoc<'a> {
     fn new(view: &DiffView<'_>, group: &'a DiffGroup) -> Self {
-        let (count, bytes) = group.growth();
+        let (count, bytes) = group.clamped_growth();
         Self {
             label: &group.label,
             tag: group.key.tag.map(|tag| tag.to_string()),
@@ -58,7 +54,7 @@ impl<'a> GroupDoc<'a> {
             why_no_stack: view.why(group),
             old: group.old.into(),
             new: group.new.into(),
-            growth: GrowthDoc { count: clamp(count), bytes: clamp(bytes) },
+            growth: GrowthDoc { count, bytes },
             appeared: &group.appeared,
             gone: &group.gone,
         }

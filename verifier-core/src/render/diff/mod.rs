@@ -22,14 +22,17 @@ pub struct DiffView<'a> {
 }
 
 impl<'a> DiffView<'a> {
-    fn shown(&self) -> (&'a [DiffGroup], usize) {
+    /// The groups that are shown, and how many others there are.
+    #[must_use]
+    pub fn shown(&self) -> (&'a [DiffGroup], usize) {
         let groups = self.diff.groups.as_slice();
         let top = self.top.unwrap_or(groups.len()).min(groups.len());
         (groups.get(..top).unwrap_or(groups), groups.len() - top)
     }
 
     /// Why a group has no stack, by the dump whose blocks it has.
-    fn why(&self, group: &DiffGroup) -> Option<String> {
+    #[must_use]
+    pub fn why(&self, group: &DiffGroup) -> Option<String> {
         let side = if group.new.count > 0 { self.new } else { self.old };
         group.why_no_stack.map(|why| side.why(why))
     }

@@ -48,11 +48,6 @@ impl Serialize for GroupDoc<'_> {
         let leaks = view.leaks;
         let frames = group.frames(leaks);
         let stack = frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc(va, view.names))));
-        let why = match group.stack {
-            Some(Err(why)) => Some(leaks.why(why)),
-            Some(Ok(_)) => None,
-            None => Some("the blocks have different stacks, or some have none".into()),
-        };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("count", &group.blocks.len())?;
         map.serialize_entry("bytes", &group.bytes)?;
@@ -61,7 +56,7 @@ impl Serialize for GroupDoc<'_> {
         map.serialize_entry("driver", &group.driver.map(|driver| view.driver(driver)))?;
         map.serialize_entry("label", &view.label(group))?;
         map.serialize_entry("stack", &stack)?;
-        map.serialize_entry("why_no_stack", &why)?;
+        map.serialize_entry("why_no_stack", &view.why_no_stack(group))?;
         map.serialize_entry("stack_source", &view.stack_source(group).map(StackSource::name))?;
         let blocks = Seq(|| {
             let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));

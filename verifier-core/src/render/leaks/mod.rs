@@ -37,8 +37,9 @@ pub struct LeaksView<'a> {
 }
 
 impl<'a> LeaksView<'a> {
-    /// The groups that are shown, and the total of the others.
-    fn split(&self) -> (&'a [Group], usize, Total) {
+    /// The groups that are shown, how many others there are, and the total of those.
+    #[must_use]
+    pub fn split(&self) -> (&'a [Group], usize, Total) {
         let top = self.top.unwrap_or(self.groups.len()).min(self.groups.len());
         let (shown, rest) = self.groups.split_at_checked(top).unwrap_or((self.groups, &[]));
         let total = rest.iter().fold(Total::default(), |sum, group| Total {
@@ -76,8 +77,19 @@ impl<'a> LeaksView<'a> {
         }
     }
 
+    /// Why a group has no stack to show.
+    #[must_use]
+    pub fn why_no_stack(&self, group: &Group) -> Option<String> {
+        match group.stack {
+            Some(Err(why)) => Some(self.leaks.why(why)),
+            Some(Ok(_)) => None,
+            None => Some("the blocks have different stacks, or some have none".into()),
+        }
+    }
+
     /// Where the stacks of a group's blocks are from, if all are from one source.
-    fn stack_source(&self, group: &Group) -> Option<StackSource> {
+    #[must_use]
+    pub fn stack_source(&self, group: &Group) -> Option<StackSource> {
         let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
         let mut sources = blocks.map(|block| block.stack_source);
         let first = sources.next().flatten()?;

@@ -238,6 +238,12 @@ impl PoolLog {
     pub fn all_frames(&self) -> &[Va] {
         self.stacks.all()
     }
+
+    /// The same without a copy: those of the first record, then those of the next.
+    #[must_use]
+    pub fn into_frames(self) -> Vec<Va> {
+        self.stacks.into_all()
+    }
 }
 
 /// Tells operations from stacks. The same few addresses stand on top of thousands of stacks: most are

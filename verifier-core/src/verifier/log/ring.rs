@@ -136,6 +136,10 @@ impl Ring {
         'all: for segment in [0..newest + 1, newest + 1..length] {
             let mut end = segment.end;
             while end > segment.start {
+                if kernel.is_stopped() {
+                    result.problems.push(self.problem("reading was stopped".into()));
+                    break 'all;
+                }
                 let start = end.saturating_sub(per_block).max(segment.start);
                 block.read(kernel, self, start..end);
                 for slot in (start..end).rev() {

@@ -1,13 +1,34 @@
-//! How far a download is.
+//! How far work that takes long is: a download, the reading of a log.
 
-/// Is told how far one transfer at a time is.
+/// Is told how far one piece of work at a time is.
 pub trait Progress {
-    /// A transfer begins: of what, and of how many bytes if that is known.
+    /// Work begins: on what, and of how many bytes or records if that is known.
     fn begin(&self, what: &str, total: Option<u64>);
-    /// So many bytes, counted from the beginning of the transfer, have come.
+    /// So many bytes of a download or records of a log, counted from the beginning, are done.
     fn advance(&self, done: u64);
-    /// The transfer has ended, well or not.
+    /// The work has ended, well or not.
     fn end(&self);
+    /// True where the caller wants no more of it: downloads ask between the parts of a file, searches
+    /// between files.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// One piece of work: it ends however it is left.
+pub(crate) struct Stage<'a>(&'a dyn Progress);
+
+impl<'a> Stage<'a> {
+    pub(crate) fn begin(progress: &'a dyn Progress, what: &str, total: Option<u64>) -> Self {
+        progress.begin(what, total);
+        Self(progress)
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Shows nothing.

@@ -1,0 +1,59 @@
+//! A picture of the stacks that hold pool. The only user of the crate `inferno`.
+
+use inferno::flamegraph::{self, Options, TextTruncateDirection};
+use verifier_core::render::{LeaksView, Weight, folded_stacks};
+
+use crate::error::Error;
+
+/// A flame graph of the groups of `view`, which should be by stack, as SVG. Without any block it says so.
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Error> {
+    draw(&folded_stacks(view, weight), weight)
+}
+
+fn draw(stacks: &[(String, u64)], weight: Weight) -> Result<Vec<u8>, Error> {
+    let mut options = Options::default();
+    options.title = "Outstanding pool allocations".into();
+    (options.count_name, options.name_type) = match weight {
+        Weight::Bytes => ("bytes".into(), "Frame:".into()),
+        Weight::Count => ("blocks".into(), "Frame:".into()),
+    };
+    // One picture for one dump, wherever it is drawn.
+    options.hash = true;
+    // The module and the start of a name say more than its end.
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    let lines: Vec<String> = if stacks.iter().all(|(_, value)| *value == 0) {
+        vec!["(no outstanding allocation) 1".into()]
+    } else {
+        stacks.iter().map(|(path, value)| format!("{path} {value}")).collect()
+    };
+    let mut svg = Vec::new();
+    flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)
+        .map_err(std::io::Error::other)?;
+    Ok(svg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_text() {
+        let stacks = [
+            ("a.sys;<img src=x onerror=alert(1)>;\"&]]>'".to_string(), 10),
+            ("a.sys;<script>alert(1)</script>".to_string(), 5),
+        ];
+        let svg = String::from_utf8(draw(&stacks, Weight::Bytes).unwrap()).unwrap();
+        assert!(svg.contains("&lt;img src=x onerror=alert(1)&gt;"), "escaped");
+        assert!(!svg.contains("<img"), "no element of that name");
+        assert!(!svg.contains("<script>alert"), "no script");
+    }
+
+    #[test]
+    fn nothing_to_draw() {
+        let svg = String::from_utf8(draw(&[], Weight::Count).unwrap()).unwrap();
+        assert!(svg.contains("no outstanding allocation"));
+    }
+}

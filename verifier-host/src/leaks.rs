@@ -1,0 +1,239 @@
+//! Outstanding allocations of a session: which are wanted, the symbols of their stacks, their groups,
+//! and the difference of two dumps.
+//!
+//! ```no_run
+//! use verifier_core::analysis::GroupBy;
+//! use verifier_host::{LeakFilter, Session, Silent, symbols::SymbolPath};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let session = Session::open("memory.dmp".as_ref(), SymbolPath::parse("symbols")?)?;
+//! let found = session.leaks(LeakFilter { min_size: Some(0x1000), ..LeakFilter::default() }, &Silent)?;
+//! found.view(GroupBy::Stack, None, |view| {
+//!     for group in view.groups {
+//!         println!("{} bytes at {}", group.bytes, view.label(group));
+//!     }
+//! });
+//! # Ok(())
+//! # }
+//! ```
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use regex::Regex;
+use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, Leaks, PoolKind, Side, boot_time};
+use verifier_core::kernel::Kernel;
+use verifier_core::render::{LeaksView, Names};
+use verifier_core::verifier::PoolTag;
+use verifier_core::{Problem, Va};
+
+use crate::error::Error;
+use crate::progress::{Progress, Stage};
+use crate::session::Session;
+use crate::views::not_configured;
+
+/// Which outstanding allocations are wanted, and which frames are wrappers. By default all, and none.
+#[derive(Debug, Clone, Default)]
+pub struct LeakFilter {
+    /// Only this driver, by file name with or without extension.
+    pub driver: Option<String>,
+    /// Only this pool tag; `?` stands for any character, `*` for any number of them.
+    pub tag: Option<String>,
+    /// Only allocations of at least so many bytes.
+    pub min_size: Option<u64>,
+    /// Only allocations of at most so many bytes.
+    pub max_size: Option<u64>,
+    /// Only this pool; blocks of which nothing tells it are left out, and counted in a problem.
+    pub pool: Option<PoolKind>,
+    /// Wrapper functions: matching frames are dropped from the front of each stack, with the kernel's
+    /// before them.
+    pub skip: Option<NamePattern>,
+}
+
+/// A regular expression over names of addresses, such as `driver!Function+0x1f`.
+#[derive(Debug, Clone)]
+pub struct NamePattern(Regex);
+
+impl FromStr for NamePattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Regex::new(text).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl NamePattern {
+    fn matches(&self, names: &Names<'_>, va: Va) -> bool {
+        match names.get(va) {
+            Some(name) => self.0.is_match(&name),
+            None => self.0.is_match(&va.to_string()),
+        }
+    }
+}
+
+impl LeakFilter {
+    /// True where a filter other than the driver is set.
+    fn is_narrow(&self) -> bool {
+        self.tag.is_some()
+            || self.min_size.is_some()
+            || self.max_size.is_some()
+            || self.pool.is_some()
+    }
+}
+
+/// Outstanding allocations that a filter left, with their kernel.
+pub struct FilteredLeaks {
+    /// The allocations.
+    pub leaks: Leaks,
+    filter: LeakFilter,
+    kernel: Arc<Kernel>,
+}
+
+impl Session {
+    /// Reads the outstanding allocations that `filter` leaves, joined with the pool log, and finds the
+    /// symbols of their stacks.
+    ///
+    /// # Errors
+    /// As [`Leaks::read`]; [`Error::Usage`] where the driver is not configured.
+    pub fn leaks(
+        &self,
+        filter: LeakFilter,
+        progress: &dyn Progress,
+    ) -> Result<FilteredLeaks, Error> {
+        let kernel = self.kernel()?;
+        self.load_verifier_symbols();
+        let stage = Stage::begin(progress, "reading the pool log", None);
+        let mut leaks = Leaks::read_with(
+            kernel,
+            |driver| filter.driver.as_deref().is_none_or(|name| driver.is_named(name)),
+            &|records| progress.advance(records),
+        )?;
+        drop(stage);
+        if let Some(name) = &filter.driver
+            && leaks.drivers.is_empty()
+        {
+            return Err(not_configured(name));
+        }
+        let mut untold = 0usize;
+        leaks.retain(|block| {
+            let size = block.allocation.size;
+            filter.tag.as_deref().is_none_or(|tag| tag_matches(tag, block.allocation.tag))
+                && filter.min_size.is_none_or(|min| size >= min)
+                && filter.max_size.is_none_or(|max| size <= max)
+                && filter.pool.is_none_or(|wanted| {
+                    let is_told = block.kind != PoolKind::Unknown || wanted == PoolKind::Unknown;
+                    untold += usize::from(!is_told);
+                    block.kind == wanted
+                })
+        });
+        if untold > 0 {
+            leaks.problems.push(Problem {
+                what: "pool type".into(),
+                address: None,
+                why: format!(
+                    "{untold} blocks are left out: nothing tells which pool they are from"
+                ),
+            });
+        }
+        let stage = Stage::begin(progress, "finding symbols", None);
+        self.load_symbols_at(leaks.addresses());
+        drop(stage);
+        Ok(FilteredLeaks { leaks, filter, kernel: Arc::clone(kernel) })
+    }
+}
+
+impl FilteredLeaks {
+    /// What they were filtered by.
+    #[must_use]
+    pub fn filter(&self) -> &LeakFilter {
+        &self.filter
+    }
+
+    /// How many blocks the counters say that there are: more than are here where a damaged dump hides
+    /// some. Whose the blocks of the tree are that were not reached, nothing tells: they may be of any
+    /// driver. `None` where a filter left out others than another driver's.
+    #[must_use]
+    pub fn counted(&self) -> Option<u64> {
+        let unread = self.leaks.tree.map_or(0, |tree| tree.unread);
+        let counted = self.leaks.drivers.iter().map(|driver| driver.counted);
+        (!self.filter.is_narrow()).then(|| counted.fold(unread, u64::saturating_add))
+    }
+
+    /// Calls `show` with the groups, the most bytes first, of which `top` are shown where it is given.
+    pub fn view<T>(
+        &self,
+        by: GroupBy,
+        top: Option<usize>,
+        show: impl FnOnce(&LeaksView<'_>) -> T,
+    ) -> T {
+        self.grouped(|grouping, names| {
+            let groups = grouping.groups(by);
+            show(&LeaksView { leaks: &self.leaks, by, groups: &groups, top, names })
+        })
+    }
+
+    /// What differs from `old`, which should be filtered alike; [`compare_boots`] tells whether both are
+    /// of one boot.
+    #[must_use]
+    pub fn since(&self, old: &FilteredLeaks, by: GroupBy, boot: Boot) -> Diff {
+        old.grouped(|old_grouping, _| {
+            self.grouped(|new_grouping, _| {
+                Diff::new(boot, old.side(old_grouping), self.side(new_grouping), by)
+            })
+        })
+    }
+
+    fn side<'a>(&'a self, grouping: &'a Grouping<'a>) -> Side<'a> {
+        Side { kernel: &self.kernel, leaks: &self.leaks, grouping }
+    }
+
+    fn grouped<T>(&self, work: impl FnOnce(&Grouping<'_>, &Names<'_>) -> T) -> T {
+        let names = Names::new(&self.kernel);
+        let wrapper = self.filter.skip.as_ref();
+        let is_wrapper = |va: Va| wrapper.is_some_and(|pattern| pattern.matches(&names, va));
+        let skip: Option<&dyn Fn(Va) -> bool> = wrapper.is_some().then_some(&is_wrapper);
+        work(&Grouping::new(&self.kernel, &self.leaks, skip), &names)
+    }
+}
+
+/// Whether two sessions are of one boot, by the times in the dumps' headers and by where modules lie.
+///
+/// # Errors
+/// Where a session has no kernel.
+pub fn compare_boots(old: &Session, new: &Session) -> Result<Boot, Error> {
+    let time = |session: &Session| session.dump().and_then(|dump| boot_time(dump.header()));
+    Ok(Boot::compare((old.kernel()?, time(old)), (new.kernel()?, time(new))))
+}
+
+/// True where `tag` is what the pattern says; blanks at the end do not count.
+fn tag_matches(pattern: &str, tag: PoolTag) -> bool {
+    fn matches(pattern: &[char], text: &[char]) -> bool {
+        match (pattern, text) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => (0..=text.len())
+                .any(|from| text.get(from..).is_some_and(|text| matches(rest, text))),
+            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
+            ([c, rest @ ..], [d, text @ ..]) if c == d => matches(rest, text),
+            _ => false,
+        }
+    }
+    let pattern: Vec<char> = pattern.trim_end().chars().take(64).collect();
+    let text: Vec<char> = tag.to_string().trim_end().chars().collect();
+    matches(&pattern, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags() {
+        let tag = |text: &[u8; 4]| PoolTag(u32::from_le_bytes(*text));
+        assert!(tag_matches("Leak", tag(b"Leak")));
+        assert!(tag_matches("Le*", tag(b"Leak")));
+        assert!(tag_matches("?eak", tag(b"Leak")));
+        assert!(tag_matches("Irp", tag(b"Irp ")));
+        assert!(!tag_matches("leak", tag(b"Leak")));
+        assert!(!tag_matches("Le", tag(b"Leak")));
+    }
+}

@@ -1,0 +1,92 @@
+//! Views with the symbols of what they show: a view knows addresses, and which modules' symbols are
+//! worth finding follows from them. Those that tell what a record of the pool log is about are found before
+//! it is read.
+
+use verifier_core::Va;
+use verifier_core::analysis::History;
+use verifier_core::verifier::PoolReport;
+use verifier_core::verifier::deadlock::Deadlock;
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
+
+use crate::error::Error;
+use crate::session::Session;
+
+impl Session {
+    /// Outstanding allocations, of all drivers or of the one that `driver` names (the file name, with
+    /// or without extension); the callers' symbols are found.
+    ///
+    /// # Errors
+    /// As [`PoolReport::read`]; [`Error::Usage`] where no such driver is configured.
+    pub fn pool(&self, driver: Option<&str>) -> Result<PoolReport, Error> {
+        let report =
+            PoolReport::read(self.kernel()?, |one| driver.is_none_or(|name| one.is_named(name)))?;
+        if let Some(name) = driver
+            && report.drivers.is_empty()
+        {
+            return Err(not_configured(name));
+        }
+        self.load_symbols_at(report.callers());
+        Ok(report)
+    }
+
+    /// The newest `last` records of the pool log, or all, of which the block holds `address` where one
+    /// is given; the frames' symbols are found.
+    ///
+    /// # Errors
+    /// As [`PoolLog::read`].
+    pub fn pool_log(&self, last: Option<usize>, address: Option<Va>) -> Result<PoolLog, Error> {
+        self.load_verifier_symbols();
+        let log = PoolLog::read_about(self.kernel()?, last, address)?;
+        self.load_symbols_at(log.all_frames().iter().copied());
+        Ok(log)
+    }
+
+    /// The same of another log; `address` is an IRP, a thread.
+    ///
+    /// # Errors
+    /// As [`EventLog::read`].
+    pub fn event_log(
+        &self,
+        kind: EventKind,
+        last: Option<usize>,
+        address: Option<Va>,
+    ) -> Result<EventLog, Error> {
+        let log = EventLog::read(self.kernel()?, kind, last, address)?;
+        self.load_symbols_at(log.all_frames().iter().copied());
+        Ok(log)
+    }
+
+    /// All that is known of one address; the symbols of frames and callers are found.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub fn history(&self, address: Va) -> Result<History, Error> {
+        self.load_verifier_symbols();
+        let history = History::read(self.kernel()?, address)?;
+        let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
+        let trackers = history.trackers.iter().chain(&history.freed_entries);
+        let callers = trackers.flat_map(|tracker| {
+            [tracker.entry.allocation.caller].into_iter().chain(tracker.frames.iter().copied())
+        });
+        self.load_symbols_at(frames.chain(callers));
+        Ok(history)
+    }
+
+    /// What deadlock detection keeps; the symbols of locks and stacks are found.
+    ///
+    /// # Errors
+    /// As [`Deadlock::read`].
+    pub fn deadlock(&self) -> Result<Deadlock, Error> {
+        let bug_check = self.dump().map(|dump| &dump.header().bug_check);
+        let deadlock = Deadlock::read(self.kernel()?, bug_check)?;
+        self.load_symbols_at(deadlock.code_addresses());
+        Ok(deadlock)
+    }
+}
+
+/// What to say where a driver was asked for that is not there.
+pub(crate) fn not_configured(name: &str) -> Error {
+    Error::Usage(format!(
+        "no driver {name} is configured for Verifier; the drivers view lists those that are"
+    ))
+}

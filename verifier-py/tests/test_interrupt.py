@@ -1,0 +1,69 @@
+"""Ctrl-C while no Python code runs: during a download."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import verifier_py as verifier
+
+
+class Endless(ThreadingHTTPServer):
+    """Answers with a file that goes on as long as anybody reads it; `at` bytes into it comes Ctrl-C."""
+
+    daemon_threads = True
+
+    def __init__(self, at: int) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.at = at
+        self.asked: list[str] = []
+        self.left = threading.Event()
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Endless
+
+    def do_GET(self) -> None:
+        server = self.server
+        server.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", str(900 << 20))
+        self.end_headers()
+        sent = 0
+        try:
+            while True:
+                self.wfile.write(bytes(1 << 16))
+                sent += 1 << 16
+                if sent == server.at:
+                    # As the terminal does: the process gets it, Python's handler runs in the main thread.
+                    signal.raise_signal(signal.SIGINT)
+                if sent > server.at:
+                    server.left.wait(0.01)
+        except OSError:
+            server.left.set()
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_download(folder: Path, tmp_path: Path, told: bool) -> None:
+    server = Endless(at=1 << 20)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    path = f"srv*{tmp_path / 'cache'}*http://127.0.0.1:{server.server_address[1]}"
+    seen: list[int] = []
+    progress = (lambda what, done, total: seen.append(done)) if told else None
+    with pytest.raises(KeyboardInterrupt):
+        verifier.open(folder / "memory.dmp", symbols=path, progress=progress)
+    assert server.left.wait(60), "the download ended"
+    assert len(server.asked) == 1, "nothing else was asked for"
+    assert not list((tmp_path / "cache").rglob("*.*")), "no half of a file is kept"
+    assert bool(seen) == told
+    server.shutdown()
+    server.server_close()
+    assert len(verifier.open(folder / "memory.dmp", symbols=folder / "symbols").pool()) == 10
