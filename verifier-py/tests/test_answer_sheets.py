@@ -258,3 +258,16 @@ def test_info(sheet: Sheet) -> None:
     assert info["kernel"]["base"] == sheet.want["nt_base"]
     assert info["directory_table_base"] == sheet.want["dtb"]
     assert {m["name"] for m in info["kernel"]["modules"]} >= set(sheet.want["modules"])
+
+
+def test_deadlock(sheet: Sheet) -> None:
+    """None of these dumps has deadlock detection on: what is told is that, with every key."""
+    try:
+        deadlock = sheet.dump.deadlock()
+    except (verifier.MissingSymbol, verifier.MissingType) as error:
+        pytest.skip(f"the symbols of this dump do not know it: {error}")
+    assert deadlock["address"] is None and deadlock["inactive_because"]
+    assert deadlock["resources"] == deadlock["threads"] == deadlock["cycles"] == ()
+    assert deadlock["inactive_because"] in repr(deadlock)
+    assert deadlock.to_dot().startswith("digraph") and deadlock.to_text()
+    assert deadlock.to_dict()["problems"] == [one._asdict() for one in deadlock.problems]

@@ -145,7 +145,8 @@ def test_leaks(dump: verifier.Dump, tmp_path: Path) -> None:
     assert group.stack and group.stack[2].symbol == LEAK and group.why_no_stack is None
     assert [one.address for one in group.allocations] == [one.address for one in dump.pool()]
     assert group.allocations[0].requested == 0xFA000
-    assert leaks.coverage == (10, 10, 0, 10 * 0xFB000, 10 * 0xFB000, ())
+    assert leaks.coverage == (10, 10, 0, 10 * 0xFB000, 10 * 0xFB000, (10, 0), ())
+    assert leaks.pool_info is None and group.stack_source == "pool log"
     assert (leaks.log.capacity, leaks.log.records, leaks.counted) == (65536, 12, 10)
     assert leaks.to_text().startswith("10 of 10 blocks")
     assert leaks.to_markdown(top=None).startswith("### Driver Verifier: 10 blocks")
