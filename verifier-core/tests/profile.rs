@@ -127,3 +127,136 @@ fn pdbs() {
     }
     assert!(compared >= 7, "{compared} PDBs were compared");
 }
+
+/// A structure of the written tables: machine, size, members by name and offset, and the builds that it
+/// is of.
+struct Written {
+    name: String,
+    machine: Machine,
+    size: u64,
+    members: Vec<(String, u64)>,
+    builds: BTreeSet<u32>,
+}
+
+/// The build of a label: `vol2:win7_sp1_x64_24000`, `ISF 10.0.19041`.
+fn build(label: &str) -> Option<u32> {
+    if let Some(version) = label.strip_prefix("ISF ") {
+        return version.rsplit('.').next()?.parse().ok();
+    }
+    let profile = label.strip_prefix("vol2:")?;
+    let named = [
+        ("xp_", 2600),
+        ("win2003_", 3790),
+        ("vista_sp0", 6000),
+        ("vista_sp1", 6001),
+        ("vista_sp2", 6002),
+        ("win7_sp0", 7600),
+        ("win7_sp1", 7601),
+        ("win8_", 9200),
+        ("win81_", 9600),
+        ("win10_x64_1AC738FB", 10586),
+        ("win10_x86_44B89EEA", 10586),
+        ("win10_x64_DD08DD42", 14393),
+        ("win10_x86_9619274A", 14393),
+    ];
+    if let Some((_, build)) = named.iter().find(|(start, _)| profile.starts_with(start)) {
+        return Some(*build);
+    }
+    let rest = profile.strip_prefix("win10_x64").or_else(|| profile.strip_prefix("win10_x86"))?;
+    let digits = rest.trim_start_matches('_').split('_').next().unwrap_or_default();
+    if digits.is_empty() { Some(10240) } else { digits.parse().ok() }
+}
+
+/// Layouts by version as they were written down from type tables (`facts/layouts-by-version.md`).
+fn written(text: &str) -> Vec<Written> {
+    let mut all: Vec<Written> = Vec::new();
+    let mut name = String::new();
+    let number = |hex: &str| u64::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap();
+    for line in text.lines() {
+        if let Some(of) = line.strip_prefix("## ") {
+            name = of.trim().into();
+        } else if let Some(head) = line.strip_prefix(" [x") {
+            let (machine, rest) = head.split_once("] size ").unwrap();
+            let (size, labels) = rest.split_once(" in: ").unwrap();
+            let machine = if machine == "64" { Machine::X64 } else { Machine::X86 };
+            let labels = labels.split(", ").map(|label| build(label.trim()));
+            all.push(Written {
+                name: name.clone(),
+                machine,
+                size: number(size.split_whitespace().next().unwrap()),
+                members: Vec::new(),
+                builds: labels.flatten().collect(),
+            });
+        } else if let (Some(member), Some(last)) = (line.strip_prefix("    +"), all.last_mut()) {
+            let mut words = member.split_whitespace();
+            let (offset, name) = (words.next().unwrap(), words.next().unwrap());
+            last.members.push((name.into(), number(offset)));
+        }
+    }
+    all
+}
+
+#[test]
+fn layouts_by_version_as_written_down() {
+    let Some(shared) = shared() else { return };
+    let path = shared.join("facts/layouts-by-version.md");
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!("skipped: {} is not here", path.display());
+        return;
+    };
+    let written = written(&text);
+    let mut compared: BTreeSet<(String, u32)> = BTreeSet::new();
+    let mut members = 0;
+    for machine in [Machine::X64, Machine::X86] {
+        let builds: BTreeSet<u32> = written
+            .iter()
+            .filter(|one| one.machine == machine)
+            .flat_map(|one| one.builds.iter().copied())
+            .collect();
+        for build in builds {
+            let Some(profile) = Profile::new(machine, build) else { continue };
+            for ours in profile.structures() {
+                // Service packs of one build number may differ: one of them has to be as ours.
+                let theirs: Vec<&Written> = written
+                    .iter()
+                    .filter(|one| {
+                        one.name == ours.name
+                            && one.machine == machine
+                            && one.builds.contains(&build)
+                    })
+                    .collect();
+                if theirs.is_empty() {
+                    continue;
+                }
+                let agrees = |one: &&&Written| {
+                    one.size == ours.size
+                        && ours.members.iter().all(|member| {
+                            let at = (member.name.clone(), member.offset);
+                            one.members.contains(&at)
+                        })
+                };
+                assert!(
+                    theirs.iter().any(|one| agrees(&one)),
+                    "{} of {}: size {:#x}, {:?}",
+                    ours.name,
+                    profile.describe(),
+                    ours.size,
+                    ours.members.iter().map(|m| (&m.name, m.offset)).collect::<Vec<_>>()
+                );
+                members += ours.members.len();
+                compared.insert((format!("{machine}"), build));
+            }
+        }
+    }
+    let of = |machine: &str| -> Vec<u32> {
+        compared.iter().filter(|(one, _)| one == machine).map(|(_, build)| *build).collect()
+    };
+    println!("{members} members; x64 {:?}; x86 {:?}", of("x64"), of("x86"));
+    for build in [3790, 6000, 6001, 6002, 7600, 7601, 9200, 9600, 10240, 14393, 17763, 19041, 22000]
+    {
+        assert!(of("x64").contains(&build), "x64 {build}");
+    }
+    for build in [2600, 3790, 6000, 6001, 6002, 7600, 7601, 9200, 9600, 10240, 19041] {
+        assert!(of("x86").contains(&build), "x86 {build}");
+    }
+}
