@@ -4,9 +4,9 @@
 
 use verifier_core::Va;
 use verifier_core::analysis::History;
-use verifier_core::verifier::PoolReport;
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
+use verifier_core::verifier::{Drivers, PoolReport, PoolStacks};
 
 use crate::error::Error;
 use crate::session::Session;
@@ -27,6 +27,23 @@ impl Session {
         }
         self.load_symbols_at(report.callers());
         Ok(report)
+    }
+
+    /// The stacks of the pool info tree, of all drivers or of the one that `driver` names; the frames'
+    /// symbols are found.
+    ///
+    /// # Errors
+    /// As [`PoolStacks::read`]; [`Error::Usage`] where no such driver is configured.
+    pub fn pool_stacks(&self, driver: Option<&str>) -> Result<PoolStacks, Error> {
+        let kernel = self.kernel()?;
+        if let Some(name) = driver
+            && !Drivers::read(kernel)?.drivers.iter().any(|one| one.is_named(name))
+        {
+            return Err(not_configured(name));
+        }
+        let stacks = PoolStacks::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
+        self.load_symbols_at(stacks.addresses());
+        Ok(stacks)
     }
 
     /// The newest `last` records of the pool log, or all, of which the block holds `address` where one

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray, RecordBatch,
-    StringArray, StructArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray,
+    RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -71,6 +71,12 @@ pub(crate) fn signed(name: &str, values: impl Iterator<Item = i64>) -> Column {
     (field, Arc::new(Int64Array::from_iter_values(values)))
 }
 
+/// Numbers that may be negative, or absent.
+pub(crate) fn maybe_signed(name: &str, values: impl Iterator<Item = Option<i64>>) -> Column {
+    let field = Field::new(name, DataType::Int64, true);
+    (field, Arc::new(Int64Array::from_iter(values)))
+}
+
 /// Small numbers.
 pub(crate) fn small_numbers(name: &str, values: impl Iterator<Item = u32>) -> Column {
     let field = Field::new(name, DataType::UInt32, false);
@@ -81,6 +87,12 @@ pub(crate) fn small_numbers(name: &str, values: impl Iterator<Item = u32>) -> Co
 pub(crate) fn maybe_small_numbers(name: &str, values: impl Iterator<Item = Option<u32>>) -> Column {
     let field = Field::new(name, DataType::UInt32, true);
     (field, Arc::new(values.collect::<UInt32Array>()))
+}
+
+/// True or false.
+pub(crate) fn bools(name: &str, values: impl Iterator<Item = bool>) -> Column {
+    let field = Field::new(name, DataType::Boolean, false);
+    (field, Arc::new(BooleanArray::from(values.collect::<Vec<_>>())))
 }
 
 /// Texts that seldom repeat.

@@ -64,6 +64,7 @@ fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
         DataType::UInt32 => number(field, array.as_primitive::<UInt32Type>().value(row).into()),
         DataType::UInt64 => number(field, array.as_primitive::<UInt64Type>().value(row)),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
         DataType::Utf8 => escape(array.as_string::<i32>().value(row)),
         DataType::Dictionary(..) => {
             let dictionary = array.as_dictionary::<Int32Type>();

@@ -2,8 +2,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use verifier_core::Problem;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::{FLAGS, Level, Settings};
+use verifier_core::verifier::{FLAGS, Level, Modes, Settings};
 use verifier_host::info::Info;
 
 use crate::document::to_python;
@@ -37,7 +38,12 @@ fn flag_table(py: Python<'_>, level: Level) -> PyResult<Py<Flags>> {
 }
 
 /// `Settings` of `_records.py`.
-pub(crate) fn settings<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn settings<'py>(
+    py: Python<'py>,
+    settings: &Settings,
+    modes: &Modes,
+) -> PyResult<Bound<'py, PyAny>> {
+    let all: Vec<Problem> = settings.problems.iter().chain(&modes.problems).cloned().collect();
     let statistics = PyDict::new(py);
     for counter in &settings.statistics.0 {
         statistics.set_item(to_snake_case(&counter.name), counter.value)?;
@@ -46,8 +52,9 @@ pub(crate) fn settings<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Bo
         settings.level.0,
         flag_table(py, settings.level)?,
         statistics,
+        to_python(py, modes)?,
         settings.address.0,
-        problems(py, &settings.problems)?,
+        problems(py, &all)?,
     ))
 }
 

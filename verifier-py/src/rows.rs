@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt32Array,
-    UInt64Array,
+    Array, ArrayRef, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    UInt32Array, UInt64Array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
@@ -41,6 +41,7 @@ enum Values {
     U32(UInt32Array),
     U64(UInt64Array),
     I64(Int64Array),
+    Bool(BooleanArray),
     Text(StringArray),
     /// The texts as Python strings, each made once.
     Words(Int32Array, Vec<Py<PyString>>),
@@ -133,6 +134,7 @@ impl Values {
             DataType::UInt32 => Values::U32(array.as_primitive::<UInt32Type>().clone()),
             DataType::UInt64 => Values::U64(array.as_primitive::<UInt64Type>().clone()),
             DataType::Int64 => Values::I64(array.as_primitive::<Int64Type>().clone()),
+            DataType::Boolean => Values::Bool(array.as_boolean().clone()),
             DataType::Utf8 => Values::Text(array.as_string().clone()),
             DataType::Null => Values::Null,
             DataType::Dictionary(..) => {
@@ -180,6 +182,9 @@ impl Values {
             }
             Values::I64(array) if array.is_valid(row) => {
                 array.value(row).into_pyobject(py)?.into_any()
+            }
+            Values::Bool(array) if array.is_valid(row) => {
+                array.value(row).into_pyobject(py)?.to_owned().into_any()
             }
             Values::Text(array) if array.is_valid(row) => {
                 PyString::new(py, array.value(row)).into_any()

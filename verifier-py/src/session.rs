@@ -9,8 +9,8 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::machine::Machine;
 use verifier_core::render::text::Style;
 use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_deadlock_text};
-use verifier_core::verifier::log::EventKind;
-use verifier_core::verifier::{Drivers, Settings};
+use verifier_core::verifier::log::{EventKind, WatchedIrps};
+use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Va};
 use verifier_host::command::{run_kd_command, write_sample};
 use verifier_host::info::Info;
@@ -149,10 +149,11 @@ impl Session {
         info::info(py, &info)
     }
 
-    /// Verifier's level by name, and its statistics.
+    /// Verifier's level by name, its statistics and its modes.
     fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let settings = self.view(py, |_, kernel| Ok(Settings::read(kernel)?))?;
-        info::settings(py, &settings)
+        let (settings, modes) =
+            self.view(py, |_, kernel| Ok((Settings::read(kernel)?, Modes::read(kernel))))?;
+        info::settings(py, &settings, &modes)
     }
 
     /// Configured drivers, their state and counters.
@@ -181,7 +182,7 @@ impl Session {
         let (view, log) = self.view(py, |host, kernel| {
             if kind == "pool" {
                 let log = host.pool_log(last, address)?;
-                let ring = Log::new("pool", &log.ring, log.unused, log.empty_because);
+                let ring = Log::new("pool", &log.ring, log.wrapped, log.unused, log.empty_because);
                 return Ok((views::pool_log(log, kernel)?, ring));
             }
             let kind =
@@ -190,10 +191,40 @@ impl Session {
                     Failure::usage(format!("no log is called {kind:?}; known are: {known}"))
                 })?;
             let log = host.event_log(kind, last, address)?;
-            let ring = Log::new(kind.name(), &log.ring, log.unused, log.empty_because);
+            let ring = Log::new(kind.name(), &log.ring, log.wrapped, log.unused, log.empty_because);
             Ok((views::event_log(log, kernel)?, ring))
         })?;
         Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(log))
+    }
+
+    /// Contiguous memory that drivers hold, of all or of one.
+    #[pyo3(signature = (driver=None))]
+    fn contiguous(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
+        let view =
+            self.view(py, |host, kernel| Ok(views::contiguous(host.pool(driver)?, kernel)?))?;
+        Ok(view.into())
+    }
+
+    /// The stacks that newer kernels keep with their blocks, the most live bytes first.
+    #[pyo3(signature = (driver=None))]
+    fn pool_stacks(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
+        let view = self
+            .view(py, |host, kernel| Ok(views::pool_stacks(host.pool_stacks(driver)?, kernel)?))?;
+        Ok(view.into())
+    }
+
+    /// Canceled IRPs that are watched: the first `last`, of which `address` is the IRP.
+    #[pyo3(signature = (*, last=None, address=None))]
+    fn watched_irps(
+        &self,
+        py: Python<'_>,
+        last: Option<usize>,
+        address: Option<u64>,
+    ) -> PyResult<Table> {
+        let view = self.view(py, |_, kernel| {
+            Ok(views::watched_irps(WatchedIrps::read(kernel, last, address.map(Va))?)?)
+        })?;
+        Ok(view.into())
     }
 
     /// All that is known of one address.
@@ -382,17 +413,21 @@ impl Dump {
 
 /// Opens a crash dump.
 #[pyfunction]
-#[pyo3(signature = (path, symbols=None, *, mmap=true, progress=None))]
+#[pyo3(signature = (path, symbols=None, *, mmap=true, raw=false, dtb=None, progress=None))]
 pub(crate) fn open(
     py: Python<'_>,
     path: PathBuf,
     symbols: Option<&Bound<'_, PyAny>>,
     mmap: bool,
+    raw: bool,
+    dtb: Option<u64>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<Dump>> {
     let symbols = Symbols::from_python(symbols)?;
     let mut options = options(progress);
     options.mode = if mmap { FileMode::Map } else { FileMode::Read };
+    options.raw = raw;
+    options.directory_table_base = dtb.map(Pa);
     let host = work::run(py, None, || {
         let host = verifier_host::Session::open_with(&path, symbols.path, options)?;
         for bytes in symbols.kernel {
@@ -409,7 +444,7 @@ pub(crate) fn open(
 pub(crate) fn demo(py: Python<'_>, folder: PathBuf) -> PyResult<Py<Dump>> {
     let path = work::run(py, None, || Ok(write_sample(&folder)?))?;
     let symbols = folder.join("symbols").into_pyobject(py)?;
-    open(py, path, Some(&symbols), true, None)
+    open(py, path, Some(&symbols), true, false, None, None)
 }
 
 /// What grew between two sessions.

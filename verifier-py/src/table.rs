@@ -212,6 +212,9 @@ pub(crate) struct Log {
     /// Records written so far, modulo 2^32.
     #[pyo3(get)]
     written: u32,
+    /// Whether records were overwritten, where that can be told.
+    #[pyo3(get)]
+    wrapped: Option<bool>,
     /// Slots that hold no record.
     #[pyo3(get)]
     unused: u32,
@@ -224,10 +227,11 @@ impl Log {
     pub(crate) fn new(
         kind: &'static str,
         ring: &Ring,
+        wrapped: Option<bool>,
         unused: u32,
         empty_because: Option<&'static str>,
     ) -> Self {
-        Self { kind, capacity: ring.length, written: ring.index, unused, empty_because }
+        Self { kind, capacity: ring.length, written: ring.index, wrapped, unused, empty_because }
     }
 }
 

@@ -2,19 +2,20 @@
 //! contract.
 
 use verifier_core::Problem;
-use verifier_core::analysis::{History, TrackerMatch};
+use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord};
+use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{
-    Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, TargetDriver,
+    Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, PoolStack, PoolStacks,
+    TargetDriver,
 };
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
-    Column, addresses, bits, frames, lists, maybe_addresses, maybe_lists, maybe_numbers,
-    maybe_small_numbers, maybe_words, numbers, signed, small_numbers, structure, symbols, texts,
-    words,
+    Column, addresses, bits, bools, frames, lists, maybe_addresses, maybe_lists, maybe_numbers,
+    maybe_signed, maybe_small_numbers, maybe_words, numbers, signed, small_numbers, structure,
+    symbols, texts, words,
 };
 use crate::table::View;
 
@@ -128,17 +129,88 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
     let records = &log.records;
     let mut columns = vec![small_numbers("slot", records.iter().map(|record| record.slot))];
     for (index, field) in log.kind.fields().iter().enumerate() {
-        let values = records.iter().map(|record| record.values().get(index).copied().unwrap_or(0));
-        columns.push(if field.is_address {
-            addresses(field.name, values.map(Va))
-        } else {
-            // Counts that are signed in C are negative here too.
-            signed(field.name, values.map(|value| value as i64))
+        // A field that the build's records do not have is null in all of them.
+        let values = || records.iter().map(|record| log.values(record).nth(index)?.1);
+        let is_known = values().all(|value| value.is_some());
+        let known = || values().flatten();
+        // Counts that are signed in C are negative here too.
+        columns.push(match (field.is_address, is_known) {
+            (true, true) => addresses(field.name, known().map(Va)),
+            (true, false) => maybe_addresses(field.name, values().map(|value| value.map(Va))),
+            (false, true) => signed(field.name, known().map(|value| value as i64)),
+            (false, false) => {
+                maybe_signed(field.name, values().map(|value| value.map(|value| value as i64)))
+            }
         });
     }
     let lengths = records.iter().map(|record| log.frames(record).len());
     columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
     View::new(log.kind.describe(), event_record(log.kind.name()), columns, log.problems)
+}
+
+/// `contiguous()`
+pub(crate) fn contiguous(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
+    let rows = || {
+        report.drivers.iter().flat_map(|pool| {
+            pool.contiguous.iter().map(move |memory| (pool.driver.name.as_str(), memory))
+        })
+    };
+    let callers: Vec<Va> = rows().map(|(_, memory)| memory.caller).collect();
+    let columns = vec![
+        words("driver", rows().map(|(driver, _)| driver)),
+        addresses("address", rows().map(|(_, memory)| memory.address)),
+        numbers("size", rows().map(|(_, memory)| memory.size)),
+        addresses("caller", callers.iter().copied()),
+        symbols("caller_symbol", &callers, kernel)?,
+    ];
+    View::new("contiguous memory", "ContiguousMemory", columns, report.problems)
+}
+
+/// `pool_stacks()`
+pub(crate) fn pool_stacks(stacks: PoolStacks, kernel: &Kernel) -> Result<View, Error> {
+    let all = || stacks.stacks.iter().map(|owned| &owned.stack);
+    let drivers = || stacks.stacks.iter().map(|owned| owned.driver.as_ref());
+    let columns = vec![
+        small_numbers("live_count", all().map(PoolStack::live_count)),
+        numbers("live_bytes", all().map(PoolStack::live_bytes)),
+        words("tag", all().map(|stack| stack.tag.to_string())),
+        maybe_words("pool", all().map(|stack| PoolKind::of_stack(stack).name())),
+        maybe_words("driver", drivers().map(|driver| driver.map(|(name, _)| name.as_str()))),
+        maybe_words("told_by", drivers().map(|driver| driver.map(|(_, told_by)| told_by.name()))),
+        small_numbers("allocations", all().map(|stack| stack.allocations)),
+        small_numbers("frees", all().map(|stack| stack.frees)),
+        numbers("bytes_allocated", all().map(|stack| stack.bytes_allocated)),
+        numbers("bytes_freed", all().map(|stack| stack.bytes_freed)),
+        numbers("blocks", all().map(|stack| stack.blocks)),
+        numbers("block_bytes", all().map(|stack| stack.block_bytes)),
+        small_numbers("hash", all().map(|stack| stack.hash)),
+        small_numbers("flags", all().map(|stack| stack.flags)),
+        addresses("element", all().map(|stack| stack.element)),
+        bools("in_tree", all().map(|stack| stack.is_in_tree)),
+        lists(
+            "stack",
+            all().map(|stack| stack.frames.len()),
+            frames(all().flat_map(|stack| stack.frames.iter().copied()).collect(), kernel)?,
+        )?,
+    ];
+    View::new("pool stacks", "PoolStack", columns, stacks.problems)
+}
+
+/// `watched_irps()`
+pub(crate) fn watched_irps(watched: WatchedIrps) -> Result<View, Error> {
+    let irps = &watched.irps;
+    let columns = vec![
+        addresses("address", irps.iter().map(|irp| irp.address)),
+        addresses("irp", irps.iter().map(|irp| irp.irp)),
+        small_numbers("due_tick_count", irps.iter().map(|irp| irp.due_tick_count)),
+        small_numbers("inserted", irps.iter().map(|irp| irp.inserted.into())),
+        signed("tracked_stack_location", irps.iter().map(|irp| irp.tracked_stack_location.into())),
+        small_numbers(
+            "cancel_timeout_ticks",
+            irps.iter().map(|irp| irp.cancel_timeout_ticks.into()),
+        ),
+    ];
+    View::new("watched IRPs", "WatchedIrp", columns, watched.problems)
 }
 
 /// The class of a log's records: `IrqlEvent` for `irql`.

@@ -120,7 +120,7 @@ def test_absent_memory(folder: Path, tmp_path: Path) -> None:
     """A dump that is cut short: what is left is told, the rest is a fault or a problem."""
     data = (folder / "memory.dmp").read_bytes()
     seen = set()
-    for keep in range(0x4000, len(data), 0x3000):
+    for keep in range(0x4000, len(data), 0x1000):
         (tmp_path / "cut.dmp").write_bytes(data[:keep])
         dump = verifier.open(tmp_path / "cut.dmp", symbols=folder / "symbols")
         assert dump.info()["missing_at_end"] is None or dump.info()["missing_at_end"] > 0

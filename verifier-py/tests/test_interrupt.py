@@ -53,7 +53,7 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize("told", [False, True])
 def test_a_download(folder: Path, tmp_path: Path, told: bool) -> None:
-    server = Endless(at=1 << 20)
+    server = Endless(at=16 << 20)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     path = f"srv*{tmp_path / 'cache'}*http://127.0.0.1:{server.server_address[1]}"
     seen: list[int] = []

@@ -275,7 +275,8 @@ def test_documents(dump: verifier.Dump) -> None:
     assert settings.flags.level == settings.level == 8
     assert settings.statistics["allocations_attempted"] == 11
     info = dump.info().to_dict()
-    assert info["bug_check"] == {"code": 0xE2, "parameters": [0, 0, 0, 0]}
+    assert (info["bug_check"]["code"], info["bug_check"]["parameters"]) == (0xE2, [0, 0, 0, 0])
+    assert info["bug_check"]["name"] is None, "not one of Verifier's"
     assert info["kernel"]["modules"][0]["pdb"]["name"] == "ntkrnlmp.pdb"
     assert info["path"].endswith("memory.dmp")
     history = dump.history(0xFFFFFA8005400010)
@@ -313,3 +314,28 @@ def test_demo(tmp_path: Path) -> None:
     assert isinstance(dump, verifier.Session) and len(dump.pool("myfault")) == 10
     again = verifier.demo(str(tmp_path / "new" / "folder"))
     assert list(again.pool()) == list(dump.pool())
+
+
+def test_smaller_views(dump: verifier.Dump) -> None:
+    modes = dump.settings().modes
+    # Windows 7 has no rule classes; what it has are numbers.
+    assert modes["rule_classes"] is None and isinstance(modes["fault_injection"], dict)
+    assert modes["excluded_drivers"] == []
+    assert dump.settings().to_dict()["modes"] == dict(modes)
+    log = dump.log("pool")
+    assert log.wrapped is False and (log.capacity, log.written) == (65536, 12)
+    watched = dump.watched_irps()
+    assert len(watched) == 0 and polars.DataFrame(watched).columns[:2] == ["address", "irp"]
+    held = dump.contiguous()
+    assert len(held) == 0 and polars.DataFrame(held).columns[0] == "driver"
+    stacks = dump.pool_stacks()
+    assert len(stacks) == 0 and polars.DataFrame(stacks).schema["in_tree"] == polars.Boolean
+    for view in (dump.contiguous, dump.pool_stacks):
+        with pytest.raises(verifier.UsageError, match="absent.sys"):
+            view("absent.sys")
+
+
+def test_no_raw_memory(folder: Path) -> None:
+    # A crash dump taken for raw memory: no kernel is where the page tables are looked for.
+    with pytest.raises(verifier.VerifierError):
+        verifier.open(folder / "memory.dmp", raw=True, dtb=0x1000).pool()

@@ -70,7 +70,14 @@ fn machine(build: Build, number: usize) -> (Machine, Vec<serde_json::Value>) {
                 m.verified(id).allocation(Allocation::nonpaged(block, *size, tag, caller));
                 let frames = vec![hook, caller];
                 let size = size - 0x10;
-                m.pool_record(PoolRecord { address: block, size, frames, ..PoolRecord::default() });
+                let thread = (block & !0xffff_ffff) | 0x1040;
+                m.pool_record(PoolRecord {
+                    address: block,
+                    size,
+                    thread,
+                    frames,
+                    ..PoolRecord::default()
+                });
                 block += 0x1_0000;
             }
             let module = file.trim_end_matches(".sys");

@@ -71,10 +71,10 @@ def test_settings(case: Case) -> None:
 
 def test_pool(case: Case) -> None:
     def ours(driver: str | None) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in case.dump.pool(driver)]
+        return [tuple(row)[:7] for row in case.dump.pool(driver)]
 
     def theirs(*options: str) -> list[tuple[Any, ...]]:
-        names = ("Driver", "Address", "Size", "Tag", "Caller", "Symbol")
+        names = ("Driver", "Address", "Size", "Tag", "Caller", "Symbol", "Source")
         return [tuple(row[name] for name in names) for row in case.rows("Pool", *options)]
 
     assert theirs() == ours(None) and len(ours(None)) > 20
@@ -114,7 +114,7 @@ def test_leaks(case: Case) -> None:
 @pytest.mark.parametrize("case", DUMPS[:1], indirect=True)
 def test_other_renderers(case: Case) -> None:
     csv = case.run("Pool", renderer="csv").stdout.rstrip().splitlines()
-    assert csv[0] == "TreeDepth,Driver,Address,Size,Tag,Caller,Symbol"
+    assert csv[0] == "TreeDepth,Driver,Address,Size,Tag,Caller,Symbol,Source"
     assert [line.split(",")[2] for line in csv[1:]] == [hex(row.address) for row in case.dump.pool()]
     pretty = case.run("Settings", renderer="pretty").stdout
     names = [line.split("|")[2].strip() for line in pretty.splitlines() if line.count("|") > 2]

@@ -143,6 +143,7 @@ class Pool(_Shared, interfaces.plugins.PluginInterface):
         ("Tag", str),
         ("Caller", format_hints.Hex),
         ("Symbol", str),
+        ("Source", str),
     ]
 
     @classmethod
@@ -160,6 +161,7 @@ class Pool(_Shared, interfaces.plugins.PluginInterface):
                 _text(row.tag),
                 format_hints.Hex(row.caller),
                 _text(row.caller_symbol),
+                row.source,
             )
 
 

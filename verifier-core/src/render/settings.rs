@@ -74,6 +74,12 @@ impl<'a> ModesDoc<'a> {
     }
 }
 
+impl Serialize for Modes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ModesDoc::new(self).serialize(serializer)
+    }
+}
+
 /// Writes the `settings` document.
 ///
 /// # Errors
@@ -88,7 +94,7 @@ pub fn write_settings_json(
         level: u32,
         flags: Vec<FlagDoc>,
         statistics: &'a Counters,
-        modes: ModesDoc<'a>,
+        modes: &'a Modes,
         address: Va,
         problems: Vec<&'a Problem>,
     }
@@ -99,7 +105,7 @@ pub fn write_settings_json(
             level: settings.level.0,
             flags: flags.collect(),
             statistics: &settings.statistics,
-            modes: ModesDoc::new(modes),
+            modes,
             address: settings.address,
             problems: settings.problems.iter().chain(&modes.problems).collect(),
         },

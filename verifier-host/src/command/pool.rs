@@ -8,15 +8,12 @@ use verifier_core::render::{
     Names, write_pool_csv, write_pool_json, write_pool_stacks_csv, write_pool_stacks_json,
     write_pool_stacks_text,
 };
-use verifier_core::verifier::{
-    Allocation, Contiguous, Driver, Drivers, NO_DRIVER, PoolStacks, Source,
-};
+use verifier_core::verifier::{Allocation, Contiguous, NO_DRIVER, Source};
 
 use super::args::{Format, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
 use crate::session::Session;
-use crate::views::not_configured;
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -25,12 +22,6 @@ pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     if args.by_stack { stacks(args, &session) } else { blocks(args, &session) }
-}
-
-impl PoolArgs {
-    fn wants(&self, driver: &Driver) -> bool {
-        self.driver.as_deref().is_none_or(|name| driver.is_named(name))
-    }
 }
 
 fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
@@ -134,15 +125,8 @@ fn caller(caller: Va, names: &Names<'_>) -> String {
 }
 
 fn stacks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
-    let kernel = session.kernel()?;
-    if let Some(name) = &args.driver
-        && !Drivers::read(kernel)?.drivers.iter().any(|driver| args.wants(driver))
-    {
-        return Err(not_configured(name));
-    }
-    let stacks = PoolStacks::read(kernel, |driver| args.wants(driver))?;
-    session.load_symbols_at(stacks.addresses());
-    let names = Names::new(kernel);
+    let stacks = session.pool_stacks(args.driver.as_deref())?;
+    let names = Names::new(session.kernel()?);
     let mut out = stdout();
     match args.format {
         Format::Json => write_pool_stacks_json(&mut out, &stacks, &names)?,

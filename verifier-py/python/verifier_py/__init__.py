@@ -47,6 +47,7 @@ from ._errors import (
 )
 from ._records import (
     Allocation,
+    ContiguousMemory,
     Coverage,
     Deadlock,
     DiffGroup,
@@ -69,6 +70,7 @@ from ._records import (
     PendingEvent,
     Picture,
     PoolEvent,
+    PoolStack,
     Problem,
     Reach,
     RegionEvent,
@@ -77,6 +79,7 @@ from ._records import (
     Text,
     Total,
     TreeReach,
+    WatchedIrp,
     WithoutStack,
 )
 from ._verifier_py import (
@@ -97,6 +100,7 @@ from ._verifier_py import (
 __all__ = [
     "LOGS",
     "Allocation",
+    "ContiguousMemory",
     "Coverage",
     "Deadlock",
     "Diff",
@@ -128,6 +132,7 @@ __all__ = [
     "PendingEvent",
     "Picture",
     "PoolEvent",
+    "PoolStack",
     "Problem",
     "Reach",
     "RegionEvent",
@@ -139,6 +144,7 @@ __all__ = [
     "Text",
     "Total",
     "TreeReach",
+    "WatchedIrp",
     "UsageError",
     "VerifierError",
     "WithoutStack",

@@ -186,11 +186,71 @@ class IrpEvent(NamedTuple):
     slot: int
     irp: int
     thread: int
-    kernel_apc_disable: int
-    special_apc_disable: int
-    irql: int
+    kernel_apc_disable: int | None
+    """None where the build's records do not have it (Windows 7)."""
+    special_apc_disable: int | None
+    irql: int | None
     frames: tuple[Frame, ...]
     """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class ContiguousMemory(NamedTuple):
+    """Contiguous memory that a driver holds."""
+
+    driver: str
+    address: int
+    size: int
+    caller: int
+    caller_symbol: str | None
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class PoolStack(NamedTuple):
+    """A stack of the pool info tree, with what it allocated."""
+
+    live_count: int
+    live_bytes: int
+    tag: str
+    pool: str | None
+    """``paged`` or ``nonpaged``, where the element tells."""
+    driver: str | None
+    told_by: str | None
+    """How the driver was told."""
+    allocations: int
+    frees: int
+    bytes_allocated: int
+    bytes_freed: int
+    blocks: int
+    """Live blocks that point at it."""
+    block_bytes: int
+    hash: int
+    flags: int
+    element: int
+    """Where it lies."""
+    in_tree: bool
+    stack: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class WatchedIrp(NamedTuple):
+    """A canceled IRP that is watched."""
+
+    address: int
+    """Where the ``_VF_WATCHDOG_IRP`` lies."""
+    irp: int
+    due_tick_count: int
+    """The tick by which the IRP must be completed."""
+    inserted: int
+    tracked_stack_location: int
+    cancel_timeout_ticks: int
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -561,12 +621,15 @@ class Settings:
     flags: Flags
     statistics: Mapping[str, int]
     """By the C names in snake_case, as far as this build has them."""
+    modes: Mapping[str, Any]
+    """Rule classes, options, excluded drivers, random faults; None for what the build does not have."""
     address: int
-    """Where they lie."""
+    """Where the statistics lie."""
     problems: tuple[Problem, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "statistics", MappingProxyType(dict(self.statistics)))
+        object.__setattr__(self, "modes", MappingProxyType(dict(self.modes)))
 
     def __repr__(self) -> str:
         names = ", ".join(flag.name for flag in self.flags)
@@ -582,6 +645,7 @@ class Settings:
             "level": self.level,
             "flags": self.flags.to_dicts(),
             "statistics": dict(self.statistics),
+            "modes": dict(self.modes),
             "address": self.address,
             "problems": [problem._asdict() for problem in self.problems],
         }
@@ -634,6 +698,7 @@ _RECORDS: dict[str, Any] = {
     record.__name__: record
     for record in (
         Allocation,
+        ContiguousMemory,
         Coverage,
         Deadlock,
         DiffGroup,
@@ -656,6 +721,7 @@ _RECORDS: dict[str, Any] = {
         PendingEvent,
         Picture,
         PoolEvent,
+        PoolStack,
         Problem,
         Reach,
         RegionEvent,
@@ -664,6 +730,7 @@ _RECORDS: dict[str, Any] = {
         Text,
         Total,
         TreeReach,
+        WatchedIrp,
         WithoutStack,
     )
 }

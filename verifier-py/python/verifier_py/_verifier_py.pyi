@@ -18,6 +18,7 @@ from typing_extensions import disjoint_base
 
 from ._records import (
     Allocation,
+    ContiguousMemory,
     Coverage,
     Deadlock,
     DiffGroup,
@@ -34,6 +35,7 @@ from ._records import (
     PendingEvent,
     Picture,
     PoolEvent,
+    PoolStack,
     Problem,
     Reach,
     RegionEvent,
@@ -41,6 +43,7 @@ from ._records import (
     Text,
     Total,
     TreeReach,
+    WatchedIrp,
 )
 
 __all__ = [
@@ -99,6 +102,8 @@ class Log(Table[_R]):
     def capacity(self) -> int: ...
     @property
     def written(self) -> int: ...
+    @property
+    def wrapped(self) -> bool | None: ...
     @property
     def unused(self) -> int: ...
     @property
@@ -203,6 +208,11 @@ class Session:
     ) -> Log[PendingEvent]: ...
     @overload
     def log(self, kind: str, *, last: int | None = None, address: int | None = None) -> Log[Any]: ...
+    def contiguous(self, driver: str | None = None) -> Table[ContiguousMemory]: ...
+    def pool_stacks(self, driver: str | None = None) -> Table[PoolStack]: ...
+    def watched_irps(
+        self, *, last: int | None = None, address: int | None = None
+    ) -> Table[WatchedIrp]: ...
     def history(self, address: int) -> History: ...
     def deadlock(self) -> Deadlock: ...
     def leaks(
@@ -279,6 +289,8 @@ def open(
     symbols: _Symbols = None,
     *,
     mmap: bool = True,
+    raw: bool = False,
+    dtb: int | None = None,
     progress: _Progress | None = None,
 ) -> Dump: ...
 def demo(folder: str | PathLike[str]) -> Dump: ...
