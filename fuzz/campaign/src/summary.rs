@@ -111,7 +111,8 @@ pub fn write_summary(
         out,
         "- *whole*: read without a problem; the damage is where nothing is read, or a value that is as \
          good as the one before\n- *in part*: read, with problems that say what is missing, or a view \
-         that says why it cannot be\n- *refused*: an error that says why the file cannot be opened\n- \
+         that says why it cannot be; a dump that has some undamaged, as the shared ones have on \
+         purpose, is here always\n- *refused*: an error that says why the file cannot be opened\n- \
          *over time*: more than {} s for everything; *over memory*: more than {} MiB beyond the \
          dump and its symbols, or any other end of the process\n- *unclean*: an output holds a \
          control character or a bidirectional override out of the dump\n",
