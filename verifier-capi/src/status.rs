@@ -111,6 +111,7 @@ impl From<Core> for Failure {
     fn from(error: Core) -> Self {
         let status = match &error {
             Core::Read { fault, .. } if fault.reason.is_absent() => VerifierStatus::Absent,
+            Core::NotInSmallDump { .. } => VerifierStatus::Absent,
             Core::Read { fault, .. } => match fault.reason {
                 verifier_core::Reason::Reader(_) => VerifierStatus::Absent,
                 _ => VerifierStatus::NotPresent,
@@ -122,6 +123,7 @@ impl From<Core> for Failure {
             | Core::MissingField { .. }
             | Core::MissingSymbol { .. }
             | Core::NoKernelSymbols { .. }
+            | Core::UnknownGlobal { .. }
             | Core::Symbols { .. } => VerifierStatus::Symbols,
             _ => VerifierStatus::Unsupported,
         };

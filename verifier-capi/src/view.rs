@@ -7,8 +7,9 @@ use std::ptr;
 use verifier_core::analysis::{Group, GroupBy, Grouping, Leaks};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, PoolReport, Settings};
+use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, Settings};
 use verifier_core::{Problem, Va};
+use verifier_host::{LeakFilter, Silent};
 
 use crate::pointer::{as_ref, c_string, free, put, put_new, text};
 use crate::session::VerifierSession;
@@ -184,8 +185,7 @@ pub unsafe extern "C" fn verifier_pool(
     let read = |session: &VerifierSession, kernel: &Kernel| {
         // SAFETY: the caller's word, for the time of this call.
         let name = unsafe { text(driver, "driver") }?;
-        let report = PoolReport::read(kernel, |one| name.is_none_or(|name| one.is_named(name)))?;
-        configured(name, report.drivers.len())?;
+        let report = session.host.pool(name)?;
         let callers: Vec<Va> = report.callers().collect();
         let (mut drivers, mut rows) = (Vec::new(), Vec::new());
         let pools = report.drivers.into_iter().map(|pool| (pool.driver.name, pool.allocations));
@@ -194,7 +194,6 @@ pub unsafe extern "C" fn verifier_pool(
             drivers.push(c_string(&name));
             rows.extend(allocations.into_iter().map(|allocation| (index, allocation)));
         }
-        session.host.load_symbols_at(callers.iter().copied());
         let rows = Rows::Allocations { drivers, rows };
         Ok(VerifierView::new(rows, kernel, callers, &report.problems))
     };
@@ -215,9 +214,7 @@ pub unsafe extern "C" fn verifier_pool_log(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        session.host.load_verifier_symbols();
-        let log = PoolLog::read(kernel, (last != usize::MAX).then_some(last))?;
-        session.host.load_symbols_at(log.all_frames().iter().copied());
+        let log = session.host.pool_log((last != usize::MAX).then_some(last), None)?;
         let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
         Ok(VerifierView::new(Rows::Log(log), kernel, frames, &problems))
     };
@@ -243,11 +240,9 @@ pub unsafe extern "C" fn verifier_leaks(
     let read = |session: &VerifierSession, kernel: &Kernel| {
         // SAFETY: the caller's word, for the time of this call.
         let name = unsafe { text(driver, "driver") }?;
-        session.host.load_verifier_symbols();
-        let leaks = Leaks::read(kernel, |one| name.is_none_or(|name| one.is_named(name)))?;
-        configured(name, leaks.drivers.len())?;
+        let filter = LeakFilter { driver: name.map(Into::into), ..LeakFilter::default() };
+        let leaks = session.host.leaks(filter, &Silent)?.leaks;
         let addresses: Vec<Va> = leaks.addresses().collect();
-        session.host.load_symbols_at(addresses.iter().copied());
         let groups = Grouping::new(kernel, &leaks, None).groups(GroupBy::Stack);
         let why = |group: &Group| {
             let why = group.stack.and_then(Result::err);
@@ -262,15 +257,6 @@ pub unsafe extern "C" fn verifier_leaks(
     };
     // SAFETY: the caller's word is the one that `view` asks for.
     unsafe { self::view(session, view, read) }
-}
-
-fn configured(name: Option<&str>, found: usize) -> Result<(), Failure> {
-    match name {
-        Some(name) if found == 0 => {
-            Err(Failure::argument(format!("no driver {name} is configured for Verifier")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// How many records a view has; 0 for NULL.
