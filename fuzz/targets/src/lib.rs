@@ -63,8 +63,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
 /// panic; one that nobody catches still does.
 pub fn quiet_caught_panics() {
     std::panic::set_hook(Box::new(|info| {
-        // The pdb crate's are caught in `verifier_core::types`.
-        if !info.location().is_some_and(|at| at.file().contains("/pdb-")) {
+        // Caught in `verifier_core::types` and `verifier_core::symbols`.
+        let caught = ["/pdb-", "/msvc-demangler-"];
+        let is_caught =
+            info.location().is_some_and(|at| caught.iter().any(|name| at.file().contains(name)));
+        if !is_caught {
             eprintln!("{info}");
         }
     }));
