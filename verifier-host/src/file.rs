@@ -42,8 +42,8 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
     if mode == FileMode::Map && meta.len() > 0 {
         // SAFETY: the map is read-only and private to this value. Rust asks that the file does not
         // change while it is mapped; no program can promise that of a file that others may write,
-        // so what is read is only ever copied out as bytes, never referenced as a type with
-        // invariants. A file that is cut short raises SIGBUS, which the module's text says.
+        // so what is read is copied out as bytes, or lent as bytes that are taken as numbers, never
+        // referenced as a type with invariants. A file that is cut short raises SIGBUS, which the module's text says.
         #[allow(unsafe_code)]
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(error)?;
         return Ok(Arc::new(Mapped(map)));
@@ -81,10 +81,13 @@ impl ReadAt for Mapped {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
-        let start = usize::try_from(offset).map_err(|_| FileError::PastEnd)?;
-        let end = start.checked_add(buf.len()).ok_or(FileError::PastEnd)?;
-        buf.copy_from_slice(self.0.get(start..end).ok_or(FileError::PastEnd)?);
+        buf.copy_from_slice(self.lend(offset, buf.len()).ok_or(FileError::PastEnd)?);
         Ok(())
+    }
+
+    fn lend(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        let start = usize::try_from(offset).ok()?;
+        self.0.get(start..start.checked_add(len)?)
     }
 }
 

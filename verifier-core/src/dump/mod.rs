@@ -208,6 +208,11 @@ impl Memory<Pa> for PhysicalPages {
         }
     }
 
+    fn lend(&self, page: Pa) -> Option<&[u8; PAGE_SIZE as usize]> {
+        let bytes = self.file.lend(self.map.offset(page.pfn().0)?, PAGE_SIZE as usize)?;
+        bytes.try_into().ok()
+    }
+
     fn held(&self) -> Option<u64> {
         Some(self.map.page_count().saturating_mul(PAGE_SIZE).min(self.file.len()))
     }

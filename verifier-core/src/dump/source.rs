@@ -29,12 +29,21 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// [`FileError::PastEnd`] where the file ends before the last byte.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError>;
+
+    /// The same bytes without a copy, where the source has them in memory; `None` where it would have
+    /// to read, or does not have them all.
+    fn lend(&self, _offset: u64, _len: usize) -> Option<&[u8]> {
+        None
+    }
+}
+
+fn part(bytes: &[u8], offset: u64, len: usize) -> Option<&[u8]> {
+    let start = usize::try_from(offset).ok()?;
+    bytes.get(start..start.checked_add(len)?)
 }
 
 fn copy(bytes: &[u8], offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
-    let start = usize::try_from(offset).map_err(|_| FileError::PastEnd)?;
-    let end = start.checked_add(buf.len()).ok_or(FileError::PastEnd)?;
-    buf.copy_from_slice(bytes.get(start..end).ok_or(FileError::PastEnd)?);
+    buf.copy_from_slice(part(bytes, offset, buf.len()).ok_or(FileError::PastEnd)?);
     Ok(())
 }
 
@@ -45,6 +54,9 @@ impl ReadAt for Vec<u8> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
         copy(self, offset, buf)
     }
+    fn lend(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        part(self, offset, len)
+    }
 }
 
 impl ReadAt for Arc<[u8]> {
@@ -54,6 +66,9 @@ impl ReadAt for Arc<[u8]> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
         copy(self, offset, buf)
     }
+    fn lend(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        part(self, offset, len)
+    }
 }
 
 impl ReadAt for &'static [u8] {
@@ -62,5 +77,8 @@ impl ReadAt for &'static [u8] {
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
         copy(self, offset, buf)
+    }
+    fn lend(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        part(self, offset, len)
     }
 }

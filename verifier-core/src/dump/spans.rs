@@ -160,6 +160,14 @@ impl<A: Address> Memory<A> for FileSpans<A> {
         }
         Ok(Residence::Valid)
     }
+
+    fn lend(&self, page: A) -> Option<&[u8; PAGE_SIZE as usize]> {
+        let (offset, left) = self.place(page.raw())?;
+        if left < PAGE_SIZE {
+            return None;
+        }
+        self.file.lend(offset, PAGE_SIZE as usize)?.try_into().ok()
+    }
 }
 
 impl<A: Address> std::fmt::Debug for FileSpans<A> {

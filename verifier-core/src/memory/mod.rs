@@ -2,7 +2,8 @@
 //!
 //! [`Memory`] has one required method, which fills a buffer that lies within one 4 KiB page. The
 //! loop that crosses pages exists once, in [`Memory::read`]; a source never sees a request that
-//! crosses, so it cannot get that wrong. `Memory<Pa>` is physical memory (a dump, another tool's
+//! crosses, so it cannot get that wrong. A source that has its pages in memory may lend them besides
+//! ([`Memory::lend`]), which spares walks over large arrays a copy. `Memory<Pa>` is physical memory (a dump, another tool's
 //! reader), `Memory<Va>` the kernel's virtual memory ([`PageTables`] over physical memory, or a
 //! source that already translates).
 //!
@@ -11,10 +12,12 @@
 mod on_thread;
 mod paging;
 mod sparse;
+mod window;
 
 pub use on_thread::OnThread;
 pub use paging::{MappedPages, PageTables, PagingMode, Translation};
 pub use sparse::{FromFn, SparsePages};
+pub(crate) use window::Window;
 
 use std::sync::Arc;
 
@@ -59,6 +62,12 @@ pub trait Memory<A: Address>: Send + Sync {
             rest = behind;
         }
         Ok(residence)
+    }
+
+    /// The whole page at `page`, a multiple of 4 KiB, without a copy, where the source has it in memory
+    /// as one piece. `None` says nothing of whether the page can be read.
+    fn lend(&self, _page: A) -> Option<&[u8; PAGE_SIZE as usize]> {
+        None
     }
 
     /// Bytes that the source holds at most, `None` where it does not know.
@@ -117,6 +126,10 @@ impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for Arc<M> {
         (**self).read_in_page(at, buf)
     }
 
+    fn lend(&self, page: A) -> Option<&[u8; PAGE_SIZE as usize]> {
+        (**self).lend(page)
+    }
+
     fn held(&self) -> Option<u64> {
         (**self).held()
     }
@@ -125,6 +138,10 @@ impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for Arc<M> {
 impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for &M {
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
         (**self).read_in_page(at, buf)
+    }
+
+    fn lend(&self, page: A) -> Option<&[u8; PAGE_SIZE as usize]> {
+        (**self).lend(page)
     }
 
     fn held(&self) -> Option<u64> {

@@ -137,6 +137,7 @@ impl Field {
     /// The number that the field holds in `record`, if it is a number and the record is long enough.
     /// Signed numbers are sign-extended to 64 bits.
     #[must_use]
+    #[inline]
     pub fn get(&self, record: &[u8]) -> Option<u64> {
         let offset = usize::try_from(self.offset).ok()?;
         match self.shape {

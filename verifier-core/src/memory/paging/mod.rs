@@ -209,29 +209,39 @@ impl PageTables {
     }
 }
 
+impl PageTables {
+    /// Where the byte at `at` lies, and whether its page is valid; out of the cache where it is known.
+    fn find(&self, at: Va) -> Result<(Pa, Residence), Fault> {
+        let known = self.cache.as_ref().filter(|_| self.mode.in_range(at.0));
+        if let Some(pa) = known.and_then(|cache| cache.get(at)) {
+            return Ok((pa, Residence::Valid));
+        }
+        let found = self.translate(at)?;
+        if let Some(cache) = known
+            && found.residence == Residence::Valid
+        {
+            cache.put(at, found.pa);
+        }
+        Ok((found.pa, found.residence))
+    }
+}
+
 impl Memory<Va> for PageTables {
     fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
         debug_assert!(at.page_offset() + buf.len() as u64 <= PAGE_SIZE);
-        let known = self.cache.as_ref().filter(|_| self.mode.in_range(at.0));
-        let found = match known.and_then(|cache| cache.get(at)) {
-            Some(pa) => Translation { pa, page_size: PAGE_SIZE, residence: Residence::Valid },
-            None => {
-                let found = self.translate(at)?;
-                if let Some(cache) = known
-                    && found.residence == Residence::Valid
-                {
-                    cache.put(at, found.pa);
-                }
-                found
-            }
-        };
-        self.physical.read_in_page(found.pa, buf).map_err(|f| Fault {
+        let (pa, residence) = self.find(at)?;
+        self.physical.read_in_page(pa, buf).map_err(|f| Fault {
             space: Space::Virtual,
             address: at.0,
             done: f.done,
             reason: f.reason,
         })?;
-        Ok(found.residence)
+        Ok(residence)
+    }
+
+    fn lend(&self, page: Va) -> Option<&[u8; PAGE_SIZE as usize]> {
+        let (pa, _) = self.find(page).ok()?;
+        self.physical.lend(pa)
     }
 
     fn held(&self) -> Option<u64> {

@@ -6,14 +6,12 @@
 //! index is a 32-bit number that wraps without harm. A null array means that the log is off. Source:
 //! kernels of Windows 7 to 11 agree on all rings.
 
-use std::ops::Range;
-
-use crate::addr::{PAGE_SIZE, Va};
+use crate::addr::Va;
 use crate::error::{Error, Fault, Problem};
 use crate::kernel::Kernel;
+use crate::memory::Window;
 
-/// Bytes of records that are read at a time: they stay in the processor's nearer caches until they are
-/// decoded.
+/// Bytes of records between two looks at whether to go on.
 const BLOCK: u64 = 0x8000;
 /// The longest record; those of every build are shorter than 0x200 bytes.
 const MAX_STRIDE: u64 = 0x1_0000;
@@ -129,7 +127,8 @@ impl Ring {
         // A log is not longer than the memory that it lies in.
         let mut room = kernel.space().memory().held().unwrap_or(u64::MAX);
         let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
-        let mut block = Block::default();
+        let stride = self.stride as usize;
+        let mut window = Window::new(kernel.space().memory());
         // Adjoining slots that are missing for one reason are told as one.
         let mut run: Option<(u32, u32, Fault)> = None;
         // From the newest down to slot 0, then from the end down to the one above the newest.
@@ -141,9 +140,8 @@ impl Ring {
                     break 'all;
                 }
                 let start = end.saturating_sub(per_block).max(segment.start);
-                block.read(kernel, self, start..end);
                 for slot in (start..end).rev() {
-                    match block.record(self, slot) {
+                    match window.read(self.array.add(u64::from(slot) * self.stride), stride) {
                         Ok(bytes) => {
                             // Zeros are no record, and may be one page of zeros all over.
                             if bytes.iter().any(|&byte| byte != 0) {
@@ -164,9 +162,7 @@ impl Ring {
                             result.missing += 1;
                             match &mut run {
                                 Some((first, _, _)) if *first == slot + 1 => *first = slot,
-                                _ => {
-                                    self.tell(&mut result, run.replace((slot, slot, fault.clone())))
-                                }
+                                _ => self.tell(&mut result, run.replace((slot, slot, fault))),
                             }
                         }
                     }
@@ -248,49 +244,5 @@ impl Ring {
         };
         let at = self.array.add(u64::from(first) * self.stride);
         result.problems.push(Problem::at(what, at, fault));
-    }
-}
-
-/// A stretch of the array that has been read.
-#[derive(Default)]
-struct Block {
-    first: u32,
-    bytes: Vec<u8>,
-    /// Byte ranges that could not be read, and why.
-    holes: Vec<(Range<usize>, Fault)>,
-}
-
-impl Block {
-    fn read(&mut self, kernel: &Kernel, ring: &Ring, slots: Range<u32>) {
-        self.first = slots.start;
-        self.holes.clear();
-        let len = (u64::from(slots.end - slots.start) * ring.stride) as usize;
-        self.bytes.resize(len, 0);
-        let base = ring.array.add(u64::from(slots.start) * ring.stride);
-        let mut done = 0usize;
-        while done < len {
-            let here = base.add(done as u64);
-            let Some(rest) = self.bytes.get_mut(done..) else { break };
-            match kernel.space().read(here, rest) {
-                Ok(_) => break,
-                Err(fault) => {
-                    // What lies before the fault is good; the rest of its page is not.
-                    let bad = done + fault.done;
-                    let at = base.add(bad as u64);
-                    let end = bad + (PAGE_SIZE - at.page_offset()) as usize;
-                    self.holes.push((bad..end.min(len), fault));
-                    done = end;
-                }
-            }
-        }
-    }
-
-    fn record(&self, ring: &Ring, slot: u32) -> Result<&[u8], &Fault> {
-        let start = (u64::from(slot - self.first) * ring.stride) as usize;
-        let end = start + ring.stride as usize;
-        match self.holes.iter().find(|(hole, _)| hole.start < end && start < hole.end) {
-            Some((_, fault)) => Err(fault),
-            None => Ok(self.bytes.get(start..end).unwrap_or_default()),
-        }
     }
 }

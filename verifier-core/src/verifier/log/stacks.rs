@@ -21,16 +21,26 @@ impl Stacks {
 
     /// Adds a record's stack: of `count` frames of `size` bytes each, those up to the first null.
     /// What comes behind it is left over from an earlier lap.
+    #[inline]
     pub(super) fn push(&mut self, raw: &[u8], count: usize, size: usize) -> Stack {
         let start = self.0.len();
         if size == 8 {
-            // How many first, then all at once: twice over a few cache lines, but without a test for
-            // room at each.
+            // All are copied, and in the same pass it is told whether one is null: the top bit of
+            // !x & (x - 1) is set for null alone. No test for each frame, so the pass runs as wide as
+            // the machine allows; most stacks of a busy log are full.
             let (quads, _) = raw.as_chunks::<8>();
             let quads = quads.get(..count).unwrap_or(quads);
-            let end = quads.iter().position(|quad| u64::from_le_bytes(*quad) == 0);
-            let end = end.unwrap_or(quads.len());
-            self.0.extend(quads.iter().take(end).map(|quad| Va(u64::from_le_bytes(*quad))));
+            let mut null = 0u64;
+            self.0.extend(quads.iter().map(|quad| {
+                let frame = u64::from_le_bytes(*quad);
+                null |= !frame & frame.wrapping_sub(1);
+                Va(frame)
+            }));
+            if null >> 63 == 1 {
+                let stack = self.0.get(start..).unwrap_or_default();
+                let end = stack.iter().position(|frame| frame.is_null()).unwrap_or(stack.len());
+                self.0.truncate(start + end);
+            }
         } else {
             self.0.extend(frames(raw, count, size));
         }
