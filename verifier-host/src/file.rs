@@ -7,12 +7,16 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use verifier_core::dump::{FileError, ReadAt};
 
 use crate::error::Error;
+use crate::symbols::{Element, SymbolPath};
+
+/// Symbolic links that are followed from one to the next.
+const MAX_LINKS: usize = 40;
 
 /// How a dump file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,13 +55,60 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
     Ok(Arc::new(Read { len: meta.len(), file }))
 }
 
+/// True where both paths lead to one file, whatever they are called: links are followed. Not where one of
+/// them leads nowhere.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let id = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+        matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
+    }
+    #[cfg(not(unix))]
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The files that are read, and what each is: "the dump". Nothing is written over them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inputs(Vec<(PathBuf, &'static str)>);
+
+impl Inputs {
+    /// A dump, and the symbol files that a path names one by one.
+    pub(crate) fn new(dump: Option<&Path>, symbols: &SymbolPath) -> Self {
+        let dump = dump.map(|path| (path.to_path_buf(), "the dump"));
+        let symbols = symbols.elements().iter().filter_map(|element| match element {
+            Element::Plain(path) => Some((path.clone(), "a symbol file")),
+            Element::Cache(_) | Element::Chain { .. } => None,
+        });
+        Self(dump.into_iter().chain(symbols).collect())
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] where `output` leads to one of them.
+    pub(crate) fn spare(&self, output: &Path) -> Result<(), Error> {
+        match self.0.iter().find(|(input, _)| is_same_file(output, input)) {
+            Some((_, what)) => {
+                Err(Error::Usage(format!("{}: the output is {what} itself", output.display())))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Writes a file under a temporary name and renames it, so that no half of it is ever there; its folder is
-/// made.
+/// made. A symbolic link stays, and what it leads to is replaced; what is no regular file (a device, a pipe)
+/// is written to as it is.
 ///
 /// # Errors
 /// [`Error::File`].
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let error = |why| Error::File { path: path.into(), why };
+    // Of a link that leads to a pipe, as /dev/stdout may, only the system knows where it leads.
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        let mut device = File::options().write(true).open(path).map_err(error)?;
+        return device.write_all(bytes).map_err(error);
+    }
+    let path = follow_links(path).map_err(error)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -69,8 +120,22 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(error)?;
     file.write_all(bytes).map_err(error)?;
-    file.persist(path).map_err(|persist| error(persist.error))?;
+    file.persist(&path).map_err(|persist| error(persist.error))?;
     Ok(())
+}
+
+/// Where the links at the end of a path lead, also to a file that is not there yet.
+fn follow_links(path: &Path) -> std::io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        if !std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) {
+            return Ok(path);
+        }
+        let target = std::fs::read_link(&path)?;
+        // What is relative is so to the link's folder; what is absolute replaces all.
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(std::io::Error::other(format!("more than {MAX_LINKS} symbolic links in a row")))
 }
 
 struct Mapped(memmap2::Mmap);

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use verifier_core::verifier::PoolTag;
 use verifier_core::{Problem, Va};
 
 use crate::error::Error;
+use crate::file::Inputs;
 use crate::progress::{Progress, Stage};
 use crate::session::Session;
 use crate::views::not_configured;
@@ -87,6 +89,7 @@ pub struct FilteredLeaks {
     pub leaks: Leaks,
     filter: LeakFilter,
     kernel: Arc<Kernel>,
+    inputs: Inputs,
 }
 
 impl Session {
@@ -138,7 +141,7 @@ impl Session {
         let stage = Stage::begin(progress, "finding symbols", None);
         self.load_symbols_at(leaks.addresses());
         drop(stage);
-        Ok(FilteredLeaks { leaks, filter, kernel: Arc::clone(kernel) })
+        Ok(FilteredLeaks { leaks, filter, kernel: Arc::clone(kernel), inputs: self.inputs() })
     }
 }
 
@@ -147,6 +150,14 @@ impl FilteredLeaks {
     #[must_use]
     pub fn filter(&self) -> &LeakFilter {
         &self.filter
+    }
+
+    /// As [`Session::check_output`].
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_output(&self, path: &Path) -> Result<(), Error> {
+        self.inputs.spare(path)
     }
 
     /// How many blocks the counters say that there are: more than are here where a damaged dump hides

@@ -12,7 +12,7 @@ use verifier_core::verifier::Globals;
 use verifier_core::{Pa, Va};
 
 use crate::error::Error;
-use crate::file::{FileMode, open_file};
+use crate::file::{FileMode, Inputs, open_file};
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
 use crate::progress::{Progress, Silent};
@@ -131,6 +131,19 @@ impl Session {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// The files that the session reads.
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs::new(self.path(), &self.symbol_path)
+    }
+
+    /// Refuses a file to write to that is the dump, or a symbol file that the symbol path names.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_output(&self, path: &Path) -> Result<(), Error> {
+        self.inputs().spare(path)
     }
 
     /// The crash dump, where the session has one.

@@ -254,6 +254,9 @@ impl Leaks {
         weight: &str,
     ) -> PyResult<Option<Text>> {
         let weight = self::weight(weight)?;
+        if let Some(path) = &path {
+            self.found.check_output(path).map_err(Failure::from)?;
+        }
         let text = work::run(py, None, || picture(&self.found, weight))?;
         text::to_path(py, text, path)
     }

@@ -42,7 +42,7 @@ pub(super) struct FlamegraphArgs {
     /// What the widths are
     #[arg(long, value_enum, default_value = "bytes")]
     pub(super) by: WeightArg,
-    /// The picture's file
+    /// The picture's file; - for standard output
     #[arg(short, long, value_name = "FILE.svg")]
     pub(super) output: PathBuf,
 }
@@ -53,7 +53,7 @@ pub(super) struct ReportArgs {
     pub(super) dump: DumpArgs,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
-    /// The report's file
+    /// The report's file; - for standard output
     #[arg(short, long, value_name = "FILE.html")]
     pub(super) output: PathBuf,
 }
