@@ -13,6 +13,7 @@ use verifier_core::{Pa, Va};
 
 use crate::error::Error;
 use crate::file::{FileMode, Inputs, open_file};
+use crate::info::filetime;
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
 use crate::progress::{Progress, Silent};
@@ -144,6 +145,23 @@ impl Session {
     /// [`Error::Usage`].
     pub fn check_output(&self, path: &Path) -> Result<(), Error> {
         self.inputs().spare(path)
+    }
+
+    /// What the session is over, in one line for headings: `memory.dmp · Windows 19041 x64 · bug check
+    /// 0xe2 · 2019-04-17`.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        let path = self.path()?;
+        let mut parts = vec![path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into()];
+        if let Ok(kernel) = &self.kernel {
+            parts.push(format!("Windows {} {}", kernel.build(), kernel.space().machine()));
+        }
+        if let Some(header) = self.dump().map(Dump::header) {
+            parts.push(format!("bug check {:#x}", header.bug_check.code));
+            let time = header.system_time.and_then(filetime);
+            parts.extend(time.and_then(|time| Some(time.split_once(' ')?.0.to_owned())));
+        }
+        Some(parts.join(" · "))
     }
 
     /// The crash dump, where the session has one.

@@ -5,68 +5,21 @@
 //! has it: the log of the later one may have wrapped. Across boots nothing but names can be matched:
 //! groups by symbolized stack, tag and driver.
 //!
-//! Two dumps are of one boot where their kernels lie at one base and their machines were started at
-//! one time (`SystemTime` less `SystemUpTime`, within two seconds: the clock may have been corrected
-//! by less). Without the times, every module that both have must lie at the same base.
+//! A stack is known as long as the log remembers it, and two logs do not reach back equally far: blocks
+//! of one stack are blocks without a stack in the other dump, which would be one group that shrank and
+//! one that grew. Who called is in the tracking entries, whatever the log says. So where blocks of one
+//! driver, tag and caller grew without a stack and shrank with one, or the other way round, what is told
+//! is their sum, as one group ([`DiffGroup::merged`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::boot::Boot;
+use super::diff_key::{Call, DiffKey, DiffNames, Named, rebuilt};
 use super::group::{GroupBy, Grouping};
-use super::leaks::{Block, Leaks, NoStack, Total};
+use super::leaks::{Block, Leaks, Total};
 use crate::addr::Va;
-use crate::dump::Header;
 use crate::kernel::Kernel;
-use crate::verifier::PoolTag;
-
-/// How far two boot times of one boot may differ, in 100 ns.
-const BOOT_TIME_SLACK: u64 = 2 * 10_000_000;
-
-/// Whether two dumps are of one boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Boot {
-    /// True for one boot.
-    pub is_same: bool,
-    /// What says so.
-    pub why: String,
-}
-
-/// When the machine was started, in 100 ns since 1601, by a dump's header.
-#[must_use]
-pub fn boot_time(header: &Header) -> Option<u64> {
-    header.system_time?.checked_sub(header.system_up_time?).filter(|&time| time > 0)
-}
-
-impl Boot {
-    /// Compares two kernels and the times when their machines were started ([`boot_time`]).
-    #[must_use]
-    pub fn compare(old: (&Kernel, Option<u64>), new: (&Kernel, Option<u64>)) -> Self {
-        let says = |is_same, why: String| Boot { is_same, why };
-        let ((old, old_time), (new, new_time)) = (old, new);
-        if old.build() != new.build() {
-            return says(false, format!("builds {} and {}", old.build(), new.build()));
-        }
-        if old.base() != new.base() {
-            return says(false, format!("the kernel lies at {} and at {}", old.base(), new.base()));
-        }
-        if let (Some(old), Some(new)) = (old_time, new_time) {
-            let apart = old.abs_diff(new);
-            let seconds = apart / 10_000_000;
-            return if apart <= BOOT_TIME_SLACK {
-                says(true, "one boot time and one kernel base".into())
-            } else {
-                says(false, format!("boot times {seconds} seconds apart"))
-            };
-        }
-        let moved = old.modules().loaded().iter().find(|module| {
-            new.modules().by_name(&module.name).is_some_and(|other| other.base != module.base)
-        });
-        match moved {
-            Some(module) => says(false, format!("a module lies at {} and elsewhere", module.base)),
-            None => says(true, "all modules lie where they lay; a header has no times".into()),
-        }
-    }
-}
 
 /// One of the two dumps.
 #[derive(Clone, Copy)]
@@ -79,21 +32,6 @@ pub struct Side<'a> {
     pub grouping: &'a Grouping<'a>,
 }
 
-/// What the blocks of a [`DiffGroup`] have in common, in names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct DiffKey {
-    /// The driver.
-    pub driver: Option<Arc<str>>,
-    /// The tag.
-    pub tag: Option<PoolTag>,
-    /// The stack, innermost first, in names or addresses without one.
-    pub stack: Option<Vec<Arc<str>>>,
-    /// The frame or the caller that the blocks are grouped by, or the caller of blocks without stack.
-    pub place: Option<Arc<str>>,
-    /// The size.
-    pub size: Option<u64>,
-}
-
 /// Blocks of both dumps that have a key in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffGroup {
@@ -101,8 +39,6 @@ pub struct DiffGroup {
     pub key: DiffKey,
     /// One line for it: the first frame outside the kernel and Verifier, tag, driver or size.
     pub label: Arc<str>,
-    /// Why there is no stack, where that is so; of the first block.
-    pub why_no_stack: Option<NoStack>,
     /// Blocks in the earlier dump.
     pub old: Total,
     /// Blocks in the later dump.
@@ -111,6 +47,9 @@ pub struct DiffGroup {
     pub appeared: Vec<Va>,
     /// Blocks that only the earlier dump has; across boots all of it.
     pub gone: Vec<Va>,
+    /// How many groups of one caller it is the sum of, where one dump has stacks that the other one
+    /// does not have; else 0. A stack is then in the key where it is the only one.
+    pub merged: usize,
 }
 
 impl DiffGroup {
@@ -154,67 +93,9 @@ pub struct Diff {
     pub groups: Vec<DiffGroup>,
     /// Groups that hold as much as before.
     pub unchanged: usize,
-}
-
-struct Names<'a> {
-    side: Side<'a>,
-    known: HashMap<Va, Arc<str>>,
-}
-
-impl Names<'_> {
-    fn get(&mut self, va: Va) -> Arc<str> {
-        let kernel = self.side.kernel;
-        let name = self.known.entry(va).or_insert_with(|| match kernel.symbolize(va) {
-            Some(name) => name.to_string().into(),
-            None => va.to_string().into(),
-        });
-        name.clone()
-    }
-
-    fn key(&mut self, block: &Block, by: GroupBy) -> (DiffKey, Arc<str>) {
-        let side = self.side;
-        let driver: Arc<str> = side.leaks.driver(block).into();
-        let tag = block.allocation.tag;
-        let mut key = DiffKey::default();
-        let label = match by {
-            GroupBy::Stack => {
-                key.driver = Some(driver);
-                key.tag = Some(tag);
-                let frames = side.grouping.frames(block);
-                key.stack = frames.map(|frames| frames.iter().map(|&va| self.get(va)).collect());
-                if key.stack.is_none() {
-                    key.place = Some(self.get(block.allocation.caller));
-                }
-                self.get(side.grouping.site(block).unwrap_or(block.allocation.caller))
-            }
-            GroupBy::Frame => {
-                let place = match side.grouping.site(block) {
-                    Some(va) => self.get(va),
-                    None => "(no frame outside the kernel and Verifier)".into(),
-                };
-                key.place = Some(place.clone());
-                place
-            }
-            GroupBy::Caller => {
-                let place = self.get(side.grouping.caller(block));
-                key.place = Some(place.clone());
-                place
-            }
-            GroupBy::Tag => {
-                key.tag = Some(tag);
-                tag.to_string().into()
-            }
-            GroupBy::Driver => {
-                key.driver = Some(driver.clone());
-                driver
-            }
-            GroupBy::Size => {
-                key.size = Some(block.allocation.size);
-                format!("{} bytes", block.allocation.size).into()
-            }
-        };
-        (key, label)
-    }
+    /// Modules that both dumps have in different builds, by their short names, as far as frames or
+    /// callers lie in them: their functions are matched, not the places in them.
+    pub rebuilt: Vec<Arc<str>>,
 }
 
 /// True where both entries are of one block that was never freed in between.
@@ -228,35 +109,111 @@ fn is_same_block(old: (&Leaks, &Block), new: (&Leaks, &Block)) -> bool {
         }
 }
 
+/// A group on its way, and what made its blocks.
+struct Open {
+    group: DiffGroup,
+    /// The call that made the first block: all of a stack, and all without one, are by one.
+    call: Call,
+    has_stack: bool,
+}
+
+impl Open {
+    fn new(Named { key, label, call }: Named, has_stack: bool) -> Self {
+        let group = DiffGroup {
+            key,
+            label,
+            old: Total::default(),
+            new: Total::default(),
+            appeared: Vec::new(),
+            gone: Vec::new(),
+            merged: 0,
+        };
+        Self { group, call, has_stack }
+    }
+
+    /// 1 where it grew, -1 where it shrank.
+    fn direction(&self) -> i128 {
+        let (count, bytes) = self.group.growth();
+        if bytes == 0 { count.signum() } else { bytes.signum() }
+    }
+
+    /// Adds another one, whose stack it takes where it has none of its own.
+    fn take(&mut self, other: Open) {
+        let (into, from) = (&mut self.group, other.group);
+        into.old = into.old.and(from.old);
+        into.new = into.new.and(from.new);
+        into.appeared.extend(from.appeared);
+        into.gone.extend(from.gone);
+        into.merged = into.merged.max(1) + from.merged.max(1);
+        match (self.has_stack, other.has_stack) {
+            (false, true) => {
+                into.key = from.key;
+                into.label = from.label;
+                self.has_stack = true;
+            }
+            // Of several stacks none is the group's, but who called.
+            (true, true) if into.key != from.key => {
+                into.key.stack = None;
+                into.key.place = self.call.caller.clone();
+                into.label = self.call.caller.clone().unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Adds up what is told apart only by what the logs remember: see the module's text.
+fn net(groups: Vec<Open>) -> Vec<Open> {
+    let mut calls: BTreeMap<Call, Vec<Open>> = BTreeMap::new();
+    for open in groups {
+        calls.entry(open.call.clone()).or_default().push(open);
+    }
+    let of_call = |groups: Vec<Open>| {
+        let (changed, mut result): (Vec<Open>, Vec<Open>) =
+            groups.into_iter().partition(|open| open.direction() != 0);
+        let (stacks, without): (Vec<Open>, Vec<Open>) =
+            changed.into_iter().partition(|open| open.has_stack);
+        let mut changed = without.iter().chain(&stacks);
+        if !changed.any(|a| without.iter().any(|b| a.direction() != b.direction())) {
+            result.extend(stacks);
+            result.extend(without);
+            return result;
+        }
+        // Why there is no stack is the log's affair too.
+        let Some(mut sum) = without.into_iter().reduce(|mut sum, open| {
+            sum.take(open);
+            sum
+        }) else {
+            return result;
+        };
+        let direction = sum.direction();
+        for open in stacks {
+            if open.direction() == -direction {
+                sum.take(open);
+            } else {
+                result.push(open);
+            }
+        }
+        result.push(sum);
+        result
+    };
+    calls.into_values().flat_map(of_call).collect()
+}
+
 impl Diff {
     /// Compares two dumps.
     #[must_use]
     pub fn new(boot: Boot, old: Side<'_>, new: Side<'_>, by: GroupBy) -> Self {
-        let mut groups: BTreeMap<DiffKey, DiffGroup> = BTreeMap::new();
-        let mut old_names = Names { side: old, known: HashMap::new() };
-        let mut new_names = Names { side: new, known: HashMap::new() };
+        let rebuilt = rebuilt(old.kernel, new.kernel);
+        let mut groups: BTreeMap<DiffKey, Open> = BTreeMap::new();
+        let mut old_names = DiffNames::new(old, by, &rebuilt);
+        let mut new_names = DiffNames::new(new, by, &rebuilt);
         let mut totals = (Total::default(), Total::default());
         let mut held: HashMap<Va, &Block> = HashMap::new();
         if boot.is_same {
             held = old.leaks.blocks.iter().map(|block| (block.allocation.address, block)).collect();
         }
-        let mut stayed: HashMap<Va, ()> = HashMap::new();
-        let entry = |groups: &mut BTreeMap<DiffKey, DiffGroup>,
-                     block: &Block,
-                     (key, label): (DiffKey, Arc<str>)| {
-            groups.entry(key.clone()).or_insert_with(|| DiffGroup {
-                why_no_stack: block
-                    .stack
-                    .err()
-                    .filter(|_| by == GroupBy::Stack && key.stack.is_none()),
-                key,
-                label,
-                old: Total::default(),
-                new: Total::default(),
-                appeared: Vec::new(),
-                gone: Vec::new(),
-            });
-        };
+        let mut stayed: HashSet<Va> = HashSet::new();
         for block in &new.leaks.blocks {
             let address = block.allocation.address;
             let size = block.allocation.size;
@@ -264,43 +221,57 @@ impl Diff {
             let twin = held
                 .get(&address)
                 .filter(|twin| is_same_block((old.leaks, twin), (new.leaks, block)));
-            let named = match twin {
+            let (named, has_stack) = match twin {
                 // The earlier log may reach where the later one does not.
-                Some(twin) if block.stack.is_err() && twin.stack.is_ok() => old_names.key(twin, by),
-                _ => new_names.key(block, by),
+                Some(twin) if block.stack.is_err() && twin.stack.is_ok() => {
+                    (old_names.name(twin), true)
+                }
+                _ => (new_names.name(block), block.stack.is_ok()),
             };
-            let key = named.0.clone();
-            entry(&mut groups, block, named);
-            let Some(group) = groups.get_mut(&key) else { continue };
-            group.new.add(size);
+            let open =
+                groups.entry(named.key.clone()).or_insert_with(|| Open::new(named, has_stack));
+            open.group.new.add(size);
             if twin.is_some() {
-                group.old.add(size);
-                stayed.insert(address, ());
+                open.group.old.add(size);
+                stayed.insert(address);
             } else {
-                group.appeared.push(address);
+                open.group.appeared.push(address);
             }
         }
         for block in &old.leaks.blocks {
             let (address, size) = (block.allocation.address, block.allocation.size);
             totals.0.add(size);
-            if stayed.contains_key(&address) {
+            if stayed.contains(&address) {
                 continue;
             }
-            let named = old_names.key(block, by);
-            let key = named.0.clone();
-            entry(&mut groups, block, named);
-            let Some(group) = groups.get_mut(&key) else { continue };
-            group.old.add(size);
-            group.gone.push(address);
+            let named = old_names.name(block);
+            let has_stack = block.stack.is_ok();
+            let open =
+                groups.entry(named.key.clone()).or_insert_with(|| Open::new(named, has_stack));
+            open.group.old.add(size);
+            open.group.gone.push(address);
         }
+        let groups = net(groups.into_values().collect());
         let all = groups.len();
-        let mut groups: Vec<DiffGroup> =
-            groups.into_values().filter(|group| group.old != group.new).collect();
+        let mut groups: Vec<DiffGroup> = groups
+            .into_iter()
+            .map(|open| open.group)
+            .filter(|group| group.old != group.new)
+            .collect();
         groups.sort_by_key(|group| {
             let (count, bytes) = group.growth();
             (-bytes, -count)
         });
-        Self { boot, by, old: totals.0, new: totals.1, unchanged: all - groups.len(), groups }
+        old_names.met.append(&mut new_names.met);
+        Self {
+            boot,
+            by,
+            old: totals.0,
+            new: totals.1,
+            unchanged: all - groups.len(),
+            groups,
+            rebuilt: old_names.met.into_iter().collect(),
+        }
     }
 
     /// Blocks and bytes by which the groups that grew did, together.

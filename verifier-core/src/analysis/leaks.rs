@@ -18,6 +18,7 @@
 
 use std::collections::HashMap;
 
+use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
@@ -182,6 +183,11 @@ impl Total {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
+
+    /// The sum of both.
+    pub(super) fn and(self, other: Total) -> Total {
+        Total { count: self.count + other.count, bytes: self.bytes.saturating_add(other.bytes) }
+    }
 }
 
 /// How many blocks have a stack.
@@ -211,6 +217,10 @@ pub struct Leaks {
     pub reach: Reach,
     /// What the pool info trees gave, where blocks are kept there.
     pub tree: Option<TreeReach>,
+    /// What they were filtered by since they were read, as whoever did it says.
+    pub filter: Option<Filter>,
+    /// What they are of, in one line for headings: a dump's name, as whoever opened it says.
+    pub dump: Option<String>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
     stacks: Vec<Box<[Va]>>,

@@ -29,8 +29,8 @@ pub use json::{
     write_pool_json, write_pool_log_json, write_watched_irps_json,
 };
 pub use leaks::{
-    LeaksView, Weight, folded_stacks, write_leaks_csv, write_leaks_folded, write_leaks_json,
-    write_leaks_markdown, write_leaks_text,
+    LeaksView, Weight, filter_line, folded_stacks, write_leaks_csv, write_leaks_folded,
+    write_leaks_json, write_leaks_markdown, write_leaks_text,
 };
 pub use names::Names;
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text};
