@@ -152,7 +152,13 @@ impl Session {
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         let path = self.path()?;
-        let mut parts = vec![path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into()];
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Some(std::iter::once(name).chain(self.summary()).collect::<Vec<_>>().join(" · "))
+    }
+
+    /// The same in parts, without the file's name.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let mut parts = Vec::new();
         if let Ok(kernel) = &self.kernel {
             parts.push(format!("Windows {} {}", kernel.build(), kernel.space().machine()));
         }
@@ -161,7 +167,7 @@ impl Session {
             let time = header.system_time.and_then(filetime);
             parts.extend(time.and_then(|time| Some(time.split_once(' ')?.0.to_owned())));
         }
-        Some(parts.join(" · "))
+        parts
     }
 
     /// The crash dump, where the session has one.

@@ -23,10 +23,11 @@ fn conditions(filter: &Filter) -> String {
 
 fn skipped(filter: &Filter) -> Option<String> {
     let Filter { stacks_skipped, stacks, .. } = filter;
+    let stacks = format!("{stacks} stack{}", if *stacks == 1 { "" } else { "s" });
     let skip = sanitize(filter.skip.as_ref()?);
     Some(match stacks_skipped {
-        0 => format!("wrappers skipped: {skip}, which matched no frame of {stacks} stacks"),
-        _ => format!("wrappers skipped: {skip}, in {stacks_skipped} of {stacks} stacks"),
+        0 => format!("wrappers skipped: {skip}, which matched no frame of {stacks}"),
+        _ => format!("wrappers skipped: {skip}, in {stacks_skipped} of {stacks}"),
     })
 }
 
