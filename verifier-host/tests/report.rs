@@ -482,6 +482,9 @@ fn a_hundred_thousand_allocations() {
         browser.evaluate("document.querySelectorAll('#leaks tr.row').length").as_u64(),
         Some(100)
     );
+    assert!(
+        page.contains("(of which 9 made blocks that are still held and that the filter leaves)")
+    );
     browser.click("#more");
     assert_eq!(
         browser.evaluate("document.querySelectorAll('#leaks tr.row').length").as_u64(),
