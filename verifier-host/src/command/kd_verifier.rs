@@ -219,12 +219,13 @@ fn write_log(
             let log = session.pool_log(last, address)?;
             let names = Names::new(kernel);
             match address {
-                Some(address) => {
+                // Ours: no transcript shows a search in a log that is off.
+                Some(address) if log.empty_because.is_none() => {
                     let records: Vec<(&PoolRecord, &[Va])> =
                         log.records.iter().map(|record| (record, log.frames(record))).collect();
                     write_pool_log_search(out, log.ring.length, address, records, &names)?;
                 }
-                None => write_pool_log(out, &log, &names)?,
+                _ => write_pool_log(out, &log, &names)?,
             }
             Ok(log.problems)
         }

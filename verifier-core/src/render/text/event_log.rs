@@ -57,6 +57,9 @@ pub fn write_event_log(
     if let Some(why) = log.empty_because {
         return writeln!(out, "The {what} is empty: {why}.");
     }
+    if let (Some(address), []) = (log.about, log.records.as_slice()) {
+        return writeln!(out, "No entry of the {what} is about 0x{}.", digits(address, machine));
+    }
     let count = digits(Va(log.records.len() as u64), machine);
     writeln!(out, "Displaying most recent 0x{count} entries from the {what}.")?;
     writeln!(out, "There are up to {:#x} entries in the log.", log.ring.length)?;
@@ -176,6 +179,9 @@ pub fn write_watched_irps(
     if let Some(why) = watched.empty_because {
         return writeln!(out, "The list of watched IRPs is empty: {why}.");
     }
+    if let (Some(address), []) = (watched.about, watched.irps.as_slice()) {
+        return writeln!(out, "No watched IRP is 0x{}.", digits(address, machine));
+    }
     let count = digits(Va(watched.irps.len() as u64), machine);
     writeln!(out, "Displaying 0x{count} canceled IRPs that are currently watched.")?;
     for (what, value) in [
@@ -218,7 +224,7 @@ pub fn write_log_state(
     let wrapped = match wrapped {
         Some(true) => "it has wrapped",
         Some(false) => "it has not wrapped",
-        None => "whether it has wrapped cannot be read",
+        None => "whether it has wrapped cannot be told",
     };
     writeln!(
         out,
