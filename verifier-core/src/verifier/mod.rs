@@ -25,7 +25,7 @@ mod tag;
 mod trackers;
 mod unload;
 
-pub use bug_check::{Explanation, explain_bug_check};
+pub use bug_check::{Explanation, explain_bug_check, violated_condition};
 pub use carve::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
 pub use contiguous::Contiguous;
 pub use counters::{Counter, Counters};

@@ -6,9 +6,11 @@
 use std::io::{self, Write as _};
 
 use verifier_core::Problem;
+use verifier_core::machine::Machine;
 use verifier_core::render::text::{
     DeadlockDetail, Style, write_bug_check, write_deadlock, write_modules,
 };
+use verifier_core::verifier::violated_condition;
 
 use super::args::KdArgs;
 use super::kd_verifier;
@@ -50,23 +52,28 @@ pub fn run_kd_command(
             write_modules(out, session.kernel()?)?;
             Ok(Vec::new())
         }
-        ".bugcheck" => {
-            let header = session
-                .dump()
-                .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
-                .header();
-            let machine = header.machine().unwrap_or(if header.is_64bit {
-                verifier_core::machine::Machine::X64
-            } else {
-                verifier_core::machine::Machine::X86
-            });
-            write_bug_check(out, &header.bug_check, machine)?;
-            Ok(Vec::new())
-        }
+        ".bugcheck" => bug_check(out, session),
         _ => Err(Error::Usage(format!(
             "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
         ))),
     }
+}
+
+fn bug_check(out: &mut dyn io::Write, session: &Session) -> Result<Vec<Problem>, Error> {
+    let header = session
+        .dump()
+        .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
+        .header();
+    let machine =
+        header.machine().unwrap_or(if header.is_64bit { Machine::X64 } else { Machine::X86 });
+    // Without a kernel the header is all that there is to show.
+    let condition = session.kernel().ok().map(|kernel| violated_condition(kernel));
+    let (condition, problems) = match condition {
+        Some(Err(error)) => (None, vec![Problem::from_error("violated condition", &error)]),
+        condition => (condition.and_then(Result::ok).flatten(), Vec::new()),
+    };
+    write_bug_check(out, &header.bug_check, condition.as_deref(), machine)?;
+    Ok(problems)
 }
 
 /// What `!deadlock -?` prints: ours.
