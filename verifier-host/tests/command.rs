@@ -338,6 +338,27 @@ mod exit_codes {
         }
     }
 
+    /// Each command of `kd` runs whatever became of those before it; the worst code counts.
+    #[test]
+    fn one_command_that_fails_does_not_end_the_others() {
+        let files = Files::walkthrough();
+        let alone = files.clean(&["kd"], &["-c", "lm"]);
+        for (command, code) in [("!nothing", 2), ("!verifier zz", 2)] {
+            let both = files.output(&["kd"], &["-c", command, "-c", "lm"]);
+            assert_eq!((text(&both.stdout), both.status.code()), (alone.clone(), Some(code)));
+            let twice = files.output(&["kd"], &["-c", command, "-c", "lm", "-c", "!other"]);
+            assert_eq!((text(&twice.stdout), twice.status.code()), (alone.clone(), Some(2)));
+            assert_eq!(text(&twice.stderr).lines().count(), 2, "{:?}", text(&twice.stderr));
+        }
+        // 1 for what cannot be read: without symbols the kernel has no deadlock detection to show.
+        let dump = files.path("memory.dmp");
+        let unread = run(&["kd", &dump, "-c", "!deadlock", "-c", "lm"]);
+        assert_eq!(unread.status.code(), Some(1), "{:?}", text(&unread.stderr));
+        assert!(text(&unread.stdout).contains("myfault"), "{:?}", text(&unread.stdout));
+        let worst = run(&["kd", &dump, "-c", "!deadlock", "-c", "!nothing", "-c", "!deadlock"]);
+        assert_eq!(worst.status.code(), Some(2));
+    }
+
     #[test]
     fn what_cannot_be_read_is_1() {
         let files = Files::walkthrough();

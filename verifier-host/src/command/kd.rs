@@ -1,7 +1,7 @@
 //! `verifier kd`: the debugger's own syntax.
 //!
-//! `!verifier` (`kd_verifier`); `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the
-//! debugger, unless they start with `0n`.
+//! `!verifier` (`kd_verifier`); `!deadlock [1|3]`; `lm`; `.bugcheck`, in whichever case, as in the debugger.
+//! Numbers are hexadecimal, unless they start with `0n`. A command that fails does not end the ones behind it.
 
 use std::io::{self, Write as _};
 
@@ -13,21 +13,29 @@ use verifier_core::render::text::{
 use verifier_core::verifier::violated_condition;
 
 use super::args::KdArgs;
+use super::end_of;
 use super::kd_verifier;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
 use crate::session::Session;
 
-pub(super) fn run(args: &KdArgs) -> Result<(), Error> {
+/// Runs the commands and returns the worst of their exit codes.
+pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let mut out = stdout();
+    let mut worst = 0;
     for command in &args.command {
-        complain_problems(&run_kd_command(&mut out, &session, command, args.style.into())?);
+        match run_kd_command(&mut out, &session, command, args.style.into()) {
+            Ok(problems) => complain_problems(&problems),
+            // Nobody reads what the next one would write.
+            Err(error @ Error::Output(_)) => return Err(error),
+            Err(error) => worst = worst.max(end_of(&error)),
+        }
     }
     out.flush()?;
     complain_missing_symbols(&session);
-    Ok(())
+    Ok(worst)
 }
 
 /// Runs one debugger command on a session and writes what the debugger would. Returns what could
@@ -44,7 +52,7 @@ pub fn run_kd_command(
     let mut words = command.split_whitespace();
     let name = words.next().unwrap_or("");
     let rest: Vec<&str> = words.collect();
-    match name {
+    match &*name.to_ascii_lowercase() {
         "!verifier" => kd_verifier::run(out, session, &rest, style),
         "!deadlock" => deadlock(out, session, &rest, style),
         "lm" => {
