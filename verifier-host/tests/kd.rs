@@ -354,6 +354,36 @@ fn windows_10() -> Machine {
     m
 }
 
+/// On x86 a large quantity lies where addresses do.
+#[test]
+fn what_is_a_quantity_and_what_an_address() {
+    const THREAD: u64 = 0x8436_d770;
+    let mut m = Machine::new(Build::Win10VbX86);
+    for log in [Log::Fault, Log::Irql, Log::CriticalRegion] {
+        let ring = m.log(log);
+        ring.length = 0x100;
+        let fields = vec![("Thread", THREAD)];
+        ring.push(RingRecord { fields, frames: Vec::new(), stale: Vec::new() });
+    }
+    let open = Open::new(&m.build(DumpKind::Summary));
+    for style in [Style::Win7, Style::Modern] {
+        for (command, shown) in [
+            ("!verifier 4 ffffffff", 1),
+            ("!verifier 8 ffffffff", 1),
+            ("!verifier 8 8436d778", 1),
+            ("!verifier 200 8436d770", 1),
+            ("!verifier 200 8436d778", 0),
+        ] {
+            let (text, problems) = open.run(command, style);
+            assert_eq!(
+                (text.matches("Thread:").count(), problems),
+                (shown, 0),
+                "{command}: {text}"
+            );
+        }
+    }
+}
+
 #[test]
 fn each_log_alone() {
     let open = Open::new(&windows_10().build(DumpKind::BitmapKernel));
@@ -440,8 +470,15 @@ fn syntax_and_what_a_dump_cannot_do() {
     let (help, _) = open.run("!verifier ?", Style::Modern);
     assert!(help.starts_with("!verifier [Flags [Image]]\n"), "{help}");
     assert_eq!(open.run("!verifier -?", Style::Modern).0, help);
+    // Names are of any case, as in a published session.
+    for (named, plain) in
+        [("!Verifier 3 LEAKY", "!verifier 3 leaky"), ("LM", "lm"), (".BugCheck", ".bugcheck")]
+    {
+        assert_eq!(open.run(named, Style::Modern), open.run(plain, Style::Modern));
+    }
     assert!(open.usage("!verifier -disable").contains("a dump is not changed"));
-    assert!(open.usage("!verifier 4 1 2").contains("one quantity or address"));
+    assert!(open.usage("!verifier 4 1 2").ends_with("takes one quantity"));
+    assert!(open.usage("!verifier 80 1 2").ends_with("takes one quantity or address"));
     assert!(open.usage("!verifier 3 a.sys b.sys").contains("one image"));
     assert!(open.usage("!verifier 1001").contains("1000 is no flag"));
     assert!(open.usage("!verifier three").contains("is no number"));
