@@ -287,6 +287,26 @@ mod flags {
         );
     }
 
+    /// Bit 6 has a name for us, and is reserved in the debugger's list.
+    #[test]
+    fn enhanced_io_verification() {
+        let named = clean(&["flags", "--names", "enhanced i/o verification"]);
+        assert!(named.starts_with("verifier /flags 0x40\n"), "{named}");
+        assert!(clean(&["flags", "0x40"]).contains("\nEnhanced I/O verification: Enabled\n"));
+        let mut m = Machine::new(Build::Win10Vb);
+        m.level(0x48);
+        let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        let settings = files.clean(&["settings"], &[]);
+        assert!(settings.contains("  0x00000040  Enhanced I/O verification\n"), "{settings}");
+        assert!(!settings.contains("not among the flags"), "{settings}");
+        let modern = files.clean(&["kd"], &["-c", "!verifier"]);
+        assert!(modern.contains("    [X] (0x00000040) Unused or reserved flag\n"), "{modern}");
+        assert!(!modern.contains("Enhanced"), "{modern}");
+        let win7 = files.clean(&["kd"], &["--style", "win7", "-c", "!verifier"]);
+        let options = "enabled options are:\n      All pool allocations checked on unload\n\n";
+        assert!(win7.contains(options), "{win7}");
+    }
+
     #[test]
     fn json() {
         let json: Value =
