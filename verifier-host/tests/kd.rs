@@ -416,6 +416,47 @@ fn each_log_alone() {
     }
 }
 
+/// Two images of one entry have a section each, with their own counters and blocks.
+#[test]
+fn a_section_for_each_image() {
+    const BLOCKS: u64 = 0xffff_9a8f_5000_0000;
+    let mut m = Machine::new(Build::Win10Vb);
+    m.level(8);
+    for (name, count) in [("a.sys", 2), ("b.sys", 1)] {
+        let driver = m.driver(Driver::new(name));
+        let verified = m.verified(driver);
+        for i in 0..count {
+            let block = BLOCKS + count * 0x1_0000 + i * 0x100;
+            verified.allocation(Allocation::nonpaged(block, 0x40 * count, b"Leak", 0));
+        }
+        verified.counter("PeakNonPagedBytes", 0x1000 * count);
+    }
+    let mut m = m.assemble();
+    let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
+    m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "SuspectDriverEntry", entry);
+    let targets = ["target:a.sys", "target:b.sys"].map(|label| m.address(label));
+    let open = Open::new(&m.sample(DumpKind::BitmapKernel));
+    let (text, problems) = open.run("!verifier 3 a.sys", Style::Modern);
+    assert_eq!(problems, 0);
+    let heads: Vec<usize> = targets
+        .iter()
+        .map(|target| text.find(&format!("nt!_VF_TARGET_DRIVER {target:#x}: a.sys ")).unwrap())
+        .collect();
+    let [a, b] = [&text[heads[0]..heads[1]], &text[heads[1]..]];
+    for (section, bytes, peak, blocks) in [
+        (a, "0x00000100", "0x00002000", [BLOCKS + 0x2_0000, BLOCKS + 0x2_0100].as_slice()),
+        (b, "0x00000040", "0x00001000", &[BLOCKS + 0x1_0000]),
+    ] {
+        assert!(section.contains(&format!("Current Pool Bytes:       ( {bytes} /")), "{section}");
+        assert!(section.contains(&format!("Peak Pool Bytes:          ( {peak} /")), "{section}");
+        let shown: Vec<&str> = section.lines().filter(|line| line.contains("  Leak  ")).collect();
+        let told: Vec<String> = blocks.iter().map(|block| format!("      {block:#x}  ")).collect();
+        assert_eq!(shown.len(), told.len(), "{section}");
+        assert!(shown.iter().zip(&told).all(|(line, block)| line.starts_with(block)), "{section}");
+        assert!(section.ends_with("displayed with public symbols.\n\n"), "{section}");
+    }
+}
+
 #[test]
 fn flags_together_print_everything() {
     let open = Open::new(&windows_10().build(DumpKind::BitmapKernel));
