@@ -809,6 +809,45 @@ mod output {
         assert!(whole.len() > 1 << 20, "{} bytes fit a pipe", whole.len());
     }
 
+    /// Who closes the table early gets the verdict all the same, and no complaint of the pipe.
+    #[test]
+    fn a_reader_that_leaves_does_not_hide_the_limit() {
+        let mut m = Machine::new(Build::Win10Vb);
+        let driver = m.driver(Driver::new("leaky.sys"));
+        m.level(8);
+        let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
+        let verified = m.verified(driver);
+        for i in 0..8000 {
+            let address = 0xffff_9a8f_5000_0000 + 0x1000 * i;
+            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", 0));
+        }
+        let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        let (old, by) = (quiet.path("memory.dmp"), ["--by", "size", "--format", "csv"]);
+        for (words, limit, code) in [
+            (&["leaks"][..], None, 0),
+            (&["leaks"], Some("1"), 3),
+            (&["diff", &old], None, 0),
+            (&["diff", &old], Some("1"), 3),
+        ] {
+            let limit: Vec<&str> = limit.into_iter().flat_map(|n| ["--fail-on", n]).collect();
+            let mut child = command()
+                .args(files.args(words, &[&by[..], &limit].concat()))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut pipe = child.stdout.take().unwrap();
+            pipe.read_exact(&mut [0; 64]).unwrap();
+            drop(pipe);
+            let output = child.wait_with_output().unwrap();
+            let complaints = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{words:?} {limit:?}: {complaints}");
+            assert!(!complaints.contains("output"), "{complaints}");
+        }
+        let whole = files.clean(&["leaks"], &by);
+        assert!(whole.len() > 1 << 18, "{} bytes fit a pipe", whole.len());
+    }
+
     #[test]
     fn control_characters_stay_off_the_terminal() {
         const NAME: &str = "ev\u{1b}]0;pwned\u{7}\u{1b}[2J\u{9b}3m\u{7f}\ril.sys";

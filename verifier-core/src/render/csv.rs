@@ -10,16 +10,29 @@ use crate::analysis::History;
 use crate::verifier::log::{EventLog, PoolLog, PoolRecord, WatchedIrps};
 use crate::verifier::{Drivers, Modes, PoolReport, Settings};
 
-pub(super) fn writer(out: &mut dyn io::Write) -> csv::Writer<&mut dyn io::Write> {
-    csv::WriterBuilder::new().flexible(false).from_writer(out)
-}
+/// A table that is being written.
+pub(super) struct Csv<'a>(csv::Writer<&'a mut dyn io::Write>);
 
-/// The writer's own error: the crate's conversion hides its kind, and a reader that went away is no
-/// failure to the command.
-pub(super) fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("CSV: {other:?}")),
+impl<'a> Csv<'a> {
+    pub(super) fn new(out: &'a mut dyn io::Write) -> Self {
+        Self(csv::WriterBuilder::new().flexible(false).from_writer(out))
+    }
+
+    /// Fails with the writer's own error: the crate's conversion into one hides its kind, and a reader
+    /// that went away is no failure to the command.
+    pub(super) fn row<T: AsRef<[u8]>>(
+        &mut self,
+        cells: impl IntoIterator<Item = T>,
+    ) -> io::Result<()> {
+        self.0.write_record(cells).map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("CSV: {other:?}")),
+        })
+    }
+
+    /// What every table ends with.
+    pub(super) fn end(mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -45,12 +58,12 @@ pub fn write_settings_csv(
     settings: &Settings,
     modes: &Modes,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record(["name", "value"]).map_err(io_error)?;
-    csv.write_record(["level", &settings.level.0.to_string()]).map_err(io_error)?;
+    let mut csv = Csv::new(out);
+    csv.row(["name", "value"])?;
+    csv.row(["level", &settings.level.0.to_string()])?;
     for counter in &settings.statistics.0 {
         let name = super::to_snake_case(&counter.name);
-        csv.write_record([&*inert(&name), &counter.value.to_string()]).map_err(io_error)?;
+        csv.row([&*inert(&name), &counter.value.to_string()])?;
     }
     for (name, value) in [
         ("rule_classes", modes.rule_classes.map(|classes| classes.0)),
@@ -62,10 +75,10 @@ pub fn write_settings_csv(
         ("fault_boot_minutes", modes.faults.boot_minutes.map(u64::from)),
     ] {
         if let Some(value) = value {
-            csv.write_record([name, &value.to_string()]).map_err(io_error)?;
+            csv.row([name, &value.to_string()])?;
         }
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes drivers, their state and their counters of pool and of other memory.
@@ -93,11 +106,11 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
         "ContiguousMemoryBytes",
         "PeakContiguousMemoryBytes",
     ];
-    let mut csv = writer(out);
+    let mut csv = Csv::new(out);
     let mut header: Vec<String> =
         ["name", "state", "loads", "unloads", "base", "size"].map(String::from).to_vec();
     header.extend(COUNTERS.map(super::to_snake_case));
-    csv.write_record(&header).map_err(io_error)?;
+    csv.row(&header)?;
     for driver in &drivers.drivers {
         let image = driver.images.first();
         let counters = driver.counters();
@@ -110,9 +123,9 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
             image.map(|image| image.size.to_string()).unwrap_or_default(),
         ];
         row.extend(COUNTERS.map(|c| counters.get(c).map(|v| v.to_string()).unwrap_or_default()));
-        csv.write_record(&row).map_err(io_error)?;
+        csv.row(&row)?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes outstanding allocations, then contiguous memory, whose rows have no tag. The driver of a block
@@ -125,11 +138,10 @@ pub fn write_pool_csv(
     report: &PoolReport,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record(["driver", "address", "size", "tag", "caller", "caller_symbol", "source"])
-        .map_err(io_error)?;
+    let mut csv = Csv::new(out);
+    csv.row(["driver", "address", "size", "tag", "caller", "caller_symbol", "source"])?;
     let mut row = |driver: &str, address: Va, size: u64, tag: &str, caller: Va, source: &str| {
-        csv.write_record([
+        csv.row([
             &*inert(driver),
             &address.to_string(),
             &size.to_string(),
@@ -138,7 +150,6 @@ pub fn write_pool_csv(
             &name(names, caller),
             source,
         ])
-        .map_err(io_error)
     };
     for (driver, a) in report.allocations() {
         let driver = driver.unwrap_or_default();
@@ -150,7 +161,7 @@ pub fn write_pool_csv(
             row(&pool.driver.name, address, size, "", memory.caller, "contiguous memory")?;
         }
     }
-    csv.flush()
+    csv.end()
 }
 
 const RECORD: [&str; 6] = ["slot", "address", "size", "thread", "operation", "stack"];
@@ -175,12 +186,12 @@ pub fn write_pool_log_csv(
     log: &PoolLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record(RECORD).map_err(io_error)?;
+    let mut csv = Csv::new(out);
+    csv.row(RECORD)?;
     for record in &log.records {
-        csv.write_record(record_row(record, log.frames(record), names)).map_err(io_error)?;
+        csv.row(record_row(record, log.frames(record), names))?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes any log but the pool log, newest first.
@@ -192,9 +203,9 @@ pub fn write_event_log_csv(
     log: &EventLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
+    let mut csv = Csv::new(out);
     let header = log.kind.fields().iter().map(|field| field.name);
-    csv.write_record(["slot"].into_iter().chain(header).chain(["stack"])).map_err(io_error)?;
+    csv.row(["slot"].into_iter().chain(header).chain(["stack"]))?;
     for record in &log.records {
         let mut row = vec![record.slot.to_string()];
         row.extend(log.values(record).map(|(field, value)| match value {
@@ -203,9 +214,9 @@ pub fn write_event_log_csv(
             None => String::new(),
         }));
         row.push(stack(names, log.frames(record)));
-        csv.write_record(&row).map_err(io_error)?;
+        csv.row(&row)?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes the canceled IRPs that are watched.
@@ -213,28 +224,26 @@ pub fn write_event_log_csv(
 /// # Errors
 /// Those of the writer.
 pub fn write_watched_irps_csv(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "address",
         "irp",
         "due_tick_count",
         "inserted",
         "tracked_stack_location",
         "cancel_timeout_ticks",
-    ])
-    .map_err(io_error)?;
+    ])?;
     for irp in &watched.irps {
-        csv.write_record([
+        csv.row([
             irp.address.to_string(),
             irp.irp.to_string(),
             irp.due_tick_count.to_string(),
             irp.inserted.to_string(),
             irp.tracked_stack_location.to_string(),
             irp.cancel_timeout_ticks.to_string(),
-        ])
-        .map_err(io_error)?;
+        ])?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes the records of one address, newest first.
@@ -246,10 +255,10 @@ pub fn write_history_csv(
     history: &History,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record(RECORD).map_err(io_error)?;
+    let mut csv = Csv::new(out);
+    csv.row(RECORD)?;
     for event in &history.events {
-        csv.write_record(record_row(&event.record, &event.frames, names)).map_err(io_error)?;
+        csv.row(record_row(&event.record, &event.frames, names))?;
     }
-    csv.flush()
+    csv.end()
 }
