@@ -1,7 +1,7 @@
 //! Every CSV document into a pipe that nobody reads: the writer's own error comes back, wherever in the document
 //! it strikes, so that a command can tell `… | head` from a full disk.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 

@@ -6,8 +6,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, inert, name, stack};
-use super::json::{AllocationDoc, FrameDoc, Seq, write_json};
+use super::json::{FrameDoc, Seq, write_json};
 use super::names::Names;
+use super::pool::AllocationDoc;
 use crate::addr::{Pa, Va};
 use crate::error::Problem;
 use crate::verifier::log::{CarvedLog, CarvedRecord};

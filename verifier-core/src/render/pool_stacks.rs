@@ -6,9 +6,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, inert, stack};
-use super::json::{FrameDoc, PoolInfoDoc, Seq, write_json};
+use super::json::{FrameDoc, Seq, write_json};
 use super::leaks::{Thousands, blocks, write_stack_lines};
 use super::names::Names;
+use super::pool::PoolInfoDoc;
 use super::text::sanitize;
 use crate::analysis::{PoolKind, Total};
 use crate::error::Problem;
