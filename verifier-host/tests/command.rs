@@ -805,6 +805,16 @@ mod output {
             assert_eq!(text(&output.stderr), "", "{format}");
             assert_eq!(output.status.code(), Some(0), "{format}");
         }
+        // An earlier command's failure counts all the same.
+        let mut child = command()
+            .args(files.args(&["kd"], &["-c", "!nothing", "-c", "!verifier 80"]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0; 64]).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
         let whole = files.clean(&["log", "pool"], &[]);
         assert!(whole.len() > 1 << 20, "{} bytes fit a pipe", whole.len());
     }

@@ -28,12 +28,18 @@ pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     for command in &args.command {
         match run_kd_command(&mut out, &session, command, args.style.into()) {
             Ok(problems) => complain_problems(&problems),
-            // Nobody reads what the next one would write.
-            Err(error @ Error::Output(_)) => return Err(error),
-            Err(error) => worst = worst.max(end_of(&error)),
+            Err(error) => {
+                worst = worst.max(end_of(&error));
+                // Nobody reads what the next one would write.
+                if matches!(error, Error::Output(_)) {
+                    return Ok(worst);
+                }
+            }
         }
     }
-    out.flush()?;
+    if let Err(error) = out.flush() {
+        return Ok(worst.max(end_of(&error.into())));
+    }
     complain_missing_symbols(&session);
     Ok(worst)
 }

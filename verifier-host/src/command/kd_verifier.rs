@@ -2,10 +2,9 @@
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics; with flag 1 drivers, with 1 and 2 their
 //! allocations; with 4, 8, 40, 80, 100, 200 and 400 a log each behind them. Where Flags is exactly one
-//! of the logs' flags, only that log is printed, and the argument is a quantity, or,
-//! but for 4 and 8, an address: an address lies in the kernel's half. (The debugger's 40 knows no addresses; ours
-//! does.) Of the fault and IRQL logs four entries are printed where no quantity is given, of the others
-//! all.
+//! of the logs' flags, only that log is printed, and the argument is a quantity or, but for 4 and 8, an
+//! address, which lies in the kernel's half. (That 40 takes one is ours.) Of the fault and IRQL logs four
+//! entries are printed where no quantity is given, of the others all.
 //!
 //! Flags 10, 20 and 800, of which no public source tells what to print, say so. `-disable` changes a
 //! live machine: it is refused. `?` and `-?` print the syntax.
