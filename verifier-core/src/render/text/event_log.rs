@@ -144,7 +144,7 @@ fn write_fault_history(
     Ok(())
 }
 
-/// `!verifier 40` of Vista.
+/// `!verifier 40` of Vista, whose transcript shows one IRP: the blank line between two is ours.
 fn write_forced_pending(
     out: &mut dyn io::Write,
     log: &EventLog,
@@ -156,12 +156,14 @@ fn write_forced_pending(
     }
     let machine = names.kernel().space().machine();
     writeln!(out, "Size of the log is {:#x}\n{ROW}", log.ring.length)?;
-    for record in &log.records {
+    for (i, record) in log.records.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
         let [irp, ..] = *record.values();
         let irp = digits(Va(irp), machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
         write_frames(out, log, record, names, "     ")?;
-        writeln!(out)?;
     }
     Ok(())
 }
