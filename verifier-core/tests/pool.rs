@@ -439,6 +439,9 @@ mod join {
             assert_eq!(a.driver.counters().get("CurrentPagedPoolAllocations"), Some(4));
             let blocks: Vec<_> = (0..4).chain(10..14).map(|i| block(build, i)).collect();
             assert_eq!(told(a), expected(&blocks));
+            let of = |image| a.allocations_of(image).map(|block| block.address.0);
+            assert!(of(0).eq((0..4).map(|i| block(build, i).address)));
+            assert!(of(1).eq((10..14).map(|i| block(build, i).address)));
             assert_eq!(told(b), []);
             assert_eq!(b.driver.counters().0, []);
         }

@@ -18,6 +18,9 @@ pub enum Error {
     /// What the file holds cannot be read.
     #[error(transparent)]
     Core(#[from] verifier_core::Error),
+    /// What was asked for is there, and no part of it can be read.
+    #[error("the {0} cannot be read: none of its pages is there")]
+    Unreadable(&'static str),
     /// Output cannot be written.
     #[error("output: {0}")]
     Output(#[from] std::io::Error),

@@ -10,7 +10,7 @@ pub trait Progress {
     fn end(&self);
     /// True where the caller wants no more of it: downloads ask between the parts of a file, searches
     /// between files.
-    fn is_cancelled(&self) -> bool {
+    fn is_canceled(&self) -> bool {
         false
     }
 }

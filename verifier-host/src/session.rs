@@ -300,7 +300,7 @@ impl Session {
 
     fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {
         let Ok(mut loads) = self.loads.lock() else { return };
-        if self.progress.is_cancelled()
+        if self.progress.is_canceled()
             || loads.iter().any(|load| load.wanted.module == wanted.module)
         {
             return;
@@ -308,7 +308,7 @@ impl Session {
         let lookup = Lookup { path: &self.symbol_path, progress: &*self.progress };
         let load = lookup.find(kernel, wanted);
         // A search that was broken off is no answer: the next view searches again.
-        if load.found.is_some() || !self.progress.is_cancelled() {
+        if load.found.is_some() || !self.progress.is_canceled() {
             loads.push(load);
         }
     }

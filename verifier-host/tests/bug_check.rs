@@ -124,6 +124,47 @@ fn bugcheck_names_its_parameters() {
     assert_eq!(text.lines().count(), 2);
 }
 
+/// A rule's text is shown as text, whatever it holds, and what cannot be read is told.
+#[test]
+fn the_violated_condition_is_shown() {
+    const TEXT: &[u8] = b"KeSetEvent \x1b[31m should only be called at IRQL <= DISPATCH_LEVEL.\0";
+    const SHOWN: &str =
+        "KeSetEvent \u{fffd}[31m should only be called at IRQL <= DISPATCH_LEVEL.\n";
+    for build in [Build::Win11, Build::Win10VbX86] {
+        let kind = if build == Build::Win11 { DumpKind::BitmapKernel } else { DumpKind::Summary };
+        let mut m = Machine::new(build);
+        let rules = m.driver(Driver::new("VerifierExt.sys").symbol("RuleText", 0x1200));
+        let at = m.driver_address(rules, "RuleText");
+        m.bug_check(BugCheck { code: 0xc4, parameters: [0x20016, at, 0, 0] });
+        let mut m = m.assemble();
+        m.patch(at, TEXT);
+        let sample = m.sample(kind);
+        let text = clean(&sample, "info", &[]);
+        assert!(text.contains(&format!("  violated condition: {SHOWN}")), "{text}");
+        assert!(text.contains("  3  0x0  rule state, if not null\n"), "{text}");
+        let text = clean(&sample, "kd", &["-c", ".bugcheck"]);
+        assert!(text.ends_with(&format!("\n\nDV_VIOLATED_CONDITION:  {SHOWN}")), "{text}");
+        let json = clean(&sample, "info", &["--format", "json"]);
+        assert!(!json.contains('\u{1b}'));
+        let info: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            info["bug_check"]["violated_condition"],
+            "KeSetEvent \u{1b}[31m should only be called at IRQL <= DISPATCH_LEVEL."
+        );
+        m.remove_page(at);
+        let folder = write(&m.sample(kind));
+        let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
+            .env_remove("_NT_SYMBOL_PATH")
+            .args(["kd", "-c", ".bugcheck", "--symbols"])
+            .arg(folder.path().join("symbols"))
+            .arg(folder.path().join("memory.dmp"))
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && complaint.contains("violated condition"), "{complaint}");
+    }
+}
+
 /// Without symbols the blocks are out of reach, the driver's name is not.
 #[test]
 fn the_driver_is_named_without_symbols() {

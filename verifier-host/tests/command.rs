@@ -287,6 +287,26 @@ mod flags {
         );
     }
 
+    /// Bit 6 has a name for us, and is reserved in the debugger's list.
+    #[test]
+    fn enhanced_io_verification() {
+        let named = clean(&["flags", "--names", "enhanced i/o verification"]);
+        assert!(named.starts_with("verifier /flags 0x40\n"), "{named}");
+        assert!(clean(&["flags", "0x40"]).contains("\nEnhanced I/O verification: Enabled\n"));
+        let mut m = Machine::new(Build::Win10Vb);
+        m.level(0x48);
+        let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        let settings = files.clean(&["settings"], &[]);
+        assert!(settings.contains("  0x00000040  Enhanced I/O verification\n"), "{settings}");
+        assert!(!settings.contains("not among the flags"), "{settings}");
+        let modern = files.clean(&["kd"], &["-c", "!verifier"]);
+        assert!(modern.contains("    [X] (0x00000040) Unused or reserved flag\n"), "{modern}");
+        assert!(!modern.contains("Enhanced"), "{modern}");
+        let win7 = files.clean(&["kd"], &["--style", "win7", "-c", "!verifier"]);
+        let options = "enabled options are:\n      All pool allocations checked on unload\n\n";
+        assert!(win7.contains(options), "{win7}");
+    }
+
     #[test]
     fn json() {
         let json: Value =
@@ -336,6 +356,27 @@ mod exit_codes {
             assert_eq!(output.status.code(), Some(2), "{words:?} {options:?}: {complaint}");
             assert!(complaint.starts_with("verifier: ") && complaint.contains(why), "{complaint}");
         }
+    }
+
+    /// Each command of `kd` runs whatever became of those before it; the worst code counts.
+    #[test]
+    fn one_command_that_fails_does_not_end_the_others() {
+        let files = Files::walkthrough();
+        let alone = files.clean(&["kd"], &["-c", "lm"]);
+        for (command, code) in [("!nothing", 2), ("!verifier zz", 2)] {
+            let both = files.output(&["kd"], &["-c", command, "-c", "lm"]);
+            assert_eq!((text(&both.stdout), both.status.code()), (alone.clone(), Some(code)));
+            let twice = files.output(&["kd"], &["-c", command, "-c", "lm", "-c", "!other"]);
+            assert_eq!((text(&twice.stdout), twice.status.code()), (alone.clone(), Some(2)));
+            assert_eq!(text(&twice.stderr).lines().count(), 2, "{:?}", text(&twice.stderr));
+        }
+        // 1 for what cannot be read: without symbols the kernel has no deadlock detection to show.
+        let dump = files.path("memory.dmp");
+        let unread = run(&["kd", &dump, "-c", "!deadlock", "-c", "lm"]);
+        assert_eq!(unread.status.code(), Some(1), "{:?}", text(&unread.stderr));
+        assert!(text(&unread.stdout).contains("myfault"), "{:?}", text(&unread.stdout));
+        let worst = run(&["kd", &dump, "-c", "!deadlock", "-c", "!nothing", "-c", "!deadlock"]);
+        assert_eq!(worst.status.code(), Some(2));
     }
 
     #[test]
@@ -764,8 +805,57 @@ mod output {
             assert_eq!(text(&output.stderr), "", "{format}");
             assert_eq!(output.status.code(), Some(0), "{format}");
         }
+        // An earlier command's failure counts all the same.
+        let mut child = command()
+            .args(files.args(&["kd"], &["-c", "!nothing", "-c", "!verifier 80"]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0; 64]).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
         let whole = files.clean(&["log", "pool"], &[]);
         assert!(whole.len() > 1 << 20, "{} bytes fit a pipe", whole.len());
+    }
+
+    /// Who closes the table early gets the verdict all the same, and no complaint of the pipe.
+    #[test]
+    fn a_reader_that_leaves_does_not_hide_the_limit() {
+        let mut m = Machine::new(Build::Win10Vb);
+        let driver = m.driver(Driver::new("leaky.sys"));
+        m.level(8);
+        let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
+        let verified = m.verified(driver);
+        for i in 0..8000 {
+            let address = 0xffff_9a8f_5000_0000 + 0x1000 * i;
+            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", 0));
+        }
+        let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        let (old, by) = (quiet.path("memory.dmp"), ["--by", "size", "--format", "csv"]);
+        for (words, limit, code) in [
+            (&["leaks"][..], None, 0),
+            (&["leaks"], Some("1"), 3),
+            (&["diff", &old], None, 0),
+            (&["diff", &old], Some("1"), 3),
+        ] {
+            let limit: Vec<&str> = limit.into_iter().flat_map(|n| ["--fail-on", n]).collect();
+            let mut child = command()
+                .args(files.args(words, &[&by[..], &limit].concat()))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut pipe = child.stdout.take().unwrap();
+            pipe.read_exact(&mut [0; 64]).unwrap();
+            drop(pipe);
+            let output = child.wait_with_output().unwrap();
+            let complaints = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{words:?} {limit:?}: {complaints}");
+            assert!(!complaints.contains("output"), "{complaints}");
+        }
+        let whole = files.clean(&["leaks"], &by);
+        assert!(whole.len() > 1 << 18, "{} bytes fit a pipe", whole.len());
     }
 
     #[test]

@@ -879,13 +879,13 @@ mod servers {
             *self.1.lock().unwrap() = done;
         }
         fn end(&self) {}
-        fn is_cancelled(&self) -> bool {
+        fn is_canceled(&self) -> bool {
             *self.1.lock().unwrap() >= self.0
         }
     }
 
     #[test]
-    fn a_cancelled_download_leaves_nothing_behind() {
+    fn a_canceled_download_leaves_nothing_behind() {
         let mut body = pdb(GUID, 1);
         body.resize(1 << 20, 0);
         let server = Server::new(&[(PLAIN, Answer::Body(body)), (PACKED, Answer::Status(404))]);
@@ -893,11 +893,11 @@ mod servers {
         let path = cached(&cache, &server);
         let impatient = Impatient(1, Mutex::default());
         let looked = missing(path.locate_pdb(&wanted(), &verify, &impatient));
-        assert_eq!(looked.last().unwrap().why, Miss::Cancelled);
+        assert_eq!(looked.last().unwrap().why, Miss::Canceled);
         assert!(*impatient.1.lock().unwrap() < 1 << 20, "it ended before the file did");
         assert_eq!(server.asked(), [PLAIN], "nothing more is asked for");
         missing(path.locate_pdb(&wanted(), &verify, &impatient));
-        assert_eq!(server.asked(), [PLAIN], "a search that is cancelled asks nobody");
+        assert_eq!(server.asked(), [PLAIN], "a search that is canceled asks nobody");
         assert!(files(cache.path()).is_empty());
         found(path.locate_pdb(&wanted(), &verify, &Silent));
     }

@@ -102,7 +102,7 @@ impl Progress for CallbackProgress {
 
     fn end(&self) {}
 
-    fn is_cancelled(&self) -> bool {
+    fn is_canceled(&self) -> bool {
         work::is_interrupted()
     }
 }

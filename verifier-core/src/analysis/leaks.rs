@@ -46,6 +46,8 @@ pub enum NoStack {
     Overwritten,
     /// No record among those that are there; others are on pages that are not in the dump.
     PageAbsent,
+    /// No record among those that were read: reading ended at a limit, or was stopped.
+    NotRead,
     /// No record, and the ring has not wrapped.
     NotLogged,
     /// Its record holds no frames.
@@ -54,12 +56,13 @@ pub enum NoStack {
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 7] = [
+    pub const ALL: [NoStack; 8] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
         NoStack::Overwritten,
         NoStack::PageAbsent,
+        NoStack::NotRead,
         NoStack::NotLogged,
         NoStack::NoFrames,
     ];
@@ -367,12 +370,14 @@ impl Leaks {
         }
         let unread = if log.ring.array.is_null() {
             NoStack::LogOff
+        } else if log.is_cut {
+            NoStack::NotRead
         } else if log.missing > 0 {
             NoStack::PageAbsent
-        } else if log.unused == 0 && log.ring.length > 0 {
-            NoStack::Overwritten
-        } else {
+        } else if log.wrapped == Some(false) {
             NoStack::NotLogged
+        } else {
+            NoStack::Overwritten
         };
         let mut uncertain = 0u64;
         for block in &mut self.blocks {
@@ -489,6 +494,10 @@ impl Leaks {
             NoStack::PageAbsent => format!(
                 "page absent: {missing} slots of the log are not in the dump, and none of the \
                  {records} records that are is of this block"
+            ),
+            NoStack::NotRead => format!(
+                "not read: none of the {records} records that were read is of this block, and \
+                 reading ended before the log did"
             ),
             NoStack::NotLogged => format!(
                 "not logged: none of the {records} records is of this block, and the log has not \

@@ -32,9 +32,8 @@ pub use search::{FoundKernel, TableSource, find_kernel};
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
-pub(crate) use string::read_name;
 pub use string::read_unicode_string;
-pub(crate) use string::read_utf16_z;
+pub(crate) use string::{read_ansi_z, read_name, read_utf16_z};
 pub use wanted::WantedSymbols;
 
 use crate::addr::Va;
@@ -54,7 +53,7 @@ pub struct Limits {
     pub modules: usize,
     /// Configured drivers, and images that are verified.
     pub drivers: usize,
-    /// Bytes of a name or a path, in UTF-16.
+    /// Bytes of a name or a path, in UTF-16; of the text of a violated condition.
     pub name_bytes: usize,
     /// Exported names that are read, over all images without symbols. The rest stays nameless.
     pub exports: u32,

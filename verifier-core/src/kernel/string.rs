@@ -1,4 +1,4 @@
-//! `UNICODE_STRING`.
+//! Text: `UNICODE_STRING`, and text up to a null.
 
 use super::{AddressSpace, Limits};
 use crate::addr::Va;
@@ -64,6 +64,29 @@ pub(crate) fn read_utf16_z(space: &AddressSpace, at: Va, most: usize) -> Result<
         }
     }
     Ok(String::from_utf16_lossy(&units))
+}
+
+/// ANSI text at `at` up to its null, whole or not at all. Which code page it is in nothing tells: what is
+/// not ASCII becomes U+FFFD.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Limit`] where `Limits::name_bytes` bytes hold no null; `what` is what is read.
+pub(crate) fn read_ansi_z(
+    space: &AddressSpace,
+    at: Va,
+    limits: &Limits,
+    what: &'static str,
+) -> Result<String, Error> {
+    let mut text = String::new();
+    for i in 0..limits.name_bytes as u64 {
+        match space.memory().read_u8(at.add(i)).map_err(|fault| Error::read(what, fault))? {
+            0 => return Ok(text),
+            byte if byte.is_ascii() => text.push(byte.into()),
+            _ => text.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    let limit = limits.name_bytes as u64;
+    Err(Error::Limit { what: what.into(), limit, name: "Limits::name_bytes" })
 }
 
 /// `bytes` bytes of UTF-16 text at `at`.

@@ -211,6 +211,12 @@ mod tests {
     }
 
     #[test]
+    fn class_7_is_the_flag_of_bit_6() {
+        let classes: Vec<_> = RuleClasses(0x40).classes().collect();
+        assert_eq!(classes, [(7, Some("Enhanced I/O verification"))]);
+    }
+
+    #[test]
     fn options_by_bit() {
         let bits: Vec<_> =
             OptionFlags(0x1001).bits().map(|(bit, name)| (bit, name.is_some())).collect();

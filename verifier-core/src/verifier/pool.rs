@@ -29,7 +29,7 @@
 use std::collections::HashSet;
 
 use super::contiguous::{Contiguous, read_contiguous};
-use super::drivers::{Driver, Drivers};
+use super::drivers::{Driver, Drivers, TargetDriver};
 use super::old;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
@@ -132,8 +132,28 @@ pub struct DriverPool {
     /// In the order of its pages and slots, which is the debugger's; then those of the pool info tree, by
     /// address.
     pub allocations: Vec<Allocation>,
+    /// How many of them the pages of each image hold, in the order of the driver's images.
+    pub tracked: Vec<usize>,
     /// Contiguous memory, in the order of the list.
     pub contiguous: Vec<Contiguous>,
+}
+
+impl DriverPool {
+    /// The allocations of one image, by its index. A block of the pool info tree is of the image that its
+    /// caller lies in, of the first where it lies in none.
+    pub fn allocations_of(&self, image: usize) -> impl Iterator<Item = &Allocation> {
+        let before = self.tracked.iter().take(image).sum();
+        let count = self.tracked.get(image).copied().unwrap_or(0);
+        let of_tree = self.allocations.iter().skip(self.tracked.iter().sum());
+        let images = &self.driver.images;
+        let of_tree = of_tree.filter(move |block| {
+            let holds = |image: &TargetDriver| {
+                block.caller.0.checked_sub(image.base.0).is_some_and(|rva| rva < image.size)
+            };
+            images.iter().position(holds).unwrap_or(0) == image
+        });
+        self.allocations.iter().skip(before).take(count).chain(of_tree)
+    }
 }
 
 /// The outstanding allocations of all drivers.
@@ -172,6 +192,7 @@ impl PoolReport {
                 continue;
             }
             let mut allocations = Vec::new();
+            let mut tracked = Vec::new();
             let mut contiguous = Vec::new();
             for image in &driver.images {
                 let tracker = layout.read(
@@ -189,6 +210,7 @@ impl PoolReport {
                         .filter(|entry| entry.state == EntryState::InUse)
                         .map(|entry| entry.allocation),
                 );
+                tracked.push(allocations.len() - before);
                 let found = (allocations.len() - before) as u64;
                 let counter = |name| image.counters.get(name).unwrap_or(0);
                 let counted = counter("CurrentPagedPoolAllocations")
@@ -211,7 +233,7 @@ impl PoolReport {
                 }
             }
             allocations.append(&mut of_tree);
-            report.push(DriverPool { driver, allocations, contiguous });
+            report.push(DriverPool { driver, allocations, tracked, contiguous });
         }
         let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
         Ok(Self { drivers: report, unowned, pool_info, problems })

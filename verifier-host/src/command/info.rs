@@ -65,6 +65,9 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
             if let Some(driver) = &header.bug_check.driver {
                 line("", &format!("  driver {driver}"))?;
             }
+            if let Some(condition) = &header.bug_check.violated_condition {
+                line("", &format!("  violated condition: {condition}"))?;
+            }
         }
         if let Some(missing) = header.missing_at_end {
             line("Truncated", &format!("{missing} bytes are missing at the end of the file"))?;

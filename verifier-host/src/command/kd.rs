@@ -1,31 +1,47 @@
 //! `verifier kd`: the debugger's own syntax.
 //!
-//! `!verifier` (`kd_verifier`); `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the
-//! debugger, unless they start with `0n`.
+//! `!verifier` (`kd_verifier`); `!deadlock [1|3]`; `lm`; `.bugcheck`, in whichever case, as in the debugger.
+//! Numbers are hexadecimal, unless they start with `0n`. A command that fails does not end the ones behind it.
 
 use std::io::{self, Write as _};
 
 use verifier_core::Problem;
+use verifier_core::machine::Machine;
 use verifier_core::render::text::{
     DeadlockDetail, Style, write_bug_check, write_deadlock, write_modules,
 };
+use verifier_core::verifier::violated_condition;
 
 use super::args::KdArgs;
+use super::end_of;
 use super::kd_verifier;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use crate::error::Error;
 use crate::session::Session;
 
-pub(super) fn run(args: &KdArgs) -> Result<(), Error> {
+/// Runs the commands and returns the worst of their exit codes.
+pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let mut out = stdout();
+    let mut worst = 0;
     for command in &args.command {
-        complain_problems(&run_kd_command(&mut out, &session, command, args.style.into())?);
+        match run_kd_command(&mut out, &session, command, args.style.into()) {
+            Ok(problems) => complain_problems(&problems),
+            Err(error) => {
+                worst = worst.max(end_of(&error));
+                // Nobody reads what the next one would write.
+                if matches!(error, Error::Output(_)) {
+                    return Ok(worst);
+                }
+            }
+        }
     }
-    out.flush()?;
+    if let Err(error) = out.flush() {
+        return Ok(worst.max(end_of(&error.into())));
+    }
     complain_missing_symbols(&session);
-    Ok(())
+    Ok(worst)
 }
 
 /// Runs one debugger command on a session and writes what the debugger would. Returns what could
@@ -42,7 +58,7 @@ pub fn run_kd_command(
     let mut words = command.split_whitespace();
     let name = words.next().unwrap_or("");
     let rest: Vec<&str> = words.collect();
-    match name {
+    match &*name.to_ascii_lowercase() {
         "!verifier" => kd_verifier::run(out, session, &rest, style),
         "!deadlock" => deadlock(out, session, &rest, style),
         "lm" => {
@@ -50,23 +66,28 @@ pub fn run_kd_command(
             write_modules(out, session.kernel()?)?;
             Ok(Vec::new())
         }
-        ".bugcheck" => {
-            let header = session
-                .dump()
-                .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
-                .header();
-            let machine = header.machine().unwrap_or(if header.is_64bit {
-                verifier_core::machine::Machine::X64
-            } else {
-                verifier_core::machine::Machine::X86
-            });
-            write_bug_check(out, &header.bug_check, machine)?;
-            Ok(Vec::new())
-        }
+        ".bugcheck" => bug_check(out, session),
         _ => Err(Error::Usage(format!(
             "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
         ))),
     }
+}
+
+fn bug_check(out: &mut dyn io::Write, session: &Session) -> Result<Vec<Problem>, Error> {
+    let header = session
+        .dump()
+        .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
+        .header();
+    let machine =
+        header.machine().unwrap_or(if header.is_64bit { Machine::X64 } else { Machine::X86 });
+    // Without a kernel the header is all that there is to show.
+    let condition = session.kernel().ok().map(|kernel| violated_condition(kernel));
+    let (condition, problems) = match condition {
+        Some(Err(error)) => (None, vec![Problem::from_error("violated condition", &error)]),
+        condition => (condition.and_then(Result::ok).flatten(), Vec::new()),
+    };
+    write_bug_check(out, &header.bug_check, condition.as_deref(), machine)?;
+    Ok(problems)
 }
 
 /// What `!deadlock -?` prints: ours.

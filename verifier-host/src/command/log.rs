@@ -51,7 +51,8 @@ fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
             complain_missing_symbols(&session);
         }
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    if log.is_unreadable() { Err(Error::Unreadable(kind.describe())) } else { Ok(()) }
 }
 
 fn watched(args: &LogArgs) -> Result<(), Error> {
@@ -87,5 +88,6 @@ fn pool(args: &LogArgs) -> Result<(), Error> {
             complain_missing_symbols(&session);
         }
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    if log.is_unreadable() { Err(Error::Unreadable("pool log")) } else { Ok(()) }
 }

@@ -91,8 +91,8 @@ pub(super) fn get(
     limit: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, Fault> {
-    if progress.is_cancelled() {
-        return Err(Fault::Server(Miss::Cancelled));
+    if progress.is_canceled() {
+        return Err(Fault::Server(Miss::Canceled));
     }
     {
         let mut memory = memory();
@@ -129,7 +129,7 @@ enum Failure {
     TooLarge(u64),
     NoAnswer(String),
     BrokenOff(String),
-    Cancelled,
+    Canceled,
 }
 
 impl Failure {
@@ -137,7 +137,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Failure::TooLarge(_) | Failure::Cancelled => false,
+            Failure::TooLarge(_) | Failure::Canceled => false,
             Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
         }
     }
@@ -153,7 +153,7 @@ impl Failure {
             }
             Failure::TooLarge(limit) => Fault::File(Miss::TooLarge { limit }),
             // The other names of this file are not wanted either.
-            Failure::Cancelled => Fault::Server(Miss::Cancelled),
+            Failure::Canceled => Fault::Server(Miss::Canceled),
             Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
             Failure::NoAnswer(why) => {
                 let left_alone = (Instant::now(), why.clone());
@@ -199,8 +199,8 @@ fn attempt(
             return Err(Failure::TooLarge(limit));
         }
         progress.advance(done);
-        if progress.is_cancelled() {
-            return Err(Failure::Cancelled);
+        if progress.is_canceled() {
+            return Err(Failure::Canceled);
         }
     }
     let got = bytes.len() as u64;

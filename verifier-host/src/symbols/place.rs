@@ -200,8 +200,8 @@ pub enum Miss {
     #[error("the server could not be reached a moment ago ({0}), not asked again")]
     Unreachable(String),
     /// The caller wanted no more of it.
-    #[error("cancelled")]
-    Cancelled,
+    #[error("canceled")]
+    Canceled,
     /// Built without the feature `download`.
     #[error("this build has no downloader (feature \"download\")")]
     NoDownloader,

@@ -7,22 +7,10 @@ use serde::Serialize;
 
 use super::DiffView;
 use crate::addr::Va;
-use crate::analysis::{DiffGroup, Leaks, Total};
+use crate::analysis::{DiffGroup, Leaks};
 use crate::error::Problem;
-use crate::render::json::{Seq, write_json};
+use crate::render::json::{Seq, TotalDoc, write_json};
 use crate::render::leaks::FilterDoc;
-
-#[derive(Serialize)]
-struct TotalDoc {
-    count: u64,
-    bytes: u64,
-}
-
-impl From<Total> for TotalDoc {
-    fn from(Total { count, bytes }: Total) -> Self {
-        Self { count, bytes }
-    }
-}
 
 /// One of the two dumps.
 #[derive(Serialize)]
