@@ -318,6 +318,32 @@ fn who_freed_it() {
     assert_eq!(held.trackers.len(), 1);
     assert!(held.freed_by().is_none());
     assert_eq!(held.neighbors[0].newest, Some(Operation::Free));
+    // It has a life although the log has nothing of it.
+    let [life] = held.lifetimes[..] else { panic!("{:?}", held.lifetimes) };
+    assert_eq!((life.block, life.allocated, life.freed), (Va(w.block(1)), None, None));
+    assert_eq!((life.is_held, life.why_unknown), (true, Some(NoStack::NotLogged)));
+    assert_eq!((held.reach.records, held.unrecorded), (4, NoStack::NotLogged));
+}
+
+#[test]
+fn the_present_life_comes_first() {
+    let mut w = Wrapper::new();
+    w.hold([0, 1]);
+    w.allocate(0, "ReadRequest");
+    w.free(0);
+    w.allocate(1, "ReadRequest");
+    let kernel = w.kernel();
+    // The log has the life before, and its end.
+    let again = History::read(&kernel, Va(w.block(0))).unwrap();
+    let lives: Vec<_> = again
+        .lifetimes
+        .iter()
+        .map(|life| (life.allocated, life.freed, life.is_held, life.why_unknown))
+        .collect();
+    assert_eq!(lives, [(None, None, true, Some(NoStack::Freed)), (Some(1), Some(0), false, None)]);
+    let logged = History::read(&kernel, Va(w.block(1))).unwrap();
+    let [life] = logged.lifetimes[..] else { panic!("{:?}", logged.lifetimes) };
+    assert_eq!((life.allocated, life.is_held, life.why_unknown), (Some(0), true, None));
 }
 
 #[test]

@@ -243,7 +243,8 @@ impl Session {
         py.import("verifier_py._records")?.getattr("History")?.call1((
             history.address.0,
             table(views.outstanding)?,
-            history.capacity,
+            history.reach.capacity,
+            history.reach.records,
             table(views.events)?,
             table(views.lifetimes)?,
             table(views.freed_entries)?,

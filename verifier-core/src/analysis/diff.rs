@@ -53,6 +53,18 @@ pub struct DiffGroup {
 }
 
 impl DiffGroup {
+    fn empty(key: DiffKey, label: Arc<str>) -> Self {
+        Self {
+            key,
+            label,
+            old: Total::default(),
+            new: Total::default(),
+            appeared: Vec::new(),
+            gone: Vec::new(),
+            merged: 0,
+        }
+    }
+
     /// Blocks and bytes by which it grew; negative where it shrank.
     #[must_use]
     pub fn growth(&self) -> (i128, i128) {
@@ -109,95 +121,102 @@ fn is_same_block(old: (&Leaks, &Block), new: (&Leaks, &Block)) -> bool {
         }
 }
 
-/// A group on its way, and what made its blocks.
-struct Open {
+/// The blocks of a group that one call made and that have a stack, or have none.
+struct Part {
     group: DiffGroup,
-    /// The call that made the first block: all of a stack, and all without one, are by one.
-    call: Call,
     has_stack: bool,
 }
 
-impl Open {
-    fn new(Named { key, label, call }: Named, has_stack: bool) -> Self {
-        let group = DiffGroup {
-            key,
-            label,
-            old: Total::default(),
-            new: Total::default(),
-            appeared: Vec::new(),
-            gone: Vec::new(),
-            merged: 0,
-        };
-        Self { group, call, has_stack }
-    }
-
+impl Part {
     /// 1 where it grew, -1 where it shrank.
     fn direction(&self) -> i128 {
         let (count, bytes) = self.group.growth();
         if bytes == 0 { count.signum() } else { bytes.signum() }
     }
 
-    /// Adds another one, whose stack it takes where it has none of its own.
-    fn take(&mut self, other: Open) {
+    /// Adds another one of the same call, whose key it takes where it has no stack of its own.
+    fn take(&mut self, other: Part, call: &Call) {
         let (into, from) = (&mut self.group, other.group);
+        if into.key != from.key {
+            into.merged = into.merged.max(1) + from.merged.max(1);
+            match (self.has_stack, other.has_stack) {
+                (false, true) => (into.key, into.label) = (from.key, from.label),
+                // Of several stacks none is the group's, but who called.
+                (true, true) => {
+                    into.key.stack = None;
+                    into.key.place = call.caller.clone();
+                    into.label = call.caller.clone().unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        self.has_stack |= other.has_stack;
         into.old = into.old.and(from.old);
         into.new = into.new.and(from.new);
         into.appeared.extend(from.appeared);
         into.gone.extend(from.gone);
-        into.merged = into.merged.max(1) + from.merged.max(1);
-        match (self.has_stack, other.has_stack) {
-            (false, true) => {
-                into.key = from.key;
-                into.label = from.label;
-                self.has_stack = true;
-            }
-            // Of several stacks none is the group's, but who called.
-            (true, true) if into.key != from.key => {
-                into.key.stack = None;
-                into.key.place = self.call.caller.clone();
-                into.label = self.call.caller.clone().unwrap_or_default();
-            }
-            _ => {}
-        }
     }
 }
 
-/// Adds up what is told apart only by what the logs remember: see the module's text.
-fn net(groups: Vec<Open>) -> Vec<Open> {
-    let mut calls: BTreeMap<Call, Vec<Open>> = BTreeMap::new();
-    for open in groups {
-        calls.entry(open.call.clone()).or_default().push(open);
+/// Adds up what is told apart only by what the logs remember of one call: see the module's text.
+fn net(call: &Call, parts: Vec<Part>) -> Vec<Part> {
+    let (changed, mut result): (Vec<Part>, Vec<Part>) =
+        parts.into_iter().partition(|part| part.direction() != 0);
+    let (stacks, without): (Vec<Part>, Vec<Part>) =
+        changed.into_iter().partition(|part| part.has_stack);
+    let mut changed = without.iter().chain(&stacks);
+    if !changed.any(|a| without.iter().any(|b| a.direction() != b.direction())) {
+        result.extend(stacks);
+        result.extend(without);
+        return result;
     }
-    let of_call = |groups: Vec<Open>| {
-        let (changed, mut result): (Vec<Open>, Vec<Open>) =
-            groups.into_iter().partition(|open| open.direction() != 0);
-        let (stacks, without): (Vec<Open>, Vec<Open>) =
-            changed.into_iter().partition(|open| open.has_stack);
-        let mut changed = without.iter().chain(&stacks);
-        if !changed.any(|a| without.iter().any(|b| a.direction() != b.direction())) {
-            result.extend(stacks);
-            result.extend(without);
-            return result;
+    // Why there is no stack is the log's affair too.
+    let sum = without.into_iter().reduce(|mut sum, part| {
+        sum.take(part, call);
+        sum
+    });
+    let Some(mut sum) = sum else { return result };
+    let direction = sum.direction();
+    for part in stacks {
+        if part.direction() == -direction {
+            sum.take(part, call);
+        } else {
+            result.push(part);
         }
-        // Why there is no stack is the log's affair too.
-        let Some(mut sum) = without.into_iter().reduce(|mut sum, open| {
-            sum.take(open);
-            sum
-        }) else {
-            return result;
-        };
-        let direction = sum.direction();
-        for open in stacks {
-            if open.direction() == -direction {
-                sum.take(open);
-            } else {
-                result.push(open);
+    }
+    result.push(sum);
+    result
+}
+
+/// The blocks of both dumps, by the call that made them.
+#[derive(Default)]
+struct Parts(BTreeMap<Call, BTreeMap<(DiffKey, bool), Part>>);
+
+impl Parts {
+    /// Where a block belongs that has these names.
+    fn of(&mut self, Named { key, label, call }: Named, has_stack: bool) -> &mut DiffGroup {
+        let part = self.0.entry(call).or_default().entry((key.clone(), has_stack));
+        let part = part.or_insert_with(|| Part { group: DiffGroup::empty(key, label), has_stack });
+        &mut part.group
+    }
+
+    /// The groups of all calls, netted.
+    fn groups(self) -> Vec<DiffGroup> {
+        let mut groups: BTreeMap<DiffKey, DiffGroup> = BTreeMap::new();
+        for (call, parts) in self.0 {
+            for Part { group, .. } in net(&call, parts.into_values().collect()) {
+                let into = groups
+                    .entry(group.key.clone())
+                    .or_insert_with(|| DiffGroup::empty(group.key, group.label));
+                into.old = into.old.and(group.old);
+                into.new = into.new.and(group.new);
+                into.appeared.extend(group.appeared);
+                into.gone.extend(group.gone);
+                into.merged += group.merged;
             }
         }
-        result.push(sum);
-        result
-    };
-    calls.into_values().flat_map(of_call).collect()
+        groups.into_values().collect()
+    }
 }
 
 impl Diff {
@@ -205,7 +224,7 @@ impl Diff {
     #[must_use]
     pub fn new(boot: Boot, old: Side<'_>, new: Side<'_>, by: GroupBy) -> Self {
         let rebuilt = rebuilt(old.kernel, new.kernel);
-        let mut groups: BTreeMap<DiffKey, Open> = BTreeMap::new();
+        let mut parts = Parts::default();
         let mut old_names = DiffNames::new(old, by, &rebuilt);
         let mut new_names = DiffNames::new(new, by, &rebuilt);
         let mut totals = (Total::default(), Total::default());
@@ -228,14 +247,13 @@ impl Diff {
                 }
                 _ => (new_names.name(block), block.stack.is_ok()),
             };
-            let open =
-                groups.entry(named.key.clone()).or_insert_with(|| Open::new(named, has_stack));
-            open.group.new.add(size);
+            let group = parts.of(named, has_stack);
+            group.new.add(size);
             if twin.is_some() {
-                open.group.old.add(size);
+                group.old.add(size);
                 stayed.insert(address);
             } else {
-                open.group.appeared.push(address);
+                group.appeared.push(address);
             }
         }
         for block in &old.leaks.blocks {
@@ -244,20 +262,13 @@ impl Diff {
             if stayed.contains(&address) {
                 continue;
             }
-            let named = old_names.name(block);
-            let has_stack = block.stack.is_ok();
-            let open =
-                groups.entry(named.key.clone()).or_insert_with(|| Open::new(named, has_stack));
-            open.group.old.add(size);
-            open.group.gone.push(address);
+            let group = parts.of(old_names.name(block), block.stack.is_ok());
+            group.old.add(size);
+            group.gone.push(address);
         }
-        let groups = net(groups.into_values().collect());
+        let mut groups = parts.groups();
         let all = groups.len();
-        let mut groups: Vec<DiffGroup> = groups
-            .into_iter()
-            .map(|open| open.group)
-            .filter(|group| group.old != group.new)
-            .collect();
+        groups.retain(|group| group.old != group.new);
         groups.sort_by_key(|group| {
             let (count, bytes) = group.growth();
             (-bytes, -count)

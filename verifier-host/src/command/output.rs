@@ -67,7 +67,7 @@ pub(super) fn complain_missing_symbols(session: &Session) {
     let kernel = session.kernel().ok().filter(|kernel| !kernel.has_own_types());
     let told = kernel.and_then(|kernel| kernel.kernel_module());
     for load in session.symbol_loads().iter().filter(|load| Some(load.wanted.module) != told) {
-        if let Some(text) = load.missing() {
+        if let Some(text) = load.missing_line() {
             complain(&text);
         }
     }

@@ -72,7 +72,7 @@ pub fn write_report(
             missing_symbols: session
                 .symbol_loads()
                 .iter()
-                .filter_map(|load| load.missing())
+                .filter_map(|load| load.missing_line())
                 .collect(),
         };
         report.write(out).map(|()| view.groups.len())

@@ -103,8 +103,10 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     }
     let left = stacks.count();
     if left > 0 {
-        writeln!(out, "\nStacks of {left} more groups are in `--format json`.")?;
+        let groups = if left == 1 { "group is" } else { "groups are" };
+        writeln!(out, "\nStacks of {left} more {groups} in `--format json`.")?;
     }
+    nameless(out, view)?;
     problems(out, view)
 }
 
@@ -126,6 +128,22 @@ pub(in crate::render) fn plain(text: &str) -> String {
         span(text)
     } else {
         sanitize(text).into_owned()
+    }
+}
+
+/// Drivers whose functions have no names for their symbols are missing.
+fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    let frames = view.split().0.iter().filter_map(|group| group.frames(view.leaks)).flatten();
+    let callers = view.leaks.blocks.iter().map(|block| block.allocation.caller);
+    let wanted = view.names.kernel().wanted_symbols_at(frames.copied().chain(callers));
+    let names: Vec<String> = wanted.iter().map(|wanted| span(&wanted.image)).collect();
+    match names.as_slice() {
+        [] => Ok(()),
+        names => writeln!(
+            out,
+            "\nNo symbols for {}: names of functions there are missing or guessed from exports.",
+            names.join(", ")
+        ),
     }
 }
 
