@@ -396,7 +396,7 @@ fn what_was_filtered_is_told() {
     let kernel = w.kernel();
     let mut found = leaks(&kernel);
     found.dump = Some("memory.dmp · Windows 19041 x64".into());
-    found.filter = Some(Filter {
+    found.filter = Some(Box::new(Filter {
         driver: Some("wrap.sys".into()),
         tag: Some("Wr*".into()),
         min_size: Some(0x1000),
@@ -404,7 +404,7 @@ fn what_was_filtered_is_told() {
         all: found.coverage().all,
         stacks: 3,
         ..Filter::default()
-    });
+    }));
     let names = Names::new(&kernel);
     let line = "Filtered: driver wrap.sys, tag Wr*, at least 4,096 bytes; wrappers skipped: \
                 wrap!WrapAlloc, which matched no frame of 3 stacks; ";
@@ -442,7 +442,7 @@ fn what_was_filtered_is_told() {
     }
     // Without a driver all are counted; a filter that nobody set is not told.
     let filter = found.filter.as_mut().unwrap();
-    *filter = Filter {
+    **filter = Filter {
         tag: Some("lk01".into()),
         all: Total { count: 342, bytes: 1 },
         ..Filter::default()

@@ -155,7 +155,7 @@ impl Session {
             return Err(not_configured(name));
         }
         leaks.dump = self.describe();
-        leaks.filter = filter.told(leaks.coverage().all);
+        leaks.filter = filter.told(leaks.coverage().all).map(Box::new);
         let mut untold = 0u64;
         leaks.retain(|block| {
             filter.accepts(block)
@@ -210,7 +210,7 @@ impl FilteredLeaks {
     pub fn counted(&self) -> Option<u64> {
         let unread = self.leaks.tree.map_or(0, |tree| tree.unread);
         let counted = self.leaks.drivers.iter().map(|driver| driver.counted);
-        let is_narrow = self.leaks.filter.as_ref().is_some_and(Filter::is_narrow);
+        let is_narrow = self.leaks.filter.as_ref().is_some_and(|filter| filter.is_narrow());
         (!is_narrow).then(|| counted.fold(unread, u64::saturating_add))
     }
 

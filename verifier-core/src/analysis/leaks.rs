@@ -271,7 +271,7 @@ pub struct Leaks {
     /// What the pool info trees gave, where blocks are kept there.
     pub tree: Option<TreeReach>,
     /// What they were filtered by since they were read, as whoever did it says.
-    pub filter: Option<Filter>,
+    pub filter: Option<Box<Filter>>,
     /// What they are of, in one line for headings: a dump's name, as whoever opened it says.
     pub dump: Option<String>,
     /// What could not be read or does not fit.
