@@ -11,6 +11,7 @@ use verifier_core::kernel::Kernel;
 use verifier_core::render::{
     DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
 };
+use verifier_synth::Allocation;
 use wrapper::{POOL, Wrapper, leaks, rendered};
 
 /// Block numbers held by reads and by writes.
@@ -268,6 +269,33 @@ fn another_build_is_matched_by_function() {
     diff_by(&old, &moved, OTHER_BOOT, GroupBy::Function, |diff, _| {
         assert_eq!((diff.groups.len(), diff.unchanged), (0, 1), "{:?}", diff.groups);
     });
+}
+
+#[test]
+fn one_tag_is_not_netted_against_another() {
+    let of = |ours: u64, others: u64| {
+        let mut w = Wrapper::new();
+        w.hold(0..ours);
+        let (caller, blocks) = (w.at("WrapAlloc"), (100..100 + others).map(|n| w.block(n)));
+        let blocks: Vec<u64> = blocks.collect();
+        for address in blocks {
+            let block = Allocation::nonpaged(address, 0x110, b"Othr", caller);
+            w.machine.verified(w.driver).allocation(block);
+        }
+        w.kernel()
+    };
+    // The log knows none of them, here and there.
+    let (old, new) = (of(5, 1), of(1, 4));
+    for by in [GroupBy::Tag, GroupBy::Stack] {
+        diff_by(&old, &new, OTHER_BOOT, by, |diff, _| {
+            let grown: Vec<_> = diff
+                .groups
+                .iter()
+                .map(|group| (group.key.tag.unwrap().to_string(), group.growth().0))
+                .collect();
+            assert_eq!(grown, [("Othr".to_string(), 3), ("Wrap".into(), -4)], "{by:?}");
+        });
+    }
 }
 
 #[test]

@@ -144,8 +144,8 @@ impl Part {
                 // Of several stacks none is the group's, but who called.
                 (true, true) => {
                     into.key.stack = None;
-                    into.key.place = call.caller.clone();
-                    into.label = call.caller.clone().unwrap_or_default();
+                    into.key.place = Some(call.caller.clone());
+                    into.label = call.caller.clone();
                 }
                 _ => {}
             }
@@ -190,7 +190,7 @@ fn net(call: &Call, parts: Vec<Part>) -> Vec<Part> {
 
 /// The blocks of both dumps, by the call that made them.
 #[derive(Default)]
-struct Parts(BTreeMap<Call, BTreeMap<(DiffKey, bool), Part>>);
+struct Parts(BTreeMap<Option<Call>, BTreeMap<(DiffKey, bool), Part>>);
 
 impl Parts {
     /// Where a block belongs that has these names.
@@ -204,7 +204,12 @@ impl Parts {
     fn groups(self) -> Vec<DiffGroup> {
         let mut groups: BTreeMap<DiffKey, DiffGroup> = BTreeMap::new();
         for (call, parts) in self.0 {
-            for Part { group, .. } in net(&call, parts.into_values().collect()) {
+            let parts: Vec<Part> = parts.into_values().collect();
+            let parts = match call {
+                Some(call) => net(&call, parts),
+                None => parts,
+            };
+            for Part { group, .. } in parts {
                 let into = groups
                     .entry(group.key.clone())
                     .or_insert_with(|| DiffGroup::empty(group.key, group.label));

@@ -33,11 +33,11 @@ pub struct DiffKey {
 }
 
 /// Blocks that one call made, as their tracking entries tell it, which no log has to remember.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Call {
     driver: Option<Arc<str>>,
     tag: Option<PoolTag>,
-    pub(super) caller: Option<Arc<str>>,
+    pub(super) caller: Arc<str>,
 }
 
 /// A block as the groups see it.
@@ -45,7 +45,8 @@ pub(super) struct Named {
     pub(super) key: DiffKey,
     /// One line for it.
     pub(super) label: Arc<str>,
-    pub(super) call: Call,
+    /// `None` where the key is the same whether the log remembers the stack or not.
+    pub(super) call: Option<Call>,
 }
 
 /// The names of one dump's addresses.
@@ -97,15 +98,15 @@ impl<'a> DiffNames<'a> {
         let driver: Arc<str> = side.leaks.driver(block).into();
         let allocation = &block.allocation;
         let mut key = DiffKey::default();
-        let mut call = Call::default();
+        let mut call = None;
         let label = match self.by {
             GroupBy::Stack => {
                 let caller = self.get(allocation.caller);
-                call = Call {
+                call = Some(Call {
                     driver: Some(driver.clone()),
                     tag: Some(allocation.tag),
-                    caller: Some(caller.clone()),
-                };
+                    caller: caller.clone(),
+                });
                 key.driver = Some(driver);
                 key.tag = Some(allocation.tag);
                 let frames = side.grouping.frames(block);
@@ -117,7 +118,7 @@ impl<'a> DiffNames<'a> {
                 self.get(side.grouping.site(block).unwrap_or(allocation.caller))
             }
             GroupBy::Frame | GroupBy::Function | GroupBy::Caller => {
-                call.caller = Some(self.get(allocation.caller));
+                call = Some(Call { driver: None, tag: None, caller: self.get(allocation.caller) });
                 let place = self.place(block);
                 key.place = Some(place.clone());
                 place
