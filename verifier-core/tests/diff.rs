@@ -154,7 +154,7 @@ fn a_log_that_reaches_less_far_is_no_growth() {
             ),
             "{text}"
         );
-        assert!(text.contains("The logs do not reach back equally far"), "{text}");
+        assert!(text.contains("Of unlike shares of the blocks the stacks are known"), "{text}");
         let json: serde_json::Value =
             serde_json::from_str(&rendered(|out| write_diff_json(out, &view))).unwrap();
         assert_eq!(

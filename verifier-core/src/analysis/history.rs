@@ -2,11 +2,11 @@
 //! entries, in use or freed, and blocks of the pool info tree with their stacks.
 //!
 //! The records give lifetimes: an allocation of a block and the free that ended it, and so who freed
-//! what a stale pointer points at; a block that is held has one also where the log has forgotten it. A freed tracking entry has lost its block's address to the free
-//! list, but keeps size, tag and caller; where those fit an allocation that the log has, the entry may
-//! be that block's, and is the only thing that still knows its tag. Special pool gives each block a
-//! page of its own with a guard page behind it, so the blocks of neighboring pages are told too: an
-//! overrun comes from there.
+//! what a stale pointer points at; a block that is held has one also where the log has forgotten it. A
+//! freed tracking entry has lost its block's address to the free list, but keeps size, tag and caller;
+//! where those fit an allocation that the log has, the entry may be that block's, and is the only thing
+//! that still knows its tag. Special pool gives each block a page of its own with a guard page behind
+//! it, so the blocks of neighboring pages are told too: an overrun comes from there.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -333,6 +333,8 @@ fn mark_held(lifetimes: &mut Vec<Lifetime>, held: &[Va], unrecorded: NoStack) {
     for &block in held {
         match lifetimes.iter_mut().find(|lifetime| lifetime.block == block) {
             Some(newest) if newest.freed.is_none() => newest.is_held = true,
+            // Two pages have one block only where the dump is damaged.
+            _ if unknown.iter().any(|life: &Lifetime| life.block == block) => {}
             newest => {
                 let why = if newest.is_some() { NoStack::Freed } else { unrecorded };
                 let life = Lifetime::of(block, None, None);

@@ -1,6 +1,9 @@
 //! Headless Chromium by its DevTools protocol over a pipe: JSON between zero bytes, no socket and no
 //! driver. The pipe's ends are file descriptors 3 and 4 of the browser; a shell puts two named pipes there.
 
+// Each test file is a crate of its own and uses its part.
+#![allow(dead_code)]
+
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -53,8 +53,9 @@ impl<'a> DiffView<'a> {
         if share(old.with_stack.count, new.all.count) != share(new.with_stack.count, old.all.count)
         {
             lines.push(
-                "The logs do not reach back equally far: blocks of one driver, tag and caller that have \
-                 a stack in one dump only are compared as one group."
+                "Of unlike shares of the blocks the stacks are known, since no log reaches back for \
+                 ever: what one driver, tag and caller have with a stack here and without one there is \
+                 compared as one group."
                     .into(),
             );
         }

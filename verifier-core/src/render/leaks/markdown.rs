@@ -141,7 +141,7 @@ fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
         [] => Ok(()),
         names => writeln!(
             out,
-            "\nNo symbols for {}: names of functions there are missing or guessed from exports.",
+            "\nNo symbols for {}: nothing but exports has a name there.",
             names.join(", ")
         ),
     }
