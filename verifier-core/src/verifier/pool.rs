@@ -190,9 +190,7 @@ impl PoolReport {
                         .map(|entry| entry.allocation),
                 );
                 let found = (allocations.len() - before) as u64;
-                let counter = |name| image.counters.get(name).unwrap_or(0);
-                let counted = counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations");
+                let counted = image.counters.pool_allocations();
                 if found != counted {
                     problems.push(Problem::at(
                         format!("allocations of {}", driver.name),
