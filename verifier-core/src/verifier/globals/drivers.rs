@@ -284,7 +284,8 @@ fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect
     kernel.space().read(entry, &mut bytes).ok()?;
     let loads = layout.loads.get(&bytes).unwrap_or(0) as u32;
     let unloads = layout.unloads.get(&bytes).unwrap_or(0) as u32;
-    let Ok(name) = read_unicode_string(kernel.space(), entry.add(layout.base_name)) else {
+    let name = entry.add(layout.base_name);
+    let Ok(name) = read_unicode_string(kernel.space(), name, kernel.limits()) else {
         return Some(Suspect::Unlike);
     };
     let is_file_name = !name.is_empty()

@@ -26,6 +26,7 @@ use crate::types::TypeSource;
 use crate::verifier::drivers::TargetDriver;
 use crate::verifier::log::{Slot, Trace};
 use crate::verifier::pool::{EntryState, Layout as PoolLayout};
+use crate::verifier::trackers::PageBudget;
 
 const ARRAY: &str = "VfPoolTraces";
 const INDEX: &str = "VfPoolTracesIndex";
@@ -475,10 +476,10 @@ fn callers(
     let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
         return HashMap::new();
     };
-    let mut limits = kernel.limits().clone();
+    let mut budget = PageBudget::of(kernel);
     let mut callers = HashMap::new();
     for (_, image) in images {
-        let tracker = layout.read(kernel, "", image.verified_data, &mut limits, &mut Vec::new());
+        let tracker = layout.read(kernel, "", image.verified_data, &mut budget, &mut Vec::new());
         let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
         callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
     }
