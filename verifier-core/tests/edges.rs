@@ -12,7 +12,7 @@ use verifier_core::addr::Space;
 use verifier_core::error::{Fault, Reason};
 use verifier_core::kernel::AddressSpace;
 use verifier_core::machine::Machine;
-use verifier_core::memory::{Memory, PageTables, PagingMode, Residence, SparsePages};
+use verifier_core::memory::{Memory, PageTables, Pages, PagingMode, Residence, SparsePages};
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::{Pa, Va};
 use verifier_synth::dump::write_dump;
@@ -66,6 +66,25 @@ fn ranges_behind_the_page_count_of_a_full_dump_are_none() {
     assert_eq!(pages.map().page_count(), 4);
     assert_eq!(pages.map().offset(0x5000), None);
     assert!(pages.map().offset(0x13).is_some());
+}
+
+#[test]
+fn a_dump_is_walked_as_far_as_its_file_goes() {
+    // The one run of a complete dump says that it goes on for an exbibyte.
+    let mut file = four_pages(MachineType::X64, DumpKind::Complete);
+    put64(&mut file, 0xa0, 1 << 48);
+    let pages = open(file).physical().unwrap();
+    assert_eq!(pages.map().page_count(), 1 << 48);
+    let walk = |pages: &dyn Pages| {
+        let next = |at: &Pa| pages.next_page(at.add(0x1000));
+        std::iter::successors(pages.next_page(Pa(0)), next).take(100).collect::<Vec<_>>()
+    };
+    let held = [0x1_0000, 0x1_1000, 0x1_2000, 0x1_3000].map(Pa);
+    assert_eq!(walk(&pages), held);
+    // A bitmap's file that is cut in its third page.
+    let mut file = four_pages(MachineType::X64, DumpKind::BitmapKernel);
+    file.truncate(file.len() - 0x1800);
+    assert_eq!(walk(&open(file).physical().unwrap()), held[..2]);
 }
 
 #[test]
