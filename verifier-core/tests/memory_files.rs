@@ -5,19 +5,22 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{kernel_of, supply};
 use verifier_core::dump::{ElfCore, MemoryFile, TriageDriver};
 use verifier_core::kernel::{
     AddressSpace, DebuggerData, FoundKernel, Hints, Kernel, Limits, Module as KernelModule,
-    ModuleSource, TableSource, find_kernel,
+    ModuleSource, TableSource, find_kernel, find_kernel_until,
 };
 use verifier_core::machine::Machine as Cpu;
 use verifier_core::memory::{Memory, PageTables, Pages, PagingMode};
+use verifier_core::types::Profile;
 use verifier_core::verifier::log::Ring;
 use verifier_core::verifier::{PoolReport, Settings};
-use verifier_core::{Error, Pa, Pfn, Reason, Va};
+use verifier_core::{Error, Pa, Pfn, Reason, Rva, Va};
 use verifier_synth::{
     Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Machine, MachineType, Paging,
     PoolRecord,
@@ -158,11 +161,33 @@ fn without_exports_the_symbols_lead_to_the_lists() {
     assert!(kernel.problems()[0].why.contains("only the kernel's symbols tell where it is"));
     assert!(kernel.with_lists_from_symbols().is_err());
     assert_eq!(supply(&kernel, &assembly.files), 1);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    kernel.stop_when(Box::new(move || stop.load(Ordering::Relaxed)));
     let whole = kernel.with_lists_from_symbols().unwrap();
-    // The kernel's symbols came along.
-    assert!(whole.types().is_ok() && whole.symbol_source(0).is_some());
+    // The kernel's symbols came along, and so did the way to stop.
+    assert!(whole.has_own_types() && whole.symbol_source(0).is_some());
+    stopped.store(true, Ordering::Relaxed);
+    assert!(whole.is_stopped());
+    stopped.store(false, Ordering::Relaxed);
     supply(&whole, &assembly.files);
     is_the_same_machine(&whole, &assembly);
+}
+
+#[test]
+fn built_in_types_lead_to_the_lists_too_and_stay() {
+    let mut machine = machine(Build::Win7Sp1);
+    machine.kernel_mut().exports.clear();
+    let assembly = machine.assemble();
+    let found = search(&raw(&assembly), None).unwrap();
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    let list = assembly.address("nt!PsLoadedModuleList") - kernel.base().0;
+    let profile = Profile::new(Cpu::X64, 7601).unwrap();
+    let profile = profile.with_symbol("PsLoadedModuleList", Rva(list as u32), "test");
+    kernel.supply_built_in_types(Arc::new(profile));
+    let whole = kernel.with_lists_from_symbols().unwrap();
+    assert_eq!(whole.modules_from(), ModuleSource::List);
+    assert!(whole.types().is_ok() && !whole.has_own_types());
 }
 
 #[test]
@@ -197,15 +222,52 @@ fn tables_that_lead_to_no_kernel_are_passed_over() {
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     assert!(find_kernel(&memory, Some(Pa(0x5000)), &limits).is_err());
     let error = find_kernel(&memory, None, &limits).unwrap_err();
-    assert!(
-        error.to_string().contains("of 0x6 page frames 1 look like top page tables"),
-        "{error}"
-    );
+    let tells = |error: &Error, text: &str| assert!(error.to_string().contains(text), "{error}");
+    tells(&error, "of 0x6 page frames 1 look like top page tables");
+    tells(&error, "limit reached (Limits::search_pages)");
     limits.search_frames = 5;
     let error = find_kernel(&memory, None, &limits).unwrap_err();
-    assert!(matches!(error, Error::Limit { name: "search_frames", .. }), "{error}");
+    assert!(matches!(error, Error::Limit { name: "Limits::search_frames", .. }), "{error}");
     let error = find_kernel(&memory, Some(Pa(0x2000)), &limits).unwrap_err();
-    assert!(error.to_string().contains("mapped by page tables at 0x2000"), "{error}");
+    tells(&error, "mapped by page tables at 0x2000");
+    assert!(!error.to_string().contains("limit"), "{error}");
+}
+
+#[test]
+fn a_search_that_is_cut_short_says_by_which_limit() {
+    // A hundred pages that map themselves once and nothing else; behind them one that maps all of
+    // memory to itself.
+    let mut file = vec![0u8; 101 * 0x1000];
+    for page in 0..100 {
+        word(&mut file, page * 0x1000 + 8 * 0x1b6, page as u64 * 0x1000 | 0x63, 8);
+    }
+    let all = 100 * 0x1000u64;
+    file[all as usize..].copy_from_slice(&(all | 0x63).to_le_bytes().repeat(512));
+    let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
+    let error = find_kernel(&memory, None, &Limits::default()).unwrap_err().to_string();
+    assert!(error.contains("limit reached (MAX_TABLES)"), "{error}");
+    let error = find_kernel(&memory, Some(Pa(all)), &Limits::default()).unwrap_err().to_string();
+    assert!(error.ends_with("limit reached (MAX_STEPS)"), "{error}");
+}
+
+#[test]
+fn a_search_can_be_stopped() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let memory = raw(&assembly).unlabeled().unwrap();
+    let asked = Cell::new(0);
+    let search = |most| {
+        asked.set(0);
+        let stop = || asked.replace(asked.get() + 1) >= most;
+        find_kernel_until(&memory, None, &Limits::default(), &stop)
+    };
+    assert!(search(u64::MAX).is_ok());
+    let all = asked.get();
+    for most in [0, 1, all / 2] {
+        let error = search(most).unwrap_err();
+        assert_eq!(error, Error::Stopped { what: "search for the kernel".into() });
+        // Once by the page that was looked at, and once for what to say.
+        assert!(asked.get() <= most + 4, "{} of {most}", asked.get());
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub use hints::Hints;
 pub use images::ModuleSource;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
-pub use search::{FoundKernel, TableSource, find_kernel};
+pub use search::{FoundKernel, TableSource, find_kernel, find_kernel_until};
 pub(crate) use session::STOPPED;
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};

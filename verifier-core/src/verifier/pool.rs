@@ -166,6 +166,7 @@ impl PoolReport {
         problems.append(&mut pool_info.problems);
         let (of_tree, unowned) = told(kernel, &drivers, &pool_info);
         let mut budget = PageBudget::of(kernel);
+        let mut lists = kernel.limits().clone();
         let mut report = Vec::new();
         for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
             if !wanted(&driver) {
@@ -204,6 +205,7 @@ impl PoolReport {
                         &driver.name,
                         image.verified_data.add(head),
                         image.counters.get("ContiguousMemoryBytes"),
+                        &mut lists,
                         &mut problems,
                     ));
                 }
