@@ -239,7 +239,7 @@ fn a_search_that_is_cut_short_says_by_which_limit() {
     // memory to itself.
     let mut file = vec![0u8; 101 * 0x1000];
     for page in 0..100 {
-        word(&mut file, page * 0x1000 + 8 * 0x1b6, page as u64 * 0x1000 | 0x63, 8);
+        word(&mut file, page * 0x1000 + 8 * 0x1b6, (page as u64 * 0x1000) | 0x63, 8);
     }
     let all = 100 * 0x1000u64;
     file[all as usize..].copy_from_slice(&(all | 0x63).to_le_bytes().repeat(512));
@@ -424,7 +424,7 @@ fn a_core_is_walked_as_far_as_its_file_goes() {
 fn looking_glass() -> Vec<u8> {
     let mut memory = vec![0u8; 0xa000];
     for table in 1..4 {
-        word(&mut memory, table * 0x1000, (table as u64 + 1) * 0x1000 | 3, 8);
+        word(&mut memory, table * 0x1000, ((table as u64 + 1) * 0x1000) | 3, 8);
     }
     memory[0x4000..0x5000].copy_from_slice(&0x9003u64.to_le_bytes().repeat(512));
     memory[0x9000..].fill(0xa5);
