@@ -224,6 +224,12 @@ pub enum Error {
         /// The name of the constant that sets it.
         name: &'static str,
     },
+    /// The caller ended it ([`Kernel::stop_when`](crate::kernel::Kernel::stop_when)).
+    #[error("{what}: reading was stopped")]
+    Stopped {
+        /// What was being walked or searched for.
+        what: Cow<'static, str>,
+    },
     /// The input is of a kind that cannot give what was asked.
     #[error("{what}")]
     Unsupported {

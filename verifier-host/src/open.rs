@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use verifier_core::Pa;
 use verifier_core::dump::{DumpKind, MemoryFile};
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, TableSource, find_kernel};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, TableSource, find_kernel_until};
 
 /// Which page tables a session reads through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,18 +15,19 @@ pub struct TablesInUse {
     pub from: String,
 }
 
-/// The kernel in a file, and by which page tables it was found.
+/// The kernel in a file, and by which page tables it was found. A search for it ends when `stop` says so.
 pub(crate) fn open_kernel(
     file: &MemoryFile,
     base: Option<Pa>,
     limits: &Limits,
+    stop: &dyn Fn() -> bool,
 ) -> (Result<Arc<Kernel>, verifier_core::Error>, Option<TablesInUse>) {
     let in_use = |base, from: &dyn ToString| Some(TablesInUse { base, from: from.to_string() });
     let Some(dump) = file.dump() else {
         let found = file
             .unlabeled()
             .ok_or_else(|| verifier_core::Error::Unsupported { what: "no memory".into() })
-            .and_then(|memory| find_kernel(&memory, base, limits));
+            .and_then(|memory| find_kernel_until(&memory, base, limits, stop));
         return match found {
             Ok(found) => {
                 let tables = in_use(found.directory_table_base, &found.tables_from);

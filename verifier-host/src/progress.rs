@@ -9,7 +9,9 @@ pub trait Progress {
     /// The work has ended, well or not.
     fn end(&self);
     /// True where the caller wants no more of it: downloads ask between the parts of a file, searches
-    /// between files.
+    /// between files, the search for a kernel and the views as
+    /// [`Kernel::stop_when`](verifier_core::kernel::Kernel::stop_when) says. Once true it must stay true
+    /// until the work is back.
     fn is_canceled(&self) -> bool {
         false
     }

@@ -33,7 +33,7 @@ pub struct SessionOptions {
     pub directory_table_base: Option<Pa>,
     /// How far walks go and how much views gather.
     pub limits: Limits,
-    /// Who is told of downloads and may cancel them; nobody by default.
+    /// Who is told of downloads and may cancel them, the search for the kernel and views; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
 
@@ -43,7 +43,7 @@ pub struct Session {
     tables: Option<TablesInUse>,
     kernel: Result<Arc<Kernel>, verifier_core::Error>,
     symbol_path: SymbolPath,
-    progress: Box<dyn Progress + Send + Sync>,
+    progress: Arc<dyn Progress + Send + Sync>,
     /// One for each module that was searched for, so that no module is searched for twice.
     loads: Mutex<Vec<SymbolLoad>>,
 }
@@ -69,7 +69,9 @@ impl Session {
     ) -> Result<Self, Error> {
         let bytes = open_file(path, options.mode)?;
         let file = if options.raw { MemoryFile::raw(bytes) } else { MemoryFile::open(bytes)? };
-        let (kernel, tables) = open_kernel(&file, options.directory_table_base, &options.limits);
+        let stop = || options.progress.as_ref().is_some_and(|progress| progress.is_canceled());
+        let base = options.directory_table_base;
+        let (kernel, tables) = open_kernel(&file, base, &options.limits, &stop);
         let mut session = Self::over(kernel, symbol_path, options);
         session.file = Some((path.into(), file));
         session.tables = tables;
@@ -92,12 +94,17 @@ impl Session {
         symbol_path: SymbolPath,
         options: SessionOptions,
     ) -> Self {
+        let progress = options.progress.map(Arc::<dyn Progress + Send + Sync>::from);
+        if let (Ok(kernel), Some(progress)) = (&kernel, &progress) {
+            let progress = Arc::clone(progress);
+            kernel.stop_when(Box::new(move || progress.is_canceled()));
+        }
         let mut session = Self {
             file: None,
             tables: None,
             kernel,
             symbol_path,
-            progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
+            progress: progress.unwrap_or_else(|| Arc::new(Silent)),
             loads: Mutex::default(),
         };
         if let Ok(kernel) = &session.kernel

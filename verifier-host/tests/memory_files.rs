@@ -6,13 +6,14 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Error as CoreError, Pa};
 use verifier_host::symbols::{SymbolPath, pdb_of_image};
-use verifier_host::{Error, Session, SessionOptions};
+use verifier_host::{Error, Progress, Session, SessionOptions};
 use verifier_synth::{
     Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Image, Machine, PoolRecord,
 };
@@ -87,6 +88,50 @@ fn machine(build: Build) -> Machine {
         stale: vec![],
     });
     m
+}
+
+/// Cancels what asks for the nth time and later.
+struct CancelAt(AtomicUsize);
+
+impl Progress for CancelAt {
+    fn begin(&self, _what: &str, _total: Option<u64>) {}
+    fn advance(&self, _done: u64) {}
+    fn end(&self) {}
+    fn is_canceled(&self) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+}
+
+#[test]
+fn opening_can_be_canceled() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    files.put("memory.raw", &assembly.dump(DumpKind::Raw));
+    files.put("memory.dmp", &assembly.dump(DumpKind::Complete));
+    let open = |name: &str, after| {
+        let mut options = SessionOptions::default();
+        options.raw = name.ends_with(".raw");
+        options.progress = Some(Box::new(CancelAt(AtomicUsize::new(after))));
+        Session::open_with(&files.path(name), SymbolPath::with_default_cache(None), options)
+            .unwrap()
+    };
+    // The search for the kernel, and, where it is found without, that for globals.
+    assert!(open("memory.raw", usize::MAX).kernel().is_ok());
+    let error = open("memory.raw", 2).kernel().err().unwrap();
+    assert!(matches!(error, Error::Core(CoreError::Stopped { .. })), "{error}");
+    let global = |after| {
+        let session = open("memory.dmp", after);
+        session.kernel().unwrap().global("VfSuspectDriversList")
+    };
+    assert!(global(usize::MAX).is_ok());
+    let error = global(2).unwrap_err().to_string();
+    assert!(error.contains("reading was stopped"), "{error}");
+    // A view asks too.
+    let session = open("memory.dmp", 1 << 20);
+    let kernel = session.kernel().unwrap();
+    assert!(!kernel.is_stopped());
+    while !session.progress().is_canceled() {}
+    assert!(kernel.is_stopped());
 }
 
 #[test]

@@ -38,9 +38,6 @@ pub(crate) struct Session {
 
 impl Session {
     fn new_over(host: verifier_host::Session) -> Self {
-        if let Ok(kernel) = host.kernel() {
-            kernel.stop_when(Box::new(work::is_interrupted));
-        }
         Self { host: Arc::new(host) }
     }
 
