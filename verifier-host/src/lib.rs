@@ -24,6 +24,7 @@ mod file;
 mod flamegraph;
 pub mod info;
 mod leaks;
+mod loads;
 mod lookup;
 mod open;
 mod progress;

@@ -1,6 +1,9 @@
 //! How far work that takes long is: a download, the reading of a log.
 
-/// Is told how far one piece of work at a time is.
+/// Is told how far work is: one piece of it at a time in each thread.
+///
+/// Threads that share a session may each be at a piece of their own; each tells of it, and asks whether
+/// it is wanted, itself.
 pub trait Progress {
     /// Work begins: on what, and of how many bytes or records if that is known.
     fn begin(&self, what: &str, total: Option<u64>);

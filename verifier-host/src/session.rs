@@ -1,7 +1,7 @@
 //! A dump file, the kernel in it, and the symbols that are found for it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use verifier_core::dump::{Dump, MemoryFile};
 use verifier_core::kernel::{Kernel, Limits, ModuleSource, WantedSymbols};
@@ -13,6 +13,7 @@ use verifier_core::{Pa, Va};
 
 use crate::error::Error;
 use crate::file::{FileMode, open_file};
+use crate::loads::SymbolLoads;
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
 use crate::progress::{Progress, Silent};
@@ -44,8 +45,7 @@ pub struct Session {
     kernel: Result<Arc<Kernel>, verifier_core::Error>,
     symbol_path: SymbolPath,
     progress: Box<dyn Progress + Send + Sync>,
-    /// One for each module that was searched for, so that no module is searched for twice.
-    loads: Mutex<Vec<SymbolLoad>>,
+    loads: SymbolLoads,
 }
 
 impl Session {
@@ -98,7 +98,7 @@ impl Session {
             kernel,
             symbol_path,
             progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
-            loads: Mutex::default(),
+            loads: SymbolLoads::default(),
         };
         if let Ok(kernel) = &session.kernel
             && kernel.types().is_err()
@@ -120,9 +120,9 @@ impl Session {
             return;
         }
         let Ok(anew) = kernel.with_lists_from_symbols() else { return };
-        if let (Ok(mut loads), Some(module)) = (self.loads.lock(), anew.kernel_module()) {
+        if let Some(module) = anew.kernel_module() {
             // What was searched for so far was for the only module there was.
-            loads.iter_mut().for_each(|load| load.wanted.module = module);
+            self.loads.move_to(module);
         }
         self.kernel = Ok(Arc::new(anew));
     }
@@ -204,10 +204,10 @@ impl Session {
         }
     }
 
-    /// What became of each search so far.
+    /// What became of each search so far; one that is under way in another thread is not waited for.
     #[must_use]
     pub fn symbol_loads(&self) -> Vec<SymbolLoad> {
-        self.loads.lock().map(|loads| loads.clone()).unwrap_or_default()
+        self.loads.all()
     }
 
     /// What to tell the user about the kernel's symbols, where they are missing.
@@ -253,26 +253,17 @@ impl Session {
         }
         symbols.supply(kernel, module)?;
         let found = Some("the caller's bytes".into());
-        let load = SymbolLoad { wanted, found, looked: Vec::new(), unusable: None };
-        if let Ok(mut loads) = self.loads.lock() {
-            loads.retain(|load| load.wanted.module != module);
-            loads.push(load);
-        }
+        self.loads.replace(SymbolLoad { wanted, found, looked: Vec::new(), unusable: None });
         Ok(())
     }
 
     fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {
-        let Ok(mut loads) = self.loads.lock() else { return };
-        if self.progress.is_cancelled()
-            || loads.iter().any(|load| load.wanted.module == wanted.module)
-        {
-            return;
-        }
+        let Some(claim) = self.loads.claim(wanted.module, &*self.progress) else { return };
         let lookup = Lookup { path: &self.symbol_path, progress: &*self.progress };
         let load = lookup.find(kernel, wanted);
         // A search that was broken off is no answer: the next view searches again.
         if load.found.is_some() || !self.progress.is_cancelled() {
-            loads.push(load);
+            claim.keep(load);
         }
     }
 }

@@ -915,10 +915,8 @@ mod servers {
 
     #[test]
     fn a_dead_server_is_left_alone_and_the_next_one_asked() {
-        // A port that was free a moment ago, and refuses.
-        let dead = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", dead.local_addr().unwrap());
-        drop(dead);
+        // A port that no other test of this process, nor any program that asks for a free one, gets.
+        let url = "http://127.0.0.1:1";
         let server = Server::new(&[(PLAIN, Answer::Body(pdb(GUID, 1)))]);
         let cache = TempDir::new().unwrap();
         let c = cache.path().display();
@@ -929,6 +927,22 @@ mod servers {
         let other = PdbId { name: "other.pdb".to_owned(), ..wanted() };
         let looked = missing(path(&text).locate_pdb(&other, &verify, &Silent));
         assert!(matches!(looked[1].why, Miss::Unreachable(_)), "{}", looked[1]);
+    }
+
+    /// A user's name and password are for the server alone: not for remarks, origins, or reports.
+    #[test]
+    fn credentials_are_not_told() {
+        let server = Server::new(&[(PACKED, Answer::Body(cabinet(NAME, &pdb(GUID, 1))))]);
+        let url = server.url.replace("http://", "http://me:secret@");
+        let there = found(locate(&path(&url)));
+        assert_eq!(there.origin, format!("{}{PACKED}", server.url));
+        assert_eq!(there.looked[0].why, Miss::NoDefaultCache);
+        assert_eq!(there.looked[1].why, Miss::Http(404));
+        let dead = missing(locate(&path("http://me:secret@127.0.0.1:1")));
+        assert!(matches!(dead.last().unwrap().why, Miss::Network { .. }), "{dead:?}");
+        for place in there.looked.iter().chain(&dead) {
+            assert!(!place.to_string().contains("secret"), "{place}");
+        }
     }
 
     #[test]
