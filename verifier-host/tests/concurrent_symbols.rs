@@ -72,9 +72,8 @@ fn a_download_holds_up_nobody_who_does_not_need_it() {
     let modules = session.kernel().unwrap().modules().loaded();
     let index = modules.iter().position(|module| module.name == "myfault.sys").unwrap();
     let (base, kernel_base) = (modules[index].base, session.kernel().unwrap().base());
-    let is_known = |session: &Session| {
-        session.symbol_loads().iter().any(|load| load.wanted.module == index)
-    };
+    let is_known =
+        |session: &Session| session.symbol_loads().iter().any(|load| load.wanted.module == index);
     assert!(!is_known(&session));
 
     let load = |address: Va| {

@@ -172,7 +172,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
         v.show(Document, "stacks.json", |out| write_pool_stacks_json(out, &stacks, names));
         v.show(Document, "stacks.csv", |out| write_pool_stacks_csv(out, &stacks, names));
     }
-    if let Ok(deadlock) = Deadlock::read(kernel, None) {
+    if let Ok(deadlock) = Deadlock::read(kernel) {
         v.problems(&deadlock.problems);
         let graph = LockGraph::of(&deadlock);
         v.show(Text, "deadlock", |out| write_deadlock_text(out, &deadlock, &graph, names));

@@ -62,7 +62,7 @@ pub fn session(data: &[u8]) {
         };
         let _ = Leaks::read(kernel, |_| true);
         let _ = PoolLog::read(kernel, Some(3));
-        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+        if let Ok(deadlock) = Deadlock::read(kernel) {
             let _ = LockOrder::of(&deadlock);
             let _ = LockGraph::of(&deadlock).cycles();
         }
@@ -112,7 +112,7 @@ pub fn render(data: &[u8]) {
                 let _ = write_pool_csv(sink, &report, &names);
             }
         }
-        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+        if let Ok(deadlock) = Deadlock::read(kernel) {
             let graph = LockGraph::of(&deadlock);
             let _ = write_deadlock_text(sink, &deadlock, &graph, &names);
             let _ = write_deadlock_json(sink, &deadlock, &graph, &names);
