@@ -1,6 +1,8 @@
 //! `verifier leaks` and `verifier diff` as processes: the shared dumps against their answer sheets, exit
 //! codes, filters, and a full ring of deep stacks.
 
+#![cfg(feature = "cli")]
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;

@@ -1,6 +1,7 @@
 //! Files other than full crash dumps, from the outside: cores of virtual machines, raw images, small dumps;
 //! and the ways to a small dump's symbols.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;

@@ -12,10 +12,10 @@ use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_d
 use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Va};
-use verifier_host::command::{run_kd_command, write_sample};
 use verifier_host::info::Info;
+use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
-use verifier_host::{FileMode, SessionOptions, compare_boots};
+use verifier_host::{FileMode, SessionOptions, compare_boots, write_sample};
 
 use crate::document::to_python;
 use crate::errors::Failure;

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "cli")]
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -42,6 +43,7 @@ pub fn saved(sample: &Sample) -> TempDir {
 }
 
 /// The command, with nothing in its environment that it could look at but what a test gives it.
+#[cfg(feature = "cli")]
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
     for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
