@@ -15,6 +15,9 @@ use verifier_core::dump::{FileError, ReadAt};
 
 use crate::error::Error;
 
+/// Tells apart the temporary files of one process.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 /// How a dump file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FileMode {
@@ -85,8 +88,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A new file in a folder, under a name that is taken for nothing else.
 fn new_part(folder: &Path) -> io::Result<(PathBuf, File)> {
-    /// Tells apart the files of one process.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let part = folder.join(format!(".{}-{number}.part", std::process::id()));
@@ -151,4 +152,34 @@ fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> io::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Processes in containers share their numbers, and one that is ended leaves its file behind.
+    #[test]
+    fn what_another_process_left_is_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = NEXT.load(Ordering::Relaxed);
+        let left: Vec<PathBuf> = (first..first + 100)
+            .map(|number| folder.path().join(format!(".{}-{number}.part", std::process::id())))
+            .collect();
+        left.iter().for_each(|path| fs::write(path, b"left").unwrap());
+        let path = folder.path().join("sub/result");
+        write_file(&path, b"one").unwrap();
+        let beside = folder.path().join("result");
+        write_file(&beside, b"two").unwrap();
+        write_file(&beside, b"three").unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), fs::read(&beside).unwrap()),
+            (b"one".into(), b"three".into())
+        );
+        assert!(left.iter().all(|path| fs::read(path).unwrap() == b"left"));
+        // A folder is not replaced by a file, and nothing stays of the try.
+        assert!(write_file(&folder.path().join("sub"), b"four").is_err());
+        let names = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names, left.len() + 2);
+    }
 }
