@@ -8,7 +8,7 @@ use verifier_core::kernel::{Kernel, Limits, ModuleSource, WantedSymbols};
 use verifier_core::memory::Pages;
 use verifier_core::symbols::guid_hex;
 use verifier_core::types::Profile;
-use verifier_core::verifier::Globals;
+use verifier_core::verifier::{Globals, is_verifier_image};
 use verifier_core::{Pa, Va};
 
 use crate::error::Error;
@@ -18,9 +18,6 @@ use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
 use crate::progress::{Progress, Silent};
 use crate::symbols::SymbolPath;
-
-/// Images beside the kernel whose frames stand between a driver and the pool.
-const VERIFIER_IMAGES: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -189,9 +186,9 @@ impl Session {
     /// about is told by the names of their frames, so they must be there before it is read.
     pub fn load_verifier_symbols(&self) {
         if let Ok(kernel) = &self.kernel {
-            let own = |name: &str| VERIFIER_IMAGES.iter().any(|own| name.eq_ignore_ascii_case(own));
-            let images = kernel.modules().loaded().iter().filter(|image| own(&image.name));
-            self.load_symbols_at(images.map(|image| image.base));
+            let images = kernel.modules().loaded().iter();
+            let own = images.filter(|image| is_verifier_image(&image.name));
+            self.load_symbols_at(own.map(|image| image.base));
         }
     }
 

@@ -24,6 +24,7 @@ pub use deadlock::{
     DeadlockDocument, write_deadlock_dot, write_deadlock_json, write_deadlock_text,
 };
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
+pub use escape::escape_html;
 pub use json::{
     to_snake_case, write_drivers_json, write_event_log_json, write_history_json, write_json,
     write_pool_json, write_pool_log_json, write_watched_irps_json,

@@ -33,7 +33,7 @@ pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
 pub use globals::{Evidence, FoundGlobal, Globals, MissingGlobal};
 pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
-pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier};
+pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier, is_verifier_image};
 pub use place::{CarvedPage, Place};
 pub use pool::{
     Allocation, DriverPool, EntryState, PoolReport, Source, Tracker, TrackerEntry, read_tracker,
