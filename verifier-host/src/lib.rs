@@ -52,7 +52,7 @@ pub use file::{FileMode, open_file, write_file};
 #[cfg(feature = "reports")]
 pub use flamegraph::flame_graph;
 pub use info::Info;
-pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, compare_boots};
+pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, PatternError, compare_boots};
 pub use lookup::SymbolLoad;
 pub use open::TablesInUse;
 pub use progress::{Progress, Silent};

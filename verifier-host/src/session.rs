@@ -1,5 +1,6 @@
 //! A dump file, the kernel in it, and the symbols that are found for it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,34 +68,41 @@ impl Session {
         let bytes = open_file(path, options.mode)?;
         let file = if options.raw { MemoryFile::raw(bytes) } else { MemoryFile::open(bytes)? };
         let (kernel, tables) = open_kernel(&file, options.directory_table_base, &options.limits);
-        let mut session = Self::over(kernel, symbol_path, options);
+        let progress = options.progress.unwrap_or_else(|| Box::new(Silent));
+        let mut session = Self::over(kernel, symbol_path, progress);
         session.file = Some((path.into(), file));
         session.tables = tables;
         Ok(session)
     }
 
-    /// A session over a kernel that the caller opened on memory of their own, and that finds the
-    /// kernel's symbols unless it has some.
+    /// A session over a kernel that the caller opened on memory of their own, with their own limits; the
+    /// kernel's symbols are found unless it has some.
     #[must_use]
-    pub fn of_kernel(
+    pub fn of_kernel(kernel: Arc<Kernel>, symbol_path: SymbolPath) -> Self {
+        Self::of_kernel_with(kernel, symbol_path, Box::new(Silent))
+    }
+
+    /// The same, and who is told of downloads and may cancel them.
+    #[must_use]
+    pub fn of_kernel_with(
         kernel: Arc<Kernel>,
         symbol_path: SymbolPath,
-        options: SessionOptions,
+        progress: Box<dyn Progress + Send + Sync>,
     ) -> Self {
-        Self::over(Ok(kernel), symbol_path, options)
+        Self::over(Ok(kernel), symbol_path, progress)
     }
 
     fn over(
         kernel: Result<Arc<Kernel>, verifier_core::Error>,
         symbol_path: SymbolPath,
-        options: SessionOptions,
+        progress: Box<dyn Progress + Send + Sync>,
     ) -> Self {
         let mut session = Self {
             file: None,
             tables: None,
             kernel,
             symbol_path,
-            progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
+            progress,
             loads: SymbolLoads::default(),
         };
         if let Ok(kernel) = &session.kernel
@@ -262,6 +270,28 @@ impl Session {
         if load.found.is_some() || !self.progress.is_cancelled() {
             claim.keep(load);
         }
+    }
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionOptions")
+            .field("mode", &self.mode)
+            .field("raw", &self.raw)
+            .field("directory_table_base", &self.directory_table_base)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the symbol path: a server's URL may hold a password.
+        f.debug_struct("Session")
+            .field("path", &self.path())
+            .field("tables", &self.tables)
+            .field("kernel", &self.kernel)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use verifier_host::Silent;
 use verifier_host::symbols::{
     Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId, Place,
     SymbolLimits, SymbolPath,
 };
+use verifier_host::{Session, SessionOptions, Silent};
 
 /// 648B8DD0-780A-4E22-FA7F-A89B84633C23, as a CodeView record has it.
 const GUID: [u8; 16] = [
@@ -108,6 +108,21 @@ fn sizes_are_the_callers() {
     assert!(told.iter().any(|p| p.to_string().contains("SymbolLimits")), "{told:?}");
     path.set_limits(SymbolLimits::default());
     assert!(matches!(locate(&path), Located::Found(_)));
+}
+
+/// A session can be shown, by whoever holds one, without telling a password.
+#[test]
+fn a_session_shows_no_password() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("memory.raw");
+    fs::write(&file, [0; 0x1000]).unwrap();
+    let mut options = SessionOptions::default();
+    options.raw = true;
+    assert!(format!("{options:?}").contains("raw: true"));
+    let session =
+        Session::open_with(&file, path("srv*http://me:secret@127.0.0.1:1"), options).unwrap();
+    let shown = format!("{session:?}");
+    assert!(shown.contains("memory.raw") && !shown.contains("secret"), "{shown}");
 }
 
 mod identity {

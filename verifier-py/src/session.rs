@@ -70,12 +70,6 @@ fn machine(name: &str) -> Result<Machine, Failure> {
     })
 }
 
-fn options(progress: Option<Py<PyAny>>) -> SessionOptions {
-    let mut options = SessionOptions::default();
-    options.progress = Some(Box::new(CallbackProgress::new(progress)));
-    options
-}
-
 #[pymethods]
 impl Session {
     #[new]
@@ -120,7 +114,7 @@ impl Session {
             Some(base) => Source::Physical(CallbackMemory::over(memory)?, Pa(base)),
             None => Source::Virtual(CallbackMemory::over(memory)?),
         };
-        let options = options(progress);
+        let progress = Box::new(CallbackProgress::new(progress));
         let host = work::run(py, None, || {
             let space = match source {
                 Source::Physical(memory, base) => {
@@ -130,7 +124,7 @@ impl Session {
                 Source::Virtual(memory) => AddressSpace::new(memory, machine),
             };
             let kernel = Arc::new(Kernel::open(space, hints)?);
-            let host = verifier_host::Session::of_kernel(kernel, symbols.path, options);
+            let host = verifier_host::Session::of_kernel_with(kernel, symbols.path, progress);
             for bytes in symbols.kernel {
                 host.supply_kernel_symbols(bytes)?;
             }
@@ -424,7 +418,8 @@ pub(crate) fn open(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<Dump>> {
     let symbols = Symbols::from_python(symbols)?;
-    let mut options = options(progress);
+    let mut options = SessionOptions::default();
+    options.progress = Some(Box::new(CallbackProgress::new(progress)));
     options.mode = if mmap { FileMode::Map } else { FileMode::Read };
     options.raw = raw;
     options.directory_table_base = dtb.map(Pa);

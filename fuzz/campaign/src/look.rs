@@ -23,7 +23,7 @@ use verifier_core::verifier::{Drivers, Modes, PoolReport, PoolStacks, Settings};
 use verifier_core::{Error, Va};
 use verifier_host::report::{Report, Timeline};
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Info, Session, SessionOptions};
+use verifier_host::{Info, Session};
 
 use crate::clean::{Clean, Form};
 use crate::overlay::Overlay;
@@ -98,11 +98,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
     let mut viewer = Viewer { is_partial: false, unclean: None };
     let v = &mut viewer;
     let _ = format!("{:?}", dump.header());
-    let session = Session::of_kernel(
-        Arc::clone(kernel),
-        SymbolPath::with_default_cache(None),
-        SessionOptions::default(),
-    );
+    let session = Session::of_kernel(Arc::clone(kernel), SymbolPath::with_default_cache(None));
     let info = Info::gather(&session);
     v.problems(&info.problems);
     v.show(Document, "info.json", |out| write_json(out, &info));
