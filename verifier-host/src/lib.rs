@@ -59,3 +59,8 @@ pub use progress::{Progress, Silent};
 #[cfg(feature = "demo")]
 pub use sample::write_sample;
 pub use session::{Session, SessionOptions};
+
+/// The README's example compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
