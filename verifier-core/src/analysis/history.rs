@@ -116,8 +116,9 @@ impl History {
                         frames: Vec::new(),
                     };
                     entries.extend(tracker.entries.into_iter().map(of));
+                    problems.extend(tracker.problems);
                 };
-                for_each_tracker(kernel, &drivers.drivers, &mut problems, &mut each)?;
+                for_each_tracker(kernel, &drivers.drivers, &mut each)?;
                 entries.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),

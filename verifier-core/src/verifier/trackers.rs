@@ -3,7 +3,7 @@
 use super::old::PoolHash;
 use super::pool::{Layout, Tracker};
 use crate::addr::Va;
-use crate::error::{Error, Problem};
+use crate::error::Error;
 use crate::kernel::{Kernel, Limits};
 
 /// The build's kind of trackers, resolved once.
@@ -36,11 +36,12 @@ impl Trackers {
         owner: &str,
         data: Va,
         limits: &mut Limits,
-        problems: &mut Vec<Problem>,
     ) -> Tracker {
-        match self {
-            Trackers::Pages(layout) => layout.read(kernel, owner, data, limits, problems),
-            Trackers::Hash(hash) => hash.read(kernel, owner, data, problems),
-        }
+        let mut problems = Vec::new();
+        let tracker = match self {
+            Trackers::Pages(layout) => layout.read(kernel, owner, data, limits, &mut problems),
+            Trackers::Hash(hash) => hash.read(kernel, owner, data, &mut problems),
+        };
+        Tracker { problems, ..tracker }
     }
 }

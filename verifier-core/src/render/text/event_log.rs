@@ -129,8 +129,8 @@ fn write_fault_history(
     for record in &log.records {
         let at = log.ring.array.add(u64::from(record.slot).wrapping_mul(log.ring.stride));
         writeln!(out, "\nEntry @ {} (index {:X})\n", upper(at), record.slot)?;
-        let [thread, ..] = *record.values();
-        writeln!(out, "    Thread: {}\n", upper(Va(thread)))?;
+        let thread = record.values().first().copied().map(Va).unwrap_or_default();
+        writeln!(out, "    Thread: {}\n", upper(thread))?;
         for &frame in log.frames(record) {
             match names.get(frame) {
                 Some(name) => writeln!(out, "    {} {}", upper(frame), sanitize(&name))?,
@@ -154,8 +154,8 @@ fn write_forced_pending(
     let machine = names.kernel().space().machine();
     writeln!(out, "Size of the log is {:#x}\n{ROW}", log.ring.length)?;
     for record in &log.records {
-        let [irp, ..] = *record.values();
-        let irp = digits(Va(irp), machine);
+        let irp = record.values().first().copied().map(Va).unwrap_or_default();
+        let irp = digits(irp, machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
         write_frames(out, log, record, names, "     ")?;
         writeln!(out)?;
