@@ -140,8 +140,7 @@ pub enum Error {
     Read {
         /// What was being read.
         what: Cow<'static, str>,
-        /// Where and why it failed.
-        #[source]
+        /// Where and why it failed; the message has it, so it is no `source` that would say it again.
         fault: Fault,
     },
     /// The file is not what it says it is.

@@ -85,3 +85,8 @@ pub mod verifier;
 
 pub use addr::{Pa, Pfn, Rva, Va};
 pub use error::{Error, Fault, Problem, Reason};
+
+/// The README's example compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -110,7 +110,7 @@ fn pool_info_trees() {
 #[test]
 fn deadlock_detection() {
     Subject::new(&machine(Build::Win10Vb)).is_stopped_half_way(|kernel| {
-        let deadlock = Deadlock::read(kernel, None).unwrap();
+        let deadlock = Deadlock::read(kernel).unwrap();
         let locks = deadlock.resources().len();
         (locks, deadlock.problems)
     });

@@ -1,6 +1,7 @@
 //! What `verifier info` and `.bugcheck` say of Verifier's bug checks, and that a dump of a driver that was
 //! unloaded while it held pool ends with its blocks.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;

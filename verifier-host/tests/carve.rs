@@ -13,8 +13,8 @@ use verifier_core::memory::SparsePages;
 use verifier_core::verifier::log::{CarvedLog, PoolLog};
 use verifier_core::verifier::{CarvedPool, Place, PoolReport};
 use verifier_core::{Pa, Va};
+use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Session, SessionOptions};
 
 const DUMPS: [&str; 8] = [
     "win7-leak",
@@ -138,11 +138,7 @@ fn lists_that_are_cut() {
         let at = kernel.space().translate(data.add(head.offset)).unwrap();
         memory.write(at, &[0; 16]);
         let cut = over(&memory, &session);
-        let cut = Session::of_kernel(
-            cut,
-            SymbolPath::with_default_cache(None),
-            SessionOptions::default(),
-        );
+        let cut = Session::of_kernel(cut, SymbolPath::with_default_cache(None));
         let cut = cut.kernel().unwrap();
         let listed = PoolReport::read(cut, |_| true).unwrap();
         let lost = leaky.allocations.len();

@@ -6,6 +6,7 @@
 //! (its prompt cut off, the padding of a column put back, `{TARGET}` in place of one address).
 //! `golden/walkthrough-modern.txt` is the walk-through's data in that form.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;

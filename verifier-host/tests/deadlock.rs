@@ -6,6 +6,7 @@
 //! names in braces, the separator rows (and a blank that went with one) are put back, and three lines are
 //! changed whose addresses and displacements contradict each other in the publication.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;

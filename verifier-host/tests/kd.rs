@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use verifier_core::render::text::Style;
-use verifier_host::command::run_kd_command;
+use verifier_host::kd::run_kd_command;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, Session};
 use verifier_synth::{

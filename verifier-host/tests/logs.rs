@@ -1,6 +1,7 @@
 //! `verifier log` of the smaller logs, as text, JSON and CSV: by number, by address, wrapped, empty; and the modes
 //! of `verifier settings`.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;

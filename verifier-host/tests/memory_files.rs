@@ -1,6 +1,7 @@
 //! Files other than full crash dumps, from the outside: cores of virtual machines, raw images, small dumps;
 //! and the ways to a small dump's symbols.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;
@@ -15,7 +16,8 @@ use verifier_core::{Error as CoreError, Pa};
 use verifier_host::symbols::{SymbolPath, pdb_of_image};
 use verifier_host::{Error, Progress, Session, SessionOptions};
 use verifier_synth::{
-    Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Image, Machine, PoolRecord,
+    Allocation, Assembly, BugCheck, Build, DebuggerKeys, Driver, DumpKind, Image, Machine,
+    PoolRecord,
 };
 
 /// Files in a folder of its own, and the command on them.
@@ -165,6 +167,28 @@ fn a_core_of_a_virtual_machine() {
     // The bug check stands in a dump's header alone.
     let output = files.run(&["kd", "vm.core", "-c", ".bugcheck"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// What deadlock detection stopped the machine for is in the kernel's own memory, where no header tells.
+#[test]
+fn a_deadlock_without_a_dumps_header() {
+    let mut m = Machine::new(Build::Win10Vb);
+    let parameters = [0x1003, 0xffff_9a8f_5000_0010, 0xffff_9a8f_5000_0020, 0];
+    m.bug_check(BugCheck { code: 0xc4, parameters }).deadlock();
+    let assembly = m.assemble();
+    let files = Files::new(&assembly);
+    let mut issues = Vec::new();
+    for (name, kind, raw) in [
+        ("whole.dmp", DumpKind::Complete, &[][..]),
+        ("vm.core", DumpKind::Elf, &[]),
+        ("memory.raw", DumpKind::Raw, &["--raw"]),
+    ] {
+        files.put(name, &assembly.dump(kind));
+        let args = [&["deadlock", name, "--symbols", "symbols"], raw].concat();
+        issues.push(files.json(&args)["issue"].clone());
+    }
+    assert_eq!((&issues[0]["code"], &issues[0]["from"]), (&0x1003.into(), &"bug check".into()));
+    assert_eq!((&issues[1], &issues[2]), (&issues[0], &issues[0]));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! `golden/pool-info-*.txt` are ours but for `pool-info-kd.txt`, which has the debugger's columns.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;

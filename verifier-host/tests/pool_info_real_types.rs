@@ -16,8 +16,8 @@ use verifier_core::error::Fault;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::memory::{Memory, Residence};
 use verifier_core::verifier::{PoolReport, PoolTag, ToldBy};
+use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Session, SessionOptions};
 
 /// Where the nodes are put.
 const NODES: u64 = 0xffff_cccc_0000_0000;
@@ -103,8 +103,7 @@ fn scenario(folder: &Path) {
     let space = AddressSpace::new(Arc::new(memory), kernel.space().machine());
     let hints = Hints::from(plain.dump().unwrap().header());
     let over = Arc::new(Kernel::open(space, hints).unwrap());
-    let options = SessionOptions::default();
-    let session = Session::of_kernel(Arc::clone(&over), symbols(), options);
+    let session = Session::of_kernel(Arc::clone(&over), symbols());
     assert_eq!(session.missing_kernel_symbols(), None);
 
     let report = PoolReport::read(&over, |_| true).unwrap();

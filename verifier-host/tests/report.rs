@@ -1,5 +1,7 @@
 //! The report in a browser. Where no Chromium is installed the tests in it say so and pass.
 
+#![cfg(feature = "cli")]
+
 mod browser;
 
 use std::fs;

@@ -146,8 +146,9 @@ impl History {
                         let driver = driver.name.clone();
                         kept.push(TrackerMatch { driver, entry, frames: Vec::new() });
                     }
+                    problems.extend(tracker.problems);
                 };
-                let read = for_each_tracker(kernel, &drivers.drivers, &mut problems, &mut each);
+                let read = for_each_tracker(kernel, &drivers.drivers, &mut each);
                 if let Err(error) = read {
                     problems.push(Problem::from_error("tracking entries", &error));
                 }

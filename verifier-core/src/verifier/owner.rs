@@ -13,19 +13,25 @@ use crate::kernel::Kernel;
 
 use super::drivers::Driver;
 
-/// Images whose frames are Verifier's own.
+/// Images of Verifier's own beside the kernel: their frames stand between a driver and the pool.
 const VERIFIER: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
 
 /// What stands for the driver where none is known.
 pub const NO_DRIVER: &str = "(no known driver)";
 
+/// True for the file name of one of Verifier's own images beside the kernel.
+#[must_use]
+pub fn is_verifier_image(name: &str) -> bool {
+    VERIFIER.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 /// True where `va` lies in the kernel or in one of Verifier's images.
 #[must_use]
 pub fn is_kernel_or_verifier(kernel: &Kernel, va: Va) -> bool {
-    kernel.modules().find(va).is_some_and(|(_, image)| {
-        image.base == kernel.base()
-            || VERIFIER.iter().any(|name| image.name.eq_ignore_ascii_case(name))
-    })
+    kernel
+        .modules()
+        .find(va)
+        .is_some_and(|(_, image)| image.base == kernel.base() || is_verifier_image(&image.name))
 }
 
 /// How a stack was told to be a driver's.

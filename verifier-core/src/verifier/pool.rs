@@ -122,6 +122,20 @@ pub struct Tracker {
     pub entries: Vec<TrackerEntry>,
     /// The pages.
     pub pages: Vec<Va>,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Tracker {
+    /// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
+    /// the driver in problems.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] where the types of the entries are not in the symbols.
+    pub fn read(kernel: &Kernel, owner: &str, verified_data: Va) -> Result<Self, Error> {
+        let trackers = Trackers::resolve(kernel)?;
+        Ok(trackers.read(kernel, owner, verified_data, &mut PageBudget::of(kernel)))
+    }
 }
 
 /// The outstanding allocations of one driver.
@@ -196,13 +210,9 @@ impl PoolReport {
             let mut tracked = Vec::new();
             let mut contiguous = Vec::new();
             for image in &driver.images {
-                let tracker = layout.read(
-                    kernel,
-                    &driver.name,
-                    image.verified_data,
-                    &mut budget,
-                    &mut problems,
-                );
+                let mut tracker =
+                    layout.read(kernel, &driver.name, image.verified_data, &mut budget);
+                problems.append(&mut tracker.problems);
                 let before = allocations.len();
                 allocations.extend(
                     tracker
@@ -287,30 +297,13 @@ pub(crate) fn told(
     (told, unowned)
 }
 
-/// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
-/// the driver in problems.
-///
-/// # Errors
-/// [`Error::MissingType`] where the types of the entries are not in the symbols.
-pub fn read_tracker(
-    kernel: &Kernel,
-    owner: &str,
-    verified_data: Va,
-    problems: &mut Vec<Problem>,
-) -> Result<Tracker, Error> {
-    let layout = Trackers::resolve(kernel)?;
-    let mut budget = PageBudget::of(kernel);
-    Ok(layout.read(kernel, owner, verified_data, &mut budget, problems))
-}
-
 /// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
 ///
 /// # Errors
-/// As [`read_tracker`].
+/// As [`Tracker::read`].
 pub(crate) fn for_each_tracker(
     kernel: &Kernel,
     drivers: &[Driver],
-    problems: &mut Vec<Problem>,
     each: &mut dyn FnMut(&Driver, Tracker),
 ) -> Result<(), Error> {
     let layout = Trackers::resolve(kernel)?;
@@ -318,7 +311,7 @@ pub(crate) fn for_each_tracker(
     for driver in drivers {
         for image in &driver.images {
             let data = image.verified_data;
-            each(driver, layout.read(kernel, &driver.name, data, &mut budget, problems));
+            each(driver, layout.read(kernel, &driver.name, data, &mut budget));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::old::PoolHash;
 use super::pool::{Layout, Tracker};
 use crate::addr::{PAGE_SIZE, Va};
-use crate::error::{Error, Problem};
+use crate::error::Error;
 use crate::kernel::{Kernel, STOPPED};
 
 /// Pages of entries that may still be read. All drivers share it: no two of them have a page together.
@@ -70,11 +70,12 @@ impl Trackers {
         owner: &str,
         data: Va,
         budget: &mut PageBudget,
-        problems: &mut Vec<Problem>,
     ) -> Tracker {
-        match self {
-            Trackers::Pages(layout) => layout.read(kernel, owner, data, budget, problems),
-            Trackers::Hash(hash) => hash.read(kernel, owner, data, budget, problems),
-        }
+        let mut problems = Vec::new();
+        let tracker = match self {
+            Trackers::Pages(layout) => layout.read(kernel, owner, data, budget, &mut problems),
+            Trackers::Hash(hash) => hash.read(kernel, owner, data, budget, &mut problems),
+        };
+        Tracker { problems, ..tracker }
     }
 }
