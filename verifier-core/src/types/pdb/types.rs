@@ -214,9 +214,12 @@ impl Reader<'_, '_> {
         if let Some(place) = places().get(name) {
             return place.map(TypeIndex);
         }
-        let place = match places().len() {
-            0..MOST_SCANS => self.scan(name).map(|index| index.0),
-            _ => self.all_names().get(name).copied(),
+        // Not in the condition of what follows: the lock would be held while the file is gone through.
+        let looked_for = places().len();
+        let place = if looked_for < MOST_SCANS {
+            self.scan(name).map(|index| index.0)
+        } else {
+            self.all_names().get(name).copied()
         };
         places().insert(name.into(), place);
         place.map(TypeIndex)
