@@ -89,8 +89,8 @@ mod tests {
             let source = Arc::new(Counted(sample.dump.clone(), AtomicUsize::new(0)));
             let file = MemoryFile::open(source.clone()).unwrap();
             let base = file.dump().unwrap().header().directory_table_base;
-            let base = is_given.then_some(base);
-            let (kernel, tables) = open_kernel(&file, base, &Limits::default(), &|| false);
+            let given = is_given.then_some(base);
+            let (kernel, tables) = open_kernel(&file, given, &Limits::default(), &|| false);
             assert_eq!(tables.unwrap().base, base);
             let kernel = kernel.unwrap();
             let read = || kernel.space().read(kernel.base(), &mut [0; 16]).unwrap();

@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::shared;
 use verifier_core::addr::PAGE_SIZE;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::memory::SparsePages;
@@ -28,13 +31,7 @@ const DUMPS: [&str; 8] = [
 ];
 
 fn folder(name: &str) -> Option<PathBuf> {
-    let folder =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps")).join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    Some(shared("dumps")?.join(name))
 }
 
 fn open(folder: &Path) -> Session {

@@ -7,9 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::path::PathBuf;
+mod common;
 
+use common::{golden, saved};
 use tempfile::TempDir;
 use verifier_core::render::text::Style;
 use verifier_host::kd::run_kd_command;
@@ -19,11 +19,6 @@ use verifier_synth::{
     Allocation, Build, Driver, DumpKind, Log, Machine, RingRecord, Sample, Suspect, WatchedIrp,
 };
 
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
-
 /// A session over a sample, whose files live as long as it.
 struct Open {
     session: Session,
@@ -32,13 +27,7 @@ struct Open {
 
 impl Open {
     fn new(sample: &Sample) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
+        let folder = saved(sample);
         let symbols = folder.path().join("symbols");
         let path = SymbolPath::parse(symbols.to_str().unwrap()).unwrap();
         let session = Session::open(&folder.path().join("memory.dmp"), path).unwrap();

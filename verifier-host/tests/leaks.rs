@@ -3,19 +3,20 @@
 
 #![cfg(feature = "cli")]
 
+mod common;
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
+use common::{command, save, shared};
 use serde_json::Value;
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Log, Machine, PoolRecord, Sample};
-
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps");
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Log, Machine, PoolRecord};
 
 fn verifier(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_verifier")).args(arguments).output().unwrap()
+    command().args(arguments).output().unwrap()
 }
 
 fn on(folder: &Path, arguments: &[&str]) -> Output {
@@ -34,23 +35,11 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn save(folder: &Path, sample: &Sample) {
-    for (name, bytes) in &sample.files {
-        let path = folder.join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    fs::write(folder.join("memory.dmp"), &sample.dump).unwrap();
-}
-
 /// The dumps that are shared, with their answer sheets; none, and a line that says so, where they are not.
-fn shared() -> Vec<(PathBuf, Value)> {
-    let Ok(folders) = fs::read_dir(SHARED) else {
-        eprintln!("skipped: there is no {SHARED}");
-        return Vec::new();
-    };
+fn dumps() -> Vec<(PathBuf, Value)> {
+    let Some(folder) = shared("dumps") else { return Vec::new() };
     let mut found = Vec::new();
-    for folder in folders.map(|entry| entry.unwrap().path()) {
+    for folder in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let Ok(packed) = fs::read(folder.join("expect.json.xz")) else { continue };
         let mut text = String::new();
         lzma_rust2::XzReader::new(&*packed, true).read_to_string(&mut text).unwrap();
@@ -66,7 +55,7 @@ fn address(value: &Value) -> u64 {
 
 #[test]
 fn shared_dumps_equal_their_answer_sheets() {
-    for (folder, want) in shared() {
+    for (folder, want) in dumps() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let mut live = HashMap::new();
         for driver in want["drivers"].as_array().unwrap() {

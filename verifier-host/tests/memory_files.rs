@@ -4,11 +4,14 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use common::{command, put_all, shared};
 use serde_json::Value;
 use tempfile::TempDir;
 use verifier_core::verifier::{Drivers, Settings};
@@ -27,11 +30,9 @@ struct Files {
 
 impl Files {
     fn new(assembly: &Assembly) -> Self {
-        let files = Self { folder: tempfile::tempdir().unwrap() };
-        for (name, bytes) in &assembly.files {
-            files.put(&format!("symbols/{name}"), bytes);
-        }
-        files
+        let folder = tempfile::tempdir().unwrap();
+        put_all(&folder.path().join("symbols"), &assembly.files);
+        Self { folder }
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> String {
@@ -46,11 +47,7 @@ impl Files {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
-        for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
-            command.env_remove(variable);
-        }
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap()
+        command().args(args).current_dir(self.folder.path()).output().unwrap()
     }
 
     #[track_caller]
@@ -375,15 +372,6 @@ fn a_small_dumps_symbols_by_the_images_file() {
         }
         assert_eq!(pdb_of_image(&bytes[..0x1000]), None);
     }
-}
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: ../shared/{name} is not here");
-    None
 }
 
 #[test]

@@ -6,10 +6,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use common::shared;
 use verifier_core::Va;
 use verifier_core::analysis::{Leaks, StackSource};
 use verifier_core::error::Fault;
@@ -143,11 +146,7 @@ fn scenario(folder: &Path) {
 
 #[test]
 fn both_machines() {
-    let dumps = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps"));
-    if !dumps.is_dir() {
-        println!("skipped: ../shared is not here");
-        return;
-    }
+    let Some(dumps) = shared("dumps") else { return };
     for name in ["win11-22000-rich", "arm64-22000-rich"] {
         scenario(&dumps.join(name));
     }
