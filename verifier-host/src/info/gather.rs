@@ -150,6 +150,7 @@ impl FileInfo {
             }
             MemoryFile::Elf(core) => Some(core.memory.bytes() / PAGE_SIZE),
             MemoryFile::Raw(memory) => Some(memory.bytes() / PAGE_SIZE),
+            _ => None,
         };
         Self {
             path: session.path().map(PathBuf::from).unwrap_or_default(),
