@@ -61,6 +61,12 @@
 //! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each thing an
 //! engineer asks about), [`analysis`] (joins), [`render`] (text, JSON, CSV).
 //!
+//! # Growth
+//!
+//! Windows grows, and so do records and enums that show it: these are `#[non_exhaustive]`. What you build
+//! yourself, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module) and
+//! [`Structure`](types::Structure), is not.
+//!
 //! # Trust
 //!
 //! A dump is hostile input. There is no `unsafe` here, walks are bounded by

@@ -1,18 +1,12 @@
 //! Deadlock detection: locks, threads, nodes, what was found, the order of locks; and what is left of it
 //! where lists are cut, close into rings or lead nowhere.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 
 use std::sync::{Arc, OnceLock};
 
-use common::{TINY_BASE, open, tiny_kernel};
+use common::{TINY_BASE, open, shared, tiny_kernel};
 use proptest::prelude::*;
 use verifier_core::analysis::{LockGraph, LockOrder};
 use verifier_core::dump::BugCheck;
@@ -976,23 +970,14 @@ mod real_tables {
         assert_eq!(thread.uses_eresources, Some(true));
     }
 
-    fn shared() -> Option<PathBuf> {
-        let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-        if shared.join("isf").is_dir() {
-            return Some(shared);
-        }
-        println!("skipped: ../shared is not here");
-        None
-    }
-
     fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
     }
 
     /// The PDBs of the shared dumps' kernels by key, each once.
-    fn kernel_pdbs(shared: &Path) -> BTreeMap<String, PathBuf> {
+    fn kernel_pdbs(dumps: &Path) -> BTreeMap<String, PathBuf> {
         let mut pdbs = BTreeMap::new();
-        for dump in files(&shared.join("dumps")) {
+        for dump in files(dumps) {
             for key in files(&dump.join("symbols/ntkrnlmp.pdb")) {
                 pdbs.insert(key.file_name().unwrap().to_str().unwrap().to_owned(), key);
             }
@@ -1002,8 +987,8 @@ mod real_tables {
 
     #[test]
     fn pdbs() {
-        let Some(shared) = shared() else { return };
-        let pdbs = kernel_pdbs(&shared);
+        let Some(dumps) = shared("dumps") else { return };
+        let pdbs = kernel_pdbs(&dumps);
         for (key, folder) in &pdbs {
             let bytes = fs::read(folder.join("ntkrnlmp.pdb")).unwrap();
             let pdb = Pdb::parse("ntkrnlmp.pdb", Arc::new(bytes)).unwrap();
@@ -1015,10 +1000,10 @@ mod real_tables {
     /// Those of kernels whose PDB is not here.
     #[test]
     fn isf_tables() {
-        let Some(shared) = shared() else { return };
-        let pdbs = kernel_pdbs(&shared);
+        let (Some(dumps), Some(tables)) = (shared("dumps"), shared("isf")) else { return };
+        let pdbs = kernel_pdbs(&dumps);
         let mut checked = 0;
-        for path in files(&shared.join("isf")) {
+        for path in files(&tables) {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let Some(guid) = name.strip_suffix("-1.json.xz") else { continue };
             if pdbs.keys().any(|key| key.starts_with(guid)) {

@@ -2,16 +2,13 @@
 //! told by its place. Real files: those of `../shared/real`, against what rizin prints of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// A test that is skipped says so.
-#![allow(clippy::print_stdout)]
 
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::{kernel_of, open, supply};
+use common::{kernel_of, open, shared, supply};
 use proptest::prelude::*;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, ModuleSource};
@@ -318,14 +315,9 @@ fn other_kinds_are_no_small_dumps() {
 }
 
 fn real(name: &str) -> Option<(Dump, String)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/real"));
-    let (Ok(bytes), Ok(text)) = (
-        std::fs::read(folder.join(name)),
-        std::fs::read_to_string(folder.join("triage_expected.txt")),
-    ) else {
-        println!("skipped: ../shared/real is not here");
-        return None;
-    };
+    let folder = shared("real")?;
+    let bytes = std::fs::read(folder.join(name)).unwrap();
+    let text = std::fs::read_to_string(folder.join("triage_expected.txt")).unwrap();
     let start = text.find(&format!("FILE=dmp://bins/dmp/{name}")).unwrap();
     let end = text[start..].find("\nRUN").unwrap();
     Some((open(bytes), text[start..start + end].to_owned()))
@@ -417,7 +409,7 @@ fn statistics_of_a_real_small_dump_by_its_kernels_table() {
     let Some((dump, _)) = real("triage_x64.dmp") else { return };
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open(space, Hints::of_dump(&dump)).unwrap();
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/isf"));
+    let Some(folder) = shared("isf") else { return };
     let mut agreed = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

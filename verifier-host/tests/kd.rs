@@ -378,7 +378,7 @@ fn what_is_a_quantity_and_what_an_address() {
 #[test]
 fn each_log_alone() {
     let open = Open::new(&windows_10().build(DumpKind::BitmapKernel));
-    for style in [Style::Win7, Style::Modern] {
+    for (style, name) in [(Style::Win7, "logs-win7.txt"), (Style::Modern, "logs-modern.txt")] {
         let mut text = String::new();
         for flag in ["4", "8", "40", "80", "100", "200", "400"] {
             let command = format!("!verifier {flag}");
@@ -386,10 +386,6 @@ fn each_log_alone() {
             assert_eq!(problems, 0, "{command}");
             text.push_str(&format!("kd> {command}\n{out}\n"));
         }
-        let name = match style {
-            Style::Win7 => "logs-win7.txt",
-            Style::Modern => "logs-modern.txt",
-        };
         assert_eq!(text, golden(name), "{style:?}");
     }
     // By the address of an IRP, a thread, a block.

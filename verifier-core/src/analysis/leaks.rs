@@ -34,6 +34,7 @@ pub struct StackId(pub(super) u32);
 
 /// Why a block has no stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum NoStack {
     /// The log is off.
     LogOff,
@@ -69,6 +70,7 @@ impl NoStack {
 
 /// Where a block's stack is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum StackSource {
     /// The newest record of its address in the pool log.
     Log,
@@ -103,6 +105,7 @@ pub struct RecordOf {
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Block {
     /// Whose it is: index in [`Leaks::drivers`].
     pub driver: usize,

@@ -109,6 +109,7 @@ impl std::fmt::Debug for Dump {
 
 /// Where pages lie in a dump file.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum PageMap {
     /// Runs or ranges of page frames (types 1, 8, 9, 0xA).
     Ranges(RangePages),

@@ -16,6 +16,7 @@ use crate::types::{Isf, Pdb, TypeSource};
 
 /// Where a module's names are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SymbolSource {
     /// A PDB.
     Pdb,

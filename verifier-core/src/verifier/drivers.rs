@@ -119,6 +119,7 @@ pub(super) fn is_named(name: &str, pattern: &str) -> bool {
 
 /// A verified image.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TargetDriver {
     /// Its `_VF_TARGET_DRIVER`; null where the tree no longer has it, and before Windows 7.
     pub address: Va,

@@ -86,6 +86,7 @@ pub struct FaultInjection {
 
 /// How Verifier runs. `None` is what the build does not have, or could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Modes {
     /// `VfRuleClasses`.
     pub rule_classes: Option<RuleClasses>,

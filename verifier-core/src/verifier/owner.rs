@@ -36,6 +36,7 @@ pub fn is_kernel_or_verifier(kernel: &Kernel, va: Va) -> bool {
 
 /// How a stack was told to be a driver's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ToldBy {
     /// A frame lies in an image that Verifier verifies for the driver.
     Image,

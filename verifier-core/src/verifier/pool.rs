@@ -46,6 +46,7 @@ pub(super) const PAGE_SIGNATURE: u64 = 0x2132_1345;
 
 /// Where an allocation is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// A tracking page of its driver.
     Tracker,
@@ -80,6 +81,7 @@ impl Source {
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Allocation {
     /// `VirtualAddress`: the block.
     pub address: Va,

@@ -118,6 +118,7 @@ impl PoolStack {
 
 /// What the two trees hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PoolInfo {
     /// Why there is nothing, where there is nothing by design.
     pub empty_because: Option<&'static str>,

@@ -59,10 +59,10 @@ impl Timeline {
                 let is_held = held.contains(&record.slot);
                 match record.operation {
                     Operation::Allocate => bucket.allocations += 1,
-                    Operation::Unknown if is_held => bucket.allocations += 1,
                     Operation::Free => bucket.frees += 1,
                     Operation::Failed => bucket.failed += 1,
-                    Operation::Unknown => bucket.unknown += 1,
+                    _ if is_held => bucket.allocations += 1,
+                    _ => bucket.unknown += 1,
                 }
                 bucket.held += u64::from(is_held);
             }

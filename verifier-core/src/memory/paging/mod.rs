@@ -27,6 +27,7 @@ use crate::error::{Fault, Reason};
 
 /// How virtual addresses are translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PagingMode {
     /// x86, two levels.
     X86,
@@ -126,6 +127,7 @@ impl PagingMode {
 
 /// Where a virtual address lies in physical memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Translation {
     /// The physical address.
     pub pa: Pa,
