@@ -14,6 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use verifier_core::dump::{FileError, ReadAt};
 
 use crate::error::Error;
+use crate::symbols::{Element, SymbolPath};
+
+/// Symbolic links that are followed from one to the next.
+const MAX_LINKS: usize = 40;
 
 /// Tells apart the temporary files of one process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -55,14 +59,63 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
     Ok(Arc::new(Read { len: meta.len(), file }))
 }
 
+/// True where both paths lead to one file, whatever they are called: links are followed. Not where one of
+/// them leads nowhere.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let id = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+        matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
+    }
+    #[cfg(not(unix))]
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The files that are read, and what each is: "the dump". Nothing is written over them.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs(Vec<(PathBuf, &'static str)>);
+
+impl Inputs {
+    /// A dump, and the symbol files that a path names one by one.
+    #[must_use]
+    pub fn new(dump: Option<&Path>, symbols: &SymbolPath) -> Self {
+        let dump = dump.map(|path| (path.to_path_buf(), "the dump"));
+        let symbols = symbols.elements().iter().filter_map(|element| match element {
+            Element::Plain(path) => Some((path.clone(), "a symbol file")),
+            Element::Cache(_) | Element::Chain { .. } => None,
+        });
+        Self(dump.into_iter().chain(symbols).collect())
+    }
+
+    /// Refuses an output that would be written over one of them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where `output` leads to one of them.
+    pub fn spare(&self, output: &Path) -> Result<(), Error> {
+        match self.0.iter().find(|(input, _)| is_same_file(output, input)) {
+            Some((_, what)) => {
+                Err(Error::Usage(format!("{}: the output is {what} itself", output.display())))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Writes a file under a temporary name and renames it, so that no half of it is ever there; its folder is
-/// made.
+/// made. A symbolic link stays, and what it leads to is replaced; what is no regular file (a device, a pipe)
+/// is written to as it is.
 ///
 /// # Errors
 /// [`Error::File`].
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let error = |why| Error::File { path: path.into(), why };
-    replace(path, bytes).map_err(error)
+    // Of a link that leads to a pipe, as /dev/stdout may, only the system knows where it leads.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        let device = File::options().write(true).open(path);
+        return device.and_then(|mut device| device.write_all(bytes)).map_err(error);
+    }
+    follow_links(path).and_then(|path| replace(&path, bytes)).map_err(error)
 }
 
 /// Writes beside the file and renames: another process, and whoever looks after a crash, sees the old state
@@ -97,6 +150,20 @@ fn new_part(folder: &Path) -> io::Result<(PathBuf, File)> {
             created => return created.map(|file| (part, file)),
         }
     }
+}
+
+/// Where the links at the end of a path lead, also to a file that is not there yet.
+fn follow_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) {
+            return Ok(path);
+        }
+        let target = fs::read_link(&path)?;
+        // What is relative is so to the link's folder; what is absolute replaces all.
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    Err(io::Error::other(format!("more than {MAX_LINKS} symbolic links in a row")))
 }
 
 struct Mapped(memmap2::Mmap);

@@ -48,7 +48,7 @@ pub mod symbols;
 mod views;
 
 pub use error::Error;
-pub use file::{FileMode, open_file, write_file};
+pub use file::{FileMode, Inputs, open_file, write_file};
 #[cfg(feature = "reports")]
 pub use flamegraph::flame_graph;
 pub use info::Info;

@@ -13,7 +13,8 @@ use verifier_core::verifier::{Globals, is_verifier_image};
 use verifier_core::{Pa, Va};
 
 use crate::error::Error;
-use crate::file::{FileMode, open_file};
+use crate::file::{FileMode, Inputs, open_file};
+use crate::info::filetime;
 use crate::loads::SymbolLoads;
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
@@ -142,6 +143,42 @@ impl Session {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// The files that the session reads.
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs::new(self.path(), &self.symbol_path)
+    }
+
+    /// Refuses a file to write to that is the dump, or a symbol file that the symbol path names.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_output(&self, path: &Path) -> Result<(), Error> {
+        self.inputs().spare(path)
+    }
+
+    /// What the session is over, in one line for headings: `memory.dmp · Windows 19041 x64 · bug check
+    /// 0xe2 · 2019-04-17`.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        let path = self.path()?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Some(std::iter::once(name).chain(self.summary()).collect::<Vec<_>>().join(" · "))
+    }
+
+    /// The same in parts, without the file's name.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        if let Ok(kernel) = &self.kernel {
+            parts.push(format!("Windows {} {}", kernel.build(), kernel.space().machine()));
+        }
+        if let Some(header) = self.dump().map(Dump::header) {
+            parts.push(format!("bug check {:#x}", header.bug_check.code));
+            let time = header.system_time.and_then(filetime);
+            parts.extend(time.and_then(|time| Some(time.split_once(' ')?.0.to_owned())));
+        }
+        parts
     }
 
     /// The crash dump, where the session has one.

@@ -119,6 +119,8 @@ fn shared_dumps_equal_their_answer_sheets() {
         let same = on(&folder, &["diff", "--format", "json", dump.to_str().unwrap()]);
         let same = json(&same);
         assert_eq!((&same["same_boot"], &same["groups"]), (&true.into(), &Value::Array(vec![])));
+        assert_eq!(same["why"], "both are one file");
+        assert_eq!(same["unchanged"], got["groups"].as_array().unwrap().len(), "{name}");
     }
 }
 
@@ -155,6 +157,29 @@ fn fail_on_and_filters() {
     assert_eq!(code(&["leaks", "--fail-on", "0"]), Some(2));
     assert_eq!(code(&["leaks", "--skip", "("]), Some(2));
     assert_eq!(code(&["leaks", "--driver", "nosuch"]), Some(2));
+    // What no block can be is a mistake, and no clean run; nor is what was mistyped told as one.
+    assert_eq!(code(&["leaks", "--fail-on", "1", "--tag", "Leaky"]), Some(2));
+    assert_eq!(code(&["leaks", "--fail-on", "1", "--tag", ""]), Some(2));
+    assert_eq!(code(&["leaks", "--tag", "L*e*a*k"]), Some(0));
+    assert_eq!(code(&["leaks", "--min-size", "8K", "--max-size", "4K"]), Some(2));
+    assert_eq!(code(&["diff", "memory.dmp", "--tag", "Leaky"]), Some(1), "no such file first");
+    let mistyped =
+        on(folder, &["leaks", "--format", "markdown", "--fail-on", "1", "--tag", "leak"]);
+    assert_eq!(mistyped.status.code(), Some(0));
+    assert!(
+        stdout(&mistyped).starts_with(
+            "### Driver Verifier: no outstanding allocation matches tag leak (3 without filters)\n"
+        ),
+        "{}",
+        stdout(&mistyped)
+    );
+    let csv = on(folder, &["leaks", "--format", "csv", "--tag", "Leak"]);
+    assert_eq!(stdout(&csv).lines().count(), 2);
+    assert!(String::from_utf8_lossy(&csv.stderr).contains("Filtered: tag Leak; 2 of 3 blocks"));
+    // Stacks are folded, nothing else; nothing else has a weight.
+    assert_eq!(code(&["leaks", "--format", "folded", "--by", "tag"]), Some(2));
+    assert_eq!(code(&["leaks", "--weight", "count"]), Some(2));
+    assert_eq!(code(&["leaks", "--format", "folded", "--weight", "count"]), Some(0));
     let count = |arguments: &[&str]| {
         let all: Vec<&str> = [&["leaks", "--format", "json"], arguments].concat();
         json(&on(folder, &all))["coverage"]["allocations"].as_u64().unwrap()
@@ -172,6 +197,79 @@ fn fail_on_and_filters() {
             .contains("| 1 | 2 | 16,384 | 8,192 | `Leak` | `leaky.sys` | `leaky!LeakyRead+0x34` |")
     );
     assert!(String::from_utf8_lossy(&failed.stderr).contains("3 allocations are outstanding"));
+}
+
+/// Where the counters do not tell nonpaged from paged blocks, nothing does.
+#[test]
+fn blocks_of_no_known_pool_are_no_clean_run() {
+    for (folder, _) in dumps() {
+        let args = |limit: &str| {
+            let args = ["leaks", "--pool-type", "paged", "--format", "json", "--fail-on", limit];
+            on(&folder, &args)
+        };
+        let output = args("1000000");
+        let json = json(&output);
+        let read = json["coverage"]["allocations"].as_u64().unwrap();
+        let filter = &json["filter"];
+        let untold = filter["untold"].as_u64().unwrap();
+        assert!(read + untold <= filter["allocations"].as_u64().unwrap());
+        if untold == 0 {
+            continue;
+        }
+        assert_eq!(args(&(read + untold + 1).to_string()).status.code(), Some(0));
+        let output = args(&(read + untold).to_string());
+        assert_eq!(output.status.code(), Some(3), "{}", folder.display());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("nothing tells whether"));
+    }
+}
+
+/// The same blocks, read with less of the log, have not grown.
+#[test]
+fn a_dump_that_is_cut_short_has_not_grown() {
+    for (folder, _) in dumps() {
+        let dump = fs::read(folder.join("memory.dmp")).unwrap();
+        let whole = json(&on(&folder, &["leaks", "--format", "json"]));
+        let short = tempfile::NamedTempFile::new().unwrap();
+        fs::write(short.path(), &dump[..dump.len() * 6 / 10]).unwrap();
+        let symbols = folder.join("symbols");
+        let diff = |arguments: &[&str]| {
+            let (old, new) = (folder.join("memory.dmp"), short.path());
+            let mut all = vec!["diff", old.to_str().unwrap(), new.to_str().unwrap()];
+            all.extend(["--symbols", symbols.to_str().unwrap(), "--format", "json"]);
+            all.extend(arguments);
+            verifier(&all)
+        };
+        for by in ["stack", "frame", "function", "caller"] {
+            for skip in [&[][..], &["--skip", "Allocate"]] {
+                let all = [&["--boot", "other", "--by", by, "--fail-on", "1"], skip].concat();
+                let output = diff(&all);
+                let diff: Value = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(output.status.code(), Some(0), "{}: {diff}", folder.display());
+                assert_eq!(diff["new"]["count"], whole["coverage"]["allocations"]);
+                assert_ne!(diff["old"]["with_stack"], diff["new"]["with_stack"]);
+                assert_eq!(diff["groups"], Value::Array(vec![]), "{all:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn missing_symbols_are_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut sample = small().build(DumpKind::BitmapKernel);
+    sample.files.retain(|(name, _)| !name.contains("leaky"));
+    save(folder, &sample);
+    let text = on(folder, &["leaks"]);
+    let error = String::from_utf8_lossy(&text.stderr);
+    assert_eq!(
+        error.trim(),
+        "verifier: no symbols for leaky.sys: leaky.pdb is missing; `verifier info` shows where it was \
+         looked for"
+    );
+    let markdown = on(folder, &["leaks", "--format", "markdown"]);
+    assert!(stdout(&markdown).contains("\nNo symbols for `leaky.sys`:"), "{}", stdout(&markdown));
+    assert!(stdout(&on(folder, &["info"])).contains("leaky.pdb"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `Session`, a kernel in any memory, and `Dump`, a kernel in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -52,6 +52,11 @@ impl Session {
             let kernel = host.kernel()?;
             work(host, kernel).map_err(|failure| failure.explained(host))
         })
+    }
+
+    /// Refuses to write over the dump or its symbols.
+    fn check_output(&self, path: Option<&Path>) -> Result<(), Failure> {
+        path.map_or(Ok(()), |path| Ok(self.host.check_output(path)?))
     }
 
     fn id(&self) -> usize {
@@ -229,7 +234,8 @@ impl Session {
         py.import("verifier_py._records")?.getattr("History")?.call1((
             history.address.0,
             table(views.outstanding)?,
-            history.capacity,
+            history.reach.capacity,
+            history.reach.records,
             table(views.events)?,
             table(views.lifetimes)?,
             table(views.freed_entries)?,
@@ -320,6 +326,7 @@ impl Session {
     ) -> PyResult<Option<Text>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        self.check_output(path.as_deref())?;
         let picture =
             self.view(py, |host, _| leaks::picture(&host.leaks(filter, host.progress())?, weight))?;
         text::to_path(py, picture, path)
@@ -349,6 +356,7 @@ impl Session {
         skip: Option<&str>,
     ) -> PyResult<Option<Text>> {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        self.check_output(path.as_deref())?;
         let page = self.view(py, |host, _| {
             let mut page = Vec::new();
             let summary = write_report(&mut page, host, filter, host.progress())?;

@@ -228,6 +228,7 @@ fn show_leaks(
         let timeline = log.map(|log| Timeline::new(log, leaks));
         let report = Report {
             title: "memory.dmp".into(),
+            subtitle: String::new(),
             facts: Vec::new(),
             settings,
             drivers,

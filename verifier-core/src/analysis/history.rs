@@ -2,14 +2,16 @@
 //! entries, in use or freed, and blocks of the pool info tree with their stacks.
 //!
 //! The records give lifetimes: an allocation of a block and the free that ended it, and so who freed
-//! what a stale pointer points at. A freed tracking entry has lost its block's address to the free
+//! what a stale pointer points at; a block that is held has one also where the log has forgotten it. A freed tracking entry has lost its block's address to the free
 //! list, but keeps size, tag and caller; where those fit an allocation that the log has, the entry may
 //! be that block's, and is the only thing that still knows its tag. Special pool gives each block a
 //! page of its own with a guard page behind it, so the blocks of neighboring pages are told too: an
 //! overrun comes from there.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
+use super::leaks::{NoStack, Reach};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
@@ -59,6 +61,17 @@ pub struct Lifetime {
     pub allocated: Option<usize>,
     /// The record of its free. `None` where the block is still held, or the free is not in the log.
     pub freed: Option<usize>,
+    /// True where the block is held now, as a tracking entry or the pool info tree says.
+    pub is_held: bool,
+    /// Of a block that is held and whose allocation the log does not have: why not.
+    pub why_unknown: Option<NoStack>,
+}
+
+impl Lifetime {
+    /// A life with these records.
+    fn of(block: Va, allocated: Option<usize>, freed: Option<usize>) -> Self {
+        Self { block, allocated, freed, is_held: false, why_unknown: None }
+    }
 }
 
 /// A block near the address.
@@ -90,8 +103,10 @@ pub struct History {
     pub freed_entries: Vec<TrackerMatch>,
     /// Blocks in its page and the pages around it, the nearest first.
     pub neighbors: Vec<Neighbor>,
-    /// Records that the log has room for.
-    pub capacity: u32,
+    /// How far back the log reaches.
+    pub reach: Reach,
+    /// Why an address has no record, where it has none.
+    pub unrecorded: NoStack,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
 }
@@ -102,14 +117,21 @@ impl History {
     /// # Errors
     /// Where neither the drivers nor the log can be read.
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
-        let log = PoolLog::read_where(kernel, None, |start, size| is_near(start, size, address));
+        let seen = Cell::new(0u64);
+        let log = PoolLog::read_where(kernel, None, |start, size| {
+            seen.set(seen.get() + 1);
+            is_near(start, size, address)
+        });
         let drivers = Drivers::read(kernel);
         let mut problems = Vec::new();
-        let (mut near, mut capacity, mut log_problems) = (Vec::new(), 0, Vec::new());
+        let (mut near, mut log_problems) = (Vec::new(), Vec::new());
+        let mut reach = Reach::default();
+        let mut unrecorded = NoStack::LogUnreadable;
         match log {
             Ok(mut log) => {
                 log_problems.append(&mut log.problems);
-                capacity = log.ring.length;
+                reach = Reach::of_log(&log, seen.get());
+                unrecorded = NoStack::of_log(&log);
                 near = log
                     .records
                     .iter()
@@ -171,7 +193,9 @@ impl History {
             address.is_in(start, size)
         });
         let events: Vec<Event> = near.into_iter().filter(|event| holds(&event)).collect();
-        let lifetimes = lifetimes(&events);
+        let mut lifetimes = lifetimes(&events);
+        let blocks: Vec<Va> = held.iter().map(|entry| block(entry).0).collect();
+        mark_held(&mut lifetimes, &blocks, unrecorded);
         Ok(Self {
             address,
             trackers: held,
@@ -179,7 +203,8 @@ impl History {
             lifetimes,
             freed_entries,
             neighbors,
-            capacity,
+            reach,
+            unrecorded,
             problems,
         })
     }
@@ -291,16 +316,33 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
         if record.operation == Operation::Free {
             match open.remove(&block).and_then(|place| lifetimes.get_mut(place)) {
                 Some(lifetime) => lifetime.freed = Some(index),
-                None => lifetimes.push(Lifetime { block, allocated: None, freed: Some(index) }),
+                None => lifetimes.push(Lifetime::of(block, None, Some(index))),
             }
         } else {
             open.insert(block, lifetimes.len());
-            lifetimes.push(Lifetime { block, allocated: Some(index), freed: None });
+            lifetimes.push(Lifetime::of(block, Some(index), None));
         }
     }
     // The index of the newest record of each, lowest first.
     lifetimes.sort_by_key(|lifetime| lifetime.freed.or(lifetime.allocated));
     lifetimes
+}
+
+/// Tells of blocks that are held, and puts those before all others whose present life the log does not
+/// have: it has nothing of them, or the end of the life before.
+fn mark_held(lifetimes: &mut Vec<Lifetime>, held: &[Va], unrecorded: NoStack) {
+    let mut unknown = Vec::new();
+    for &block in held {
+        match lifetimes.iter_mut().find(|lifetime| lifetime.block == block) {
+            Some(newest) if newest.freed.is_none() => newest.is_held = true,
+            newest => {
+                let why = if newest.is_some() { NoStack::Freed } else { unrecorded };
+                let life = Lifetime::of(block, None, None);
+                unknown.push(Lifetime { is_held: true, why_unknown: Some(why), ..life });
+            }
+        }
+    }
+    lifetimes.splice(0..0, unknown);
 }
 
 /// The sizes that allocations asked for, by each frame of their stacks.

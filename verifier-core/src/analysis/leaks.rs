@@ -18,6 +18,7 @@
 
 use std::collections::HashMap;
 
+use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
@@ -66,6 +67,48 @@ impl NoStack {
         NoStack::NotLogged,
         NoStack::NoFrames,
     ];
+
+    /// The reason in words, of a log that reaches so far.
+    #[must_use]
+    pub fn words(self, reach: Reach) -> String {
+        let Reach { records, missing, .. } = reach;
+        match self {
+            NoStack::LogOff => "the pool log is off".into(),
+            NoStack::LogUnreadable => "the pool log cannot be read".into(),
+            NoStack::Freed => "its newest record is a free".into(),
+            NoStack::Overwritten => {
+                format!("overwritten: the log has wrapped and reaches back {records} records")
+            }
+            NoStack::PageAbsent => format!(
+                "page absent: {missing} slots of the log are not in the dump, and none of the \
+                 {records} records that are is of this block"
+            ),
+            NoStack::NotRead => format!(
+                "not read: none of the {records} records that were read is of this block, and \
+                 reading ended before the log did"
+            ),
+            NoStack::NotLogged => format!(
+                "not logged: none of the {records} records is of this block, and the log has not \
+                 wrapped"
+            ),
+            NoStack::NoFrames => "its newest record holds no frames".into(),
+        }
+    }
+
+    /// Why a block of which the log has no record has none.
+    pub(super) fn of_log(log: &PoolLog) -> Self {
+        if log.ring.array.is_null() {
+            NoStack::LogOff
+        } else if log.is_cut {
+            NoStack::NotRead
+        } else if log.missing > 0 {
+            NoStack::PageAbsent
+        } else if log.wrapped == Some(false) {
+            NoStack::NotLogged
+        } else {
+            NoStack::Overwritten
+        }
+    }
 }
 
 /// Where a block's stack is from.
@@ -173,6 +216,14 @@ pub struct Reach {
     pub missing: u64,
 }
 
+impl Reach {
+    /// That of a log of which so many records were looked at.
+    pub(super) fn of_log(log: &PoolLog, records: u64) -> Self {
+        let (capacity, written) = (log.ring.length, log.ring.index);
+        Self { capacity, written, records, missing: log.missing }
+    }
+}
+
 /// A count of blocks and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Total {
@@ -187,6 +238,11 @@ impl Total {
     pub(super) fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The sum of both.
+    pub(super) fn and(self, other: Total) -> Total {
+        Total { count: self.count + other.count, bytes: self.bytes.saturating_add(other.bytes) }
     }
 }
 
@@ -217,6 +273,10 @@ pub struct Leaks {
     pub reach: Reach,
     /// What the pool info trees gave, where blocks are kept there.
     pub tree: Option<TreeReach>,
+    /// What they were filtered by since they were read, as whoever did it says.
+    pub filter: Option<Box<Filter>>,
+    /// What they are of, in one line for headings: a dump's name, as whoever opened it says.
+    pub dump: Option<String>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
     stacks: Vec<Box<[Va]>>,
@@ -347,28 +407,13 @@ impl Leaks {
             }
         };
         self.problems.append(&mut log.problems);
-        self.reach = Reach {
-            capacity: log.ring.length,
-            written: log.ring.index,
-            records: seen.get(),
-            missing: log.missing,
-        };
+        self.reach = Reach::of_log(&log, seen.get());
         for (index, record) in log.records.iter().enumerate() {
             if let Some(slot @ None) = newest.get_mut(&record.address) {
                 *slot = Some(index);
             }
         }
-        let unread = if log.ring.array.is_null() {
-            NoStack::LogOff
-        } else if log.is_cut {
-            NoStack::NotRead
-        } else if log.missing > 0 {
-            NoStack::PageAbsent
-        } else if log.wrapped == Some(false) {
-            NoStack::NotLogged
-        } else {
-            NoStack::Overwritten
-        };
+        let unread = NoStack::of_log(&log);
         let mut uncertain = 0u64;
         for block in &mut self.blocks {
             let found = newest.get(&block.allocation.address).copied().flatten();
@@ -473,27 +518,6 @@ impl Leaks {
     /// A reason in words.
     #[must_use]
     pub fn why(&self, why: NoStack) -> String {
-        let Reach { records, missing, .. } = self.reach;
-        match why {
-            NoStack::LogOff => "the pool log is off".into(),
-            NoStack::LogUnreadable => "the pool log cannot be read".into(),
-            NoStack::Freed => "its newest record is a free".into(),
-            NoStack::Overwritten => {
-                format!("overwritten: the log has wrapped and reaches back {records} records")
-            }
-            NoStack::PageAbsent => format!(
-                "page absent: {missing} slots of the log are not in the dump, and none of the \
-                 {records} records that are is of this block"
-            ),
-            NoStack::NotRead => format!(
-                "not read: none of the {records} records that were read is of this block, and \
-                 reading ended before the log did"
-            ),
-            NoStack::NotLogged => format!(
-                "not logged: none of the {records} records is of this block, and the log has not \
-                 wrapped"
-            ),
-            NoStack::NoFrames => "its newest record holds no frames".into(),
-        }
+        why.words(self.reach)
     }
 }

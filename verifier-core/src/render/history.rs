@@ -28,6 +28,7 @@ pub fn write_history_json(
         address: Va,
         outstanding: T,
         capacity: u32,
+        records: u64,
         events: E,
         lifetimes: Vec<LifetimeDoc>,
         freed_entries: F,
@@ -49,6 +50,9 @@ pub fn write_history_json(
         /// Indexes of `events`.
         allocated: Option<usize>,
         freed: Option<usize>,
+        held: bool,
+        /// Why the allocation of a block that is held is not known.
+        why_unknown: Option<String>,
     }
     #[derive(Serialize)]
     struct NeighborDoc<'a> {
@@ -69,10 +73,13 @@ pub fn write_history_json(
     let outstanding = Seq(|| history.trackers.iter().map(|tracker| tracker_doc(tracker, names)));
     let freed_entries =
         Seq(|| history.freed_entries.iter().map(|tracker| tracker_doc(tracker, names)));
-    let lifetimes = history
-        .lifetimes
-        .iter()
-        .map(|&Lifetime { block, allocated, freed }| LifetimeDoc { block, allocated, freed });
+    let lifetimes = history.lifetimes.iter().map(|life: &Lifetime| LifetimeDoc {
+        block: life.block,
+        allocated: life.allocated,
+        freed: life.freed,
+        held: life.is_held,
+        why_unknown: life.why_unknown.map(|why| why.words(history.reach)),
+    });
     let neighbors = Seq(|| {
         history.neighbors.iter().map(|neighbor| NeighborDoc {
             address: neighbor.address,
@@ -93,7 +100,8 @@ pub fn write_history_json(
         &Doc {
             address: history.address,
             outstanding,
-            capacity: history.capacity,
+            capacity: history.reach.capacity,
+            records: history.reach.records,
             events,
             lifetimes: lifetimes.collect(),
             freed_entries,

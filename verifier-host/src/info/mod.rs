@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use serde::Serialize;
 use verifier_core::{Pa, Problem, Va};
 
-#[cfg(feature = "reports")]
 pub(crate) use gather::filetime;
 
 /// What a session is over, and what of it can be read.

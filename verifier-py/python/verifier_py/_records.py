@@ -279,6 +279,10 @@ class Lifetime(NamedTuple):
     """``None`` where the record of its allocation is gone."""
     freed: int | None
     """``None`` where it is held, or the record of its free is gone."""
+    held: bool
+    """True where the block is held now."""
+    why_unknown: str | None
+    """Why the allocation of a block that is held is not in the log."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -418,6 +422,8 @@ class DiffGroup(NamedTuple):
     stack: tuple[str, ...] | None
     """Names, or addresses without one, innermost first."""
     why_no_stack: str | None
+    merged: int
+    """How many groups of one caller, with and without stack, it is the sum of; else 0."""
     old: Total
     new: Total
     growth: Total
@@ -663,6 +669,8 @@ class History:
     """Outstanding allocations that hold it."""
     capacity: int
     """Records that the pool log has room for."""
+    records: int
+    """Records that it has."""
     events: Table[PoolEvent]
     """Records of the pool log whose block holds it, newest first."""
     lifetimes: Table[Lifetime]
@@ -689,6 +697,7 @@ class History:
             "address": self.address,
             "outstanding": self.outstanding.to_dicts(),
             "capacity": self.capacity,
+            "records": self.records,
             "events": self.events.to_dicts(),
             "lifetimes": self.lifetimes.to_dicts(),
             "freed_entries": self.freed_entries.to_dicts(),

@@ -43,7 +43,7 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             &group.largest.to_string(),
             &*inert(&group.tag.map(|tag| tag.to_string()).unwrap_or_default()),
             &*inert(group.driver.map(|driver| view.driver(driver)).unwrap_or_default()),
-            &*inert(&view.label(group)),
+            &*inert(&view.trail(group)),
             &why,
             &stack(view.names, frames),
             &examples.join(" "),

@@ -5,7 +5,7 @@ use std::io;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::LeaksView;
+use super::{FilterDoc, LeaksView};
 use crate::analysis::{Block, Group, StackSource, TreeReach};
 use crate::error::Problem;
 use crate::render::json::{FrameDoc, Seq, TotalDoc, write_json};
@@ -122,6 +122,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     #[derive(Serialize)]
     struct Doc<'a, T: Serialize> {
         by: &'static str,
+        filter: Option<FilterDoc<'a>>,
         coverage: CoverageDoc,
         log: LogDoc,
         pool_info: Option<TreeDoc>,
@@ -137,6 +138,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         out,
         &Doc {
             by: view.by.name(),
+            filter: FilterDoc::of(leaks),
             coverage: CoverageDoc {
                 allocations: coverage.all.count,
                 with_stack: coverage.with_stack.count,
