@@ -6,13 +6,17 @@
 //! (its prompt cut off, the padding of a column put back, `{TARGET}` in place of one address).
 //! `golden/walkthrough-modern.txt` is the walk-through's data in that form.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Output, Stdio};
 
+use common::{command, golden, saved, shared};
 use serde_json::Value;
 use tempfile::TempDir;
 use verifier_synth::{
@@ -20,21 +24,6 @@ use verifier_synth::{
 };
 
 const BLOCK: &str = "fffffa8005400000";
-
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
-
-/// The command, with nothing in its environment that it could look at but what a test gives it.
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
-    for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
-        command.env_remove(variable);
-    }
-    command.stdin(Stdio::null());
-    command
-}
 
 fn run(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
@@ -69,14 +58,7 @@ struct Files {
 
 impl Files {
     fn write(sample: &Sample) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self { folder }
+        Self { folder: saved(sample) }
     }
 
     fn walkthrough() -> Self {
@@ -136,11 +118,8 @@ mod walkthrough {
 
     #[test]
     fn the_golden_files_are_the_facts() {
-        let facts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/facts/walkthrough.md");
-        let Ok(facts) = fs::read_to_string(facts) else {
-            println!("skipped: ../shared is not here");
-            return;
-        };
+        let Some(facts) = shared("facts/walkthrough.md") else { return };
+        let facts = fs::read_to_string(facts).unwrap();
         let blocks: Vec<&str> =
             facts.split("```").skip(1).step_by(2).map(|b| b.trim_start_matches('\n')).collect();
         let golden = ["flags-8.txt", "walkthrough-3.txt", "walkthrough-80.txt"].map(golden);

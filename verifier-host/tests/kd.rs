@@ -7,22 +7,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::path::PathBuf;
+mod common;
 
+use common::{golden, saved};
 use tempfile::TempDir;
 use verifier_core::render::text::Style;
-use verifier_host::command::run_kd_command;
+use verifier_host::kd::run_kd_command;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, Session};
 use verifier_synth::{
     Allocation, Build, Driver, DumpKind, Log, Machine, RingRecord, Sample, Suspect, WatchedIrp,
 };
-
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
 
 /// A session over a sample, whose files live as long as it.
 struct Open {
@@ -32,13 +27,7 @@ struct Open {
 
 impl Open {
     fn new(sample: &Sample) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
+        let folder = saved(sample);
         let symbols = folder.path().join("symbols");
         let path = SymbolPath::parse(symbols.to_str().unwrap()).unwrap();
         let session = Session::open(&folder.path().join("memory.dmp"), path).unwrap();
@@ -389,7 +378,7 @@ fn what_is_a_quantity_and_what_an_address() {
 #[test]
 fn each_log_alone() {
     let open = Open::new(&windows_10().build(DumpKind::BitmapKernel));
-    for style in [Style::Win7, Style::Modern] {
+    for (style, name) in [(Style::Win7, "logs-win7.txt"), (Style::Modern, "logs-modern.txt")] {
         let mut text = String::new();
         for flag in ["4", "8", "40", "80", "100", "200", "400"] {
             let command = format!("!verifier {flag}");
@@ -397,10 +386,6 @@ fn each_log_alone() {
             assert_eq!(problems, 0, "{command}");
             text.push_str(&format!("kd> {command}\n{out}\n"));
         }
-        let name = match style {
-            Style::Win7 => "logs-win7.txt",
-            Style::Modern => "logs-modern.txt",
-        };
         assert_eq!(text, golden(name), "{style:?}");
     }
     // By the address of an IRP, a thread, a block.

@@ -1,9 +1,14 @@
 //! Where results go: not over what is read, not in place of a device or a link.
 
+#![cfg(feature = "cli")]
+
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::save;
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine};
 
 /// A dump with one block, and its symbols.
@@ -18,15 +23,7 @@ fn sample(folder: &Path) -> PathBuf {
         b"Leak",
         caller,
     ));
-    let sample = m.build(DumpKind::BitmapKernel);
-    for (name, bytes) in &sample.files {
-        let path = folder.join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    let dump = folder.join("memory.dmp");
-    fs::write(&dump, &sample.dump).unwrap();
-    dump
+    save(folder, &m.build(DumpKind::BitmapKernel))
 }
 
 fn verifier(folder: &Path, arguments: &[&str]) -> Output {

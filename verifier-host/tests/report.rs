@@ -1,13 +1,17 @@
 //! The report in a browser. Where no Chromium is installed the tests in it say so and pass.
 
+#![cfg(feature = "cli")]
+
 mod browser;
+mod common;
 mod reports;
 
 use std::collections::HashSet;
 use std::fs;
 
 use browser::Browser;
-use reports::{report, save, verifier};
+use common::save;
+use reports::{report, verifier};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";

@@ -1,13 +1,17 @@
 //! Reports of many groups in a browser: on paper, in the picture, and what is folded. Where no Chromium is
 //! installed the tests in it say so and pass.
 
+#![cfg(feature = "cli")]
+
 mod browser;
+mod common;
 mod reports;
 
 use std::fs;
 
 use browser::Browser;
-use reports::{report, save};
+use common::save;
+use reports::report;
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const BLOCK: u64 = 0xffff_9a8f_5000_0000;

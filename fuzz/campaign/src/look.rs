@@ -25,7 +25,7 @@ use verifier_core::verifier::{
 use verifier_core::{Error, Va};
 use verifier_host::report::{Report, Timeline};
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Info, Session, SessionOptions};
+use verifier_host::{Info, Session};
 
 use crate::clean::{Clean, Form};
 use crate::overlay::Overlay;
@@ -100,11 +100,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
     let mut viewer = Viewer { is_partial: false, unclean: None };
     let v = &mut viewer;
     let _ = format!("{:?}", dump.header());
-    let session = Session::of_kernel(
-        Arc::clone(kernel),
-        SymbolPath::with_default_cache(None),
-        SessionOptions::default(),
-    );
+    let session = Session::of_kernel(Arc::clone(kernel), SymbolPath::with_default_cache(None));
     let info = Info::gather(&session);
     v.problems(&info.problems);
     v.show(Document, "info.json", |out| write_json(out, &info));
@@ -177,7 +173,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
         v.show(Document, "stacks.json", |out| write_pool_stacks_json(out, &stacks, names));
         v.show(Document, "stacks.csv", |out| write_pool_stacks_csv(out, &stacks, names));
     }
-    if let Ok(deadlock) = Deadlock::read(kernel, None) {
+    if let Ok(deadlock) = Deadlock::read(kernel) {
         v.problems(&deadlock.problems);
         let graph = LockGraph::of(&deadlock);
         v.show(Text, "deadlock", |out| write_deadlock_text(out, &deadlock, &graph, names));

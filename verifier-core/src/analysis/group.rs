@@ -10,6 +10,7 @@ use crate::verifier::{PoolTag, is_kernel_or_verifier};
 
 /// What blocks are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum GroupBy {
     /// Driver, tag and whole stack; of blocks without a stack, driver, tag, reason and caller.
     #[default]
@@ -57,6 +58,7 @@ impl GroupBy {
 
 /// What a group's blocks have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum GroupKey {
     /// Whole stacks.
     Stack {

@@ -24,7 +24,7 @@ use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog};
-use crate::verifier::{Allocation, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
+use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
 
 /// Records between two calls of a progress function.
 const PROGRESS_STEP: u64 = 4096;
@@ -35,6 +35,7 @@ pub struct StackId(pub(super) u32);
 
 /// Why a block has no stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum NoStack {
     /// The log is off.
     LogOff,
@@ -112,6 +113,7 @@ impl NoStack {
 
 /// Where a block's stack is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum StackSource {
     /// The newest record of its address in the pool log.
     Log,
@@ -146,6 +148,7 @@ pub struct RecordOf {
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Block {
     /// Whose it is: index in [`Leaks::drivers`].
     pub driver: usize,
@@ -328,7 +331,7 @@ impl Leaks {
             }),
             ..Self::default()
         };
-        let block = |holder: usize, driver: Option<&Driver>, allocation: Allocation| Block {
+        let block = |holder: usize, driver: Option<&Counters>, allocation: Allocation| Block {
             driver: holder,
             allocation,
             kind: match (allocation.source, driver) {
@@ -346,15 +349,12 @@ impl Leaks {
         for pool in &report.drivers {
             let driver = leaks.drivers.len();
             let blocks = pool.allocations.iter();
-            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&pool.driver), one)));
             let counters = pool.driver.counters();
-            let counter = |name| counters.get(name).unwrap_or(0);
+            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&counters), one)));
             let of_tree = pool.allocations.iter().filter(|one| one.source != Source::Tracker);
             leaks.drivers.push(Holder {
                 name: pool.driver.name.clone(),
-                counted: counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations")
-                    + of_tree.count() as u64,
+                counted: counters.pool_allocations().saturating_add(of_tree.count() as u64),
             });
         }
         if !report.unowned.is_empty() {

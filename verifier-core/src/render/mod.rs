@@ -25,6 +25,7 @@ pub use deadlock::{
 };
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
 pub use drivers::{write_drivers_csv, write_drivers_json};
+pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
 pub use json::{to_snake_case, write_json};
 pub use leaks::{

@@ -34,10 +34,10 @@ use super::old;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
 use super::tag::PoolTag;
-use super::trackers::Trackers;
+use super::trackers::{PageBudget, Trackers};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, Limits, SlistForm, first_entry};
+use crate::kernel::{Kernel, SlistForm, first_entry};
 use crate::machine::Machine;
 use crate::types::{Field, TypeSource};
 
@@ -46,6 +46,7 @@ pub(super) const PAGE_SIGNATURE: u64 = 0x2132_1345;
 
 /// Where an allocation is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// A tracking page of its driver.
     Tracker,
@@ -80,6 +81,7 @@ impl Source {
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Allocation {
     /// `VirtualAddress`: the block.
     pub address: Va,
@@ -122,6 +124,20 @@ pub struct Tracker {
     pub entries: Vec<TrackerEntry>,
     /// The pages.
     pub pages: Vec<Va>,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Tracker {
+    /// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
+    /// the driver in problems.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] where the types of the entries are not in the symbols.
+    pub fn read(kernel: &Kernel, owner: &str, verified_data: Va) -> Result<Self, Error> {
+        let trackers = Trackers::resolve(kernel)?;
+        Ok(trackers.read(kernel, owner, verified_data, &mut PageBudget::of(kernel)))
+    }
 }
 
 /// The outstanding allocations of one driver.
@@ -185,7 +201,8 @@ impl PoolReport {
         });
         problems.append(&mut pool_info.problems);
         let (of_tree, unowned) = told(kernel, &drivers, &pool_info);
-        let mut limits = page_limits(kernel);
+        let mut budget = PageBudget::of(kernel);
+        let mut lists = kernel.limits().clone();
         let mut report = Vec::new();
         for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
             if !wanted(&driver) {
@@ -195,13 +212,9 @@ impl PoolReport {
             let mut tracked = Vec::new();
             let mut contiguous = Vec::new();
             for image in &driver.images {
-                let tracker = layout.read(
-                    kernel,
-                    &driver.name,
-                    image.verified_data,
-                    &mut limits,
-                    &mut problems,
-                );
+                let mut tracker =
+                    layout.read(kernel, &driver.name, image.verified_data, &mut budget);
+                problems.append(&mut tracker.problems);
                 let before = allocations.len();
                 allocations.extend(
                     tracker
@@ -212,9 +225,7 @@ impl PoolReport {
                 );
                 tracked.push(allocations.len() - before);
                 let found = (allocations.len() - before) as u64;
-                let counter = |name| image.counters.get(name).unwrap_or(0);
-                let counted = counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations");
+                let counted = image.counters.pool_allocations();
                 if found != counted {
                     problems.push(Problem::at(
                         format!("allocations of {}", driver.name),
@@ -228,6 +239,7 @@ impl PoolReport {
                         &driver.name,
                         image.verified_data.add(head),
                         image.counters.get("ContiguousMemoryBytes"),
+                        &mut lists,
                         &mut problems,
                     ));
                 }
@@ -287,51 +299,24 @@ pub(crate) fn told(
     (told, unowned)
 }
 
-/// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
-/// the driver in problems.
-///
-/// # Errors
-/// [`Error::MissingType`] where the types of the entries are not in the symbols.
-pub fn read_tracker(
-    kernel: &Kernel,
-    owner: &str,
-    verified_data: Va,
-    problems: &mut Vec<Problem>,
-) -> Result<Tracker, Error> {
-    let layout = Trackers::resolve(kernel)?;
-    let mut limits = page_limits(kernel);
-    Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
-}
-
 /// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
 ///
 /// # Errors
-/// As [`read_tracker`].
+/// As [`Tracker::read`].
 pub(crate) fn for_each_tracker(
     kernel: &Kernel,
     drivers: &[Driver],
-    problems: &mut Vec<Problem>,
     each: &mut dyn FnMut(&Driver, Tracker),
 ) -> Result<(), Error> {
     let layout = Trackers::resolve(kernel)?;
-    let mut limits = page_limits(kernel);
+    let mut budget = PageBudget::of(kernel);
     for driver in drivers {
         for image in &driver.images {
             let data = image.verified_data;
-            each(driver, layout.read(kernel, &driver.name, data, &mut limits, problems));
+            each(driver, layout.read(kernel, &driver.name, data, &mut budget));
         }
     }
     Ok(())
-}
-
-/// The kernel's limits; no more pages than the memory holds, since no two drivers share one.
-fn page_limits(kernel: &Kernel) -> Limits {
-    let mut limits = kernel.limits().clone();
-    if let Some(held) = kernel.space().memory().held() {
-        let pages = usize::try_from(held / PAGE_SIZE).unwrap_or(usize::MAX);
-        limits.tracker_pages = limits.tracker_pages.min(pages);
-    }
-    limits
 }
 
 /// Entries of one driver that do not fit and are told one by one; the others are counted.
@@ -387,10 +372,10 @@ impl Layout {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        limits: &mut Limits,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Tracker {
-        let pages = self.read_pages(kernel, owner, data, limits, problems);
+        let pages = self.read_pages(kernel, owner, data, budget, problems);
         let page_addresses: HashSet<Va> = pages.iter().map(|(page, _)| *page).collect();
         let slots = PAGE_SIZE as usize / self.entry_size;
         // Free entries by walking the list: each lies in one of the pages, whose bytes are here.
@@ -484,7 +469,7 @@ impl Layout {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        limits: &mut Limits,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Vec<(Va, Box<[u8]>)> {
         let what = format!("tracking pages of {owner}");
@@ -506,22 +491,10 @@ impl Layout {
                 problems.push(Problem::at(what, next, "the list of pages closes into a ring"));
                 break;
             }
-            if limits.tracker_pages == 0 {
-                let limit = page_limits(kernel).tracker_pages;
-                problems.push(Problem::at(
-                    what,
-                    next,
-                    format!(
-                        "limit of {limit} pages reached (Limits::tracker_pages, and what memory holds)"
-                    ),
-                ));
+            if let Err(why) = budget.take(kernel) {
+                problems.push(Problem::at(what, next, why));
                 break;
             }
-            if kernel.is_stopped() {
-                problems.push(Problem::at(what, next, "reading was stopped"));
-                break;
-            }
-            limits.tracker_pages -= 1;
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if let Err(fault) = kernel.space().read(next, &mut bytes) {
                 problems.push(Problem::at(what, next, fault));

@@ -1,15 +1,13 @@
 //! `verifier flamegraph`: a picture of the stacks that hold pool.
 
 use verifier_core::analysis::GroupBy;
+use verifier_host::{Error, Progress as _, flame_graph};
 
 use super::leak_args::FlamegraphArgs;
 use super::output::{
     complain_kernel_symbols, complain_missing_symbols, complain_problems, counted, write_result,
 };
 use super::progress::Stages;
-use crate::error::Error;
-use crate::flamegraph::flame_graph;
-use crate::progress::Progress as _;
 
 pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
     let session = args.dump.open_for(&args.output)?;

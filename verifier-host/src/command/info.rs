@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 
 use verifier_core::render::text::sanitize;
 use verifier_core::render::write_json;
+use verifier_host::Error;
+use verifier_host::info::{BugCheckInfo, Info, UnloadLeakInfo, VerifierInfo};
 
 use super::args::{InfoArgs, TextOrJson};
 use super::output::{complain_problems, stdout};
-use crate::error::Error;
-use crate::info::{BugCheckInfo, Info, UnloadLeakInfo, VerifierInfo};
 
 pub(super) fn run(args: &InfoArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

@@ -15,7 +15,6 @@ mod flamegraph;
 mod history;
 mod info;
 mod kd;
-mod kd_verifier;
 mod leak_args;
 mod leaks;
 mod log;
@@ -29,14 +28,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::Error;
 use args::{Cli, Command};
-pub use demo::write_sample;
-pub use kd::run_kd_command;
+use verifier_host::Error;
 
 /// Runs the command on the process's arguments.
 #[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

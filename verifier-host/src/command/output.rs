@@ -6,10 +6,7 @@ use std::path::Path;
 use verifier_core::Problem;
 use verifier_core::dump::MemoryFile;
 use verifier_core::render::text::sanitize;
-
-use crate::error::Error;
-use crate::file::write_file;
-use crate::session::Session;
+use verifier_host::{Error, Session, write_file};
 
 /// Problems that are written out; the rest is counted.
 const MAX_PROBLEMS: usize = 20;

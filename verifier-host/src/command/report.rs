@@ -1,10 +1,11 @@
 //! `verifier report`: all of it for a browser.
 
+use verifier_host::Error;
+use verifier_host::report::write_report;
+
 use super::leak_args::ReportArgs;
 use super::output::{complain_kernel_symbols, counted, write_result};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::report::write_report;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
     let session = args.dump.open_for(&args.output)?;

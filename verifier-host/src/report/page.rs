@@ -5,10 +5,10 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 use verifier_core::Problem;
-use verifier_core::render::{LeaksView, filter_line, to_snake_case};
+use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case};
 use verifier_core::verifier::{Drivers, Settings};
 
-use super::html::{base64, escape, inert_json, number};
+use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;
 use super::{MAX_GROUPS, MAX_PROBLEMS, data};
 
@@ -49,7 +49,7 @@ impl Report<'_> {
         // What a browser hashes has plain line ends, whatever the checkout made of them.
         let script = SCRIPT.replace('\r', "");
         let hash = base64(&Sha256::digest(script.as_bytes()));
-        let title = escape(&self.title);
+        let title = escape_html(&self.title);
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -102,8 +102,8 @@ impl Report<'_> {
             out,
             "<body>\n<a class=\"jump\" href=\"#main\">To the content</a>\n<header><h1>{}</h1>\
              <p>{}</p><nav aria-label=\"Sections\">",
-            escape(&self.title),
-            escape(&self.subtitle)
+            escape_html(&self.title),
+            escape_html(&self.subtitle)
         );
         for (id, text) in links {
             let _ = write!(out, "<a href=\"#{id}\">{text}</a> ");
@@ -131,7 +131,7 @@ impl Report<'_> {
         }
         out.push_str("</dl>\n");
         if let Some(line) = filter_line(self.view.leaks) {
-            let _ = writeln!(out, "<p class=\"filtered\">{}.</p>", escape(&line));
+            let _ = writeln!(out, "<p class=\"filtered\">{}.</p>", escape_html(&line));
         }
         if coverage.from_tree.count > 0 {
             let _ = writeln!(
@@ -149,7 +149,7 @@ impl Report<'_> {
                     number(total.count),
                     if total.count == 1 { "" } else { "s" },
                     number(total.bytes),
-                    escape(&self.view.leaks.why(*why))
+                    escape_html(&self.view.leaks.why(*why))
                 );
             }
             out.push_str("</ul>\n");
@@ -208,7 +208,7 @@ impl Report<'_> {
                 "<tr><td>{}</td><td>{state}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                escape(&driver.name),
+                escape_html(&driver.name),
                 number(driver.loads.into()),
                 number(driver.unloads.into()),
                 base.unwrap_or_default(),
@@ -230,14 +230,14 @@ impl Report<'_> {
         let _ =
             write!(out, "<p>Level <code>{:#x}</code></p><ul class=\"flags\">", settings.level.0);
         for flag in settings.level.flags() {
-            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape(flag.name));
+            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape_html(flag.name));
         }
         out.push_str("</ul>\n<details><summary>Statistics</summary><div class=\"scroll\"><table>");
         for counter in &settings.statistics.0 {
             let _ = writeln!(
                 out,
                 "<tr><th scope=\"row\"><code>{}</code></th><td class=\"n\">{}</td></tr>",
-                escape(&to_snake_case(&counter.name)),
+                escape_html(&to_snake_case(&counter.name)),
                 number(counter.value)
             );
         }
@@ -247,8 +247,11 @@ impl Report<'_> {
     fn write_dump(&self, out: &mut String) {
         out.push_str("<section id=\"dump\"><h2>Dump</h2>\n<div class=\"scroll\"><table>");
         for (what, value) in &self.facts {
-            let _ =
-                writeln!(out, "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>", escape(value));
+            let _ = writeln!(
+                out,
+                "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>",
+                escape_html(value)
+            );
         }
         out.push_str("</table></div></section>\n");
     }
@@ -260,10 +263,10 @@ impl Report<'_> {
         } else {
             out.push_str("<ul>\n");
             for problem in self.problems.iter().take(MAX_PROBLEMS) {
-                let _ = writeln!(out, "<li>{}</li>", escape(&problem.to_string()));
+                let _ = writeln!(out, "<li>{}</li>", escape_html(&problem.to_string()));
             }
             for text in &self.missing_symbols {
-                let _ = writeln!(out, "<li>{}</li>", escape(text));
+                let _ = writeln!(out, "<li>{}</li>", escape_html(text));
             }
             out.push_str("</ul>\n");
         }

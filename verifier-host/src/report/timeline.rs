@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use verifier_core::analysis::Leaks;
+use verifier_core::render::escape_html;
 use verifier_core::verifier::log::{Operation, PoolLog};
 
-use super::html::{escape, number};
+use super::html::number;
 
 /// Bars of the picture.
 const BARS: usize = 120;
@@ -60,10 +61,10 @@ impl Timeline {
                 let is_held = held.contains(&record.slot);
                 match record.operation {
                     Operation::Allocate => bucket.allocations += 1,
-                    Operation::Unknown if is_held => bucket.allocations += 1,
                     Operation::Free => bucket.frees += 1,
                     Operation::Failed => bucket.failed += 1,
-                    Operation::Unknown => bucket.unknown += 1,
+                    _ if is_held => bucket.allocations += 1,
+                    _ => bucket.unknown += 1,
                 }
                 bucket.held += u64::from(is_held);
             }
@@ -89,7 +90,7 @@ impl Timeline {
     pub(super) fn write(&self, out: &mut String) {
         if self.buckets.is_empty() {
             let why = self.empty_because.unwrap_or("the pool log holds no records");
-            let _ = writeln!(out, "<p>{}.</p>", escape(why));
+            let _ = writeln!(out, "<p>{}.</p>", escape_html(why));
             return;
         }
         let all = |of: fn(&Bucket) -> u64| self.buckets.iter().map(of).sum::<u64>();

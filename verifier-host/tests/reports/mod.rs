@@ -1,27 +1,14 @@
-//! A sample in a folder, the command on it, and its report.
+//! The command on the sample in a folder, and its report.
 
 // Each test file is a crate of its own and uses its part.
 #![allow(dead_code)]
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use verifier_synth::Sample;
-
-pub(crate) fn save(folder: &Path, sample: &Sample) -> PathBuf {
-    for (name, bytes) in &sample.files {
-        let path = folder.join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    let dump = folder.join("memory.dmp");
-    fs::write(&dump, &sample.dump).unwrap();
-    dump
-}
+use crate::common::command;
 
 pub(crate) fn verifier(folder: &Path, arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_verifier"))
+    command()
         .args(arguments)
         .arg(folder.join("memory.dmp"))
         .arg("--symbols")

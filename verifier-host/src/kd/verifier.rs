@@ -1,4 +1,4 @@
-//! `!verifier` of `verifier kd`.
+//! `!verifier`.
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics; with flag 1 drivers, with 1 and 2 their
 //! allocations; with 4, 8, 40, 80, 100, 200 and 400 a log each behind them. Where Flags is exactly one
@@ -20,7 +20,7 @@ use verifier_core::verifier::log::{EventKind, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
-use super::kd::{number, usage};
+use super::{number, usage};
 use crate::error::Error;
 use crate::session::Session;
 
