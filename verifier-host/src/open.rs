@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use verifier_core::Pa;
 use verifier_core::dump::{DumpKind, MemoryFile};
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, TableSource, find_kernel};
+use verifier_core::kernel::{
+    AddressSpace, Hints, Kernel, Landmarks, Limits, TableSource, find_kernel,
+};
 
 /// Which page tables a session reads through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +43,9 @@ pub(crate) fn open_kernel(
         _ if header.kind == DumpKind::Triage => (AddressSpace::of_dump(dump), None),
         (Some(base), Some(machine)) => {
             let space = dump.physical().map(|physical| {
-                let (pae, head) = (header.pae_enabled, header.ps_loaded_module_list);
-                AddressSpace::of_tables(Arc::new(physical), base, machine, pae, head)
+                let landmarks = Landmarks::from(header);
+                let pae = header.pae_enabled;
+                AddressSpace::of_tables(Arc::new(physical), base, machine, pae, &landmarks)
             });
             (space, in_use(base, &TableSource::Given))
         }

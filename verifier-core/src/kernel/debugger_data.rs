@@ -15,6 +15,8 @@ use crate::error::Error;
 
 /// Bytes that are read: up to and with `MmVerifierData`.
 const SIZE: usize = 0x250;
+/// Where the mark stands in it: `Header.OwnerTag`.
+const TAG: u64 = 0x10;
 /// `KDBG`.
 const OWNER_TAG: u32 = 0x4742_444b;
 
@@ -62,6 +64,11 @@ impl DataBlockKeys {
 }
 
 impl DebuggerData {
+    /// True where a block that is not encoded stands at `address`.
+    pub(super) fn is_marked(space: &AddressSpace, address: Va) -> bool {
+        space.memory().read_u32(address.add(TAG)).is_ok_and(|tag| tag == OWNER_TAG)
+    }
+
     /// Reads the block at `address`; `keys` serve where it is encoded.
     ///
     /// # Errors
@@ -76,7 +83,7 @@ impl DebuggerData {
         let mut bytes = [0u8; SIZE];
         space.read(address, &mut bytes).map_err(|fault| Error::read(what, fault))?;
         let mut was_encoded = false;
-        if le32(&bytes, 0x10) != Some(OWNER_TAG)
+        if le32(&bytes, TAG as usize) != Some(OWNER_TAG)
             && let Some(keys) = keys
         {
             for quad in bytes.chunks_exact_mut(8) {
@@ -85,7 +92,7 @@ impl DebuggerData {
             }
             was_encoded = true;
         }
-        if le32(&bytes, 0x10) != Some(OWNER_TAG) {
+        if le32(&bytes, TAG as usize) != Some(OWNER_TAG) {
             return Err(Error::Malformed {
                 address,
                 what: what.into(),

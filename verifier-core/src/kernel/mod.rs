@@ -31,7 +31,7 @@ pub use modules::{Module, Modules, UnloadedModule};
 pub use search::{FoundKernel, TableSource, find_kernel};
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
-pub use space::AddressSpace;
+pub use space::{AddressSpace, Landmarks};
 pub(crate) use string::read_name;
 pub use string::read_unicode_string;
 pub(crate) use string::read_utf16_z;
