@@ -90,6 +90,47 @@ fn machine(build: Build) -> Machine {
 }
 
 #[test]
+fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
+    let whole = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&whole);
+    let path = files.put("whole.dmp", &whole.dump(DumpKind::BitmapKernel));
+    let expected = files.json(&["pool", &path, "--symbols", "symbols"]);
+    let mut assembly = whole.clone();
+    // Neither the list nor the block is told, the tables are.
+    assembly.header.ps_loaded_module_list = None;
+    assembly.header.kd_debugger_data_block = None;
+    let path = files.put("lists.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
+    let info = files.json(&["info", &path, "--symbols", "symbols"]);
+    assert_eq!(info["page_tables"]["from"], "the dump's header");
+    // Nor are these.
+    assembly.header.dtb = 0x4547_4150_4547_4150;
+    let path = files.put("tables.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
+    let info = files.json(&["info", &path, "--symbols", "symbols"]);
+    assert_eq!(info["page_tables"]["from"], "found by the entry that maps the tables");
+    // Tables that the user gives are not replaced by others.
+    let error = files.refused(&["pool", &path, "--symbols", "symbols", "--dtb", "0x5000"]);
+    assert!(error.contains("nothing says where"), "{error}");
+}
+
+#[test]
+fn the_debugger_data_lead_to_a_kernel_whose_list_is_broken() {
+    let mut assembly = machine(Build::Win10Vb).assemble();
+    let head = assembly.address("nt!PsLoadedModuleList");
+    assembly.patch_pointer(head, 0x10);
+    let files = Files::new(&assembly);
+    let path = files.put("list.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    let output = files.run(&["settings", &path, "--symbols", "symbols", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let settings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(settings["level"], 8);
+    let info = files.run(&["info", &path, "--symbols", "symbols", "--format", "json"]);
+    let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert!(info["problems"].to_string().contains("list of loaded modules"), "{info}");
+}
+
+#[test]
 fn a_core_of_a_virtual_machine() {
     let assembly = machine(Build::Win10Vb).assemble();
     let files = Files::new(&assembly);

@@ -128,7 +128,12 @@ impl Pages for FileSpans<Pa> {
         let before =
             self.spans.partition_point(|span| span.first.saturating_add(span.count) <= first);
         let mut behind = self.spans.get(before..)?.iter();
-        behind.find(|span| span.count > 0).map(|span| Pa(first.max(Pa(span.first).page().0)))
+        behind.find_map(|span| {
+            // Of a file that is cut short nothing is held behind its end.
+            let held = span.count.min(self.file.len().saturating_sub(span.offset));
+            let page = first.max(Pa(span.first).page().0);
+            (held > 0 && page < span.first.saturating_add(held)).then_some(Pa(page))
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the images of a kernel are told: by its own list, by a small dump's, or by its one image that
 //! a search found.
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use super::modules::read_loaded;
@@ -50,22 +51,23 @@ pub(super) fn find(
     data: Option<&DebuggerData>,
     limits: &Limits,
 ) -> Result<Images, Error> {
-    let headers = hints.kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
-    let mut left = limits.exports;
-    let exports = headers
-        .as_ref()
-        .and_then(|headers| headers.exports(space.memory(), &mut left).ok())
-        .unwrap_or_default();
-    let exported = |name| exported(&exports, hints.kernel_base, name);
+    let kernel_base = hints.kernel_base.or(data.map(|data| data.kernel_base));
+    let headers = kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
+    // Read where they are needed alone: a kernel has thousands.
+    let exports = LazyCell::new(|| {
+        let mut left = limits.exports;
+        let headers = headers.as_ref()?;
+        headers.exports(space.memory(), &mut left).ok()
+    });
+    let exported = |name| exported(exports.as_ref()?, kernel_base, name);
     let build = hints.build.or_else(|| read_build(space, exported("NtBuildNumber")?));
-    let heads = [
-        hints.ps_loaded_module_list,
-        data.map(|data| data.ps_loaded_module_list),
-        exported("PsLoadedModuleList"),
-    ];
+    let heads: [&dyn Fn() -> Option<Va>; 3] =
+        [&|| hints.ps_loaded_module_list, &|| data.map(|data| data.ps_loaded_module_list), &|| {
+            exported("PsLoadedModuleList")
+        }];
     let mut problems = Vec::new();
     let mut loaded = Vec::new();
-    for head in heads.into_iter().flatten() {
+    for head in heads.into_iter().filter_map(|head| head()) {
         problems.clear();
         loaded = read_loaded(space, head, limits, &mut problems);
         if !loaded.is_empty() {
@@ -89,15 +91,16 @@ pub(super) fn find(
         }
     }
     if loaded.is_empty()
-        && let (Some(base), Some(headers)) = (hints.kernel_base, &headers)
+        && let (Some(base), Some(headers)) = (kernel_base, &headers)
     {
         source = ModuleSource::KernelAlone;
-        problems.clear();
-        problems.push(Problem {
-            what: "list of loaded modules".into(),
-            address: None,
-            why: "only the kernel's symbols tell where it is: no other image is known".into(),
-        });
+        if problems.is_empty() {
+            problems.push(Problem {
+                what: "list of loaded modules".into(),
+                address: None,
+                why: "only the kernel's symbols tell where it is: no other image is known".into(),
+            });
+        }
         loaded.push(kernel_alone(base, headers));
     }
     let Some(first) = loaded.first() else {
