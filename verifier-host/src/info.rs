@@ -529,13 +529,13 @@ impl KernelInfo {
             .collect();
         let debugger_data = match kernel.debugger_data() {
             Ok(data) if data.was_encoded => format!("{} (was encoded)", data.address),
-            Ok(data)
-                if header
-                    .is_some_and(|header| header.kd_debugger_data_block != Some(data.address)) =>
-            {
-                format!("{} (the header says another place)", data.address)
-            }
-            Ok(data) => data.address.to_string(),
+            Ok(data) => match header.map(|header| header.kd_debugger_data_block) {
+                Some(None) => format!("{} (the header does not say where)", data.address),
+                Some(Some(told)) if told != data.address => {
+                    format!("{} (the header says another place)", data.address)
+                }
+                _ => data.address.to_string(),
+            },
             Err(error) => format!("not read: {error}"),
         };
         Self {

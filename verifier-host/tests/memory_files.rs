@@ -115,6 +115,26 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
 }
 
 #[test]
+fn the_debugger_data_are_found_by_their_mark() {
+    for build in [Build::Win7Sp1X86, Build::Win10Vb] {
+        let mut assembly = machine(build).assemble();
+        assembly.header.kd_debugger_data_block = None;
+        // What looks like one and names another image is none.
+        let block = assembly.address("nt!KdDebuggerDataBlock");
+        assembly.patch(block - 0x100, b"KDBG\x40\x03\0\0\0\0\x40\x05\0\0\0\0");
+        let files = Files::new(&assembly);
+        // Without symbols nothing else tells where the level is.
+        let path = files.put("memory.dmp", &assembly.dump(DumpKind::Complete));
+        let output = files.run(&["settings", &path, "--symbols", "none", "--format", "json"]);
+        let settings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(settings["level"], 8, "{build:?}");
+        let info = files.json(&["info", &path, "--symbols", "symbols"]);
+        let told = info["kernel"]["debugger_data"].as_str().unwrap();
+        assert!(told.ends_with("(the header does not say where)"), "{told}");
+    }
+}
+
+#[test]
 fn the_debugger_data_lead_to_a_kernel_whose_list_is_broken() {
     let mut assembly = machine(Build::Win10Vb).assemble();
     let head = assembly.address("nt!PsLoadedModuleList");
