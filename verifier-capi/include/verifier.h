@@ -86,6 +86,8 @@ typedef enum VerifierSource {
   VERIFIER_SOURCE_TRACKER = 0,
   // The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
   VERIFIER_SOURCE_POOL_INFO = 1,
+  // Tracking pages that no tree and no list leads to: they were found by what they are.
+  VERIFIER_SOURCE_CARVED = 2,
 } VerifierSource;
 
 // What a record of the pool log is about.

@@ -61,6 +61,8 @@ pub enum VerifierSource {
     Tracker = 0,
     /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
     PoolInfo = 1,
+    /// Tracking pages that no tree and no list leads to: they were found by what they are.
+    Carved = 2,
 }
 
 /// A pool allocation that its driver still holds.
@@ -188,6 +190,7 @@ impl VerifierView {
             driver: name(drivers, driver),
             source: match allocation.source {
                 Source::Tracker => VerifierSource::Tracker,
+                Source::Carved => VerifierSource::Carved,
                 Source::PoolInfo { .. } => VerifierSource::PoolInfo,
             },
             tag: tag(allocation.tag),

@@ -192,9 +192,22 @@ fn nothing_is_held_behind_the_end_of_a_core_that_is_cut_short() {
 }
 
 #[test]
-fn without_exports_the_symbols_lead_to_the_lists() {
+fn without_exports_the_debugger_data_lead_to_the_lists() {
     let mut machine = machine(Build::Win7Sp1);
     machine.kernel_mut().exports.clear();
+    let assembly = machine.assemble();
+    let found = search(&raw(&assembly), None).unwrap();
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    assert_eq!(kernel.modules_from(), ModuleSource::List);
+    assert!(kernel.modules().loaded().len() > 1);
+}
+
+#[test]
+fn without_exports_the_symbols_lead_to_the_lists() {
+    let mut machine = machine(Build::Win10Vb);
+    machine.kernel_mut().exports.clear();
+    // Else the debugger data, which are found by their mark, would tell.
+    machine.encode_debugger_data(DebuggerKeys { wait_never: 0x23_0f1a, wait_always: 0x9_8e21 });
     let assembly = machine.assemble();
     let found = search(&raw(&assembly), None).unwrap();
     let kernel = Kernel::open(found.space, found.hints).unwrap();

@@ -115,6 +115,53 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
 }
 
 #[test]
+fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
+    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11] {
+        let pool = if build == Build::Win7Sp1X86 { 0 } else { 0xffff_b00f_0000_0000 };
+        let mut m = machine(build);
+        let quiet = m.driver(Driver::new("quiet.sys").symbol("QuietRead", 0x1100));
+        let caller = m.driver_address(quiet, "QuietRead") + 0x34;
+        m.verified(quiet)
+            .allocation(Allocation::nonpaged(pool + 0x8600_0000, 0x210, b"Leak", caller))
+            .allocation(Allocation::paged(pool + 0x8600_1000, 0x50, b"Peak", caller));
+        let mut assembly = m.assemble();
+        let files = Files::new(&assembly);
+        let path = files.put("whole.dmp", &assembly.dump(DumpKind::Complete));
+        let whole = files.json(&["pool", &path, "--symbols", "symbols"]);
+        let held = |document: &Value| {
+            let drivers = document["drivers"].as_array().unwrap();
+            let quiet = drivers.iter().find(|driver| driver["name"] == "quiet.sys").unwrap();
+            let mut blocks = quiet["allocations"].as_array().unwrap().clone();
+            // Names of functions are in the symbols alone.
+            blocks.iter_mut().for_each(|block| block["caller_symbol"] = Value::Null);
+            blocks
+        };
+        let mut expected = held(&whole);
+        for block in &mut expected {
+            assert_eq!(block["source"], "tracker");
+            block["source"] = "carved".into();
+        }
+        for (global, bytes) in [("nt!ViTargetDriversAvl", 0x28), ("nt!VfSuspectDriversList", 8)] {
+            assembly.patch(assembly.address(global), &[0xa5; 0x28][..bytes]);
+        }
+        let path = files.put("overwritten.dmp", &assembly.dump(DumpKind::Complete));
+        let output = files.run(&["pool", &path, "--symbols", "none", "--format", "json"]);
+        let bare: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((held(&bare), expected.len()), (expected, 2), "{build:?}");
+        let text = files.run(&["pool", &path, "--symbols", "none"]);
+        let text = String::from_utf8(text.stdout).unwrap();
+        assert!(text.contains("quiet.sys: 2 outstanding allocations, 608 bytes (carved)\n"));
+        let table = files.run(&["pool", &path, "--symbols", "none", "--format", "csv"]);
+        let table = String::from_utf8(table.stdout).unwrap();
+        assert_eq!(table.matches("quiet.sys,").count(), 2, "{table}");
+        assert!(table.contains(",carved\n"), "{table}");
+        let kd = files.run(&["kd", &path, "--symbols", "none", "-c", "!verifier 3 quiet.sys"]);
+        let kd = String::from_utf8(kd.stdout).unwrap();
+        assert!(kd.contains("Leak") && kd.contains("Peak"), "{kd}");
+    }
+}
+
+#[test]
 fn the_debugger_data_are_found_by_their_mark() {
     for build in [Build::Win7Sp1X86, Build::Win10Vb] {
         let mut assembly = machine(build).assemble();

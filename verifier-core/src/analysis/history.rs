@@ -15,8 +15,8 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog, PoolRecord};
 use crate::verifier::{
-    Allocation, Driver, Drivers, EntryState, NO_DRIVER, PoolInfo, Source, Tracker, TrackerEntry,
-    for_each_tracker, told,
+    Allocation, Driver, Drivers, EntryState, Lost, NO_DRIVER, PoolInfo, Source, Tracker,
+    TrackerEntry, for_each_tracker, told,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -104,10 +104,11 @@ impl History {
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
         let mut problems = Vec::new();
         let mut entries = Vec::new();
-        let drivers = Drivers::read(kernel);
+        let lost = kernel.types().map(|types| Lost::new(kernel, types));
+        let drivers = lost.and_then(|lost| Ok((Drivers::read_with(kernel, &lost)?, lost)));
         let failed = drivers.as_ref().err().cloned();
         match drivers {
-            Ok(drivers) => {
+            Ok((drivers, lost)) => {
                 problems.extend(drivers.problems);
                 let mut each = |driver: &Driver, tracker: Tracker| {
                     let of = |entry| TrackerMatch {
@@ -117,7 +118,7 @@ impl History {
                     };
                     entries.extend(tracker.entries.into_iter().map(of));
                 };
-                for_each_tracker(kernel, &drivers.drivers, &mut problems, &mut each)?;
+                for_each_tracker(kernel, &drivers.drivers, &lost, &mut problems, &mut each)?;
                 entries.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
@@ -215,7 +216,7 @@ fn of_tree(
         entry: TrackerEntry { state: EntryState::InUse, allocation },
         frames: match allocation.source {
             Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
-            Source::Tracker => Vec::new(),
+            Source::Tracker | Source::Carved => Vec::new(),
         },
     };
     let of_drivers = drivers.iter().zip(of_drivers).flat_map(|(driver, blocks)| {

@@ -123,7 +123,7 @@ impl Block {
     pub fn requested(&self) -> Option<u64> {
         match self.allocation.source {
             Source::PoolInfo { .. } => Some(self.allocation.size),
-            Source::Tracker => self.made().map(|record| record.size),
+            Source::Tracker | Source::Carved => self.made().map(|record| record.size),
         }
     }
 
@@ -272,8 +272,8 @@ impl Leaks {
                 (Source::PoolInfo { stack, .. }, _) => {
                     info.stack(stack).map_or(PoolKind::Unknown, PoolKind::of_stack)
                 }
-                (Source::Tracker, Some(driver)) => bounds.kind(driver, allocation.address),
-                (Source::Tracker, None) => PoolKind::Unknown,
+                (_, Some(driver)) => bounds.kind(driver, allocation.address),
+                (_, None) => PoolKind::Unknown,
             },
             record: None,
             stack: Err(NoStack::LogUnreadable),
@@ -286,7 +286,8 @@ impl Leaks {
             leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&pool.driver), one)));
             let counters = pool.driver.counters();
             let counter = |name| counters.get(name).unwrap_or(0);
-            let of_tree = pool.allocations.iter().filter(|one| one.source != Source::Tracker);
+            let in_tree = |one: &&Allocation| matches!(one.source, Source::PoolInfo { .. });
+            let of_tree = pool.allocations.iter().filter(in_tree);
             leaks.drivers.push(Holder {
                 name: pool.driver.name.clone(),
                 counted: counter("CurrentPagedPoolAllocations")

@@ -9,7 +9,7 @@ use crate::addr::{Pa, Va};
 use crate::dump::{Dump, DumpKind, Header};
 use crate::error::{Error, Fault};
 use crate::machine::Machine;
-use crate::memory::{Memory, PageTables, PagingMode, Residence};
+use crate::memory::{MappedPages, Memory, PageTables, PagingMode, Residence};
 
 /// Addresses of which it is known what should stand there, by which the paging mode is told. Any may
 /// be unknown.
@@ -204,6 +204,17 @@ impl AddressSpace {
     #[must_use]
     pub fn translate(&self, va: Va) -> Option<Pa> {
         self.tables.as_ref()?.translate(va).ok().map(|found| found.pa)
+    }
+
+    /// The pages that the page tables map in the kernel's half, in at most `steps` look-ups; `None` where
+    /// this space does not translate.
+    pub(crate) fn mapped_pages(&self, steps: u64) -> Option<MappedPages<'_>> {
+        let (first, last) = match self.machine {
+            Machine::X86 => (0x8000_0000, 0xffff_ffff),
+            Machine::X64 if self.paging() == Some(PagingMode::X64La57) => (0xff00 << 48, u64::MAX),
+            Machine::X64 | Machine::Arm64 => (0xffff_8000_0000_0000, u64::MAX),
+        };
+        Some(self.tables.as_ref()?.mapped_pages(Va(first), Va(last), steps))
     }
 
     /// True for a small dump's memory: what is not there was never in it.

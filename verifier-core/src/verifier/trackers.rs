@@ -1,5 +1,6 @@
 //! What a driver remembers its allocations in: pages of entries, or XP's array.
 
+use super::lost::Lost;
 use super::old::PoolHash;
 use super::pool::{Layout, Tracker};
 use crate::addr::Va;
@@ -29,17 +30,19 @@ impl Trackers {
         }
     }
 
-    /// Every entry of the driver whose data lie at `data`; `owner` names it in problems.
+    /// Every entry of the driver whose data lie at `data`; `owner` names it in problems. `lost` has its
+    /// pages where their list is broken.
     pub(super) fn read(
         &self,
         kernel: &Kernel,
         owner: &str,
         data: Va,
+        lost: Option<&Lost<'_>>,
         limits: &mut Limits,
         problems: &mut Vec<Problem>,
     ) -> Tracker {
         match self {
-            Trackers::Pages(layout) => layout.read(kernel, owner, data, limits, problems),
+            Trackers::Pages(layout) => layout.read(kernel, owner, data, lost, limits, problems),
             Trackers::Hash(hash) => hash.read(kernel, owner, data, problems),
         }
     }

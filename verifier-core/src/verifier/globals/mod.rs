@@ -22,6 +22,7 @@ use self::data::ImageData;
 use crate::addr::{Rva, Va};
 use crate::kernel::Kernel;
 use crate::types::{Profile, TypeSource};
+use crate::verifier::Lost;
 
 /// How much speaks for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,8 +101,9 @@ impl Globals {
             ),
         }
         let data = ImageData::read(kernel);
-        let images = drivers::find(kernel, types, &data, &mut globals);
-        pool_log::find(kernel, types, &data, &images, &mut globals);
+        let lost = Lost::new(kernel, types);
+        let images = drivers::find(kernel, types, &data, &lost, &mut globals);
+        pool_log::find(kernel, types, &data, (&images, &lost), &mut globals);
         globals
     }
 
