@@ -24,6 +24,8 @@ pub struct Info {
     pub machine: String,
     /// The build number, 0 where nothing told it.
     pub build: u32,
+    /// The build number in the dump's header, which may be another.
+    pub header_build: Option<u32>,
     /// How addresses are translated, where the session does it.
     pub paging: Option<String>,
     /// The page tables that serve, where the file is physical memory.
@@ -413,10 +415,11 @@ impl Info {
                 (None, Some((None, raw))) => format!("{raw:#x}"),
                 (None, None) => "unknown".into(),
             },
-            build: header
-                .map(|header| header.build)
-                .or_else(|| Some(kernel?.build()))
+            build: kernel
+                .map(|kernel| kernel.build())
+                .or(header.map(|header| header.build))
                 .unwrap_or_default(),
+            header_build: header.map(|header| header.build),
             paging: space.and_then(|space| space.paging()).map(|mode| mode.to_string()),
             page_tables: session
                 .tables()
@@ -540,7 +543,7 @@ impl KernelInfo {
         };
         Self {
             base: kernel.base(),
-            build_lab: build_lab(kernel),
+            build_lab: kernel.build_lab(),
             debugger_data,
             types: kernel.types().ok().map(|types| types.describe()),
             modules_from: kernel.modules_from().to_string(),
@@ -548,16 +551,6 @@ impl KernelInfo {
             unloaded_modules,
         }
     }
-}
-
-/// `NtBuildLab`: the kernel's own name for its build.
-fn build_lab(kernel: &Kernel) -> Option<String> {
-    let at = kernel.debugger_data().ok()?.nt_build_lab;
-    let mut text = [0u8; 64];
-    kernel.space().memory().read(at, &mut text).ok()?;
-    let end = text.iter().position(|&byte| byte == 0)?;
-    let text = std::str::from_utf8(text.get(..end)?).ok()?;
-    (!text.is_empty()).then(|| text.to_string())
 }
 
 /// A `FILETIME` as a date in UTC.

@@ -60,7 +60,11 @@ pub(super) fn find(
         headers.exports(space.memory(), &mut left).ok()
     });
     let exported = |name| exported(exports.as_ref()?, kernel_base, name);
-    let build = hints.build.or_else(|| read_build(space, exported("NtBuildNumber")?));
+    let lab = data.and_then(|data| build_of_lab(&read_lab(space, data.nt_build_lab)?));
+    let build = match (hints.build, lab) {
+        (Some(told), Some(lab)) if !(lab..lab + FEATURE_UPDATES).contains(&told) => Some(lab),
+        (told, lab) => told.or_else(|| read_build(space, exported("NtBuildNumber")?)).or(lab),
+    };
     let heads: [&dyn Fn() -> Option<Va>; 3] =
         [&|| hints.ps_loaded_module_list, &|| data.map(|data| data.ps_loaded_module_list), &|| {
             exported("PsLoadedModuleList")
@@ -124,6 +128,28 @@ pub(super) fn find(
         }
     }
     Ok(Images { loaded, base, build, source, problems })
+}
+
+/// How many builds updates go beyond the one in their lab's name: 19045 is of 19041, 26200 of 26100.
+const FEATURE_UPDATES: u32 = 0x100;
+/// Bytes of a lab's name that are read: kernels have up to 40.
+const MAX_LAB: usize = 64;
+
+/// `NtBuildLab`.
+pub(super) fn read_lab(space: &AddressSpace, at: Va) -> Option<String> {
+    let mut text = [0u8; MAX_LAB];
+    let read = space.read(at, &mut text);
+    // What follows it may be absent.
+    let text = text.get(..read.map_or_else(|fault| fault.done, |_| MAX_LAB))?;
+    let end = text.iter().position(|&byte| byte == 0)?;
+    let text = std::str::from_utf8(text.get(..end)?).ok()?;
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// The build number that a lab's name starts with.
+pub(super) fn build_of_lab(lab: &str) -> Option<u32> {
+    let (number, _) = lab.split_once('.')?;
+    number.parse().ok().filter(|build| (2600..100_000).contains(build))
 }
 
 /// The build number out of `NtBuildNumber`, whose upper bits say free or checked.

@@ -146,10 +146,24 @@ impl Kernel {
         &self.space
     }
 
-    /// The build number, 0 where neither hints nor symbols told it.
+    /// The build number, 0 where neither hints nor symbols told it. The kernel's own name for its build
+    /// ([`build_lab`](Self::build_lab)) corrects a hint that cannot be right.
     #[must_use]
     pub fn build(&self) -> u32 {
         self.build.get().copied().unwrap_or(0)
+    }
+
+    /// `NtBuildLab`: the kernel's own name for its build, such as `19041.1.amd64fre.vb_release`.
+    #[must_use]
+    pub fn build_lab(&self) -> Option<String> {
+        images::read_lab(&self.space, self.debugger_data().ok()?.nt_build_lab)
+    }
+
+    /// The build number that [`build_lab`](Self::build_lab) starts with. Updates that only switch features
+    /// on have a higher [`build`](Self::build).
+    #[must_use]
+    pub fn build_by_lab(&self) -> Option<u32> {
+        images::build_of_lab(&self.build_lab()?)
     }
 
     /// Where the kernel image is loaded.

@@ -10,6 +10,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use super::carve::CarvedPool;
 use super::drivers::{DATA_SIGNATURE, Layout, TargetDriver, range_of, sound_suspect, verified};
@@ -28,21 +29,32 @@ const MAX_SIGNED: usize = 28;
 pub(crate) struct Lost<'a> {
     kernel: &'a Kernel,
     types: &'a dyn TypeSource,
-    found: OnceCell<Found>,
+    places: Places,
+    images: OnceCell<Vec<(Va, TargetDriver)>>,
 }
 
+/// What a search found. Pages, and where signature and entry stand in an owner, are the same in every
+/// build, so one search serves whatever layouts are tried.
+pub(crate) type Places = Rc<OnceCell<Found>>;
+
+/// Tracking pages and their owners.
 #[derive(Default)]
-struct Found {
-    /// The owners that hold something, each with its entry in the list of configured drivers.
-    images: Vec<(Va, TargetDriver)>,
+pub(crate) struct Found {
     /// The pages of every signed owner.
     pages: BTreeMap<Va, Vec<Va>>,
+    /// Wherever else an owner's signature stands.
+    signed: Vec<Va>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Lost<'a> {
     pub(crate) fn new(kernel: &'a Kernel, types: &'a dyn TypeSource) -> Self {
-        Self { kernel, types, found: OnceCell::new() }
+        Self::sharing(kernel, types, Places::default())
+    }
+
+    /// The same with places that others have looked for, or will.
+    pub(super) fn sharing(kernel: &'a Kernel, types: &'a dyn TypeSource, places: Places) -> Self {
+        Self { kernel, types, places, images: OnceCell::new() }
     }
 
     /// The tracking pages of the owner at `data`.
@@ -52,10 +64,9 @@ impl<'a> Lost<'a> {
 
     /// Adds the images that are not among `images`.
     pub(super) fn add_to(&self, images: &mut Vec<(Va, TargetDriver)>, problems: &mut Vec<Problem>) {
-        let found = self.found();
-        problems.extend(found.problems.iter().cloned());
+        problems.extend(self.found().problems.iter().cloned());
         let before = images.len();
-        for (entry, image) in &found.images {
+        for (entry, image) in self.images.get_or_init(|| self.find_images()) {
             let is_known = |(_, one): &(Va, TargetDriver)| one.verified_data == image.verified_data;
             if !images.iter().any(is_known) && images.len() < self.kernel.limits().drivers {
                 images.push((*entry, image.clone()));
@@ -70,8 +81,15 @@ impl<'a> Lost<'a> {
         }
     }
 
+    fn find_images(&self) -> Vec<(Va, TargetDriver)> {
+        let Ok(layout) = Layout::resolve(self.types) else { return Vec::new() };
+        let Found { pages, signed, .. } = self.found();
+        let owners: BTreeSet<Va> = pages.keys().chain(signed).copied().collect();
+        owners.into_iter().filter_map(|owner| self.image(&layout, owner)).collect()
+    }
+
     fn found(&self) -> &Found {
-        self.found.get_or_init(|| self.find().unwrap_or_default())
+        self.places.get_or_init(|| self.find().unwrap_or_default())
     }
 
     fn find(&self) -> Option<Found> {
@@ -86,9 +104,7 @@ impl<'a> Lost<'a> {
             let pages = owner.pages.iter().filter_map(|page| page.va).collect();
             found.pages.insert(owner.address, pages);
         }
-        let owners = found.pages.keys().copied().chain(self.signed(&layout, &mut found.problems));
-        let owners: BTreeSet<Va> = owners.collect();
-        found.images = owners.into_iter().filter_map(|owner| self.image(&layout, owner)).collect();
+        found.signed = self.signed(&layout, &mut found.problems);
         Some(found)
     }
 

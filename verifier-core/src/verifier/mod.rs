@@ -33,7 +33,7 @@ pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, Level};
 pub use globals::{Evidence, FoundGlobal, Globals, MissingGlobal};
-pub(crate) use lost::Lost;
+pub(crate) use lost::{Lost, Places};
 pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier};
 pub use place::{CarvedPage, Place};
