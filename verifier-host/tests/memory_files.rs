@@ -362,12 +362,18 @@ fn a_small_dumps_symbols_by_a_named_file() {
     };
     let right = files.put("right.json", &table(&assembly));
     let wrong = files.put("wrong.json", &table(&other));
-    // Its image does not tell which PDB it wants, so a folder cannot be searched.
+    let store = files.put("store/other-1.json", &table(&other));
+    let store = store.strip_suffix("other-1.json").unwrap();
+    // Its image does not tell which PDB it wants: of those in a folder the addresses do.
     let types = |symbols: &[&str]| {
         let info = files.run(&[&["info", "small.dmp"], symbols].concat());
         String::from_utf8(info.stdout).unwrap()
     };
-    assert!(types(&["--symbols", "symbols"]).contains("built-in layouts"));
+    assert!(types(&["--symbols", "symbols"]).contains("ISF table"));
+    let info = types(&["--symbols", store]);
+    assert!(info.contains("of 1 kernels' symbols on the path each: they put"), "{info}");
+    assert!(info.contains("built-in layouts"), "{info}");
+    assert!(types(&["--symbols", store, "--symbols", "symbols"]).contains("ISF table"));
     let info = types(&["--symbols", &wrong]);
     assert!(info.contains("they are of another build"), "{info}");
     assert!(info.contains("built-in layouts"), "{info}");
@@ -381,6 +387,35 @@ fn a_small_dumps_symbols_by_a_named_file() {
     let session = open();
     session.supply_kernel_symbols(table(&assembly)).unwrap();
     assert_eq!(Settings::read(session.kernel().unwrap()).unwrap().level.0, 8);
+}
+
+#[test]
+fn without_the_page_that_names_the_pdb_a_store_is_searched_by_addresses() {
+    let mut assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    let path = files.put("whole.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    let whole = files.json(&["log", "pool", &path, "--symbols", "symbols"]);
+    let table = assembly.files.iter().find(|(name, _)| name.contains("ntkrnl")).unwrap().1.clone();
+    let base = u64::from_str_radix(
+        &files.json(&["info", &path])["kernel"]["base"].as_str().unwrap()[2..],
+        16,
+    );
+    let base = base.unwrap();
+    assembly.remove_page(base);
+    let path = files.put("absent.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    for place in [
+        "ntkrnlmp.pdb/0123456789ABCDEF0123456789ABCDEF-1.json",
+        "symbols/windows/ntkrnlmp.pdb/0123456789ABCDEF0123456789ABCDEF-1.json",
+        "anything.json",
+    ] {
+        let name = format!("by address/{}/{place}", place.len());
+        let file = files.put(&name, &table);
+        let store = file.strip_suffix(place).unwrap();
+        let args = ["log", "pool", &path, "--symbols", store, "--symbols", "symbols"];
+        assert_eq!(files.json(&args), whole, "{place}");
+        let info = files.json(&["info", &path, "--symbols", store]);
+        assert!(info["kernel"]["types"].as_str().unwrap().contains("ISF"), "{place}");
+    }
 }
 
 /// The image as a file: sections stand in it where they stand in memory.
