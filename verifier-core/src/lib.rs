@@ -65,7 +65,7 @@
 //!
 //! A dump is hostile input. There is no `unsafe` here, walks are bounded by
 //! [`Limits`](kernel::Limits) and end on cycles, declared counts are held against what is there
-//! before anything is allocated (`SECURITY.md` lists all bounds), and lints deny indexing, `unwrap` and `panic!`. PDBs are parsed by
+//! before anything is allocated (`SECURITY.md` lists the bounds), and lints deny indexing, `unwrap` and `panic!`. PDBs are parsed by
 //! the `pdb` crate, which may panic on malformed records: that is caught at its one file's border
 //! (with `panic = "abort"` it cannot be).
 
@@ -85,3 +85,8 @@ pub mod verifier;
 
 pub use addr::{Pa, Pfn, Rva, Va};
 pub use error::{Error, Fault, Problem, Reason};
+
+/// The README's example compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

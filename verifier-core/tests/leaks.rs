@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use verifier_core::Va;
 use verifier_core::analysis::{
     Boot, Diff, Group, GroupBy, GroupKey, Grouping, History, Leaks, NoStack, PoolKind, Side,
@@ -222,6 +224,17 @@ fn why_there_is_no_stack() {
     assert_eq!(whys(&absent), [None, Some(NoStack::PageAbsent)]);
     assert!(absent.why(NoStack::PageAbsent).contains("32 slots"), "{absent:?}");
     assert!(!absent.problems.is_empty());
+
+    // Stopped once the blocks were read.
+    let mut w = Wrapper::new();
+    w.hold(0..1);
+    w.allocate(0, "ReadRequest");
+    let kernel = w.kernel();
+    let asked = AtomicU32::new(0);
+    kernel.stop_when(Box::new(move || asked.fetch_add(1, Ordering::Relaxed) >= 1));
+    let stopped = leaks(&kernel);
+    assert_eq!(whys(&stopped), [Some(NoStack::NotRead)]);
+    assert!(stopped.why(NoStack::NotRead).contains("none of the 0 records"));
 }
 
 #[test]

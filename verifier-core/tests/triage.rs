@@ -272,6 +272,13 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
         assert!(triage.memory.stretches().count() < whole.len() / 0x10 + 1);
         assert_eq!(triage.drivers[..3], drivers[..]);
     }
+    // A file that has room for more than are read.
+    let mut long = whole.clone();
+    long[0x2034..0x2038].copy_from_slice(&0x4001u32.to_le_bytes());
+    long.resize(whole.len() + 0x90 * 0x4001, 0);
+    let triage = open(long).triage().unwrap();
+    assert_eq!(triage.drivers.len(), 0x4000);
+    assert!(triage.problems.iter().any(|p| p.why.contains("MAX_DRIVERS")), "{:?}", triage.problems);
     // Any offset: of all eighteen words of the header and those behind it.
     for at in (0x2000..0x2080).step_by(4) {
         for value in [0, 1, 0x1fff, whole.len() as u32 - 1, whole.len() as u32, u32::MAX] {

@@ -5,14 +5,18 @@
 //! instead: slower, and a vanished page is an error like any other. Choose it for files on network
 //! shares, files that are still being written, and inside services.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use verifier_core::dump::{FileError, ReadAt};
 
 use crate::error::Error;
+
+/// Tells apart the temporary files of one process.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// How a dump file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,8 +37,8 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
     let file = File::open(path).map_err(error)?;
     let meta = file.metadata().map_err(error)?;
     if meta.is_dir() {
-        return Err(error(std::io::Error::new(
-            std::io::ErrorKind::IsADirectory,
+        return Err(error(io::Error::new(
+            io::ErrorKind::IsADirectory,
             "a folder, not a dump file",
         )));
     }
@@ -58,19 +62,41 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
 /// [`Error::File`].
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let error = |why| Error::File { path: path.into(), why };
+    replace(path, bytes).map_err(error)
+}
+
+/// Writes beside the file and renames: another process, and whoever looks after a crash, sees the old state
+/// or the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(folder).map_err(error)?;
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is its owner's alone; a result is as readable as the umask allows.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
-    file.write_all(bytes).map_err(error)?;
-    file.persist(path).map_err(|persist| error(persist.error))?;
-    Ok(())
+    fs::create_dir_all(folder)?;
+    let (part, mut out) = new_part(folder)?;
+    let written = out
+        .write_all(bytes)
+        // Else a crash of the system may leave the new name on empty blocks.
+        .and_then(|()| out.sync_all())
+        .and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+/// A new file in a folder, under a name that is taken for nothing else.
+fn new_part(folder: &Path) -> io::Result<(PathBuf, File)> {
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let part = folder.join(format!(".{}-{number}.part", std::process::id()));
+        match File::create_new(&part) {
+            // Left by a process of that number that was ended, here or in another container.
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|file| (part, file)),
+        }
+    }
 }
 
 struct Mapped(memmap2::Mmap);
@@ -103,22 +129,22 @@ impl ReadAt for Read {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError> {
         read_exact_at(&self.file, buf, offset).map_err(|why| match why.kind() {
-            std::io::ErrorKind::UnexpectedEof => FileError::PastEnd,
+            io::ErrorKind::UnexpectedEof => FileError::PastEnd,
             _ => FileError::Io(why.to_string().into()),
         })
     }
 }
 
 #[cfg(unix)]
-fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !buf.is_empty() {
         match std::os::windows::fs::FileExt::seek_read(file, buf, offset)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 buf = &mut buf[n..];
                 offset += n as u64;
@@ -126,4 +152,34 @@ fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> std::io::R
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Processes in containers share their numbers, and one that is ended leaves its file behind.
+    #[test]
+    fn what_another_process_left_is_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = NEXT.load(Ordering::Relaxed);
+        let left: Vec<PathBuf> = (first..first + 100)
+            .map(|number| folder.path().join(format!(".{}-{number}.part", std::process::id())))
+            .collect();
+        left.iter().for_each(|path| fs::write(path, b"left").unwrap());
+        let path = folder.path().join("sub/result");
+        write_file(&path, b"one").unwrap();
+        let beside = folder.path().join("result");
+        write_file(&beside, b"two").unwrap();
+        write_file(&beside, b"three").unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), fs::read(&beside).unwrap()),
+            (b"one".into(), b"three".into())
+        );
+        assert!(left.iter().all(|path| fs::read(path).unwrap() == b"left"));
+        // A folder is not replaced by a file, and nothing stays of the try.
+        assert!(write_file(&folder.path().join("sub"), b"four").is_err());
+        let names = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names, left.len() + 2);
+    }
 }

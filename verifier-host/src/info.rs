@@ -7,7 +7,9 @@ use verifier_core::addr::PAGE_SIZE;
 use verifier_core::dump::{BugCheck, Dump, Header, MemoryFile, TRIAGE_HOLDS};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::verifier::{Drivers, Settings, UnloadLeak, explain_bug_check};
+use verifier_core::verifier::{
+    Drivers, Settings, UnloadLeak, explain_bug_check, violated_condition,
+};
 use verifier_core::{Pa, Problem, Va};
 
 use crate::error::Error;
@@ -134,10 +136,14 @@ pub struct BugCheckInfo {
     pub parameter_names: Option<[&'static str; 4]>,
     /// The driver that it names, where it does and the name can be read.
     pub driver: Option<String>,
+    /// The text of the condition that a driver violated, where it is about a rule and the text can be
+    /// read.
+    pub violated_condition: Option<String>,
 }
 
 impl BugCheckInfo {
-    fn new(bug_check: &BugCheck, kernel: Option<&Kernel>) -> Self {
+    fn new(bug_check: &BugCheck, kernel: Option<&Kernel>, problems: &mut Vec<Problem>) -> Self {
+        let condition = kernel.map(violated_condition).unwrap_or(Ok(None));
         let said = explain_bug_check(bug_check);
         Self {
             code: bug_check.code,
@@ -146,6 +152,10 @@ impl BugCheckInfo {
             parameter_names: said.as_ref().map(|said| said.parameters),
             meaning: said.map(|said| said.meaning),
             driver: kernel.and_then(UnloadLeak::driver_name),
+            violated_condition: condition.unwrap_or_else(|error| {
+                problems.push(Problem::from_error("violated condition", &error));
+                None
+            }),
         }
     }
 }
@@ -406,9 +416,9 @@ impl Info {
         let space = kernel.map(|kernel| kernel.space());
         let machine = header.map(|header| (header.machine(), header.machine_image_type));
         Self {
-            file: session
-                .memory_file()
-                .map(|file| FileInfo::gather(session, file, kernel.map(|kernel| &**kernel))),
+            file: session.memory_file().map(|file| {
+                FileInfo::gather(session, file, kernel.map(|kernel| &**kernel), &mut problems)
+            }),
             machine: match (space, machine) {
                 (Some(space), _) => space.machine().to_string(),
                 (None, Some((Some(machine), _))) => machine.to_string(),
@@ -434,7 +444,12 @@ impl Info {
 }
 
 impl FileInfo {
-    fn gather(session: &Session, file: &MemoryFile, kernel: Option<&Kernel>) -> Self {
+    fn gather(
+        session: &Session,
+        file: &MemoryFile,
+        kernel: Option<&Kernel>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         let pages = match file {
             MemoryFile::Dump(dump) => {
                 dump.physical().ok().map(|physical| physical.map().page_count())
@@ -447,7 +462,7 @@ impl FileInfo {
             file_size: file.file_len(),
             kind_name: file.kind_name(),
             pages,
-            header: file.dump().map(|dump| HeaderInfo::gather(dump, kernel)),
+            header: file.dump().map(|dump| HeaderInfo::gather(dump, kernel, problems)),
         }
     }
 }
@@ -468,7 +483,7 @@ impl SmallDumpInfo {
 }
 
 impl HeaderInfo {
-    fn gather(dump: &Dump, kernel: Option<&Kernel>) -> Self {
+    fn gather(dump: &Dump, kernel: Option<&Kernel>, problems: &mut Vec<Problem>) -> Self {
         let header = dump.header();
         Self {
             kind: header.kind.raw(),
@@ -484,7 +499,7 @@ impl HeaderInfo {
             system_time: header.system_time.and_then(filetime),
             up_time_seconds: header.system_up_time.map(|time| time / 10_000_000),
             comment: header.comment.clone(),
-            bug_check: BugCheckInfo::new(&header.bug_check, kernel),
+            bug_check: BugCheckInfo::new(&header.bug_check, kernel, problems),
         }
     }
 }

@@ -54,11 +54,16 @@ pub struct LeakFilter {
 #[derive(Debug, Clone)]
 pub struct NamePattern(Regex);
 
-impl FromStr for NamePattern {
-    type Err = String;
+/// Why a text is no [`NamePattern`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Regex::new(text).map(Self).map_err(|error| error.to_string())
+impl FromStr for NamePattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Regex::new(text).map(Self).map_err(|error| PatternError(error.to_string()))
     }
 }
 
@@ -82,6 +87,7 @@ impl LeakFilter {
 }
 
 /// Outstanding allocations that a filter left, with their kernel.
+#[derive(Debug)]
 pub struct FilteredLeaks {
     /// The allocations.
     pub leaks: Leaks,

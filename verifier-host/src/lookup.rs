@@ -151,7 +151,7 @@ impl Lookup<'_> {
         let limits = self.path.limits();
         let mut others = 0usize;
         for file in self.path.kernel_files() {
-            if self.progress.is_cancelled() {
+            if self.progress.is_canceled() {
                 return;
             }
             let symbols = file

@@ -1,20 +1,22 @@
 //! `verifier leaks` and `verifier diff` as processes: the shared dumps against their answer sheets, exit
 //! codes, filters, and a full ring of deep stacks.
 
+#![cfg(feature = "cli")]
+
+mod common;
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::Instant;
+use std::process::Output;
 
+use common::{command, save, shared};
 use serde_json::Value;
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord, Sample};
-
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps");
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Log, Machine, PoolRecord};
 
 fn verifier(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_verifier")).args(arguments).output().unwrap()
+    command().args(arguments).output().unwrap()
 }
 
 fn on(folder: &Path, arguments: &[&str]) -> Output {
@@ -33,23 +35,11 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn save(folder: &Path, sample: &Sample) {
-    for (name, bytes) in &sample.files {
-        let path = folder.join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    fs::write(folder.join("memory.dmp"), &sample.dump).unwrap();
-}
-
 /// The dumps that are shared, with their answer sheets; none, and a line that says so, where they are not.
-fn shared() -> Vec<(PathBuf, Value)> {
-    let Ok(folders) = fs::read_dir(SHARED) else {
-        eprintln!("skipped: there is no {SHARED}");
-        return Vec::new();
-    };
+fn dumps() -> Vec<(PathBuf, Value)> {
+    let Some(folder) = shared("dumps") else { return Vec::new() };
     let mut found = Vec::new();
-    for folder in folders.map(|entry| entry.unwrap().path()) {
+    for folder in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let Ok(packed) = fs::read(folder.join("expect.json.xz")) else { continue };
         let mut text = String::new();
         lzma_rust2::XzReader::new(&*packed, true).read_to_string(&mut text).unwrap();
@@ -65,7 +55,7 @@ fn address(value: &Value) -> u64 {
 
 #[test]
 fn shared_dumps_equal_their_answer_sheets() {
-    for (folder, want) in shared() {
+    for (folder, want) in dumps() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let mut live = HashMap::new();
         for driver in want["drivers"].as_array().unwrap() {
@@ -197,11 +187,11 @@ fn a_damaged_dump_is_no_clean_run() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("counters say 3"));
 }
 
-/// `leaks` on a full ring of 65,536 records with 50 frames each, every block of 20,000 among them. Under
-/// a second where the build is optimized; run it so to see the time:
-/// `cargo test --release -p verifier-host --test leaks -- --nocapture full_ring`.
+/// A full ring of deep stacks: every block has the one of its own allocation.
 #[test]
 fn full_ring_of_deep_stacks() {
+    const SLOTS: u64 = 4096;
+    const HELD: u64 = 1250;
     let mut m = Machine::new(Build::Win11);
     let mut driver = Driver::new("deep.sys").pdb("deep.pdb").size(0x8_0000);
     for i in 0..4000u32 {
@@ -218,12 +208,12 @@ fn full_ring_of_deep_stacks() {
         let outer = (1..49).map(|depth| base + ((i % 2000) + depth * 41) % 4000 * 0x40 + 0x18);
         [first, caller(i)].into_iter().chain(outer).collect::<Vec<u64>>()
     };
-    for i in 0..65_536u64 {
-        // Blocks above 20,000 are freed by the record behind.
-        let (number, first) = if i < 20_000 {
+    for i in 0..SLOTS {
+        // Blocks above those that are held are freed by the record behind.
+        let (number, first) = if i < HELD {
             (i, allocate)
         } else {
-            (20_000 + i / 2, [allocate, free][(i % 2) as usize])
+            (HELD + i / 2, [allocate, free][(i % 2) as usize])
         };
         m.pool_record(PoolRecord {
             address: block(number),
@@ -233,26 +223,24 @@ fn full_ring_of_deep_stacks() {
             stale: vec![],
         });
     }
+    m.log(Log::Pool).length = SLOTS as u32;
     let verified = m.verified(deep);
-    for i in 0..20_000u64 {
+    for i in 0..HELD {
         verified.allocation(Allocation::nonpaged(block(i), 0x110, b"Deep", caller(i)));
     }
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &m.build(DumpKind::BitmapKernel));
-    for arguments in [&["leaks"][..], &["leaks", "--format", "json"], &["leaks", "--by", "frame"]] {
-        let started = Instant::now();
-        let output = on(folder.path(), arguments);
-        let took = started.elapsed();
-        assert!(output.status.success());
-        println!("{}: {took:?}, {} bytes", arguments.join(" "), output.stdout.len());
-        if !cfg!(debug_assertions) {
-            assert!(took.as_millis() < 1000, "{took:?}");
-        }
-        if arguments.len() == 1 {
-            assert!(
-                stdout(&output)
-                    .starts_with("20,000 of 20,000 blocks, 100 % of bytes, have a stack.")
-            );
-        }
+    let text = on(folder.path(), &["leaks"]);
+    let first = "1,250 of 1,250 blocks, 100 % of bytes, have a stack.";
+    assert!(stdout(&text).starts_with(first), "{}", stdout(&text));
+    let by_stack = json(&on(folder.path(), &["leaks", "--format", "json"]));
+    let groups = by_stack["groups"].as_array().unwrap();
+    // The stacks of blocks 2,000 apart would be the same: these are all different.
+    assert_eq!(groups.len() as u64, HELD);
+    for group in groups {
+        assert_eq!(group["stack"].as_array().unwrap().len(), 50);
+        assert_eq!(group["stack"][0]["symbol"], "nt!VerifierExAllocatePoolWithTag+0x1d");
     }
+    let by_frame = json(&on(folder.path(), &["leaks", "--by", "frame", "--format", "json"]));
+    assert_eq!(by_frame["groups"].as_array().unwrap().len(), 500, "each caller is a frame's");
 }

@@ -4,8 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
+use common::{saved, shared};
 use verifier_core::Error;
 use verifier_core::analysis::Leaks;
 use verifier_core::kernel::Kernel;
@@ -25,13 +28,7 @@ const GLOBALS: [&str; 6] = [
 ];
 
 fn dump(name: &str) -> Option<PathBuf> {
-    let folder =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps")).join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    Some(shared("dumps")?.join(name))
 }
 
 fn open(folder: &Path, symbols: Option<PathBuf>) -> Session {
@@ -192,7 +189,7 @@ fn put(sample: &Sample) -> tempfile::TempDir {
 #[test]
 fn made_up_machines() {
     for build in Build::ALL {
-        let folder = put(&machine(build).build(DumpKind::Complete));
+        let folder = saved(&machine(build).build(DumpKind::Complete));
         let symbols = folder.path().join("symbols");
         let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
         assert!(full.kernel().unwrap().has_own_types(), "{build:?}");

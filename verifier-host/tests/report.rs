@@ -1,13 +1,17 @@
 //! The report in a browser. Where no Chromium is installed the tests in it say so and pass.
 
+#![cfg(feature = "cli")]
+
+mod common;
+
 mod browser;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use browser::Browser;
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord, Sample};
+use common::{command, save};
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 const EVIL_END: &str = "</script><script>alert(2)</script>";
@@ -72,19 +76,8 @@ fn machine() -> Machine {
     m
 }
 
-fn save(folder: &Path, sample: &Sample) -> PathBuf {
-    for (name, bytes) in &sample.files {
-        let path = folder.join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    let dump = folder.join("memory.dmp");
-    fs::write(&dump, &sample.dump).unwrap();
-    dump
-}
-
 fn verifier(folder: &Path, arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_verifier"))
+    command()
         .args(arguments)
         .arg(folder.join("memory.dmp"))
         .arg("--symbols")

@@ -12,10 +12,10 @@ use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_d
 use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Va};
-use verifier_host::command::{run_kd_command, write_sample};
 use verifier_host::info::Info;
+use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
-use verifier_host::{FileMode, SessionOptions, compare_boots};
+use verifier_host::{FileMode, SessionOptions, compare_boots, write_sample};
 
 use crate::document::to_python;
 use crate::errors::Failure;
@@ -38,9 +38,6 @@ pub(crate) struct Session {
 
 impl Session {
     fn new_over(host: verifier_host::Session) -> Self {
-        if let Ok(kernel) = host.kernel() {
-            kernel.stop_when(Box::new(work::is_interrupted));
-        }
         Self { host: Arc::new(host) }
     }
 
@@ -68,12 +65,6 @@ fn machine(name: &str) -> Result<Machine, Failure> {
     found.ok_or_else(|| {
         Failure::usage(format!("machine {name:?} is none of \"x86\", \"x64\", \"arm64\""))
     })
-}
-
-fn options(progress: Option<Py<PyAny>>) -> SessionOptions {
-    let mut options = SessionOptions::default();
-    options.progress = Some(Box::new(CallbackProgress::new(progress)));
-    options
 }
 
 #[pymethods]
@@ -120,7 +111,7 @@ impl Session {
             Some(base) => Source::Physical(CallbackMemory::over(memory)?, Pa(base)),
             None => Source::Virtual(CallbackMemory::over(memory)?),
         };
-        let options = options(progress);
+        let progress = Box::new(CallbackProgress::new(progress));
         let host = work::run(py, None, || {
             let space = match source {
                 Source::Physical(memory, base) => {
@@ -129,7 +120,7 @@ impl Session {
                 Source::Virtual(memory) => AddressSpace::new(memory, machine),
             };
             let kernel = Arc::new(Kernel::open(space, hints)?);
-            let host = verifier_host::Session::of_kernel(kernel, symbols.path, options);
+            let host = verifier_host::Session::of_kernel_with(kernel, symbols.path, progress);
             for bytes in symbols.kernel {
                 host.supply_kernel_symbols(bytes)?;
             }
@@ -423,7 +414,8 @@ pub(crate) fn open(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<Dump>> {
     let symbols = Symbols::from_python(symbols)?;
-    let mut options = options(progress);
+    let mut options = SessionOptions::default();
+    options.progress = Some(Box::new(CallbackProgress::new(progress)));
     options.mode = if mmap { FileMode::Map } else { FileMode::Read };
     options.raw = raw;
     options.directory_table_base = dtb.map(Pa);

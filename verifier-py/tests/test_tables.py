@@ -247,14 +247,29 @@ def test_repr(dump: verifier.Dump) -> None:
     assert dump.kd("lm")._repr_html_().startswith("<pre>")
 
 
-def test_html_is_escaped(folder: Path, tmp_path: Path) -> None:
-    evil = """<b>&"'/.sys"""
+def named(evil: str, folder: Path, tmp_path: Path) -> verifier.Dump:
+    """The sample with another name of the driver."""
     data = (folder / "memory.dmp").read_bytes()
     old = "myfault.sys".encode("utf-16-le")
     assert data.count(old) >= 2 and len(evil) == len("myfault.sys")
     (tmp_path / "evil.dmp").write_bytes(data.replace(old, evil.encode("utf-16-le")))
     dump = verifier.open(tmp_path / "evil.dmp", symbols=folder / "symbols")
     assert dump.pool()[0].driver == evil
+    return dump
+
+
+def test_html_turns_no_text(folder: Path, tmp_path: Path) -> None:
+    obeyed = "\u061c\u200e\u200f\u202e\u2028\u2029\x9b"
+    dump = named(f"{obeyed}.sys", folder, tmp_path)
+    for thing in (dump.pool(), dump.drivers(), dump.info(), dump.kd("!verifier 3"), dump.leaks()):
+        html = thing._repr_html_()
+        assert not set(html) & set(obeyed), thing
+        assert "\ufffd" * len(obeyed) + ".sys" in html, thing
+    assert not set(dump.report()) & set(obeyed)
+
+
+def test_html_is_escaped(folder: Path, tmp_path: Path) -> None:
+    dump = named("""<b>&"'/.sys""", folder, tmp_path)
     for thing in (
         dump.pool(),
         dump.drivers(),

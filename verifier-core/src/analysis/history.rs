@@ -102,33 +102,14 @@ impl History {
     /// # Errors
     /// Where neither the drivers nor the log can be read.
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
-        let mut problems = Vec::new();
-        let mut entries = Vec::new();
+        let log = PoolLog::read_where(kernel, None, |start, size| is_near(start, size, address));
         let lost = kernel.types().map(|types| Lost::new(kernel, types));
         let drivers = lost.and_then(|lost| Ok((Drivers::read_with(kernel, &lost)?, lost)));
-        let failed = drivers.as_ref().err().cloned();
-        match drivers {
-            Ok((drivers, lost)) => {
-                problems.extend(drivers.problems);
-                let mut each = |driver: &Driver, tracker: Tracker| {
-                    let of = |entry| TrackerMatch {
-                        driver: driver.name.clone(),
-                        entry,
-                        frames: Vec::new(),
-                    };
-                    entries.extend(tracker.entries.into_iter().map(of));
-                };
-                for_each_tracker(kernel, &drivers.drivers, &lost, &mut problems, &mut each)?;
-                entries.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
-            }
-            Err(error) => problems.push(Problem::from_error("drivers", &error)),
-        }
-        let log = PoolLog::read_where(kernel, None, |start, size| is_near(start, size, address));
-        let mut near = Vec::new();
-        let mut capacity = 0;
+        let mut problems = Vec::new();
+        let (mut near, mut capacity, mut log_problems) = (Vec::new(), 0, Vec::new());
         match log {
             Ok(mut log) => {
-                problems.append(&mut log.problems);
+                log_problems.append(&mut log.problems);
                 capacity = log.ring.length;
                 near = log
                     .records
@@ -139,42 +120,62 @@ impl History {
                     })
                     .collect();
             }
-            Err(error) if failed.is_some() => return Err(error),
-            Err(error) => problems.push(Problem::from_error("pool log", &error)),
+            Err(error) if drivers.is_err() => return Err(error),
+            Err(error) => log_problems.push(Problem::from_error("pool log", &error)),
         }
-        let in_use = |entry: &&TrackerMatch| entry.entry.state == EntryState::InUse;
+        let holds = |event: &&Event| address.is_in(event.record.address, event.record.size);
+        let sizes = sizes_by_frame(near.iter().filter(holds));
+        let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
+        match drivers {
+            Ok((drivers, lost)) => {
+                problems.extend(drivers.problems);
+                // Of a million entries a handful concern the address: only they are kept.
+                let mut each = |driver: &Driver, tracker: Tracker| {
+                    for mut entry in tracker.entries {
+                        let block = &mut entry.allocation;
+                        let kept = match entry.state {
+                            EntryState::InUse if is_near(block.address, block.size, address) => {
+                                &mut held
+                            }
+                            EntryState::Free if may_be_one_of(block, &sizes) => {
+                                // It has lost its address to the free list.
+                                block.address = Va(0);
+                                &mut freed_entries
+                            }
+                            _ => continue,
+                        };
+                        let driver = driver.name.clone();
+                        kept.push(TrackerMatch { driver, entry, frames: Vec::new() });
+                    }
+                    problems.extend(tracker.problems);
+                };
+                let read = for_each_tracker(kernel, &drivers.drivers, &lost, &mut each);
+                if let Err(error) = read {
+                    problems.push(Problem::from_error("tracking entries", &error));
+                }
+                held.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
+            }
+            Err(error) => problems.push(Problem::from_error("drivers", &error)),
+        }
+        problems.append(&mut log_problems);
         let block = |entry: &TrackerMatch| {
             let Allocation { address, size, .. } = entry.entry.allocation;
             (address, size)
         };
         let neighbors = neighbors(
             address,
-            entries.iter().filter(in_use).map(|entry| (block(entry), entry.driver.as_str())),
+            held.iter().map(|entry| (block(entry), entry.driver.as_str())),
             &near,
         );
-        let events: Vec<Event> = near
-            .into_iter()
-            .filter(|event| address.is_in(event.record.address, event.record.size))
-            .collect();
-        let sizes = sizes_by_frame(&events);
-        let freed_entries = entries
-            .iter()
-            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &sizes))
-            .map(|entry| {
-                let mut freed = entry.clone();
-                freed.entry.allocation.address = Va(0);
-                freed
-            })
-            .collect();
-        // A freed entry has lost its address to the free list.
-        entries.retain(|entry| {
+        held.retain(|entry| {
             let (start, size) = block(entry);
-            in_use(&entry) && address.is_in(start, size)
+            address.is_in(start, size)
         });
+        let events: Vec<Event> = near.into_iter().filter(|event| holds(&event)).collect();
         let lifetimes = lifetimes(&events);
         Ok(Self {
             address,
-            trackers: entries,
+            trackers: held,
             events,
             lifetimes,
             freed_entries,
@@ -304,7 +305,7 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
 }
 
 /// The sizes that allocations asked for, by each frame of their stacks.
-fn sizes_by_frame(events: &[Event]) -> HashMap<Va, BTreeSet<u64>> {
+fn sizes_by_frame<'a>(events: impl Iterator<Item = &'a Event>) -> HashMap<Va, BTreeSet<u64>> {
     let mut sizes: HashMap<Va, BTreeSet<u64>> = HashMap::new();
     for Event { record, frames } in events {
         if matches!(record.operation, Operation::Allocate | Operation::Unknown) {
@@ -317,8 +318,8 @@ fn sizes_by_frame(events: &[Event]) -> HashMap<Va, BTreeSet<u64>> {
 }
 
 /// True where the freed entry has the caller and about the size of one of the allocations.
-fn may_be_one_of(entry: &TrackerMatch, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
-    let Allocation { size, caller, .. } = entry.entry.allocation;
+fn may_be_one_of(freed: &Allocation, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
+    let Allocation { size, caller, .. } = *freed;
     // The largest that is not above it: rounding adds more to larger blocks.
     let nearest = sizes.get(&caller).and_then(|sizes| sizes.range(..=size).next_back());
     !caller.is_null() && nearest.is_some_and(|&asked| size - asked <= max_rounding(asked))

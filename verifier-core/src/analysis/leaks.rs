@@ -23,7 +23,7 @@ use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog};
-use crate::verifier::{Allocation, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
+use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
 
 /// Records between two calls of a progress function.
 const PROGRESS_STEP: u64 = 4096;
@@ -45,6 +45,8 @@ pub enum NoStack {
     Overwritten,
     /// No record among those that are there; others are on pages that are not in the dump.
     PageAbsent,
+    /// No record among those that were read: reading ended at a limit, or was stopped.
+    NotRead,
     /// No record, and the ring has not wrapped.
     NotLogged,
     /// Its record holds no frames.
@@ -53,12 +55,13 @@ pub enum NoStack {
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 7] = [
+    pub const ALL: [NoStack; 8] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
         NoStack::Overwritten,
         NoStack::PageAbsent,
+        NoStack::NotRead,
         NoStack::NotLogged,
         NoStack::NoFrames,
     ];
@@ -265,7 +268,7 @@ impl Leaks {
             }),
             ..Self::default()
         };
-        let block = |holder: usize, driver: Option<&Driver>, allocation: Allocation| Block {
+        let block = |holder: usize, driver: Option<&Counters>, allocation: Allocation| Block {
             driver: holder,
             allocation,
             kind: match (allocation.source, driver) {
@@ -283,16 +286,13 @@ impl Leaks {
         for pool in &report.drivers {
             let driver = leaks.drivers.len();
             let blocks = pool.allocations.iter();
-            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&pool.driver), one)));
             let counters = pool.driver.counters();
-            let counter = |name| counters.get(name).unwrap_or(0);
+            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&counters), one)));
             let in_tree = |one: &&Allocation| matches!(one.source, Source::PoolInfo { .. });
             let of_tree = pool.allocations.iter().filter(in_tree);
             leaks.drivers.push(Holder {
                 name: pool.driver.name.clone(),
-                counted: counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations")
-                    + of_tree.count() as u64,
+                counted: counters.pool_allocations().saturating_add(of_tree.count() as u64),
             });
         }
         if !report.unowned.is_empty() {
@@ -358,12 +358,14 @@ impl Leaks {
         }
         let unread = if log.ring.array.is_null() {
             NoStack::LogOff
+        } else if log.is_cut {
+            NoStack::NotRead
         } else if log.missing > 0 {
             NoStack::PageAbsent
-        } else if log.unused == 0 && log.ring.length > 0 {
-            NoStack::Overwritten
-        } else {
+        } else if log.wrapped == Some(false) {
             NoStack::NotLogged
+        } else {
+            NoStack::Overwritten
         };
         let mut uncertain = 0u64;
         for block in &mut self.blocks {
@@ -480,6 +482,10 @@ impl Leaks {
             NoStack::PageAbsent => format!(
                 "page absent: {missing} slots of the log are not in the dump, and none of the \
                  {records} records that are is of this block"
+            ),
+            NoStack::NotRead => format!(
+                "not read: none of the {records} records that were read is of this block, and \
+                 reading ended before the log did"
             ),
             NoStack::NotLogged => format!(
                 "not logged: none of the {records} records is of this block, and the log has not \

@@ -112,8 +112,7 @@ impl<'a> Lost<'a> {
     /// over: a driver that is gone holds nothing.
     fn image(&self, layout: &Layout, owner: Va) -> Option<(Va, TargetDriver)> {
         let data = verified(self.kernel, layout, owner, &mut Vec::new()).ok()?;
-        let counter = |name| data.counters.get(name).unwrap_or(0);
-        if counter("CurrentPagedPoolAllocations") + counter("CurrentNonPagedPoolAllocations") == 0 {
+        if data.counters.pool_allocations() == 0 {
             return None;
         }
         let driver = sound_suspect(self.kernel, &layout.suspect, data.entry)?;

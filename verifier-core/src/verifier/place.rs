@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::Problem;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, STOPPED};
 use crate::memory::Pages;
 
 /// Where pages are looked for.
@@ -41,10 +41,10 @@ impl Place<'_> {
         let limit = kernel.limits().carved_pages;
         let mut count = 0;
         for page in self.pages(kernel) {
-            let flow = if count >= limit {
+            let flow = if kernel.is_stopped() {
+                ControlFlow::Break(STOPPED.into())
+            } else if count >= limit {
                 ControlFlow::Break(format!("limit of {limit} pages reached (Limits::carved_pages)"))
-            } else if kernel.is_stopped() {
-                ControlFlow::Break("reading was stopped".to_string())
             } else {
                 count += 1;
                 each(page)

@@ -32,16 +32,16 @@
 use std::collections::HashSet;
 
 use super::contiguous::{Contiguous, read_contiguous};
-use super::drivers::{Driver, Drivers};
+use super::drivers::{Driver, Drivers, TargetDriver};
 use super::lost::Lost;
 use super::old;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
 use super::tag::PoolTag;
-use super::trackers::Trackers;
+use super::trackers::{PageBudget, Trackers};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, Limits, SlistForm, first_entry};
+use crate::kernel::{Kernel, SlistForm, first_entry};
 use crate::machine::Machine;
 use crate::types::{Field, TypeSource};
 
@@ -129,6 +129,21 @@ pub struct Tracker {
     pub entries: Vec<TrackerEntry>,
     /// The pages.
     pub pages: Vec<Va>,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Tracker {
+    /// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
+    /// the driver in problems.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] where the types of the entries are not in the symbols.
+    pub fn read(kernel: &Kernel, owner: &str, verified_data: Va) -> Result<Self, Error> {
+        let trackers = Trackers::resolve(kernel)?;
+        let lost = Lost::new(kernel, kernel.types()?);
+        Ok(trackers.read(kernel, owner, verified_data, Some(&lost), &mut PageBudget::of(kernel)))
+    }
 }
 
 /// The outstanding allocations of one driver.
@@ -139,8 +154,28 @@ pub struct DriverPool {
     /// In the order of its pages and slots, which is the debugger's; then those of the pool info tree, by
     /// address.
     pub allocations: Vec<Allocation>,
+    /// How many of them the pages of each image hold, in the order of the driver's images.
+    pub tracked: Vec<usize>,
     /// Contiguous memory, in the order of the list.
     pub contiguous: Vec<Contiguous>,
+}
+
+impl DriverPool {
+    /// The allocations of one image, by its index. A block of the pool info tree is of the image that its
+    /// caller lies in, of the first where it lies in none.
+    pub fn allocations_of(&self, image: usize) -> impl Iterator<Item = &Allocation> {
+        let before = self.tracked.iter().take(image).sum();
+        let count = self.tracked.get(image).copied().unwrap_or(0);
+        let of_tree = self.allocations.iter().skip(self.tracked.iter().sum());
+        let images = &self.driver.images;
+        let of_tree = of_tree.filter(move |block| {
+            let holds = |image: &TargetDriver| {
+                block.caller.0.checked_sub(image.base.0).is_some_and(|rva| rva < image.size)
+            };
+            images.iter().position(holds).unwrap_or(0) == image
+        });
+        self.allocations.iter().skip(before).take(count).chain(of_tree)
+    }
 }
 
 /// The outstanding allocations of all drivers.
@@ -173,23 +208,21 @@ impl PoolReport {
         });
         problems.append(&mut pool_info.problems);
         let (of_tree, unowned) = told(kernel, &drivers, &pool_info);
-        let mut limits = page_limits(kernel);
+        let mut budget = PageBudget::of(kernel);
+        let mut lists = kernel.limits().clone();
         let mut report = Vec::new();
         for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
             if !wanted(&driver) {
                 continue;
             }
             let mut allocations = Vec::new();
+            let mut tracked = Vec::new();
             let mut contiguous = Vec::new();
             for image in &driver.images {
-                let tracker = layout.read(
-                    kernel,
-                    &driver.name,
-                    image.verified_data,
-                    Some(&lost),
-                    &mut limits,
-                    &mut problems,
-                );
+                let name = &driver.name;
+                let data = image.verified_data;
+                let mut tracker = layout.read(kernel, name, data, Some(&lost), &mut budget);
+                problems.append(&mut tracker.problems);
                 let source = |allocation: Allocation| match image.is_carved {
                     true => Allocation { source: Source::Carved, ..allocation },
                     false => allocation,
@@ -202,10 +235,9 @@ impl PoolReport {
                         .filter(|entry| entry.state == EntryState::InUse)
                         .map(|entry| source(entry.allocation)),
                 );
+                tracked.push(allocations.len() - before);
                 let found = (allocations.len() - before) as u64;
-                let counter = |name| image.counters.get(name).unwrap_or(0);
-                let counted = counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations");
+                let counted = image.counters.pool_allocations();
                 if found != counted {
                     problems.push(Problem::at(
                         format!("allocations of {}", driver.name),
@@ -219,12 +251,13 @@ impl PoolReport {
                         &driver.name,
                         image.verified_data.add(head),
                         image.counters.get("ContiguousMemoryBytes"),
+                        &mut lists,
                         &mut problems,
                     ));
                 }
             }
             allocations.append(&mut of_tree);
-            report.push(DriverPool { driver, allocations, contiguous });
+            report.push(DriverPool { driver, allocations, tracked, contiguous });
         }
         let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
         Ok(Self { drivers: report, unowned, pool_info, problems })
@@ -278,41 +311,22 @@ pub(crate) fn told(
     (told, unowned)
 }
 
-/// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
-/// the driver in problems.
-///
-/// # Errors
-/// [`Error::MissingType`] where the types of the entries are not in the symbols.
-pub fn read_tracker(
-    kernel: &Kernel,
-    owner: &str,
-    verified_data: Va,
-    problems: &mut Vec<Problem>,
-) -> Result<Tracker, Error> {
-    let layout = Trackers::resolve(kernel)?;
-    let mut limits = page_limits(kernel);
-    let lost = Lost::new(kernel, kernel.types()?);
-    Ok(layout.read(kernel, owner, verified_data, Some(&lost), &mut limits, problems))
-}
-
 /// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
 ///
 /// # Errors
-/// As [`read_tracker`].
+/// As [`Tracker::read`].
 pub(crate) fn for_each_tracker(
     kernel: &Kernel,
     drivers: &[Driver],
     lost: &Lost<'_>,
-    problems: &mut Vec<Problem>,
     each: &mut dyn FnMut(&Driver, Tracker),
 ) -> Result<(), Error> {
     let layout = Trackers::resolve(kernel)?;
-    let mut limits = page_limits(kernel);
+    let mut budget = PageBudget::of(kernel);
     for driver in drivers {
         for image in &driver.images {
             let data = image.verified_data;
-            let name = &driver.name;
-            let mut tracker = layout.read(kernel, name, data, Some(lost), &mut limits, problems);
+            let mut tracker = layout.read(kernel, &driver.name, data, Some(lost), &mut budget);
             if image.is_carved {
                 tracker.entries.iter_mut().for_each(|one| one.allocation.source = Source::Carved);
             }
@@ -320,16 +334,6 @@ pub(crate) fn for_each_tracker(
         }
     }
     Ok(())
-}
-
-/// The kernel's limits; no more pages than the memory holds, since no two drivers share one.
-fn page_limits(kernel: &Kernel) -> Limits {
-    let mut limits = kernel.limits().clone();
-    if let Some(held) = kernel.space().memory().held() {
-        let pages = usize::try_from(held / PAGE_SIZE).unwrap_or(usize::MAX);
-        limits.tracker_pages = limits.tracker_pages.min(pages);
-    }
-    limits
 }
 
 /// Entries of one driver that do not fit and are told one by one; the others are counted.
@@ -396,17 +400,21 @@ impl Layout {
         owner: &str,
         data: Va,
         lost: Option<&Lost<'_>>,
-        limits: &mut Limits,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Tracker {
         let Pages { mut pages, named: mut page_addresses, is_broken } =
-            self.read_pages(kernel, owner, data, limits, problems);
+            self.read_pages(kernel, owner, data, budget, problems);
         let listed = pages.len();
-        for &page in lost.filter(|_| is_broken).map_or(&[][..], |lost| lost.pages_of(data)) {
-            let is_new = !pages.iter().any(|(one, _)| *one == page) && limits.tracker_pages > 0;
+        let known: HashSet<Va> = pages.iter().map(|(page, _)| *page).collect();
+        let lost = lost.filter(|_| is_broken).map_or(&[][..], |lost| lost.pages_of(data));
+        for &page in lost.iter().filter(|page| !known.contains(page)) {
+            if let Err(why) = budget.take(kernel) {
+                problems.push(Problem::at(format!("tracking pages of {owner}"), page, why));
+                break;
+            }
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
-            if is_new && kernel.space().read(page, &mut bytes).is_ok() {
-                limits.tracker_pages -= 1;
+            if kernel.space().read(page, &mut bytes).is_ok() {
                 page_addresses.insert(page);
                 page_addresses.insert(Va(self.header_next.get(&bytes).unwrap_or(0)));
                 pages.push((page, bytes));
@@ -520,7 +528,7 @@ impl Layout {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        limits: &mut Limits,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Pages {
         let what = format!("tracking pages of {owner}");
@@ -547,24 +555,11 @@ impl Layout {
                 problems.push(Problem::at(what, next, "the list of pages closes into a ring"));
                 break;
             }
-            if limits.tracker_pages == 0 {
-                let limit = page_limits(kernel).tracker_pages;
-                problems.push(Problem::at(
-                    what,
-                    next,
-                    format!(
-                        "limit of {limit} pages reached (Limits::tracker_pages, and what memory holds)"
-                    ),
-                ));
+            if let Err(why) = budget.take(kernel) {
+                problems.push(Problem::at(what, next, why));
                 is_broken = false;
                 break;
             }
-            if kernel.is_stopped() {
-                problems.push(Problem::at(what, next, "reading was stopped"));
-                is_broken = false;
-                break;
-            }
-            limits.tracker_pages -= 1;
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if let Err(fault) = kernel.space().read(next, &mut bytes) {
                 problems.push(Problem::at(what, next, fault));

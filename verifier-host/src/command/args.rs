@@ -6,13 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use verifier_core::render::text::Style;
 use verifier_core::{Pa, Va};
+use verifier_host::symbols::SymbolPath;
+use verifier_host::{Error, FileMode, Session, SessionOptions};
 
 use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
-use crate::error::Error;
-use crate::file::FileMode;
-use crate::progress::on_stderr;
-use crate::session::{Session, SessionOptions};
-use crate::symbols::SymbolPath;
+use super::progress::on_stderr;
 
 /// Windows Driver Verifier's data out of kernel crash dumps: what `!verifier` shows, on any system.
 #[derive(Parser)]
@@ -83,13 +81,11 @@ impl DumpArgs {
         if self.symbols.is_empty() {
             path = SymbolPath::from_env()?;
         }
-        let options = SessionOptions {
-            mode: if self.no_mmap { FileMode::Read } else { FileMode::Map },
-            raw: self.raw,
-            directory_table_base: self.dtb.map(|dtb| Pa(dtb.0)),
-            progress: Some(on_stderr()),
-            ..SessionOptions::default()
-        };
+        let mut options = SessionOptions::default();
+        options.mode = if self.no_mmap { FileMode::Read } else { FileMode::Map };
+        options.raw = self.raw;
+        options.directory_table_base = self.dtb.map(|dtb| Pa(dtb.0));
+        options.progress = on_stderr();
         Session::open_with(&self.dump, path, options)
     }
 }

@@ -6,15 +6,13 @@ use verifier_core::analysis::Boot;
 use verifier_core::render::{
     DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
 };
+use verifier_host::{Error, Progress as _, compare_boots};
 
 use super::args::DumpArgs;
 use super::leak_args::{BootArg, DiffArgs, DiffFormat};
 use super::leaks::top;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::leaks::compare_boots;
-use crate::progress::Progress as _;
 
 pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
     let old = DumpArgs {

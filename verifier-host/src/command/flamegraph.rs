@@ -3,14 +3,11 @@
 use std::io::Write as _;
 
 use verifier_core::analysis::GroupBy;
+use verifier_host::{Error, Progress as _, flame_graph, write_file};
 
 use super::leak_args::FlamegraphArgs;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::file::write_file;
-use crate::flamegraph::flame_graph;
-use crate::progress::Progress as _;
 
 pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use verifier_core::analysis::{Event, History, is_kernel_or_verifier};
 use verifier_core::render::text::{sanitize, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
+use verifier_host::Error;
 
 use super::args::{Format, HistoryArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

@@ -6,9 +6,9 @@ use std::str::FromStr as _;
 use clap::{Args, ValueEnum};
 use verifier_core::analysis::{GroupBy, PoolKind};
 use verifier_core::render::Weight;
+use verifier_host::{LeakFilter, NamePattern};
 
 use super::args::DumpArgs;
-use crate::leaks::{LeakFilter, NamePattern};
 
 #[derive(Args)]
 pub(super) struct LeaksArgs {

@@ -10,13 +10,11 @@ use verifier_core::render::{
     LeaksView, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
     write_leaks_text,
 };
+use verifier_host::{Error, FilteredLeaks, Progress as _};
 
 use super::leak_args::{LeaksArgs, LeaksFormat};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::leaks::FilteredLeaks;
-use crate::progress::Progress as _;
 
 /// Groups that are shown to people where they do not say how many.
 pub(super) const SHOWN: usize = 20;

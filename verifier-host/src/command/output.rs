@@ -5,8 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use verifier_core::Problem;
 use verifier_core::dump::MemoryFile;
 use verifier_core::render::text::sanitize;
-
-use crate::session::Session;
+use verifier_host::Session;
 
 /// Problems that are written out; the rest is counted.
 const MAX_PROBLEMS: usize = 20;

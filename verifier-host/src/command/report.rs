@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
+use verifier_host::report::write_report;
+use verifier_host::{Error, write_file};
+
 use super::leak_args::ReportArgs;
 use super::output::{complain_kernel_symbols, stdout};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::file::write_file;
-use crate::report::write_report;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

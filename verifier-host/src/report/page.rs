@@ -5,10 +5,10 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 use verifier_core::Problem;
-use verifier_core::render::{LeaksView, to_snake_case};
+use verifier_core::render::{LeaksView, escape_html, to_snake_case};
 use verifier_core::verifier::{Drivers, Settings};
 
-use super::html::{base64, escape, inert_json, number};
+use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;
 use super::{MAX_GROUPS, MAX_PROBLEMS, data};
 
@@ -47,7 +47,7 @@ impl Report<'_> {
         // What a browser hashes has plain line ends, whatever the checkout made of them.
         let script = SCRIPT.replace('\r', "");
         let hash = base64(&Sha256::digest(script.as_bytes()));
-        let title = escape(&self.title);
+        let title = escape_html(&self.title);
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -100,7 +100,7 @@ impl Report<'_> {
             out,
             "<body>\n<a class=\"jump\" href=\"#main\">To the content</a>\n<header><h1>{}</h1>\
              <p>Driver Verifier report</p><nav aria-label=\"Sections\">",
-            escape(&self.title)
+            escape_html(&self.title)
         );
         for (id, text) in links {
             let _ = write!(out, "<a href=\"#{id}\">{text}</a> ");
@@ -143,7 +143,7 @@ impl Report<'_> {
                     number(total.count),
                     if total.count == 1 { "" } else { "s" },
                     number(total.bytes),
-                    escape(&self.view.leaks.why(*why))
+                    escape_html(&self.view.leaks.why(*why))
                 );
             }
             out.push_str("</ul>\n");
@@ -202,7 +202,7 @@ impl Report<'_> {
                 "<tr><td>{}</td><td>{state}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                escape(&driver.name),
+                escape_html(&driver.name),
                 driver.loads,
                 driver.unloads,
                 base.unwrap_or_default(),
@@ -224,14 +224,14 @@ impl Report<'_> {
         let _ =
             write!(out, "<p>Level <code>{:#x}</code></p><ul class=\"flags\">", settings.level.0);
         for flag in settings.level.flags() {
-            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape(flag.name));
+            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape_html(flag.name));
         }
         out.push_str("</ul>\n<details><summary>Statistics</summary><div class=\"scroll\"><table>");
         for counter in &settings.statistics.0 {
             let _ = writeln!(
                 out,
                 "<tr><th scope=\"row\"><code>{}</code></th><td class=\"n\">{}</td></tr>",
-                escape(&to_snake_case(&counter.name)),
+                escape_html(&to_snake_case(&counter.name)),
                 number(counter.value)
             );
         }
@@ -241,8 +241,11 @@ impl Report<'_> {
     fn write_dump(&self, out: &mut String) {
         out.push_str("<section id=\"dump\"><h2>Dump</h2>\n<div class=\"scroll\"><table>");
         for (what, value) in &self.facts {
-            let _ =
-                writeln!(out, "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>", escape(value));
+            let _ = writeln!(
+                out,
+                "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>",
+                escape_html(value)
+            );
         }
         out.push_str("</table></div></section>\n");
     }
@@ -254,10 +257,10 @@ impl Report<'_> {
         } else {
             out.push_str("<ul>\n");
             for problem in self.problems.iter().take(MAX_PROBLEMS) {
-                let _ = writeln!(out, "<li>{}</li>", escape(&problem.to_string()));
+                let _ = writeln!(out, "<li>{}</li>", escape_html(&problem.to_string()));
             }
             for text in &self.missing_symbols {
-                let _ = writeln!(out, "<li>{}</li>", escape(text));
+                let _ = writeln!(out, "<li>{}</li>", escape_html(text));
             }
             out.push_str("</ul>\n");
         }

@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use verifier_core::analysis::Leaks;
+use verifier_core::render::escape_html;
 use verifier_core::verifier::log::{Operation, PoolLog};
 
-use super::html::{escape, number};
+use super::html::number;
 
 /// Bars of the picture.
 const BARS: usize = 120;
@@ -75,7 +76,7 @@ impl Timeline {
     pub(super) fn write(&self, out: &mut String) {
         if self.buckets.is_empty() {
             let why = self.empty_because.unwrap_or("the pool log holds no records");
-            let _ = writeln!(out, "<p>{}.</p>", escape(why));
+            let _ = writeln!(out, "<p>{}.</p>", escape_html(why));
             return;
         }
         let all = |of: fn(&Bucket) -> u64| self.buckets.iter().map(of).sum::<u64>();

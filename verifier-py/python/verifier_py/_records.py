@@ -12,6 +12,8 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._verifier_py import escape_html
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -481,6 +483,7 @@ class Text(_Told):
     """Text as the debugger or the command prints it, with the problems that were met."""
 
     def _repr_html_(self) -> str:
+        # The names in it went through Rust's escapes when it was written; its lines are its own.
         return f"<pre>{escape(self)}</pre>"
 
 
@@ -510,10 +513,10 @@ def _rows(pairs: Mapping[str, Any]) -> str:
         if isinstance(value, Mapping):
             return _rows(value)
         if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
-            return f"{len(value)}: " + ", ".join(escape(str(one.get("name"))) for one in value)
-        return escape(value if isinstance(value, str) else _text(name, value))
+            return f"{len(value)}: " + ", ".join(escape_html(str(one.get("name"))) for one in value)
+        return escape_html(value if isinstance(value, str) else _text(name, value))
 
-    rows = (f"<tr><th>{escape(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
+    rows = (f"<tr><th>{escape_html(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -57,6 +57,7 @@ __all__ = [
     "Table",
     "demo",
     "diff",
+    "escape_html",
     "flags",
     "open",
 ]
@@ -308,4 +309,5 @@ def diff(
     skip: str | None = None,
     top: int | None = None,
 ) -> Diff: ...
+def escape_html(text: str) -> str: ...
 def flags(level: int | None = None, *, names: Sequence[str] | None = None) -> Flags: ...

@@ -7,21 +7,9 @@ use serde::Serialize;
 
 use super::DiffView;
 use crate::addr::Va;
-use crate::analysis::{DiffGroup, Total};
+use crate::analysis::DiffGroup;
 use crate::error::Problem;
-use crate::render::json::{Seq, write_json};
-
-#[derive(Serialize)]
-struct TotalDoc {
-    count: u64,
-    bytes: u64,
-}
-
-impl From<Total> for TotalDoc {
-    fn from(Total { count, bytes }: Total) -> Self {
-        Self { count, bytes }
-    }
-}
+use crate::render::json::{Seq, TotalDoc, write_json};
 
 #[derive(Serialize)]
 struct GrowthDoc {

@@ -5,7 +5,7 @@ use std::io;
 
 use super::DiffView;
 use crate::analysis::DiffGroup;
-use crate::render::csv::{inert, writer};
+use crate::render::csv::{Csv, inert};
 use crate::render::leaks::{Thousands, blocks, cell};
 use crate::render::text::sanitize;
 
@@ -124,8 +124,8 @@ fn write_addresses(
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "count_growth",
         "bytes_growth",
         "old_count",
@@ -141,7 +141,7 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
     for group in view.shown().0 {
         let (count, bytes) = group.growth();
         let stack = group.key.stack.as_ref().map(|stack| stack.join(" < ")).unwrap_or_default();
-        csv.write_record([
+        csv.row([
             &count.to_string(),
             &bytes.to_string(),
             &group.old.count.to_string(),
@@ -155,7 +155,7 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
             &*inert(&stack),
         ])?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes what changed as Markdown for a pull-request comment.

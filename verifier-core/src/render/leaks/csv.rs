@@ -4,7 +4,7 @@ use std::io;
 
 use super::LeaksView;
 use crate::analysis::StackSource;
-use crate::render::csv::{inert, stack, writer};
+use crate::render::csv::{Csv, inert, stack};
 
 /// Example addresses in a row.
 const EXAMPLES: usize = 8;
@@ -15,8 +15,8 @@ const EXAMPLES: usize = 8;
 /// # Errors
 /// Those of the writer.
 pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "count",
         "bytes",
         "largest",
@@ -37,7 +37,7 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             _ => String::new(),
         };
         let frames = group.frames(view.leaks).unwrap_or_default();
-        csv.write_record([
+        csv.row([
             &*group.blocks.len().to_string(),
             &group.bytes.to_string(),
             &group.largest.to_string(),
@@ -50,5 +50,5 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             view.stack_source(group).map_or("", StackSource::name),
         ])?;
     }
-    csv.flush()
+    csv.end()
 }

@@ -6,9 +6,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::LeaksView;
-use crate::analysis::{Block, Group, StackSource, Total, TreeReach};
+use crate::analysis::{Block, Group, StackSource, TreeReach};
 use crate::error::Problem;
-use crate::render::json::{AllocationDoc, FrameDoc, Seq, write_json};
+use crate::render::json::{FrameDoc, Seq, TotalDoc, write_json};
+use crate::render::pool::AllocationDoc;
 
 struct BlockDoc<'a>(&'a LeaksView<'a>, &'a Block);
 
@@ -64,18 +65,6 @@ impl Serialize for GroupDoc<'_> {
         });
         map.serialize_entry("allocations", &blocks)?;
         map.end()
-    }
-}
-
-#[derive(Serialize)]
-struct TotalDoc {
-    count: u64,
-    bytes: u64,
-}
-
-impl From<Total> for TotalDoc {
-    fn from(Total { count, bytes }: Total) -> Self {
-        Self { count, bytes }
     }
 }
 

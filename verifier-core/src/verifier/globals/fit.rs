@@ -15,6 +15,7 @@ use crate::types::{Profile, TypeSource};
 use crate::verifier::Places;
 use crate::verifier::drivers::TargetDriver;
 use crate::verifier::pool::{EntryState, Layout as PoolLayout};
+use crate::verifier::trackers::PageBudget;
 
 /// The first build of each era since Windows 7, in which lists, trees, counters or records moved.
 const ERAS: [u32; 9] = [7601, 9600, 10240, 14393, 17134, 19041, 20348, 22000, 26100];
@@ -56,15 +57,14 @@ impl Fit {
             ..Self::default()
         };
         let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else { return fit };
-        let mut limits = kernel.limits().clone();
+        let mut budget = PageBudget::of(kernel);
         fit.is_sound = true;
         for (_, image) in images {
             let data = image.verified_data;
-            let tracker = layout.read(kernel, "", data, None, &mut limits, &mut Vec::new());
+            let tracker = layout.read(kernel, "", data, None, &mut budget, &mut Vec::new());
             let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
             let counter = |name| image.counters.get(name).unwrap_or(0);
-            let counted = counter("CurrentPagedPoolAllocations")
-                .saturating_add(counter("CurrentNonPagedPoolAllocations"));
+            let counted = image.counters.pool_allocations();
             // By chance a number elsewhere may be the same; it has no peak above it.
             let is_below = |(now, peak)| counter(now) <= counter(peak);
             let is_right = counted == in_use.count() as u64 && PEAKS.into_iter().all(is_below);

@@ -22,7 +22,7 @@ mod pool_log;
 use self::data::ImageData;
 use self::fit::Fit;
 use crate::addr::{Rva, Va};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, STOPPED};
 use crate::types::{Profile, TypeSource};
 use crate::verifier::{Lost, Places};
 
@@ -81,7 +81,8 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// Looks for Verifier's globals in the memory of `kernel` with the layouts of `types`.
+    /// Looks for Verifier's globals in the memory of `kernel` with the layouts of `types`. Nothing is
+    /// found by a search that is stopped ([`Kernel::stop_when`]).
     #[must_use]
     pub fn find(kernel: &Kernel, types: &dyn TypeSource) -> Self {
         Self::find_in(kernel, types, &ImageData::read(kernel), Places::default()).0
@@ -120,10 +121,26 @@ impl Globals {
             ),
         }
         let lost = Lost::sharing(kernel, types, places);
-        let images = drivers::find(kernel, types, data, &lost, &mut globals);
-        pool_log::find(kernel, types, data, (&images, &lost), &mut globals);
-        let fit = Fit::of(kernel, types, &globals, &images);
+        let mut searched = Self::default();
+        let images = drivers::find(kernel, types, data, &lost, &mut searched);
+        pool_log::find(kernel, types, data, (&images, &lost), &mut searched);
+        let fit = Fit::of(kernel, types, &searched, &images);
+        if kernel.is_stopped() {
+            searched.forget();
+        }
+        globals.found.append(&mut searched.found);
+        globals.missing.append(&mut searched.missing);
         (globals, fit)
+    }
+
+    /// A search that was stopped may have seen one of two places that both could be: it has found nothing.
+    fn forget(&mut self) {
+        let found = self.found.drain(..).map(|global| global.name);
+        let missing = self.missing.drain(..).map(|global| global.name);
+        let names: Vec<_> = found.chain(missing).collect();
+        for name in names {
+            self.missing(name, format!("the search for it: {STOPPED}"));
+        }
     }
 
     /// The global of that name.
