@@ -13,8 +13,8 @@
 //!
 //! What the operation is comes from the names of the kernel's frames, so the kernel's symbols must be
 //! there before the join is made, and those of `VerifierExt` if it is loaded. A record whose frames do
-//! not say is taken for an allocation; where the block's own `CallingAddress` is among its frames that
-//! is certain, else [`Block::is_certain`] is false and a problem counts such blocks.
+//! not say is the allocation where the block's own `CallingAddress` is among them; else it may be a
+//! free's, and gives no stack ([`NoStack::Uncertain`]).
 
 use std::collections::HashMap;
 
@@ -51,11 +51,14 @@ pub enum NoStack {
     NotLogged,
     /// Its record holds no frames.
     NoFrames,
+    /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
+    /// allocated the block.
+    Uncertain,
 }
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 8] = [
+    pub const ALL: [NoStack; 9] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
@@ -64,6 +67,7 @@ impl NoStack {
         NoStack::NotRead,
         NoStack::NotLogged,
         NoStack::NoFrames,
+        NoStack::Uncertain,
     ];
 }
 
@@ -116,8 +120,6 @@ pub struct Block {
     pub stack: Result<StackId, NoStack>,
     /// Where the stack is from.
     pub stack_source: Option<StackSource>,
-    /// False where nothing tells that the record is an allocation.
-    pub is_certain: bool,
 }
 
 impl Block {
@@ -196,7 +198,7 @@ pub struct Coverage {
     pub with_stack: Total,
     /// Of those, blocks with the stack of the pool info tree.
     pub from_tree: Total,
-    /// Of those, blocks whose record may be something else than their allocation.
+    /// Blocks without one whose record may be something else than their allocation.
     pub uncertain: u64,
     /// Blocks without a stack by reason, the most bytes first.
     pub without: Vec<(NoStack, Total)>,
@@ -281,7 +283,6 @@ impl Leaks {
             record: None,
             stack: Err(NoStack::LogUnreadable),
             stack_source: None,
-            is_certain: true,
         };
         for pool in &report.drivers {
             let driver = leaks.drivers.len();
@@ -367,7 +368,6 @@ impl Leaks {
         } else {
             NoStack::Overwritten
         };
-        let mut uncertain = 0u64;
         for block in &mut self.blocks {
             let found = newest.get(&block.allocation.address).copied().flatten();
             let is_known = block.stack_source.is_some();
@@ -391,24 +391,14 @@ impl Leaks {
                 Err(NoStack::Freed)
             } else if frames.is_empty() {
                 Err(NoStack::NoFrames)
+            } else if record.operation == Operation::Unknown
+                && !frames.contains(&block.allocation.caller)
+            {
+                Err(NoStack::Uncertain)
             } else {
                 block.stack_source = Some(StackSource::Log);
                 Ok(stacks.id(frames))
             };
-            block.is_certain = block.stack.is_err()
-                || record.operation == Operation::Allocate
-                || frames.contains(&block.allocation.caller);
-            uncertain += u64::from(!block.is_certain);
-        }
-        if uncertain > 0 {
-            self.problems.push(Problem {
-                what: "stacks".into(),
-                address: None,
-                why: format!(
-                    "the frames of {uncertain} records do not tell an allocation from a free, nor \
-                     hold the address that allocated the block: they are taken for allocations"
-                ),
-            });
         }
     }
 
@@ -461,7 +451,7 @@ impl Leaks {
                 }
                 Err(why) => without.entry(why).or_default().add(bytes),
             }
-            coverage.uncertain += u64::from(!block.is_certain);
+            coverage.uncertain += u64::from(block.stack == Err(NoStack::Uncertain));
         }
         coverage.without = without.into_iter().collect();
         coverage.without.sort_by_key(|&(why, total)| (std::cmp::Reverse(total.bytes), why));
@@ -492,6 +482,11 @@ impl Leaks {
                  wrapped"
             ),
             NoStack::NoFrames => "its newest record holds no frames".into(),
+            NoStack::Uncertain => {
+                "its newest record may be a free: its frames do not tell, nor hold \
+                                   the address that allocated the block"
+                    .into()
+            }
         }
     }
 }
