@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use verifier_core::Va;
 use verifier_core::addr::Pa;
-use verifier_core::kernel::{AddressSpace, Hints};
+use verifier_core::kernel::{AddressSpace, Hints, Landmarks};
 use verifier_core::machine::Machine;
 use verifier_core::memory::FromFn;
 
@@ -104,9 +104,9 @@ impl VerifierReader {
             return Err(Failure::argument(text));
         }
         let memory = FromFn::new(move |at: Pa, buf: &mut [u8]| callback.read(at.0, buf));
-        let head = self.hints().ps_loaded_module_list;
+        let landmarks = Landmarks::from(&self.hints());
         let base = Pa(self.directory_table_base);
-        Ok(AddressSpace::of_tables(std::sync::Arc::new(memory), base, machine, None, head))
+        Ok(AddressSpace::of_tables(std::sync::Arc::new(memory), base, machine, None, &landmarks))
     }
 
     pub(crate) fn hints(&self) -> Hints {

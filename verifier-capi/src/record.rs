@@ -61,8 +61,10 @@ pub enum VerifierSource {
     Tracker = 0,
     /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
     PoolInfo = 1,
+    /// Tracking pages that no tree and no list leads to: they were found by what they are.
+    Carved = 2,
     /// In a place that this interface has no name for yet.
-    Other = 2,
+    Other = 3,
 }
 
 /// A pool allocation that its driver still holds.
@@ -190,6 +192,7 @@ impl VerifierView {
             driver: name(drivers, driver),
             source: match allocation.source {
                 Source::Tracker => VerifierSource::Tracker,
+                Source::Carved => VerifierSource::Carved,
                 Source::PoolInfo { .. } => VerifierSource::PoolInfo,
                 _ => VerifierSource::Other,
             },

@@ -375,6 +375,16 @@ fn a_file_cut_inside_its_page_map_opens_and_says_so() {
 }
 
 #[test]
+fn an_empty_range_hides_nothing_behind_it() {
+    for dump_type in [8, 9, 0xa] {
+        let ranges = [(7, 1), (0x33, 0), (0x100, 2)];
+        let (file, first_page) = ranges_file(dump_type, &ranges);
+        let len = file.len() as u64;
+        check(&open(file).physical().unwrap(), &naive_ranges(&ranges, first_page), 0x110, len);
+    }
+}
+
+#[test]
 fn a_bitmap_larger_than_the_file_is_refused_before_it_is_read() {
     for bits in [u64::MAX, u64::MAX / 8, 1 << 40] {
         let (mut file, _) = bitmap_file(6, MachineType::X64, &[true; 8]);

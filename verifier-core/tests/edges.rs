@@ -9,6 +9,7 @@ use std::sync::Arc;
 use common::{open, session};
 use proptest::prelude::*;
 use verifier_core::addr::Space;
+use verifier_core::dump::Header;
 use verifier_core::error::{Fault, Reason};
 use verifier_core::kernel::AddressSpace;
 use verifier_core::machine::Machine;
@@ -189,11 +190,9 @@ fn a_reader_that_says_that_it_read_more_than_was_asked_is_not_believed() {
     assert_eq!((fault.space, fault.address, fault.done), (Space::Virtual, 0x1008, 0x10));
 }
 
-#[test]
-fn an_address_that_reads_in_four_levels_does_not_make_them_four() {
-    // Of the root's two entries, one leads to the list in five levels, the other to a page that is
-    // there in four: only the neighbors that point at each other tell which is meant.
-    let head = 0xffff_f800_0000_0000u64;
+/// Tables at 0x1000 in which one address of the kernel leads to a page at 0x5000 in four levels and to
+/// one at 0xa000 in five.
+fn four_and_five_levels() -> (SparsePages<Pa>, u64) {
     let mut memory = SparsePages::new();
     let mut link = |table: u64, index: u64, to: u64| {
         memory.write(Pa(table + 8 * index), &(to | 1).to_le_bytes());
@@ -207,15 +206,77 @@ fn an_address_that_reads_in_four_levels_does_not_make_them_four() {
     link(0x7000, 0, 0x8000);
     link(0x8000, 0, 0x9000);
     link(0x9000, 0, 0xa000);
+    (memory, 0xffff_f800_0000_0000)
+}
+
+/// The paging mode that a dump's header tells over `memory`, with tables at 0x1000.
+fn paging_of(
+    memory: SparsePages<Pa>,
+    machine: Machine,
+    change: impl Fn(&mut Header),
+) -> PagingMode {
+    let mut header = open(write_dump(
+        DumpKind::Complete,
+        &HeaderInfo::new(MachineType::X64, 22000, 0x1000),
+        &PhysicalMemory::new(Placement::Sequential { first: 1 }),
+    ))
+    .header()
+    .clone();
+    (header.ps_loaded_module_list, header.kd_debugger_data_block) = (None, None);
+    (header.pfn_data_base, header.pae_enabled) = (None, None);
+    change(&mut header);
+    AddressSpace::of_physical(Arc::new(memory), &header, machine).paging().unwrap()
+}
+
+#[test]
+fn an_address_that_reads_in_four_levels_does_not_make_them_four() {
+    // Only the neighbors that point at each other tell which is meant, whatever else is mapped.
+    let (mut memory, head) = four_and_five_levels();
     memory.write(Pa(0x5000), &[head.to_le_bytes(), 0x41u64.to_le_bytes()].concat());
     memory.write(Pa(0xa000), &[head.to_le_bytes(), head.to_le_bytes()].concat());
-    let mut info = HeaderInfo::new(MachineType::X64, 22000, 0x1000);
-    info.ps_loaded_module_list = Some(head);
-    let nothing = PhysicalMemory::new(Placement::Sequential { first: 1 });
-    let dump = open(write_dump(DumpKind::Complete, &info, &nothing));
-    let space = AddressSpace::of_physical(Arc::new(memory), dump.header(), Machine::X64);
-    assert_eq!(space.paging(), Some(PagingMode::X64La57));
-    assert_eq!(space.read_pointer(Va(head + 8)), Ok(Va(head)));
+    memory.write(Pa(0x5110), b"KDBG");
+    let found = paging_of(memory, Machine::X64, |header| {
+        header.ps_loaded_module_list = Some(Va(head));
+        header.kd_debugger_data_block = Some(Va(head + 0x100));
+    });
+    assert_eq!(found, PagingMode::X64La57);
+}
+
+#[test]
+fn the_debugger_data_tell_the_paging_mode_where_no_list_does() {
+    let (mut memory, page) = four_and_five_levels();
+    memory.write(Pa(0x5000), &[0; PAGE]);
+    memory.write(Pa(0xa110), b"KDBG");
+    let found = |list: Option<Va>| {
+        paging_of(memory.clone(), Machine::X64, |header| {
+            header.kd_debugger_data_block = Some(Va(page + 0x100));
+            header.ps_loaded_module_list = list;
+        })
+    };
+    assert_eq!(found(None), PagingMode::X64La57);
+    // A list whose first entry is absent says nothing.
+    assert_eq!(found(Some(Va(page + 0x200))), PagingMode::X64La57);
+}
+
+#[test]
+fn what_is_mapped_tells_the_paging_mode_where_nothing_else_does() {
+    // In four levels the last table is not there.
+    let (mut memory, page) = four_and_five_levels();
+    memory.write(Pa(0x4000), &[0; PAGE]);
+    let found = |at: Option<Va>| {
+        paging_of(memory.clone(), Machine::X64, |header| header.pfn_data_base = at)
+    };
+    assert_eq!(found(Some(Va(page))), PagingMode::X64La57);
+    assert_eq!(found(None), PagingMode::X64, "the more common one");
+    // The same of x86: a page directory is none of PAE's.
+    let mut memory = SparsePages::new();
+    memory.write(Pa(0x1800), &0x2001u32.to_le_bytes());
+    memory.write(Pa(0x2000), &0x3001u32.to_le_bytes());
+    let found = |at: Option<Va>| {
+        paging_of(memory.clone(), Machine::X86, |header| header.kd_debugger_data_block = at)
+    };
+    assert_eq!(found(Some(Va(0x8000_0000))), PagingMode::X86);
+    assert_eq!(found(None), PagingMode::X86Pae);
 }
 
 /// A machine whose pool log has 16 slots and got `written` records from index `before` on.

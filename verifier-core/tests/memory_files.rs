@@ -45,7 +45,7 @@ fn machine(build: Build) -> Machine {
 }
 
 fn search(file: &MemoryFile, base: Option<Pa>) -> Result<FoundKernel, Error> {
-    find_kernel(&file.unlabeled().expect("no crash dump"), base, &Limits::default())
+    find_kernel(&file.unlabeled()?, base, &Limits::default())
 }
 
 fn elf(assembly: &Assembly) -> MemoryFile {
@@ -108,10 +108,12 @@ fn an_elf_core_of_every_build() {
         let dtb = Pa(assembly.header.dtb);
         let given = (build.machine() == MachineType::Arm64).then_some(dtb);
         if given.is_some() {
-            // QEMU tells no tables of an ARM machine, and nothing marks them.
+            // QEMU tells no tables of an ARM machine, and nothing marks them: their shape does.
             assert!(core.processors.is_empty());
-            let error = search(&file, None).unwrap_err();
-            assert!(error.to_string().contains("give the directory table base"), "{error}");
+            let found = search(&file, None).unwrap();
+            let from = TableSource::Shape;
+            assert_eq!((found.directory_table_base, found.tables_from), (dtb, from), "{build:?}");
+            is_the_same_machine(&session(found, &assembly), &assembly);
         } else {
             assert_eq!(core.processors, [dtb, dtb]);
         }
@@ -149,9 +151,68 @@ fn a_raw_image_in_every_paging_scheme() {
 }
 
 #[test]
-fn without_exports_the_symbols_lead_to_the_lists() {
+fn tables_that_do_not_map_themselves_are_found_by_their_shape() {
+    for (build, paging) in [(Build::Win7Sp1X86, Paging::X86), (Build::Win10VbX86, Paging::X86Pae)] {
+        let mut assembly = machine(build).paging(paging).clone().assemble();
+        let dtb = assembly.header.dtb;
+        let memory = assembly.space_mut().memory_mut();
+        match paging {
+            Paging::X86 => memory.write(dtb + 0x300 * 4, &[0; 4]),
+            _ => {
+                let fourth = memory.read(dtb + 3 * 8, 8).unwrap();
+                let fourth = u64::from_le_bytes(fourth.try_into().unwrap()) & !0xfff;
+                memory.write(fourth, &[0; 4 * 8]);
+            }
+        }
+        let found = search(&raw(&assembly), None).unwrap();
+        assert_eq!(found.tables_from, TableSource::Shape);
+        assert_eq!(found.directory_table_base, Pa(dtb), "{paging:?}");
+        is_the_same_machine(&session(found, &assembly), &assembly);
+    }
+}
+
+#[test]
+fn a_dump_is_searched_as_any_memory_is() {
+    for kind in [DumpKind::Complete, DumpKind::BitmapKernel, DumpKind::RangesKernel] {
+        let assembly = machine(Build::Win10Vb).assemble();
+        let file = MemoryFile::open(Arc::new(assembly.dump(kind))).unwrap();
+        let found = search(&file, None).unwrap();
+        assert_eq!(found.tables_from, TableSource::SelfMap, "{kind:?}");
+        is_the_same_machine(&session(found, &assembly), &assembly);
+    }
+    let small = machine(Build::Win10Vb).assemble().small_dump(&[]);
+    assert!(MemoryFile::open(Arc::new(small)).unwrap().unlabeled().is_err());
+}
+
+#[test]
+fn nothing_is_held_behind_the_end_of_a_core_that_is_cut_short() {
+    let whole = machine(Build::Win10Vb).assemble().dump(DumpKind::Elf);
+    let MemoryFile::Elf(core) = MemoryFile::open(Arc::new(whole.clone())).unwrap() else {
+        panic!()
+    };
+    let (last, bytes) = core.memory.stretches().last().unwrap();
+    let cut = whole[..whole.len() - bytes as usize].to_vec();
+    let MemoryFile::Elf(cut) = MemoryFile::open(Arc::new(cut)).unwrap() else { panic!() };
+    assert_eq!((core.memory.next_page(last), cut.memory.next_page(last)), (Some(last), None));
+}
+
+#[test]
+fn without_exports_the_debugger_data_lead_to_the_lists() {
     let mut machine = machine(Build::Win7Sp1);
     machine.kernel_mut().exports.clear();
+    let assembly = machine.assemble();
+    let found = search(&raw(&assembly), None).unwrap();
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    assert_eq!(kernel.modules_from(), ModuleSource::List);
+    assert!(kernel.modules().loaded().len() > 1);
+}
+
+#[test]
+fn without_exports_the_symbols_lead_to_the_lists() {
+    let mut machine = machine(Build::Win10Vb);
+    machine.kernel_mut().exports.clear();
+    // Else the debugger data, which are found by their mark, would tell.
+    machine.encode_debugger_data(DebuggerKeys { wait_never: 0x23_0f1a, wait_always: 0x9_8e21 });
     let assembly = machine.assemble();
     let found = search(&raw(&assembly), None).unwrap();
     let kernel = Kernel::open(found.space, found.hints).unwrap();
@@ -245,7 +306,8 @@ fn a_search_that_is_cut_short_says_by_which_limit() {
     file[all as usize..].copy_from_slice(&(all | 0x63).to_le_bytes().repeat(512));
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     let error = find_kernel(&memory, None, &Limits::default()).unwrap_err().to_string();
-    assert!(error.contains("limit reached (MAX_TABLES)"), "{error}");
+    // The last page has the shape of a 32-bit machine's or ARM64's table too.
+    assert!(error.contains("limit reached (MAX_SHAPE_STEPS, MAX_TABLES)"), "{error}");
     let error = find_kernel(&memory, Some(Pa(all)), &Limits::default()).unwrap_err().to_string();
     assert!(error.ends_with("limit reached (MAX_STEPS)"), "{error}");
 }

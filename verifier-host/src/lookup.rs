@@ -2,7 +2,8 @@
 //!
 //! An image tells which PDB belongs to it. Where its pages are not in the dump, as in a small one, the
 //! image's file tells, which a symbol store has under time stamp and size; and a PDB or table that the
-//! user names is taken for the kernel's where it puts the kernel's lists where the dump's header does.
+//! user names, or that lies in a store or folder, is taken for the kernel's where it puts the kernel's
+//! lists where the dump's header does.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -154,27 +155,48 @@ impl Lookup<'_> {
         }
     }
 
-    /// Takes a file that the user named for the kernel's symbols, where addresses say so.
+    /// Takes a file on disk for the kernel's symbols where addresses say so: one that the user named,
+    /// or a kernel's in a store or folder.
     fn by_addresses(&self, kernel: &Kernel, load: &mut SymbolLoad) {
         let module = load.wanted.module;
         if kernel.kernel_module() != Some(module) {
             return;
         }
-        for (path, bytes) in self.path.named_files(self.path.limits().file_bytes) {
-            let Ok(symbols) = KernelSymbols::parse("", bytes, self.path.limits().isf_bytes) else {
-                continue;
-            };
-            if kernel.agrees_with(symbols.types()) != Some(true) {
-                load.unusable = Some(format!("{}: {OTHER_ADDRESSES}", path.display()));
-                continue;
+        let limits = self.path.limits();
+        let mut others = 0usize;
+        for file in self.path.kernel_files() {
+            if self.progress.is_canceled() {
+                return;
+            }
+            let symbols = file
+                .read(limits.file_bytes)
+                .and_then(|bytes| KernelSymbols::parse("", bytes, limits.isf_bytes).ok());
+            let Some(symbols) = symbols else { continue };
+            let path = file.path.display();
+            match kernel.agrees_with(symbols.types()) {
+                Some(true) => {}
+                // Of many in a store most are of other builds.
+                _ if !file.is_named => {
+                    others += 1;
+                    continue;
+                }
+                _ => {
+                    load.unusable = Some(format!("{path}: {OTHER_ADDRESSES}"));
+                    continue;
+                }
             }
             match symbols.supply(kernel, module) {
                 Ok(()) => {
-                    load.found = Some(path.display().to_string());
+                    load.found = Some(path.to_string());
                     return;
                 }
-                Err(error) => load.unusable = Some(format!("{}: {error}", path.display())),
+                Err(error) => load.unusable = Some(format!("{path}: {error}")),
             }
+        }
+        if others > 0 {
+            load.unusable.get_or_insert_with(|| {
+                format!("of {others} kernels' symbols on the path each: {OTHER_ADDRESSES}")
+            });
         }
     }
 }

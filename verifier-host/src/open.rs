@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use verifier_core::Pa;
 use verifier_core::dump::{DumpKind, MemoryFile};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, TableSource, find_kernel_until};
+use verifier_core::{Error, Pa};
 
 /// Which page tables a session reads through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,40 +21,65 @@ pub(crate) fn open_kernel(
     base: Option<Pa>,
     limits: &Limits,
     stop: &dyn Fn() -> bool,
-) -> (Result<Arc<Kernel>, verifier_core::Error>, Option<TablesInUse>) {
-    let in_use = |base, from: &dyn ToString| Some(TablesInUse { base, from: from.to_string() });
+) -> (Result<Arc<Kernel>, Error>, Option<TablesInUse>) {
     let Some(dump) = file.dump() else {
-        let found = file
-            .unlabeled()
-            .ok_or_else(|| verifier_core::Error::Unsupported { what: "no memory".into() })
-            .and_then(|memory| find_kernel_until(&memory, base, limits, stop));
-        return match found {
-            Ok(found) => {
-                let tables = in_use(found.directory_table_base, &found.tables_from);
-                let kernel = Kernel::open_with(found.space, found.hints, limits.clone());
-                (kernel.map(Arc::new), tables)
-            }
+        return match search(file, base, Hints::default(), limits, stop) {
+            Ok((kernel, tables)) => (Ok(kernel), Some(tables)),
             Err(error) => (Err(error), None),
         };
     };
     let header = dump.header();
-    let (space, tables) = match (base, header.machine()) {
-        _ if header.kind == DumpKind::Triage => (AddressSpace::of_dump(dump), None),
-        (Some(base), Some(machine)) => {
-            let space = dump.physical().map(|physical| {
-                let (pae, head) = (header.pae_enabled, header.ps_loaded_module_list);
-                AddressSpace::of_tables(Arc::new(physical), base, machine, pae, head).cached()
-            });
-            (space, in_use(base, &TableSource::Given))
-        }
-        _ => {
-            (AddressSpace::of_dump(dump), in_use(header.directory_table_base, &"the dump's header"))
+    let hints = Hints::of_dump(dump);
+    let told = |space: Result<AddressSpace, Error>| {
+        space
+            .and_then(|space| Kernel::open_with(space, hints.clone(), limits.clone()))
+            .map(Arc::new)
+    };
+    if header.kind == DumpKind::Triage {
+        return (told(AddressSpace::of_dump(dump)), None);
+    }
+    let tables = match base {
+        Some(base) => TablesInUse { base, from: TableSource::Given.to_string() },
+        None => {
+            TablesInUse { base: header.directory_table_base, from: "the dump's header".to_string() }
         }
     };
-    let kernel = space
-        .and_then(|space| Kernel::open_with(space, Hints::of_dump(dump), limits.clone()))
-        .map(Arc::new);
-    (kernel, tables)
+    let kernel = told(match (base, header.machine()) {
+        (Some(base), Some(machine)) => dump.physical().map(|physical| {
+            let mut header = header.clone();
+            header.directory_table_base = base;
+            AddressSpace::of_physical(Arc::new(physical), &header, machine).cached()
+        }),
+        _ => AddressSpace::of_dump(dump),
+    });
+    let Err(error) = kernel else { return (kernel, Some(tables)) };
+    // What the header says leads nowhere: its page tables may be right, or the machine's at least.
+    let anew = search(file, Some(tables.base), hints.clone(), limits, stop)
+        .map(|(kernel, _)| (kernel, tables.clone()))
+        .or_else(|error| match base {
+            Some(_) => Err(error),
+            None => search(file, None, hints, limits, stop),
+        });
+    match anew {
+        Ok((kernel, tables)) => (Ok(kernel), Some(tables)),
+        Err(_) => (Err(error), Some(tables)),
+    }
+}
+
+/// The kernel that a search finds in the file's physical memory.
+fn search(
+    file: &MemoryFile,
+    base: Option<Pa>,
+    hints: Hints,
+    limits: &Limits,
+    stop: &dyn Fn() -> bool,
+) -> Result<(Arc<Kernel>, TablesInUse), Error> {
+    let found = find_kernel_until(&file.unlabeled()?, base, limits, stop)?;
+    let tables =
+        TablesInUse { base: found.directory_table_base, from: found.tables_from.to_string() };
+    let hints = Hints { kernel_base: found.hints.kernel_base, ..hints };
+    let kernel = Kernel::open_with(found.space, hints, limits.clone())?;
+    Ok((Arc::new(kernel), tables))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use verifier_core::dump::{Dump, MemoryFile};
 use verifier_core::kernel::{Kernel, Limits, ModuleSource, WantedSymbols};
 use verifier_core::memory::Pages;
 use verifier_core::symbols::guid_hex;
-use verifier_core::types::Profile;
 use verifier_core::verifier::{Globals, is_verifier_image};
 use verifier_core::{Pa, Va};
 
@@ -343,8 +342,7 @@ fn supply_profile(kernel: &Kernel) {
     if kernel.types().is_ok() {
         return;
     }
-    if let Some(profile) = Profile::new(kernel.space().machine(), kernel.build()) {
-        let globals = Globals::find(kernel, &profile);
-        kernel.supply_built_in_types(Arc::new(globals.add_to(profile, kernel)));
+    if let Some(profile) = Globals::fit(kernel) {
+        kernel.supply_built_in_types(Arc::new(profile));
     }
 }

@@ -134,6 +134,114 @@ fn opening_can_be_canceled() {
 }
 
 #[test]
+fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
+    let whole = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&whole);
+    let path = files.put("whole.dmp", &whole.dump(DumpKind::BitmapKernel));
+    let expected = files.json(&["pool", &path, "--symbols", "symbols"]);
+    let mut assembly = whole.clone();
+    // Neither the list nor the block is told, the tables are.
+    assembly.header.ps_loaded_module_list = None;
+    assembly.header.kd_debugger_data_block = None;
+    let path = files.put("lists.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
+    let info = files.json(&["info", &path, "--symbols", "symbols"]);
+    assert_eq!(info["page_tables"]["from"], "the dump's header");
+    // Nor are these.
+    assembly.header.dtb = 0x4547_4150_4547_4150;
+    let path = files.put("tables.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
+    let info = files.json(&["info", &path, "--symbols", "symbols"]);
+    assert_eq!(info["page_tables"]["from"], "found by the entry that maps the tables");
+    // Tables that the user gives are not replaced by others.
+    let error = files.refused(&["pool", &path, "--symbols", "symbols", "--dtb", "0x5000"]);
+    assert!(error.contains("nothing says where"), "{error}");
+}
+
+#[test]
+fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
+    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11] {
+        let pool = if build == Build::Win7Sp1X86 { 0 } else { 0xffff_b00f_0000_0000 };
+        let mut m = machine(build);
+        let quiet = m.driver(Driver::new("quiet.sys").symbol("QuietRead", 0x1100));
+        let caller = m.driver_address(quiet, "QuietRead") + 0x34;
+        m.verified(quiet)
+            .allocation(Allocation::nonpaged(pool + 0x8600_0000, 0x210, b"Leak", caller))
+            .allocation(Allocation::paged(pool + 0x8600_1000, 0x50, b"Peak", caller));
+        let mut assembly = m.assemble();
+        let files = Files::new(&assembly);
+        let path = files.put("whole.dmp", &assembly.dump(DumpKind::Complete));
+        let whole = files.json(&["pool", &path, "--symbols", "symbols"]);
+        let held = |document: &Value| {
+            let drivers = document["drivers"].as_array().unwrap();
+            let quiet = drivers.iter().find(|driver| driver["name"] == "quiet.sys").unwrap();
+            let mut blocks = quiet["allocations"].as_array().unwrap().clone();
+            // Names of functions are in the symbols alone.
+            blocks.iter_mut().for_each(|block| block["caller_symbol"] = Value::Null);
+            blocks
+        };
+        let mut expected = held(&whole);
+        for block in &mut expected {
+            assert_eq!(block["source"], "tracker");
+            block["source"] = "carved".into();
+        }
+        for (global, bytes) in [("nt!ViTargetDriversAvl", 0x28), ("nt!VfSuspectDriversList", 8)] {
+            assembly.patch(assembly.address(global), &[0xa5; 0x28][..bytes]);
+        }
+        let path = files.put("overwritten.dmp", &assembly.dump(DumpKind::Complete));
+        let output = files.run(&["pool", &path, "--symbols", "none", "--format", "json"]);
+        let bare: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((held(&bare), expected.len()), (expected, 2), "{build:?}");
+        let text = files.run(&["pool", &path, "--symbols", "none"]);
+        let text = String::from_utf8(text.stdout).unwrap();
+        assert!(text.contains("quiet.sys: 2 outstanding allocations, 608 bytes (carved)\n"));
+        let table = files.run(&["pool", &path, "--symbols", "none", "--format", "csv"]);
+        let table = String::from_utf8(table.stdout).unwrap();
+        assert_eq!(table.matches("quiet.sys,").count(), 2, "{table}");
+        assert!(table.contains(",carved\n"), "{table}");
+        let kd = files.run(&["kd", &path, "--symbols", "none", "-c", "!verifier 3 quiet.sys"]);
+        let kd = String::from_utf8(kd.stdout).unwrap();
+        assert!(kd.contains("Leak") && kd.contains("Peak"), "{kd}");
+    }
+}
+
+#[test]
+fn the_debugger_data_are_found_by_their_mark() {
+    for build in [Build::Win7Sp1X86, Build::Win10Vb] {
+        let mut assembly = machine(build).assemble();
+        assembly.header.kd_debugger_data_block = None;
+        // What looks like one and names another image is none.
+        let block = assembly.address("nt!KdDebuggerDataBlock");
+        assembly.patch(block - 0x100, b"KDBG\x40\x03\0\0\0\0\x40\x05\0\0\0\0");
+        let files = Files::new(&assembly);
+        // Without symbols nothing else tells where the level is.
+        let path = files.put("memory.dmp", &assembly.dump(DumpKind::Complete));
+        let output = files.run(&["settings", &path, "--symbols", "none", "--format", "json"]);
+        let settings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(settings["level"], 8, "{build:?}");
+        let info = files.json(&["info", &path, "--symbols", "symbols"]);
+        let told = info["kernel"]["debugger_data"].as_str().unwrap();
+        assert!(told.ends_with("(the header does not say where)"), "{told}");
+    }
+}
+
+#[test]
+fn the_debugger_data_lead_to_a_kernel_whose_list_is_broken() {
+    let mut assembly = machine(Build::Win10Vb).assemble();
+    let head = assembly.address("nt!PsLoadedModuleList");
+    assembly.patch_pointer(head, 0x10);
+    let files = Files::new(&assembly);
+    let path = files.put("list.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    let output = files.run(&["settings", &path, "--symbols", "symbols", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let settings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(settings["level"], 8);
+    let info = files.run(&["info", &path, "--symbols", "symbols", "--format", "json"]);
+    let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert!(info["problems"].to_string().contains("list of loaded modules"), "{info}");
+}
+
+#[test]
 fn a_core_of_a_virtual_machine() {
     let assembly = machine(Build::Win10Vb).assemble();
     let files = Files::new(&assembly);
@@ -320,12 +428,18 @@ fn a_small_dumps_symbols_by_a_named_file() {
     };
     let right = files.put("right.json", &table(&assembly));
     let wrong = files.put("wrong.json", &table(&other));
-    // Its image does not tell which PDB it wants, so a folder cannot be searched.
+    let store = files.put("store/other-1.json", &table(&other));
+    let store = store.strip_suffix("other-1.json").unwrap();
+    // Its image does not tell which PDB it wants: of those in a folder the addresses do.
     let types = |symbols: &[&str]| {
         let info = files.run(&[&["info", "small.dmp"], symbols].concat());
         String::from_utf8(info.stdout).unwrap()
     };
-    assert!(types(&["--symbols", "symbols"]).contains("built-in layouts"));
+    assert!(types(&["--symbols", "symbols"]).contains("ISF table"));
+    let info = types(&["--symbols", store]);
+    assert!(info.contains("of 1 kernels' symbols on the path each: they put"), "{info}");
+    assert!(info.contains("built-in layouts"), "{info}");
+    assert!(types(&["--symbols", store, "--symbols", "symbols"]).contains("ISF table"));
     let info = types(&["--symbols", &wrong]);
     assert!(info.contains("they are of another build"), "{info}");
     assert!(info.contains("built-in layouts"), "{info}");
@@ -339,6 +453,35 @@ fn a_small_dumps_symbols_by_a_named_file() {
     let session = open();
     session.supply_kernel_symbols(table(&assembly)).unwrap();
     assert_eq!(Settings::read(session.kernel().unwrap()).unwrap().level.0, 8);
+}
+
+#[test]
+fn without_the_page_that_names_the_pdb_a_store_is_searched_by_addresses() {
+    let mut assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    let path = files.put("whole.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    let whole = files.json(&["log", "pool", &path, "--symbols", "symbols"]);
+    let table = assembly.files.iter().find(|(name, _)| name.contains("ntkrnl")).unwrap().1.clone();
+    let base = u64::from_str_radix(
+        &files.json(&["info", &path])["kernel"]["base"].as_str().unwrap()[2..],
+        16,
+    );
+    let base = base.unwrap();
+    assembly.remove_page(base);
+    let path = files.put("absent.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    for place in [
+        "ntkrnlmp.pdb/0123456789ABCDEF0123456789ABCDEF-1.json",
+        "symbols/windows/ntkrnlmp.pdb/0123456789ABCDEF0123456789ABCDEF-1.json",
+        "anything.json",
+    ] {
+        let name = format!("by address/{}/{place}", place.len());
+        let file = files.put(&name, &table);
+        let store = file.strip_suffix(place).unwrap();
+        let args = ["log", "pool", &path, "--symbols", store, "--symbols", "symbols"];
+        assert_eq!(files.json(&args), whole, "{place}");
+        let info = files.json(&["info", &path, "--symbols", store]);
+        assert!(info["kernel"]["types"].as_str().unwrap().contains("ISF"), "{place}");
+    }
 }
 
 /// The image as a file: sections stand in it where they stand in memory.

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use common::{saved, shared};
 use verifier_core::Error;
-use verifier_core::analysis::Leaks;
+use verifier_core::analysis::{Leaks, NoStack};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::{EventKind, EventLog, Operation, PoolLog};
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
-use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, MachineType};
+use verifier_host::{Session, SessionOptions};
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, MachineType, Sample};
 
 const GLOBALS: [&str; 6] = [
     "MmVerifierData",
@@ -73,7 +73,7 @@ fn compare(bare: &Kernel, full: &Kernel) {
         };
         assert_eq!(ours.operation, told);
     }
-    // A stack whose record may be a free is uncertain; the others are the same.
+    // A record that may be a free gives no stack; the others are the same.
     let leaks = |kernel| Leaks::read(kernel, |_| true).unwrap();
     let (ours, theirs) = (leaks(bare), leaks(full));
     assert_eq!(ours.blocks.len(), theirs.blocks.len());
@@ -81,7 +81,8 @@ fn compare(bare: &Kernel, full: &Kernel) {
         assert_eq!(one.allocation, other.allocation);
         match (&one.stack, &other.stack) {
             (Ok(stack), Ok(same)) => assert_eq!(ours.stack(*stack), theirs.stack(*same)),
-            (Ok(_), Err(_)) => assert!(!one.is_certain, "{one:?}"),
+            (Ok(_), Err(_)) => panic!("{one:?} has a stack, {other:?} has none"),
+            (Err(NoStack::Uncertain), _) => {}
             (Err(why), Err(same)) => assert_eq!(why, same),
             (Err(_), Ok(_)) => panic!("{one:?} has no stack, {other:?} has"),
         }
@@ -145,35 +146,51 @@ cases! {
     win7_x86_leak: "win7-x86-leak";
 }
 
+/// A machine with two blocks and nine records.
+fn machine(build: Build) -> Machine {
+    let mut machine = Machine::new(build);
+    let leaky =
+        machine.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
+    let caller = machine.driver_address(leaky, "LeakyRead") + 0x34;
+    let block = match build.machine() {
+        MachineType::X86 => 0x8500_0000,
+        _ => machine.kernel_address("VfPoolTraces") - 0x1_0000_0000,
+    };
+    machine.level(8);
+    machine
+        .verified(leaky)
+        .allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller))
+        .allocation(Allocation::paged(block + 0x1000, 0x50, b"Peak", caller));
+    for i in 0..9 {
+        machine.pool_record(verifier_synth::PoolRecord {
+            address: block + i * 0x100,
+            size: 0x200 + i,
+            thread: block + 0x40,
+            frames: vec![caller],
+            stale: vec![],
+        });
+    }
+    machine
+}
+
+/// A folder with the dump, and with the symbols in a folder of it.
+fn put(sample: &Sample) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+    for (name, bytes) in &sample.files {
+        let path = folder.path().join("symbols").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
 /// Machines of every build that the dump builder has layouts of, which were written down apart from the
 /// library's.
 #[test]
 fn made_up_machines() {
     for build in Build::ALL {
-        let mut machine = Machine::new(build);
-        let leaky =
-            machine.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
-        let caller = machine.driver_address(leaky, "LeakyRead") + 0x34;
-        let block = match build.machine() {
-            MachineType::X86 => 0x8500_0000,
-            _ => machine.kernel_address("VfPoolTraces") - 0x1_0000_0000,
-        };
-        machine.level(8);
-        machine
-            .verified(leaky)
-            .allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller))
-            .allocation(Allocation::paged(block + 0x1000, 0x50, b"Peak", caller));
-        for i in 0..9 {
-            machine.pool_record(verifier_synth::PoolRecord {
-                address: block + i * 0x100,
-                size: 0x200 + i,
-                thread: block + 0x40,
-                frames: vec![caller],
-                stale: vec![],
-            });
-        }
-        let sample = machine.build(DumpKind::Complete);
-        let folder = saved(&sample);
+        let folder = saved(&machine(build).build(DumpKind::Complete));
         let symbols = folder.path().join("symbols");
         let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
         assert!(full.kernel().unwrap().has_own_types(), "{build:?}");
@@ -183,6 +200,59 @@ fn made_up_machines() {
             9,
             "{build:?}"
         );
+    }
+}
+
+/// LiveKD writes a build of its own into the header: the kernel's name for its build corrects that; where
+/// it has none, what is in memory does.
+#[test]
+fn a_header_with_another_build() {
+    for build in Build::ALL {
+        for (lab, told) in [(true, 9200), (false, 9200), (false, 19045), (false, 7601)] {
+            let mut assembly = machine(build).assemble();
+            assembly.header.build = told;
+            if !lab {
+                assembly.patch(assembly.address("nt!NtBuildLab"), &[0; 0x40]);
+            }
+            let folder = put(&assembly.sample(DumpKind::Complete));
+            let symbols = folder.path().join("symbols");
+            let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
+            let kernel = bare.kernel().unwrap();
+            compare(kernel, full.kernel().unwrap());
+            let built_in = kernel.types().unwrap().describe();
+            if lab {
+                assert_eq!(kernel.build(), build.number(), "{build:?}");
+                assert!(!built_in.contains("fits"), "{built_in}");
+            } else {
+                assert_eq!(kernel.build(), told, "{build:?}");
+                // Where the era is another one, that is said; its neighbors may fit as well.
+                let is_other = told.abs_diff(build.number()) > 2000;
+                let says = built_in.contains(&format!("and not those of {told}"));
+                assert!(says || !is_other, "{build:?}: {built_in}");
+            }
+        }
+    }
+}
+
+/// Memory without a header tells no build.
+#[test]
+fn a_raw_image_tells_its_layouts() {
+    for build in [Build::Win7Sp1X86, Build::Win81, Build::Win10Vb, Build::Win11] {
+        let mut assembly = machine(build).assemble();
+        assembly.patch(assembly.address("nt!NtBuildLab"), &[0; 0x40]);
+        let folder = put(&assembly.sample(DumpKind::Complete));
+        let full = open(folder.path(), Some(folder.path().join("symbols")));
+        let raw = folder.path().join("memory.raw");
+        std::fs::write(&raw, assembly.dump(DumpKind::Raw)).unwrap();
+        let mut options = SessionOptions::default();
+        options.raw = true;
+        let path = SymbolPath::with_default_cache(None);
+        let bare = Session::open_with(&raw, path, options).unwrap();
+        let kernel = bare.kernel().unwrap();
+        assert_eq!(kernel.build(), 0);
+        let said = kernel.types().unwrap().describe();
+        assert!(said.ends_with("(told by what is in memory)"), "{said}");
+        compare(kernel, full.kernel().unwrap());
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use verifier_core::analysis::{Boot, LockGraph};
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Landmarks};
 use verifier_core::machine::Machine;
 use verifier_core::render::text::Style;
 use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_deadlock_text};
@@ -120,8 +120,7 @@ impl Session {
         let host = work::run(py, None, || {
             let space = match source {
                 Source::Physical(memory, base) => {
-                    let head = hints.ps_loaded_module_list;
-                    AddressSpace::of_tables(memory, base, machine, pae, head)
+                    AddressSpace::of_tables(memory, base, machine, pae, &Landmarks::from(&hints))
                 }
                 Source::Virtual(memory) => AddressSpace::new(memory, machine),
             };

@@ -74,6 +74,7 @@ pub fn session(data: &[u8]) {
 
 /// What is found without lists and without symbols.
 fn searched(kernel: &Kernel) {
+    let _ = Globals::fit(kernel);
     if let Some(profile) = Profile::new(kernel.space().machine(), kernel.build()) {
         let globals = Globals::find(kernel, &profile);
         let types = globals.add_to(profile, kernel);

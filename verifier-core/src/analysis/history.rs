@@ -17,8 +17,8 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog, PoolRecord};
 use crate::verifier::{
-    Allocation, Driver, Drivers, EntryState, NO_DRIVER, PoolInfo, Source, Tracker, TrackerEntry,
-    for_each_tracker, told,
+    Allocation, Driver, Drivers, EntryState, Lost, NO_DRIVER, PoolInfo, Source, Tracker,
+    TrackerEntry, for_each_tracker, told,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -122,7 +122,8 @@ impl History {
             seen.set(seen.get() + 1);
             is_near(start, size, address)
         });
-        let drivers = Drivers::read(kernel);
+        let lost = kernel.types().map(|types| Lost::new(kernel, types));
+        let drivers = lost.and_then(|lost| Ok((Drivers::read_with(kernel, &lost)?, lost)));
         let mut problems = Vec::new();
         let (mut near, mut log_problems) = (Vec::new(), Vec::new());
         let mut reach = Reach::default();
@@ -148,7 +149,7 @@ impl History {
         let sizes = sizes_by_frame(near.iter().filter(holds));
         let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
         match drivers {
-            Ok(drivers) => {
+            Ok((drivers, lost)) => {
                 problems.extend(drivers.problems);
                 // Of a million entries a handful concern the address: only they are kept.
                 let mut each = |driver: &Driver, tracker: Tracker| {
@@ -170,7 +171,7 @@ impl History {
                     }
                     problems.extend(tracker.problems);
                 };
-                let read = for_each_tracker(kernel, &drivers.drivers, &mut each);
+                let read = for_each_tracker(kernel, &drivers.drivers, &lost, &mut each);
                 if let Err(error) = read {
                     problems.push(Problem::from_error("tracking entries", &error));
                 }
@@ -241,7 +242,7 @@ fn of_tree(
         entry: TrackerEntry { state: EntryState::InUse, allocation },
         frames: match allocation.source {
             Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
-            Source::Tracker => Vec::new(),
+            Source::Tracker | Source::Carved => Vec::new(),
         },
     };
     let of_drivers = drivers.iter().zip(of_drivers).flat_map(|(driver, blocks)| {

@@ -13,8 +13,8 @@
 //!
 //! What the operation is comes from the names of the kernel's frames, so the kernel's symbols must be
 //! there before the join is made, and those of `VerifierExt` if it is loaded. A record whose frames do
-//! not say is taken for an allocation; where the block's own `CallingAddress` is among its frames that
-//! is certain, else [`Block::is_certain`] is false and a problem counts such blocks.
+//! not say is the allocation where the block's own `CallingAddress` is among them; else it may be a
+//! free's, and gives no stack ([`NoStack::Uncertain`]).
 
 use std::collections::HashMap;
 
@@ -53,11 +53,14 @@ pub enum NoStack {
     NotLogged,
     /// Its record holds no frames.
     NoFrames,
+    /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
+    /// allocated the block.
+    Uncertain,
 }
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 8] = [
+    pub const ALL: [NoStack; 9] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
@@ -66,6 +69,7 @@ impl NoStack {
         NoStack::NotRead,
         NoStack::NotLogged,
         NoStack::NoFrames,
+        NoStack::Uncertain,
     ];
 
     /// The reason in words, of a log that reaches so far.
@@ -92,6 +96,11 @@ impl NoStack {
                  wrapped"
             ),
             NoStack::NoFrames => "its newest record holds no frames".into(),
+            NoStack::Uncertain => {
+                "its newest record may be a free: its frames do not tell, nor hold \
+                                   the address that allocated the block"
+                    .into()
+            }
         }
     }
 
@@ -162,8 +171,6 @@ pub struct Block {
     pub stack: Result<StackId, NoStack>,
     /// Where the stack is from.
     pub stack_source: Option<StackSource>,
-    /// False where nothing tells that the record is an allocation.
-    pub is_certain: bool,
 }
 
 impl Block {
@@ -172,7 +179,7 @@ impl Block {
     pub fn requested(&self) -> Option<u64> {
         match self.allocation.source {
             Source::PoolInfo { .. } => Some(self.allocation.size),
-            Source::Tracker => self.made().map(|record| record.size),
+            Source::Tracker | Source::Carved => self.made().map(|record| record.size),
         }
     }
 
@@ -255,7 +262,7 @@ pub struct Coverage {
     pub with_stack: Total,
     /// Of those, blocks with the stack of the pool info tree.
     pub from_tree: Total,
-    /// Of those, blocks whose record may be something else than their allocation.
+    /// Blocks without one whose record may be something else than their allocation.
     pub uncertain: u64,
     /// Blocks without a stack by reason, the most bytes first.
     pub without: Vec<(NoStack, Total)>,
@@ -338,20 +345,20 @@ impl Leaks {
                 (Source::PoolInfo { stack, .. }, _) => {
                     info.stack(stack).map_or(PoolKind::Unknown, PoolKind::of_stack)
                 }
-                (Source::Tracker, Some(driver)) => bounds.kind(driver, allocation.address),
-                (Source::Tracker, None) => PoolKind::Unknown,
+                (_, Some(driver)) => bounds.kind(driver, allocation.address),
+                (_, None) => PoolKind::Unknown,
             },
             record: None,
             stack: Err(NoStack::LogUnreadable),
             stack_source: None,
-            is_certain: true,
         };
         for pool in &report.drivers {
             let driver = leaks.drivers.len();
             let blocks = pool.allocations.iter();
             let counters = pool.driver.counters();
             leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&counters), one)));
-            let of_tree = pool.allocations.iter().filter(|one| one.source != Source::Tracker);
+            let in_tree = |one: &&Allocation| matches!(one.source, Source::PoolInfo { .. });
+            let of_tree = pool.allocations.iter().filter(in_tree);
             leaks.drivers.push(Holder {
                 name: pool.driver.name.clone(),
                 counted: counters.pool_allocations().saturating_add(of_tree.count() as u64),
@@ -414,7 +421,6 @@ impl Leaks {
             }
         }
         let unread = NoStack::of_log(&log);
-        let mut uncertain = 0u64;
         for block in &mut self.blocks {
             let found = newest.get(&block.allocation.address).copied().flatten();
             let is_known = block.stack_source.is_some();
@@ -438,24 +444,14 @@ impl Leaks {
                 Err(NoStack::Freed)
             } else if frames.is_empty() {
                 Err(NoStack::NoFrames)
+            } else if record.operation == Operation::Unknown
+                && !frames.contains(&block.allocation.caller)
+            {
+                Err(NoStack::Uncertain)
             } else {
                 block.stack_source = Some(StackSource::Log);
                 Ok(stacks.id(frames))
             };
-            block.is_certain = block.stack.is_err()
-                || record.operation == Operation::Allocate
-                || frames.contains(&block.allocation.caller);
-            uncertain += u64::from(!block.is_certain);
-        }
-        if uncertain > 0 {
-            self.problems.push(Problem {
-                what: "stacks".into(),
-                address: None,
-                why: format!(
-                    "the frames of {uncertain} records do not tell an allocation from a free, nor \
-                     hold the address that allocated the block: they are taken for allocations"
-                ),
-            });
         }
     }
 
@@ -508,7 +504,7 @@ impl Leaks {
                 }
                 Err(why) => without.entry(why).or_default().add(bytes),
             }
-            coverage.uncertain += u64::from(!block.is_certain);
+            coverage.uncertain += u64::from(block.stack == Err(NoStack::Uncertain));
         }
         coverage.without = without.into_iter().collect();
         coverage.without.sort_by_key(|&(why, total)| (std::cmp::Reverse(total.bytes), why));

@@ -94,20 +94,29 @@ impl MemoryFile {
         })
     }
 
-    /// The physical memory that the file holds, and its stretches where the kernel has to be searched
-    /// for in it; `None` for a crash dump, whose header tells where the kernel is.
-    #[must_use]
-    pub fn unlabeled(&self) -> Option<Unlabeled> {
-        let (memory, machine, processors) = match self {
-            MemoryFile::Dump(_) => return None,
-            MemoryFile::Elf(core) => (&core.memory, core.machine(), core.processors.clone()),
-            MemoryFile::Raw(memory) => (memory, None, Vec::new()),
-        };
-        Some(Unlabeled {
-            stretches: memory.stretches().collect(),
-            memory: Arc::new(memory.clone()),
-            machine,
-            processors,
+    /// The physical memory that the file holds, for a search for the kernel in it
+    /// ([`find_kernel`](crate::kernel::find_kernel)). Of a crash dump that is what is left where its
+    /// header does not lead to the kernel.
+    ///
+    /// # Errors
+    /// As [`Dump::physical`]: a small dump holds none.
+    pub fn unlabeled(&self) -> Result<Unlabeled, Error> {
+        Ok(match self {
+            MemoryFile::Dump(dump) => Unlabeled {
+                memory: Arc::new(dump.physical()?),
+                machine: dump.header().machine(),
+                processors: Vec::new(),
+            },
+            MemoryFile::Elf(core) => Unlabeled {
+                memory: Arc::new(core.memory.clone()),
+                machine: core.machine(),
+                processors: core.processors.clone(),
+            },
+            MemoryFile::Raw(memory) => Unlabeled {
+                memory: Arc::new(memory.clone()),
+                machine: None,
+                processors: Vec::new(),
+            },
         })
     }
 
@@ -118,15 +127,19 @@ impl MemoryFile {
     }
 }
 
-/// Physical memory without a header that says where the kernel is.
+/// Physical memory of which nothing says where the kernel is.
 #[derive(Clone)]
 pub struct Unlabeled {
     /// The memory.
-    pub memory: Arc<dyn Memory<Pa>>,
-    /// First address and bytes of each stretch of it.
-    pub stretches: Vec<(Pa, u64)>,
+    pub memory: Arc<dyn Pages>,
     /// The machine's architecture, where it is known.
     pub machine: Option<Machine>,
     /// The CR3 of processors, where they are known.
     pub processors: Vec<Pa>,
+}
+
+impl Unlabeled {
+    pub(crate) fn physical(&self) -> Arc<dyn Memory<Pa>> {
+        Arc::<dyn Pages>::clone(&self.memory)
+    }
 }

@@ -87,7 +87,8 @@ impl RangePages {
             .map_err(|_| malformed(RDMP_RANGES, "the ranges cannot be read".into()))?;
         for range in raw {
             let (first, count) = (range.first.get(), range.count.get());
-            if count == 0 || seen >= total {
+            // A zero entry ends the list; an empty range is none.
+            if (first, count) == (0, 0) || seen >= total {
                 break;
             }
             ranges.push((first, count));

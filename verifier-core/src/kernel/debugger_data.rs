@@ -9,12 +9,16 @@
 //! can be read ([`DataBlockKeys`]).
 
 use super::AddressSpace;
-use crate::addr::Va;
+use crate::addr::{PAGE_SIZE, Va};
 use crate::bytes::{le32, le64};
 use crate::error::Error;
 
 /// Bytes that are read: up to and with `MmVerifierData`.
 const SIZE: usize = 0x250;
+/// Bytes of an image that are searched: kernels have 6 to 17 MiB.
+const MAX_IMAGE: u64 = 64 << 20;
+/// Where the mark stands in it: `Header.OwnerTag`.
+const TAG: u64 = 0x10;
 /// `KDBG`.
 const OWNER_TAG: u32 = 0x4742_444b;
 
@@ -63,6 +67,29 @@ impl DataBlockKeys {
 }
 
 impl DebuggerData {
+    /// The block in the image at `base` of `size` bytes, by its mark and by that it names this image;
+    /// `None` where there is none, or it is encoded.
+    pub(super) fn search(space: &AddressSpace, base: Va, size: u32) -> Option<Self> {
+        let mut page = vec![0u8; PAGE_SIZE as usize];
+        let size = u64::from(size).min(MAX_IMAGE);
+        (0..size).step_by(PAGE_SIZE as usize).find_map(|offset| {
+            space.read(base.add(offset), &mut page).ok()?;
+            (0..page.len()).step_by(8).find_map(|at| {
+                if le32(&page, at) != Some(OWNER_TAG) {
+                    return None;
+                }
+                let address = base.add(offset + at as u64).sub(TAG);
+                let data = Self::read(space, address, None).ok()?;
+                (data.kernel_base == base).then_some(data)
+            })
+        })
+    }
+
+    /// True where a block that is not encoded stands at `address`.
+    pub(super) fn is_marked(space: &AddressSpace, address: Va) -> bool {
+        space.memory().read_u32(address.add(TAG)).is_ok_and(|tag| tag == OWNER_TAG)
+    }
+
     /// Reads the block at `address`; `keys` serve where it is encoded.
     ///
     /// # Errors
@@ -77,7 +104,7 @@ impl DebuggerData {
         let mut bytes = [0u8; SIZE];
         space.read(address, &mut bytes).map_err(|fault| Error::read(what, fault))?;
         let mut was_encoded = false;
-        if le32(&bytes, 0x10) != Some(OWNER_TAG)
+        if le32(&bytes, TAG as usize) != Some(OWNER_TAG)
             && let Some(keys) = keys
         {
             for quad in bytes.chunks_exact_mut(8) {
@@ -86,7 +113,7 @@ impl DebuggerData {
             }
             was_encoded = true;
         }
-        if le32(&bytes, 0x10) != Some(OWNER_TAG) {
+        if le32(&bytes, TAG as usize) != Some(OWNER_TAG) {
             return Err(Error::Malformed {
                 address,
                 what: what.into(),

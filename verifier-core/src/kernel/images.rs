@@ -1,6 +1,7 @@
 //! Where the images of a kernel are told: by its own list, by a small dump's, or by its one image that
 //! a search found.
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use super::modules::read_loaded;
@@ -51,22 +52,27 @@ pub(super) fn find(
     data: Option<&DebuggerData>,
     limits: &Limits,
 ) -> Result<Images, Error> {
-    let headers = hints.kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
-    let mut left = limits.exports;
-    let exports = headers
-        .as_ref()
-        .and_then(|headers| headers.exports(space.memory(), &mut left).ok())
-        .unwrap_or_default();
-    let exported = |name| exported(&exports, hints.kernel_base, name);
-    let build = hints.build.or_else(|| read_build(space, exported("NtBuildNumber")?));
-    let heads = [
-        hints.ps_loaded_module_list,
-        data.map(|data| data.ps_loaded_module_list),
-        exported("PsLoadedModuleList"),
-    ];
+    let kernel_base = hints.kernel_base.or(data.map(|data| data.kernel_base));
+    let headers = kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
+    // Read where they are needed alone: a kernel has thousands.
+    let exports = LazyCell::new(|| {
+        let mut left = limits.exports;
+        let headers = headers.as_ref()?;
+        headers.exports(space.memory(), &mut left).ok()
+    });
+    let exported = |name| exported(exports.as_ref()?, kernel_base, name);
+    let lab = data.and_then(|data| build_of_lab(&read_lab(space, data.nt_build_lab)?));
+    let build = match (hints.build, lab) {
+        (Some(told), Some(lab)) if !(lab..lab + FEATURE_UPDATES).contains(&told) => Some(lab),
+        (told, lab) => told.or_else(|| read_build(space, exported("NtBuildNumber")?)).or(lab),
+    };
+    let heads: [&dyn Fn() -> Option<Va>; 3] =
+        [&|| hints.ps_loaded_module_list, &|| data.map(|data| data.ps_loaded_module_list), &|| {
+            exported("PsLoadedModuleList")
+        }];
     let mut problems = Vec::new();
     let mut loaded = Vec::new();
-    for head in heads.into_iter().flatten() {
+    for head in heads.into_iter().filter_map(|head| head()) {
         problems.clear();
         loaded = read_loaded(space, head, limits, &mut problems);
         if !loaded.is_empty() {
@@ -90,15 +96,16 @@ pub(super) fn find(
         }
     }
     if loaded.is_empty()
-        && let (Some(base), Some(headers)) = (hints.kernel_base, &headers)
+        && let (Some(base), Some(headers)) = (kernel_base, &headers)
     {
         source = ModuleSource::KernelAlone;
-        problems.clear();
-        problems.push(Problem {
-            what: "list of loaded modules".into(),
-            address: None,
-            why: "only the kernel's symbols tell where it is: no other image is known".into(),
-        });
+        if problems.is_empty() {
+            problems.push(Problem {
+                what: "list of loaded modules".into(),
+                address: None,
+                why: "only the kernel's symbols tell where it is: no other image is known".into(),
+            });
+        }
         loaded.push(kernel_alone(base, headers));
     }
     let Some(first) = loaded.first() else {
@@ -122,6 +129,28 @@ pub(super) fn find(
         }
     }
     Ok(Images { loaded, base, build, source, problems })
+}
+
+/// How many builds updates go beyond the one in their lab's name: 19045 is of 19041, 26200 of 26100.
+const FEATURE_UPDATES: u32 = 0x100;
+/// Bytes of a lab's name that are read: kernels have up to 40.
+const MAX_LAB: usize = 64;
+
+/// `NtBuildLab`.
+pub(super) fn read_lab(space: &AddressSpace, at: Va) -> Option<String> {
+    let mut text = [0u8; MAX_LAB];
+    let read = space.read(at, &mut text);
+    // What follows it may be absent.
+    let text = text.get(..read.map_or_else(|fault| fault.done, |_| MAX_LAB))?;
+    let end = text.iter().position(|&byte| byte == 0)?;
+    let text = std::str::from_utf8(text.get(..end)?).ok()?;
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// The build number that a lab's name starts with.
+pub(super) fn build_of_lab(lab: &str) -> Option<u32> {
+    let (number, _) = lab.split_once('.')?;
+    number.parse().ok().filter(|build| (2600..100_000).contains(build))
 }
 
 /// The build number out of `NtBuildNumber`, whose upper bits say free or checked.

@@ -32,7 +32,7 @@ pub use search::{FoundKernel, TableSource, find_kernel, find_kernel_until};
 pub(crate) use session::STOPPED;
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
-pub use space::AddressSpace;
+pub use space::{AddressSpace, Landmarks};
 pub use string::read_unicode_string;
 pub(crate) use string::{read_ansi_z, read_utf16_z};
 pub use wanted::WantedSymbols;

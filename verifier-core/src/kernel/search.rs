@@ -1,4 +1,5 @@
-//! The kernel in memory that comes without a header: a virtual machine's core file, a raw image.
+//! The kernel in memory whose header does not lead to it: a virtual machine's core file, a raw image, a
+//! dump whose header was never filled in.
 //!
 //! Three things are searched for, each checked by the next: page tables, the kernel's image through
 //! them, and in the image which PDB belongs to it.
@@ -6,8 +7,10 @@
 //! *Page tables.* Windows maps its own tables by an entry of the top table that points at that table
 //! itself: on x64 any entry of the kernel's half (its number is drawn at each boot since 14393), on
 //! x86 entry 0x300, under PAE entries 0 to 3 of the directory that maps 0xc0000000 point at the four
-//! directories. (These four entries are the top table's as well, so that directory serves as one.) On
-//! ARM64 no such mark is known: there the directory table base has to be given.
+//! directories. (These four entries are the top table's as well, so that directory serves as one.)
+//! Where nothing has that mark, and on ARM64, where none is known, every page serves that could be a top
+//! table by its shape: all that is present in the kernel's part points at memory that is there. Many a page
+//! does; it is the image that tells.
 //!
 //! *The image.* Loaders put kernels at 0xfffff800`00000000 and the 512 GiB above, on x86 anywhere in the
 //! kernel's half. Every mapped page that begins with `MZ` is looked at; the kernel is the one whose PDB or
@@ -15,13 +18,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::{AddressSpace, Hints, Limits};
 use crate::addr::{PAGE_SIZE, Pa, Pfn, Va};
 use crate::bytes::{le32, le64};
 use crate::dump::Unlabeled;
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::machine::Machine;
 use crate::memory::{Memory, PageTables, PagingMode};
 use crate::symbols::ImageHeaders;
@@ -37,6 +39,9 @@ const KERNELS: [&str; 6] = [
 ];
 /// Look-ups of pages for one candidate of page tables: the kernel lies among the first images.
 const MAX_STEPS: u64 = 1 << 20;
+/// The same for one that has no mark: there are many, and the kernel is among the first images of
+/// 32-bit machines and ARM64 too.
+const MAX_SHAPE_STEPS: u64 = 1 << 16;
 /// Tables found by their mark through which a kernel is looked for: every process has one.
 const MAX_TABLES: usize = 64;
 /// Page frames between two looks at whether to go on.
@@ -52,6 +57,8 @@ pub enum TableSource {
     Processor(usize),
     /// The table's entry that points at itself.
     SelfMap,
+    /// It looks like one, and leads to a kernel.
+    Shape,
 }
 
 impl std::fmt::Display for TableSource {
@@ -60,6 +67,7 @@ impl std::fmt::Display for TableSource {
             TableSource::Given => f.write_str("given"),
             TableSource::Processor(number) => write!(f, "CR3 of processor {number}"),
             TableSource::SelfMap => f.write_str("found by the entry that maps the tables"),
+            TableSource::Shape => f.write_str("found by leading to the kernel's image"),
         }
     }
 }
@@ -77,8 +85,8 @@ pub struct FoundKernel {
     pub tables_from: TableSource,
 }
 
-/// Finds the kernel in memory without a header. `directory_table_base` is tried alone where it is given;
-/// else the processors' tables are, then those that are found by their mark.
+/// Finds the kernel in memory without the help of a header. `directory_table_base` is tried alone where it
+/// is given; else the processors' tables are, then those that are found by their mark, then by their shape.
 ///
 /// # Errors
 /// [`Error::Unsupported`], which says what was tried.
@@ -109,6 +117,14 @@ pub fn find_kernel_until(
     })
 }
 
+/// How much was looked at.
+#[derive(Default)]
+struct Looked {
+    frames: u64,
+    /// Pages that may hold a top table.
+    tables: usize,
+}
+
 struct Search<'a> {
     memory: &'a Unlabeled,
     limits: &'a Limits,
@@ -122,7 +138,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn find(&self, directory_table_base: Option<Pa>) -> Result<FoundKernel, Error> {
         if let Some(base) = directory_table_base {
-            let found = self.kernel_through(base, TableSource::Given, &|_| true);
+            let found = self.kernel_through(base, TableSource::Given, MAX_STEPS, &|_| true);
             return found.ok_or_else(|| Error::Unsupported {
                 what: format!(
                     "no kernel's image is mapped by page tables at {base}{}",
@@ -132,11 +148,25 @@ impl Search<'_> {
         }
         for (number, &base) in self.memory.processors.iter().enumerate() {
             let from = TableSource::Processor(number);
-            if let Some(found) = self.kernel_through(base, from, &|_| true) {
+            if let Some(found) = self.kernel_through(base, from, MAX_STEPS, &|_| true) {
                 return Ok(found);
             }
         }
-        self.by_self_map()
+        let mut looked = Looked::default();
+        for source in [TableSource::SelfMap, TableSource::Shape] {
+            if let Some(found) = self.by_look(source, &mut looked)? {
+                return Ok(found);
+            }
+        }
+        let Looked { frames, tables } = looked;
+        Err(Error::Unsupported {
+            what: format!(
+                "no kernel was found: of {frames:#x} page frames {tables} look like top page tables, \
+                 and none of these maps a kernel's image; give the directory table base if it is \
+                 known{}",
+                self.cut_short()
+            ),
+        })
     }
 
     /// Which limits kept the search from looking at more, to be put behind what was not found.
@@ -173,11 +203,12 @@ impl Search<'_> {
         &self,
         base: Pa,
         tables_from: TableSource,
+        steps: u64,
         fits: &dyn Fn(PagingMode) -> bool,
     ) -> Option<FoundKernel> {
         self.modes().iter().filter(|(mode, _)| fits(*mode)).find_map(|&(mode, machine)| {
-            let tables = PageTables::new(Arc::clone(&self.memory.memory), base, mode);
-            let kernel_base = self.kernel_image(&tables, machine)?;
+            let tables = PageTables::new(self.memory.physical(), base, mode);
+            let kernel_base = self.kernel_image(&tables, machine, steps)?;
             Some(FoundKernel {
                 // A file does not change.
                 space: AddressSpace::paged(tables.cached(), machine),
@@ -188,12 +219,12 @@ impl Search<'_> {
         })
     }
 
-    fn kernel_image(&self, tables: &PageTables, machine: Machine) -> Option<Va> {
+    fn kernel_image(&self, tables: &PageTables, machine: Machine, steps: u64) -> Option<Va> {
         let (first, last) = match machine {
             Machine::X86 => (0x8000_0000, 0xffff_ffff),
             Machine::X64 | Machine::Arm64 => (0xffff_f800_0000_0000, 0xffff_f87f_ffff_ffff),
         };
-        let granted = self.steps.get().min(MAX_STEPS);
+        let granted = self.steps.get().min(steps);
         let mut pages = tables.mapped_pages(Va(first), Va(last), granted);
         let found = pages.by_ref().take_while(|_| !(self.stop)()).find(|&(at, page)| {
             let magic = self.memory.memory.read_u16(page.pa);
@@ -202,67 +233,121 @@ impl Search<'_> {
         let left = pages.steps_left();
         self.steps.set(self.steps.get() - (granted - left));
         if found.is_none() && left == 0 {
-            let name = if granted == MAX_STEPS { "MAX_STEPS" } else { "Limits::search_pages" };
+            let name = match granted {
+                MAX_STEPS => "MAX_STEPS",
+                MAX_SHAPE_STEPS => "MAX_SHAPE_STEPS",
+                _ => "Limits::search_pages",
+            };
             self.struck.borrow_mut().insert(name);
         }
         found.map(|(at, _)| at)
     }
 
-    fn by_self_map(&self) -> Result<FoundKernel, Error> {
-        if self.memory.machine == Some(Machine::Arm64) {
-            return Err(Error::Unsupported {
-                what: "nothing in the memory of an ARM64 machine marks its page tables: give the \
-                       directory table base"
-                    .into(),
-            });
+    /// The kernel through the first page that holds a top table by that `source`.
+    fn by_look(
+        &self,
+        source: TableSource,
+        looked: &mut Looked,
+    ) -> Result<Option<FoundKernel>, Error> {
+        let by_mark = source == TableSource::SelfMap;
+        let has = |mode| by_mark || !matches!(mode, PagingMode::X64 | PagingMode::X64La57);
+        if !self.modes().iter().any(|&(mode, _)| has(mode)) {
+            return Ok(None);
         }
         let mut page = vec![0u8; PAGE_SIZE as usize];
-        let (mut frames, mut tried) = (0u64, 0usize);
-        'stretches: for &(start, bytes) in &self.memory.stretches {
-            let first = start.0.div_ceil(PAGE_SIZE);
-            let end = start.0.saturating_add(bytes) / PAGE_SIZE;
-            for frame in first..end {
-                if frames >= self.limits.search_frames {
-                    return Err(Error::Limit {
-                        what: "search for page tables".into(),
-                        limit: self.limits.search_frames,
-                        name: "Limits::search_frames",
-                    });
-                }
-                if frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) && (self.stop)() {
-                    break 'stretches;
-                }
-                frames += 1;
-                let at = Pa(frame * PAGE_SIZE);
-                match self.memory.memory.read(at, &mut page) {
-                    // Nothing behind the end of a file that is cut short.
-                    Err(fault) if matches!(fault.reason, Reason::Truncated { .. }) => break,
-                    Err(_) => continue,
-                    Ok(_) => {}
-                }
-                let fits = |mode| maps_itself(&page, at.pfn(), mode);
-                if !self.modes().iter().any(|&(mode, _)| fits(mode)) {
-                    continue;
-                }
-                tried += 1;
-                if let Some(found) = self.kernel_through(at, TableSource::SelfMap, &fits) {
+        let (mut frames, mut tables) = (0u64, 0usize);
+        let mut next = self.memory.memory.next_page(Pa(0));
+        while let Some(at) = next {
+            if frames >= self.limits.search_frames {
+                return Err(Error::Limit {
+                    what: "search for page tables".into(),
+                    limit: self.limits.search_frames,
+                    name: "Limits::search_frames",
+                });
+            }
+            if frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) && (self.stop)() {
+                break;
+            }
+            frames += 1;
+            next = at.0.checked_add(PAGE_SIZE).and_then(|at| self.memory.memory.next_page(Pa(at)));
+            if self.memory.memory.read(at, &mut page).is_err() {
+                continue;
+            }
+            let bases = self.top_tables(&page, at, by_mark);
+            tables += usize::from(!bases.is_empty());
+            let steps = if by_mark { MAX_STEPS } else { MAX_SHAPE_STEPS };
+            for (base, mode) in bases {
+                let found = self.kernel_through(base, source, steps, &|other| other == mode);
+                if found.is_some() {
                     return Ok(found);
                 }
-                if tried == MAX_TABLES {
-                    self.struck.borrow_mut().insert("MAX_TABLES");
-                    break 'stretches;
-                }
+            }
+            // Without a step left no image is found.
+            if self.steps.get() == 0 {
+                break;
+            }
+            if by_mark && tables == MAX_TABLES {
+                self.struck.borrow_mut().insert("MAX_TABLES");
+                break;
             }
         }
-        Err(Error::Unsupported {
-            what: format!(
-                "no kernel was found: of {frames:#x} page frames {tried} look like top page tables, \
-                 and none of these maps a kernel's image; give the directory table base if it is \
-                 known{}",
-                self.cut_short()
-            ),
-        })
+        looked.frames = looked.frames.max(frames);
+        looked.tables += tables;
+        Ok(None)
     }
+
+    /// The top tables that the page may hold.
+    fn top_tables(&self, page: &[u8], at: Pa, by_mark: bool) -> Vec<(Pa, PagingMode)> {
+        let modes = self.modes().iter().map(|&(mode, _)| mode);
+        if by_mark {
+            let marked = modes.filter(|&mode| maps_itself(page, at.pfn(), mode));
+            return marked.map(|mode| (at, mode)).collect();
+        }
+        let is_held = |frame: u64| self.memory.memory.read_u8(Pa(frame)).is_ok();
+        let found = modes.flat_map(|mode| {
+            // A PAE machine's table has 32 bytes, and lies on any multiple of them.
+            let size = if mode == PagingMode::X86Pae { 32 } else { PAGE_SIZE };
+            let starts = (0..PAGE_SIZE).step_by(size as usize);
+            starts.map(move |start| (start as usize..(start + size) as usize, mode))
+        });
+        found
+            .filter(|(range, mode)| {
+                page.get(range.clone()).is_some_and(|table| is_shaped(table, *mode, &is_held))
+            })
+            .map(|(range, mode)| (at.add(range.start as u64), mode))
+            // 32-bit machines have them below 4 GiB.
+            .filter(|(base, mode)| *mode == PagingMode::Arm64 || base.0 >> 32 == 0)
+            .collect()
+    }
+}
+
+/// True for what may be a top table: in the kernel's part there is something, and all of it leads to
+/// memory that is there.
+fn is_shaped(table: &[u8], mode: PagingMode, is_held: &dyn Fn(u64) -> bool) -> bool {
+    // The present entries of the kernel's part: the frame of a table, `None` for what cannot be one.
+    let entries: Vec<Option<u64>> = match mode {
+        PagingMode::X86 => (512..1024)
+            .filter_map(|index| le32(table, index * 4).map(u64::from))
+            .filter(|entry| entry & 1 != 0)
+            // A large page tells nothing.
+            .filter(|entry| entry & 0x80 == 0)
+            .map(|entry| Some(entry & 0xffff_f000))
+            .collect(),
+        // Of a directory pointer all bits but three are the address or reserved.
+        PagingMode::X86Pae => (0..4)
+            .filter_map(|index| le64(table, index * 8).map(|entry| (index, entry)))
+            .filter(|(index, entry)| entry & 1 != 0 || (*index >= 2 && *entry != 0))
+            .map(|(_, entry)| (entry & 0xfff0_0000_0000_01e7 == 1).then_some(entry & !0xfff))
+            .collect(),
+        PagingMode::Arm64 => (256..512)
+            .filter_map(|index| le64(table, index * 8))
+            .filter(|entry| entry & 1 != 0)
+            .map(|entry| (entry & 3 == 3).then_some(entry & 0x0000_ffff_ffff_f000))
+            .collect(),
+        // These are known by their mark.
+        PagingMode::X64 | PagingMode::X64La57 => return false,
+    };
+    !entries.is_empty() && entries.into_iter().all(|frame| frame.is_some_and(is_held))
 }
 
 /// True for a page that has the mark of a top table of that mode.

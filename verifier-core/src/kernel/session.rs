@@ -62,6 +62,8 @@ pub struct Kernel {
     modules: Modules,
     symbols: Vec<ModuleSymbols>,
     debugger_data: OnceLock<Result<DebuggerData, Error>>,
+    /// What a search through the kernel's image gave, where nothing tells where the block is.
+    searched_data: OnceLock<Option<DebuggerData>>,
     hints: Hints,
     types: OnceLock<Arc<dyn TypeSource>>,
     /// Serves while `types` is empty.
@@ -87,11 +89,22 @@ impl Kernel {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(space: AddressSpace, hints: Hints, limits: Limits) -> Result<Self, Error> {
-        let data =
-            hints.kd_debugger_data_block.map(|address| DebuggerData::read(&space, address, None));
-        let known = data.as_ref().and_then(|data| data.as_ref().ok());
-        let Images { loaded, base, build, source: modules_from, mut problems } =
-            images::find(&space, &hints, known, &limits)?;
+        let mut data = hints
+            .kd_debugger_data_block
+            .and_then(|address| DebuggerData::read(&space, address, None).ok());
+        let mut images = images::find(&space, &hints, data.as_ref(), &limits)?;
+        if images.source == ModuleSource::KernelAlone
+            && data.is_none()
+            && let Some(kernel) = images.loaded.first()
+        {
+            // The block of the one image that is known tells where the others are.
+            data = DebuggerData::search(&space, kernel.base, kernel.size);
+            if data.is_some() {
+                images = images::find(&space, &hints, data.as_ref(), &limits)?;
+            }
+        }
+        let known = data.as_ref();
+        let Images { loaded, base, build, source: modules_from, mut problems } = images;
         problems.splice(0..0, hints.problems.iter().cloned());
         let modules = Modules::new(loaded);
         if !hints.unloaded.is_empty() {
@@ -109,7 +122,7 @@ impl Kernel {
         let symbols = modules.loaded().iter().map(|_| ModuleSymbols::default()).collect();
         let debugger_data = OnceLock::new();
         // A block that could not be read may be encoded: it is tried again when types are there.
-        if let Some(Ok(data)) = data {
+        if let Some(data) = data {
             let _ = debugger_data.set(Ok(data));
         }
         Ok(Self {
@@ -120,6 +133,7 @@ impl Kernel {
             modules,
             symbols,
             debugger_data,
+            searched_data: OnceLock::new(),
             hints,
             types: OnceLock::new(),
             built_in: OnceLock::new(),
@@ -136,10 +150,24 @@ impl Kernel {
         &self.space
     }
 
-    /// The build number, 0 where neither hints nor symbols told it.
+    /// The build number, 0 where neither hints nor symbols told it. The kernel's own name for its build
+    /// ([`build_lab`](Self::build_lab)) corrects a hint that cannot be right.
     #[must_use]
     pub fn build(&self) -> u32 {
         self.build.get().copied().unwrap_or(0)
+    }
+
+    /// `NtBuildLab`: the kernel's own name for its build, such as `19041.1.amd64fre.vb_release`.
+    #[must_use]
+    pub fn build_lab(&self) -> Option<String> {
+        images::read_lab(&self.space, self.debugger_data().ok()?.nt_build_lab)
+    }
+
+    /// The build number that [`build_lab`](Self::build_lab) starts with. Updates that only switch features
+    /// on have a higher [`build`](Self::build).
+    #[must_use]
+    pub fn build_by_lab(&self) -> Option<u32> {
+        images::build_of_lab(&self.build_lab()?)
     }
 
     /// Where the kernel image is loaded.
@@ -181,7 +209,8 @@ impl Kernel {
         self.stop.get().is_some_and(|stop| stop())
     }
 
-    /// The debugger data block, decoded with the kernel's symbols where it is encoded.
+    /// The debugger data block, decoded with the kernel's symbols where it is encoded: where the hints
+    /// or the symbols say, else by its mark in the kernel's image.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -201,6 +230,13 @@ impl Kernel {
             }),
             None => symbol().and_then(read),
         };
+        let result = result.or_else(|error| {
+            let found = self.searched_data.get_or_init(|| {
+                let size = self.modules.find(self.base).map_or(0, |(_, kernel)| kernel.size);
+                DebuggerData::search(&self.space, self.base, size)
+            });
+            found.clone().ok_or(error)
+        });
         match result {
             // An error is not kept: symbols that are supplied later may turn it.
             Ok(data) => {

@@ -4,11 +4,71 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::{DebuggerData, Hints};
 use crate::addr::{Pa, Va};
 use crate::dump::{Dump, DumpKind, Header};
 use crate::error::{Error, Fault};
 use crate::machine::Machine;
-use crate::memory::{Memory, PageTables, PagingMode, Residence};
+use crate::memory::{MappedPages, Memory, PageTables, PagingMode, Residence};
+
+/// Addresses of which it is known what should stand there, by which the paging mode is told. Any may
+/// be unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Landmarks {
+    /// Address of `PsLoadedModuleList`, or of any other `LIST_ENTRY`: it and its neighbor should point
+    /// at each other.
+    pub ps_loaded_module_list: Option<Va>,
+    /// Address of the debugger data block: it should have its mark, unless it is encoded.
+    pub kd_debugger_data_block: Option<Va>,
+    /// Address of the page frame database: it should be mapped.
+    pub pfn_data_base: Option<Va>,
+}
+
+impl From<&Header> for Landmarks {
+    fn from(header: &Header) -> Self {
+        Self {
+            ps_loaded_module_list: header.ps_loaded_module_list,
+            kd_debugger_data_block: header.kd_debugger_data_block,
+            pfn_data_base: header.pfn_data_base,
+        }
+    }
+}
+
+impl From<&Hints> for Landmarks {
+    fn from(hints: &Hints) -> Self {
+        Self {
+            ps_loaded_module_list: hints.ps_loaded_module_list,
+            kd_debugger_data_block: hints.kd_debugger_data_block,
+            pfn_data_base: None,
+        }
+    }
+}
+
+/// What speaks for a paging mode, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Evidence {
+    /// So many landmarks are mapped. One page of a list may be absent, and the block encoded.
+    Mapped(usize),
+    /// The debugger data block has its mark.
+    DebuggerData,
+    /// The head of the list and its neighbor point at each other.
+    List,
+}
+
+impl Landmarks {
+    fn evidence(&self, space: &AddressSpace) -> Evidence {
+        if self.ps_loaded_module_list.is_some_and(|head| space.is_list_head(head)) {
+            return Evidence::List;
+        }
+        if self.kd_debugger_data_block.is_some_and(|at| DebuggerData::is_marked(space, at)) {
+            return Evidence::DebuggerData;
+        }
+        let all = [self.ps_loaded_module_list, self.kd_debugger_data_block, self.pfn_data_base];
+        Evidence::Mapped(
+            all.into_iter().flatten().filter(|&at| space.translate(at).is_some()).count(),
+        )
+    }
+}
 
 /// Virtual memory of a kernel.
 #[derive(Clone)]
@@ -39,8 +99,8 @@ impl AddressSpace {
     /// The kernel's space in a dump: page tables over its pages, or a small dump's blocks.
     ///
     /// The header does not say how many levels the page tables have (x64) or may have lost whether
-    /// PAE is on (x86): the mode in which the head of the module list and its neighbors point at
-    /// each other is taken. Where none does, the more common one is.
+    /// PAE is on (x86): the mode in which its addresses lead to what they should is taken (see
+    /// [`Landmarks`]). Where none does, the more common one is.
     ///
     /// # Errors
     /// As [`Dump::physical`] and [`Dump::triage`]; [`Error::Unsupported`] for a machine that is not known.
@@ -58,8 +118,7 @@ impl AddressSpace {
         }
         let physical: Arc<dyn Memory<Pa>> = Arc::new(dump.physical()?);
         // A dump does not change.
-        let (pae, list_head) = (header.pae_enabled, header.ps_loaded_module_list);
-        Ok(Self::find(machine, pae, list_head, &|mode| {
+        Ok(Self::find(machine, header.pae_enabled, &Landmarks::from(header), &|mode| {
             PageTables::new(Arc::clone(&physical), header.directory_table_base, mode).cached()
         }))
     }
@@ -71,23 +130,22 @@ impl AddressSpace {
             header.directory_table_base,
             machine,
             header.pae_enabled,
-            header.ps_loaded_module_list,
+            &Landmarks::from(header),
         )
     }
 
     /// The kernel's space over any physical memory, told by its directory table base.
     ///
-    /// `pae` is whether an x86 kernel has PAE on, where that is known; `list_head` the address of any
-    /// `LIST_ENTRY`, such as `PsLoadedModuleList`, by which the paging mode is told where the
-    /// machine leaves it open (see [`of_dump`](Self::of_dump)).
+    /// `pae` is whether an x86 kernel has PAE on, where that is known; by the landmarks the paging mode
+    /// is told where the machine leaves it open (see [`of_dump`](Self::of_dump)).
     pub fn of_tables(
         physical: Arc<dyn Memory<Pa>>,
         directory_table_base: Pa,
         machine: Machine,
         pae: Option<bool>,
-        list_head: Option<Va>,
+        landmarks: &Landmarks,
     ) -> Self {
-        Self::find(machine, pae, list_head, &|mode| {
+        Self::find(machine, pae, landmarks, &|mode| {
             PageTables::new(Arc::clone(&physical), directory_table_base, mode)
         })
     }
@@ -96,7 +154,7 @@ impl AddressSpace {
     fn find(
         machine: Machine,
         pae: Option<bool>,
-        list_head: Option<Va>,
+        landmarks: &Landmarks,
         tables: &dyn Fn(PagingMode) -> PageTables,
     ) -> Self {
         let modes: &[PagingMode] = match machine {
@@ -108,15 +166,11 @@ impl AddressSpace {
                 None => &[PagingMode::X86Pae, PagingMode::X86],
             },
         };
-        let mut spaces = modes.iter().map(|&mode| Self::paged(tables(mode), machine));
-        let first = spaces.next();
-        let consistent = |space: &Self| list_head.is_some_and(|head| space.is_list_head(head));
-        match first {
-            Some(first) if modes.len() == 1 || consistent(&first) => first,
-            Some(first) => spaces.find(consistent).unwrap_or(first),
-            // Every machine has a mode; this keeps the match total.
-            None => Self::paged(tables(PagingMode::X64), machine),
-        }
+        let spaces = modes.iter().map(|&mode| Self::paged(tables(mode), machine));
+        // Of equals the first: the more common mode.
+        let best = spaces.rev().max_by_key(|space| landmarks.evidence(space));
+        // Every machine has a mode.
+        best.unwrap_or_else(|| Self::paged(tables(PagingMode::X64), machine))
     }
 
     /// True where `head` and the entry behind it point at each other.
@@ -160,6 +214,17 @@ impl AddressSpace {
     #[must_use]
     pub fn translate(&self, va: Va) -> Option<Pa> {
         self.tables.as_ref()?.translate(va).ok().map(|found| found.pa)
+    }
+
+    /// The pages that the page tables map in the kernel's half, in at most `steps` look-ups; `None` where
+    /// this space does not translate.
+    pub(crate) fn mapped_pages(&self, steps: u64) -> Option<MappedPages<'_>> {
+        let (first, last) = match self.machine {
+            Machine::X86 => (0x8000_0000, 0xffff_ffff),
+            Machine::X64 if self.paging() == Some(PagingMode::X64La57) => (0xff00 << 48, u64::MAX),
+            Machine::X64 | Machine::Arm64 => (0xffff_8000_0000_0000, u64::MAX),
+        };
+        Some(self.tables.as_ref()?.mapped_pages(Va(first), Va(last), steps))
     }
 
     /// True for a small dump's memory: what is not there was never in it.

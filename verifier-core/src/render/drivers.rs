@@ -47,6 +47,7 @@ impl Serialize for ImageDoc<'_> {
         map.serialize_entry("base", &known(self.0.base))?;
         map.serialize_entry("size", &self.0.size)?;
         map.serialize_entry("target_driver", &known(self.0.address))?;
+        map.serialize_entry("is_carved", &self.0.is_carved)?;
         map.serialize_entry("verified_data", &self.0.verified_data)?;
         map.serialize_entry("counters", &self.0.counters)?;
         map.end()

@@ -37,7 +37,7 @@ use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, SlistForm, first_entry, read_unicode_string};
-use crate::types::{Field, Profile};
+use crate::types::{Field, Profile, TypeSource};
 
 /// An allocation on a carved page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,15 +109,32 @@ impl CarvedPool {
     /// # Errors
     /// [`Error::MissingType`] where the types that were supplied do not have the entries.
     pub fn read(kernel: &Kernel, place: &Place<'_>) -> Result<Self, Error> {
-        let layout = Layout::resolve(kernel)?;
+        match kernel.types() {
+            Ok(types) => Self::read_by(kernel, &Layout::resolve(kernel, types, true)?, place),
+            // Pages and entries never changed; their owners did, and are left unnamed.
+            Err(error) => {
+                let types = Profile::new(kernel.space().machine(), 7601).ok_or(error)?;
+                Self::read_by(kernel, &Layout::resolve(kernel, &types, false)?, place)
+            }
+        }
+    }
+
+    /// The same by types that need not be the kernel's.
+    pub(super) fn read_with(
+        kernel: &Kernel,
+        types: &dyn TypeSource,
+        place: &Place<'_>,
+    ) -> Result<Self, Error> {
+        Self::read_by(kernel, &Layout::resolve(kernel, types, true)?, place)
+    }
+
+    fn read_by(kernel: &Kernel, layout: &Layout, place: &Place<'_>) -> Result<Self, Error> {
         let mut carved = Self::default();
-        let found = carved.find_pages(kernel, &layout, place);
-        let addresses = virtual_addresses(kernel, &layout, &found);
+        let found = carved.find_pages(kernel, layout, place);
+        let addresses = virtual_addresses(kernel, layout, &found);
         let mut owners: BTreeMap<Va, Vec<PageBytes>> = BTreeMap::new();
         for (mut page, bytes) in found {
-            if let Some(pa) = page.pa {
-                page.va = addresses.get(&pa).copied();
-            }
+            page.va = page.va.or_else(|| addresses.get(&page.pa?).copied());
             let owner = Va(layout.owner.get(&bytes).unwrap_or(0));
             owners.entry(owner).or_default().push((page, bytes));
         }
@@ -163,6 +180,7 @@ impl CarvedPool {
         place: &Place<'_>,
     ) -> Vec<PageBytes> {
         let mut found = Vec::new();
+        let mut frames = HashSet::new();
         let mut budget = PageBudget::of(kernel);
         let what = "search for tracking pages";
         self.pages_looked_at = place.for_each_page(kernel, what, &mut self.problems, |page| {
@@ -174,7 +192,10 @@ impl CarvedPool {
                 return ControlFlow::Continue(());
             }
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
-            if place.read(kernel, page, 0, &mut bytes) && layout.is_tracker(kernel, &bytes) {
+            if place.read(kernel, page, 0, &mut bytes)
+                && layout.is_tracker(kernel, &bytes)
+                && page.pa.is_none_or(|pa| frames.insert(pa))
+            {
                 if let Err(why) = budget.take(kernel) {
                     return ControlFlow::Break(why);
                 }
@@ -245,18 +266,9 @@ struct Layout {
 }
 
 impl Layout {
-    fn resolve(kernel: &Kernel) -> Result<Self, Error> {
+    /// `known`: the types are those of the build, so owners are where they say.
+    fn resolve(kernel: &Kernel, types: &dyn TypeSource, known: bool) -> Result<Self, Error> {
         let machine = kernel.space().machine();
-        let profile;
-        let types = match kernel.types() {
-            Ok(types) => types,
-            // Pages and entries never changed; their owners did, and are left unnamed.
-            Err(error) => {
-                profile = Profile::new(machine, 7601).ok_or(error)?;
-                &profile
-            }
-        };
-        let known = kernel.types().is_ok();
         let header = "_VI_POOL_PAGE_HEADER";
         let entry = "_VI_POOL_ENTRY_INUSE";
         let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";

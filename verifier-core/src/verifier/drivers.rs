@@ -9,9 +9,12 @@
 //! Kernels before 7 have one structure for both: see `old.rs`.
 //!
 //! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be off the tree, and off the
-//! list: the bug check's parameters lead to its data all the same.
+//! list: the bug check's parameters lead to its data all the same. Where the tree is broken, or does not
+//! have what the list says is loaded, tracking pages lead to the data of the drivers that own them (see
+//! `lost.rs`).
 
 use super::counters::{Counters, required};
+use super::lost::Lost;
 use super::old;
 use super::unload::Unload;
 use crate::addr::Va;
@@ -133,6 +136,8 @@ pub struct TargetDriver {
     pub verified_data: Va,
     /// The integers of that structure from `CurrentPagedPoolAllocations` on.
     pub counters: Counters,
+    /// True where the tree does not lead to it, and the tracking pages that it owns did.
+    pub is_carved: bool,
 }
 
 /// Configured drivers.
@@ -196,22 +201,45 @@ impl Drivers {
     /// Reads the list and the tree, and joins them.
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have the list.
+    /// Where the kernel's symbols are missing or do not have the list, and no image is verified either.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
+        Self::read_with(kernel, &Lost::new(kernel, kernel.types()?))
+    }
+
+    /// The same; where the tree does not lead to all images, `lost` does.
+    pub(crate) fn read_with(kernel: &Kernel, lost: &Lost<'_>) -> Result<Self, Error> {
         if old::is_old(kernel.types()?)? {
             return old::read_drivers(kernel);
         }
         let layout = Layout::resolve(kernel.types()?)?;
         let mut problems = Vec::new();
-        let head = kernel.global("VfSuspectDriversList")?;
-        let mut drivers = suspects(kernel, &layout.suspect, head, &mut problems);
-        let images = match kernel.global("ViTargetDriversAvl") {
+        let (mut drivers, listless) = match kernel.global("VfSuspectDriversList") {
+            Ok(head) => (suspects(kernel, &layout.suspect, head, &mut problems), None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let is_listed = listless.is_none() && problems.is_empty();
+        let before = problems.len();
+        let mut images = match kernel.global("ViTargetDriversAvl") {
             Ok(tree) => targets(kernel, &layout, tree, kernel.limits(), &mut problems),
             Err(error) => {
                 problems.push(Problem::from_error("tree of target drivers", &error));
                 Vec::new()
             }
         };
+        // A driver that is loaded has an image on the tree.
+        let is_on_tree = |driver: &Driver| {
+            driver.loads <= driver.unloads
+                || images.iter().any(|(entry, _)| Some(*entry) == driver.suspect_entry)
+        };
+        if problems.len() > before || !drivers.iter().all(is_on_tree) {
+            lost.add_to(&mut images, &mut problems);
+        }
+        if let Some(error) = listless {
+            if images.is_empty() {
+                return Err(error);
+            }
+            problems.push(Problem::from_error("list of configured drivers", &error));
+        }
         for (entry, image) in images {
             let driver = drivers.iter_mut().find(|driver| driver.suspect_entry == Some(entry));
             if let Some(driver) = driver {
@@ -222,9 +250,14 @@ impl Drivers {
             // name serves.
             problems.push(Problem::at(
                 "target driver",
-                image.address,
+                if image.is_carved { image.verified_data } else { image.address },
                 format!("its entry {entry} is not in the list of configured drivers"),
             ));
+            // The list may be what is broken.
+            if !is_listed && let Some(driver) = sound_suspect(kernel, &layout.suspect, entry) {
+                drivers.push(Driver { images: vec![image], ..driver });
+                continue;
+            }
             let name = kernel
                 .modules()
                 .find(image.base)
@@ -277,17 +310,15 @@ fn add_unloaded(
             format!("driver_{}", unload.data)
         }),
     };
-    let modules = kernel.modules();
-    let is_it = |other: &str| other.eq_ignore_ascii_case(&name);
-    let loaded = modules.loaded().iter().find(|module| is_it(&module.name));
-    let (base, size) = match loaded {
-        Some(module) => (module.base, module.size.into()),
-        None => match modules.unloaded().iter().find(|module| is_it(&module.name)) {
-            Some(module) => (module.start, module.end.0.saturating_sub(module.start.0)),
-            None => (Va(0), 0),
-        },
+    let (base, size) = range_of(kernel, &name);
+    let image = TargetDriver {
+        address: Va(0),
+        base,
+        size,
+        verified_data: unload.data,
+        counters,
+        is_carved: false,
     };
-    let image = TargetDriver { address: Va(0), base, size, verified_data: unload.data, counters };
     match listed.and_then(|index| drivers.get_mut(index)) {
         Some(driver) => {
             driver.images.push(image);
@@ -301,6 +332,19 @@ fn add_unloaded(
             images: vec![image],
             from_bug_check: true,
         }),
+    }
+}
+
+/// Where the image of that name lies or lay, and its bytes; null where no module has the name.
+pub(super) fn range_of(kernel: &Kernel, name: &str) -> (Va, u64) {
+    let modules = kernel.modules();
+    if let Some(module) = modules.by_name(name) {
+        return (module.base, module.size.into());
+    }
+    let mut unloaded = modules.unloaded().iter();
+    match unloaded.find(|module| module.name.eq_ignore_ascii_case(name)) {
+        Some(module) => (module.start, module.end.0.saturating_sub(module.start.0)),
+        None => (Va(0), 0),
     }
 }
 
@@ -346,6 +390,14 @@ pub(super) fn suspects(
     Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, problems);
     let entries = walk.entries.into_iter().map(|link| link.sub(layout.links));
     entries.filter_map(|entry| suspect(kernel, layout, entry, problems)).collect()
+}
+
+/// An entry that no list leads to, without images; `None` where it cannot be read or is none.
+pub(super) fn sound_suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Driver> {
+    let mut problems = Vec::new();
+    let driver = suspect(kernel, layout, entry, &mut problems)?;
+    let is_sound = !driver.name.is_empty() && driver.unloads <= driver.loads;
+    (is_sound && problems.is_empty()).then_some(driver)
 }
 
 /// One entry of the list, without images; `None` where it cannot be read.
@@ -404,11 +456,12 @@ pub(super) fn targets(
             tree,
             format!("{count} tables, at most {MAX_TABLES} exist"),
         ));
+        return Vec::new();
     }
     let mut images = Vec::new();
     let mut target = vec![0u8; layout.target_size];
     let mut limits = limits.clone();
-    for i in 0..count.min(MAX_TABLES) {
+    for i in 0..count {
         let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
         let walk = walk_avl(space, table, &layout.avl, what, &limits);
         limits.tree_nodes = limits.tree_nodes.saturating_sub(walk.entries.len());
@@ -441,6 +494,7 @@ pub(super) fn targets(
                         size: layout.range_size.get(&target).unwrap_or(0),
                         verified_data: data,
                         counters,
+                        is_carved: false,
                     },
                 )),
                 Err(error) => problems.push(Problem::from_error(
@@ -454,14 +508,14 @@ pub(super) fn targets(
 }
 
 /// What a `_VF_TARGET_VERIFIED_DRIVER_DATA` says.
-struct Verified {
+pub(super) struct Verified {
     signature: u64,
-    entry: Va,
-    counters: Counters,
+    pub(super) entry: Va,
+    pub(super) counters: Counters,
 }
 
 /// Reads a `_VF_TARGET_VERIFIED_DRIVER_DATA`.
-fn verified(
+pub(super) fn verified(
     kernel: &Kernel,
     layout: &Layout,
     data: Va,

@@ -121,6 +121,7 @@ impl Images {
             size: end.saturating_sub(base.0).checked_next_multiple_of(PAGE_SIZE).unwrap_or(0),
             verified_data: address,
             counters: Counters::read(&self.entry, self.first_counter, &bytes),
+            is_carved: false,
         })
     }
 }

@@ -14,6 +14,9 @@ pub enum Place<'a> {
     Physical(&'a dyn Pages),
     /// In a range of the kernel's virtual addresses.
     Virtual(Range<Va>),
+    /// In every page that the kernel's page tables map, in the order of addresses. A page that is mapped
+    /// more than once comes as often. Where the kernel's memory does not translate there is none.
+    Mapped,
 }
 
 /// A page that was found.
@@ -21,7 +24,7 @@ pub enum Place<'a> {
 pub struct CarvedPage {
     /// Its physical address, where physical memory was looked at.
     pub pa: Option<Pa>,
-    /// Its virtual address, where it is known.
+    /// Its virtual address, where it is known. A page that is mapped more than once has the first.
     pub va: Option<Va>,
 }
 
@@ -37,16 +40,7 @@ impl Place<'_> {
     ) -> u64 {
         let limit = kernel.limits().carved_pages;
         let mut count = 0;
-        let mut next = match self {
-            Place::Physical(pages) => pages.next_page(Pa(0)).map(|page| page.0),
-            Place::Virtual(range) => Some(range.start.page().0),
-        };
-        while let Some(here) = next {
-            let page = match self {
-                Place::Physical(_) => CarvedPage { pa: Some(Pa(here)), va: None },
-                Place::Virtual(range) if here >= range.end.0 => break,
-                Place::Virtual(_) => CarvedPage { pa: None, va: Some(Va(here)) },
-            };
+        for page in self.pages(kernel) {
             let flow = if kernel.is_stopped() {
                 ControlFlow::Break(STOPPED.into())
             } else if count >= limit {
@@ -56,16 +50,33 @@ impl Place<'_> {
                 each(page)
             };
             if let ControlFlow::Break(why) = flow {
+                let here = page.va.map(|va| va.0).or(page.pa.map(|pa| pa.0)).unwrap_or(0);
                 let why = format!("{why}; what lies behind {here:#x} was not looked at");
                 problems.push(Problem { what: what.into(), address: None, why });
                 break;
             }
-            next = here.checked_add(PAGE_SIZE).and_then(|behind| match self {
-                Place::Physical(pages) => pages.next_page(Pa(behind)).map(|page| page.0),
-                Place::Virtual(_) => Some(behind),
-            });
         }
         count
+    }
+
+    fn pages<'a>(&'a self, kernel: &'a Kernel) -> Box<dyn Iterator<Item = CarvedPage> + 'a> {
+        match self {
+            Place::Physical(pages) => {
+                let behind = |page: &Pa| page.0.checked_add(PAGE_SIZE).map(Pa);
+                let next = move |page: &Pa| pages.next_page(behind(page)?);
+                let all = std::iter::successors(pages.next_page(Pa(0)), next);
+                Box::new(all.map(|pa| CarvedPage { pa: Some(pa), va: None }))
+            }
+            Place::Virtual(range) => {
+                let all = (range.start.page().0..range.end.0).step_by(PAGE_SIZE as usize);
+                Box::new(all.map(|va| CarvedPage { pa: None, va: Some(Va(va)) }))
+            }
+            Place::Mapped => {
+                let steps = kernel.limits().search_pages;
+                let all = kernel.space().mapped_pages(steps).into_iter().flatten();
+                Box::new(all.map(|(va, page)| CarvedPage { pa: Some(page.pa), va: Some(va) }))
+            }
+        }
     }
 
     /// Fills `buf` from `offset` of a page on; false where it cannot be read.

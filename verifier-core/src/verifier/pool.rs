@@ -19,6 +19,9 @@
 //! * bit 0 set: free, unless the entry is not on `PoolTrackers` and its first word is neither null
 //!   nor the address of a slot in one of the driver's pages. Then it is an odd special-pool size.
 //!
+//! Where the list of a driver's pages, or the tree that leads to the driver, is broken, pages are found
+//! by what they are: their allocations have the source [`Source::Carved`].
+//!
 //! What the kernel would bug-check on (0xC4/0x13B page signature, 0x13C owner) is reported as a
 //! problem; so is a number of entries that differs from the driver's own counters.
 //!
@@ -30,6 +33,7 @@ use std::collections::HashSet;
 
 use super::contiguous::{Contiguous, read_contiguous};
 use super::drivers::{Driver, Drivers, TargetDriver};
+use super::lost::Lost;
 use super::old;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
@@ -50,6 +54,8 @@ pub(super) const PAGE_SIGNATURE: u64 = 0x2132_1345;
 pub enum Source {
     /// A tracking page of its driver.
     Tracker,
+    /// The same, of a driver or on a page that no tree and no list leads to: it was found by what it is.
+    Carved,
     /// `ViPoolInfoAvl`.
     PoolInfo {
         /// Its stack: index in [`PoolInfo::stacks`]; `None` where that cannot be read.
@@ -65,6 +71,7 @@ impl Source {
     pub fn name(self) -> &'static str {
         match self {
             Source::Tracker => "tracker",
+            Source::Carved => "carved",
             Source::PoolInfo { .. } => "pool info tree",
         }
     }
@@ -73,7 +80,7 @@ impl Source {
     #[must_use]
     pub fn told_by(self) -> Option<ToldBy> {
         match self {
-            Source::Tracker => None,
+            Source::Tracker | Source::Carved => None,
             Source::PoolInfo { told_by, .. } => told_by,
         }
     }
@@ -136,7 +143,8 @@ impl Tracker {
     /// [`Error::MissingType`] where the types of the entries are not in the symbols.
     pub fn read(kernel: &Kernel, owner: &str, verified_data: Va) -> Result<Self, Error> {
         let trackers = Trackers::resolve(kernel)?;
-        Ok(trackers.read(kernel, owner, verified_data, &mut PageBudget::of(kernel)))
+        let lost = Lost::new(kernel, kernel.types()?);
+        Ok(trackers.read(kernel, owner, verified_data, Some(&lost), &mut PageBudget::of(kernel)))
     }
 }
 
@@ -193,7 +201,8 @@ impl PoolReport {
     /// As [`Drivers::read`]; [`Error::MissingType`] where the types of the entries are not in the
     /// symbols.
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
-        let Drivers { drivers, mut problems } = Drivers::read(kernel)?;
+        let lost = Lost::new(kernel, kernel.types()?);
+        let Drivers { drivers, mut problems } = Drivers::read_with(kernel, &lost)?;
         let layout = Trackers::resolve(kernel)?;
         let mut pool_info = PoolInfo::read(kernel).unwrap_or_else(|error| {
             problems.push(Problem::from_error("pool info tree", &error));
@@ -212,16 +221,21 @@ impl PoolReport {
             let mut tracked = Vec::new();
             let mut contiguous = Vec::new();
             for image in &driver.images {
-                let mut tracker =
-                    layout.read(kernel, &driver.name, image.verified_data, &mut budget);
+                let name = &driver.name;
+                let data = image.verified_data;
+                let mut tracker = layout.read(kernel, name, data, Some(&lost), &mut budget);
                 problems.append(&mut tracker.problems);
+                let source = |allocation: Allocation| match image.is_carved {
+                    true => Allocation { source: Source::Carved, ..allocation },
+                    false => allocation,
+                };
                 let before = allocations.len();
                 allocations.extend(
                     tracker
                         .entries
                         .iter()
                         .filter(|entry| entry.state == EntryState::InUse)
-                        .map(|entry| entry.allocation),
+                        .map(|entry| source(entry.allocation)),
                 );
                 tracked.push(allocations.len() - before);
                 let found = (allocations.len() - before) as u64;
@@ -306,6 +320,7 @@ pub(crate) fn told(
 pub(crate) fn for_each_tracker(
     kernel: &Kernel,
     drivers: &[Driver],
+    lost: &Lost<'_>,
     each: &mut dyn FnMut(&Driver, Tracker),
 ) -> Result<(), Error> {
     let layout = Trackers::resolve(kernel)?;
@@ -313,7 +328,11 @@ pub(crate) fn for_each_tracker(
     for driver in drivers {
         for image in &driver.images {
             let data = image.verified_data;
-            each(driver, layout.read(kernel, &driver.name, data, &mut budget));
+            let mut tracker = layout.read(kernel, &driver.name, data, Some(lost), &mut budget);
+            if image.is_carved {
+                tracker.entries.iter_mut().for_each(|one| one.allocation.source = Source::Carved);
+            }
+            each(driver, tracker);
         }
     }
     Ok(())
@@ -335,6 +354,16 @@ pub(super) struct Layout {
     caller: Field,
     size: Field,
     tag: Field,
+}
+
+/// The pages of a driver.
+struct Pages {
+    /// With their bytes.
+    pages: Vec<(Va, Box<[u8]>)>,
+    /// These, and what the list says to be one and cannot be read: free entries lead there too.
+    named: HashSet<Va>,
+    /// True where the list ends before its end.
+    is_broken: bool,
 }
 
 impl Layout {
@@ -372,11 +401,27 @@ impl Layout {
         kernel: &Kernel,
         owner: &str,
         data: Va,
+        lost: Option<&Lost<'_>>,
         budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Tracker {
-        let pages = self.read_pages(kernel, owner, data, budget, problems);
-        let page_addresses: HashSet<Va> = pages.iter().map(|(page, _)| *page).collect();
+        let Pages { mut pages, named: mut page_addresses, is_broken } =
+            self.read_pages(kernel, owner, data, budget, problems);
+        let listed = pages.len();
+        let known: HashSet<Va> = pages.iter().map(|(page, _)| *page).collect();
+        let lost = lost.filter(|_| is_broken).map_or(&[][..], |lost| lost.pages_of(data));
+        for &page in lost.iter().filter(|page| !known.contains(page)) {
+            if let Err(why) = budget.take(kernel) {
+                problems.push(Problem::at(format!("tracking pages of {owner}"), page, why));
+                break;
+            }
+            let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
+            if kernel.space().read(page, &mut bytes).is_ok() {
+                page_addresses.insert(page);
+                page_addresses.insert(Va(self.header_next.get(&bytes).unwrap_or(0)));
+                pages.push((page, bytes));
+            }
+        }
         let slots = PAGE_SIZE as usize / self.entry_size;
         // Free entries by walking the list: each lies in one of the pages, whose bytes are here.
         let mut free = HashSet::new();
@@ -420,7 +465,8 @@ impl Layout {
                 problems.push(Problem::at(format!("entry of {owner}"), at, why));
             }
         };
-        for (page, bytes) in &pages {
+        for (index, (page, bytes)) in pages.iter().enumerate() {
+            let source = if index < listed { Source::Tracker } else { Source::Carved };
             tracker.pages.push(*page);
             for slot in 1..slots {
                 let start = slot * self.entry_size;
@@ -451,7 +497,7 @@ impl Layout {
                         tag: PoolTag(self.tag.get(raw).unwrap_or(0) as u32),
                         caller: Va(self.caller.get(raw).unwrap_or(0)),
                         entry: at,
-                        source: Source::Tracker,
+                        source,
                     },
                 });
             }
@@ -463,7 +509,22 @@ impl Layout {
         tracker
     }
 
-    /// The pages of the list with their bytes.
+    /// True where every slot of a page but one, which may be torn, can be an entry.
+    fn holds_entries(&self, kernel: &Kernel, bytes: &[u8]) -> bool {
+        let (mut misfits, mut blocks) = (0usize, 0usize);
+        for raw in bytes.chunks_exact(self.entry_size).skip(1) {
+            let word = Va(self.address.get(raw).unwrap_or(0));
+            let is_free = self.size.get(raw).unwrap_or(0) & 1 != 0;
+            if kernel.space().is_kernel(word) {
+                blocks += 1;
+            } else if !(is_free && word.is_null()) {
+                misfits += 1;
+            }
+        }
+        blocks > misfits && misfits <= 1
+    }
+
+    /// The pages of the list.
     fn read_pages(
         &self,
         kernel: &Kernel,
@@ -471,18 +532,23 @@ impl Layout {
         data: Va,
         budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
-    ) -> Vec<(Va, Box<[u8]>)> {
+    ) -> Pages {
         let what = format!("tracking pages of {owner}");
         let mut pages = Vec::new();
         let mut seen = HashSet::new();
+        let mut is_broken = true;
         let mut next = match first_entry(kernel.space(), data.add(self.pages), self.slist) {
             Ok(first) => first,
             Err(fault) => {
                 problems.push(Problem::at(what, data, fault));
-                return pages;
+                return Pages { pages, named: seen, is_broken };
             }
         };
-        while !next.is_null() {
+        loop {
+            if next.is_null() {
+                is_broken = false;
+                break;
+            }
             if next.page_offset() != 0 || !kernel.space().is_kernel(next) {
                 problems.push(Problem::at(what, next, "no page of the kernel"));
                 break;
@@ -493,6 +559,7 @@ impl Layout {
             }
             if let Err(why) = budget.take(kernel) {
                 problems.push(Problem::at(what, next, why));
+                is_broken = false;
                 break;
             }
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
@@ -517,14 +584,17 @@ impl Layout {
                 ));
             }
             if signature != PAGE_SIGNATURE && page_owner != data {
-                // Nothing says that this is a tracking page: what it holds, and where it leads, is
-                // anything.
+                // Nothing says that this is a tracking page, unless all that it holds does: where its
+                // header leads is anything.
+                if self.holds_entries(kernel, &bytes) {
+                    pages.push((next, bytes));
+                }
                 break;
             }
             let following = Va(self.header_next.get(&bytes).unwrap_or(0));
             pages.push((next, bytes));
             next = following;
         }
-        pages
+        Pages { pages, named: seen, is_broken }
     }
 }

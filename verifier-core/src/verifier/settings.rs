@@ -9,6 +9,7 @@ use super::flags::Level;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
+use crate::types::TypeSource;
 
 /// Verifier's level and statistics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,11 @@ impl Settings {
     /// # Errors
     /// Where the structure cannot be found or read, or the kernel's symbols are missing.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let types = kernel.types()?;
+        Self::read_by(kernel, kernel.types()?)
+    }
+
+    /// The same by types that need not be the kernel's.
+    pub(super) fn read_by(kernel: &Kernel, types: &dyn TypeSource) -> Result<Self, Error> {
         let structure = required(types, "_MM_DRIVER_VERIFIER_DATA")?;
         let level = types.field("_MM_DRIVER_VERIFIER_DATA", "Level")?;
         let address =

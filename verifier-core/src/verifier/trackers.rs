@@ -1,5 +1,6 @@
 //! What a driver remembers its allocations in: pages of entries, or XP's array.
 
+use super::lost::Lost;
 use super::old::PoolHash;
 use super::pool::{Layout, Tracker};
 use crate::addr::{PAGE_SIZE, Va};
@@ -63,17 +64,21 @@ impl Trackers {
         }
     }
 
-    /// Every entry of the driver whose data lie at `data`; `owner` names it in problems.
+    /// Every entry of the driver whose data lie at `data`; `owner` names it in problems. `lost` has its
+    /// pages where their list is broken.
     pub(super) fn read(
         &self,
         kernel: &Kernel,
         owner: &str,
         data: Va,
+        lost: Option<&Lost<'_>>,
         budget: &mut PageBudget,
     ) -> Tracker {
         let mut problems = Vec::new();
         let tracker = match self {
-            Trackers::Pages(layout) => layout.read(kernel, owner, data, budget, &mut problems),
+            Trackers::Pages(layout) => {
+                layout.read(kernel, owner, data, lost, budget, &mut problems)
+            }
             Trackers::Hash(hash) => hash.read(kernel, owner, data, budget, &mut problems),
         };
         Tracker { problems, ..tracker }

@@ -39,7 +39,11 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         0 => "unknown".into(),
         build => build.to_string(),
     };
-    line("Windows build", &format!("{build}{checked}, {}", info.machine))?;
+    let told = match info.header_build {
+        Some(told) if told != info.build => format!(" (the dump's header says {told})"),
+        _ => String::new(),
+    };
+    line("Windows build", &format!("{build}{checked}, {}{told}", info.machine))?;
     if let Some(lab) = info.kernel.as_ref().and_then(|kernel| kernel.build_lab.as_ref()) {
         line("Build lab", lab)?;
     }

@@ -8,7 +8,7 @@ use verifier_core::render::{
     Names, write_pool_csv, write_pool_json, write_pool_stacks_csv, write_pool_stacks_json,
     write_pool_stacks_text,
 };
-use verifier_core::verifier::{Allocation, Contiguous, NO_DRIVER, Source};
+use verifier_core::verifier::{Allocation, Contiguous, NO_DRIVER};
 use verifier_host::{Error, Session};
 
 use super::args::{Format, PoolArgs};
@@ -47,12 +47,21 @@ fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
 
 /// Where allocations are from, in words; nothing where there are none.
 fn sources(allocations: &[Allocation]) -> String {
-    let trackers = allocations.iter().filter(|a| a.source == Source::Tracker).count();
-    match (trackers, allocations.len() - trackers) {
-        (0, 0) => String::new(),
-        (_, 0) => " (tracker)".into(),
-        (0, _) => " (pool info tree)".into(),
-        (trackers, tree) => format!(" ({trackers} tracker, {tree} pool info tree)"),
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in allocations.iter().map(|allocation| allocation.source.name()) {
+        match counts.iter_mut().find(|(one, _)| *one == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    match counts.as_slice() {
+        [] => String::new(),
+        [(name, _)] => format!(" ({name})"),
+        several => {
+            let words: Vec<String> =
+                several.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            format!(" ({})", words.join(", "))
+        }
     }
 }
 

@@ -127,10 +127,11 @@ impl Info {
                 (None, Some((None, raw))) => format!("{raw:#x}"),
                 (None, None) => "unknown".into(),
             },
-            build: header
-                .map(|header| header.build)
-                .or_else(|| Some(kernel?.build()))
+            build: kernel
+                .map(|kernel| kernel.build())
+                .or(header.map(|header| header.build))
                 .unwrap_or_default(),
+            header_build: header.map(|header| header.build),
             paging: space.and_then(|space| space.paging()).map(|mode| mode.to_string()),
             page_tables: session
                 .tables()
@@ -286,18 +287,18 @@ impl KernelInfo {
             .collect();
         let debugger_data = match kernel.debugger_data() {
             Ok(data) if data.was_encoded => format!("{} (was encoded)", data.address),
-            Ok(data)
-                if header
-                    .is_some_and(|header| header.kd_debugger_data_block != Some(data.address)) =>
-            {
-                format!("{} (the header says another place)", data.address)
-            }
-            Ok(data) => data.address.to_string(),
+            Ok(data) => match header.map(|header| header.kd_debugger_data_block) {
+                Some(None) => format!("{} (the header does not say where)", data.address),
+                Some(Some(told)) if told != data.address => {
+                    format!("{} (the header says another place)", data.address)
+                }
+                _ => data.address.to_string(),
+            },
             Err(error) => format!("not read: {error}"),
         };
         Self {
             base: kernel.base(),
-            build_lab: build_lab(kernel),
+            build_lab: kernel.build_lab(),
             debugger_data,
             types: kernel.types().ok().map(|types| types.describe()),
             modules_from: kernel.modules_from().to_string(),
@@ -305,16 +306,6 @@ impl KernelInfo {
             unloaded_modules,
         }
     }
-}
-
-/// `NtBuildLab`: the kernel's own name for its build.
-fn build_lab(kernel: &Kernel) -> Option<String> {
-    let at = kernel.debugger_data().ok()?.nt_build_lab;
-    let mut text = [0u8; 64];
-    kernel.space().memory().read(at, &mut text).ok()?;
-    let end = text.iter().position(|&byte| byte == 0)?;
-    let text = std::str::from_utf8(text.get(..end)?).ok()?;
-    (!text.is_empty()).then(|| text.to_string())
 }
 
 /// A `FILETIME` as a date in UTC.

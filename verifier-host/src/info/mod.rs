@@ -20,6 +20,8 @@ pub struct Info {
     pub machine: String,
     /// The build number, 0 where nothing told it.
     pub build: u32,
+    /// The build number in the dump's header, which may be another.
+    pub header_build: Option<u32>,
     /// How addresses are translated, where the session does it.
     pub paging: Option<String>,
     /// The page tables that serve, where the file is physical memory.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::read;
 use super::identity::{ImageId, PdbId};
 use super::image::image_identity;
 use super::isf;
@@ -91,17 +90,6 @@ impl SymbolPath {
             }
         }
         Located::NotFound(NotFound { wanted, looked })
-    }
-
-    /// The files that the path names one by one, with their bytes; those that cannot be read, or are
-    /// longer than `limit`, are left out.
-    pub(crate) fn named_files(&self, limit: u64) -> impl Iterator<Item = (&Path, Vec<u8>)> {
-        self.elements().iter().filter_map(move |element| match element {
-            Element::Plain(path) if path.is_file() => {
-                Some((path.as_path(), read(path, limit).ok()?))
-            }
-            _ => None,
-        })
     }
 
     fn locate<'a>(
@@ -242,7 +230,7 @@ impl Got {
 }
 
 /// The folders of an element, the nearest first.
-fn folders(element: &Element) -> Vec<&Path> {
+pub(super) fn folders(element: &Element) -> Vec<&Path> {
     match element {
         Element::Plain(root) | Element::Cache(root) => vec![root],
         Element::Chain { stores, .. } => stores.iter().map(PathBuf::as_path).collect(),

@@ -50,6 +50,7 @@ mod identity;
 mod image;
 mod isf;
 mod keep;
+mod kernels;
 mod limits;
 mod locate;
 mod name;

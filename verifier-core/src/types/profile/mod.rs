@@ -50,6 +50,8 @@ pub struct Profile {
     types: BTreeMap<&'static str, Arc<Structure>>,
     symbols: BTreeMap<String, Rva>,
     remarks: BTreeMap<String, String>,
+    /// Why these layouts, where the build was not simply told.
+    chosen_by: Option<String>,
 }
 
 impl Profile {
@@ -65,6 +67,7 @@ impl Profile {
             types,
             symbols: BTreeMap::new(),
             remarks: BTreeMap::new(),
+            chosen_by: None,
         })
     }
 
@@ -81,6 +84,13 @@ impl Profile {
     pub fn without_symbol(mut self, name: &str, why: impl Into<String>) -> Self {
         self.symbols.remove(name);
         self.remarks.insert(name.into(), why.into());
+        self
+    }
+
+    /// The same with why these layouts were chosen, for [`describe`](TypeSource::describe).
+    #[must_use]
+    pub fn chosen_by(mut self, why: String) -> Self {
+        self.chosen_by = Some(why);
         self
     }
 
@@ -117,6 +127,9 @@ impl TypeSource for Profile {
 
     fn describe(&self) -> String {
         let Self { machine, build, .. } = self;
+        if let Some(why) = &self.chosen_by {
+            return format!("built-in layouts of {machine} kernels as of build {build} ({why})");
+        }
         match (machine, self.is_exact()) {
             (_, true) => format!("built-in layouts of {machine} build {build}"),
             (Machine::Arm64, false) => {

@@ -8,7 +8,7 @@ use crate::addr::Va;
 use crate::kernel::{Kernel, Limits, read_unicode_string, walk_list};
 use crate::types::TypeSource;
 use crate::verifier::drivers::{DATA_SIGNATURE, Layout, SuspectLayout, TargetDriver, targets};
-use crate::verifier::old;
+use crate::verifier::{Lost, old};
 
 /// Candidates that are walked: what looks like a tree or a list at first sight is one of very few.
 const MOST_TRIED: usize = 256;
@@ -27,11 +27,12 @@ const LIST: &str = "VfSuspectDriversList";
 /// The list of kernels before 7.
 const OLD_LIST: &str = "MiSuspectDriverList";
 
-/// Finds both, and gives the verified images of the tree.
+/// Finds both, and gives the verified images: the tree's, else those that tracking pages lead to.
 pub(super) fn find(
     kernel: &Kernel,
     types: &dyn TypeSource,
     data: &ImageData,
+    lost: &Lost<'_>,
     globals: &mut Globals,
 ) -> Vec<(Va, TargetDriver)> {
     if old::is_old(types) == Ok(true) {
@@ -56,7 +57,7 @@ pub(super) fn find(
         }
         return Vec::new();
     }
-    let images = match only(
+    let mut images = match only(
         find_trees(kernel, &layout, data),
         "trees with the data of verified images",
     ) {
@@ -77,6 +78,9 @@ pub(super) fn find(
             Vec::new()
         }
     };
+    if images.is_empty() {
+        lost.add_to(&mut images, &mut Vec::new());
+    }
     find_list(kernel, &layout.suspect, data, &images, globals);
     images
 }

@@ -16,12 +16,15 @@
 
 mod data;
 mod drivers;
+mod fit;
 mod pool_log;
 
 use self::data::ImageData;
+use self::fit::Fit;
 use crate::addr::{Rva, Va};
 use crate::kernel::{Kernel, STOPPED};
 use crate::types::{Profile, TypeSource};
+use crate::verifier::{Lost, Places};
 
 /// How much speaks for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +85,23 @@ impl Globals {
     /// found by a search that is stopped ([`Kernel::stop_when`]).
     #[must_use]
     pub fn find(kernel: &Kernel, types: &dyn TypeSource) -> Self {
+        Self::find_in(kernel, types, &ImageData::read(kernel), Places::default()).0
+    }
+
+    /// The built-in layouts that fit `kernel`, with the globals that were found by them; `None` where none
+    /// are known to.
+    #[must_use]
+    pub fn fit(kernel: &Kernel) -> Option<Profile> {
+        fit::fit(kernel)
+    }
+
+    /// The globals, and what speaks for `types`.
+    fn find_in(
+        kernel: &Kernel,
+        types: &dyn TypeSource,
+        data: &ImageData,
+        places: Places,
+    ) -> (Self, Fit) {
         let mut globals = Self::default();
         match kernel.debugger_data() {
             Ok(data) if kernel.space().is_kernel(data.mm_verifier_data) => {
@@ -100,16 +120,17 @@ impl Globals {
                 format!("the debugger data block would name it: {error}"),
             ),
         }
-        let data = ImageData::read(kernel);
+        let lost = Lost::sharing(kernel, types, places);
         let mut searched = Self::default();
-        let images = drivers::find(kernel, types, &data, &mut searched);
-        pool_log::find(kernel, types, &data, &images, &mut searched);
+        let images = drivers::find(kernel, types, data, &lost, &mut searched);
+        pool_log::find(kernel, types, data, (&images, &lost), &mut searched);
+        let fit = Fit::of(kernel, types, &searched, &images);
         if kernel.is_stopped() {
             searched.forget();
         }
         globals.found.append(&mut searched.found);
         globals.missing.append(&mut searched.missing);
-        globals
+        (globals, fit)
     }
 
     /// A search that was stopped may have seen one of two places that both could be: it has found nothing.

@@ -23,6 +23,7 @@ use super::{Evidence, Globals};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
+use crate::verifier::Lost;
 use crate::verifier::drivers::TargetDriver;
 use crate::verifier::log::{Slot, Trace};
 use crate::verifier::pool::{EntryState, Layout as PoolLayout};
@@ -44,6 +45,9 @@ const SLOTS_BETWEEN_LOOKS: u64 = 64;
 const DEFAULT_LENGTH: u64 = 0x1_0000;
 /// Records without which nothing is believed.
 const FEWEST_RECORDS: usize = 4;
+
+/// Verified images, and where their tracking pages are where the lists of these are broken.
+type Images<'a> = (&'a [(Va, TargetDriver)], &'a Lost<'a>);
 
 /// A ring that was found by its records.
 struct Found {
@@ -75,7 +79,7 @@ pub(super) fn find(
     kernel: &Kernel,
     types: &dyn TypeSource,
     data: &ImageData,
-    images: &[(Va, TargetDriver)],
+    images: Images<'_>,
     globals: &mut Globals,
 ) {
     let none = |globals: &mut Globals, why: &str| {
@@ -255,7 +259,7 @@ fn find_index(
     types: &dyn TypeSource,
     trace: &Trace,
     data: &ImageData,
-    images: &[(Va, TargetDriver)],
+    images: Images<'_>,
     ring: &Found,
     length: u64,
 ) -> Result<(Va, Evidence, String), String> {
@@ -370,7 +374,7 @@ impl Order {
         kernel: &Kernel,
         types: &dyn TypeSource,
         trace: &Trace,
-        images: &[(Va, TargetDriver)],
+        images: Images<'_>,
         ring: &Found,
         length: u64,
     ) -> Self {
@@ -480,18 +484,16 @@ fn kinds(blocks: &HashMap<Va, Vec<Event>>) -> HashMap<Va, bool> {
 }
 
 /// The callers of outstanding allocations by block.
-fn callers(
-    kernel: &Kernel,
-    types: &dyn TypeSource,
-    images: &[(Va, TargetDriver)],
-) -> HashMap<Va, Va> {
+fn callers(kernel: &Kernel, types: &dyn TypeSource, images: Images<'_>) -> HashMap<Va, Va> {
     let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
         return HashMap::new();
     };
     let mut budget = PageBudget::of(kernel);
     let mut callers = HashMap::new();
-    for (_, image) in images {
-        let tracker = layout.read(kernel, "", image.verified_data, &mut budget, &mut Vec::new());
+    for (_, image) in images.0 {
+        let data = image.verified_data;
+        let lost = Some(images.1);
+        let tracker = layout.read(kernel, "", data, lost, &mut budget, &mut Vec::new());
         let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
         callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
     }
