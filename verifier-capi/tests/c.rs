@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
-use verifier_synth::{DumpKind, Log, RingRecord, Sample, walkthrough, walkthrough_machine};
+use verifier_synth::{
+    BugCheck, DumpKind, Log, RingRecord, Sample, walkthrough, walkthrough_machine,
+};
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -57,14 +59,18 @@ fn compile(source: &str, into: &Path, how: &[&str]) -> PathBuf {
     program
 }
 
-/// Linked with the shared library, which is found when the program starts under the name that says its
-/// interface.
+/// Linked with the shared library, which on Linux is found when the program starts under the name that
+/// says its interface, and under no other.
 fn shared(source: &str, into: &Path) -> PathBuf {
     let folder = libraries();
-    let name = format!("libverifier_capi.so.{}", verifier_capi::VERIFIER_ABI_VERSION);
-    std::os::unix::fs::symlink(folder.join("libverifier_capi.so"), into.join(name)).unwrap();
-    let (folder, into_text) = (folder.to_str().unwrap(), into.to_str().unwrap());
-    compile(source, into, &["-L", folder, "-lverifier_capi", &format!("-Wl,-rpath,{into_text}")])
+    let found = if cfg!(target_os = "linux") { into } else { &folder };
+    #[cfg(target_os = "linux")]
+    {
+        let name = format!("libverifier_capi.so.{}", verifier_capi::VERIFIER_ABI_VERSION);
+        std::os::unix::fs::symlink(folder.join("libverifier_capi.so"), into.join(name)).unwrap();
+    }
+    let rpath = format!("-Wl,-rpath,{}", found.display());
+    compile(source, into, &["-L", folder.to_str().unwrap(), "-lverifier_capi", &rpath])
 }
 
 /// Linked with the static library.
@@ -179,7 +185,9 @@ fn misuse_is_told_and_threads_share_a_session() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (dump, symbols) = write(&walkthrough(), folder.path());
+    let mut machine = walkthrough_machine();
+    machine.bug_check(BugCheck { code: 0xc6, parameters: [0xffff_fa80_0540_0000, 1, 0, 0] });
+    let (dump, symbols) = write(&machine.build(DumpKind::Summary), folder.path());
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let out = run(&shared("tests/misuse.c", folder.path()), &[&dump, &symbols, &empty]);

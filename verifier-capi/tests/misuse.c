@@ -180,7 +180,9 @@ int main(int argc, char **argv) {
     CHECK(verifier_bug_check_at(other, 0, INTO(stop)) == VERIFIER_STATUS_BAD_ARGUMENT);
     verifier_view_free(other);
     CHECK(verifier_bug_check(session, &other) == VERIFIER_STATUS_OK && verifier_view_count(other) == 1);
-    CHECK(verifier_bug_check_at(other, 0, INTO(stop)) == VERIFIER_STATUS_OK && stop.code == 0xe2 && !stop.name);
+    CHECK(verifier_bug_check_at(other, 0, INTO(stop)) == VERIFIER_STATUS_OK && stop.code == 0xc6);
+    CHECK(!strcmp(stop.name, "DRIVER_CAUGHT_MODIFYING_FREED_POOL") && strstr(stop.meaning, "freed"));
+    CHECK(stop.parameters[0] == 0xfffffa8005400000 && !strcmp(stop.parameter_names[0], "address accessed"));
     CHECK(verifier_bug_check_at(other, 1, INTO(stop)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(other);
 
