@@ -6,6 +6,7 @@ a row.
 from __future__ import annotations
 
 import collections
+import importlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import pytest
 for package in ("dask.distributed", "pyarrow"):
     pytest.importorskip(package, reason=f"{package} is not installed")
 import distributed  # noqa: E402
+import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 import verifier_py  # noqa: E402
@@ -148,12 +150,36 @@ def test_whatever_a_folder_holds_is_a_row(machines: Path, tmp_path: Path) -> Non
     assert "5 dumps, 2 of them done before" in finish(out, folder, *options)
 
 
-def test_a_dump_that_is_deleted_meanwhile_is_a_row(machines: Path, tmp_path: Path) -> None:
-    sys.path.insert(0, str(FLEET.parent))
-    try:
-        import fleet
-    finally:
-        sys.path.pop(0)
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(FLEET.parent))
+    return importlib.import_module("fleet")
+
+
+def test_leaks_without_a_stack_say_why(fleet: Any, tmp_path: Path) -> None:
+    """One caller with and without a stack is two rows; a module with an offset has no name to go by."""
+
+    def row(dump: str, stack: str, why: str | None, count: int) -> dict[str, Any]:
+        return {"dump": dump, "driver": "a.sys", "tag": "Aaaa", "stack": stack, "why_no_stack": why, "count": count, "bytes": count}
+
+    made = [
+        row("1", "a!Open+0x10", "overwritten", 1),
+        row("2", "a!Open+0x24", "overwritten in another dump", 2),
+        row("3", "a!Open+0x24", None, 4),
+        row("1", "a+0x10\na!operator+0x1+0x2", None, 8),
+        row("2", "a+0x20\na!operator+0x1+0x3", None, 16),
+    ]
+    fleet.summarize(pa.Table.from_pylist(made, schema=fleet.PART), tmp_path, "names")
+    names = ("stack", "has_stack", "why_no_stack", "dumps", "count")
+    assert [tuple(row[name] for name in names) for row in rows(tmp_path, "leaks")] == [
+        ("a+0x20\na!operator+0x1", True, None, 1, 16),
+        ("a+0x10\na!operator+0x1", True, None, 1, 8),
+        ("a!Open", True, None, 1, 4),
+        ("a!Open", False, "overwritten", 2, 3),
+    ]
+
+
+def test_a_dump_that_is_deleted_meanwhile_is_a_row(fleet: Any, machines: Path, tmp_path: Path) -> None:
     dumps = [tmp_path / name for name in ("before.dmp", "stays.dmp")]
     for dump in dumps:
         shutil.copy(machines / "machine-006.dmp", dump)
