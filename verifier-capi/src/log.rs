@@ -77,19 +77,15 @@ pub enum VerifierEventKind {
     Workaround = 6,
 }
 
-impl VerifierEventKind {
-    const fn of(kind: EventKind) -> Self {
-        match kind {
-            EventKind::Irql => Self::Irql,
-            EventKind::Fault => Self::Fault,
-            EventKind::Region => Self::Region,
-            EventKind::Irp => Self::Irp,
-            EventKind::Pending => Self::Pending,
-            EventKind::Suppressed => Self::Suppressed,
-            EventKind::Workaround => Self::Workaround,
-        }
-    }
-}
+const KINDS: [(VerifierEventKind, EventKind); 7] = [
+    (VerifierEventKind::Irql, EventKind::Irql),
+    (VerifierEventKind::Fault, EventKind::Fault),
+    (VerifierEventKind::Region, EventKind::Region),
+    (VerifierEventKind::Irp, EventKind::Irp),
+    (VerifierEventKind::Pending, EventKind::Pending),
+    (VerifierEventKind::Suppressed, EventKind::Suppressed),
+    (VerifierEventKind::Workaround, EventKind::Workaround),
+];
 
 /// A record of such a log.
 #[repr(C)]
@@ -131,7 +127,7 @@ impl VerifierOperation {
             Operation::Allocate => Self::Allocate,
             Operation::Free => Self::Free,
             Operation::Failed => Self::Failed,
-            Operation::Unknown => Self::Unknown,
+            _ => Self::Unknown,
         }
     }
 }
@@ -192,10 +188,9 @@ pub unsafe extern "C" fn verifier_event_log(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let of = |one: &EventKind| VerifierEventKind::of(*one) as u32 == kind;
-        let found = EventKind::ALL.into_iter().find(of);
-        let found = found
-            .ok_or_else(|| Failure::argument(format!("kind is {kind}, no VerifierEventKind")))?;
+        let found = KINDS.iter().find(|(ours, _)| *ours as u32 == kind);
+        let unknown = || Failure::argument(format!("kind is {kind}, no VerifierEventKind"));
+        let found = found.ok_or_else(unknown)?.1;
         let (last, address) = wanted(last, address);
         let log = session.host.event_log(found, last, address)?;
         let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
@@ -307,4 +302,16 @@ pub unsafe extern "C" fn verifier_frame_at(
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
     unsafe { fill(view, record, size, make) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_log_has_a_number() {
+        for kind in EventKind::ALL {
+            assert_eq!(KINDS.iter().filter(|(_, theirs)| *theirs == kind).count(), 1, "{kind:?}");
+        }
+    }
 }

@@ -64,6 +64,8 @@ pub enum VerifierSource {
     Tracker = 0,
     /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
     PoolInfo = 1,
+    /// In a place that this interface has no name for yet.
+    Other = 2,
 }
 
 /// A pool allocation that its driver still holds.
@@ -135,6 +137,7 @@ impl VerifierView {
             source: match allocation.source {
                 Source::Tracker => VerifierSource::Tracker,
                 Source::PoolInfo { .. } => VerifierSource::PoolInfo,
+                _ => VerifierSource::Other,
             },
             tag: tag(allocation.tag),
         }

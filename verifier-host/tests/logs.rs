@@ -1,11 +1,12 @@
 //! `verifier log` of the smaller logs, as text, JSON and CSV: by number, by address, wrapped, empty; and the modes
 //! of `verifier settings`.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::process::Command;
+mod common;
 
+use common::{command, saved};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use verifier_synth::{Assembly, Build, DumpKind, Log, Machine, RingRecord, WatchedIrp};
@@ -16,15 +17,7 @@ struct Files(TempDir);
 
 impl Files {
     fn write(m: &Assembly) -> Self {
-        let sample = m.sample(DumpKind::BitmapKernel);
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self(folder)
+        Self(saved(&m.sample(DumpKind::BitmapKernel)))
     }
 
     /// What the command prints and complains of.
@@ -36,8 +29,7 @@ impl Files {
 
     /// The same with the exit code, whichever it is.
     fn end(&self, words: &[&str], options: &[&str]) -> (Option<i32>, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
-            .env_remove("_NT_SYMBOL_PATH")
+        let output = command()
             .args(words)
             .arg(self.0.path().join("memory.dmp"))
             .arg("--symbols")

@@ -4,8 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
+use common::{saved, shared};
 use verifier_core::Error;
 use verifier_core::analysis::Leaks;
 use verifier_core::kernel::Kernel;
@@ -25,13 +28,7 @@ const GLOBALS: [&str; 6] = [
 ];
 
 fn dump(name: &str) -> Option<PathBuf> {
-    let folder =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps")).join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    Some(shared("dumps")?.join(name))
 }
 
 fn open(folder: &Path, symbols: Option<PathBuf>) -> Session {
@@ -176,14 +173,8 @@ fn made_up_machines() {
             });
         }
         let sample = machine.build(DumpKind::Complete);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+        let folder = saved(&sample);
         let symbols = folder.path().join("symbols");
-        for (name, bytes) in &sample.files {
-            let path = symbols.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }
         let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
         assert!(full.kernel().unwrap().has_own_types(), "{build:?}");
         compare(bare.kernel().unwrap(), full.kernel().unwrap());

@@ -254,6 +254,9 @@ impl Leaks {
         weight: &str,
     ) -> PyResult<Option<Text>> {
         let weight = self::weight(weight)?;
+        if let Some(path) = &path {
+            self.found.check_output(path).map_err(Failure::from)?;
+        }
         let text = work::run(py, None, || picture(&self.found, weight))?;
         text::to_path(py, text, path)
     }
@@ -285,6 +288,7 @@ fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
             words("item", stacks().flatten().flatten()),
         )?,
         maybe_words("why_no_stack", groups.iter().map(|group| view.why(group))),
+        numbers("merged", groups.iter().map(|group| group.merged as u64)),
         total("old", groups.iter().map(|group| group.old)),
         total("new", groups.iter().map(|group| group.new)),
         structure(
@@ -395,6 +399,13 @@ impl Diff {
     #[getter]
     fn unchanged(&self) -> usize {
         self.diff.unchanged
+    }
+
+    /// Modules that both dumps have in different builds: their functions are matched, not the places in
+    /// them.
+    #[getter]
+    fn rebuilt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.diff.rebuilt.iter().map(|name| &**name))
     }
 
     /// What could not be read of the earlier dump; `problems` has both.

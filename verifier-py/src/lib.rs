@@ -43,6 +43,8 @@ mod _verifier_py {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
+    use crate::html::escape;
+    #[pymodule_export]
     use crate::info::flags;
     #[pymodule_export]
     use crate::leaks::{Diff, Leaks};

@@ -1,6 +1,6 @@
 //! `Session`, a kernel in any memory, and `Dump`, a kernel in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -12,10 +12,10 @@ use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_d
 use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Va};
-use verifier_host::command::{run_kd_command, write_sample};
 use verifier_host::info::Info;
+use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
-use verifier_host::{FileMode, SessionOptions, compare_boots};
+use verifier_host::{FileMode, SessionOptions, compare_boots, write_sample};
 
 use crate::document::to_python;
 use crate::errors::Failure;
@@ -39,9 +39,6 @@ pub(crate) struct Session {
 
 impl Session {
     fn new_over(host: verifier_host::Session) -> Self {
-        if let Ok(kernel) = host.kernel() {
-            kernel.stop_when(Box::new(work::is_interrupted));
-        }
         Self { host: Arc::new(host) }
     }
 
@@ -58,6 +55,11 @@ impl Session {
         })
     }
 
+    /// Refuses to write over the dump or its symbols.
+    fn check_output(&self, path: Option<&Path>) -> Result<(), Failure> {
+        path.map_or(Ok(()), |path| Ok(self.host.check_output(path)?))
+    }
+
     fn id(&self) -> usize {
         Arc::as_ptr(&self.host) as usize
     }
@@ -69,12 +71,6 @@ fn machine(name: &str) -> Result<Machine, Failure> {
     found.ok_or_else(|| {
         Failure::usage(format!("machine {name:?} is none of \"x86\", \"x64\", \"arm64\""))
     })
-}
-
-fn options(progress: Option<Py<PyAny>>) -> SessionOptions {
-    let mut options = SessionOptions::default();
-    options.progress = Some(Box::new(CallbackProgress::new(progress)));
-    options
 }
 
 #[pymethods]
@@ -123,7 +119,7 @@ impl Session {
             Some(base) => Source::Physical(CallbackMemory::over(memory)?, Pa(base)),
             None => Source::Virtual(CallbackMemory::over(memory)?),
         };
-        let options = options(progress);
+        let progress = Box::new(CallbackProgress::new(progress));
         let host = work::run(py, None, || {
             let space = match source {
                 Source::Physical(memory, base) => {
@@ -134,7 +130,7 @@ impl Session {
             };
             let space = if stable { space.cached() } else { space };
             let kernel = Arc::new(Kernel::open(space, hints)?);
-            let host = verifier_host::Session::of_kernel(kernel, symbols.path, options);
+            let host = verifier_host::Session::of_kernel_with(kernel, symbols.path, progress);
             for bytes in symbols.kernel {
                 host.supply_kernel_symbols(bytes)?;
             }
@@ -242,7 +238,8 @@ impl Session {
         py.import("verifier_py._records")?.getattr("History")?.call1((
             history.address.0,
             table(views.outstanding)?,
-            history.capacity,
+            history.reach.capacity,
+            history.reach.records,
             table(views.events)?,
             table(views.lifetimes)?,
             table(views.freed_entries)?,
@@ -333,6 +330,7 @@ impl Session {
     ) -> PyResult<Option<Text>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        self.check_output(path.as_deref())?;
         let picture =
             self.view(py, |host, _| leaks::picture(&host.leaks(filter, host.progress())?, weight))?;
         text::to_path(py, picture, path)
@@ -362,6 +360,7 @@ impl Session {
         skip: Option<&str>,
     ) -> PyResult<Option<Text>> {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        self.check_output(path.as_deref())?;
         let page = self.view(py, |host, _| {
             let mut page = Vec::new();
             let summary = write_report(&mut page, host, filter, host.progress())?;
@@ -428,7 +427,8 @@ pub(crate) fn open(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<Dump>> {
     let symbols = Symbols::from_python(symbols)?;
-    let mut options = options(progress);
+    let mut options = SessionOptions::default();
+    options.progress = Some(Box::new(CallbackProgress::new(progress)));
     options.mode = if mmap { FileMode::Map } else { FileMode::Read };
     options.raw = raw;
     options.directory_table_base = dtb.map(Pa);

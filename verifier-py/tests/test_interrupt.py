@@ -1,4 +1,4 @@
-"""Ctrl-C while no Python code runs: during a download."""
+"""Ctrl-C while no Python code runs: during a download, and while a kernel is searched for."""
 
 from __future__ import annotations
 
@@ -76,3 +76,15 @@ def test_a_download(folder: Path, tmp_path: Path, told: bool) -> None:
     server.shutdown()
     server.server_close()
     assert len(verifier.open(folder / "memory.dmp", symbols=folder / "symbols").pool()) == 10
+
+
+def test_the_search_for_a_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "memory.raw"
+    with path.open("wb") as file:
+        # Page by page that takes minutes, and nothing of it is on the disk.
+        file.truncate(1 << 40)
+    after = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    after.start()
+    with pytest.raises(KeyboardInterrupt):
+        verifier.open(path, raw=True)
+    after.join()

@@ -16,7 +16,7 @@ use verifier_core::verifier::{Drivers, PoolReport, Settings};
 use verifier_core::{Pa, Reason, Va};
 use verifier_embed_rust as embed;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{FileMode, Session, SessionOptions, open_file};
+use verifier_host::{FileMode, Session, open_file};
 use verifier_synth::{
     Allocation, Build, Driver, DumpKind, Machine, MachineType, Paging, PoolRecord,
     walkthrough_machine,
@@ -26,7 +26,7 @@ use verifier_synth::{
 fn told(kernel: Kernel, symbols: &Path) -> String {
     let mut path = SymbolPath::with_default_cache(None);
     path.push_plain(symbols);
-    let session = Session::of_kernel(Arc::new(kernel), path, SessionOptions::default());
+    let session = Session::of_kernel(Arc::new(kernel), path);
     session.load_all_symbols();
     let kernel = session.kernel().unwrap();
     let log = PoolLog::read(kernel, None).unwrap();

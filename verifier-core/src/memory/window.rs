@@ -117,9 +117,10 @@ impl<'m, A: Address> Window<'m, A> {
                     return Err(Fault { address: here, done, ..fault.clone() });
                 }
                 (None, _) => {
-                    self.memory
-                        .read(A::from_raw(here), part)
-                        .map_err(|fault| Fault { done: done + fault.done, ..fault })?;
+                    self.memory.read(A::from_raw(here), part).map_err(|fault| Fault {
+                        done: done + fault.done.min(part.len()),
+                        ..fault
+                    })?;
                 }
             }
             done += part.len();

@@ -13,11 +13,10 @@ use verifier_core::verifier::log::{CarvedLog, Operation};
 use verifier_core::verifier::{
     CarvedAllocation, CarvedOwner, CarvedPool, Comparison, Place, PoolReport,
 };
+use verifier_host::{Error, Session};
 
 use super::args::{Format, LogArgs, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
-use crate::session::Session;
 
 /// Runs `each` with the place that was asked for.
 fn in_place<T>(

@@ -1,6 +1,9 @@
 //! Headless Chromium by its DevTools protocol over a pipe: JSON between zero bytes, no socket and no
 //! driver. The pipe's ends are file descriptors 3 and 4 of the browser; a shell puts two named pipes there.
 
+// Each test file is a crate of its own and uses its part.
+#![allow(dead_code)]
+
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -157,10 +160,23 @@ impl Browser {
         self.send("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key, "code": key }));
     }
 
+    /// The window is so wide from now on.
+    pub(crate) fn set_width(&mut self, width: u32) {
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
+        );
+    }
+
     /// The system's theme is dark from now on.
     pub(crate) fn emulate_dark(&mut self) {
         let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
         self.send("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// The page is styled as on paper from now on.
+    pub(crate) fn emulate_print(&mut self) {
+        self.send("Emulation.setEmulatedMedia", json!({ "media": "print" }));
     }
 
     /// Keeps a picture of the whole page in the folder that `VERIFIER_SCREENSHOTS` names, if it does.

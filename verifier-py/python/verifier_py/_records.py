@@ -12,6 +12,8 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._verifier_py import escape_html
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -277,6 +279,10 @@ class Lifetime(NamedTuple):
     """``None`` where the record of its allocation is gone."""
     freed: int | None
     """``None`` where it is held, or the record of its free is gone."""
+    held: bool
+    """True where the block is held now."""
+    why_unknown: str | None
+    """Why the allocation of a block that is held is not in the log."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -416,6 +422,8 @@ class DiffGroup(NamedTuple):
     stack: tuple[str, ...] | None
     """Names, or addresses without one, innermost first."""
     why_no_stack: str | None
+    merged: int
+    """How many groups of one caller, with and without stack, it is the sum of; else 0."""
     old: Total
     new: Total
     growth: Total
@@ -481,6 +489,7 @@ class Text(_Told):
     """Text as the debugger or the command prints it, with the problems that were met."""
 
     def _repr_html_(self) -> str:
+        # The names in it went through Rust's escapes when it was written; its lines are its own.
         return f"<pre>{escape(self)}</pre>"
 
 
@@ -510,10 +519,10 @@ def _rows(pairs: Mapping[str, Any]) -> str:
         if isinstance(value, Mapping):
             return _rows(value)
         if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
-            return f"{len(value)}: " + ", ".join(escape(str(one.get("name"))) for one in value)
-        return escape(value if isinstance(value, str) else _text(name, value))
+            return f"{len(value)}: " + ", ".join(escape_html(str(one.get("name"))) for one in value)
+        return escape_html(value if isinstance(value, str) else _text(name, value))
 
-    rows = (f"<tr><th>{escape(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
+    rows = (f"<tr><th>{escape_html(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
     return f"<table>{''.join(rows)}</table>"
 
 
@@ -660,6 +669,8 @@ class History:
     """Outstanding allocations that hold it."""
     capacity: int
     """Records that the pool log has room for."""
+    records: int
+    """Records that it has."""
     events: Table[PoolEvent]
     """Records of the pool log whose block holds it, newest first."""
     lifetimes: Table[Lifetime]
@@ -686,6 +697,7 @@ class History:
             "address": self.address,
             "outstanding": self.outstanding.to_dicts(),
             "capacity": self.capacity,
+            "records": self.records,
             "events": self.events.to_dicts(),
             "lifetimes": self.lifetimes.to_dicts(),
             "freed_entries": self.freed_entries.to_dicts(),

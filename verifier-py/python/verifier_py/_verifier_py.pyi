@@ -57,6 +57,7 @@ __all__ = [
     "Table",
     "demo",
     "diff",
+    "escape_html",
     "flags",
     "open",
 ]
@@ -66,7 +67,9 @@ LOGS: tuple[str, ...]
 _R = TypeVar("_R", covariant=True)
 _One: TypeAlias = str | PathLike[str] | bytes | dict[str, Any]
 _Symbols: TypeAlias = _One | Sequence[_One] | None
-_By: TypeAlias = Literal["stack", "frame", "driver frame", "caller", "tag", "driver", "size"]
+_By: TypeAlias = Literal[
+    "stack", "frame", "driver frame", "function", "caller", "tag", "driver", "size"
+]
 _Weight: TypeAlias = Literal["bytes", "count"]
 _PoolType: TypeAlias = Literal["paged", "nonpaged"]
 _Path: TypeAlias = str | PathLike[str]
@@ -156,6 +159,8 @@ class Diff(Table[DiffGroup]):
     def omitted(self) -> int: ...
     @property
     def unchanged(self) -> int: ...
+    @property
+    def rebuilt(self) -> tuple[str, ...]: ...
     @property
     def old_problems(self) -> tuple[Problem, ...]: ...
     @property
@@ -309,4 +314,5 @@ def diff(
     skip: str | None = None,
     top: int | None = None,
 ) -> Diff: ...
+def escape_html(text: str) -> str: ...
 def flags(level: int | None = None, *, names: Sequence[str] | None = None) -> Flags: ...

@@ -132,8 +132,8 @@ fn write_fault_history(
     for record in &log.records {
         let at = log.ring.array.add(u64::from(record.slot).wrapping_mul(log.ring.stride));
         writeln!(out, "\nEntry @ {} (index {:X})\n", upper(at), record.slot)?;
-        let [thread, ..] = *record.values();
-        writeln!(out, "    Thread: {}\n", upper(Va(thread)))?;
+        let thread = record.values().first().copied().map(Va).unwrap_or_default();
+        writeln!(out, "    Thread: {}\n", upper(thread))?;
         for &frame in log.frames(record) {
             match names.get(frame) {
                 Some(name) => writeln!(out, "    {} {}", upper(frame), sanitize(&name))?,
@@ -144,7 +144,7 @@ fn write_fault_history(
     Ok(())
 }
 
-/// `!verifier 40` of Vista.
+/// `!verifier 40` of Vista, whose transcript shows one IRP: the blank line between two is ours.
 fn write_forced_pending(
     out: &mut dyn io::Write,
     log: &EventLog,
@@ -156,12 +156,14 @@ fn write_forced_pending(
     }
     let machine = names.kernel().space().machine();
     writeln!(out, "Size of the log is {:#x}\n{ROW}", log.ring.length)?;
-    for record in &log.records {
-        let [irp, ..] = *record.values();
-        let irp = digits(Va(irp), machine);
+    for (i, record) in log.records.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
+        let irp = record.values().first().copied().map(Va).unwrap_or_default();
+        let irp = digits(irp, machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
         write_frames(out, log, record, names, "     ")?;
-        writeln!(out)?;
     }
     Ok(())
 }

@@ -35,10 +35,10 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
-    /// Its numbers, in the order of [`EventKind::fields`]. Signed ones are sign-extended; one that the
-    /// build's record does not have is zero ([`EventLog::values`] tells).
+    /// Its numbers, in the order of [`EventKind::fields`], and zeros behind them. Signed ones are
+    /// sign-extended; one that the build's record does not have is zero ([`EventLog::values`] tells).
     #[must_use]
-    pub fn values(&self) -> &[u64; 5] {
+    pub fn values(&self) -> &[u64] {
         &self.values
     }
 }

@@ -6,6 +6,7 @@ use crate::types::{Field, Shape};
 
 /// Which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum EventKind {
     /// IRQL transitions.
     Irql,

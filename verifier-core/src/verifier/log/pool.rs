@@ -28,6 +28,7 @@ const FRAMES_TO_CLASSIFY: usize = 8;
 
 /// What a record of the pool log is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Operation {
     /// A block was allocated (or mapped, or described by an MDL).
     Allocate,
