@@ -8,8 +8,11 @@
 Writes OUT/leaks.parquet, one row for each driver, tag and stack of names with the machines that hold it,
 the most bytes first; OUT/dumps.parquet, one row for each dump with its error where it has one; and
 OUT/parts/, what each dump gave, by which a run that was ended goes on where it was. A dump that changes,
-or that had an error, is read again; after new symbols have come, delete OUT/parts. Addresses differ from boot to boot, so stacks are compared by names: drivers without
-symbols are told apart by module and offset.
+that had an error, or whose kernel's symbols were missing (dumps.parquet says which) is read again; after
+symbols of drivers have come, delete OUT/parts.
+
+Addresses differ from boot to boot and offsets from build to build, so stacks are compared by the names of
+functions; with --by offsets by name and offset. A driver without symbols has only module and offset.
 
 Workers read the dumps themselves: with --scheduler, paths must mean the same to them, and verifier_py must
 be installed there.
@@ -20,6 +23,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,24 +45,41 @@ PART = pa.schema(
         "count": pa.uint64(),
         "bytes": pa.uint64(),
         "problems": pa.uint32(),
+        "symbols_missing": pa.string(),  # the kernel's, and where they were looked for
         "error": pa.string(),
     }
 )
 
 
-def examine(dump: str, symbols: str | None) -> list[dict[str, Any]]:
+def shown(path: bytes) -> str:
+    """A path as text: not every one is UTF-8."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def examine(dump: bytes, symbols: str | None) -> list[dict[str, Any]]:
     """The rows of one dump. Runs on a worker; whatever goes wrong is a row."""
     try:
         import verifier_py
 
         # Not mapped: a file on a share may be cut short, which would end a worker by a signal.
-        opened = verifier_py.open(dump, symbols=symbols, mmap=False)
+        opened = verifier_py.open(Path(os.fsdecode(dump)), symbols=symbols, mmap=False)
         leaks = opened.leaks()
-        common = {"dump": dump, "build": opened.info()["build"], "problems": len(leaks.problems)}
+        info = opened.info()
+        kernel = info["kernel"]
+        missing = [module["missing"] for module in kernel["modules"] if module["base"] == kernel["base"]]
+        common = {"dump": shown(dump), "build": info["build"], "problems": len(leaks.problems)}
+        common["symbols_missing"] = missing[0] if missing else None
         # A dump without leaks is a row too: it has been read.
         return [common | of_group(group) for group in leaks] or [common]
     except Exception as error:
-        return [{"dump": dump, "error": f"{type(error).__name__}: {error}"}]
+        return [failure(dump, error)]
+
+
+def failure(dump: bytes, error: BaseException | str) -> dict[str, Any]:
+    """The row of a dump that could not be read."""
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    # An error may name a path that is not UTF-8.
+    return {"dump": shown(dump), "error": shown(os.fsencode(text))}
 
 
 def of_group(group: Any) -> dict[str, Any]:
@@ -81,74 +102,130 @@ def say(text: str) -> None:
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Whole or not at all, so that what is there can be trusted by the next run."""
+    """Whole or not at all, also where the machine stops: what is there can be trusted by the next run."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    pq.write_table(table, temporary)
+    with temporary.open("wb") as file:
+        pq.write_table(table, file)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 
-def part_of(parts: Path, dump: Path, symbols: str | None) -> Path:
+def part_of(parts: Path, dump: bytes, symbols: str | None) -> Path:
     """Where the rows of a dump are kept: another name when it, or the symbol path, is another."""
-    stat = dump.stat()
-    identity = f"{dump}\0{stat.st_size}\0{stat.st_mtime_ns}\0{symbols}"
-    return parts / f"{dump.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.parquet"
+    stat = os.stat(dump)
+    identity = dump + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0{symbols}".encode(errors="surrogateescape")
+    # A name may be as long as a file system lets it be, and hold any bytes.
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", Path(os.fsdecode(dump)).stem)[:40]
+    return parts / f"{stem}-{hashlib.sha256(identity).hexdigest()[:16]}.parquet"
 
 
-def find(places: Iterable[Path]) -> list[Path]:
-    """The dumps: files as they are, and *.dmp in folders at any depth."""
-    found: set[Path] = set()
+def read_part(part: Path) -> pa.Table | None:
+    """What a dump gave; None where that is not there, or is no such table."""
+    try:
+        table = pq.read_table(part)
+    except (OSError, pa.ArrowException):
+        return None
+    return table if table.schema.equals(PART) and len(table) else None
+
+
+def find(places: Iterable[Path]) -> tuple[list[bytes], list[dict[str, Any]]]:
+    """The dumps: files as they are, and *.dmp in folders at any depth; and folders that cannot be read."""
+    found: set[bytes] = set()
+    failed: list[dict[str, Any]] = []
+
+    def refused(error: OSError) -> None:
+        failed.append(failure(os.fsencode(error.filename), error))
+
     for place in places:
-        found.update([place.resolve()] if place.is_file() else (p.resolve() for p in place.rglob("*.[dD][mM][pP]")))
-    return sorted(found)
+        if not place.is_dir():
+            found.add(real(os.fsencode(place)))
+            continue
+        for folder, _, names in os.walk(os.fsencode(place), onerror=refused):
+            found.update(real(os.path.join(folder, name)) for name in names if name.lower().endswith(b".dmp"))
+    return sorted(found), failed
 
 
-def run(client: Client, out: Path, dumps: list[Path], symbols: str | None) -> None:
+def real(path: bytes) -> bytes:
+    """Where a path leads, so that a dump counts once; the path itself where it leads nowhere."""
+    target = os.path.realpath(path)
+    return target if os.path.exists(target) else os.path.abspath(path)
+
+
+def run(
+    client: Client, out: Path, dumps: list[bytes], failed: list[dict[str, Any]], symbols: str | None, by: str
+) -> None:
     """Examines the dumps that have no part yet, then writes the two tables."""
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    wanted = {part_of(parts, dump, symbols): dump for dump in dumps}
-    missing = {part: dump for part, dump in wanted.items() if not part.exists()}
-    say(f"{len(dumps)} dumps, {len(wanted) - len(missing)} of them done before")
+    failed = [*failed]
+    wanted = {}
+    for dump in dumps:
+        try:
+            wanted[part_of(parts, dump, symbols)] = dump
+        except OSError as error:
+            failed.append(failure(dump, error))
+    for row in failed:
+        say(f"{row['dump']}: {row['error']}")
+    read = {part: table for part in wanted if (table := read_part(part)) is not None}
+    again = {part for part, table in read.items() if table["symbols_missing"].null_count < len(table)}
+    missing = {part: dump for part, dump in wanted.items() if part in again or part not in read}
+    done = f"{len(dumps)} dumps, {len(wanted) - len(missing)} of them done before"
+    say(f"{done}, {len(again)} again without symbols" if again else done)
     # A worker that dies with a dump takes no other down: the dump is tried elsewhere, then told.
     futures = {
-        client.submit(examine, str(dump), symbols, pure=False): (part, dump)
-        for part, dump in missing.items()
+        client.submit(examine, dump, symbols, pure=False): (part, dump) for part, dump in missing.items()
     }
-    failed = []
     for number, future in enumerate(as_completed(futures), 1):
         part, dump = futures[future]
         if future.status == "finished":
             rows = future.result()
         else:
-            rows = [{"dump": str(dump), "error": f"the worker failed: {future.exception()}"}]
+            rows = [failure(dump, f"the worker failed: {future.exception()}")]
         error = rows[0].get("error")
         if error is None:
-            write(pa.Table.from_pylist(rows, schema=PART), part)
+            read[part] = pa.Table.from_pylist(rows, schema=PART)
+            write(read[part], part)
         else:
+            read.pop(part, None)
             failed += rows
         blocks = sum(row.get("count") or 0 for row in rows)
-        say(f"[{number}/{len(missing)}] {dump}: {error or f'{blocks} blocks outstanding'}")
+        say(f"[{number}/{len(missing)}] {shown(dump)}: {error or f'{blocks} blocks outstanding'}")
         future.release()
-    read = [pq.read_table(part, schema=PART) for part in wanted if part.exists()]
-    summarize(pa.concat_tables([*read, pa.Table.from_pylist(failed, schema=PART)]), out)
+    summarize(pa.concat_tables([*read.values(), pa.Table.from_pylist(failed, schema=PART)]), out, by)
 
 
-def summarize(rows: pa.Table, out: Path) -> None:
+def summarize(rows: pa.Table, out: Path, by: str) -> None:
     """The table of leaks and the table of dumps."""
     leaks = rows.filter(pa.compute.is_valid(rows["count"]))
-    leaks = leaks.group_by(["driver", "tag", "stack"]).aggregate(
-        [("dump", "count_distinct"), ("count", "sum"), ("bytes", "sum"), ("bytes", "max"), ("dump", "min")]
+    if by == "names":
+        # Of a name with an offset the name; of a module with an offset, which has no name, both.
+        stacks = pa.compute.replace_substring_regex(leaks["stack"], r"(?m)(!.*)\+0x[0-9a-f]+$", r"\1")
+        leaks = leaks.set_column(leaks.column_names.index("stack"), "stack", stacks)
+    # Why there is no stack differs from dump to dump, that there is none does not.
+    leaks = leaks.append_column("has_stack", pa.compute.is_null(leaks["why_no_stack"]))
+    leaks = leaks.group_by(["driver", "tag", "stack", "has_stack"]).aggregate(
+        [
+            ("why_no_stack", "min"),
+            ("dump", "count_distinct"),
+            ("count", "sum"),
+            ("bytes", "sum"),
+            ("bytes", "max"),
+            ("dump", "min"),
+        ]
     )
-    names = ["driver", "tag", "stack", "dumps", "count", "bytes", "most_bytes", "first_dump"]
+    names = ["driver", "tag", "stack", "has_stack", "why_no_stack", "dumps", "count", "bytes", "most_bytes", "first_dump"]
     leaks = leaks.rename_columns(names).sort_by([("bytes", "descending"), ("stack", "ascending")])
-    dumps = rows.group_by("dump").aggregate(
-        [("build", "max"), ("count", "sum"), ("bytes", "sum"), ("problems", "max"), ("error", "max")]
-    )
-    dumps = dumps.rename_columns(["dump", "build", "count", "bytes", "problems", "error"]).sort_by("dump")
+    columns = ["build", "count", "bytes", "problems", "symbols_missing", "error"]
+    how = ["max", "sum", "sum", "max", "max", "max"]
+    dumps = rows.group_by("dump").aggregate(list(zip(columns, how)))
+    dumps = dumps.rename_columns(["dump", *columns]).sort_by("dump")
     write(leaks, out / "leaks.parquet")
     write(dumps, out / "dumps.parquet")
     failed = len(dumps) - dumps["error"].null_count
-    say(f"{len(leaks)} different leaks in {len(dumps)} dumps; {failed} dumps could not be read")
+    unnamed = len(dumps) - dumps["symbols_missing"].null_count
+    told = f"{len(leaks)} different leaks in {len(dumps)} dumps; {failed} dumps could not be read"
+    say(f"{told}, {unnamed} have no symbols of the kernel" if unnamed else told)
     for row in leaks.slice(0, 10).to_pylist():
         first = row["stack"].split("\n")
         site = next((name for name in first if not name.startswith("nt!")), first[0])
@@ -160,18 +237,19 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the results")
     parser.add_argument("dumps", type=Path, nargs="+", help="dumps, or folders with *.dmp")
     parser.add_argument("--symbols", help="a folder, a store or srv*CACHE*URL (default: _NT_SYMBOL_PATH)")
+    parser.add_argument("--by", choices=["names", "offsets"], default="names", help="what tells stacks apart")
     parser.add_argument("--scheduler", help="address of a Dask scheduler (default: a cluster on this machine)")
     parser.add_argument("--workers", type=int, help="processes of the cluster on this machine")
     arguments = parser.parse_args()
-    dumps = find(arguments.dumps)
-    if not dumps:
+    dumps, failed = find(arguments.dumps)
+    if not dumps and not failed:
         sys.exit("no dumps there")
     if arguments.scheduler:
         cluster: dict[str, Any] = {"address": arguments.scheduler}
     else:
         cluster = {"n_workers": arguments.workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with Client(**cluster) as client:
-        run(client, arguments.out, dumps, arguments.symbols)
+        run(client, arguments.out, dumps, failed, arguments.symbols, arguments.by)
 
 
 if __name__ == "__main__":

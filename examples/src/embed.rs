@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
-use verifier_core::memory::{FromFn, PageTables, PagingMode};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Landmarks};
+use verifier_core::machine::Machine;
+use verifier_core::memory::FromFn;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::{Pa, machine::Machine, types::Isf};
+use verifier_core::{Pa, types::Isf};
 
 /// Another tool's reader: fills a buffer from a physical address on.
 type Reader = Box<dyn Fn(u64, &mut [u8]) -> Result<(), String> + Send + Sync>;
@@ -15,12 +16,13 @@ type Reader = Box<dyn Fn(u64, &mut [u8]) -> Result<(), String> + Send + Sync>;
 pub fn print(
     w: &mut impl Write,
     read: Reader,
-    (dtb, hints): (Pa, Hints),
+    (dtb, machine, hints): (Pa, Machine, Hints),
     isf: &[u8],
 ) -> crate::Result<()> {
     let physical = FromFn::new(move |at: Pa, buf: &mut [u8]| read(at.0, buf));
-    let tables = PageTables::new(Arc::new(physical), dtb, PagingMode::X64);
-    let kernel = Kernel::open(AddressSpace::paged(tables, Machine::X64), hints)?;
+    let marks = Landmarks::from(&hints);
+    let space = AddressSpace::of_tables(Arc::new(physical), dtb, machine, None, &marks);
+    let kernel = Kernel::open(space.cached(), hints)?; // the memory stands still
     kernel.supply_isf(kernel.kernel_module().unwrap_or(0), Arc::new(Isf::parse(isf)?));
     let log = PoolLog::read(&kernel, Some(1))?;
     let Some(newest) = log.records.first() else { return Ok(()) };

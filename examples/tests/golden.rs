@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-use verifier_core::{Pa, Va, kernel::Hints};
+use verifier_core::{Pa, Va, kernel::Hints, machine::Machine};
 use verifier_examples::{embed, literals, outstanding};
 use verifier_synth::{DumpKind, walkthrough, walkthrough_machine};
 
@@ -57,7 +57,8 @@ fn embed_reads_through_a_closure() {
     };
     let isf = machine.files.iter().find(|(path, _)| path.starts_with("ntkrnlmp.pdb/")).unwrap();
     let mut out = Vec::new();
-    embed::print(&mut out, Box::new(read), (Pa(machine.space().dtb()), hints), &isf.1).unwrap();
+    let known = (Pa(machine.space().dtb()), Machine::X64, hints);
+    embed::print(&mut out, Box::new(read), known, &isf.1).unwrap();
     check("embed.txt", &out);
 }
 

@@ -18,7 +18,7 @@ static int32_t read_image(void *context, uint64_t address, void *buffer, size_t 
 
 static int complain(void) {
     VerifierError error;
-    verifier_last_error(&error);
+    verifier_last_error(&error, sizeof error);
     fprintf(stderr, "callback: %s\n", error.message);
     return 1;
 }
@@ -31,18 +31,22 @@ int main(int argc, char **argv) {
     int image = open(argv[1], O_RDONLY);
     if (image < 0) return perror(argv[1]), 1;
     VerifierReader reader = {
-        .read = read_image,
-        .context = &image,
+        .size = sizeof reader,
+        .flags = VERIFIER_READER_STABLE, /* the image does not change while it is read */
         .space = VERIFIER_SPACE_PHYSICAL,
         .machine = VERIFIER_MACHINE_X64,
+        .read = read_image,
+        .context = &image,
         .directory_table_base = strtoull(argv[2], NULL, 0),
         .ps_loaded_module_list = strtoull(argv[3], NULL, 0),
     };
     if (verifier_open_reader(&reader, argv[4], &session) != VERIFIER_STATUS_OK) return complain();
     if (verifier_pool(session, NULL, &view) != VERIFIER_STATUS_OK) return complain();
-    for (size_t i = 0; verifier_allocation_at(view, i, &block) == VERIFIER_STATUS_OK; i++)
+    for (size_t i = 0; i < verifier_view_count(view); i++) {
+        if (verifier_allocation_at(view, i, &block, sizeof block) != VERIFIER_STATUS_OK) return complain();
         printf("%s %s %016" PRIx64 " %#" PRIx64 " %s\n", block.driver, block.tag, block.address, block.size,
                block.caller_symbol ? block.caller_symbol : "?");
+    }
     verifier_view_free(view);
     verifier_session_free(session);
     close(image);

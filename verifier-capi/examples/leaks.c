@@ -1,6 +1,7 @@
 /* Who holds what in a dump, and the newest entries of the pool log.
  *
  *     cargo build --release -p verifier-capi
+ *     ln -s libverifier_capi.so target/release/libverifier_capi.so.2
  *     cc -I verifier-capi/include verifier-capi/examples/leaks.c -L target/release -lverifier_capi -o leaks
  *     LD_LIBRARY_PATH=target/release ./leaks memory.dmp symbols
  */
@@ -11,25 +12,29 @@
 
 static int complain(void) {
     VerifierError error;
-    verifier_last_error(&error);
+    verifier_last_error(&error, sizeof error);
     fprintf(stderr, "leaks: %s\n", error.message);
     return 1;
 }
 
-static void print_stack(const VerifierView *view, size_t index, size_t frames) {
+static int print_stack(const VerifierView *view, size_t index, size_t frames) {
     VerifierFrame frame;
-    for (size_t i = 0; i < frames && verifier_frame_at(view, index, i, &frame) == VERIFIER_STATUS_OK; i++)
+    for (size_t i = 0; i < frames; i++) {
+        if (verifier_frame_at(view, index, i, &frame, sizeof frame) != VERIFIER_STATUS_OK) return complain();
         printf("    %016" PRIx64 " %s\n", frame.address, frame.symbol ? frame.symbol : "");
+    }
+    return 0;
 }
 
 static int print_leaks(const VerifierSession *session) {
     VerifierView *view;
     VerifierGroup group;
     if (verifier_leaks(session, NULL, &view) != VERIFIER_STATUS_OK) return complain();
-    for (size_t i = 0; verifier_group_at(view, i, &group) == VERIFIER_STATUS_OK; i++) {
+    for (size_t i = 0; i < verifier_view_count(view); i++) {
+        if (verifier_group_at(view, i, &group, sizeof group) != VERIFIER_STATUS_OK) return complain();
         printf("%zu blocks, %" PRIu64 " bytes, tag %s, %s\n", group.count, group.bytes, group.tag, group.driver);
         if (group.why_no_stack) printf("    no stack: %s\n", group.why_no_stack);
-        print_stack(view, i, group.frames);
+        if (print_stack(view, i, group.frames)) return 1;
     }
     verifier_view_free(view);
     return 0;
@@ -39,10 +44,11 @@ static int print_log(const VerifierSession *session, size_t last) {
     static const char *const operations[] = {"allocate", "free", "failed", "unknown"};
     VerifierView *view;
     VerifierLogEntry entry;
-    if (verifier_pool_log(session, last, &view) != VERIFIER_STATUS_OK) return complain();
-    for (size_t i = 0; verifier_log_entry_at(view, i, &entry) == VERIFIER_STATUS_OK; i++) {
+    if (verifier_pool_log(session, last, 0, &view) != VERIFIER_STATUS_OK) return complain();
+    for (size_t i = 0; i < verifier_view_count(view); i++) {
+        if (verifier_log_entry_at(view, i, &entry, sizeof entry) != VERIFIER_STATUS_OK) return complain();
         printf("%s %" PRIx64 " of %" PRIx64 " bytes\n", operations[entry.operation], entry.address, entry.size);
-        print_stack(view, i, entry.frames);
+        if (print_stack(view, i, entry.frames)) return 1;
     }
     verifier_view_free(view);
     return 0;

@@ -5,21 +5,31 @@
  * Handles. verifier_open_file and verifier_open_reader make a session, the functions that take a
  * VerifierView ** make a view of it: a list of records, read whole. Where they fail, the handle is
  * NULL. A view lives on without its session. Free each with its own function, once; freeing NULL does
- * nothing.
+ * nothing. A handle is a number, no address, and none is given twice: one that was freed, is of the
+ * other kind or is anything else gives VERIFIER_STATUS_INVALID_HANDLE, and nothing is read through it.
  *
- * Records. The functions that end in _at fill a struct of the caller's. The strings in it are UTF-8,
- * end with NUL, belong to the view, and live until that is freed. A NUL inside a string of the dump
- * is given as U+FFFD; other control characters stay, so mind what is printed to a terminal.
+ * Records. The functions that end in _at fill a struct of the caller's, verifier_view_count says how
+ * many there are. The strings in it are UTF-8, end with NUL, belong to the view, and live until that
+ * is freed: nothing tells where one is used later. A NUL inside a string of the dump is given as
+ * U+FFFD; other control characters stay, so mind what is printed to a terminal.
+ *
+ * Sizes. Structs may get more fields at their end, so each is handed over with its size, sizeof. An
+ * older header's, which is smaller, is filled as far as it goes; in a newer header's, which is larger,
+ * what this library does not know is zero. A size that is no version's gives VERIFIER_STATUS_BAD_SIZE.
+ * Enums and flags may get more values.
  *
  * Errors. Every function that can fail returns a VerifierStatus. What failed, where and why is told
- * by verifier_last_error until the next call that fails on the same thread. A record that cannot be
- * read never fails a view: the view has what could be read, and problems that say what could not.
+ * by verifier_last_error until the next call that fails on the same thread; a number behind the end of
+ * a list gives VERIFIER_STATUS_NOT_FOUND and is not kept. A record that cannot be read never fails a
+ * view: the view has what could be read, and problems that say what could not.
  *
  * Threads. Sessions and views may be used by any number of threads at once, without a lock, but for
- * freeing: whoever frees must be the last to use. The errors are each thread's own. The callback of a
- * VerifierReader is called on the threads that use its session, at the same time if they do.
+ * freeing: whoever frees must be the last to use their strings and, for a session, its callback's
+ * context. The errors are each thread's own. The callback of a VerifierReader is called on the threads
+ * that use its session, at the same time if they do.
  *
- * Callbacks must return: no longjmp, no C++ exception out of them.
+ * Callbacks must return: no longjmp, no C++ exception out of them. They must not use the session that
+ * they are called for: what it is reading may be waited for.
  */
 
 #ifndef VERIFIER_H
@@ -31,8 +41,18 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* The version of this interface; verifier_abi_version() is that of the library that is linked. */
-#define VERIFIER_ABI_VERSION 1
+// A flag of a VerifierReader: its memory stands still until the session is freed, as a file's does and
+// a running machine's does not. Where pages lie is then looked up in the page tables once, not at
+// every read; of no meaning where the addresses are virtual.
+#define VERIFIER_READER_STABLE 1
+
+// The version of this interface; verifier_abi_version() is that of the library that is linked. Equal
+// versions work together, whichever is the newer: functions, values of enums and of flags, and fields at
+// the end of structs come without a new one. It is raised, and with it the number in the shared
+// library's name (`libverifier_capi.so.2`), where a program that was compiled with an older header would
+// do wrong: where a function goes or takes other arguments, or where a field moves or means something
+// else.
+#define VERIFIER_ABI_VERSION 2
 
 // What a call came to.
 typedef enum VerifierStatus {
@@ -40,7 +60,7 @@ typedef enum VerifierStatus {
   VERIFIER_STATUS_OK = 0,
   // An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
   VERIFIER_STATUS_BAD_ARGUMENT = 1,
-  // There is no record of that number, or no counter of that name.
+  // There is no record of that number, which is no error that is kept; or no counter of that name.
   VERIFIER_STATUS_NOT_FOUND = 2,
   // A file cannot be opened or read.
   VERIFIER_STATUS_FILE = 3,
@@ -56,6 +76,10 @@ typedef enum VerifierStatus {
   VERIFIER_STATUS_UNSUPPORTED = 8,
   // A fault of this library's own; the session may be used on.
   VERIFIER_STATUS_INTERNAL = 9,
+  // A handle that is not open: freed already, of the other kind, or never given.
+  VERIFIER_STATUS_INVALID_HANDLE = 10,
+  // A struct's size that no version of it has.
+  VERIFIER_STATUS_BAD_SIZE = 11,
 } VerifierStatus;
 
 // What the address of an error or a problem is.
@@ -104,6 +128,18 @@ typedef enum VerifierOperation {
   VERIFIER_OPERATION_UNKNOWN = 3,
 } VerifierOperation;
 
+// What a record of a history is.
+typedef enum VerifierRole {
+  // An outstanding allocation that holds the address.
+  VERIFIER_ROLE_HELD = 0,
+  // A record of the pool log whose block holds it.
+  VERIFIER_ROLE_LOGGED = 1,
+  // A freed tracking entry that fits one of those by size and caller; its address is gone.
+  VERIFIER_ROLE_FREED_ENTRY = 2,
+  // A block in its page or the pages around it.
+  VERIFIER_ROLE_NEIGHBOR = 3,
+} VerifierRole;
+
 // What the addresses of a VerifierReader are.
 typedef enum VerifierSpace {
   // Physical addresses; this library walks the page tables.
@@ -122,24 +158,47 @@ typedef enum VerifierMachine {
   VERIFIER_MACHINE_ARM64 = 43620,
 } VerifierMachine;
 
+// A log beside the pool log.
+typedef enum VerifierEventKind {
+  // IRQL transitions.
+  VERIFIER_EVENT_KIND_IRQL = 0,
+  // Faults that Verifier injected.
+  VERIFIER_EVENT_KIND_FAULT = 1,
+  // Critical regions entered and left.
+  VERIFIER_EVENT_KIND_REGION = 2,
+  // IRPs allocated, completed, canceled.
+  VERIFIER_EVENT_KIND_IRP = 3,
+  // IRPs forced to pend.
+  VERIFIER_EVENT_KIND_PENDING = 4,
+  // Bug checks that were suppressed.
+  VERIFIER_EVENT_KIND_SUPPRESSED = 5,
+  // Bug checks that Verifier worked around.
+  VERIFIER_EVENT_KIND_WORKAROUND = 6,
+} VerifierEventKind;
+
 // A kernel to read Verifier's data from.
 typedef struct VerifierSession VerifierSession;
 
 // A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
 typedef struct VerifierView VerifierView;
 
-// Memory of the caller's, and what is known of the kernel in it.
+// Memory of the caller's, and what is known of the kernel in it. What is not set must be zero:
+// `VerifierReader reader = {.size = sizeof reader, ...}`.
 typedef struct VerifierReader {
+  // Bytes of this struct: `sizeof`.
+  uint32_t size;
+  // VERIFIER_READER_STABLE or 0.
+  uint32_t flags;
+  // A VerifierSpace.
+  uint32_t space;
+  // A VerifierMachine.
+  uint32_t machine;
   // Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
   // bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
   // called by several threads at once.
   int32_t (*read)(void *context, uint64_t address, void *buffer, size_t size);
   // Handed to `read` as it is. It must live until the session is freed.
   void *context;
-  // A VerifierSpace.
-  uint32_t space;
-  // A VerifierMachine.
-  uint32_t machine;
   // CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
   uint64_t directory_table_base;
   // Address of the global PsLoadedModuleList, 0 where it is not known.
@@ -148,6 +207,8 @@ typedef struct VerifierReader {
   uint64_t kd_debugger_data_block;
   // The build number, such as 7601, 0 where it is not known.
   uint32_t build;
+  // 0. There is no gap at the end, which a caller would leave unset and a later version read.
+  uint32_t reserved;
 } VerifierReader;
 
 // The last error of this thread.
@@ -163,7 +224,7 @@ typedef struct VerifierError {
   uint64_t address;
 } VerifierError;
 
-// How far back the pool log reaches.
+// How far back a log reaches.
 typedef struct VerifierReach {
   // Records that the log has room for.
   uint32_t capacity;
@@ -171,6 +232,9 @@ typedef struct VerifierReach {
   uint32_t written;
   // Records whose pages could not be read.
   uint64_t missing;
+  // Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
+  // records, and of a view of leaks.
+  const char *empty_because;
 } VerifierReach;
 
 // What a view could not read or what does not fit.
@@ -229,22 +293,6 @@ typedef struct VerifierAllocation {
   char tag[5];
 } VerifierAllocation;
 
-// A record of the pool log.
-typedef struct VerifierLogEntry {
-  // The block.
-  uint64_t address;
-  // Its bytes.
-  uint64_t size;
-  // The thread's _ETHREAD.
-  uint64_t thread;
-  // What happened to the block.
-  enum VerifierOperation operation;
-  // The record's number in the ring.
-  uint32_t slot;
-  // Frames of its stack.
-  size_t frames;
-} VerifierLogEntry;
-
 // Outstanding allocations of one driver, tag and stack.
 typedef struct VerifierGroup {
   // How many.
@@ -263,6 +311,44 @@ typedef struct VerifierGroup {
   char tag[5];
 } VerifierGroup;
 
+// A record of the pool log.
+typedef struct VerifierLogEntry {
+  // The block.
+  uint64_t address;
+  // Its bytes.
+  uint64_t size;
+  // The thread's _ETHREAD.
+  uint64_t thread;
+  // What happened to the block.
+  enum VerifierOperation operation;
+  // The record's number in the ring.
+  uint32_t slot;
+  // Frames of its stack.
+  size_t frames;
+} VerifierLogEntry;
+
+// A record of such a log.
+typedef struct VerifierEvent {
+  // The record's number in the ring.
+  uint32_t slot;
+  // Numbers that records of this log have: `verifier_event_field_at`.
+  uint32_t fields;
+  // Frames of its stack.
+  size_t frames;
+} VerifierEvent;
+
+// A number of such a record.
+typedef struct VerifierEventField {
+  // Its name in JSON, such as "old_irql".
+  const char *name;
+  // Its value; a signed one is sign-extended.
+  uint64_t value;
+  // 1 for an address, 0 for a count.
+  uint32_t is_address;
+  // 0 where this build's records do not have it: the value is 0 then.
+  uint32_t is_there;
+} VerifierEventField;
+
 // A frame of a stack.
 typedef struct VerifierFrame {
   // The return address.
@@ -270,6 +356,68 @@ typedef struct VerifierFrame {
   // `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
   const char *symbol;
 } VerifierFrame;
+
+// A record of a history. What its role does not have is 0 or NULL, an operation UNKNOWN.
+typedef struct VerifierHistoryRecord {
+  // What it is.
+  enum VerifierRole role;
+  // Of a record of the log, or of the newest one about a neighbor.
+  enum VerifierOperation operation;
+  // The block.
+  uint64_t address;
+  // Its bytes.
+  uint64_t size;
+  // The thread's _ETHREAD, of a record of the log.
+  uint64_t thread;
+  // The address from which the driver asked for it, of an allocation or a freed entry.
+  uint64_t caller;
+  // The name of that address, NULL where no module holds it.
+  const char *caller_symbol;
+  // The driver's file name, "(no known driver)" where it cannot be told.
+  const char *driver;
+  // Frames of its stack: of a record of the log, or where the pool info tree keeps one.
+  size_t frames;
+  // The record's number in the ring.
+  uint32_t slot;
+  // The pool tag, of an allocation or a freed entry.
+  char tag[5];
+} VerifierHistoryRecord;
+
+// An image.
+typedef struct VerifierModule {
+  // Its file name.
+  const char *name;
+  // Its path, NULL of one that is no longer loaded.
+  const char *path;
+  // The name that it has in symbols, "nt" for the kernel; NULL of one that is no longer loaded.
+  const char *symbol_name;
+  // Where it is, or was.
+  uint64_t base;
+  // Its bytes.
+  uint64_t size;
+  // When it went: 100 ns since 1601; 0 where that is not kept, and of one that is loaded.
+  uint64_t unloaded_at;
+  // 0 of one that is no longer loaded.
+  uint32_t is_loaded;
+  // 0.
+  uint32_t reserved;
+} VerifierModule;
+
+// A bug check.
+typedef struct VerifierBugCheck {
+  // Its code; 0 of a dump of a machine that did not crash.
+  uint32_t code;
+  // 0.
+  uint32_t reserved;
+  // Its parameters.
+  uint64_t parameters[4];
+  // Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL where it is none of Verifier's.
+  const char *name;
+  // What happened, NULL likewise.
+  const char *meaning;
+  // What each parameter is, NULL likewise.
+  const char *parameter_names[4];
+} VerifierBugCheck;
 
 #ifdef __cplusplus
 extern "C" {
@@ -295,32 +443,29 @@ enum VerifierStatus verifier_open_file(const char *path,
 //
 // # Safety
 //
-// `reader` is NULL or points at a `VerifierReader` whose `read` keeps its contract with its
+// `reader` is NULL or points at a `VerifierReader` of its own size whose `read` keeps its contract with its
 // `context` until the session is freed; `symbols` and `session` are as for `verifier_open_file`.
 enum VerifierStatus verifier_open_reader(const struct VerifierReader *reader,
                                          const char *symbols,
                                          struct VerifierSession **session);
 
 // Frees a session; its views live on. Nothing for NULL.
-//
-// # Safety
-//
-// `session` is NULL or was made by this library, is not in use and is never used again.
 void verifier_session_free(struct VerifierSession *session);
 
-// Fills `error` with the last failure on this thread; a status of OK and an empty message where no
-// call has failed yet. Calls that succeed leave it as it is.
+// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
+// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
+// behind the end of a list.
 //
 // # Safety
 //
-// `error` is NULL or points at a `VerifierError` that may be written.
-enum VerifierStatus verifier_last_error(struct VerifierError *error);
+// `error` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_last_error(struct VerifierError *error, size_t size);
 
 // Verifier's level: the flags of `verifier /flags`.
 //
 // # Safety
 //
-// `session` is NULL or a session; `level` is NULL or may be written.
+// `level` is NULL or may be written.
 enum VerifierStatus verifier_level(const struct VerifierSession *session, uint32_t *level);
 
 // Verifier's statistics: every integer of _MM_DRIVER_VERIFIER_DATA that the build has.
@@ -328,7 +473,7 @@ enum VerifierStatus verifier_level(const struct VerifierSession *session, uint32
 //
 // # Safety
 //
-// `session` is NULL or a session; `view` is NULL or may be written.
+// `view` is NULL or may be written.
 enum VerifierStatus verifier_statistics(const struct VerifierSession *session,
                                         struct VerifierView **view);
 
@@ -336,7 +481,7 @@ enum VerifierStatus verifier_statistics(const struct VerifierSession *session,
 //
 // # Safety
 //
-// `session` is NULL or a session; `view` is NULL or may be written.
+// `view` is NULL or may be written.
 enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
                                      struct VerifierView **view);
 
@@ -346,21 +491,10 @@ enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
 //
 // # Safety
 //
-// `session` is NULL or a session; `driver` is NULL or a string that ends with NUL; `view` is NULL or
-// may be written.
+// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
 enum VerifierStatus verifier_pool(const struct VerifierSession *session,
                                   const char *driver,
                                   struct VerifierView **view);
-
-// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Records:
-// VerifierLogEntry; their stacks: `verifier_frame_at`; how far it reaches: `verifier_reach`.
-//
-// # Safety
-//
-// `session` is NULL or a session; `view` is NULL or may be written.
-enum VerifierStatus verifier_pool_log(const struct VerifierSession *session,
-                                      size_t last,
-                                      struct VerifierView **view);
 
 // Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
 // bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
@@ -369,66 +503,58 @@ enum VerifierStatus verifier_pool_log(const struct VerifierSession *session,
 //
 // # Safety
 //
-// `session` is NULL or a session; `driver` is NULL or a string that ends with NUL; `view` is NULL or
-// may be written.
+// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
 enum VerifierStatus verifier_leaks(const struct VerifierSession *session,
                                    const char *driver,
                                    struct VerifierView **view);
 
-// How many records a view has; 0 for NULL.
-//
-// # Safety
-//
-// `view` is NULL or a view.
+// How many records a view has; 0 of a handle that is not open.
 size_t verifier_view_count(const struct VerifierView *view);
 
-// How far back the log behind a view of the pool log or of leaks reaches.
+// How far back the log behind a view of a log or of leaks reaches.
 //
 // # Safety
 //
-// `view` is NULL or a view; `reach` is NULL or may be written.
-enum VerifierStatus verifier_reach(const struct VerifierView *view, struct VerifierReach *reach);
+// `reach` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_reach(const struct VerifierView *view,
+                                   struct VerifierReach *reach,
+                                   size_t size);
 
-// How many problems a view has; 0 for NULL.
-//
-// # Safety
-//
-// `view` is NULL or a view.
+// How many problems a view has; 0 of a handle that is not open.
 size_t verifier_view_problem_count(const struct VerifierView *view);
 
 // A problem of a view.
 //
 // # Safety
 //
-// `view` is NULL or a view; `problem` is NULL or may be written.
+// `problem` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_view_problem_at(const struct VerifierView *view,
                                              size_t index,
-                                             struct VerifierProblem *problem);
+                                             struct VerifierProblem *problem,
+                                             size_t size);
 
 // Frees a view, and with it the strings of its records. Nothing for NULL.
-//
-// # Safety
-//
-// `view` is NULL or was made by this library, is not in use and is never used again.
 void verifier_view_free(struct VerifierView *view);
 
 // A record of `verifier_statistics`.
 //
 // # Safety
 //
-// `view` is NULL or a view; `record` is NULL or may be written.
+// `record` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_statistic_at(const struct VerifierView *view,
                                           size_t index,
-                                          struct VerifierStatistic *record);
+                                          struct VerifierStatistic *record,
+                                          size_t size);
 
 // A record of `verifier_drivers`.
 //
 // # Safety
 //
-// `view` is NULL or a view; `record` is NULL or may be written.
+// `record` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_driver_at(const struct VerifierView *view,
                                        size_t index,
-                                       struct VerifierDriver *record);
+                                       struct VerifierDriver *record,
+                                       size_t size);
 
 // A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
 // (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found where the build does
@@ -436,8 +562,7 @@ enum VerifierStatus verifier_driver_at(const struct VerifierView *view,
 //
 // # Safety
 //
-// `view` is NULL or a view; `name` is NULL or a string that ends with NUL; `value` is NULL or may be
-// written.
+// `name` is NULL or a string that ends with NUL; `value` is NULL or may be written.
 enum VerifierStatus verifier_driver_counter(const struct VerifierView *view,
                                             size_t index,
                                             const char *name,
@@ -447,48 +572,159 @@ enum VerifierStatus verifier_driver_counter(const struct VerifierView *view,
 //
 // # Safety
 //
-// `view` is NULL or a view; `record` is NULL or may be written.
+// `record` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_allocation_at(const struct VerifierView *view,
                                            size_t index,
-                                           struct VerifierAllocation *record);
-
-// A record of `verifier_pool_log`.
-//
-// # Safety
-//
-// `view` is NULL or a view; `record` is NULL or may be written.
-enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
-                                          size_t index,
-                                          struct VerifierLogEntry *record);
+                                           struct VerifierAllocation *record,
+                                           size_t size);
 
 // A record of `verifier_leaks`.
 //
 // # Safety
 //
-// `view` is NULL or a view; `record` is NULL or may be written.
+// `record` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_group_at(const struct VerifierView *view,
                                       size_t index,
-                                      struct VerifierGroup *record);
+                                      struct VerifierGroup *record,
+                                      size_t size);
 
 // An allocation of a group of `verifier_leaks`, by its number within the group.
 //
 // # Safety
 //
-// `view` is NULL or a view; `record` is NULL or may be written.
+// `record` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_group_block_at(const struct VerifierView *view,
                                             size_t group,
                                             size_t index,
-                                            struct VerifierAllocation *record);
+                                            struct VerifierAllocation *record,
+                                            size_t size);
 
-// A frame of the stack of a log entry or a group, innermost first.
+// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Only those whose block
+// holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
+// how far it reaches: `verifier_reach`.
 //
 // # Safety
 //
-// `view` is NULL or a view; `record` is NULL or may be written.
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_pool_log(const struct VerifierSession *session,
+                                      size_t last,
+                                      uint64_t address,
+                                      struct VerifierView **view);
+
+// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. Only
+// those of which `address`, where that is not 0, is one of the addresses: an IRP, a thread. Records:
+// VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
+// it reaches: `verifier_reach`.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_event_log(const struct VerifierSession *session,
+                                       uint32_t kind,
+                                       size_t last,
+                                       uint64_t address,
+                                       struct VerifierView **view);
+
+// A record of `verifier_pool_log`.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
+                                          size_t index,
+                                          struct VerifierLogEntry *record,
+                                          size_t size);
+
+// A record of `verifier_event_log`.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_event_at(const struct VerifierView *view,
+                                      size_t index,
+                                      struct VerifierEvent *record,
+                                      size_t size);
+
+// A number of a record of `verifier_event_log`, by its own number within the record.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_event_field_at(const struct VerifierView *view,
+                                            size_t index,
+                                            size_t field,
+                                            struct VerifierEventField *record,
+                                            size_t size);
+
+// A frame of the stack of a record of a log, a history or leaks, innermost first.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
 enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
                                       size_t index,
                                       size_t frame,
-                                      struct VerifierFrame *record);
+                                      struct VerifierFrame *record,
+                                      size_t size);
+
+// All that is known of one address: outstanding allocations that hold it, records of the pool log about
+// it, newest first, freed tracking entries that fit those, and blocks near it. Records:
+// VerifierHistoryRecord; their stacks: `verifier_frame_at`.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_history(const struct VerifierSession *session,
+                                     uint64_t address,
+                                     struct VerifierView **view);
+
+// A record of `verifier_history`.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_history_record_at(const struct VerifierView *view,
+                                               size_t index,
+                                               struct VerifierHistoryRecord *record,
+                                               size_t size);
+
+// The images that are loaded, then those that the kernel remembers to have unloaded. Records:
+// VerifierModule.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_modules(const struct VerifierSession *session,
+                                     struct VerifierView **view);
+
+// A record of `verifier_modules`.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_module_at(const struct VerifierView *view,
+                                       size_t index,
+                                       struct VerifierModule *record,
+                                       size_t size);
+
+// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
+// the memory is a callback's, which has no header to say it.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_bug_check(const struct VerifierSession *session,
+                                       struct VerifierView **view);
+
+// The record of `verifier_bug_check`, number 0.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_bug_check_at(const struct VerifierView *view,
+                                          size_t index,
+                                          struct VerifierBugCheck *record,
+                                          size_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

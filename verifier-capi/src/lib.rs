@@ -8,16 +8,19 @@
 //! | file | is |
 //! |---|---|
 //! | `status` | what functions return, the last error, and the border that no panic crosses |
-//! | `pointer` | C's pointers as references, text and owned values |
+//! | `pointer` | C's pointers as text, values and structs that may grow |
+//! | `handle` | what C holds of sessions and views |
 //! | `reader` | a C callback as the memory of a kernel |
 //! | `session` | opening and freeing sessions |
-//! | `view` | what a view holds, and what all views can do |
-//! | `record` | the records of each view as C structs |
+//! | `view` | what a view holds, and what all views can do; settings, drivers, pool, leaks |
+//! | `record` | the records of those as C structs |
+//! | `log`, `history`, `module`, `bug_check` | a view and its records each |
 //!
-//! To add a view: a variant of `Rows` in `view`, its record and its `_at` in `record`, and
-//! `BLESS=1 cargo test -p verifier-capi`.
+//! To add a view: a variant of `Rows` in `view`, a file with the function that makes it, its record and
+//! its `_at`, and `BLESS=1 cargo test -p verifier-capi`.
 
 // In the order of the header.
+mod handle;
 mod pointer;
 mod reader;
 mod session;
@@ -26,20 +29,37 @@ mod view;
 
 mod record;
 
-pub use reader::{VerifierMachine, VerifierReader, VerifierSpace};
+mod log;
+
+mod history;
+
+mod module;
+
+mod bug_check;
+
+pub use bug_check::{VerifierBugCheck, verifier_bug_check, verifier_bug_check_at};
+pub use history::{
+    VerifierHistoryRecord, VerifierRole, verifier_history, verifier_history_record_at,
+};
+pub use log::{
+    VerifierEvent, VerifierEventField, VerifierEventKind, VerifierFrame, VerifierLogEntry,
+    VerifierOperation, verifier_event_at, verifier_event_field_at, verifier_event_log,
+    verifier_frame_at, verifier_log_entry_at, verifier_pool_log,
+};
+pub use module::{VerifierModule, verifier_module_at, verifier_modules};
+pub use reader::{VERIFIER_READER_STABLE, VerifierMachine, VerifierReader, VerifierSpace};
 pub use record::{
-    VerifierAllocation, VerifierDriver, VerifierDriverState, VerifierFrame, VerifierGroup,
-    VerifierLogEntry, VerifierOperation, VerifierSource, VerifierStatistic, verifier_allocation_at,
-    verifier_driver_at, verifier_driver_counter, verifier_frame_at, verifier_group_at,
-    verifier_group_block_at, verifier_log_entry_at, verifier_statistic_at,
+    VerifierAllocation, VerifierDriver, VerifierDriverState, VerifierGroup, VerifierSource,
+    VerifierStatistic, verifier_allocation_at, verifier_driver_at, verifier_driver_counter,
+    verifier_group_at, verifier_group_block_at, verifier_statistic_at,
 };
 pub use session::{
-    VerifierSession, verifier_abi_version, verifier_open_file, verifier_open_reader,
-    verifier_session_free,
+    VERIFIER_ABI_VERSION, VerifierSession, verifier_abi_version, verifier_open_file,
+    verifier_open_reader, verifier_session_free,
 };
 pub use status::{VerifierError, VerifierPlace, VerifierStatus, verifier_last_error};
 pub use view::{
     VerifierProblem, VerifierReach, VerifierView, verifier_drivers, verifier_leaks, verifier_level,
-    verifier_pool, verifier_pool_log, verifier_reach, verifier_statistics, verifier_view_count,
-    verifier_view_free, verifier_view_problem_at, verifier_view_problem_count,
+    verifier_pool, verifier_reach, verifier_statistics, verifier_view_count, verifier_view_free,
+    verifier_view_problem_at, verifier_view_problem_count,
 };

@@ -1,20 +1,10 @@
 //! C's pointers as references, text and owned values: each conversion once.
 
 use std::ffi::{CStr, CString, c_char};
-use std::ptr;
+use std::mem::MaybeUninit;
+use std::{ptr, slice};
 
 use crate::status::Failure;
-
-/// What a pointer points at.
-///
-/// # Safety
-///
-/// `pointer` is NULL or points at a live `T` that nobody writes or frees for `'a`.
-pub(crate) unsafe fn as_ref<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Failure> {
-    check(pointer, name)?;
-    // SAFETY: not null and aligned; that it lives and is not written is the caller's word.
-    Ok(unsafe { &*pointer })
-}
 
 /// Text, or `None` of NULL.
 ///
@@ -50,34 +40,75 @@ pub(crate) unsafe fn put<T>(to: *mut T, value: T, name: &str) -> Result<(), Fail
     Ok(())
 }
 
-/// Makes an owned value and writes its handle where the caller wants it; NULL where it cannot be made.
-///
-/// # Safety
-///
-/// As [`put`].
-pub(crate) unsafe fn put_new<T>(
-    to: *mut *mut T,
-    name: &str,
-    make: impl FnOnce() -> Result<T, Failure>,
-) -> Result<(), Failure> {
-    // Before anything is made: a caller who looks at nothing but the handle must not see an old one.
-    // SAFETY: the caller's word for `to` is the one that `put` asks for.
-    unsafe { put(to, ptr::null_mut(), name) }?;
-    let made = Box::into_raw(Box::new(make()?));
-    // SAFETY: as above.
-    unsafe { put(to, made, name) }
+/// A struct that C hands over together with its size, so that it can grow at its end.
+pub(crate) trait Record: Copy {
+    /// Bytes of its first version: no caller knows fewer.
+    const LEAST: usize = size_of::<Self>();
 }
 
-/// Drops what [`put_new`] made; nothing of NULL.
+/// No struct will ever be larger; a size above is no size.
+const MOST: usize = 0x1000;
+
+/// Fills a caller's struct of `size` bytes: of an older caller's as much as it knows, of a newer one's
+/// all that is known here and zeros behind.
 ///
 /// # Safety
 ///
-/// `handle` is NULL or was made by [`put_new`], is used by nobody else and never again.
-pub(crate) unsafe fn free<T>(handle: *mut T) {
-    if !handle.is_null() {
-        // SAFETY: `put_new` made it with `Box::into_raw`; that it is the last use is the caller's word.
-        drop(unsafe { Box::from_raw(handle) });
+/// `to` is NULL or points at `size` bytes that may be written.
+pub(crate) unsafe fn put_record<T: Record>(
+    to: *mut T,
+    size: usize,
+    value: &T,
+    name: &str,
+) -> Result<(), Failure> {
+    check(to, name)?;
+    check_size::<T>(size, name)?;
+    let known = size.min(size_of::<T>());
+    let (from, to) = (ptr::from_ref(value).cast::<u8>(), to.cast::<u8>());
+    // SAFETY: `value` has so many bytes, and so has, as the caller says, what `to` points at. What was
+    // there is not dropped: it is the caller's, and may never have been set.
+    unsafe { ptr::copy_nonoverlapping(from, to, known) };
+    // SAFETY: `known` is not above `size`.
+    let behind = unsafe { to.add(known) };
+    // SAFETY: the rest of the bytes that the caller says may be written.
+    unsafe { ptr::write_bytes(behind, 0, size - known) };
+    Ok(())
+}
+
+/// A caller's struct that begins with its own size, an `uint32_t`; what an older caller does not know is
+/// zero.
+///
+/// # Safety
+///
+/// `from` is NULL or points at a size and so many bytes, which nobody writes during the call. Every
+/// pattern of bytes is a `T`.
+pub(crate) unsafe fn take_record<T: Record>(from: *const T, name: &str) -> Result<T, Failure> {
+    check(from, name)?;
+    // SAFETY: not null and aligned for more than this; that it is there is the caller's word.
+    let size = unsafe { from.cast::<u32>().read() } as usize;
+    check_size::<T>(size, name)?;
+    // SAFETY: the caller's word: so many bytes are there.
+    let bytes = unsafe { slice::from_raw_parts(from.cast::<u8>(), size) };
+    let known = size.min(size_of::<T>());
+    if bytes.iter().skip(known).any(|&byte| byte != 0) {
+        return Err(Failure::unsupported(format!(
+            "{name} asks for what this library does not know: of its {size:#x} bytes it knows {known:#x}, \
+             and those behind are not zero"
+        )));
     }
+    let mut taken = MaybeUninit::<T>::zeroed();
+    // SAFETY: both have so many bytes, and the caller's are not this function's variable.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), taken.as_mut_ptr().cast::<u8>(), known) };
+    // SAFETY: the caller's word: every pattern of bytes is a `T`.
+    Ok(unsafe { taken.assume_init() })
+}
+
+fn check_size<T: Record>(size: usize, name: &str) -> Result<(), Failure> {
+    if (T::LEAST..=MOST).contains(&size) {
+        return Ok(());
+    }
+    let least = T::LEAST;
+    Err(Failure::size(format!("{name} has {least:#x} bytes at least, not {size:#x}")))
 }
 
 fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
@@ -96,4 +127,60 @@ pub(crate) fn c_string(text: &str) -> CString {
         .or_else(|_| CString::new(text.replace('\0', "\u{fffd}")))
         // The second has no NUL; this keeps the match total.
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::VerifierStatus;
+
+    /// A struct that had two words and got a third.
+    #[repr(C)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Grown {
+        size: u32,
+        old: u32,
+        new: u32,
+    }
+
+    impl Record for Grown {
+        const LEAST: usize = 8;
+    }
+
+    const VALUE: Grown = Grown { size: 12, old: 7, new: 9 };
+
+    #[test]
+    fn a_struct_is_filled_as_far_as_its_caller_knows() {
+        let filled = |size: usize| {
+            let mut bytes = [0xaaaa_aaaa_u32; 5];
+            let to = bytes.as_mut_ptr().cast::<Grown>();
+            // SAFETY: no size below is larger than the array, but for those that are refused.
+            unsafe { put_record(to, size, &VALUE, "record") }
+                .map(|()| bytes)
+                .map_err(|failure| failure.status())
+        };
+        const OLD: u32 = 0xaaaa_aaaa;
+        assert_eq!(filled(8), Ok([12, 7, OLD, OLD, OLD]));
+        assert_eq!(filled(12), Ok([12, 7, 9, OLD, OLD]));
+        assert_eq!(filled(16), Ok([12, 7, 9, 0, OLD]));
+        for size in [0, 7, 0x1001, usize::MAX] {
+            assert_eq!(filled(size), Err(VerifierStatus::BadSize), "{size:#x}");
+        }
+    }
+
+    #[test]
+    fn a_struct_is_taken_as_far_as_its_caller_knows() {
+        let taken = |bytes: &[u32]| {
+            // SAFETY: the first word is the length of the slice, or refused; any three words are a
+            // `Grown`.
+            unsafe { take_record(bytes.as_ptr().cast::<Grown>(), "reader") }
+                .map_err(|failure| failure.status())
+        };
+        assert_eq!(taken(&[8, 7]), Ok(Grown { size: 8, old: 7, new: 0 }));
+        assert_eq!(taken(&[12, 7, 9]), Ok(VALUE));
+        assert_eq!(taken(&[16, 7, 9, 0]), Ok(Grown { size: 16, ..VALUE }));
+        assert_eq!(taken(&[16, 7, 9, 1]), Err(VerifierStatus::Unsupported));
+        assert_eq!(taken(&[7, 7]), Err(VerifierStatus::BadSize));
+        assert_eq!(taken(&[u32::MAX, 7]), Err(VerifierStatus::BadSize));
+    }
 }

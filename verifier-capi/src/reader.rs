@@ -8,6 +8,7 @@ use verifier_core::kernel::{AddressSpace, Hints, Landmarks};
 use verifier_core::machine::Machine;
 use verifier_core::memory::FromFn;
 
+use crate::pointer::Record;
 use crate::status::Failure;
 
 /// What the addresses of a VerifierReader are.
@@ -32,10 +33,24 @@ pub enum VerifierMachine {
     Arm64 = 0xaa64,
 }
 
-/// Memory of the caller's, and what is known of the kernel in it.
+/// A flag of a VerifierReader: its memory stands still until the session is freed, as a file's does and
+/// a running machine's does not. Where pages lie is then looked up in the page tables once, not at
+/// every read; of no meaning where the addresses are virtual.
+pub const VERIFIER_READER_STABLE: u32 = 1;
+
+/// Memory of the caller's, and what is known of the kernel in it. What is not set must be zero:
+/// `VerifierReader reader = {.size = sizeof reader, ...}`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierReader {
+    /// Bytes of this struct: `sizeof`.
+    pub size: u32,
+    /// VERIFIER_READER_STABLE or 0.
+    pub flags: u32,
+    /// A VerifierSpace.
+    pub space: u32,
+    /// A VerifierMachine.
+    pub machine: u32,
     /// Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
     /// bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
     /// called by several threads at once.
@@ -49,10 +64,6 @@ pub struct VerifierReader {
     >,
     /// Handed to `read` as it is. It must live until the session is freed.
     pub context: *mut c_void,
-    /// A VerifierSpace.
-    pub space: u32,
-    /// A VerifierMachine.
-    pub machine: u32,
     /// CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
     pub directory_table_base: u64,
     /// Address of the global PsLoadedModuleList, 0 where it is not known.
@@ -61,7 +72,14 @@ pub struct VerifierReader {
     pub kd_debugger_data_block: u64,
     /// The build number, such as 7601, 0 where it is not known.
     pub build: u32,
+    /// 0. There is no gap at the end, which a caller would leave unset and a later version read.
+    pub reserved: u32,
 }
+
+// Any bytes are one: integers, a pointer that is not followed here, a function's address or none.
+impl Record for VerifierReader {}
+
+const _: () = assert!(size_of::<VerifierReader>() == 48 + 2 * size_of::<usize>());
 
 /// The callback and its context.
 struct Callback {
@@ -94,6 +112,10 @@ impl VerifierReader {
         let machine = Machine::from_image_type(self.machine).ok_or_else(|| {
             Failure::argument(format!("reader->machine is {:#x}, no VerifierMachine", self.machine))
         })?;
+        if self.flags & !VERIFIER_READER_STABLE != 0 || self.reserved != 0 {
+            let text = format!("reader->flags is {:#x}, reserved {:#x}", self.flags, self.reserved);
+            return Err(Failure::unsupported(text));
+        }
         let callback = Callback { read, context: self.context };
         if self.space == VerifierSpace::Virtual as u32 {
             let memory = FromFn::new(move |at: Va, buf: &mut [u8]| callback.read(at.0, buf));
@@ -106,7 +128,10 @@ impl VerifierReader {
         let memory = FromFn::new(move |at: Pa, buf: &mut [u8]| callback.read(at.0, buf));
         let landmarks = Landmarks::from(&self.hints());
         let base = Pa(self.directory_table_base);
-        Ok(AddressSpace::of_tables(std::sync::Arc::new(memory), base, machine, None, &landmarks))
+        let memory = std::sync::Arc::new(memory);
+        let space = AddressSpace::of_tables(memory, base, machine, None, &landmarks);
+        let is_stable = self.flags & VERIFIER_READER_STABLE != 0;
+        Ok(if is_stable { space.cached() } else { space })
     }
 
     pub(crate) fn hints(&self) -> Hints {

@@ -1,15 +1,14 @@
-//! The records of each view as C structs.
+//! Statistics, drivers, allocations and groups of them as C structs.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use verifier_core::Va;
-use verifier_core::verifier::log::Operation;
 use verifier_core::verifier::{Allocation, DriverState, PoolTag, Source};
 
-use crate::pointer::{as_ref, put, text};
+use crate::handle::get;
+use crate::pointer::{Record, put, text};
 use crate::status::{Failure, VerifierStatus, guard};
-use crate::view::{Rows, VerifierView, nth};
+use crate::view::{Rows, VerifierView, fill, nth};
 
 /// One of Verifier's statistics.
 #[repr(C)]
@@ -20,6 +19,8 @@ pub struct VerifierStatistic {
     /// Its value.
     pub value: u64,
 }
+
+impl Record for VerifierStatistic {}
 
 /// What became of a configured driver.
 #[repr(C)]
@@ -52,6 +53,8 @@ pub struct VerifierDriver {
     /// Bytes of its image.
     pub size: u64,
 }
+
+impl Record for VerifierDriver {}
 
 /// Where Verifier keeps an allocation.
 #[repr(C)]
@@ -87,47 +90,7 @@ pub struct VerifierAllocation {
     pub tag: [c_char; 5],
 }
 
-/// What a record of the pool log is about.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerifierOperation {
-    /// A block was allocated.
-    Allocate = 0,
-    /// A block was freed.
-    Free = 1,
-    /// An allocation failed: the address is 0.
-    Failed = 2,
-    /// The stack does not say.
-    Unknown = 3,
-}
-
-/// A record of the pool log.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct VerifierLogEntry {
-    /// The block.
-    pub address: u64,
-    /// Its bytes.
-    pub size: u64,
-    /// The thread's _ETHREAD.
-    pub thread: u64,
-    /// What happened to the block.
-    pub operation: VerifierOperation,
-    /// The record's number in the ring.
-    pub slot: u32,
-    /// Frames of its stack.
-    pub frames: usize,
-}
-
-/// A frame of a stack.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct VerifierFrame {
-    /// The return address.
-    pub address: u64,
-    /// `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
-    pub symbol: *const c_char,
-}
+impl Record for VerifierAllocation {}
 
 /// Outstanding allocations of one driver, tag and stack.
 #[repr(C)]
@@ -149,26 +112,9 @@ pub struct VerifierGroup {
     pub tag: [c_char; 5],
 }
 
-/// Fills a record of a view.
-///
-/// # Safety
-///
-/// `view` is NULL or a view that is not freed during the call; `record` is NULL or may be written.
-unsafe fn fill<T>(
-    view: *const VerifierView,
-    record: *mut T,
-    make: impl FnOnce(&VerifierView) -> Result<T, Failure>,
-) -> VerifierStatus {
-    guard(|| {
-        // SAFETY: the caller's word, for the time of this call.
-        let view = unsafe { as_ref(view, "view") }?;
-        let made = make(view)?;
-        // SAFETY: the caller's word for `record`.
-        unsafe { put(record, made, "record") }
-    })
-}
+impl Record for VerifierGroup {}
 
-fn tag(tag: PoolTag) -> [c_char; 5] {
+pub(crate) fn tag(tag: PoolTag) -> [c_char; 5] {
     let [a, b, c, d] = tag.chars().map(|char| char as u8 as c_char);
     [a, b, c, d, 0]
 }
@@ -199,52 +145,44 @@ impl VerifierView {
             tag: tag(allocation.tag),
         }
     }
-
-    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
-        match &self.rows {
-            Rows::Log(log) => Ok(log.frames(nth(&log.records, index, "log entries")?)),
-            Rows::Leaks { leaks, groups, .. } => {
-                Ok(nth(groups, index, "groups")?.0.frames(leaks).unwrap_or_default())
-            }
-            _ => Err(self.other("stacks")),
-        }
-    }
 }
 
 /// A record of `verifier_statistics`.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `record` is NULL or may be written.
+/// `record` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_statistic_at(
     view: *const VerifierView,
     index: usize,
     record: *mut VerifierStatistic,
+    size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let Rows::Statistics(rows) = &view.rows else { return Err(view.other("statistics")) };
-        let (name, value) = nth(rows, index, "statistics")?;
+        let (name, value) = nth(rows, index)?;
         Ok(VerifierStatistic { name: name.as_ptr(), value: *value })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
+    unsafe { fill(view, record, size, make) }
 }
 
 /// A record of `verifier_drivers`.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `record` is NULL or may be written.
+/// `record` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_driver_at(
     view: *const VerifierView,
     index: usize,
     record: *mut VerifierDriver,
+    size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let Rows::Drivers(rows) = &view.rows else { return Err(view.other("drivers")) };
-        let (name, driver) = nth(rows, index, "drivers")?;
+        let (name, driver) = nth(rows, index)?;
         let first = driver.images.first();
         Ok(VerifierDriver {
             name: name.as_ptr(),
@@ -261,7 +199,7 @@ pub unsafe extern "C" fn verifier_driver_at(
         })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
+    unsafe { fill(view, record, size, make) }
 }
 
 /// A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
@@ -270,8 +208,7 @@ pub unsafe extern "C" fn verifier_driver_at(
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `name` is NULL or a string that ends with NUL; `value` is NULL or may be
-/// written.
+/// `name` is NULL or a string that ends with NUL; `value` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_driver_counter(
     view: *const VerifierView,
@@ -284,86 +221,59 @@ pub unsafe extern "C" fn verifier_driver_counter(
         // SAFETY: the caller's word, for the time of this call.
         let name = unsafe { text(name, "name") }?;
         let name = name.ok_or_else(|| Failure::argument("name is NULL"))?;
-        let (driver_name, driver) = nth(rows, index, "drivers")?;
+        let (driver_name, driver) = nth(rows, index)?;
         driver.counters().get(name).ok_or_else(|| {
             let driver = driver_name.to_string_lossy();
             Failure::not_found(format!("{driver} has no counter {name} in this build"))
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, value, make) }
+    guard(|| {
+        let found = make(&*get(view, "view")?)?;
+        // SAFETY: the caller's word for `value`.
+        unsafe { put(value, found, "value") }
+    })
 }
 
 /// A record of `verifier_pool`.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `record` is NULL or may be written.
+/// `record` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_allocation_at(
     view: *const VerifierView,
     index: usize,
     record: *mut VerifierAllocation,
+    size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let Rows::Allocations { drivers, rows } = &view.rows else {
             return Err(view.other("allocations"));
         };
-        let (driver, allocation) = nth(rows, index, "allocations")?;
+        let (driver, allocation) = nth(rows, index)?;
         Ok(view.allocation(drivers, *driver, allocation))
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
-}
-
-/// A record of `verifier_pool_log`.
-///
-/// # Safety
-///
-/// `view` is NULL or a view; `record` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_log_entry_at(
-    view: *const VerifierView,
-    index: usize,
-    record: *mut VerifierLogEntry,
-) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let Rows::Log(log) = &view.rows else { return Err(view.other("log entries")) };
-        let entry = nth(&log.records, index, "log entries")?;
-        Ok(VerifierLogEntry {
-            address: entry.address.0,
-            size: entry.size,
-            thread: entry.thread.0,
-            operation: match entry.operation {
-                Operation::Allocate => VerifierOperation::Allocate,
-                Operation::Free => VerifierOperation::Free,
-                Operation::Failed => VerifierOperation::Failed,
-                _ => VerifierOperation::Unknown,
-            },
-            slot: entry.slot,
-            frames: log.frames(entry).len(),
-        })
-    };
-    // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
+    unsafe { fill(view, record, size, make) }
 }
 
 /// A record of `verifier_leaks`.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `record` is NULL or may be written.
+/// `record` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_group_at(
     view: *const VerifierView,
     index: usize,
     record: *mut VerifierGroup,
+    size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let Rows::Leaks { drivers, groups, .. } = &view.rows else {
             return Err(view.other("groups of allocations"));
         };
-        let (group, why) = nth(groups, index, "groups")?;
+        let (group, why) = nth(groups, index)?;
         Ok(VerifierGroup {
             count: group.blocks.len(),
             bytes: group.bytes,
@@ -376,50 +286,31 @@ pub unsafe extern "C" fn verifier_group_at(
         })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
+    unsafe { fill(view, record, size, make) }
 }
 
 /// An allocation of a group of `verifier_leaks`, by its number within the group.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `record` is NULL or may be written.
+/// `record` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_group_block_at(
     view: *const VerifierView,
     group: usize,
     index: usize,
     record: *mut VerifierAllocation,
+    size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let Rows::Leaks { leaks, drivers, groups } = &view.rows else {
             return Err(view.other("groups of allocations"));
         };
-        let (group, _) = nth(groups, group, "groups")?;
-        let block = nth(&group.blocks, index, "allocations in the group")?;
-        let block = nth(&leaks.blocks, *block, "allocations")?;
+        let (group, _) = nth(groups, group)?;
+        let block = nth(&group.blocks, index)?;
+        let block = nth(&leaks.blocks, *block)?;
         Ok(view.allocation(drivers, block.driver, &block.allocation))
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
-}
-
-/// A frame of the stack of a log entry or a group, innermost first.
-///
-/// # Safety
-///
-/// `view` is NULL or a view; `record` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_frame_at(
-    view: *const VerifierView,
-    index: usize,
-    frame: usize,
-    record: *mut VerifierFrame,
-) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let address = *nth(view.frames(index)?, frame, "frames")?;
-        Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
-    };
-    // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, make) }
+    unsafe { fill(view, record, size, make) }
 }

@@ -8,7 +8,8 @@ use verifier_core::kernel::Kernel;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{FileMode, Session, SessionOptions};
 
-use crate::pointer::{as_ref, free, put_new, text};
+use crate::handle::{Handle, Table, free, put_new};
+use crate::pointer::{take_record, text};
 use crate::reader::VerifierReader;
 use crate::status::{Failure, VerifierStatus, guard};
 
@@ -17,10 +18,27 @@ pub struct VerifierSession {
     pub(crate) host: Session,
 }
 
+impl Handle for VerifierSession {
+    const KIND: &'static str = "session";
+
+    fn table() -> &'static Table<Self> {
+        static SESSIONS: Table<VerifierSession> = Table::new();
+        &SESSIONS
+    }
+}
+
+/// The version of this interface; verifier_abi_version() is that of the library that is linked. Equal
+/// versions work together, whichever is the newer: functions, values of enums and of flags, and fields at
+/// the end of structs come without a new one. It is raised, and with it the number in the shared
+/// library's name (`libverifier_capi.so.2`), where a program that was compiled with an older header would
+/// do wrong: where a function goes or takes other arguments, or where a field moves or means something
+/// else.
+pub const VERIFIER_ABI_VERSION: u32 = 2;
+
 /// The version of the interface that this library has.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_abi_version() -> u32 {
-    1
+    VERIFIER_ABI_VERSION
 }
 
 /// Opens a crash dump.
@@ -60,7 +78,7 @@ pub unsafe extern "C" fn verifier_open_file(
 ///
 /// # Safety
 ///
-/// `reader` is NULL or points at a `VerifierReader` whose `read` keeps its contract with its
+/// `reader` is NULL or points at a `VerifierReader` of its own size whose `read` keeps its contract with its
 /// `context` until the session is freed; `symbols` and `session` are as for `verifier_open_file`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_open_reader(
@@ -71,7 +89,7 @@ pub unsafe extern "C" fn verifier_open_reader(
     guard(|| {
         let make = || {
             // SAFETY: the caller's word, for the time of this call.
-            let reader = unsafe { as_ref(reader, "reader") }?;
+            let reader = unsafe { take_record(reader, "reader") }?;
             // SAFETY: as above.
             let symbols = unsafe { symbol_path(symbols) }?;
             let kernel = Arc::new(Kernel::open(reader.space()?, reader.hints())?);
@@ -96,15 +114,7 @@ unsafe fn symbol_path(symbols: *const c_char) -> Result<SymbolPath, Failure> {
 }
 
 /// Frees a session; its views live on. Nothing for NULL.
-///
-/// # Safety
-///
-/// `session` is NULL or was made by this library, is not in use and is never used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_session_free(session: *mut VerifierSession) {
-    guard(|| {
-        // SAFETY: the caller's word.
-        unsafe { free(session) };
-        Ok(())
-    });
+pub extern "C" fn verifier_session_free(session: *mut VerifierSession) {
+    guard(|| free(session, "session"));
 }

@@ -10,7 +10,8 @@ use verifier_core::error::Error as Core;
 use verifier_core::{Reason, Va};
 use verifier_host::{Error as Host, Session};
 
-use crate::pointer;
+use crate::handle::Handle;
+use crate::pointer::{self, Record, put_record};
 
 /// What a call came to.
 #[repr(C)]
@@ -20,7 +21,7 @@ pub enum VerifierStatus {
     Ok = 0,
     /// An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
     BadArgument = 1,
-    /// There is no record of that number, or no counter of that name.
+    /// There is no record of that number, which is no error that is kept; or no counter of that name.
     NotFound = 2,
     /// A file cannot be opened or read.
     File = 3,
@@ -36,6 +37,10 @@ pub enum VerifierStatus {
     Unsupported = 8,
     /// A fault of this library's own; the session may be used on.
     Internal = 9,
+    /// A handle that is not open: freed already, of the other kind, or never given.
+    InvalidHandle = 10,
+    /// A struct's size that no version of it has.
+    BadSize = 11,
 }
 
 /// The last error of this thread.
@@ -52,6 +57,8 @@ pub struct VerifierError {
     /// Where it failed; 0 where there is no place to tell.
     pub address: u64,
 }
+
+impl Record for VerifierError {}
 
 /// What the address of an error or a problem is.
 #[repr(C)]
@@ -77,13 +84,19 @@ impl VerifierPlace {
 /// Why a call failed.
 pub(crate) struct Failure {
     status: VerifierStatus,
-    message: String,
+    /// `None` where it is no error to keep: that a list is at its end.
+    message: Option<String>,
     place: (VerifierPlace, u64),
 }
 
 impl Failure {
     fn new(status: VerifierStatus, message: String) -> Self {
-        Self { status, message, place: (VerifierPlace::None, 0) }
+        Self { status, message: Some(message), place: (VerifierPlace::None, 0) }
+    }
+
+    /// A list has no record of that number.
+    pub(crate) fn at_the_end() -> Self {
+        Self { message: None, ..Self::new(VerifierStatus::NotFound, String::new()) }
     }
 
     pub(crate) fn argument(message: impl Into<String>) -> Self {
@@ -93,15 +106,36 @@ impl Failure {
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(VerifierStatus::NotFound, message.into())
     }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(VerifierStatus::Unsupported, message.into())
+    }
+
+    pub(crate) fn size(message: String) -> Self {
+        Self::new(VerifierStatus::BadSize, message)
+    }
+
+    pub(crate) fn handle<T: Handle>(handle: *const T, name: &str) -> Self {
+        let kind = T::KIND;
+        let message =
+            format!("{name} is {handle:p}, no open {kind}: freed already, or something else");
+        Self::new(VerifierStatus::InvalidHandle, message)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> VerifierStatus {
+        self.status
+    }
 }
 
 impl Failure {
     /// The same; where the kernel's symbols are missing, with where they were looked for.
     pub(crate) fn explained(mut self, session: &Session) -> Self {
         if self.status == VerifierStatus::Symbols
+            && let Some(message) = &mut self.message
             && let Some(missing) = session.missing_kernel_symbols()
         {
-            self.message = format!("{}; {missing}", self.message);
+            *message = format!("{message}; {missing}");
         }
         self
     }
@@ -141,7 +175,7 @@ impl From<Core> for Failure {
             Core::Format { offset, .. } => (VerifierPlace::File, *offset),
             other => VerifierPlace::of(other.address()),
         };
-        Self { status, message: error.to_string(), place }
+        Self { status, message: Some(error.to_string()), place }
     }
 }
 
@@ -181,9 +215,10 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatu
         Err(panic) => Failure::new(VerifierStatus::Internal, told(&*panic)),
     };
     let status = failure.status;
+    let Some(message) = failure.message else { return status };
     // At the end of a thread its error is gone already: the status still says what happened.
     let _ = LAST.try_with(|last| {
-        let message = pointer::c_string(&failure.message);
+        let message = pointer::c_string(&message);
         *last.borrow_mut() = Last { status, message, place: failure.place };
     });
     status
@@ -195,26 +230,31 @@ fn told(panic: &(dyn Any + Send)) -> String {
     format!("a fault in this library: {}", text.unwrap_or_default())
 }
 
-/// Fills `error` with the last failure on this thread; a status of OK and an empty message where no
-/// call has failed yet. Calls that succeed leave it as it is.
+/// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
+/// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
+/// behind the end of a list.
 ///
 /// # Safety
 ///
-/// `error` is NULL or points at a `VerifierError` that may be written.
+/// `error` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_last_error(error: *mut VerifierError) -> VerifierStatus {
-    if error.is_null() || !error.is_aligned() {
-        return VerifierStatus::BadArgument;
-    }
+pub unsafe extern "C" fn verifier_last_error(
+    error: *mut VerifierError,
+    size: usize,
+) -> VerifierStatus {
     let last = LAST.try_with(|last| {
         let last = last.borrow();
         let (place, address) = last.place;
         VerifierError { status: last.status, message: last.message.as_ptr(), place, address }
     });
     let Ok(last) = last else { return VerifierStatus::Internal };
-    // SAFETY: not null and aligned, and the caller says that it may be written.
-    unsafe { error.write(last) };
-    VerifierStatus::Ok
+    // What is wrong with the arguments is returned and not kept: it would take the place of what is
+    // asked for.
+    // SAFETY: the caller's word is the one that `put_record` asks for.
+    match unsafe { put_record(error, size, &last, "error") } {
+        Ok(()) => VerifierStatus::Ok,
+        Err(failure) => failure.status,
+    }
 }
 
 #[cfg(test)]
@@ -249,7 +289,8 @@ mod tests {
             address: 0,
         };
         // SAFETY: it is a local variable.
-        assert_eq!(unsafe { verifier_last_error(&mut error) }, VerifierStatus::Ok);
+        let told = unsafe { verifier_last_error(&raw mut error, size_of::<VerifierError>()) };
+        assert_eq!(told, VerifierStatus::Ok);
         assert_eq!(error.status, VerifierStatus::Internal);
         // SAFETY: the message lives until this thread's next failure.
         let message = unsafe { std::ffi::CStr::from_ptr(error.message) };

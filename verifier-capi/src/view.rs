@@ -6,12 +6,16 @@ use std::ptr;
 
 use verifier_core::analysis::{Group, GroupBy, Grouping, Leaks};
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::log::{EventLog, PoolLog};
 use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, Settings};
 use verifier_core::{Problem, Va};
 use verifier_host::{LeakFilter, Silent};
 
-use crate::pointer::{as_ref, c_string, free, put, put_new, text};
+use crate::bug_check::BugCheckRow;
+use crate::handle::{Handle, Table, free, get, put_new};
+use crate::history::HistoryRow;
+use crate::module::ModuleRow;
+use crate::pointer::{Record, c_string, put, put_record, text};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierPlace, VerifierStatus, guard};
 
@@ -19,7 +23,18 @@ use crate::status::{Failure, VerifierPlace, VerifierStatus, guard};
 pub struct VerifierView {
     pub(crate) rows: Rows,
     names: HashMap<Va, CString>,
+    /// Why a log has no records, where it has none.
+    empty_because: Option<CString>,
     problems: Vec<(CString, CString, Option<Va>)>,
+}
+
+impl Handle for VerifierView {
+    const KIND: &'static str = "view";
+
+    fn table() -> &'static Table<Self> {
+        static VIEWS: Table<VerifierView> = Table::new();
+        &VIEWS
+    }
 }
 
 pub(crate) enum Rows {
@@ -27,11 +42,15 @@ pub(crate) enum Rows {
     Drivers(Vec<(CString, Driver)>),
     Allocations { drivers: Vec<CString>, rows: Vec<(usize, Allocation)> },
     Log(PoolLog),
+    Events { log: EventLog, fields: Vec<CString> },
+    History(Vec<HistoryRow>),
+    Modules(Vec<ModuleRow>),
+    BugCheck(BugCheckRow),
     Leaks { leaks: Leaks, drivers: Vec<CString>, groups: Vec<(Group, Option<CString>)> },
 }
 
 impl VerifierView {
-    fn new(
+    pub(crate) fn new(
         rows: Rows,
         kernel: &Kernel,
         named: impl IntoIterator<Item = Va>,
@@ -48,7 +67,12 @@ impl VerifierView {
         }
         let told =
             |problem: &Problem| (c_string(&problem.what), c_string(&problem.why), problem.address);
-        Self { rows, names, problems: problems.iter().map(told).collect() }
+        Self { rows, names, empty_because: None, problems: problems.iter().map(told).collect() }
+    }
+
+    /// The same view of a log that has no records, and why.
+    pub(crate) fn empty_because(self, why: Option<&str>) -> Self {
+        Self { empty_because: why.map(c_string), ..self }
     }
 
     /// The name of an address, NULL where no module holds it.
@@ -62,6 +86,10 @@ impl VerifierView {
             Rows::Drivers(rows) => rows.len(),
             Rows::Allocations { rows, .. } => rows.len(),
             Rows::Log(log) => log.records.len(),
+            Rows::Events { log, .. } => log.records.len(),
+            Rows::History(rows) => rows.len(),
+            Rows::Modules(rows) => rows.len(),
+            Rows::BugCheck(_) => 1,
             Rows::Leaks { groups, .. } => groups.len(),
         }
     }
@@ -73,6 +101,10 @@ impl VerifierView {
             Rows::Drivers(_) => "drivers",
             Rows::Allocations { .. } => "allocations",
             Rows::Log(_) => "log entries",
+            Rows::Events { .. } => "events",
+            Rows::History(_) => "the history of an address",
+            Rows::Modules(_) => "modules",
+            Rows::BugCheck(_) => "a bug check",
             Rows::Leaks { .. } => "groups of allocations",
         };
         Failure::argument(format!("the view holds {held}, not {wanted}"))
@@ -83,21 +115,21 @@ impl VerifierView {
 ///
 /// # Safety
 ///
-/// `session` is NULL or a session that is not freed during the call; `view` is NULL or points at a
-/// pointer that may be written.
-unsafe fn view(
+/// `view` is NULL or points at a pointer that may be written.
+pub(crate) unsafe fn view(
     session: *const VerifierSession,
     view: *mut *mut VerifierView,
     read: impl FnOnce(&VerifierSession, &Kernel) -> Result<VerifierView, Failure>,
 ) -> VerifierStatus {
     guard(|| {
         let make = || {
-            // SAFETY: the caller's word, for the time of this call.
-            let session = unsafe { as_ref(session, "session") }?;
-            let mut view = read(session, session.host.kernel()?)
+            let session = get(session, "session")?;
+            let mut view = read(&session, session.host.kernel()?)
                 .map_err(|why| why.explained(&session.host))?;
             // What was found without them is told, and that they are missing.
-            if let Some(missing) = session.host.missing_kernel_symbols() {
+            if !matches!(view.rows, Rows::Modules(_) | Rows::BugCheck(_))
+                && let Some(missing) = session.host.missing_kernel_symbols()
+            {
                 let what = c_string("the kernel's symbols");
                 view.problems.insert(0, (what, c_string(&missing), None));
             }
@@ -112,15 +144,14 @@ unsafe fn view(
 ///
 /// # Safety
 ///
-/// `session` is NULL or a session; `level` is NULL or may be written.
+/// `level` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_level(
     session: *const VerifierSession,
     level: *mut u32,
 ) -> VerifierStatus {
     guard(|| {
-        // SAFETY: the caller's word, for the time of this call.
-        let session = unsafe { as_ref(session, "session") }?;
+        let session = get(session, "session")?;
         let settings = Settings::read(session.host.kernel()?)
             .map_err(|why| Failure::from(why).explained(&session.host))?;
         // SAFETY: the caller's word for `level`.
@@ -133,7 +164,7 @@ pub unsafe extern "C" fn verifier_level(
 ///
 /// # Safety
 ///
-/// `session` is NULL or a session; `view` is NULL or may be written.
+/// `view` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_statistics(
     session: *const VerifierSession,
@@ -153,7 +184,7 @@ pub unsafe extern "C" fn verifier_statistics(
 ///
 /// # Safety
 ///
-/// `session` is NULL or a session; `view` is NULL or may be written.
+/// `view` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_drivers(
     session: *const VerifierSession,
@@ -174,8 +205,7 @@ pub unsafe extern "C" fn verifier_drivers(
 ///
 /// # Safety
 ///
-/// `session` is NULL or a session; `driver` is NULL or a string that ends with NUL; `view` is NULL or
-/// may be written.
+/// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_pool(
     session: *const VerifierSession,
@@ -201,27 +231,6 @@ pub unsafe extern "C" fn verifier_pool(
     unsafe { self::view(session, view, read) }
 }
 
-/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Records:
-/// VerifierLogEntry; their stacks: `verifier_frame_at`; how far it reaches: `verifier_reach`.
-///
-/// # Safety
-///
-/// `session` is NULL or a session; `view` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_pool_log(
-    session: *const VerifierSession,
-    last: usize,
-    view: *mut *mut VerifierView,
-) -> VerifierStatus {
-    let read = |session: &VerifierSession, kernel: &Kernel| {
-        let log = session.host.pool_log((last != usize::MAX).then_some(last), None)?;
-        let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
-        Ok(VerifierView::new(Rows::Log(log), kernel, frames, &problems))
-    };
-    // SAFETY: the caller's word is the one that `view` asks for.
-    unsafe { self::view(session, view, read) }
-}
-
 /// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
 /// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
 /// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
@@ -229,8 +238,7 @@ pub unsafe extern "C" fn verifier_pool_log(
 ///
 /// # Safety
 ///
-/// `session` is NULL or a session; `driver` is NULL or a string that ends with NUL; `view` is NULL or
-/// may be written.
+/// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_leaks(
     session: *const VerifierSession,
@@ -259,18 +267,13 @@ pub unsafe extern "C" fn verifier_leaks(
     unsafe { self::view(session, view, read) }
 }
 
-/// How many records a view has; 0 for NULL.
-///
-/// # Safety
-///
-/// `view` is NULL or a view.
+/// How many records a view has; 0 of a handle that is not open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
-    // SAFETY: the caller's word, for the time of this call.
-    unsafe { as_ref(view, "view") }.map_or(0, VerifierView::count)
+pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
+    get(view, "view").map_or(0, |view| view.count())
 }
 
-/// How far back the pool log reaches.
+/// How far back a log reaches.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierReach {
@@ -280,37 +283,38 @@ pub struct VerifierReach {
     pub written: u32,
     /// Records whose pages could not be read.
     pub missing: u64,
+    /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
+    /// records, and of a view of leaks.
+    pub empty_because: *const c_char,
 }
 
-/// How far back the log behind a view of the pool log or of leaks reaches.
+impl Record for VerifierReach {}
+
+/// How far back the log behind a view of a log or of leaks reaches.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `reach` is NULL or may be written.
+/// `reach` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_reach(
     view: *const VerifierView,
     reach: *mut VerifierReach,
+    size: usize,
 ) -> VerifierStatus {
-    guard(|| {
-        // SAFETY: the caller's word, for the time of this call.
-        let view = unsafe { as_ref(view, "view") }?;
-        let found = match &view.rows {
-            Rows::Log(log) => VerifierReach {
-                capacity: log.ring.length,
-                written: log.ring.index,
-                missing: log.missing,
-            },
-            Rows::Leaks { leaks, .. } => VerifierReach {
-                capacity: leaks.reach.capacity,
-                written: leaks.reach.written,
-                missing: leaks.reach.missing,
-            },
+    let make = |view: &VerifierView| {
+        let (capacity, written, missing) = match &view.rows {
+            Rows::Log(log) => (log.ring.length, log.ring.index, log.missing),
+            Rows::Events { log, .. } => (log.ring.length, log.ring.index, log.missing),
+            Rows::Leaks { leaks, .. } => {
+                (leaks.reach.capacity, leaks.reach.written, leaks.reach.missing)
+            }
             _ => return Err(view.other("a log")),
         };
-        // SAFETY: the caller's word for `reach`.
-        unsafe { put(reach, found, "reach") }
-    })
+        let empty_because = view.empty_because.as_ref().map_or(ptr::null(), |why| why.as_ptr());
+        Ok(VerifierReach { capacity, written, missing, empty_because })
+    };
+    // SAFETY: the caller's word is the one that `fill` asks for.
+    unsafe { fill(view, reach, size, make) }
 }
 
 /// What a view could not read or what does not fit.
@@ -327,55 +331,60 @@ pub struct VerifierProblem {
     pub address: u64,
 }
 
-/// How many problems a view has; 0 for NULL.
-///
-/// # Safety
-///
-/// `view` is NULL or a view.
+impl Record for VerifierProblem {}
+
+/// How many problems a view has; 0 of a handle that is not open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_view_problem_count(view: *const VerifierView) -> usize {
-    // SAFETY: the caller's word, for the time of this call.
-    unsafe { as_ref(view, "view") }.map_or(0, |view| view.problems.len())
+pub extern "C" fn verifier_view_problem_count(view: *const VerifierView) -> usize {
+    get(view, "view").map_or(0, |view| view.problems.len())
 }
 
 /// A problem of a view.
 ///
 /// # Safety
 ///
-/// `view` is NULL or a view; `problem` is NULL or may be written.
+/// `problem` is NULL or points at `size` bytes that may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn verifier_view_problem_at(
     view: *const VerifierView,
     index: usize,
     problem: *mut VerifierProblem,
+    size: usize,
 ) -> VerifierStatus {
-    guard(|| {
-        // SAFETY: the caller's word, for the time of this call.
-        let view = unsafe { as_ref(view, "view") }?;
-        let (what, why, address) = nth(&view.problems, index, "problems")?;
+    let make = |view: &VerifierView| {
+        let (what, why, address) = nth(&view.problems, index)?;
         let (place, address) = VerifierPlace::of(*address);
-        let found = VerifierProblem { what: what.as_ptr(), why: why.as_ptr(), place, address };
-        // SAFETY: the caller's word for `problem`.
-        unsafe { put(problem, found, "problem") }
-    })
+        Ok(VerifierProblem { what: what.as_ptr(), why: why.as_ptr(), place, address })
+    };
+    // SAFETY: the caller's word is the one that `fill` asks for.
+    unsafe { fill(view, problem, size, make) }
 }
 
 /// Frees a view, and with it the strings of its records. Nothing for NULL.
-///
-/// # Safety
-///
-/// `view` is NULL or was made by this library, is not in use and is never used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_view_free(view: *mut VerifierView) {
-    guard(|| {
-        // SAFETY: the caller's word.
-        unsafe { free(view) };
-        Ok(())
-    });
+pub extern "C" fn verifier_view_free(view: *mut VerifierView) {
+    guard(|| free(view, "view"));
 }
 
 /// An element by its number.
-pub(crate) fn nth<'a, T>(all: &'a [T], index: usize, what: &str) -> Result<&'a T, Failure> {
-    all.get(index)
-        .ok_or_else(|| Failure::not_found(format!("there are {} {what}, no {index}", all.len())))
+pub(crate) fn nth<T>(all: &[T], index: usize) -> Result<&T, Failure> {
+    all.get(index).ok_or_else(Failure::at_the_end)
+}
+
+/// Fills a record of a view.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+pub(crate) unsafe fn fill<T: Record>(
+    view: *const VerifierView,
+    record: *mut T,
+    size: usize,
+    make: impl FnOnce(&VerifierView) -> Result<T, Failure>,
+) -> VerifierStatus {
+    guard(|| {
+        let made = make(&*get(view, "view")?)?;
+        // SAFETY: the caller's word for `record`.
+        unsafe { put_record(record, size, &made, "record") }
+    })
 }

@@ -9,11 +9,14 @@
 
 #define CHECK(what) do { if (!(what)) { printf("line %d: %s\n", __LINE__, #what); exit(1); } } while (0)
 
+/* A record and its size, as the functions that fill one take them. */
+#define INTO(record) &(record), sizeof(record)
+
 static VerifierSession *session;
 
 static VerifierError last(void) {
     VerifierError error;
-    CHECK(verifier_last_error(&error) == VERIFIER_STATUS_OK);
+    CHECK(verifier_last_error(INTO(error)) == VERIFIER_STATUS_OK);
     return error;
 }
 
@@ -21,7 +24,7 @@ static void *thread(void *number) {
     VerifierView *view, *none;
     VerifierGroup group;
     CHECK(verifier_leaks(session, NULL, &view) == VERIFIER_STATUS_OK);
-    CHECK(verifier_group_at(view, 0, &group) == VERIFIER_STATUS_OK);
+    CHECK(verifier_group_at(view, 0, INTO(group)) == VERIFIER_STATUS_OK);
     CHECK(group.count == 10 && !strcmp(group.tag, "Leak") && !strcmp(group.driver, "myfault.sys"));
     /* Each thread has its own last error. */
     char name[32];
@@ -44,7 +47,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 4);
     CHECK(verifier_abi_version() == VERIFIER_ABI_VERSION);
     CHECK(last().status == VERIFIER_STATUS_OK && !*last().message);
-    CHECK(verifier_last_error(NULL) == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_last_error(NULL, sizeof(VerifierError)) == VERIFIER_STATUS_BAD_ARGUMENT);
 
     /* Nothing where something must be. */
     CHECK(verifier_open_file(NULL, argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT && !none);
@@ -65,10 +68,31 @@ int main(int argc, char **argv) {
 
     /* A reader that reads nothing, and readers that are none. */
     int calls = 0;
-    VerifierReader reader = {.read = absent, .context = &calls, .space = VERIFIER_SPACE_VIRTUAL,
+    VerifierReader reader = {.size = sizeof reader, .read = absent, .context = &calls, .space = VERIFIER_SPACE_VIRTUAL,
                              .machine = VERIFIER_MACHINE_X64, .ps_loaded_module_list = 0xfffff80000001000};
-    CHECK(verifier_open_reader(&reader, argv[2], &none) != VERIFIER_STATUS_OK && calls);
+    CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_ABSENT && calls);
+    CHECK(last().place == VERIFIER_PLACE_VIRTUAL && last().address == 0xfffff80000001000);
     CHECK(strstr(last().message, "0xfffff80000001000") && strstr(last().message, "42"));
+    reader.space = VERIFIER_SPACE_PHYSICAL, reader.directory_table_base = 0x1a0000;
+    CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_ABSENT);
+    CHECK(last().place == VERIFIER_PLACE_VIRTUAL && last().address == 0xfffff80000001000);
+    CHECK(strstr(last().message, "page table entry at physical 0x1a0f80"));
+
+    /* Sizes that no version has, and what this one does not know. */
+    struct { VerifierReader reader; uint64_t newer; } grown = {.reader = reader, .newer = 0};
+    grown.reader.size = sizeof grown;
+    CHECK(verifier_open_reader(&grown.reader, argv[2], &none) == VERIFIER_STATUS_ABSENT);
+    grown.newer = 1;
+    CHECK(verifier_open_reader(&grown.reader, argv[2], &none) == VERIFIER_STATUS_UNSUPPORTED);
+    reader.size = 0;
+    CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_BAD_SIZE);
+    reader.size = sizeof reader - 1;
+    CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_BAD_SIZE);
+    reader.size = sizeof reader, reader.flags = 2;
+    CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_UNSUPPORTED);
+    reader.flags = 0, reader.reserved = 1;
+    CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_UNSUPPORTED);
+    reader.reserved = 0, reader.space = VERIFIER_SPACE_VIRTUAL;
     reader.machine = 1;
     CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT);
     reader.machine = VERIFIER_MACHINE_X64, reader.space = 3;
@@ -81,6 +105,7 @@ int main(int argc, char **argv) {
     VerifierDriver driver;
     VerifierAllocation block;
     VerifierFrame frame;
+    VerifierGroup group;
     VerifierReach reach;
     VerifierProblem problem;
     uint64_t value;
@@ -88,47 +113,105 @@ int main(int argc, char **argv) {
     CHECK(verifier_level(session, &level) == VERIFIER_STATUS_OK && level == 8);
     CHECK(verifier_level(session, NULL) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_drivers(session, &view) == VERIFIER_STATUS_OK && verifier_view_count(view) == 1);
-    CHECK(verifier_driver_at(view, 0, &driver) == VERIFIER_STATUS_OK);
+    CHECK(verifier_driver_at(view, 0, INTO(driver)) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(driver.name, "myfault.sys") && driver.state == VERIFIER_DRIVER_STATE_LOADED && driver.base);
-    CHECK(verifier_driver_at(view, 1, &driver) == VERIFIER_STATUS_NOT_FOUND);
-    CHECK(!strcmp(last().message, "there are 1 drivers, no 1"));
-    CHECK(verifier_driver_at(view, 0, NULL) == VERIFIER_STATUS_BAD_ARGUMENT);
-    CHECK(verifier_driver_at(view, 0, (VerifierDriver *)((char *)&driver + 1)) == VERIFIER_STATUS_BAD_ARGUMENT);
+    /* The end of a list is none of the errors that are kept. */
+    CHECK(last().status == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_driver_at(view, 1, INTO(driver)) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(last().status == VERIFIER_STATUS_BAD_ARGUMENT && !strcmp(last().message, "level is NULL"));
+    CHECK(verifier_driver_at(view, 0, &driver, sizeof driver - 1) == VERIFIER_STATUS_BAD_SIZE);
+    CHECK(verifier_driver_at(view, 0, &driver, SIZE_MAX) == VERIFIER_STATUS_BAD_SIZE);
+    struct { VerifierDriver driver; uint64_t newer; } more = {.newer = 1};
+    CHECK(verifier_driver_at(view, 0, &more.driver, sizeof more) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(more.driver.name, "myfault.sys") && more.newer == 0);
+    CHECK(verifier_driver_at(view, 0, NULL, sizeof driver) == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_driver_at(view, 0, (VerifierDriver *)((char *)&driver + 1), sizeof driver) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_driver_counter(view, 0, "CurrentNonPagedPoolAllocations", &value) == VERIFIER_STATUS_OK);
     CHECK(value == 10);
     CHECK(verifier_driver_counter(view, 0, "Nonsense", &value) == VERIFIER_STATUS_NOT_FOUND);
     CHECK(verifier_driver_counter(view, 0, NULL, &value) == VERIFIER_STATUS_BAD_ARGUMENT);
-    CHECK(verifier_allocation_at(view, 0, &block) == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_allocation_at(view, 0, INTO(block)) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(!strcmp(last().message, "the view holds drivers, not allocations"));
-    CHECK(verifier_frame_at(view, 0, 0, &frame) == VERIFIER_STATUS_BAD_ARGUMENT);
-    CHECK(verifier_reach(view, &reach) == VERIFIER_STATUS_BAD_ARGUMENT);
-    CHECK(verifier_view_problem_at(view, 0, &problem) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_frame_at(view, 0, 0, INTO(frame)) == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_reach(view, INTO(reach)) == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_view_problem_at(view, 0, INTO(problem)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(view);
     CHECK(verifier_leaks(session, "myfault.sys", &view) == VERIFIER_STATUS_OK);
-    CHECK(verifier_group_block_at(view, 0, 9, &block) == VERIFIER_STATUS_OK && block.size == 0xfb000);
+    CHECK(verifier_group_block_at(view, 0, 9, INTO(block)) == VERIFIER_STATUS_OK && block.size == 0xfb000);
     CHECK(block.source == VERIFIER_SOURCE_TRACKER);
-    CHECK(verifier_group_block_at(view, 0, 10, &block) == VERIFIER_STATUS_NOT_FOUND);
-    CHECK(verifier_frame_at(view, 0, 2, &frame) == VERIFIER_STATUS_OK);
+    CHECK(verifier_group_block_at(view, 0, 10, INTO(block)) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_frame_at(view, 0, 2, INTO(frame)) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
-    CHECK(verifier_frame_at(view, 0, SIZE_MAX, &frame) == VERIFIER_STATUS_NOT_FOUND);
-    CHECK(verifier_reach(view, &reach) == VERIFIER_STATUS_OK && reach.capacity && reach.written == 12);
+    CHECK(verifier_frame_at(view, 0, SIZE_MAX, INTO(frame)) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_reach(view, INTO(reach)) == VERIFIER_STATUS_OK && reach.capacity && reach.written == 12);
 
     pthread_t threads[4];
     for (intptr_t i = 0; i < 4; i++) CHECK(!pthread_create(&threads[i], NULL, thread, (void *)i));
     for (int i = 0; i < 4; i++) CHECK(!pthread_join(threads[i], NULL));
 
+    /* The other logs, the history of an address, images, the bug check. */
+    VerifierView *other;
+    VerifierHistoryRecord fact;
+    VerifierModule module;
+    VerifierBugCheck stop;
+    VerifierEvent event;
+    VerifierEventField field;
+    CHECK(verifier_event_log(session, 7, SIZE_MAX, 0, &other) == VERIFIER_STATUS_BAD_ARGUMENT && !other);
+    CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_FAULT, SIZE_MAX, 0, &other) == VERIFIER_STATUS_OK);
+    CHECK(verifier_view_count(other) == 0 && verifier_reach(other, INTO(reach)) == VERIFIER_STATUS_OK);
+    CHECK(reach.empty_because && *reach.empty_because);
+    CHECK(verifier_event_at(other, 0, INTO(event)) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_event_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
+    verifier_view_free(other);
+    CHECK(verifier_history(session, 0xfffffa8005400010, &other) == VERIFIER_STATUS_OK);
+    CHECK(verifier_view_count(other) >= 2);
+    CHECK(verifier_history_record_at(other, 0, INTO(fact)) == VERIFIER_STATUS_OK);
+    CHECK(fact.role == VERIFIER_ROLE_HELD && fact.address == 0xfffffa8005400000 && !strcmp(fact.tag, "Leak"));
+    CHECK(!strcmp(fact.driver, "myfault.sys") && !strcmp(fact.caller_symbol, "myfault!MyfaultDeviceControl+0x358"));
+    CHECK(verifier_history_record_at(other, 1, INTO(fact)) == VERIFIER_STATUS_OK);
+    CHECK(fact.role == VERIFIER_ROLE_LOGGED && fact.operation == VERIFIER_OPERATION_ALLOCATE && fact.frames == 8);
+    CHECK(fact.size == 0xfa000 && fact.thread == 0xfffffa80044ceb60);
+    CHECK(verifier_frame_at(other, 1, 2, INTO(frame)) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
+    verifier_view_free(other);
+    CHECK(verifier_modules(session, &other) == VERIFIER_STATUS_OK && verifier_view_count(other) > 1);
+    CHECK(verifier_module_at(other, 0, INTO(module)) == VERIFIER_STATUS_OK && module.is_loaded);
+    CHECK(!strcmp(module.symbol_name, "nt") && !strcmp(module.name, "ntoskrnl.exe") && module.base && module.size);
+    CHECK(verifier_bug_check_at(other, 0, INTO(stop)) == VERIFIER_STATUS_BAD_ARGUMENT);
+    verifier_view_free(other);
+    CHECK(verifier_bug_check(session, &other) == VERIFIER_STATUS_OK && verifier_view_count(other) == 1);
+    CHECK(verifier_bug_check_at(other, 0, INTO(stop)) == VERIFIER_STATUS_OK && stop.code == 0xc6);
+    CHECK(!strcmp(stop.name, "DRIVER_CAUGHT_MODIFYING_FREED_POOL") && strstr(stop.meaning, "freed"));
+    CHECK(stop.parameters[0] == 0xfffffa8005400000 && !strcmp(stop.parameter_names[0], "address accessed"));
+    CHECK(verifier_bug_check_at(other, 1, INTO(stop)) == VERIFIER_STATUS_NOT_FOUND);
+    verifier_view_free(other);
+
+    /* A handle that is not open any more, of the other kind, or none at all. */
+    VerifierSession *wrong = (VerifierSession *)view;
+    CHECK(verifier_driver_at(other, 0, INTO(driver)) == VERIFIER_STATUS_INVALID_HANDLE);
+    CHECK(strstr(last().message, "no open view") && verifier_view_count(other) == 0);
+    verifier_view_free(other);
+    CHECK(verifier_drivers(wrong, &other) == VERIFIER_STATUS_INVALID_HANDLE && !other);
+    verifier_session_free(wrong);
+    CHECK(verifier_group_at((VerifierView *)session, 0, INTO(group)) == VERIFIER_STATUS_INVALID_HANDLE);
+    CHECK(verifier_view_count((VerifierView *)argv) == 0);
+    CHECK(verifier_group_at(view, 0, INTO(group)) == VERIFIER_STATUS_OK && group.count == 10);
+
     /* A view outlives its session. */
     verifier_session_free(session);
-    CHECK(verifier_frame_at(view, 0, 2, &frame) == VERIFIER_STATUS_OK);
+    CHECK(verifier_drivers(session, &other) == VERIFIER_STATUS_INVALID_HANDLE && !other);
+    CHECK(verifier_level(session, &level) == VERIFIER_STATUS_INVALID_HANDLE);
+    verifier_session_free(session);
+    CHECK(verifier_frame_at(view, 0, 2, INTO(frame)) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
     verifier_view_free(view);
 
     /* Without the kernel's symbols there are fewer names, and a problem that says which file is wanted. */
     CHECK(verifier_open_file(argv[1], argv[3], &session) == VERIFIER_STATUS_OK);
     CHECK(verifier_leaks(session, NULL, &view) == VERIFIER_STATUS_OK && verifier_view_problem_count(view));
-    CHECK(verifier_frame_at(view, 0, 2, &frame) == VERIFIER_STATUS_OK);
+    CHECK(verifier_frame_at(view, 0, 2, INTO(frame)) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(frame.symbol, "myfault+0x1634"));
-    CHECK(verifier_view_problem_at(view, 0, &problem) == VERIFIER_STATUS_OK);
+    CHECK(verifier_view_problem_at(view, 0, INTO(problem)) == VERIFIER_STATUS_OK);
     CHECK(problem.place == VERIFIER_PLACE_NONE && !strcmp(problem.what, "the kernel's symbols"));
     CHECK(strstr(problem.why, "ntkrnlmp.pdb") && strstr(problem.why, argv[3]));
     verifier_view_free(view);

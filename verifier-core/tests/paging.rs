@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use verifier_core::addr::Space;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::AddressSpace;
-use verifier_core::memory::{Memory, PageTables, PagingMode, Residence};
+use verifier_core::memory::{FromFn, Memory, PageTables, PagingMode, Residence};
 use verifier_core::{Fault, Pa, Pfn, Reason, Va};
 use verifier_synth::dump::write_dump;
 use verifier_synth::{
@@ -597,5 +598,38 @@ fn a_large_page_is_told_with_its_size() {
         }
         // The page behind is another's.
         assert!(tables(&dump, paging).translate(Va(va + length)).is_err());
+    }
+}
+
+/// Memory that stands still is asked once for the tables that lead to a page, other memory at each read.
+#[test]
+fn a_cached_space_walks_the_tables_to_a_page_once() {
+    // Tables of five levels have no such memory.
+    for paging in [Paging::X64, Paging::X86, Paging::X86Pae, Paging::Arm64] {
+        let dump = dump(&builder(paging));
+        let header = dump.header();
+        let physical = dump.physical().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let memory = Arc::new(FromFn::new(move |at: Pa, buf: &mut [u8]| {
+            count.fetch_add(1, Ordering::Relaxed);
+            physical.read(at, buf).map(|_| ())
+        }));
+        let space = |cached| {
+            let space =
+                AddressSpace::of_physical(memory.clone(), header, header.machine().unwrap());
+            if cached { space.cached() } else { space }
+        };
+        let head = Va(list_head(paging));
+        let reads = |space: &AddressSpace| {
+            let before = asked.load(Ordering::Relaxed);
+            assert_eq!(space.read_pointer(head), Ok(head), "{paging:?}");
+            asked.load(Ordering::Relaxed) - before
+        };
+        let levels = shifts(paging).0.len();
+        let (plain, cached) = (space(false), space(true));
+        assert_eq!(cached.paging(), Some(mode(paging)));
+        assert_eq!([reads(&plain), reads(&plain)], [levels + 1, levels + 1], "{paging:?}");
+        assert_eq!([reads(&cached), reads(&cached)], [levels + 1, 1], "{paging:?}");
     }
 }

@@ -30,7 +30,8 @@ use crate::{info, views, work};
 ///
 /// `memory` has a method `read(address, size) -> bytes`; the bytes never cross a 4 KiB page. It is
 /// physical memory where `dtb`, the directory table base of the kernel, is given, else virtual
-/// memory. Bytes that are absent are told by raising any `Exception`.
+/// memory. Bytes that are absent are told by raising any `Exception`. `stable` says that physical memory
+/// stands still, as a file's does: where a page lies is then looked up once, not at every read.
 #[pyclass(frozen, subclass, module = "verifier_py")]
 pub(crate) struct Session {
     host: Arc<verifier_host::Session>,
@@ -85,6 +86,7 @@ impl Session {
         build=None,
         ps_loaded_module_list=None,
         kd_debugger_data_block=None,
+        stable=false,
         progress=None,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -98,6 +100,7 @@ impl Session {
         build: Option<u32>,
         ps_loaded_module_list: Option<u64>,
         kd_debugger_data_block: Option<u64>,
+        stable: bool,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let machine = self::machine(machine)?;
@@ -124,6 +127,7 @@ impl Session {
                 }
                 Source::Virtual(memory) => AddressSpace::new(memory, machine),
             };
+            let space = if stable { space.cached() } else { space };
             let kernel = Arc::new(Kernel::open(space, hints)?);
             let host = verifier_host::Session::of_kernel_with(kernel, symbols.path, progress);
             for bytes in symbols.kernel {

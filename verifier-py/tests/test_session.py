@@ -78,6 +78,16 @@ def test_physical(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) 
         session.kd(".bugcheck")
 
 
+def test_memory_that_stands_still_is_asked_for_less(folder: Path, arguments: dict[str, Any]) -> None:
+    def reads(**stable: bool) -> tuple[int, list[Any]]:
+        memory = Physical(folder / "memory.dmp")
+        session = verifier.Session(memory=memory, **arguments, **stable)
+        return memory.reads, everything(session)
+
+    moving, still = reads(), reads(stable=True)
+    assert still[1] == moving[1] and still[0] * 2 < moving[0] == reads(stable=False)[0]
+
+
 def test_virtual(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:
     dtb = arguments.pop("dtb")
     memory = Virtual(Physical(folder / "memory.dmp"), dtb)

@@ -1,7 +1,8 @@
 //! Writes the dumps of many machines with planted leaks into a folder, with the symbols of all and
 //! `planted.json`, which tells the leaks of each: `cargo run -p verifier-synth --example fleet -- FOLDER N`.
 //!
-//! Drivers lie elsewhere on each machine and builds differ, so one leak has other addresses everywhere.
+//! Drivers lie elsewhere on each machine and builds differ, also in where a function calls another: one
+//! leak has other addresses everywhere and other offsets on each build.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -50,6 +51,8 @@ fn machine(build: Build, number: usize) -> (Machine, Vec<serde_json::Value>) {
     let mut m = Machine::new(build);
     m.level(8);
     let mut leaks = Vec::new();
+    let of_build = BUILDS.iter().position(|&one| one == build).unwrap_or(0) as u64;
+    let (in_routine, in_hook) = (0x34 + 0x10 * of_build, 0x2b6 + of_build);
     let mut block = 0xffff_9a8f_5000_0000 + number as u64 * 0x100_0000;
     for (index, file) in ["leaky.sys", "filter.sys", "quiet.sys"].into_iter().enumerate() {
         let base = 0xffff_f880_0400_0000 + (number as u64 * 7 + index as u64) * 0x10_0000;
@@ -63,8 +66,8 @@ fn machine(build: Build, number: usize) -> (Machine, Vec<serde_json::Value>) {
             if !number.is_multiple_of(*every) {
                 continue;
             }
-            let caller = m.driver_address(id, routine) + 0x34;
-            let hook = m.kernel_address("VeAllocatePoolWithTagPriority") + 0x2b6;
+            let caller = m.driver_address(id, routine) + in_routine;
+            let hook = m.kernel_address("VeAllocatePoolWithTagPriority") + in_hook;
             let held = 1 + number as u64 % 4;
             for _ in 0..held {
                 m.verified(id).allocation(Allocation::nonpaged(block, *size, tag, caller));
@@ -84,7 +87,10 @@ fn machine(build: Build, number: usize) -> (Machine, Vec<serde_json::Value>) {
             leaks.push(json!({
                 "driver": file,
                 "tag": String::from_utf8_lossy(*tag),
-                "stack": ["nt!VeAllocatePoolWithTagPriority+0x2b6", format!("{module}!{routine}+0x34")],
+                "stack": [
+                    format!("nt!VeAllocatePoolWithTagPriority+{in_hook:#x}"),
+                    format!("{module}!{routine}+{in_routine:#x}"),
+                ],
                 "count": held,
                 "bytes": held * size,
             }));

@@ -1,18 +1,21 @@
 //! Over object: an ELF core of a virtual machine (QEMU's `dump-guest-memory`, libvirt's `virsh dump
 //! --memory-only`), whose segments are physical memory.
 
-use object::Endianness;
-use object::elf::{FileHeader64, PT_LOAD};
+use object::elf::{EM_386, EM_AARCH64, EM_X86_64, FileHeader32, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind};
 use verifier_core::addr::{Address, Pa};
 use verifier_core::kernel::{Hints, Kernel};
 use verifier_core::memory::{Memory, Residence};
 use verifier_core::{Error, Fault, Reason};
 
-/// The segments: physical address, offset and bytes in the file, by address.
+/// Physical address, offset and bytes in the file.
+type Segment = (u64, u64, u64);
+
+/// The file and its segments by address.
 struct Core {
     file: Vec<u8>,
-    segments: Vec<(u64, u64, u64)>,
+    segments: Vec<Segment>,
 }
 
 impl Memory<Pa> for Core {
@@ -34,17 +37,31 @@ impl Memory<Pa> for Core {
 /// The kernel of a machine whose memory an ELF core holds.
 ///
 /// # Errors
-/// Where the file is no ELF of 64 bits, or the kernel is not found.
+/// Where the file is no ELF, or the kernel is not found.
 pub fn open(file: Vec<u8>, dtb: u64, hints: Hints) -> Result<Kernel, Error> {
-    let no_elf = |error: object::Error| Error::Unsupported { what: error.to_string() };
-    let header = FileHeader64::<Endianness>::parse(&*file).map_err(no_elf)?;
-    let endian = header.endian().map_err(no_elf)?;
-    let loads = header.program_headers(endian, &*file).map_err(no_elf)?.iter();
-    let loads = loads.filter(|segment| segment.p_type(endian) == PT_LOAD);
-    let place = |segment: &object::elf::ProgramHeader64<Endianness>| {
-        (segment.p_paddr(endian), segment.p_offset(endian), segment.p_filesz(endian))
+    let read = match FileKind::parse(&*file) {
+        Ok(FileKind::Elf32) => segments::<FileHeader32<Endianness>>(&file),
+        _ => segments::<FileHeader64<Endianness>>(&file),
     };
-    let mut segments: Vec<_> = loads.map(place).collect();
+    let read = read.map_err(|error| Error::Unsupported { what: error.to_string() });
+    let (machine, segments) = read?;
+    crate::kernel(Core { file, segments }, dtb, machine, hints)
+}
+
+/// The machine, by the number that PE files have, and the segments.
+fn segments<Elf: FileHeader<Endian = Endianness>>(
+    file: &[u8],
+) -> object::Result<(u32, Vec<Segment>)> {
+    let header = Elf::parse(file)?;
+    let endian = header.endian()?;
+    let machines = [(EM_386, 0x14c), (EM_X86_64, 0x8664), (EM_AARCH64, 0xaa64)];
+    let machine = machines.into_iter().find(|&(elf, _)| elf == header.e_machine(endian));
+    let loads = header.program_headers(endian, file)?.iter();
+    let loads = loads.filter(|segment| segment.p_type(endian) == PT_LOAD).map(|segment| {
+        let (start, offset) = (segment.p_paddr(endian).into(), segment.p_offset(endian).into());
+        (start, offset, segment.p_filesz(endian).into())
+    });
+    let mut segments: Vec<_> = loads.collect();
     segments.sort_unstable();
-    crate::kernel(Core { file, segments }, dtb, hints)
+    Ok((machine.map_or(0, |(_, machine)| machine), segments))
 }

@@ -26,12 +26,12 @@ pub fn open(dump: &Path) -> Result<Kernel, Error> {
             kd_debugger_data_block: Some(Va(header.kd_debugger_data_block)),
             ..Hints::default()
         };
-        let _ = told.send((header.directory_table_base, hints));
+        let _ = told.send((header.directory_table_base, header.machine_image_type, hints));
         Ok::<_, kdmp_parser::error::Error>(move |at: Pa, buf: &mut [u8]| {
             Reader::new(&parser).read_exact(Gpa::new(at.0), buf)
         })
     })?;
     // Sent before the reader was made, which it is.
-    let (dtb, hints) = header.recv().unwrap_or_default();
-    crate::kernel(memory, dtb, hints)
+    let (dtb, machine, hints) = header.recv().unwrap_or_default();
+    crate::kernel(memory, dtb, machine, hints)
 }

@@ -18,16 +18,25 @@ pub mod vmi;
 
 use std::sync::Arc;
 
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Landmarks};
 use verifier_core::machine::Machine;
-use verifier_core::memory::{Memory, PageTables, PagingMode};
+use verifier_core::memory::Memory;
 use verifier_core::{Error, Pa};
 
-/// The kernel of an x64 machine in physical memory that does not change.
+/// The kernel in physical memory that does not change; `machine` is the number that PE files have. How
+/// many levels the page tables of x64 have, and whether those of x86 are PAE's, is found out.
 ///
 /// # Errors
-/// Where its modules are not found there.
-pub fn kernel(memory: impl Memory<Pa> + 'static, dtb: u64, hints: Hints) -> Result<Kernel, Error> {
-    let tables = PageTables::new(Arc::new(memory), Pa(dtb), PagingMode::X64).cached();
-    Kernel::open(AddressSpace::paged(tables, Machine::X64), hints)
+/// Where the machine is not known, or its modules are not found there.
+pub fn kernel(
+    memory: impl Memory<Pa> + 'static,
+    dtb: u64,
+    machine: u32,
+    hints: Hints,
+) -> Result<Kernel, Error> {
+    let unknown = || Error::Unsupported { what: format!("a machine {machine:#x} is not known") };
+    let machine = Machine::from_image_type(machine).ok_or_else(unknown)?;
+    let marks = Landmarks::from(&hints);
+    let space = AddressSpace::of_tables(Arc::new(memory), Pa(dtb), machine, None, &marks);
+    Kernel::open(space.cached(), hints)
 }

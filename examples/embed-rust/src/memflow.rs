@@ -18,6 +18,7 @@ use verifier_core::{Error, Pa};
 pub fn open(
     connector: impl PhysicalMemory + 'static,
     dtb: u64,
+    machine: u32,
     hints: Hints,
 ) -> Result<Kernel, Error> {
     let connector = Mutex::new(connector.into_mem_view());
@@ -25,5 +26,5 @@ pub fn open(
         let mut connector = connector.lock().map_err(|_| "the connector panicked".to_string())?;
         connector.read_raw_into(Address::from(at.0), buf).map_err(|error| error.to_string())
     });
-    crate::kernel(memory, dtb, hints)
+    crate::kernel(memory, dtb, machine, hints)
 }

@@ -40,12 +40,12 @@ pub fn open(dump: &Path) -> Result<Kernel, Error> {
         let _ = told.send(driver.header());
         Ok(driver)
     })?;
-    let Ok(header) = header.recv() else { return crate::kernel(memory, 0, Hints::default()) };
+    let Ok(header) = header.recv() else { return crate::kernel(memory, 0, 0, Hints::default()) };
     let hints = Hints {
         build: Some(header.minor_version()),
         ps_loaded_module_list: Some(Va(header.ps_loaded_module_list())),
         kd_debugger_data_block: Some(Va(header.kd_debugger_data_block())),
         ..Hints::default()
     };
-    crate::kernel(memory, header.directory_table_base(), hints)
+    crate::kernel(memory, header.directory_table_base(), header.machine_image_type(), hints)
 }

@@ -17,7 +17,10 @@ use verifier_core::{Pa, Reason, Va};
 use verifier_embed_rust as embed;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{FileMode, Session, open_file};
-use verifier_synth::{DumpKind, walkthrough_machine};
+use verifier_synth::{
+    Allocation, Build, Driver, DumpKind, Machine, MachineType, Paging, PoolRecord,
+    walkthrough_machine,
+};
 
 /// All that the library tells of a kernel, as text.
 fn told(kernel: Kernel, symbols: &Path) -> String {
@@ -62,6 +65,10 @@ impl Sample {
         self.dump.header().directory_table_base.0
     }
 
+    fn machine(&self) -> u32 {
+        self.dump.header().machine_image_type
+    }
+
     fn hints(&self) -> Hints {
         Hints::from(self.dump.header())
     }
@@ -95,20 +102,51 @@ impl Sample {
         // memflow's connector asks for a file that it may write to; this one is a copy.
         let file = OpenOptions::new().read(true).write(true).open(&self.path).unwrap();
         let connector = FileIoMemory::with_mem_map(file, map).unwrap();
-        embed::memflow::open(connector, self.dtb(), self.hints()).unwrap()
+        embed::memflow::open(connector, self.dtb(), self.machine(), self.hints()).unwrap()
     }
 
-    /// The same memory as an ELF core.
+    /// The same memory as an ELF core, of 32 bits where the machine is.
     fn elf(&self) -> Kernel {
         let (file, runs) = (fs::read(&self.path).unwrap(), self.runs());
-        let mut core = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x04\0\x3e\0\x01\0\0\0".to_vec();
-        let mut word = |value: u64| core.extend(value.to_le_bytes());
-        // Entry, program headers, section headers; flags, bytes of this header and of each program
-        // header; how many.
-        [0, 64, 0, 64 << 32 | 56 << 48, runs.len() as u64].into_iter().for_each(&mut word);
-        let mut data = 64 + 56 * runs.len() as u64;
+        let (is_wide, machine): (bool, u16) = match self.machine() {
+            0x14c => (false, 3),
+            0x8664 => (true, 62),
+            _ => (true, 183),
+        };
+        let (ehdr, phdr) = if is_wide { (64, 56) } else { (52, 32) };
+        let mut core = vec![0x7f, b'E', b'L', b'F', 1 + u8::from(is_wide), 1, 1];
+        core.resize(16, 0);
+        let put = |core: &mut Vec<u8>, value: u64, size: usize| {
+            core.extend(&value.to_le_bytes()[..size]);
+        };
+        let word = if is_wide { 8 } else { 4 };
+        for (value, size) in [
+            (4, 2),
+            (machine.into(), 2),
+            (1, 4),
+            (0, word),
+            (ehdr, word),
+            (0, word),
+            (0, 4),
+            (ehdr, 2),
+            (phdr, 2),
+            (runs.len() as u64, 2),
+            (0, 6),
+        ] {
+            put(&mut core, value, size);
+        }
+        let mut data = ehdr + phdr * runs.len() as u64;
         for &(start, _, size) in &runs {
-            [6 << 32 | 1, data, 0, start, size, size, 0].into_iter().for_each(&mut word);
+            put(&mut core, 1, 4);
+            // Where the flags are is what differs.
+            if is_wide {
+                put(&mut core, 6, 4);
+            }
+            [data, 0, start, size, size].into_iter().for_each(|one| put(&mut core, one, word));
+            if !is_wide {
+                put(&mut core, 6, 4);
+            }
+            put(&mut core, 0, word);
             data += size;
         }
         for (_, offset, size) in runs {
@@ -127,20 +165,20 @@ impl Sample {
             buf.copy_from_slice(&file[(offset + at.0 - start) as usize..][..buf.len()]);
             Ok::<_, &str>(())
         });
-        embed::kernel(read, self.dtb(), self.hints()).unwrap()
+        embed::kernel(read, self.dtb(), self.machine(), self.hints()).unwrap()
     }
 
     fn check(&self) {
         let ours = Kernel::open(AddressSpace::of_dump(&self.dump).unwrap(), self.hints()).unwrap();
         let want = told(ours, &self.symbols);
         assert!(want.contains("PoolRecord"), "something to compare: {want}");
-        let hosts = [
-            ("kdmp-parser", embed::kdmp::open(&self.path).unwrap()),
-            ("vmi", embed::vmi::open(&self.path).unwrap()),
-            ("memflow", self.memflow()),
-            ("object", self.elf()),
-            ("closure", self.closure()),
-        ];
+        let mut hosts =
+            vec![("memflow", self.memflow()), ("object", self.elf()), ("closure", self.closure())];
+        // These two read dumps of x64 and of nothing else.
+        if self.machine() == 0x8664 {
+            hosts.push(("kdmp-parser", embed::kdmp::open(&self.path).unwrap()));
+            hosts.push(("vmi", embed::vmi::open(&self.path).unwrap()));
+        }
         for (name, kernel) in hosts {
             let got = told(kernel, &self.symbols);
             // Not assert_eq: megabytes of text.
@@ -153,8 +191,11 @@ impl Sample {
 
 /// A sample of the walk-through's machine; the folder holds it.
 fn synthetic() -> (tempfile::TempDir, Sample) {
+    save(&walkthrough_machine().build(DumpKind::BitmapKernel))
+}
+
+fn save(made: &verifier_synth::Sample) -> (tempfile::TempDir, Sample) {
     let folder = tempfile::tempdir().unwrap();
-    let made = walkthrough_machine().build(DumpKind::BitmapKernel);
     let (path, symbols) = (folder.path().join("memory.dmp"), folder.path().join("symbols"));
     fs::write(&path, &made.dump).unwrap();
     for (name, bytes) in &made.files {
@@ -168,6 +209,36 @@ fn synthetic() -> (tempfile::TempDir, Sample) {
 #[test]
 fn every_host_tells_the_same_of_a_synthetic_dump() {
     synthetic().1.check();
+}
+
+/// Five levels, PAE and not, ARM64: nobody has to say which page tables a machine has.
+#[test]
+fn every_host_opens_every_kind_of_page_tables() {
+    for (build, paging, name) in [
+        (Build::Win11, Paging::X64La57, "x64, 5 levels"),
+        (Build::Win7Sp1X86, Paging::X86, "x86, 2 levels"),
+        (Build::Win7Sp1X86, Paging::X86Pae, "x86 PAE, 3 levels"),
+        (Build::Win11Arm64, Paging::Arm64, "arm64, 4 levels of 4 KiB granule"),
+    ] {
+        let mut machine = Machine::new(build);
+        machine.paging(paging).level(8);
+        let leaky =
+            machine.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("Leak", 0x1200));
+        let caller = machine.driver_address(leaky, "Leak") + 0x34;
+        let block =
+            if build.machine() == MachineType::X86 { 0x8500_0000 } else { 0xffff_9a8f_5000_0000 };
+        machine.verified(leaky).allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller));
+        let (thread, frames) = (block + 0x1000, vec![caller]);
+        let record = PoolRecord { address: block, size: 0x200, thread, frames, stale: vec![] };
+        machine.pool_record(record);
+        let kind = match build.machine() {
+            MachineType::X86 => DumpKind::Complete,
+            _ => DumpKind::BitmapKernel,
+        };
+        let (_folder, sample) = save(&machine.build(kind));
+        assert_eq!(sample.closure().space().paging().unwrap().to_string(), name);
+        sample.check();
+    }
 }
 
 #[test]
@@ -197,7 +268,8 @@ fn absent_bytes_are_a_fault_at_every_host() {
         map.push_remap(Address::from(start), size, Address::from(offset));
     }
     let connector = FileIoMemory::with_mem_map(file, map).unwrap();
-    let refused = embed::memflow::open(connector, hole.0, hints).unwrap_err().to_string();
+    let refused =
+        embed::memflow::open(connector, hole.0, sample.machine(), hints).unwrap_err().to_string();
     assert!(refused.contains("page table entry"), "not zeros, but a fault: {refused}");
 
     let path = sample.path.clone();

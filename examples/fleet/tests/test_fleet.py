@@ -1,12 +1,15 @@
 """Forty machines with planted leaks and two broken dumps: all of the leaks, nothing else, and two rows
-with an error; and a run that is killed midway goes on where it was.
+with an error; a run that is killed midway goes on where it was; and whatever a folder of dumps may hold is
+a row.
 """
 
 from __future__ import annotations
 
 import collections
+import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +23,7 @@ import pytest
 for package in ("dask.distributed", "pyarrow"):
     pytest.importorskip(package, reason=f"{package} is not installed")
 import distributed  # noqa: E402
+import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 import verifier_py  # noqa: E402
@@ -46,35 +50,39 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(out: Path, machines: Path, *cluster: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(FLEET), str(out), str(machines), *(cluster or ("--workers", "2"))]
-    command += ["--symbols", str(machines / "symbols")]
+def start(out: Path, machines: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(FLEET), str(out), str(machines), *options]
+    command += [] if "--scheduler" in options else ["--workers", "2"]
+    command += [] if "--symbols" in options else ["--symbols", str(machines / "symbols")]
     # Its own session: what is killed is killed with its workers.
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def finish(out: Path, machines: Path, *cluster: str) -> str:
-    process = start(out, machines, *cluster)
+def finish(out: Path, machines: Path, *options: str) -> str:
+    process = start(out, machines, *options)
     text, _ = process.communicate(timeout=300)
     assert process.returncode == 0, text
     return text
 
 
-def planted(machines: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+def planted(machines: Path, by: str) -> dict[tuple[str, str, str], dict[str, Any]]:
     """What is to be found: driver, tag and stack, with dumps, count and bytes."""
     leaks: dict[tuple[str, str, str], dict[str, Any]] = collections.defaultdict(collections.Counter)
     for dump, of_dump in json.loads((machines / "planted.json").read_text()).items():
         for leak in of_dump if dump not in BROKEN else []:
-            total = leaks[leak["driver"], leak["tag"], "\n".join(leak["stack"])]
+            stack = [name if by == "offsets" else re.sub(r"\+.*", "", name) for name in leak["stack"]]
+            total = leaks[leak["driver"], leak["tag"], "\n".join(stack)]
             total.update(dumps=1, count=leak["count"], bytes=leak["bytes"])
     return leaks
 
 
-def check(out: Path, machines: Path) -> None:
+def check(out: Path, machines: Path, by: str = "names") -> None:
     found = {(row["driver"], row["tag"], row["stack"]): row for row in pq.read_table(out / "leaks.parquet").to_pylist()}
-    want = planted(machines)
-    assert found.keys() == want.keys() and len(want) == 3
+    want = planted(machines, by)
+    # Each of the three is on every build that its machines have, with offsets of its own.
+    assert found.keys() == want.keys() and len(want) == (3 if by == "names" else 2 + 4 + 4)
     for key, row in found.items():
+        assert row["has_stack"] and row["why_no_stack"] is None
         assert {name: row[name] for name in ("dumps", "count", "bytes")} == want[key]
     dumps = pq.read_table(out / "dumps.parquet").to_pylist()
     assert len(dumps) == MACHINES
@@ -98,6 +106,109 @@ def test_planted_leaks_are_found_and_nothing_else(machines: Path, tmp_path: Path
         text = finish(tmp_path, machines, "--scheduler", cluster.scheduler_address)
     assert f"{MACHINES} dumps, {MACHINES - 3} of them done before" in text
     check(tmp_path, machines)
+
+
+def test_offsets_tell_builds_apart(machines: Path, tmp_path: Path) -> None:
+    finish(tmp_path, machines, "--by", "offsets")
+    check(tmp_path, machines, "offsets")
+    text = finish(tmp_path, machines)
+    assert f"{MACHINES - 2} of them done before" in text, "parts serve both"
+    check(tmp_path, machines)
+
+
+def rows(out: Path, table: str = "dumps") -> list[dict[str, Any]]:
+    read: list[dict[str, Any]] = pq.read_table(out / f"{table}.parquet").to_pylist()
+    return read
+
+
+def test_whatever_a_folder_holds_is_a_row(machines: Path, tmp_path: Path) -> None:
+    """Names of any bytes and length, a link that leads nowhere, a path that is none, a part that is cut."""
+    folder, out = tmp_path / "dumps", tmp_path / "out"
+    folder.mkdir()
+    long, odd = b"m" * 240 + b".dmp", b"m\xff\x1b.dmp"
+    for name in (long, odd):
+        shutil.copy(machines / "machine-006.dmp", os.path.join(os.fsencode(folder), name))
+    (folder / "dangling.dmp").symlink_to(tmp_path / "gone")
+    os.truncate(shutil.copy(machines / "machine-006.dmp", folder / "empty.dmp"), 0)
+    options = (str(tmp_path / "no such folder"), "--symbols", str(machines / "symbols"))
+    text = finish(out, folder, *options)
+    assert "5 dumps, 0 of them done before" in text and "\x1b" not in text
+    errors = {Path(row["dump"]).name: row["error"] for row in rows(out)}
+    assert errors.keys() == {long.decode(), "m\\xff\x1b.dmp", "dangling.dmp", "empty.dmp", "no such folder"}
+    assert errors[long.decode()] is None and errors["m\\xff\x1b.dmp"] is None
+    for name in ("dangling.dmp", "no such folder"):
+        assert errors[name].startswith("FileNotFoundError: ")
+    assert errors["empty.dmp"]
+    leaks = rows(out, "leaks")
+    assert leaks and all(row["dumps"] == 2 for row in leaks)
+    # What a machine that stopped left of a part, or something else that lies there, is no part.
+    first, second = sorted((out / "parts").glob("*.parquet"))
+    os.truncate(first, 0)
+    second.write_bytes(b"This is no table.")
+    assert "5 dumps, 0 of them done before" in finish(out, folder, *options)
+    assert rows(out, "leaks") == leaks
+    assert "5 dumps, 2 of them done before" in finish(out, folder, *options)
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(FLEET.parent))
+    return importlib.import_module("fleet")
+
+
+def test_leaks_without_a_stack_say_why(fleet: Any, tmp_path: Path) -> None:
+    """One caller with and without a stack is two rows; a module with an offset has no name to go by."""
+
+    def row(dump: str, stack: str, why: str | None, count: int) -> dict[str, Any]:
+        return {"dump": dump, "driver": "a.sys", "tag": "Aaaa", "stack": stack, "why_no_stack": why, "count": count, "bytes": count}
+
+    made = [
+        row("1", "a!Open+0x10", "overwritten", 1),
+        row("2", "a!Open+0x24", "overwritten in another dump", 2),
+        row("3", "a!Open+0x24", None, 4),
+        row("1", "a+0x10\na!operator+0x1+0x2", None, 8),
+        row("2", "a+0x20\na!operator+0x1+0x3", None, 16),
+    ]
+    fleet.summarize(pa.Table.from_pylist(made, schema=fleet.PART), tmp_path, "names")
+    names = ("stack", "has_stack", "why_no_stack", "dumps", "count")
+    assert [tuple(row[name] for name in names) for row in rows(tmp_path, "leaks")] == [
+        ("a+0x20\na!operator+0x1", True, None, 1, 16),
+        ("a+0x10\na!operator+0x1", True, None, 1, 8),
+        ("a!Open", True, None, 1, 4),
+        ("a!Open", False, "overwritten", 2, 3),
+    ]
+
+
+def test_a_dump_that_is_deleted_meanwhile_is_a_row(fleet: Any, machines: Path, tmp_path: Path) -> None:
+    dumps = [tmp_path / name for name in ("before.dmp", "stays.dmp")]
+    for dump in dumps:
+        shutil.copy(machines / "machine-006.dmp", dump)
+    found, failed = fleet.find([tmp_path])
+    assert len(found) == 2 and not failed
+    dumps[0].unlink()
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0") as client:
+        fleet.run(client, tmp_path / "out", found, failed, str(machines / "symbols"), "names")
+    errors = {Path(row["dump"]).name: row["error"] for row in rows(tmp_path / "out")}
+    assert errors.pop("stays.dmp") is None
+    assert errors.pop("before.dmp").startswith("FileNotFoundError: ") and not errors
+    # So is one that goes between the look at it and the reading of it.
+    (gone,) = fleet.examine(os.fsencode(dumps[0]), None)
+    assert gone["dump"] == str(dumps[0]) and gone["error"]
+
+
+def test_dumps_without_the_kernels_symbols_are_read_again(machines: Path, tmp_path: Path) -> None:
+    folder, out, symbols = tmp_path / "dumps", tmp_path / "out", tmp_path / "symbols"
+    folder.mkdir()
+    symbols.mkdir()
+    for name in ("machine-006.dmp", "machine-001.dmp"):
+        shutil.copy(machines / name, folder)
+    options = ("--symbols", str(symbols))
+    assert "2 have no symbols of the kernel" in finish(out, folder, *options)
+    assert all("ntkrnlmp.pdb" in row["symbols_missing"] and not row["error"] for row in rows(out))
+    shutil.copytree(machines / "symbols", symbols, dirs_exist_ok=True)
+    assert "2 dumps, 0 of them done before, 2 again" in finish(out, folder, *options)
+    assert all(row["symbols_missing"] is None for row in rows(out))
+    assert "2 dumps, 2 of them done before\n" in finish(out, folder, *options)
 
 
 def test_a_killed_run_goes_on_where_it_was(machines: Path, tmp_path: Path) -> None:

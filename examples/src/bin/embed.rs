@@ -1,5 +1,5 @@
 //! `embed`: on a raw image of the sample machine.
-use verifier_core::{Pa, Va, kernel::Hints};
+use verifier_core::{Pa, Va, kernel::Hints, machine::Machine};
 use verifier_synth::{DumpKind, walkthrough_machine};
 
 fn main() -> verifier_examples::Result<()> {
@@ -18,5 +18,6 @@ fn main() -> verifier_examples::Result<()> {
     let isf = machine.files.iter().find(|(path, _)| path.starts_with("ntkrnlmp.pdb/"));
     let isf = &isf.ok_or("the sample has no table of the kernel")?.1;
     let dtb = Pa(machine.space().dtb());
-    verifier_examples::embed::print(&mut std::io::stdout(), Box::new(read), (dtb, hints), isf)
+    let known = (dtb, Machine::X64, hints);
+    verifier_examples::embed::print(&mut std::io::stdout(), Box::new(read), known, isf)
 }

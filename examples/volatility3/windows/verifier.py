@@ -10,6 +10,7 @@ goes to Volatility's log, as warnings.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -84,6 +85,34 @@ def _warn(problems: Iterable[verifier_py.Problem]) -> None:
         vollog.warning(_text(f"{problem.what}{at}: {problem.why}"))
 
 
+@contextlib.contextmanager
+def _as_volatility(layer_name: str) -> Iterator[None]:
+    """Errors of the package as Volatility's own, which it tells without a traceback."""
+    try:
+        yield
+    except verifier_py.FaultError as error:
+        if error.address is None:
+            raise exceptions.LayerException(layer_name, str(error)) from error
+        raise exceptions.InvalidAddressException(layer_name, error.address, str(error)) from error
+    except (verifier_py.SymbolsMissing, verifier_py.MissingType, verifier_py.MissingSymbol) as error:
+        raise exceptions.SymbolSpaceError(str(error)) from error
+    except (verifier_py.VerifierError, OSError) as error:
+        # Volatility does not tell what an error of this kind says.
+        vollog.error(_text(str(error)))
+        raise exceptions.PluginRequirementException(str(error)) from error
+
+
+class _Unsigned(requirements.IntRequirement):
+    """A number that is not negative and has 64 bits at most, optional."""
+
+    def unsatisfied(
+        self, context: interfaces.context.ContextInterface, config_path: str
+    ) -> dict[str, interfaces.configuration.RequirementInterface]:
+        path = interfaces.configuration.path_join(config_path, self.name)
+        value = self.config_value(context, path)
+        return {} if value is None or 0 <= value < 1 << 64 else {path: self}
+
+
 class _Shared:
     """What the plugins share. No plugin itself: Volatility lists all subclasses of its interface."""
 
@@ -104,12 +133,34 @@ class _Shared:
             ),
         ]
 
+    @classmethod
+    def unsatisfied(
+        cls, context: interfaces.context.ContextInterface, config_path: str
+    ) -> dict[str, interfaces.configuration.RequirementInterface]:
+        # Volatility itself does not look at options that may be left out.
+        unmet = super().unsatisfied(context, config_path)
+        for requirement in cls.get_requirements():
+            if isinstance(requirement, _Unsigned):
+                unmet |= requirement.unsatisfied(context, config_path)
+        return unmet
+
+    def columns(self, session: verifier_py.Session) -> list[tuple[str, type]]:
+        return self.COLUMNS
+
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
         raise NotImplementedError
 
     def run(self) -> renderers.TreeGrid:
-        opened = session(self.context, self.config["kernel"], self.config.get("symbols"))
-        return renderers.TreeGrid(self.COLUMNS, self.rows(opened))
+        layer_name = self.context.modules[self.config["kernel"]].layer_name
+        with _as_volatility(layer_name):
+            opened = session(self.context, self.config["kernel"], self.config.get("symbols"))
+            columns = self.columns(opened)
+
+        def rows() -> Iterator[tuple[int, tuple[Any, ...]]]:
+            with _as_volatility(layer_name):
+                yield from self.rows(opened)
+
+        return renderers.TreeGrid(columns, rows())
 
 
 def _driver_requirement() -> requirements.StringRequirement:
@@ -193,7 +244,7 @@ class Leaks(_Shared, interfaces.plugins.PluginInterface):
 
 
 class Log(_Shared, interfaces.plugins.PluginInterface):
-    """The pool log, newest first: each record, and under it the frames of its stack."""
+    """A log, newest first: each record, and under it the frames of its stack. The pool log, or --kind."""
 
     COLUMNS = [
         ("Operation", str),
@@ -208,31 +259,45 @@ class Log(_Shared, interfaces.plugins.PluginInterface):
     def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
         return [
             *super().get_requirements(),
-            requirements.IntRequirement(
-                name="last", description="Only so many of the newest records", optional=True
+            requirements.ChoiceRequirement(
+                name="kind", description="Which log", choices=list(verifier_py.LOGS), default="pool", optional=True
             ),
-            requirements.StringRequirement(
-                name="address", description="Only records of the block that holds it", optional=True
+            _Unsigned(name="last", description="Only so many of the newest records", optional=True),
+            _Unsigned(
+                name="address",
+                description="Only records of the block that holds it; of another log, of that IRP or thread",
+                optional=True,
             ),
         ]
 
+    def columns(self, session: verifier_py.Session) -> list[tuple[str, type]]:
+        last, address = self.config.get("last"), self.config.get("address")
+        self.log = session.log(self.config.get("kind") or "pool", last=last, address=address)
+        if self.log.kind == "pool":
+            return self.COLUMNS
+        # Which numbers there are depends on the log and the build.
+        self.numbers = [name for name in self.log.columns if name not in ("slot", "frames")]
+        numbers = [(name.replace("_", " ").title(), format_hints.Hex) for name in self.numbers]
+        return [("Slot", int), *numbers, ("Frame", format_hints.Hex), ("Symbol", str)]
+
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        address = self.config.get("address")
-        address = None if address is None else int(address, 0)
-        log = session.log("pool", last=self.config.get("last"), address=address)
-        _warn(log.problems)
-        if log.empty_because:
-            vollog.warning(log.empty_because)
-        for row in log:
-            yield 0, (
-                row.operation,
-                format_hints.Hex(row.address),
-                format_hints.Hex(row.size),
-                format_hints.Hex(row.thread),
-                row.slot,
-                renderers.NotApplicableValue(),
-            )
-            for frame in row.frames:
-                absent = [renderers.NotApplicableValue()] * 3
-                at = format_hints.Hex(frame.address)
-                yield 1, ("frame", at, *absent, _text(frame.symbol))
+        _warn(self.log.problems)
+        if self.log.empty_because:
+            vollog.warning(self.log.empty_because)
+        no = renderers.NotApplicableValue()
+        for row in self.log:
+            if self.log.kind == "pool":
+                numbers = [format_hints.Hex(number) for number in (row.address, row.size, row.thread)]
+                yield 0, (row.operation, *numbers, row.slot, no)
+                for frame in row.frames:
+                    yield 1, ("frame", format_hints.Hex(frame.address), no, no, no, _text(frame.symbol))
+            else:
+                yield 0, (row.slot, *(_hex(getattr(row, name)) for name in self.numbers), no, no)
+                for frame in row.frames:
+                    absent = [no] * (1 + len(self.numbers))
+                    yield 1, (*absent, format_hints.Hex(frame.address), _text(frame.symbol))
+
+
+def _hex(number: int | None) -> Any:
+    """A number of a log; None where records of this build do not have it. Signed ones are shown as they are."""
+    return renderers.NotAvailableValue() if number is None else format_hints.Hex(number)

@@ -181,6 +181,7 @@ class Session:
         build: int | None = None,
         ps_loaded_module_list: int | None = None,
         kd_debugger_data_block: int | None = None,
+        stable: bool = False,
         progress: _Progress | None = None,
     ) -> Session: ...
     def info(self) -> Info: ...
