@@ -236,7 +236,10 @@ fn what_is_missing_is_told_by_name_and_guid() {
 fn without_a_module_list_the_error_says_so() {
     let space = space(SparsePages::new());
     let hints = Hints { ps_loaded_module_list: Some(Va(AT)), ..Hints::default() };
-    let error = Kernel::open(space.clone(), hints).unwrap_err().to_string();
+    let error = Kernel::open(space.clone(), hints).unwrap_err();
+    let Error::Read { fault, .. } = &error else { panic!("{error}") };
+    assert_eq!(fault.address, AT);
+    let error = error.to_string();
     assert!(error.contains("list of loaded modules") && error.contains("0xfffffa8000000000"));
     let error = Kernel::open(space, Hints::default()).unwrap_err().to_string();
     assert!(error.contains("nothing says where"), "{error}");

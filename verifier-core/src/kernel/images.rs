@@ -65,9 +65,10 @@ pub(super) fn find(
     ];
     let mut problems = Vec::new();
     let mut loaded = Vec::new();
+    let mut broken = None;
     for head in heads.into_iter().flatten() {
         problems.clear();
-        loaded = read_loaded(space, head, limits, &mut problems);
+        (loaded, broken) = read_loaded(space, head, limits, &mut problems);
         if !loaded.is_empty() {
             break;
         }
@@ -101,14 +102,21 @@ pub(super) fn find(
         loaded.push(kernel_alone(base, headers));
     }
     let Some(first) = loaded.first() else {
-        return Err(Error::Unsupported {
+        // A fault keeps its address.
+        if let Some(Error::Read { fault, .. }) = broken {
+            return Err(Error::read("the list of loaded modules cannot be read", fault));
+        }
+        return Err(broken.unwrap_or_else(|| Error::Unsupported {
             what: match problems.first() {
                 Some(problem) => {
                     format!("the list of loaded modules cannot be read: {problem}")
                 }
+                None if heads.iter().flatten().next().is_some() => {
+                    "the list of loaded modules is empty".into()
+                }
                 None => "nothing says where the list of loaded modules is".into(),
             },
-        });
+        }));
     };
     // The debugger data's base where there is an image; else the first of the list, which the
     // loader puts the kernel at.

@@ -143,14 +143,15 @@ impl Modules {
     }
 }
 
-/// Reads the list of loaded images.
+/// Reads the list of loaded images, and says what first kept it from being whole.
 pub(super) fn read_loaded(
     space: &AddressSpace,
     head: Va,
     limits: &Limits,
     problems: &mut Vec<Problem>,
-) -> Vec<Module> {
+) -> (Vec<Module>, Option<Error>) {
     let mut walk = walk_list(space, head, "list of loaded modules", limits);
+    let mut first = walk.broken.clone();
     if let Some(error) = &walk.broken {
         problems.push(Problem::from_error("list of loaded modules", error));
     }
@@ -165,10 +166,13 @@ pub(super) fn read_loaded(
                 }
                 modules.push(module);
             }
-            Err(error) => problems.push(Problem::from_error("module", &error)),
+            Err(error) => {
+                problems.push(Problem::from_error("module", &error));
+                first.get_or_insert(error);
+            }
         }
     }
-    modules
+    (modules, first)
 }
 
 fn read_entry(
