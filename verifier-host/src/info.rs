@@ -22,8 +22,8 @@ pub struct Info {
     pub file: Option<FileInfo>,
     /// "x86", "x64", "arm64", or the number of one that is not known.
     pub machine: String,
-    /// The build number, 0 where nothing told it.
-    pub build: u32,
+    /// The build number, where anything tells it.
+    pub build: Option<u32>,
     /// How addresses are translated, where the session does it.
     pub paging: Option<String>,
     /// The page tables that serve, where the file is physical memory.
@@ -196,6 +196,16 @@ impl UnloadLeakInfo {
     }
 }
 
+/// The debugger data block, which leads to much else.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct DebuggerDataInfo {
+    /// Where it lies; `None` where it cannot be read.
+    pub address: Option<Va>,
+    /// What is unusual about it, or why it cannot be read.
+    pub remark: Option<String>,
+}
+
 /// A kernel and its images.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -204,8 +214,8 @@ pub struct KernelInfo {
     pub base: Va,
     /// `NtBuildLab`.
     pub build_lab: Option<String>,
-    /// Where the debugger data block is, or why it is not read.
-    pub debugger_data: String,
+    /// The debugger data block.
+    pub debugger_data: DebuggerDataInfo,
     /// What its types are from; `None` where its symbols are missing.
     pub types: Option<String>,
     /// Where the images are told.
@@ -416,7 +426,7 @@ impl Info {
             build: header
                 .map(|header| header.build)
                 .or_else(|| Some(kernel?.build()))
-                .unwrap_or_default(),
+                .filter(|&build| build != 0),
             paging: space.and_then(|space| space.paging()).map(|mode| mode.to_string()),
             page_tables: session
                 .tables()
@@ -527,17 +537,24 @@ impl KernelInfo {
                 end: module.end,
             })
             .collect();
-        let debugger_data = match kernel.debugger_data() {
-            Ok(data) if data.was_encoded => format!("{} (was encoded)", data.address),
-            Ok(data)
-                if header
-                    .is_some_and(|header| header.kd_debugger_data_block != Some(data.address)) =>
-            {
-                format!("{} (the header says another place)", data.address)
+        let (address, remark) = match kernel.debugger_data() {
+            Ok(data) => {
+                let is_elsewhere = |header: &Header| {
+                    header.kd_debugger_data_block.is_some_and(|at| at != data.address)
+                };
+                let remark = match header {
+                    _ if data.was_encoded => Some("was encoded"),
+                    Some(header) if is_elsewhere(header) => Some("the header says another place"),
+                    Some(header) if header.kd_debugger_data_block.is_none() => {
+                        Some("the header does not say where it is")
+                    }
+                    _ => None,
+                };
+                (Some(data.address), remark.map(String::from))
             }
-            Ok(data) => data.address.to_string(),
-            Err(error) => format!("not read: {error}"),
+            Err(error) => (None, Some(format!("not read: {error}"))),
         };
+        let debugger_data = DebuggerDataInfo { address, remark };
         Self {
             base: kernel.base(),
             build_lab: build_lab(kernel),

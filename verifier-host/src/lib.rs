@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod carve;
 pub mod command;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ mod flamegraph;
 pub mod info;
 mod leaks;
 mod lookup;
+mod missing;
 mod open;
 mod progress;
 pub mod report;

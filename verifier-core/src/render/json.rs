@@ -113,7 +113,7 @@ impl Serialize for DriverDoc<'_> {
         map.serialize_entry("suspect_entry", &driver.suspect_entry)?;
         map.serialize_entry("target_driver", &first.and_then(|image| known(image.address)))?;
         map.serialize_entry("verified_data", &first.map(|image| image.verified_data))?;
-        map.serialize_entry("counters", &driver.counters())?;
+        map.serialize_entry("counters", &first.map(|_| driver.counters()))?;
         map.serialize_entry("images", &Seq(|| driver.images.iter().map(ImageDoc)))?;
         map.serialize_entry("from_bug_check", &driver.from_bug_check)?;
         map.end()
@@ -190,9 +190,9 @@ impl Serialize for ContiguousDoc<'_> {
 }
 
 /// What the pool info trees are and hold, without their elements.
-pub(super) struct PoolInfoDoc<'a>(pub(super) &'a PoolInfo);
+pub struct PoolInfoDocument<'a>(pub &'a PoolInfo);
 
-impl Serialize for PoolInfoDoc<'_> {
+impl Serialize for PoolInfoDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let info = self.0;
         let tags = info.tags.iter().map(|tag| tag.to_string());
@@ -224,7 +224,7 @@ pub fn write_pool_json(
     struct Doc<'a, T: Serialize, U: Serialize> {
         drivers: T,
         unowned: U,
-        pool_info: PoolInfoDoc<'a>,
+        pool_info: PoolInfoDocument<'a>,
         problems: &'a [Problem],
     }
     #[derive(Serialize)]
@@ -241,7 +241,7 @@ pub fn write_pool_json(
         })
     });
     let unowned = Seq(|| report.unowned.iter().map(|a| AllocationDoc(a, names)));
-    let pool_info = PoolInfoDoc(&report.pool_info);
+    let pool_info = PoolInfoDocument(&report.pool_info);
     write_json(out, &Doc { drivers, unowned, pool_info, problems: &report.problems })
 }
 

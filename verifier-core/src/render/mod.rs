@@ -25,8 +25,8 @@ pub use deadlock::{
 };
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
 pub use json::{
-    to_snake_case, write_drivers_json, write_event_log_json, write_history_json, write_json,
-    write_pool_json, write_pool_log_json, write_watched_irps_json,
+    PoolInfoDocument, to_snake_case, write_drivers_json, write_event_log_json, write_history_json,
+    write_json, write_pool_json, write_pool_log_json, write_watched_irps_json,
 };
 pub use leaks::{
     LeaksView, Weight, folded_stacks, write_leaks_csv, write_leaks_folded, write_leaks_json,

@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{inert, stack, writer};
-use super::json::{FrameDoc, PoolInfoDoc, Seq, write_json};
+use super::json::{FrameDoc, PoolInfoDocument, Seq, write_json};
 use super::leaks::{Thousands, blocks, write_stack_lines};
 use super::names::Names;
 use super::text::sanitize;
@@ -57,7 +57,7 @@ pub fn write_pool_stacks_json(
     #[derive(Serialize)]
     struct Doc<'a, T: Serialize> {
         source: &'static str,
-        pool_info: PoolInfoDoc<'a>,
+        pool_info: PoolInfoDocument<'a>,
         stacks: T,
         problems: &'a [Problem],
     }
@@ -65,7 +65,7 @@ pub fn write_pool_stacks_json(
         out,
         &Doc {
             source: "pool info tree",
-            pool_info: PoolInfoDoc(&stacks.info),
+            pool_info: PoolInfoDocument(&stacks.info),
             stacks: Seq(|| stacks.stacks.iter().map(|owned| StackDoc(owned, names))),
             problems: &stacks.problems,
         },

@@ -49,6 +49,8 @@ impl Place<'_> {
             };
             let flow = if count >= limit {
                 ControlFlow::Break(format!("limit of {limit} pages reached (Limits::carved_pages)"))
+            } else if kernel.is_stopped() {
+                ControlFlow::Break("the search was stopped".into())
             } else {
                 count += 1;
                 each(page)

@@ -35,10 +35,7 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         Some(file) if file.header.as_ref().is_some_and(|header| !header.free_build) => " (checked)",
         _ => "",
     };
-    let build = match info.build {
-        0 => "unknown".into(),
-        build => build.to_string(),
-    };
+    let build = info.build.map_or_else(|| "unknown".into(), |build| build.to_string());
     line("Windows build", &format!("{build}{checked}, {}", info.machine))?;
     if let Some(lab) = info.kernel.as_ref().and_then(|kernel| kernel.build_lab.as_ref()) {
         line("Build lab", lab)?;
@@ -90,7 +87,13 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
     }
     if let Some(kernel) = &info.kernel {
         line("Kernel base", &kernel.base.to_string())?;
-        line("Debugger data", &kernel.debugger_data)?;
+        let data = &kernel.debugger_data;
+        let data = match (data.address, &data.remark) {
+            (Some(at), Some(remark)) => format!("{at} ({remark})"),
+            (Some(at), None) => at.to_string(),
+            (None, remark) => remark.clone().unwrap_or_default(),
+        };
+        line("Debugger data", &data)?;
         line("Types", kernel.types.as_deref().unwrap_or("none: the kernel's symbols are missing"))?;
         let named = kernel.modules.iter().filter(|module| module.missing.is_none()).count();
         line(
