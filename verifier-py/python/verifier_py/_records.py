@@ -5,18 +5,22 @@ Names are those of the JSON contract. Addresses are numbers here, and shown in h
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeAlias
 
-    from ._verifier_py import Flags, Table
+    from ._tables import Flags
+    from ._verifier_py import Table
 
+    Address: TypeAlias = int
+    """A number that people read in hexadecimal, and so does a record's text."""
+
+# What is an address, or is read like one, in a document.
 _ADDRESSES = frozenset(
     {
         "address",
@@ -42,24 +46,54 @@ _ADDRESSES = frozenset(
 )
 
 
-def _text(name: str, value: object) -> str:
-    if isinstance(value, int) and name in _ADDRESSES:
+def _hex(value: object) -> str:
+    if isinstance(value, int):
         return hex(value)
-    if isinstance(value, tuple) and name in _ADDRESSES:
-        return f"({', '.join(map(hex, value))})"
+    if isinstance(value, tuple):
+        return f"({''.join(f'{_hex(one)}, ' for one in value).rstrip(' ' if len(value) == 1 else ', ')})"
     return repr(value)
 
 
+def _text(name: str, value: object) -> str:
+    return _hex(value) if name in _ADDRESSES else repr(value)
+
+
+@cache
+def _hex_fields(record: Any) -> frozenset[str]:
+    """The fields of a record that are declared as addresses."""
+    return frozenset(n for n, kind in record.__annotations__.items() if "Address" in str(kind))
+
+
 def _repr(record: Any) -> str:
-    fields = zip(record._fields, record)
-    return f"{type(record).__name__}({', '.join(f'{n}={_text(n, v)}' for n, v in fields)})"
+    shown = _hex_fields(type(record))
+    fields = (f"{n}={_hex(v) if n in shown else repr(v)}" for n, v in zip(record._fields, record))
+    return f"{type(record).__name__}({', '.join(fields)})"
+
+
+def _frozen(*_args: object, **_named: object) -> Any:
+    """Refuses: the dict is frozen."""
+    raise TypeError("the dict is frozen; dict() of it is not")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that cannot be changed, and has a hash."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __ior__ = _frozen
+    clear = pop = popitem = setdefault = update = _frozen
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return (FrozenDict, (dict(self),))
 
 
 class Problem(NamedTuple):
     """Something that could not be read or does not fit, told beside what could be read."""
 
     what: str
-    address: int | None
+    address: Address | None
     why: str
 
     def __repr__(self) -> str:
@@ -69,7 +103,7 @@ class Problem(NamedTuple):
 class Frame(NamedTuple):
     """A frame of a call stack."""
 
-    address: int
+    address: Address
     symbol: str | None
     """``module!name+0x1f``, ``module+0x1234`` without a symbol, ``None`` outside all modules."""
 
@@ -80,7 +114,7 @@ class Frame(NamedTuple):
 class Flag(NamedTuple):
     """A flag of ``verifier /flags``."""
 
-    bit: int
+    bit: Address
     name: str
 
     def __repr__(self) -> str:
@@ -92,13 +126,15 @@ class Allocation(NamedTuple):
 
     driver: str
     """``(no known driver)`` for a block of the pool info tree that no stack tells."""
-    address: int
+    address: Address
     size: int
     tag: str
-    caller: int
+    caller: Address
     caller_symbol: str | None
     source: str
     """``tracker`` or ``pool info tree``."""
+    told_by: str | None
+    """How the driver of a block of the tree was told."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -108,15 +144,17 @@ class Outstanding(NamedTuple):
     """An outstanding allocation that holds the address of a :class:`History`."""
 
     driver: str
-    entry: int
+    entry: Address
     """Where Verifier's own entry for the block lies."""
-    address: int
+    address: Address
     size: int
     tag: str
-    caller: int
+    caller: Address
     caller_symbol: str | None
     source: str
     """``tracker`` or ``pool info tree``."""
+    told_by: str | None
+    """How the driver of a block of the tree was told."""
     stack: tuple[Frame, ...] | None
     """The stack that the pool info tree keeps of the block, innermost first."""
 
@@ -128,9 +166,9 @@ class PoolEvent(NamedTuple):
     """A record of the pool log."""
 
     slot: int
-    address: int
+    address: Address
     size: int
-    thread: int
+    thread: Address
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
     frames: tuple[Frame, ...]
@@ -144,7 +182,7 @@ class IrqlEvent(NamedTuple):
     """A record of the log of IRQL transitions."""
 
     slot: int
-    thread: int
+    thread: Address
     old_irql: int
     new_irql: int
     processor: int
@@ -160,7 +198,7 @@ class FaultEvent(NamedTuple):
     """A record of the log of injected faults."""
 
     slot: int
-    thread: int
+    thread: Address
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -172,7 +210,7 @@ class RegionEvent(NamedTuple):
     """A record of the log of critical regions."""
 
     slot: int
-    thread: int
+    thread: Address
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -184,8 +222,8 @@ class IrpEvent(NamedTuple):
     """A record of the IRP log."""
 
     slot: int
-    irp: int
-    thread: int
+    irp: Address
+    thread: Address
     kernel_apc_disable: int | None
     """None where the build's records do not have it (Windows 7)."""
     special_apc_disable: int | None
@@ -197,13 +235,120 @@ class IrpEvent(NamedTuple):
         return _repr(self)
 
 
+class SuppressedEvent(NamedTuple):
+    """A record of the log of bug checks that were suppressed."""
+
+    slot: int
+    code: Address
+    parameter1: Address
+    parameter2: Address
+    parameter3: Address
+    parameter4: Address
+    frames: tuple[Frame, ...]
+    """Always empty: the log keeps none."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class WorkaroundEvent(NamedTuple):
+    """A record of the log of bug checks that were worked around."""
+
+    slot: int
+    type: int
+    caller: Address
+    pointer: Address
+    frames: tuple[Frame, ...]
+    """Always empty: the log keeps none."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class CarvedAllocation(NamedTuple):
+    """An allocation on a tracking page that was found by what it is."""
+
+    driver: str | None
+    """``None`` where the page's owner does not tell it."""
+    owner: Address
+    is_signed: bool
+    """True where the owner has Verifier's signature."""
+    address: Address
+    size: int
+    tag: str
+    caller: Address
+    caller_symbol: str | None
+    source: str
+    """``carved``."""
+    physical_page: Address | None
+    slot: int
+    """Its slot on the page."""
+    entry: Address | None
+    """Where the entry lies, where its page's address is known."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class CarvedEvent(NamedTuple):
+    """A record of the pool log that was found by what it is."""
+
+    physical_page: Address | None
+    page: Address | None
+    offset: int
+    """Where on the page it starts."""
+    address: Address
+    size: int
+    thread: Address
+    operation: str
+    """``allocate``, ``free``, ``failed`` or ``unknown``."""
+    is_cut: bool
+    """True where it ends on another page, so that frames may be missing."""
+    frames: tuple[Frame, ...]
+    """Innermost first."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class Comparison(NamedTuple):
+    """What was carved, held against the lists."""
+
+    both: int
+    """Allocations that both have."""
+    only_listed: Table[Allocation]
+    only_carved: Table[CarvedAllocation]
+
+
+class PoolInfo(NamedTuple):
+    """What the pool info trees are and hold."""
+
+    empty_because: str | None
+    """Why there is nothing, where there is nothing by design."""
+    blocks: int
+    blocks_counted: int | None
+    """Blocks that the kernel counts; ``None`` where that cannot be read."""
+    stacks: int
+    stacks_counted: int | None
+    failed: int
+    """Allocations that failed."""
+    insertion_failures: int | None
+    """Blocks that were not entered."""
+    deletion_failures: int | None
+    """Frees of blocks that were not there."""
+    stack_failures: int | None
+    """Stacks, and so blocks, that were not entered."""
+    only_tags: tuple[str, ...]
+    """The only tags that are looked at; empty for all."""
+
+
 class ContiguousMemory(NamedTuple):
     """Contiguous memory that a driver holds."""
 
     driver: str
-    address: int
+    address: Address
     size: int
-    caller: int
+    caller: Address
     caller_symbol: str | None
 
     def __repr__(self) -> str:
@@ -228,9 +373,9 @@ class PoolStack(NamedTuple):
     blocks: int
     """Live blocks that point at it."""
     block_bytes: int
-    hash: int
-    flags: int
-    element: int
+    hash: Address
+    flags: Address
+    element: Address
     """Where it lies."""
     in_tree: bool
     stack: tuple[Frame, ...]
@@ -243,9 +388,9 @@ class PoolStack(NamedTuple):
 class WatchedIrp(NamedTuple):
     """A canceled IRP that is watched."""
 
-    address: int
+    address: Address
     """Where the ``_VF_WATCHDOG_IRP`` lies."""
-    irp: int
+    irp: Address
     due_tick_count: int
     """The tick by which the IRP must be completed."""
     inserted: int
@@ -260,8 +405,8 @@ class PendingEvent(NamedTuple):
     """A record of the log of IRPs that were forced to pend."""
 
     slot: int
-    irp: int
-    thread: int
+    irp: Address
+    thread: Address
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -272,7 +417,7 @@ class PendingEvent(NamedTuple):
 class Lifetime(NamedTuple):
     """One life of a block that held the address of a :class:`History`; indexes of its ``events``."""
 
-    block: int
+    block: Address
     allocated: int | None
     """``None`` where the record of its allocation is gone."""
     freed: int | None
@@ -285,7 +430,7 @@ class Lifetime(NamedTuple):
 class Neighbor(NamedTuple):
     """A block near the address of a :class:`History`."""
 
-    address: int
+    address: Address
     size: int
     driver: str | None
     """Whose it is, where it is outstanding."""
@@ -299,19 +444,21 @@ class Neighbor(NamedTuple):
 class LeakedBlock(NamedTuple):
     """An outstanding allocation of a :class:`LeakGroup`."""
 
-    address: int
+    address: Address
     size: int
     tag: str
-    caller: int
+    caller: Address
     caller_symbol: str | None
     source: str
     """``tracker`` or ``pool info tree``."""
+    told_by: str | None
+    """How the driver of a block of the tree was told."""
     driver: str
     pool: str | None
     """``paged`` or ``nonpaged``, where it can be told."""
     requested: int | None
     """The size that the driver asked for, where it is known."""
-    thread: int | None
+    thread: Address | None
     """Like ``slot`` out of the log's record."""
     slot: int | None
     stack_source: str | None
@@ -419,9 +566,9 @@ class DiffGroup(NamedTuple):
     old: Total
     new: Total
     growth: Total
-    appeared: tuple[int, ...]
+    appeared: tuple[Address, ...]
     """Blocks that only the later dump has; across boots all of it."""
-    gone: tuple[int, ...]
+    gone: tuple[Address, ...]
     """Blocks that only the earlier dump has; across boots all of it."""
 
     def __repr__(self) -> str:
@@ -431,11 +578,11 @@ class DiffGroup(NamedTuple):
 class Image(NamedTuple):
     """A verified image in memory."""
 
-    base: int
+    base: Address | None
     size: int
-    target_driver: int
-    verified_data: int
-    counters: dict[str, int] | None
+    target_driver: Address | None
+    verified_data: Address
+    counters: Mapping[str, int] | None
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -449,14 +596,16 @@ class Driver(NamedTuple):
     """``loaded``, ``unloaded`` or ``never loaded``."""
     loads: int
     unloads: int
-    base: int | None
+    base: Address | None
     size: int | None
-    suspect_entry: int | None
-    target_driver: int | None
-    verified_data: int | None
-    counters: dict[str, int] | None
+    suspect_entry: Address | None
+    target_driver: Address | None
+    verified_data: Address | None
+    counters: Mapping[str, int] | None
     """The sum over its images, by the C names in snake_case; ``None`` where it has no image."""
     images: tuple[Image, ...]
+    from_bug_check: bool
+    """True where only the parameters of bug check 0xC4/0x62 lead to the driver's data."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -481,7 +630,7 @@ class Text(_Told):
     """Text as the debugger or the command prints it, with the problems that were met."""
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(self)}</pre>"
+        return f"<pre>{escape(self)}</pre>{_problems(self.problems)}"
 
 
 class Picture(_Told):
@@ -505,6 +654,20 @@ class Page(_Told):
         return f'<iframe {frame} srcdoc="{escape(self)}"></iframe>'
 
 
+def _problems(problems: tuple[Problem, ...]) -> str:
+    """As a table shows them."""
+    if not problems:
+        return ""
+    lines = [
+        f"{one.what}{'' if one.address is None else f' at {one.address:#x}'}: {one.why}"
+        for one in problems[:5]
+    ]
+    if len(problems) > len(lines):
+        lines.append(f"and {len(problems) - len(lines)} more")
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<details><summary>problems: {len(problems)}</summary><ul>{items}</ul></details>"
+
+
 def _rows(pairs: Mapping[str, Any]) -> str:
     def value(name: str, value: Any) -> str:
         if isinstance(value, Mapping):
@@ -519,7 +682,7 @@ def _rows(pairs: Mapping[str, Any]) -> str:
 
 def _freeze(value: Any) -> Any:
     if isinstance(value, dict):
-        return MappingProxyType({name: _freeze(inner) for name, inner in value.items()})
+        return FrozenDict({name: _freeze(inner) for name, inner in value.items()})
     if isinstance(value, list):
         return tuple(_freeze(inner) for inner in value)
     return value
@@ -552,8 +715,12 @@ class _Document(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._document)
 
+    def __hash__(self) -> int:
+        return hash(self._document)
+
     def _repr_html_(self) -> str:
-        return _rows(self)
+        shown = {name: value for name, value in self.items() if name != "problems"}
+        return _rows(shown) + _problems(self.problems)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -577,7 +744,7 @@ class Info(_Document):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<info: build {self['build']}, {self['machine']}>"
+        return f"<info: build {self['build'] or 'unknown'}, {self['machine']}>"
 
 
 class Deadlock(_Document):
@@ -628,8 +795,8 @@ class Settings:
     problems: tuple[Problem, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "statistics", MappingProxyType(dict(self.statistics)))
-        object.__setattr__(self, "modes", MappingProxyType(dict(self.modes)))
+        object.__setattr__(self, "statistics", _freeze(self.statistics))
+        object.__setattr__(self, "modes", _freeze(self.modes))
 
     def __repr__(self) -> str:
         names = ", ".join(flag.name for flag in self.flags)
@@ -637,7 +804,8 @@ class Settings:
 
     def _repr_html_(self) -> str:
         names = ", ".join(flag.name for flag in self.flags)
-        return _rows({"level": self.level, "flags": names, "statistics": self.statistics})
+        shown = {"level": self.level, "flags": names, "statistics": self.statistics}
+        return _rows(shown) + _problems(self.problems)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as dicts and lists."""
@@ -645,7 +813,7 @@ class Settings:
             "level": self.level,
             "flags": self.flags.to_dicts(),
             "statistics": dict(self.statistics),
-            "modes": dict(self.modes),
+            "modes": _thaw(self.modes),
             "address": self.address,
             "problems": [problem._asdict() for problem in self.problems],
         }
@@ -678,7 +846,8 @@ class History:
 
     def _repr_html_(self) -> str:
         tables = (self.outstanding, self.events, self.lifetimes, self.freed_entries, self.neighbors)
-        return "".join(table._repr_html_() for table in tables if len(table))
+        shown = "".join(table._repr_html_() for table in tables if len(table))
+        return (shown or f"<p>{self.address:#x}: nothing is known of it</p>") + _problems(self.problems)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as dicts and lists."""
@@ -698,6 +867,9 @@ _RECORDS: dict[str, Any] = {
     record.__name__: record
     for record in (
         Allocation,
+        CarvedAllocation,
+        CarvedEvent,
+        Comparison,
         ContiguousMemory,
         Coverage,
         Deadlock,
@@ -706,6 +878,7 @@ _RECORDS: dict[str, Any] = {
         FaultEvent,
         Flag,
         Frame,
+        FrozenDict,
         History,
         Image,
         Info,
@@ -721,17 +894,20 @@ _RECORDS: dict[str, Any] = {
         PendingEvent,
         Picture,
         PoolEvent,
+        PoolInfo,
         PoolStack,
         Problem,
         Reach,
         RegionEvent,
         Settings,
         StackSources,
+        SuppressedEvent,
         Text,
         Total,
         TreeReach,
         WatchedIrp,
         WithoutStack,
+        WorkaroundEvent,
     )
 }
 for _record in _RECORDS.values():
@@ -739,12 +915,8 @@ for _record in _RECORDS.values():
 
 
 def record_class(name: str, fields: tuple[str, ...]) -> Any:
-    """The class of records with these fields: one of the above, or made for a log that has none."""
-    found = _RECORDS.get(name)
-    if found is None:
-        make: Any = namedtuple
-        made = make(name, fields, module=__name__)
-        setattr(made, "__repr__", _repr)
-        # Where pickle looks for it, and whoever asks next.
-        found = _RECORDS[name] = globals()[name] = made
+    """The class of records with these fields."""
+    found = _RECORDS[name]
+    if found._fields != fields:
+        raise TypeError(f"{name} has the fields {found._fields}, not {fields}")
     return found
