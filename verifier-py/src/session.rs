@@ -359,7 +359,9 @@ impl Session {
             let kind =
                 EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
                     let known = log_kinds().join(", ");
-                    Failure::usage(format!("no log is called {kind:?}; known are: {known}"))
+                    Failure::usage(format!(
+                        "no log is called {kind:?}; known are: {known}, watched"
+                    ))
                 })?;
             let stage = format!("reading the {}", kind.describe());
             let mut log = staged(host, &stage, || host.event_log(kind, last, address))?;

@@ -164,7 +164,17 @@ def compare(folder: Path, dump: verifier.Dump, name: str) -> set[str]:
         return set()
     told: list[str] = []
     hexes: set[str] = set()
-    differ(json.loads(done.stdout), view(dump), "", told, hexes)
+    theirs, ours = json.loads(done.stdout), view(dump)
+    # Which symbols are missing the command says beside its document.
+    missing = [one for one in ours["problems"] if one["what"].startswith("symbols of ")]
+    assert all("is wanted" in one["why"] for one in missing)
+    ours["problems"] = [one for one in ours["problems"] if one not in missing]
+    if name == "pool":
+        # A flat table has no row for a driver that holds nothing.
+        theirs["drivers"] = [
+            one for one in theirs["drivers"] if one["allocations"] or one["contiguous"]
+        ]
+    differ(theirs, ours, "", told, hexes)
     assert not told, "\n".join(told[:20])
     return hexes
 
@@ -195,14 +205,13 @@ def test_a_record_shows_what_its_column_is(sheet: Sheet) -> None:
         dump.leaks(),
         dump.pool_stacks(),
         dump.contiguous(),
-        dump.watched_irps(),
         verifier.diff(dump, dump),
         verifier.flags(0x9BB),
         history.outstanding,
         history.lifetimes,
         history.neighbors,
     ]
-    for kind in verifier.LOGS:
+    for kind in (*verifier.LOGS, "watched"):
         try:
             tables.append(dump.log(kind))
         except verifier.VerifierError:

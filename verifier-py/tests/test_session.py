@@ -417,14 +417,15 @@ def test_progress(folder: Path) -> None:
         "reading the whole pool log",
         "writing",
     ]
-    for stage, view in (
+    views: list[tuple[str, Callable[[], object]]] = [
         ("reading the pool log", lambda: dump.log("pool")),
         ("reading the IRQL transition log", lambda: dump.log("irql")),
         ("reading the pool log", lambda: dump.history(0xFFFFFA8005400000)),
         ("!verifier 80", lambda: dump.kd("!verifier 80")),
-    ):
+    ]
+    for stage, look in views:
         told.clear()
-        view()
+        look()
         assert told[0] == (stage, 0, None)
 
     def enough(what: str, done: int, total: int | None) -> None:

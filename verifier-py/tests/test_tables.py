@@ -79,7 +79,7 @@ def test_sequence(table: verifier.Table[tuple[object, ...]]) -> None:
             table[huge]
     assert list(reversed(table)) == rows[::-1]
     assert table.index(rows[-1]) == rows.index(rows[-1]) and table.count(rows[0]) == rows.count(rows[0])
-    assert rows[0] in table and "nothing" not in table and table.count("nothing") == 0
+    assert rows[0] in table and rows[0][:-1] not in table and table.count("nothing") == 0
     with pytest.raises(ValueError):
         table.index("nothing")
     with pytest.raises(ValueError):
@@ -152,7 +152,7 @@ def test_documents_are_equal_and_pickled(dump: verifier.Dump) -> None:
         again = pickle.loads(pickle.dumps(one))
         assert again == one and type(again) is type(one) and repr(again) == repr(one)
         assert copy.deepcopy(one) == one
-    assert dump.log("pool") != dump.log("pool", last=3) and dump.info() != dump.settings()
+    assert dump.log("pool") != dump.log("pool", last=3)
     assert pickle.loads(pickle.dumps(dump.deadlock())).to_text() == dump.deadlock().to_text()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from ._tables import Flags
     from ._verifier_py import Table
 
-    Address: TypeAlias = int
-    """A number that people read in hexadecimal, and so does a record's text."""
+Address: TypeAlias = int
+"""A number that people read in hexadecimal: so it stands in a record's text."""
 
 # What is an address, or is read like one, in a document.
 _ADDRESSES = frozenset(
@@ -58,10 +57,16 @@ def _text(name: str, value: object) -> str:
     return _hex(value) if name in _ADDRESSES else repr(value)
 
 
-@cache
+_HEX_FIELDS: dict[Any, frozenset[str]] = {}
+
+
 def _hex_fields(record: Any) -> frozenset[str]:
     """The fields of a record that are declared as addresses."""
-    return frozenset(n for n, kind in record.__annotations__.items() if "Address" in str(kind))
+    found = _HEX_FIELDS.get(record)
+    if found is None:
+        kinds = record.__annotations__.items()
+        found = _HEX_FIELDS[record] = frozenset(n for n, kind in kinds if "Address" in str(kind))
+    return found
 
 
 def _repr(record: Any) -> str:

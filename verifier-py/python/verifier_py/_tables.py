@@ -20,7 +20,7 @@ _R = TypeVar("_R")
 class _Described(Table[_R]):
     """A table with facts, frozen as it is. A slice keeps them."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __init__(self, table: Table[_R], /, **facts: Any) -> None:
         for name, value in facts.items():
