@@ -56,7 +56,7 @@ fn flag_table(py: Python<'_>, level: Level) -> PyResult<Bound<'_, PyAny>> {
     table.map_err(Failure::from)?.into_pyobject(py)
 }
 
-/// `Settings` of `_records.py`.
+/// `Settings` of `_documents.py`.
 pub(crate) fn settings<'py>(
     py: Python<'py>,
     settings: &Settings,
@@ -67,7 +67,7 @@ pub(crate) fn settings<'py>(
     for counter in &settings.statistics.0 {
         statistics.set_item(to_snake_case(&counter.name), counter.value)?;
     }
-    py.import("verifier_py._records")?.getattr("Settings")?.call1((
+    py.import("verifier_py._documents")?.getattr("Settings")?.call1((
         settings.level.0,
         flag_table(py, settings.level)?,
         statistics,
@@ -77,7 +77,7 @@ pub(crate) fn settings<'py>(
     ))
 }
 
-/// `Info` of `_records.py`: names of the JSON contract, addresses as numbers.
+/// `Info` of `_documents.py`: names of the JSON contract, addresses as numbers.
 pub(crate) fn info<'py>(
     py: Python<'py>,
     path: Option<PathBuf>,
@@ -90,5 +90,5 @@ pub(crate) fn info<'py>(
         document.set_item("path", path.as_os_str())?;
     }
     document.set_item("problems", problems(py, all)?)?;
-    py.import("verifier_py._records")?.getattr("Info")?.call1((document,))
+    py.import("verifier_py._documents")?.getattr("Info")?.call1((document,))
 }

@@ -5,12 +5,14 @@
 //! | `errors` | the one way from an error to an exception |
 //! | `work` | runs Rust without the GIL, and brings back what a callback raised |
 //! | `memory` | a Python object with `read` as the memory of a kernel |
+//! | `source` | what a session is over, and the search for the kernel in it |
 //! | `symbols` | what `symbols=` may be, and who is told of downloads |
 //! | `session` | `Session`, the class with the views |
 //! | `open` | `Dump`, a session over a file |
 //! | `document` | what Rust describes with serde as dicts and lists |
 //! | `info` | `info()`, `settings()`, `flags()`: documents |
 //! | `views` | records of each view as Arrow columns: one function for each table |
+//! | `facts` | what is known of all rows of a table |
 //! | `carve` | what was found without lists, likewise |
 //! | `leaks`, `diff` | `Leaks` and `Diff`: tables of groups, and their texts |
 //! | `text` | results that are text: the debugger's, Markdown, SVG, HTML |
@@ -29,6 +31,7 @@ mod carve;
 mod diff;
 mod document;
 mod errors;
+mod facts;
 mod html;
 mod info;
 mod leaks;
@@ -37,6 +40,7 @@ mod open;
 mod pickle;
 mod rows;
 mod session;
+mod source;
 mod symbols;
 mod table;
 mod text;

@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use serde::Serialize;
 use verifier_core::analysis::LockGraph;
-use verifier_core::dump::Unlabeled;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, find_kernel};
-use verifier_core::machine::Machine;
-use verifier_core::memory::Memory;
+use verifier_core::kernel::{Hints, Kernel};
 use verifier_core::render::text::Style;
 use verifier_core::render::{
     DeadlockDocument, Names, PoolInfoDocument, write_deadlock_dot, write_deadlock_text,
 };
-use verifier_core::verifier::log::{EventKind, Ring, WatchedIrps};
+use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Problem, Va};
 use verifier_host::SessionOptions;
@@ -23,8 +19,10 @@ use verifier_host::report::write_report;
 
 use crate::document::Value;
 use crate::errors::Failure;
+use crate::facts::{LogFacts, PoolFacts, StackFacts, WatchedFacts};
 use crate::leaks::{self, Leaks};
 use crate::memory::CallbackMemory;
+use crate::source::{self, Source};
 use crate::symbols::{CallbackProgress, Symbols};
 use crate::table::{Described, Table, View, problems};
 use crate::text::{self, Text};
@@ -96,100 +94,10 @@ fn staged<T>(host: &verifier_host::Session, what: &str, work: impl FnOnce() -> T
     done
 }
 
-fn machine(name: &str) -> Result<Machine, Failure> {
-    let all = [Machine::X86, Machine::X64, Machine::Arm64];
-    let found = all.into_iter().find(|machine| machine.to_string().eq_ignore_ascii_case(name));
-    found.ok_or_else(|| {
-        Failure::usage(format!("machine {name:?} is none of \"x86\", \"x64\", \"arm64\""))
-    })
-}
-
 pub(crate) fn options(progress: Option<&Bound<'_, PyAny>>) -> PyResult<SessionOptions> {
     let mut options = SessionOptions::default();
     options.progress = Some(Box::new(CallbackProgress::new(progress)?));
     Ok(options)
-}
-
-/// The memory that a session is over.
-enum Source {
-    Physical(Arc<dyn Memory<Pa>>, Pa),
-    Virtual(Arc<dyn Memory<Va>>),
-}
-
-impl Source {
-    /// Where the kernel's image lies, where nothing that was given says where its modules are.
-    fn search(&self, machine: Machine) -> Result<Option<Va>, Failure> {
-        const GIVE: &str = "nothing says where the list of loaded modules is: give \
-            ps_loaded_module_list=, kd_debugger_data_block= or kernel_base=";
-        let Source::Physical(memory, base) = self else { return Err(Failure::usage(GIVE)) };
-        let memory = Unlabeled {
-            memory: Arc::clone(memory),
-            stretches: Vec::new(),
-            machine: Some(machine),
-            processors: Vec::new(),
-        };
-        match find_kernel(&memory, Some(*base), &Limits::default()) {
-            Ok(found) => Ok(found.hints.kernel_base),
-            Err(error) => Err(Failure::usage(format!("{GIVE} ({error})"))),
-        }
-    }
-
-    fn space(self, machine: Machine, pae: Option<bool>, head: Option<Va>) -> AddressSpace {
-        match self {
-            Source::Physical(memory, base) => {
-                AddressSpace::of_tables(memory, base, machine, pae, head)
-            }
-            Source::Virtual(memory) => AddressSpace::new(memory, machine),
-        }
-    }
-}
-
-/// What is known of a log beside its records.
-#[derive(Serialize)]
-struct LogFacts {
-    kind: &'static str,
-    capacity: u32,
-    written: u32,
-    wrapped: Option<bool>,
-    unused: u32,
-    empty_because: Option<&'static str>,
-}
-
-impl LogFacts {
-    fn new(
-        kind: &'static str,
-        ring: &Ring,
-        (wrapped, unused): (Option<bool>, u32),
-        empty_because: Option<&'static str>,
-    ) -> Self {
-        let (capacity, written) = (ring.length, ring.index);
-        Self { kind, capacity, written, wrapped, unused, empty_because }
-    }
-
-    fn describe(self, view: View) -> Result<Described, Failure> {
-        Ok(Described::new(view.empty_because(self.empty_because), "Log", &self)?)
-    }
-}
-
-#[derive(Serialize)]
-struct PoolFacts<'a> {
-    pool_info: PoolInfoDocument<'a>,
-}
-
-#[derive(Serialize)]
-struct StackFacts<'a> {
-    source: &'static str,
-    pool_info: PoolInfoDocument<'a>,
-}
-
-#[derive(Serialize)]
-struct WatchedFacts {
-    kind: &'static str,
-    length: Option<u32>,
-    maximum: Option<u32>,
-    tick: Option<u32>,
-    canceled: Option<u32>,
-    empty_because: Option<&'static str>,
 }
 
 #[pymethods]
@@ -222,7 +130,7 @@ impl Session {
         kernel_base: Option<u64>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let machine = self::machine(machine)?;
+        let machine = source::machine(machine)?;
         let symbols = Symbols::from_python(symbols)?;
         let mut hints = Hints {
             build,
@@ -418,14 +326,7 @@ impl Session {
         let table = self.view(py, |host, kernel| {
             let mut watched = WatchedIrps::read(kernel, last, address.map(Va))?;
             watched.problems = told(watched.problems, host);
-            let facts = WatchedFacts {
-                kind: "watched",
-                length: watched.length,
-                maximum: watched.maximum,
-                tick: watched.tick,
-                canceled: watched.canceled,
-                empty_because: watched.empty_because,
-            };
+            let facts = WatchedFacts::from(&watched);
             let view = views::watched_irps(watched)?.empty_because(facts.empty_because);
             Ok(Described::new(view, "WatchedIrps", &facts)?)
         })?;
@@ -442,7 +343,7 @@ impl Session {
             Ok((history, views))
         })?;
         let table = |view: View| Py::new(py, Table::from(view));
-        py.import("verifier_py._records")?.getattr("History")?.call1((
+        py.import("verifier_py._documents")?.getattr("History")?.call1((
             history.address.0,
             table(views.outstanding)?,
             history.capacity,
@@ -476,7 +377,7 @@ impl Session {
         })?;
         let document = document.into_pyobject(py)?;
         document.set_item("problems", problems(py, &found)?)?;
-        let class = py.import("verifier_py._records")?.getattr("Deadlock")?;
+        let class = py.import("verifier_py._documents")?.getattr("Deadlock")?;
         class.call1((document, text, dot))
     }
 

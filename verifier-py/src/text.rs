@@ -14,7 +14,7 @@ use crate::work::{self, Output};
 
 /// Text with the problems that were met, on its way to Python.
 pub(crate) struct Text {
-    /// The class in `_records.py`, which says how a notebook shows it.
+    /// The class in `_documents.py`, which says how a notebook shows it.
     class: &'static str,
     bytes: Vec<u8>,
     problems: Vec<Problem>,
@@ -43,7 +43,7 @@ impl<'py> IntoPyObject<'py> for Text {
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let text = String::from_utf8_lossy(&self.bytes);
-        let class = py.import("verifier_py._records")?.getattr(self.class)?;
+        let class = py.import("verifier_py._documents")?.getattr(self.class)?;
         class.call1((text, problems(py, &self.problems)?))
     }
 }

@@ -14,7 +14,7 @@ import pytest
 from conftest import Sheet
 
 import verifier_py as verifier
-from verifier_py import _records
+from verifier_py import _documents, _records
 
 COMMAND = os.environ.get("VERIFIER_COMMAND")
 
@@ -190,7 +190,7 @@ def test_of_a_dump(sheet: Sheet, name: str) -> None:
     hexes = compare(sheet.folder, fresh, name)
     if name in ("info", "settings", "deadlock"):
         # A document's text shows as hexadecimal what JSON does.
-        assert hexes <= _records._ADDRESSES, hexes - _records._ADDRESSES
+        assert hexes <= _documents._ADDRESSES, hexes - _documents._ADDRESSES
 
 
 def test_a_record_shows_what_its_column_is(sheet: Sheet) -> None:

@@ -16,29 +16,23 @@ from typing import (
 
 from typing_extensions import Buffer, Self, disjoint_base
 
+from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
     ContiguousMemory,
     Coverage,
-    Deadlock,
     DiffGroup,
     Driver,
     FaultEvent,
-    History,
-    Info,
     IrpEvent,
     IrqlEvent,
     LeakGroup,
     Omitted,
-    Page,
     PendingEvent,
-    Picture,
     PoolEvent,
     Problem,
     Reach,
     RegionEvent,
-    Settings,
     SuppressedEvent,
-    Text,
     Total,
     TreeReach,
     WorkaroundEvent,

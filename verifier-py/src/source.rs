@@ -1,0 +1,59 @@
+//! The memory that a session is over, and the kernel that is searched for in it.
+
+use std::sync::Arc;
+
+use verifier_core::dump::Unlabeled;
+use verifier_core::kernel::{AddressSpace, Limits, find_kernel};
+use verifier_core::machine::Machine;
+use verifier_core::memory::Memory;
+use verifier_core::{Pa, Va};
+
+use crate::errors::Failure;
+
+/// A machine by its name.
+pub(crate) fn machine(name: &str) -> Result<Machine, Failure> {
+    let all = [Machine::X86, Machine::X64, Machine::Arm64];
+    let found = all.into_iter().find(|machine| machine.to_string().eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        Failure::usage(format!("machine {name:?} is none of \"x86\", \"x64\", \"arm64\""))
+    })
+}
+
+/// The memory that a session is over.
+pub(crate) enum Source {
+    Physical(Arc<dyn Memory<Pa>>, Pa),
+    Virtual(Arc<dyn Memory<Va>>),
+}
+
+impl Source {
+    /// Where the kernel's image lies, where nothing that was given says where its modules are.
+    pub(crate) fn search(&self, machine: Machine) -> Result<Option<Va>, Failure> {
+        const GIVE: &str = "nothing says where the list of loaded modules is: give \
+            ps_loaded_module_list=, kd_debugger_data_block= or kernel_base=";
+        let Source::Physical(memory, base) = self else { return Err(Failure::usage(GIVE)) };
+        let memory = Unlabeled {
+            memory: Arc::clone(memory),
+            stretches: Vec::new(),
+            machine: Some(machine),
+            processors: Vec::new(),
+        };
+        match find_kernel(&memory, Some(*base), &Limits::default()) {
+            Ok(found) => Ok(found.hints.kernel_base),
+            Err(error) => Err(Failure::usage(format!("{GIVE} ({error})"))),
+        }
+    }
+
+    pub(crate) fn space(
+        self,
+        machine: Machine,
+        pae: Option<bool>,
+        head: Option<Va>,
+    ) -> AddressSpace {
+        match self {
+            Source::Physical(memory, base) => {
+                AddressSpace::of_tables(memory, base, machine, pae, head)
+            }
+            Source::Virtual(memory) => AddressSpace::new(memory, machine),
+        }
+    }
+}
