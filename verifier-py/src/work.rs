@@ -106,6 +106,9 @@ struct Outer {
 impl Outer {
     fn enter(session: usize) -> Self {
         INSIDE.with_borrow_mut(|inside| inside.push(session));
+        // What an outer work has pending is not ours: it could not have called us if it had. One that
+        // ended in a panic may have left something.
+        PENDING.set(None);
         Self { look: NEXT_LOOK.replace(Some(Instant::now() + PATIENCE)), absent: ABSENT.take() }
     }
 }
@@ -132,7 +135,6 @@ pub(crate) fn run<T: Send>(
             "the memory reader called a method of the session that it reads for",
         ));
     }
-    // What an outer work has pending is not ours; it could not have called us if it had.
     let outer = Outer::enter(session);
     let result = py.detach(work);
     let absent = ABSENT.take();

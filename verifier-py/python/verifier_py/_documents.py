@@ -22,6 +22,7 @@ _ADDRESSES = frozenset(
         "base",
         "bit",
         "block",
+        "call_stack",
         "caller",
         "code",
         "directory_table_base",

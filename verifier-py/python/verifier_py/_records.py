@@ -21,7 +21,8 @@ def _hex(value: object) -> str:
     if isinstance(value, int):
         return hex(value)
     if isinstance(value, tuple):
-        return f"({''.join(f'{_hex(one)}, ' for one in value).rstrip(' ' if len(value) == 1 else ', ')})"
+        end = ",)" if len(value) == 1 else ")"
+        return f"({', '.join(map(_hex, value))}{end}"
     return repr(value)
 
 
