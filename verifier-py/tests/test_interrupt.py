@@ -102,23 +102,25 @@ def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
         "list": lambda: list(long),
         "count": lambda: long.count(None),
     }[how]
-    started = time.perf_counter()
-    work()
-    whole = time.perf_counter() - started
-
     def press() -> None:
         # This thread goes on only if the work lets it.
         time.sleep(whole / 10)
         pressed.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
-    pressed: list[float] = []
-    thread = threading.Thread(target=press)
-    thread.start()
-    started = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
+    for _ in range(5):
+        started = time.perf_counter()
         work()
-        thread.join()
-    ended = time.perf_counter()
-    assert pressed[0] - started < whole * 0.7, "another thread runs meanwhile"
-    assert ended - started < whole * 0.9, f"{ended - started} of {whole} s"
+        whole = time.perf_counter() - started
+        pressed: list[float] = []
+        thread = threading.Thread(target=press)
+        thread.start()
+        started = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            work()
+            thread.join()
+        ended = time.perf_counter()
+        # A machine that is busy otherwise may be late once; work that does not listen is so always.
+        if pressed[0] - started < whole * 0.7 and ended - started < whole * 0.9:
+            return
+    pytest.fail(f"Ctrl-C is heard after {ended - started} of {whole} s")
