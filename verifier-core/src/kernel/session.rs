@@ -162,10 +162,10 @@ impl Kernel {
         &self.problems
     }
 
-    /// Lets the caller end what may take long: the walks over logs and tracking pages, and carving, ask `stop`
-    /// for every 32 KiB or page, in the thread that called the view. A view that is stopped returns what it
-    /// has, and a problem that says so; of an image that was being read nothing is kept, so that the next
-    /// view reads it again. The first function stays.
+    /// Lets the caller end what may take long: the walks over logs and tracking pages, and carving, ask
+    /// `stop` for every 32 KiB or page, in the thread that called the view. A view that is stopped returns
+    /// what it has, and a problem that says so; of an image that was being read nothing is kept, so that
+    /// the next view reads it again. The first function stays.
     pub fn stop_when(&self, stop: Box<dyn Fn() -> bool + Send + Sync>) {
         let _ = self.stop.set(stop);
     }
