@@ -5,11 +5,15 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use verifier_benches::inputs;
 use verifier_core::Va;
+use verifier_core::analysis::GroupBy;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::render::write_leaks_text;
 use verifier_core::types::{Isf, Pdb};
 use verifier_core::verifier::PoolReport;
 use verifier_core::verifier::log::PoolLog;
+use verifier_host::symbols::SymbolPath;
+use verifier_host::{LeakFilter, Session, Silent};
 use verifier_synth::DumpKind;
 
 fn views(c: &mut Criterion) {
@@ -47,5 +51,27 @@ fn symbols(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, views, symbols);
+/// `verifier leaks`, from the file to the text: 20,000 blocks, a full log of deep stacks, and the symbols of
+/// every frame.
+fn leaks(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = inputs::leaking_ring().assemble().sample(DumpKind::BitmapKernel);
+    let (dump, symbols) = inputs::save(folder.path(), &sample).expect("room for the sample");
+    let mut path = SymbolPath::with_default_cache(None);
+    path.push_plain(symbols);
+    let run = || -> Result<Vec<u8>, verifier_host::Error> {
+        let session = Session::open(&dump, path.clone())?;
+        let found = session.leaks(LeakFilter::default(), &Silent)?;
+        let mut text = Vec::new();
+        found.view(GroupBy::Stack, Some(20), |view| write_leaks_text(&mut text, view))?;
+        Ok(text)
+    };
+    let text = run().expect("the sample reads");
+    assert!(text.starts_with(b"20,000 of 20,000 blocks, 100 % of bytes, have a stack."));
+    let mut group = c.benchmark_group("leaks");
+    group.sample_size(10).bench_function("full ring of deep stacks", |b| b.iter(run));
+    group.finish();
+}
+
+criterion_group!(benches, views, symbols, leaks);
 criterion_main!(benches);

@@ -77,6 +77,43 @@ pub fn full_ring() -> Machine {
     m
 }
 
+/// Windows 11 with a driver of 4,000 functions that holds 20,000 blocks, and a pool log of 65,536 records
+/// with 50 frames each: of the blocks' allocations, and of others with their frees.
+pub fn leaking_ring() -> Machine {
+    const BLOCKS: u64 = 20_000;
+    let mut m = Machine::new(Build::Win11);
+    let mut driver = Driver::new("deep.sys").pdb("deep.pdb").size(0x8_0000);
+    for i in 0..4000u32 {
+        driver = driver.symbol(&format!("Function{i}"), 0x1000 + i * 0x40);
+    }
+    let deep = m.driver(driver);
+    m.level(8);
+    let base = m.image(deep).base + 0x1000;
+    let allocate = m.kernel_address("VerifierExAllocatePoolWithTag") + 0x1d;
+    let free = m.kernel_address("VerifierExFreePoolWithTag") + 0x1d;
+    let block = |i: u64| 0xffff_9a8f_5000_0000 + i * 0x1000;
+    let caller = |i: u64| base + (i % 500) * 0x40 + 0x10;
+    for slot in 0..u64::from(RING_SLOTS) {
+        let (i, first) = match slot.checked_sub(BLOCKS) {
+            None => (slot, allocate),
+            Some(more) => (BLOCKS + more / 2, if more % 2 == 0 { allocate } else { free }),
+        };
+        let outer = (1..49).map(|depth| base + ((i % 2000) + depth * 41) % 4000 * 0x40 + 0x18);
+        m.pool_record(PoolRecord {
+            address: block(i),
+            size: 0x100,
+            thread: 0xffff_9a8f_4fff_0040,
+            frames: [first, caller(i)].into_iter().chain(outer).collect(),
+            stale: Vec::new(),
+        });
+    }
+    let verified = m.verified(deep);
+    for i in 0..BLOCKS {
+        verified.allocation(Allocation::nonpaged(block(i), 0x110, b"Deep", caller(i)));
+    }
+    m
+}
+
 /// Writes a sample into a folder; returns the dump's path and the symbols'.
 pub fn save(folder: &Path, sample: &Sample) -> io::Result<(PathBuf, PathBuf)> {
     let symbols = folder.join("symbols");

@@ -86,6 +86,8 @@ typedef enum VerifierSource {
   VERIFIER_SOURCE_TRACKER = 0,
   // The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
   VERIFIER_SOURCE_POOL_INFO = 1,
+  // In a place that this interface has no name for yet.
+  VERIFIER_SOURCE_OTHER = 2,
 } VerifierSource;
 
 // What a record of the pool log is about.

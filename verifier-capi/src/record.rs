@@ -61,6 +61,8 @@ pub enum VerifierSource {
     Tracker = 0,
     /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
     PoolInfo = 1,
+    /// In a place that this interface has no name for yet.
+    Other = 2,
 }
 
 /// A pool allocation that its driver still holds.
@@ -189,6 +191,7 @@ impl VerifierView {
             source: match allocation.source {
                 Source::Tracker => VerifierSource::Tracker,
                 Source::PoolInfo { .. } => VerifierSource::PoolInfo,
+                _ => VerifierSource::Other,
             },
             tag: tag(allocation.tag),
         }
@@ -332,7 +335,7 @@ pub unsafe extern "C" fn verifier_log_entry_at(
                 Operation::Allocate => VerifierOperation::Allocate,
                 Operation::Free => VerifierOperation::Free,
                 Operation::Failed => VerifierOperation::Failed,
-                Operation::Unknown => VerifierOperation::Unknown,
+                _ => VerifierOperation::Unknown,
             },
             slot: entry.slot,
             frames: log.frames(entry).len(),

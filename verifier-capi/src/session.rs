@@ -75,7 +75,7 @@ pub unsafe extern "C" fn verifier_open_reader(
             // SAFETY: as above.
             let symbols = unsafe { symbol_path(symbols) }?;
             let kernel = Arc::new(Kernel::open(reader.space()?, reader.hints())?);
-            let host = Session::of_kernel(kernel, symbols, SessionOptions::default());
+            let host = Session::of_kernel(kernel, symbols);
             Ok(VerifierSession { host })
         };
         // SAFETY: the caller's word for `session`.

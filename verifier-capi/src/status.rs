@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use verifier_core::Va;
 use verifier_core::addr::Space;
 use verifier_core::error::Error as Core;
+use verifier_core::{Reason, Va};
 use verifier_host::{Error as Host, Session};
 
 use crate::pointer;
@@ -107,15 +107,22 @@ impl Failure {
     }
 }
 
+/// True where the caller's own reader failed, at the bytes themselves or at a page table that leads there.
+fn is_readers(reason: &Reason) -> bool {
+    match reason {
+        Reason::Reader(_) => true,
+        Reason::Table { cause, .. } => is_readers(cause),
+        _ => false,
+    }
+}
+
 impl From<Core> for Failure {
     fn from(error: Core) -> Self {
         let status = match &error {
             Core::Read { fault, .. } if fault.reason.is_absent() => VerifierStatus::Absent,
             Core::NotInSmallDump { .. } => VerifierStatus::Absent,
-            Core::Read { fault, .. } => match fault.reason {
-                verifier_core::Reason::Reader(_) => VerifierStatus::Absent,
-                _ => VerifierStatus::NotPresent,
-            },
+            Core::Read { fault, .. } if is_readers(&fault.reason) => VerifierStatus::Absent,
+            Core::Read { .. } => VerifierStatus::NotPresent,
             Core::Format { .. } | Core::Malformed { .. } | Core::Limit { .. } => {
                 VerifierStatus::Malformed
             }
@@ -213,6 +220,24 @@ pub unsafe extern "C" fn verifier_last_error(error: *mut VerifierError) -> Verif
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A callback that fails is told alike whether it was asked for bytes or for a page table on the way.
+    #[test]
+    fn a_reader_that_fails_is_absence() {
+        let status = |reason| {
+            let fault = verifier_core::Fault { space: Space::Virtual, address: 0, done: 0, reason };
+            Failure::from(Core::read("bytes", fault)).status
+        };
+        let told = || Reason::Reader("no such page".into());
+        let at = verifier_core::Pa(0x1000);
+        let table = |cause| Reason::Table { level: 3, at, cause: Box::new(cause) };
+        assert_eq!(status(told()), VerifierStatus::Absent);
+        assert_eq!(status(table(told())), VerifierStatus::Absent);
+        assert_eq!(status(table(Reason::NotHeld)), VerifierStatus::Absent);
+        let not_present = Reason::NotPresent { level: 1, entry: 0, at };
+        assert_eq!(status(not_present), VerifierStatus::NotPresent);
+        assert_eq!(status(table(Reason::OutOfRange)), VerifierStatus::NotPresent);
+    }
 
     #[test]
     fn a_panic_ends_at_the_border() {

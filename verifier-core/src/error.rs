@@ -140,8 +140,7 @@ pub enum Error {
     Read {
         /// What was being read.
         what: Cow<'static, str>,
-        /// Where and why it failed.
-        #[source]
+        /// Where and why it failed; the message has it, so it is no `source` that would say it again.
         fault: Fault,
     },
     /// The file is not what it says it is.
@@ -223,6 +222,12 @@ pub enum Error {
         limit: u64,
         /// The name of the constant that sets it.
         name: &'static str,
+    },
+    /// The caller ended it ([`Kernel::stop_when`](crate::kernel::Kernel::stop_when)).
+    #[error("{what}: reading was stopped")]
+    Stopped {
+        /// What was being walked or searched for.
+        what: Cow<'static, str>,
     },
     /// The input is of a kind that cannot give what was asked.
     #[error("{what}")]

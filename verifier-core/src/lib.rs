@@ -61,11 +61,17 @@
 //! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each thing an
 //! engineer asks about), [`analysis`] (joins), [`render`] (text, JSON, CSV).
 //!
+//! # Growth
+//!
+//! Windows grows, and so do records and enums that show it: these are `#[non_exhaustive]`. What you build
+//! yourself, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module) and
+//! [`Structure`](types::Structure), is not.
+//!
 //! # Trust
 //!
 //! A dump is hostile input. There is no `unsafe` here, walks are bounded by
 //! [`Limits`](kernel::Limits) and end on cycles, declared counts are held against what is there
-//! before anything is allocated (`SECURITY.md` lists all bounds), and lints deny indexing, `unwrap` and `panic!`. PDBs are parsed by
+//! before anything is allocated (`SECURITY.md` lists the bounds), and lints deny indexing, `unwrap` and `panic!`. PDBs are parsed by
 //! the `pdb` crate, which may panic on malformed records: that is caught at its one file's border
 //! (with `panic = "abort"` it cannot be).
 
@@ -85,3 +91,8 @@ pub mod verifier;
 
 pub use addr::{Pa, Pfn, Rva, Va};
 pub use error::{Error, Fault, Problem, Reason};
+
+/// The README's example compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

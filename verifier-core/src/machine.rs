@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The processor architecture of the dumped machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Machine {
     /// 32-bit x86 (`IMAGE_FILE_MACHINE_I386`, 0x14C).
     X86,

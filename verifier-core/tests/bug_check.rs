@@ -7,12 +7,13 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{session, supply};
-use verifier_core::Va;
+use common::{session, supply, tiny_kernel_after};
 use verifier_core::analysis::Leaks;
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
-use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak};
+use verifier_core::dump::{BugCheck, Dump};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
+use verifier_core::memory::SparsePages;
+use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak, violated_condition};
+use verifier_core::{Error, Va};
 use verifier_synth::{
     Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, PoolRecord, Suspect,
     Unload,
@@ -160,6 +161,32 @@ fn what_does_not_fit_is_told() {
     m.header.bug_check.as_mut().unwrap().parameters[2] = 0xffff_8000_0000_2000;
     let error = UnloadLeak::read(&open(&m, build)).unwrap_err().to_string();
     assert!(error.contains("driver that bug check 0xc4/0x62 is about"), "{error}");
+}
+
+/// What parameter 2 of a rule's bug check points to.
+#[test]
+fn the_violated_condition_is_read() {
+    const TEXT: Va = Va(0xffff_f800_0002_d9d0);
+    const CONDITION: &str = "ExAcquireFastMutex should only be called at IRQL <= APC_LEVEL.";
+    let read = |code, id, text: &[u8], at: Va| {
+        let memory = SparsePages::new().with(TEXT, text);
+        let bug_check = BugCheck { code, parameters: [id, at.0, 0, 0] };
+        violated_condition(&tiny_kernel_after(memory, Some(bug_check), Limits::default()))
+    };
+    let text = [CONDITION.as_bytes(), b"\0behind"].concat();
+    for (code, id) in [(0xc4, 0x20005), (0x1c4, 0x20005), (0xc4, 0x91001), (0x1c4, 0x4100b)] {
+        assert_eq!(read(code, id, &text, TEXT), Ok(Some(CONDITION.into())), "{code:#x}/{id:#x}");
+    }
+    // Not about a rule: Verifier's own checks, a number that no reference names, other codes.
+    for (code, id) in [(0xc4, 0x62), (0x1c4, 0x62), (0xc4, 0x20012), (0xc9, 0x20005)] {
+        assert_eq!(read(code, id, &text, TEXT), Ok(None), "{code:#x}/{id:#x}");
+    }
+    assert_eq!(read(0xc4, 0x20005, b"caf\xe9\0", TEXT), Ok(Some("caf\u{fffd}".into())));
+    let absent = read(0xc4, 0x20005, &text, Va(0)).unwrap_err().to_string();
+    assert!(absent.contains("text of the violated condition"), "{absent}");
+    // Text without an end is bounded.
+    let endless = read(0xc4, 0x20005, &[b'x'; 0x1000], TEXT).unwrap_err();
+    assert!(matches!(endless, Error::Limit { limit: 2048, .. }), "{endless:?}");
 }
 
 /// Server 2003 x64: the entry that a published 0xC4/0x62 pointed at, with its counters, its list and a page of

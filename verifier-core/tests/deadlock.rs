@@ -1,18 +1,12 @@
 //! Deadlock detection: locks, threads, nodes, what was found, the order of locks; and what is left of it
 //! where lists are cut, close into rings or lead nowhere.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 
 use std::sync::{Arc, OnceLock};
 
-use common::{TINY_BASE, open, tiny_kernel};
+use common::{TINY_BASE, open, shared, tiny_kernel};
 use proptest::prelude::*;
 use verifier_core::analysis::{LockGraph, LockOrder};
 use verifier_core::dump::BugCheck;
@@ -47,7 +41,7 @@ fn kernel_by(m: &Assembly, limits: Limits, types: Arc<Isf>) -> Kernel {
 }
 
 fn read(m: &Assembly) -> Deadlock {
-    Deadlock::read(&kernel_with(m, Limits::default()), None).unwrap()
+    Deadlock::read(&kernel_with(m, Limits::default())).unwrap()
 }
 
 /// An address of the kernel's half that no structure lies at.
@@ -106,10 +100,9 @@ mod builds {
             let at = |offset| Va(place(build, offset));
             let assembly = two_threads(build).assemble();
             let label = |name: &str| Va(assembly.address(&format!("deadlock {name}")));
-            let dump = open(assembly.dump(kind(&assembly)));
             let kernel = kernel_with(&assembly, Limits::default());
             assert_eq!(kernel.build(), build.number());
-            let d = Deadlock::read(&kernel, Some(&dump.header().bug_check)).unwrap();
+            let d = Deadlock::read(&kernel).unwrap();
             assert_eq!(d.problems, [], "{build:?}");
             assert_eq!(d.address, label("globals"));
             assert_eq!((d.enabled, d.state), (Some(true), Some(4)));
@@ -195,14 +188,15 @@ mod builds {
     #[test]
     fn given_up() {
         for build in [Build::Win81, Build::Win10Rs1, Build::Win7Sp1X86, Build::Win10VbX86] {
+            // Known of kernels of 10 and 11 alone.
+            let known = build.number() >= 14393;
             let mut m = two_threads(build);
             m.deadlock().counter("AllocationFailures", 3);
             let failed = read(&m.assemble());
-            assert!(failed.inactive_because.as_ref().unwrap().contains("AllocationFailures is 3"));
+            let why = failed.inactive_because.as_ref();
+            assert_eq!(why.is_some_and(|why| why.contains("AllocationFailures is 3")), known);
             assert_eq!(failed.resources().len(), 4, "what was known stays");
 
-            // Known of kernels of 10 and 11 alone.
-            let known = build.number() >= 14393;
             let mut m = two_threads(build);
             m.deadlock().counter("ChildrenCountWatermark", 1025);
             let wide = read(&m.assemble()).inactive_because;
@@ -223,31 +217,54 @@ mod issues {
 
     const C4: BugCheck = BugCheck { code: 0xc4, parameters: [0x1003, 0x8000_1000, 0x8000_2000, 0] };
 
+    /// A machine that was stopped so.
+    fn stopped(build: Build, bug_check: BugCheck) -> Machine {
+        let BugCheck { code, parameters } = bug_check;
+        let mut m = Machine::new(build);
+        m.bug_check(verifier_synth::BugCheck { code, parameters });
+        m
+    }
+
     #[test]
     fn the_bug_check_tells_where_the_kernel_does_not() {
-        let mut m = Machine::new(Build::Win10Vb);
-        m.deadlock();
-        let kernel = kernel_with(&m.assemble(), Limits::default());
-        let issue = Deadlock::read(&kernel, Some(&C4)).unwrap().issue.unwrap();
+        let after = |bug_check| {
+            let mut m = stopped(Build::Win10Vb, bug_check);
+            m.deadlock();
+            m.assemble()
+        };
+        let issue = read(&after(C4)).issue.unwrap();
         assert!(issue.from_bug_check);
         assert_eq!((issue.words, issue.lock()), (C4.parameters, Some(Va(0x8000_1000))));
         assert_eq!(issue.node(), None, "the third word is another lock");
         for (code, subcode) in [(0xe2, 0x1003), (0xc4, 0x62), (0xc4, 0xfff), (0xc4, 0x100c)] {
             let bug_check = BugCheck { code, parameters: [subcode, 1, 2, 3] };
-            assert_eq!(Deadlock::read(&kernel, Some(&bug_check)).unwrap().issue, None);
+            assert_eq!(read(&after(bug_check)).issue, None);
         }
         // Off, but stopped by it all the same.
-        let kernel = kernel_with(&Machine::new(Build::Win10Vb).assemble(), Limits::default());
-        assert!(Deadlock::read(&kernel, Some(&C4)).unwrap().issue.is_some());
+        assert!(read(&stopped(Build::Win10Vb, C4).assemble()).issue.is_some());
+    }
+
+    /// Memory without a dump's header, as a virtual machine's: the kernel noted the bug check itself.
+    #[test]
+    fn no_header_is_needed_for_it() {
+        let mut m = stopped(Build::Win10Vb, C4);
+        m.deadlock();
+        let assembly = m.assemble();
+        let dump = open(assembly.dump(kind(&assembly)));
+        let space = AddressSpace::of_dump(&dump).unwrap();
+        let hints = Hints { bug_check: None, ..Hints::from(dump.header()) };
+        let kernel = Kernel::open(space, hints).unwrap();
+        kernel.supply_types(Arc::new(table(&assembly)));
+        let issue = Deadlock::read(&kernel).unwrap().issue.unwrap();
+        assert_eq!((issue.words, issue.from_bug_check), (C4.parameters, true));
     }
 
     #[test]
     fn the_kernels_own_words_come_first() {
         for build in [Build::Win11, Build::Win7Sp1X86] {
-            let mut m = Machine::new(build);
+            let mut m = stopped(build, C4);
             m.deadlock().issue([0x1000, place(build, 0x10), 2, 3]);
-            let kernel = kernel_with(&m.assemble(), Limits::default());
-            let issue = Deadlock::read(&kernel, Some(&C4)).unwrap().issue.unwrap();
+            let issue = read(&m.assemble()).issue.unwrap();
             assert_eq!(issue.words, [0x1000, place(build, 0x10), 2, 3]);
             assert!(!issue.from_bug_check);
         }
@@ -619,7 +636,7 @@ mod damage {
         for most in [0, 1, 60, 61, 130, 300] {
             let mut limits = Limits::default();
             limits.deadlock_records = most;
-            let d = Deadlock::read(&kernel_with(&m, limits), None).unwrap();
+            let d = Deadlock::read(&kernel_with(&m, limits)).unwrap();
             assert!(d.resources().len() + d.nodes().len() <= most);
             let told = d.problems.iter().filter(|p| p.why.contains("Limits::deadlock_records"));
             assert_eq!(told.count(), 1, "{:?}", d.problems);
@@ -661,7 +678,7 @@ mod damage {
             }
             let mut limits = Limits::default();
             limits.deadlock_records = 1 << 12;
-            let d = Deadlock::read(&kernel_by(&m, limits, Arc::clone(types)), None).unwrap();
+            let d = Deadlock::read(&kernel_by(&m, limits, Arc::clone(types))).unwrap();
             prop_assert!(d.resources().len() + d.threads().len() + d.nodes().len() <= 1 << 12);
             let _ = LockOrder::of(&d);
             let _ = LockGraph::of(&d).cycles();
@@ -751,7 +768,7 @@ mod literals {
 
     #[test]
     fn what_nothing_can_be_read_of() {
-        let read = |kernel: &Kernel| Deadlock::read(kernel, None).unwrap_err();
+        let read = |kernel: &Kernel| Deadlock::read(kernel).unwrap_err();
         let none = tiny_kernel(SparsePages::new(), Limits::default());
         assert!(matches!(read(&none), Error::NoKernelSymbols { .. }));
         let other = kernel(SparsePages::new(), Literals::new().with_symbol("VfPoolTraces", 0));
@@ -770,13 +787,13 @@ mod literals {
     #[test]
     fn off_needs_no_types() {
         let types = Literals::new().with_symbol("ViDeadlockGlobals", 0x1000);
-        let d = Deadlock::read(&kernel(pointer_to(0), types), None).unwrap();
+        let d = Deadlock::read(&kernel(pointer_to(0), types)).unwrap();
         assert!(d.inactive_because.unwrap().contains("null"));
     }
 
     #[test]
     fn no_page_of_the_globals() {
-        let d = Deadlock::read(&kernel(pointer_to(GLOBALS), types()), None).unwrap();
+        let d = Deadlock::read(&kernel(pointer_to(GLOBALS), types())).unwrap();
         assert_told(&d.problems, "deadlock detection's globals", "holds no bytes");
         assert_eq!((d.resources().len(), d.participants.len()), (0, 0));
     }
@@ -818,7 +835,7 @@ mod literals {
                 &words(&[5, 0xffff_f800_1000_0020, thread, 0, 0, 0, 0, 0x31, 0x32, 0, 0, 0]),
             )
             .with(Va(thread), &words(&[0xffff_fa80_0777_0040, node, 0, 0, 0, 1]));
-        let d = Deadlock::read(&kernel(memory, types()), None).unwrap();
+        let d = Deadlock::read(&kernel(memory, types())).unwrap();
         assert_eq!(d.counters.get("TotalReleases"), Some(0x77));
         assert_told(
             &d.problems,
@@ -932,7 +949,7 @@ mod real_tables {
     fn check(types: Arc<dyn TypeSource>, name: &str) {
         let kernel = tiny_kernel(memory(&*types), Limits::default());
         kernel.supply_types(types);
-        let d = Deadlock::read(&kernel, None).unwrap();
+        let d = Deadlock::read(&kernel).unwrap();
         assert_eq!(d.problems, [], "{name}");
         assert_eq!((d.enabled, d.state, d.inactive_because.as_ref()), (Some(true), Some(2), None));
         assert_eq!((d.instigator, d.participants.as_slice()), (Va(ADDRESS), &[Va(NODE)][..]));
@@ -953,23 +970,14 @@ mod real_tables {
         assert_eq!(thread.uses_eresources, Some(true));
     }
 
-    fn shared() -> Option<PathBuf> {
-        let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-        if shared.join("isf").is_dir() {
-            return Some(shared);
-        }
-        println!("skipped: ../shared is not here");
-        None
-    }
-
     fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
     }
 
     /// The PDBs of the shared dumps' kernels by key, each once.
-    fn kernel_pdbs(shared: &Path) -> BTreeMap<String, PathBuf> {
+    fn kernel_pdbs(dumps: &Path) -> BTreeMap<String, PathBuf> {
         let mut pdbs = BTreeMap::new();
-        for dump in files(&shared.join("dumps")) {
+        for dump in files(dumps) {
             for key in files(&dump.join("symbols/ntkrnlmp.pdb")) {
                 pdbs.insert(key.file_name().unwrap().to_str().unwrap().to_owned(), key);
             }
@@ -979,8 +987,8 @@ mod real_tables {
 
     #[test]
     fn pdbs() {
-        let Some(shared) = shared() else { return };
-        let pdbs = kernel_pdbs(&shared);
+        let Some(dumps) = shared("dumps") else { return };
+        let pdbs = kernel_pdbs(&dumps);
         for (key, folder) in &pdbs {
             let bytes = fs::read(folder.join("ntkrnlmp.pdb")).unwrap();
             let pdb = Pdb::parse("ntkrnlmp.pdb", Arc::new(bytes)).unwrap();
@@ -992,10 +1000,10 @@ mod real_tables {
     /// Those of kernels whose PDB is not here.
     #[test]
     fn isf_tables() {
-        let Some(shared) = shared() else { return };
-        let pdbs = kernel_pdbs(&shared);
+        let (Some(dumps), Some(tables)) = (shared("dumps"), shared("isf")) else { return };
+        let pdbs = kernel_pdbs(&dumps);
         let mut checked = 0;
-        for path in files(&shared.join("isf")) {
+        for path in files(&tables) {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let Some(guid) = name.strip_suffix("-1.json.xz") else { continue };
             if pdbs.keys().any(|key| key.starts_with(guid)) {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use common::{open, session};
 use proptest::prelude::*;
-use verifier_core::error::Reason;
+use verifier_core::addr::Space;
+use verifier_core::error::{Fault, Reason};
 use verifier_core::kernel::AddressSpace;
 use verifier_core::machine::Machine;
-use verifier_core::memory::{PageTables, PagingMode, SparsePages};
+use verifier_core::memory::{Memory, PageTables, Pages, PagingMode, Residence, SparsePages};
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::{Pa, Va};
 use verifier_synth::dump::write_dump;
@@ -65,6 +66,25 @@ fn ranges_behind_the_page_count_of_a_full_dump_are_none() {
     assert_eq!(pages.map().page_count(), 4);
     assert_eq!(pages.map().offset(0x5000), None);
     assert!(pages.map().offset(0x13).is_some());
+}
+
+#[test]
+fn a_dump_is_walked_as_far_as_its_file_goes() {
+    // The one run of a complete dump says that it goes on for an exbibyte.
+    let mut file = four_pages(MachineType::X64, DumpKind::Complete);
+    put64(&mut file, 0xa0, 1 << 48);
+    let pages = open(file).physical().unwrap();
+    assert_eq!(pages.map().page_count(), 1 << 48);
+    let walk = |pages: &dyn Pages| {
+        let next = |at: &Pa| pages.next_page(at.add(0x1000));
+        std::iter::successors(pages.next_page(Pa(0)), next).take(100).collect::<Vec<_>>()
+    };
+    let held = [0x1_0000, 0x1_1000, 0x1_2000, 0x1_3000].map(Pa);
+    assert_eq!(walk(&pages), held);
+    // A bitmap's file that is cut in its third page.
+    let mut file = four_pages(MachineType::X64, DumpKind::BitmapKernel);
+    file.truncate(file.len() - 0x1800);
+    assert_eq!(walk(&open(file).physical().unwrap()), held[..2]);
 }
 
 #[test]
@@ -133,6 +153,40 @@ fn a_large_page_of_x86_lies_beyond_4_gib_where_its_entry_says() {
     let memory = SparsePages::new().with(Pa(0x1000), &entry.to_le_bytes());
     let found = tables(memory, PagingMode::X86).translate(Va(0x12_3456)).unwrap();
     assert_eq!((found.pa, found.page_size), (Pa(0x12_00d2_3456), 0x40_0000));
+}
+
+/// Two-level tables by which virtual address 0 lies at physical 0x3000.
+fn one_page() -> SparsePages<Pa> {
+    SparsePages::new()
+        .with(Pa(0x1000), &0x2003u32.to_le_bytes())
+        .with(Pa(0x2000), &0x3003u32.to_le_bytes())
+}
+
+#[test]
+fn a_page_that_is_held_in_part_faults_at_its_first_byte_that_is_not() {
+    let tables = tables(one_page().with(Pa(0x3000), &[7; 0x123]), PagingMode::X86);
+    let mut buf = [0; 0x40];
+    let fault = tables.read(Va(0x100), &mut buf).unwrap_err();
+    assert_eq!((fault.address, fault.done), (0x123, 0x23));
+    assert_eq!(buf[..0x23], [7; 0x23]);
+}
+
+#[test]
+fn a_reader_that_says_that_it_read_more_than_was_asked_is_not_believed() {
+    struct Careless(SparsePages<Pa>);
+    impl Memory<Pa> for Careless {
+        fn read_in_page(&self, at: Pa, buf: &mut [u8]) -> Result<Residence, Fault> {
+            self.0.read_in_page(at, buf).map_err(|fault| Fault { done: usize::MAX, ..fault })
+        }
+    }
+    // The second page is mapped and not there.
+    let memory = one_page().with(Pa(0x3000), &[7; 0x1000]);
+    let memory = Careless(memory.with(Pa(0x2004), &0x4003u32.to_le_bytes()));
+    let fault = memory.read(Pa(0x3ff0), &mut [0; 0x40]).unwrap_err();
+    assert_eq!((fault.address, fault.done), (0x4000, 0x40));
+    let tables = PageTables::new(Arc::new(memory), Pa(0x1000), PagingMode::X86);
+    let fault = tables.read(Va(0xff8), &mut [0; 0x10]).unwrap_err();
+    assert_eq!((fault.space, fault.address, fault.done), (Space::Virtual, 0x1008, 0x10));
 }
 
 #[test]

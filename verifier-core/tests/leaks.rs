@@ -3,126 +3,22 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::sync::Arc;
+#[path = "common/wrapper.rs"]
+mod wrapper;
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use verifier_core::Va;
 use verifier_core::analysis::{
-    Boot, Diff, Group, GroupBy, GroupKey, Grouping, History, Leaks, NoStack, PoolKind, Side,
+    Filter, Group, GroupBy, GroupKey, Grouping, History, Leaks, NoStack, PoolKind, Total,
 };
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::render::{
-    DiffView, LeaksView, Names, Weight, write_diff_csv, write_diff_json, write_diff_markdown,
-    write_diff_text, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
-    write_leaks_text,
+    LeaksView, Names, Weight, write_leaks_csv, write_leaks_folded, write_leaks_json,
+    write_leaks_markdown, write_leaks_text,
 };
-use verifier_core::types::Isf;
 use verifier_core::verifier::log::Operation;
-use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DriverId, DumpKind, Log, Machine, PoolRecord, Sample,
-};
-
-const POOL: u64 = 0xffff_9a8f_5000_0000;
-const THREAD: u64 = 0xffff_9a8f_4fff_0040;
-
-fn kernel(sample: &Sample) -> Kernel {
-    let dump = Dump::open(Arc::new(sample.dump.clone())).unwrap();
-    let space = AddressSpace::of_dump(&dump).unwrap();
-    let kernel = Kernel::open(space, Hints::from(dump.header())).unwrap();
-    for wanted in kernel.wanted_symbols() {
-        let Ok(id) = wanted.pdb else { continue };
-        for (_, bytes) in sample.files.iter().filter(|(path, _)| path.starts_with(&id.name)) {
-            kernel.supply_isf(wanted.module, Arc::new(Isf::parse(bytes).unwrap()));
-        }
-    }
-    kernel
-}
-
-/// A driver whose allocations all go through one function, for two callers.
-struct Wrapper {
-    machine: Machine,
-    driver: DriverId,
-}
-
-impl Wrapper {
-    fn new() -> Self {
-        let mut machine = Machine::new(Build::Win10Vb);
-        let driver = Driver::new("wrap.sys")
-            .pdb("wrap.pdb")
-            .symbol("WrapAlloc", 0x1100)
-            .symbol("ReadRequest", 0x1200)
-            .symbol("WriteRequest", 0x1300);
-        let driver = machine.driver(driver);
-        machine.level(8);
-        Self { machine, driver }
-    }
-
-    fn at(&self, name: &str) -> u64 {
-        self.machine.driver_address(self.driver, name) + 0x20
-    }
-
-    fn nt(&self, name: &str) -> u64 {
-        self.machine.kernel_address(name) + 0x10
-    }
-
-    fn stack(&self, request: &str) -> Vec<u64> {
-        vec![
-            self.nt("VerifierExAllocatePoolWithTag"),
-            self.at("WrapAlloc"),
-            self.at(request),
-            self.nt("IofCallDriver"),
-            self.nt("NtDeviceIoControlFile"),
-        ]
-    }
-
-    fn block(&self, number: u64) -> u64 {
-        POOL + number * 0x1000
-    }
-
-    fn hold(&mut self, blocks: impl IntoIterator<Item = u64>) {
-        let caller = self.at("WrapAlloc");
-        let blocks: Vec<u64> = blocks.into_iter().map(|number| self.block(number)).collect();
-        let verified = self.machine.verified(self.driver);
-        for address in blocks {
-            verified.allocation(Allocation::nonpaged(address, 0x110, b"Wrap", caller));
-        }
-    }
-
-    fn record(&mut self, number: u64, frames: Vec<u64>) {
-        let address = self.block(number);
-        let stale = Vec::new();
-        self.machine.pool_record(PoolRecord {
-            address,
-            size: 0x100,
-            thread: THREAD,
-            frames,
-            stale,
-        });
-    }
-
-    fn allocate(&mut self, number: u64, request: &str) {
-        self.record(number, self.stack(request));
-    }
-
-    fn free(&mut self, number: u64) {
-        let frames = vec![self.nt("VerifierExFreePoolWithTag"), self.at("ReadRequest")];
-        self.record(number, frames);
-    }
-
-    fn kernel(&self) -> Kernel {
-        kernel(&self.machine.build(DumpKind::BitmapKernel))
-    }
-
-    fn kernel_of(&self, damage: impl FnOnce(&mut Assembly)) -> Kernel {
-        let mut assembly = self.machine.assemble();
-        damage(&mut assembly);
-        kernel(&assembly.sample(DumpKind::BitmapKernel))
-    }
-}
-
-fn leaks(kernel: &Kernel) -> Leaks {
-    Leaks::read(kernel, |_| true).unwrap()
-}
+use verifier_synth::{Allocation, Log, PoolRecord};
+use wrapper::{THREAD, Wrapper, leaks, rendered};
 
 fn whys(leaks: &Leaks) -> Vec<Option<NoStack>> {
     leaks.blocks.iter().map(|block| block.stack.err()).collect()
@@ -222,6 +118,17 @@ fn why_there_is_no_stack() {
     assert_eq!(whys(&absent), [None, Some(NoStack::PageAbsent)]);
     assert!(absent.why(NoStack::PageAbsent).contains("32 slots"), "{absent:?}");
     assert!(!absent.problems.is_empty());
+
+    // Stopped once the blocks were read.
+    let mut w = Wrapper::new();
+    w.hold(0..1);
+    w.allocate(0, "ReadRequest");
+    let kernel = w.kernel();
+    let asked = AtomicU32::new(0);
+    kernel.stop_when(Box::new(move || asked.fetch_add(1, Ordering::Relaxed) >= 1));
+    let stopped = leaks(&kernel);
+    assert_eq!(whys(&stopped), [Some(NoStack::NotRead)]);
+    assert!(stopped.why(NoStack::NotRead).contains("none of the 0 records"));
 }
 
 #[test]
@@ -264,12 +171,6 @@ fn skip_tells_the_callers_of_a_wrapper_apart() {
     }
 }
 
-fn rendered(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
-    let mut out = Vec::new();
-    write(&mut out).unwrap();
-    String::from_utf8(out).unwrap()
-}
-
 #[test]
 fn every_format() {
     let mut w = Wrapper::new();
@@ -298,10 +199,10 @@ fn every_format() {
 
 | # | Blocks | Bytes | Largest | Tag | Driver | Where |
 |--:|--:|--:|--:|---|---|---|
-| 1 | 2 | 544 | 272 | `Wrap` | `wrap.sys` | `wrap!WrapAlloc+0x20` |
-| 2 | 1 | 272 | 272 | `Wrap` | `wrap.sys` | `wrap!WrapAlloc+0x20` |
+| 1 | 2 | 544 | 272 | `Wrap` | `wrap.sys` | `wrap!WrapAlloc+0x20 ← ReadRequest+0x20` |
+| 2 | 1 | 272 | 272 | `Wrap` | `wrap.sys` | `wrap!WrapAlloc+0x20 ← WriteRequest+0x20` |
 
-1 more groups are not shown: 1 block, 272 bytes.
+1 more group is not shown: 1 block, 272 bytes.
 
 <details><summary>Stack of group 1: 2 blocks, 544 bytes</summary>
 
@@ -331,10 +232,10 @@ nt!NtDeviceIoControlFile+0x10
     assert_eq!(
         rendered(|out| write_leaks_csv(out, &view)),
         "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source
-2,544,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
+2,544,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← ReadRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!ReadRequest+0x20 < nt!IofCallDriver+0x10 < \
          nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log
-1,272,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
+1,272,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← WriteRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!WriteRequest+0x20 < nt!IofCallDriver+0x10 < \
          nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log
 "
@@ -385,104 +286,6 @@ fn nothing_outstanding() {
     assert_eq!(rendered(|out| write_leaks_folded(out, &view, Weight::Bytes)), "");
 }
 
-/// Block numbers held by reads and by writes.
-fn boot(base: Option<u64>, reads: &[u64], writes: &[u64]) -> Kernel {
-    let mut w = Wrapper::new();
-    if let Some(base) = base {
-        w.machine.kernel_base(base);
-    }
-    w.hold(reads.iter().chain(writes).copied());
-    for &number in reads {
-        w.allocate(number, "ReadRequest");
-    }
-    for &number in writes {
-        w.allocate(number, "WriteRequest");
-    }
-    w.kernel()
-}
-
-fn diff<R>(
-    old: &Kernel,
-    new: &Kernel,
-    times: (u64, u64),
-    look: impl FnOnce(&Diff, DiffView<'_>) -> R,
-) -> R {
-    let boot = Boot::compare((old, Some(times.0)), (new, Some(times.1)));
-    let (old_leaks, new_leaks) = (leaks(old), leaks(new));
-    let old_grouping = Grouping::new(old, &old_leaks, None);
-    let new_grouping = Grouping::new(new, &new_leaks, None);
-    let diff = Diff::new(
-        boot,
-        Side { kernel: old, leaks: &old_leaks, grouping: &old_grouping },
-        Side { kernel: new, leaks: &new_leaks, grouping: &new_grouping },
-        GroupBy::Stack,
-    );
-    look(&diff, DiffView { diff: &diff, old: &old_leaks, new: &new_leaks, top: None })
-}
-
-const SECOND: u64 = 10_000_000;
-
-#[test]
-fn growth_within_one_boot() {
-    let old = boot(None, &[0, 1, 2], &[10, 11]);
-    // Two reads more; one write was freed and another one made: no growth there.
-    let new = boot(None, &[0, 1, 2, 3, 4], &[10, 12]);
-    diff(&old, &new, (1000 * SECOND, 1001 * SECOND), |diff, view| {
-        assert!(diff.boot.is_same, "{:?}", diff.boot);
-        assert_eq!((diff.groups.len(), diff.unchanged), (1, 1));
-        let group = &diff.groups[0];
-        assert_eq!(group.growth(), (2, 2 * 0x110));
-        assert_eq!(group.appeared, [Va(POOL + 0x3000), Va(POOL + 0x4000)]);
-        assert!(group.gone.is_empty());
-        assert_eq!(&*group.key.stack.as_ref().unwrap()[2], "wrap!ReadRequest+0x20");
-        assert_eq!(diff.growth().count, 2);
-        let markdown = rendered(|out| write_diff_markdown(out, &view));
-        assert!(markdown.contains("| +2 | +544 | 1,360 | `Wrap` | `wrap.sys` |"), "{markdown}");
-        let csv = rendered(|out| write_diff_csv(out, &view));
-        assert!(csv.contains("\n2,544,3,816,5,1360,Wrap,wrap.sys,"), "{csv}");
-        let text = rendered(|out| write_diff_text(out, &view));
-        assert!(text.contains("+2 blocks, +544 bytes (now 5 blocks, 1,360 bytes)"), "{text}");
-        let json: serde_json::Value =
-            serde_json::from_str(&rendered(|out| write_diff_json(out, &view))).unwrap();
-        assert_eq!(json["same_boot"], true);
-        assert_eq!(json["groups"][0]["growth"]["count"], 2);
-    });
-}
-
-#[test]
-fn a_block_keeps_its_stack_when_the_log_has_forgotten_it() {
-    let old = boot(None, &[0, 1], &[]);
-    let mut later = Wrapper::new();
-    later.hold([0, 1, 2]);
-    later.allocate(2, "ReadRequest");
-    let new = later.kernel();
-    diff(&old, &new, (1000 * SECOND, 1000 * SECOND), |diff, _| {
-        assert_eq!((diff.groups.len(), diff.unchanged), (1, 0), "{:?}", diff.groups);
-        let group = &diff.groups[0];
-        assert_eq!((group.old.count, group.new.count), (2, 3));
-        assert_eq!(group.appeared, [Va(POOL + 0x2000)]);
-    });
-}
-
-#[test]
-fn growth_across_boots() {
-    let old = boot(None, &[0, 1, 2], &[10, 11]);
-    let new = boot(Some(0xffff_f803_5540_0000), &[100, 101, 102], &[110, 111, 112, 113]);
-    diff(&old, &new, (1000 * SECOND, 9000 * SECOND), |diff, _| {
-        assert!(!diff.boot.is_same);
-        assert_eq!((diff.groups.len(), diff.unchanged), (1, 1), "{:?}", diff.groups);
-        assert_eq!(diff.groups[0].growth(), (2, 2 * 0x110));
-        assert_eq!(&*diff.groups[0].key.stack.as_ref().unwrap()[2], "wrap!WriteRequest+0x20");
-    });
-    // One base and other times: another boot all the same.
-    let again = boot(None, &[0, 1, 2], &[10, 11]);
-    diff(&old, &again, (1000 * SECOND, 1003 * SECOND), |diff, _| {
-        assert!(!diff.boot.is_same);
-        assert!(diff.groups.is_empty());
-        assert_eq!(diff.unchanged, 2);
-    });
-}
-
 #[test]
 fn who_freed_it() {
     let mut w = Wrapper::new();
@@ -515,4 +318,140 @@ fn who_freed_it() {
     assert_eq!(held.trackers.len(), 1);
     assert!(held.freed_by().is_none());
     assert_eq!(held.neighbors[0].newest, Some(Operation::Free));
+    // It has a life although the log has nothing of it.
+    let [life] = held.lifetimes[..] else { panic!("{:?}", held.lifetimes) };
+    assert_eq!((life.block, life.allocated, life.freed), (Va(w.block(1)), None, None));
+    assert_eq!((life.is_held, life.why_unknown), (true, Some(NoStack::NotLogged)));
+    assert_eq!((held.reach.records, held.unrecorded), (4, NoStack::NotLogged));
+}
+
+#[test]
+fn the_present_life_comes_first() {
+    let mut w = Wrapper::new();
+    w.hold([0, 1]);
+    w.allocate(0, "ReadRequest");
+    w.free(0);
+    w.allocate(1, "ReadRequest");
+    let kernel = w.kernel();
+    // The log has the life before, and its end.
+    let again = History::read(&kernel, Va(w.block(0))).unwrap();
+    let lives: Vec<_> = again
+        .lifetimes
+        .iter()
+        .map(|life| (life.allocated, life.freed, life.is_held, life.why_unknown))
+        .collect();
+    assert_eq!(lives, [(None, None, true, Some(NoStack::Freed)), (Some(1), Some(0), false, None)]);
+    let logged = History::read(&kernel, Va(w.block(1))).unwrap();
+    let [life] = logged.lifetimes[..] else { panic!("{:?}", logged.lifetimes) };
+    assert_eq!((life.allocated, life.is_held, life.why_unknown), (Some(0), true, None));
+}
+
+#[test]
+fn functions_and_callers_that_are_skipped() {
+    let mut w = Wrapper::new();
+    w.hold(0..5);
+    w.allocate(0, "ReadRequest");
+    w.allocate(1, "WriteRequest");
+    // Another line of the same function.
+    let mut other = w.stack("ReadRequest");
+    other[2] += 0x8;
+    w.record(2, other);
+    let kernel = w.kernel();
+    let leaks = leaks(&kernel);
+    let names = Names::new(&kernel);
+    let skip = |va: Va| names.get(va).is_some_and(|name| name.starts_with("wrap!WrapAlloc"));
+    let grouping = Grouping::new(&kernel, &leaks, Some(&skip));
+    assert_eq!(grouping.skipped(), (3, 3));
+    let labels = |by| {
+        let groups = grouping.groups(by);
+        let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+        let mut all: Vec<_> =
+            groups.iter().map(|group| (view.label(group), group.blocks.len())).collect();
+        all.sort();
+        all
+    };
+    let skipped = "(no stack; caller is the skipped wrap!WrapAlloc+0x20)".to_string();
+    let write = |by: &str| (format!("wrap!WriteRequest{by}"), 1);
+    assert_eq!(
+        labels(GroupBy::Frame),
+        [
+            (skipped.clone(), 2),
+            ("wrap!ReadRequest+0x20".into(), 1),
+            ("wrap!ReadRequest+0x28".into(), 1),
+            write("+0x20"),
+        ]
+    );
+    assert_eq!(
+        labels(GroupBy::Function),
+        [(skipped, 2), ("wrap!ReadRequest".into(), 2), write("")]
+    );
+    let none = Grouping::new(&kernel, &leaks, Some(&|_| false));
+    assert_eq!(none.skipped(), (0, 3));
+}
+
+#[test]
+fn what_was_filtered_is_told() {
+    let mut w = Wrapper::new();
+    w.hold(0..4);
+    let kernel = w.kernel();
+    let mut found = leaks(&kernel);
+    found.dump = Some("memory.dmp · Windows 19041 x64".into());
+    found.filter = Some(Box::new(Filter {
+        driver: Some("wrap.sys".into()),
+        tag: Some("Wr*".into()),
+        min_size: Some(0x1000),
+        skip: Some("wrap!WrapAlloc".into()),
+        all: found.coverage().all,
+        stacks: 3,
+        ..Filter::default()
+    }));
+    let names = Names::new(&kernel);
+    let line = "Filtered: driver wrap.sys, tag Wr*, at least 4,096 bytes; wrappers skipped: \
+                wrap!WrapAlloc, which matched no frame of 3 stacks; ";
+    for kept in [4, 0] {
+        found.blocks.truncate(kept);
+        let groups = Grouping::new(&kernel, &found, None).groups(GroupBy::Stack);
+        let view = LeaksView {
+            leaks: &found,
+            by: GroupBy::Stack,
+            groups: &groups,
+            top: None,
+            names: &names,
+        };
+        let line = format!("{line}{kept} of the driver's 4 blocks");
+        let text = rendered(|out| write_leaks_text(out, &view));
+        assert!(text.contains(&format!("{line}.\n")), "{text}");
+        let markdown = rendered(|out| write_leaks_markdown(out, &view));
+        // An asterisk of the user's is no emphasis.
+        assert!(markdown.contains(&format!("\n`{line}`.\n")), "{markdown}");
+        assert!(markdown.contains("\n`memory.dmp · Windows 19041 x64`\n"), "{markdown}");
+        let json: serde_json::Value =
+            serde_json::from_str(&rendered(|out| write_leaks_json(out, &view))).unwrap();
+        assert_eq!(json["filter"]["tag"], "Wr*");
+        assert_eq!(json["filter"]["max_size"], serde_json::Value::Null);
+        assert_eq!(
+            (&json["filter"]["allocations"], &json["filter"]["bytes"]),
+            (&4.into(), &1088.into())
+        );
+        if kept == 0 {
+            let none = "o outstanding allocation matches driver wrap.sys, tag Wr*, at least 4,096 \
+                        bytes (4 of the driver without other filters)";
+            assert!(text.starts_with(&format!("N{none}.\n")), "{text}");
+            assert!(markdown.contains(&format!("n{none}")), "{markdown}");
+        }
+    }
+    // Without a driver all are counted; a filter that nobody set is not told.
+    let filter = found.filter.as_mut().unwrap();
+    **filter = Filter {
+        tag: Some("lk01".into()),
+        all: Total { count: 342, bytes: 1 },
+        ..Filter::default()
+    };
+    let view =
+        LeaksView { leaks: &found, by: GroupBy::Stack, groups: &[], top: None, names: &names };
+    assert_eq!(
+        rendered(|out| write_leaks_text(out, &view)),
+        "No outstanding allocation matches tag lk01 (342 without filters).\n\
+         Filtered: tag lk01; 0 of 342 blocks.\n"
+    );
 }

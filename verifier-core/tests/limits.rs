@@ -5,17 +5,22 @@ mod common;
 
 use std::sync::Arc;
 
+use verifier_core::dump::Dump;
 use verifier_core::error::Fault;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::{Memory, Residence, SparsePages};
 use verifier_core::verifier::log::{PoolLog, Ring};
-use verifier_core::verifier::{Drivers, PoolReport};
+use verifier_core::verifier::{CarvedPool, Drivers, Modes, Place, PoolReport};
 use verifier_core::{Problem, Va};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, PoolRecord};
 
-/// Two verified drivers, both with more blocks than a page of entries has room for.
+/// Two verified drivers, both with more blocks than a page of entries has room for, and two excluded.
 fn kernel(limits: Limits) -> Kernel {
+    machine(limits).0
+}
+
+fn machine(limits: Limits) -> (Kernel, Dump) {
     let mut m = verifier_synth::Machine::new(Build::Win10Vb);
     for name in ["one.sys", "two.sys"] {
         let driver = m.driver(Driver::new(name).export("Open", 0x1300).export("Read", 0x1400));
@@ -26,12 +31,13 @@ fn kernel(limits: Limits) -> Kernel {
         }
     }
     m.pool_record(PoolRecord { address: 0xffff_9a8f_5000_0000, size: 1, ..PoolRecord::default() });
+    m.excluded("three.sys").excluded("four.sys");
     let sample = m.build(DumpKind::BitmapFull);
     let dump = common::open(sample.dump);
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
     assert!(common::supply(&kernel, &sample.files) > 0);
-    kernel
+    (kernel, dump)
 }
 
 fn with(set: impl FnOnce(&mut Limits)) -> Kernel {
@@ -84,6 +90,39 @@ fn drivers_trees_pages() {
     tells(&report.problems, "Limits::tracker_pages");
     let found: usize = report.drivers.iter().map(|pool| pool.allocations.len()).sum();
     assert!((1..300).contains(&found), "{found}");
+}
+
+#[test]
+fn excluded_drivers_and_their_names() {
+    let modes = Modes::read(&with(|limits| limits.drivers = 1));
+    tells(&modes.problems, "Limits::drivers");
+    assert_eq!(modes.excluded_drivers.as_deref(), Some(&["three.sys".to_string()][..]));
+
+    let modes = Modes::read(&with(|limits| limits.name_bytes = 16));
+    tells(&modes.problems, "Limits::name_bytes");
+    assert_eq!(modes.excluded_drivers.as_deref(), Some(&["four.sys".to_string()][..]));
+}
+
+#[test]
+fn carved_pages_and_their_owners() {
+    let carve = |set: fn(&mut Limits)| {
+        let mut limits = Limits::default();
+        set(&mut limits);
+        let (kernel, dump) = machine(limits);
+        CarvedPool::read(&kernel, &Place::Physical(&dump.physical().unwrap())).unwrap()
+    };
+    let carved = carve(|_| {});
+    assert_eq!(carved.problems, []);
+    assert!(carved.owners.len() > 1);
+    assert!(carved.owners.iter().all(|owner| owner.name.is_some()));
+
+    let carved = carve(|limits| limits.name_bytes = 8);
+    tells(&carved.problems, "Limits::name_bytes");
+    assert!(carved.owners.iter().all(|owner| owner.name.is_none()));
+
+    let carved = carve(|limits| limits.tracker_pages = 1);
+    tells(&carved.problems, "Limits::tracker_pages");
+    assert_eq!(carved.owners.iter().map(|owner| owner.pages.len()).sum::<usize>(), 1);
 }
 
 #[test]

@@ -5,17 +5,22 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{kernel_of, supply};
-use verifier_core::dump::{ElfCore, MemoryFile};
+use verifier_core::dump::{ElfCore, MemoryFile, TriageDriver};
 use verifier_core::kernel::{
-    DebuggerData, FoundKernel, Kernel, Limits, ModuleSource, TableSource, find_kernel,
+    AddressSpace, DebuggerData, FoundKernel, Hints, Kernel, Limits, Module as KernelModule,
+    ModuleSource, TableSource, find_kernel, find_kernel_until,
 };
 use verifier_core::machine::Machine as Cpu;
-use verifier_core::memory::{Memory, PagingMode};
+use verifier_core::memory::{Memory, PageTables, Pages, PagingMode};
+use verifier_core::types::Profile;
+use verifier_core::verifier::log::Ring;
 use verifier_core::verifier::{PoolReport, Settings};
-use verifier_core::{Error, Pa, Pfn, Reason, Va};
+use verifier_core::{Error, Pa, Pfn, Reason, Rva, Va};
 use verifier_synth::{
     Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Machine, MachineType, Paging,
     PoolRecord,
@@ -156,11 +161,33 @@ fn without_exports_the_symbols_lead_to_the_lists() {
     assert!(kernel.problems()[0].why.contains("only the kernel's symbols tell where it is"));
     assert!(kernel.with_lists_from_symbols().is_err());
     assert_eq!(supply(&kernel, &assembly.files), 1);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    kernel.stop_when(Box::new(move || stop.load(Ordering::Relaxed)));
     let whole = kernel.with_lists_from_symbols().unwrap();
-    // The kernel's symbols came along.
-    assert!(whole.types().is_ok() && whole.symbol_source(0).is_some());
+    // The kernel's symbols came along, and so did the way to stop.
+    assert!(whole.has_own_types() && whole.symbol_source(0).is_some());
+    stopped.store(true, Ordering::Relaxed);
+    assert!(whole.is_stopped());
+    stopped.store(false, Ordering::Relaxed);
     supply(&whole, &assembly.files);
     is_the_same_machine(&whole, &assembly);
+}
+
+#[test]
+fn built_in_types_lead_to_the_lists_too_and_stay() {
+    let mut machine = machine(Build::Win7Sp1);
+    machine.kernel_mut().exports.clear();
+    let assembly = machine.assemble();
+    let found = search(&raw(&assembly), None).unwrap();
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    let list = assembly.address("nt!PsLoadedModuleList") - kernel.base().0;
+    let profile = Profile::new(Cpu::X64, 7601).unwrap();
+    let profile = profile.with_symbol("PsLoadedModuleList", Rva(list as u32), "test");
+    kernel.supply_built_in_types(Arc::new(profile));
+    let whole = kernel.with_lists_from_symbols().unwrap();
+    assert_eq!(whole.modules_from(), ModuleSource::List);
+    assert!(whole.types().is_ok() && !whole.has_own_types());
 }
 
 #[test]
@@ -195,15 +222,52 @@ fn tables_that_lead_to_no_kernel_are_passed_over() {
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     assert!(find_kernel(&memory, Some(Pa(0x5000)), &limits).is_err());
     let error = find_kernel(&memory, None, &limits).unwrap_err();
-    assert!(
-        error.to_string().contains("of 0x6 page frames 1 look like top page tables"),
-        "{error}"
-    );
+    let tells = |error: &Error, text: &str| assert!(error.to_string().contains(text), "{error}");
+    tells(&error, "of 0x6 page frames 1 look like top page tables");
+    tells(&error, "limit reached (Limits::search_pages)");
     limits.search_frames = 5;
     let error = find_kernel(&memory, None, &limits).unwrap_err();
-    assert!(matches!(error, Error::Limit { name: "search_frames", .. }), "{error}");
+    assert!(matches!(error, Error::Limit { name: "Limits::search_frames", .. }), "{error}");
     let error = find_kernel(&memory, Some(Pa(0x2000)), &limits).unwrap_err();
-    assert!(error.to_string().contains("mapped by page tables at 0x2000"), "{error}");
+    tells(&error, "mapped by page tables at 0x2000");
+    assert!(!error.to_string().contains("limit"), "{error}");
+}
+
+#[test]
+fn a_search_that_is_cut_short_says_by_which_limit() {
+    // A hundred pages that map themselves once and nothing else; behind them one that maps all of
+    // memory to itself.
+    let mut file = vec![0u8; 101 * 0x1000];
+    for page in 0..100 {
+        word(&mut file, page * 0x1000 + 8 * 0x1b6, (page as u64 * 0x1000) | 0x63, 8);
+    }
+    let all = 100 * 0x1000u64;
+    file[all as usize..].copy_from_slice(&(all | 0x63).to_le_bytes().repeat(512));
+    let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
+    let error = find_kernel(&memory, None, &Limits::default()).unwrap_err().to_string();
+    assert!(error.contains("limit reached (MAX_TABLES)"), "{error}");
+    let error = find_kernel(&memory, Some(Pa(all)), &Limits::default()).unwrap_err().to_string();
+    assert!(error.ends_with("limit reached (MAX_STEPS)"), "{error}");
+}
+
+#[test]
+fn a_search_can_be_stopped() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let memory = raw(&assembly).unlabeled().unwrap();
+    let asked = Cell::new(0);
+    let search = |most| {
+        asked.set(0);
+        let stop = || asked.replace(asked.get() + 1) >= most;
+        find_kernel_until(&memory, None, &Limits::default(), &stop)
+    };
+    assert!(search(u64::MAX).is_ok());
+    let all = asked.get();
+    for most in [0, 1, all / 2] {
+        let error = search(most).unwrap_err();
+        assert_eq!(error, Error::Stopped { what: "search for the kernel".into() });
+        // Once by the page that was looked at, and once for what to say.
+        assert!(asked.get() <= most + 4, "{} of {most}", asked.get());
+    }
 }
 
 #[test]
@@ -280,6 +344,23 @@ fn hostile_cores() {
     word(&mut sections, at as usize + 0x2c, u64::from(u32::MAX), 4);
     let core = ElfCore::open(Arc::new(sections)).unwrap();
     assert!(core.problems[0].why.contains("0xffffffff program headers are told"));
+    // As many as the file has room for, and more than are read.
+    let many = vec![(0u64, 0u64, 0u64); 0x1_0001];
+    let mut file = core_of(&many, &[0; 0x2000]);
+    word(&mut file, 64 + 0x20, 0x1000, 8);
+    let at = file.len() as u64;
+    word(&mut file, 0x38, 0xffff, 2);
+    word(&mut file, 0x28, at, 8);
+    file.resize(file.len() + 64, 0);
+    word(&mut file, at as usize + 0x2c, 0x1_0001, 4);
+    let core = ElfCore::open(Arc::new(file)).unwrap();
+    assert!(core.problems[0].why.contains("MAX_SEGMENTS"), "{:?}", core.problems);
+    assert_eq!(core.memory.bytes(), 0x1000);
+    // Notes of five megabytes.
+    let mut file = core_of(&[(0, 0x1000, 0), (0, 5 << 20, 0)], &vec![0; 5 << 20]);
+    word(&mut file, 64 + 56, 4, 4);
+    let core = ElfCore::open(Arc::new(file)).unwrap();
+    assert!(core.problems[0].why.contains("MAX_NOTES"), "{:?}", core.problems);
     // Offsets and sizes at the end of numbers, of the notes (0x40 on) and of the first segment.
     for base in [0x40, 0x40 + 56] {
         for field in [8, 0x10, 0x18, 0x20, 0x28, 0x30] {
@@ -301,27 +382,105 @@ fn hostile_cores() {
     assert_eq!((core.machine(), core.machine_number), (None, 0xf3));
 }
 
-#[test]
-fn segments_that_overlap_read_the_first_one() {
-    let mut file = vec![0u8; 64 + 3 * 56];
+/// A core of these segments: physical address, bytes, and where in `content` they are.
+fn core_of(segments: &[(u64, u64, u64)], content: &[u8]) -> Vec<u8> {
+    let mut file = vec![0u8; 64 + 56 * segments.len()];
     file[..4].copy_from_slice(b"\x7fELF");
     file[4..7].copy_from_slice(&[2, 1, 1]);
     word(&mut file, 0x10, 4, 2);
     word(&mut file, 0x12, 62, 2);
     word(&mut file, 0x20, 64, 8);
-    word(&mut file, 0x38, 3, 2);
-    // [0x1800, 0x2800) of ones, [0x1000, 0x3000) of twos, an empty one.
-    for (i, (address, bytes)) in
-        [(0x1800u64, 0x1000u64), (0x1000, 0x2000), (0, 0)].iter().enumerate()
-    {
-        let at = file.len() as u64;
+    word(&mut file, 0x38, segments.len() as u64, 2);
+    let start = file.len() as u64;
+    for (i, &(address, bytes, at)) in segments.iter().enumerate() {
         let entry = 64 + 56 * i;
         word(&mut file, entry, 1, 4);
-        word(&mut file, entry + 8, at, 8);
-        word(&mut file, entry + 0x18, *address, 8);
-        word(&mut file, entry + 0x20, *bytes, 8);
-        file.extend(vec![i as u8 + 1; *bytes as usize]);
+        word(&mut file, entry + 8, start + at, 8);
+        word(&mut file, entry + 0x18, address, 8);
+        word(&mut file, entry + 0x20, bytes, 8);
     }
+    file.extend(content);
+    file
+}
+
+#[test]
+fn a_core_is_walked_as_far_as_its_file_goes() {
+    // Two pages; a pebibyte of which the file has one page and a half; a page.
+    let segments = [(0x1000, 0x2000, 0), (0x10_0000, 1 << 50, 0x1000), (1 << 60, 0x1000, 0)];
+    let file = Arc::new(core_of(&segments, &[7; 0x2800]));
+    let core = ElfCore::open(file).unwrap();
+    let mut pages = Vec::new();
+    let mut next = core.memory.next_page(Pa(0));
+    while let Some(page) = next.filter(|_| pages.len() < 100) {
+        pages.push(page.0);
+        next = core.memory.next_page(page.add(0x1000));
+    }
+    assert_eq!(pages, [0x1000, 0x2000, 0x10_0000, 0x10_1000, 1 << 60]);
+    let fault = core.memory.read_u8(Pa(0x10_2000)).unwrap_err();
+    assert!(matches!(fault.reason, Reason::Truncated { .. }), "{fault}");
+}
+
+/// Ten pages: tables by which every page of the first 2 MiB is the last one, full of records.
+fn looking_glass() -> Vec<u8> {
+    let mut memory = vec![0u8; 0xa000];
+    for table in 1..4 {
+        word(&mut memory, table * 0x1000, ((table as u64 + 1) * 0x1000) | 3, 8);
+    }
+    memory[0x4000..0x5000].copy_from_slice(&0x9003u64.to_le_bytes().repeat(512));
+    memory[0x9000..].fill(0xa5);
+    memory
+}
+
+fn kernel_image() -> KernelModule {
+    KernelModule::from(&TriageDriver {
+        path: "ntoskrnl.exe".into(),
+        base: Va(0xffff_f800_0000_0000),
+        size: 0x1000,
+        check_sum: 0,
+        time_date_stamp: 0,
+    })
+}
+
+#[test]
+fn tables_that_show_one_page_everywhere_make_no_log_longer_than_the_file() {
+    let ring = Ring::new("pool log", Va(0x1000), 0, 0x2000, 0x80);
+    let memory = looking_glass();
+    // Twice the same segment: the file is no longer for it.
+    let segments = [(0, 0xa000, 0), (1 << 40, 0xa000, 0)];
+    let elf = Arc::new(core_of(&segments, &memory));
+    let files = [MemoryFile::raw(Arc::new(memory)), MemoryFile::open(elf).unwrap()];
+    for file in files {
+        let memory = file.unlabeled().unwrap().memory;
+        assert_eq!(memory.held(), Some(file.file_len()));
+        let tables = PageTables::new(memory, Pa(0x1000), PagingMode::X64);
+        let mut page = [0u8; 8];
+        tables.read(Va(0x1f_f000), &mut page).unwrap();
+        assert_eq!(page, [0xa5; 8]);
+        let hints = Hints { modules: vec![kernel_image()], ..Hints::default() };
+        let space = AddressSpace::paged(tables, Cpu::X64);
+        let kernel = Kernel::open(space, hints).unwrap();
+        let mut records = 0u64;
+        let told = ring.for_each(&kernel, |_, _| {
+            records += 1;
+            true
+        });
+        assert_eq!(records, file.file_len() / 0x80);
+        assert!(told.problems[0].why.contains("its pages repeat"), "{:?}", told.problems);
+    }
+}
+
+#[test]
+fn segments_that_overlap_read_the_first_one() {
+    // [0x1800, 0x2800) of ones, [0x1000, 0x3000) of twos, an empty one.
+    let mut segments = Vec::new();
+    let mut content = Vec::new();
+    for (i, (address, bytes)) in
+        [(0x1800u64, 0x1000u64), (0x1000, 0x2000), (0, 0)].into_iter().enumerate()
+    {
+        segments.push((address, bytes, content.len() as u64));
+        content.extend(vec![i as u8 + 1; bytes as usize]);
+    }
+    let file = core_of(&segments, &content);
     let core = ElfCore::open(Arc::new(file)).unwrap();
     let stretches: Vec<_> = core.memory.stretches().collect();
     assert_eq!(stretches, [(Pa(0x1000), 0x800), (Pa(0x1800), 0x1000), (Pa(0x2800), 0x800)]);

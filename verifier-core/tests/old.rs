@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use verifier_core::Va;
 use verifier_core::addr::Rva;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
-use verifier_core::memory::SparsePages;
+use verifier_core::memory::{Memory, Residence, SparsePages};
 use verifier_core::types::Profile;
 use verifier_core::verifier::{
     CarvedPool, DriverState, Drivers, Globals, Place, PoolReport, Settings,
 };
+use verifier_core::{Fault, Va};
 
 /// Memory that is written with the pointers of one machine.
 struct Writer {
@@ -77,9 +77,13 @@ impl Writer {
     }
 }
 
-#[test]
-fn xp() {
-    let (base, heads, entries) = (0x8050_0000u64, 0x8200_0000u64, 0x8210_0000u64);
+/// Where XP's kernel, module list, drivers and pool hash are.
+const XP: [u64; 4] = [0x8050_0000, 0x8200_0000, 0x8210_0000, 0x8220_0000];
+
+/// An XP machine with two drivers, one of which never loaded, and a pool hash of four entries that says
+/// that it has `size`.
+fn xp_memory(size: u64) -> (Writer, u64) {
+    let [base, heads, entries, hash] = XP;
     let mut w = Writer { memory: SparsePages::new(), width: 4 };
     w.modules(heads, &[(base, "ntoskrnl.exe", 0x20_0000), (0xf800_0000, "leaky.sys", 0x3000)]);
     // The list's head in the kernel's data, two drivers, one of which never loaded.
@@ -93,9 +97,8 @@ fn xp() {
     w.pointer(entries + 0x1c, 0xf800_2fff);
     w.string(entries + 0x110, entries + 0x240, "absent.sys");
     // Four entries: in use, free (last of the chain), in use, free (first of the chain).
-    let hash = 0x8220_0000;
     w.pointer(entries + 0x30, hash);
-    w.number(entries + 0x34, 4, 4);
+    w.number(entries + 0x34, size, 4);
     w.number(entries + 0x38, 3, 4);
     for (slot, words) in [
         [0x8300_0000u32, 0xf800_1234, 0x80, u32::from_le_bytes(*b"Leak")],
@@ -114,6 +117,13 @@ fn xp() {
     w.number(entries + 0x44, 1, 4);
     w.number(entries + 0x50, 0x123, 4); // PagedBytes
     w.number(entries + 0x54, 0x80, 4);
+    (w, list)
+}
+
+#[test]
+fn xp() {
+    let [_, heads, entries, hash] = XP;
+    let (w, list) = xp_memory(4);
     let kernel = w.kernel(Machine::X86, 2600, heads);
     let profile = Profile::new(Machine::X86, 2600).unwrap();
     let globals = Globals::find(&kernel, &profile);
@@ -151,6 +161,68 @@ fn xp() {
     assert!(report.problems[0].why.contains("not established"));
     // There are no pages to carve.
     assert!(CarvedPool::read(&kernel, &Place::Virtual(Va(hash)..Va(hash + 0x1000))).is_err());
+}
+
+/// Memory whose page at the pool hash is seen again at every address behind it.
+struct Repeating(SparsePages<Va>);
+
+impl Memory<Va> for Repeating {
+    fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
+        let hash = XP[3];
+        let is_behind = (hash..hash + 0x1000_0000).contains(&at.0);
+        let at = if is_behind { Va(hash + at.page_offset()) } else { at };
+        self.0.read_in_page(at, buf)
+    }
+
+    fn held(&self) -> Option<u64> {
+        self.0.held()
+    }
+}
+
+/// The same machine whose pool hash goes on for ever, by what its size says and its pages show.
+fn endless(limits: Limits) -> Kernel {
+    let (mut w, list) = xp_memory(0x7fff_ffff);
+    let [base, heads, _, hash] = XP;
+    for slot in 4..0x100 {
+        w.number(hash + slot * 16, 0x8300_0000, 4);
+        w.number(hash + slot * 16 + 4, 0xf800_1234, 4);
+        w.number(hash + slot * 16 + 8, 0x10, 8);
+    }
+    let space = AddressSpace::new(Arc::new(Repeating(w.memory)), Machine::X86);
+    let list_head = Some(Va(heads));
+    let hints = Hints { build: Some(2600), ps_loaded_module_list: list_head, ..Hints::default() };
+    let kernel = Kernel::open_with(space, hints, limits).unwrap();
+    let profile = Profile::new(Machine::X86, 2600).unwrap();
+    let rva = Rva((list - base) as u32);
+    kernel.supply_built_in_types(Arc::new(profile.with_symbol("MiSuspectDriverList", rva, "test")));
+    kernel
+}
+
+#[test]
+fn a_pool_hash_is_no_longer_than_memory_and_limit() {
+    let read = |tracker_pages| {
+        let mut limits = Limits::default();
+        limits.tracker_pages = tracker_pages;
+        let kernel = endless(limits);
+        let held = kernel.space().memory().held().unwrap() / 0x1000;
+        let report = PoolReport::read(&kernel, |_| true).unwrap();
+        let told = report.problems.iter().any(|p| p.why.contains("Limits::tracker_pages"));
+        assert!(told, "{:?}", report.problems);
+        (report.drivers[0].allocations.len() as u64, held)
+    };
+    // A page has 256 slots; two of the first are free by the chain, and by what they hold.
+    let (found, held) = read(usize::MAX);
+    assert!(((held - 1) * 254..held * 256).contains(&found), "{found} of {held} pages");
+    assert!((254..256).contains(&read(1).0));
+}
+
+#[test]
+fn reading_a_pool_hash_can_be_stopped() {
+    let kernel = endless(Limits::default());
+    kernel.stop_when(Box::new(|| true));
+    let report = PoolReport::read(&kernel, |_| true).unwrap();
+    assert_eq!(report.drivers[0].allocations, []);
+    assert!(report.problems.iter().any(|p| p.why.contains("stopped")), "{:?}", report.problems);
 }
 
 /// Server 2003 x64 (the SLIST's eight-byte form) and Vista SP2 x86 (plain pointers).

@@ -9,7 +9,7 @@ use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::types::Isf;
 use verifier_core::verifier::{
-    DriverPool, DriverState, Drivers, EntryState, PoolInfo, PoolReport, PoolTag, read_tracker,
+    DriverPool, DriverState, Drivers, EntryState, PoolInfo, PoolReport, PoolTag,
 };
 use verifier_core::{Problem, Va};
 use verifier_synth::{
@@ -159,10 +159,9 @@ mod builds {
         assert_eq!(quiet.counters().get("RaiseIrqls"), Some(9), "{build:?}");
 
         // Every slot, free ones too.
-        let mut problems = Vec::new();
         let data = Va(m.address("verified:leaky.sys"));
-        let tracker = read_tracker(&kernel, "leaky.sys", data, &mut problems).unwrap();
-        assert_eq!(problems, []);
+        let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
+        assert_eq!(tracker.problems, []);
         assert_eq!(tracker.pages.len(), 3);
         assert_eq!(tracker.entries.len() as u64, 3 * per_page);
         for (slot, entry) in slots.iter().zip(&tracker.entries) {
@@ -261,6 +260,11 @@ mod free_rule {
         let (found, problems) = numbers(&m);
         assert!(found.is_empty());
         assert_told(&problems, again, "the free list closes into a ring");
+        // One driver's pages alone say so too.
+        let data = Va(m.address("verified:leaky.sys"));
+        let kernel = open(&m, BUILD);
+        let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
+        assert_eq!(tracker.problems, problems);
     }
 
     #[test]
@@ -439,6 +443,9 @@ mod join {
             assert_eq!(a.driver.counters().get("CurrentPagedPoolAllocations"), Some(4));
             let blocks: Vec<_> = (0..4).chain(10..14).map(|i| block(build, i)).collect();
             assert_eq!(told(a), expected(&blocks));
+            let of = |image| a.allocations_of(image).map(|block| block.address.0);
+            assert!(of(0).eq((0..4).map(|i| block(build, i).address)));
+            assert!(of(1).eq((10..14).map(|i| block(build, i).address)));
             assert_eq!(told(b), []);
             assert_eq!(b.driver.counters().0, []);
         }

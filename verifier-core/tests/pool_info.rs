@@ -654,6 +654,29 @@ mod contiguous {
     }
 
     #[test]
+    fn drivers_share_the_limit_of_entries() {
+        let mut m = Machine::new(Build::Win11);
+        m.level(8);
+        for name in ["one.sys", "two.sys"] {
+            let driver = m.driver(Driver::new(name));
+            let verified = m.verified(driver);
+            for one in held(Build::Win11).iter().cycle().take(10) {
+                verified.contiguous(*one);
+            }
+        }
+        let mut limits = Limits::default();
+        limits.list_entries = 15;
+        let kernel = open_with(&m.assemble(), limits);
+        let report = PoolReport::read(&kernel, |_| true).unwrap();
+        let counts: Vec<_> = report.drivers.iter().map(|pool| pool.contiguous.len()).collect();
+        assert_eq!(counts, [10, 5]);
+        let told = |p: &&Problem| p.why.contains("Limits::list_entries");
+        let problems: Vec<_> = report.problems.iter().filter(told).collect();
+        assert_eq!(problems.len(), 1, "{:?}", report.problems);
+        assert_eq!(problems[0].what, "contiguous memory of two.sys");
+    }
+
+    #[test]
     fn a_size_that_does_not_add_up() {
         let mut m = machine(Build::Win11);
         let node = m.address("contiguous:leaky.sys:2");

@@ -9,22 +9,15 @@
     clippy::print_stdout
 )]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use common::shared;
 use verifier_core::machine::Machine;
 use verifier_core::types::{Isf, Pdb, Profile, Shape, TypeSource};
-
-fn shared() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-    if folder.join("isf").is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
-}
 
 /// Every structure of the profile is in the table and lies there as the profile says, and structures whose
 /// integers are all shown have no other.
@@ -73,7 +66,7 @@ fn assert_agrees(profile: &Profile, table: &dyn TypeSource) {
 
 #[test]
 fn tables() {
-    let Some(shared) = shared() else { return };
+    let Some(tables) = shared("isf") else { return };
     let builds = [
         ("03A098BC", 14393),
         ("06564D34", 19041),
@@ -83,7 +76,7 @@ fn tables() {
         ("5278AFF8", 19041),
     ];
     let mut seen = BTreeSet::new();
-    for entry in fs::read_dir(shared.join("isf")).unwrap().flatten() {
+    for entry in fs::read_dir(tables).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
         if !name.ends_with(".json.xz") {
             continue;
@@ -100,7 +93,7 @@ fn tables() {
 
 #[test]
 fn pdbs() {
-    let Some(shared) = shared() else { return };
+    let Some(dumps) = shared("dumps") else { return };
     let mut compared = 0;
     for (folder, machine, build) in [
         ("win7-rich", Machine::X64, 7601),
@@ -112,9 +105,7 @@ fn pdbs() {
         ("arm64-22000-rich", Machine::Arm64, 22000),
     ] {
         for name in ["ntkrnlmp.pdb", "ntkrpamp.pdb"] {
-            let Ok(keys) =
-                fs::read_dir(shared.join("dumps").join(folder).join("symbols").join(name))
-            else {
+            let Ok(keys) = fs::read_dir(dumps.join(folder).join("symbols").join(name)) else {
                 continue;
             };
             for key in keys.flatten() {
@@ -198,12 +189,8 @@ fn written(text: &str) -> Vec<Written> {
 
 #[test]
 fn layouts_by_version_as_written_down() {
-    let Some(shared) = shared() else { return };
-    let path = shared.join("facts/layouts-by-version.md");
-    let Ok(text) = fs::read_to_string(&path) else {
-        println!("skipped: {} is not here", path.display());
-        return;
-    };
+    let Some(path) = shared("facts/layouts-by-version.md") else { return };
+    let text = fs::read_to_string(path).unwrap();
     let written = written(&text);
     let mut compared: BTreeSet<(String, u32)> = BTreeSet::new();
     let mut members = 0;

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 use verifier_core::Va;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::SparsePages;
 use verifier_core::types::{Literals, Shape};
-use verifier_core::verifier::log::{Operation, PoolLog, Ring};
+use verifier_core::verifier::log::{Operation, PoolLog};
 
 const LIST: u64 = 0xffff_f800_0090_0000;
 const ENTRY: u64 = 0xffff_fa80_0010_0000;
@@ -21,6 +21,10 @@ const THREAD: u64 = 0xffff_fa80_0100_0040;
 
 /// A kernel with one module; `memory` holds whatever the test put in.
 fn kernel(memory: SparsePages<Va>, frames: u64) -> Kernel {
+    limited(memory, frames, Limits::default())
+}
+
+fn limited(memory: SparsePages<Va>, frames: u64, limits: Limits) -> Kernel {
     let mut module = vec![0u8; 0x70];
     module[..8].copy_from_slice(&LIST.to_le_bytes());
     module[8..16].copy_from_slice(&LIST.to_le_bytes());
@@ -47,7 +51,7 @@ fn kernel(memory: SparsePages<Va>, frames: u64) -> Kernel {
         .with_symbol("VfPoolTracesLength", 0x100c);
     let space = AddressSpace::new(Arc::new(memory), Machine::X64);
     let hints = Hints { ps_loaded_module_list: Some(Va(LIST)), ..Hints::default() };
-    let kernel = Kernel::open(space, hints).unwrap();
+    let kernel = Kernel::open_with(space, hints, limits).unwrap();
     kernel.supply_types(Arc::new(types));
     kernel
 }
@@ -187,6 +191,23 @@ fn garbage_above_the_index_of_the_first_lap_is_no_record() {
     assert_eq!(log.records.iter().map(|r| r.slot).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
 }
 
+/// What an earlier array left in the same pool looks like records, and is none of this log's.
+#[test]
+fn records_of_an_earlier_array_above_the_index_are_none() {
+    for stale in [vec![6u64, 20, 40], vec![0], (7..64).collect(), vec![63]] {
+        let mut memory = SparsePages::new();
+        memory.write(Va(ARRAY), &[0; 64 * 0x80]);
+        for slot in (1..=5u64).chain(stale.iter().copied()) {
+            memory.write(Va(ARRAY + slot * 0x80), &record(slot, 13, 4));
+        }
+        globals(&mut memory, ARRAY, 5, 64);
+        let log = PoolLog::read(&kernel(memory, 13), None).unwrap();
+        let slots: Vec<_> = log.records.iter().map(|record| record.slot).collect();
+        assert_eq!(slots, [5, 4, 3, 2, 1], "{stale:?}");
+        assert_eq!((log.wrapped, log.unused), (Some(false), 59), "{stale:?}");
+    }
+}
+
 #[test]
 fn a_null_address_is_a_failed_allocation() {
     let mut memory = full(16, 13);
@@ -202,17 +223,21 @@ fn a_null_address_is_a_failed_allocation() {
     assert_eq!(failed, [7]);
 }
 
+/// The newest records are read, wherever in the array they lie.
 #[test]
 fn a_length_beyond_the_limit_is_cut_and_told() {
-    let memory = full(16, 13);
-    let kernel = kernel(memory, 13);
-    let ring = Ring::new("pool log", Va(ARRAY), 16, u32::MAX, 0x80);
-    let mut slots = 0;
-    let result = ring.for_each(&kernel, |_, _| {
-        slots += 1;
-        slots < 4
-    });
-    assert!(result.problems.iter().any(|p| p.why.contains("Limits::ring_records")));
+    for (index, limit) in [(16u32, 4u32), (22, 10), (3, 1), (9, 0), (15, 15)] {
+        let mut memory = full(16, 13);
+        globals(&mut memory, ARRAY, index.wrapping_sub(32), 16);
+        let mut limits = Limits::default();
+        limits.ring_records = limit;
+        let log = PoolLog::read(&limited(memory, 13, limits), None).unwrap();
+        let slots: Vec<_> = log.records.iter().map(|record| record.slot).collect();
+        let newest: Vec<_> = (0..limit).map(|back| index.wrapping_sub(back) % 16).collect();
+        assert_eq!(slots, newest, "{index} {limit}");
+        assert_eq!(log.problems.len(), 1);
+        assert!(log.problems[0].why.contains("Limits::ring_records"));
+    }
 }
 
 #[test]

@@ -2,16 +2,13 @@
 //! told by its place. Real files: those of `../shared/real`, against what rizin prints of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-// A test that is skipped says so.
-#![allow(clippy::print_stdout)]
 
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::{kernel_of, open, supply};
+use common::{kernel_of, open, shared, supply};
 use proptest::prelude::*;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, ModuleSource};
@@ -272,6 +269,13 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
         assert!(triage.memory.stretches().count() < whole.len() / 0x10 + 1);
         assert_eq!(triage.drivers[..3], drivers[..]);
     }
+    // A file that has room for more than are read.
+    let mut long = whole.clone();
+    long[0x2034..0x2038].copy_from_slice(&0x4001u32.to_le_bytes());
+    long.resize(whole.len() + 0x90 * 0x4001, 0);
+    let triage = open(long).triage().unwrap();
+    assert_eq!(triage.drivers.len(), 0x4000);
+    assert!(triage.problems.iter().any(|p| p.why.contains("MAX_DRIVERS")), "{:?}", triage.problems);
     // Any offset: of all eighteen words of the header and those behind it.
     for at in (0x2000..0x2080).step_by(4) {
         for value in [0, 1, 0x1fff, whole.len() as u32 - 1, whole.len() as u32, u32::MAX] {
@@ -311,14 +315,9 @@ fn other_kinds_are_no_small_dumps() {
 }
 
 fn real(name: &str) -> Option<(Dump, String)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/real"));
-    let (Ok(bytes), Ok(text)) = (
-        std::fs::read(folder.join(name)),
-        std::fs::read_to_string(folder.join("triage_expected.txt")),
-    ) else {
-        println!("skipped: ../shared/real is not here");
-        return None;
-    };
+    let folder = shared("real")?;
+    let bytes = std::fs::read(folder.join(name)).unwrap();
+    let text = std::fs::read_to_string(folder.join("triage_expected.txt")).unwrap();
     let start = text.find(&format!("FILE=dmp://bins/dmp/{name}")).unwrap();
     let end = text[start..].find("\nRUN").unwrap();
     Some((open(bytes), text[start..start + end].to_owned()))
@@ -410,7 +409,7 @@ fn statistics_of_a_real_small_dump_by_its_kernels_table() {
     let Some((dump, _)) = real("triage_x64.dmp") else { return };
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open(space, Hints::of_dump(&dump)).unwrap();
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/isf"));
+    let Some(folder) = shared("isf") else { return };
     let mut agreed = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

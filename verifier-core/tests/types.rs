@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
+use common::shared;
 use proptest::prelude::*;
 use verifier_core::Rva;
 use verifier_core::symbols::{SymbolKind, SymbolLookup as _};
@@ -291,11 +294,7 @@ mod kernels {
 
     #[test]
     fn names_through_the_indexes_are_those_of_the_whole_table() {
-        let dumps = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps"));
-        if !dumps.is_dir() {
-            println!("skipped: ../shared is not here");
-            return;
-        }
+        let Some(dumps) = shared("dumps") else { return };
         let mut seen = BTreeSet::new();
         for (path, key) in kernel_pdbs(&dumps) {
             if !seen.insert(key) {
@@ -326,15 +325,11 @@ mod kernels {
 
     #[test]
     fn pdbs_and_tables_of_one_kernel_agree() {
-        let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-        if !shared.join("dumps").is_dir() {
-            println!("skipped: ../shared is not here");
-            return;
-        }
+        let (Some(dumps), Some(tables)) = (shared("dumps"), shared("isf")) else { return };
         let mut seen = BTreeSet::new();
         let mut compared = 0;
-        for (path, key) in kernel_pdbs(&shared.join("dumps")) {
-            let table = shared.join("isf").join(format!("{}-1.json.xz", &key[..32]));
+        for (path, key) in kernel_pdbs(&dumps) {
+            let table = tables.join(format!("{}-1.json.xz", &key[..32]));
             if !table.is_file() || !seen.insert(key) {
                 // Those of x86 have no table, and two dumps share a kernel.
                 continue;

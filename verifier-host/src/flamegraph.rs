@@ -1,7 +1,8 @@
 //! A picture of the stacks that hold pool. The only user of the crate `inferno`.
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
-use verifier_core::render::{LeaksView, Weight, folded_stacks};
+use verifier_core::render::text::sanitize;
+use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks};
 
 use crate::error::Error;
 
@@ -10,12 +11,17 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::Output`].
 pub fn flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Error> {
-    draw(&folded_stacks(view, weight), weight)
+    let mut title = "Outstanding pool allocations".to_owned();
+    for more in [view.leaks.dump.clone(), filter_line(view.leaks)].into_iter().flatten() {
+        title.push_str(" – ");
+        title.push_str(&sanitize(&more));
+    }
+    draw(&folded_stacks(view, weight), weight, title)
 }
 
-fn draw(stacks: &[(String, u64)], weight: Weight) -> Result<Vec<u8>, Error> {
+fn draw(stacks: &[(String, u64)], weight: Weight, title: String) -> Result<Vec<u8>, Error> {
     let mut options = Options::default();
-    options.title = "Outstanding pool allocations".into();
+    options.title = title;
     (options.count_name, options.name_type) = match weight {
         Weight::Bytes => ("bytes".into(), "Frame:".into()),
         Weight::Count => ("blocks".into(), "Frame:".into()),
@@ -45,15 +51,16 @@ mod tests {
             ("a.sys;<img src=x onerror=alert(1)>;\"&]]>'".to_string(), 10),
             ("a.sys;<script>alert(1)</script>".to_string(), 5),
         ];
-        let svg = String::from_utf8(draw(&stacks, Weight::Bytes).unwrap()).unwrap();
+        let svg = String::from_utf8(draw(&stacks, Weight::Bytes, "<b>".into()).unwrap()).unwrap();
         assert!(svg.contains("&lt;img src=x onerror=alert(1)&gt;"), "escaped");
-        assert!(!svg.contains("<img"), "no element of that name");
+        assert!(!svg.contains("<img") && !svg.contains("<b>"), "no element of that name");
+        assert!(svg.contains("&lt;b&gt;"), "the title too");
         assert!(!svg.contains("<script>alert"), "no script");
     }
 
     #[test]
     fn nothing_to_draw() {
-        let svg = String::from_utf8(draw(&[], Weight::Count).unwrap()).unwrap();
+        let svg = String::from_utf8(draw(&[], Weight::Count, String::new()).unwrap()).unwrap();
         assert!(svg.contains("no outstanding allocation"));
     }
 }

@@ -17,17 +17,21 @@
 //! # }
 //! ```
 
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use regex::Regex;
-use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, Leaks, PoolKind, Side, boot_time};
+use verifier_core::analysis::{
+    Block, Boot, Diff, Filter, GroupBy, Grouping, Leaks, PoolKind, Side, Total, boot_time,
+};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{LeaksView, Names};
 use verifier_core::verifier::PoolTag;
 use verifier_core::{Problem, Va};
 
 use crate::error::Error;
+use crate::file::{Inputs, is_same_file};
 use crate::progress::{Progress, Stage};
 use crate::session::Session;
 use crate::views::not_configured;
@@ -54,11 +58,16 @@ pub struct LeakFilter {
 #[derive(Debug, Clone)]
 pub struct NamePattern(Regex);
 
-impl FromStr for NamePattern {
-    type Err = String;
+/// Why a text is no [`NamePattern`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Regex::new(text).map(Self).map_err(|error| error.to_string())
+impl FromStr for NamePattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Regex::new(text).map(Self).map_err(|error| PatternError(error.to_string()))
     }
 }
 
@@ -72,21 +81,56 @@ impl NamePattern {
 }
 
 impl LeakFilter {
-    /// True where a filter other than the driver is set.
-    fn is_narrow(&self) -> bool {
-        self.tag.is_some()
-            || self.min_size.is_some()
-            || self.max_size.is_some()
-            || self.pool.is_some()
+    /// Refuses what no block can be: a filter that was mistyped must not pass for a clean run.
+    fn check(&self) -> Result<(), Error> {
+        if let Some(tag) = &self.tag {
+            let letters = tag.trim_end().chars().filter(|&c| c != '*').count();
+            if tag.is_empty() || letters > 4 {
+                let text = format!("tag {tag:?}: a pool tag has one to four characters");
+                return Err(Error::Usage(text));
+            }
+        }
+        if let (Some(min), Some(max)) = (self.min_size, self.max_size)
+            && min > max
+        {
+            let text = format!("no size is at least {min:#x} and at most {max:#x}");
+            return Err(Error::Usage(text));
+        }
+        Ok(())
+    }
+
+    fn accepts(&self, block: &Block) -> bool {
+        let size = block.allocation.size;
+        self.tag.as_deref().is_none_or(|tag| tag_matches(tag, block.allocation.tag))
+            && self.min_size.is_none_or(|min| size >= min)
+            && self.max_size.is_none_or(|max| size <= max)
+    }
+
+    /// What is told of it, where it says anything.
+    fn told(&self, all: Total) -> Option<Filter> {
+        let filter = Filter {
+            driver: self.driver.clone(),
+            tag: self.tag.clone(),
+            min_size: self.min_size,
+            max_size: self.max_size,
+            pool: self.pool,
+            skip: self.skip.as_ref().map(|pattern| pattern.0.as_str().to_owned()),
+            all,
+            ..Filter::default()
+        };
+        let says = filter.is_narrow() || filter.driver.is_some() || filter.skip.is_some();
+        says.then_some(filter)
     }
 }
 
 /// Outstanding allocations that a filter left, with their kernel.
+#[derive(Debug)]
 pub struct FilteredLeaks {
     /// The allocations.
     pub leaks: Leaks,
     filter: LeakFilter,
     kernel: Arc<Kernel>,
+    inputs: Inputs,
 }
 
 impl Session {
@@ -94,12 +138,14 @@ impl Session {
     /// symbols of their stacks.
     ///
     /// # Errors
-    /// As [`Leaks::read`]; [`Error::Usage`] where the driver is not configured.
+    /// As [`Leaks::read`]; [`Error::Usage`] where the driver is not configured, or no block can be as
+    /// the filter says.
     pub fn leaks(
         &self,
         filter: LeakFilter,
         progress: &dyn Progress,
     ) -> Result<FilteredLeaks, Error> {
+        filter.check()?;
         let kernel = self.kernel()?;
         self.load_verifier_symbols();
         let stage = Stage::begin(progress, "reading the pool log", None);
@@ -114,15 +160,14 @@ impl Session {
         {
             return Err(not_configured(name));
         }
-        let mut untold = 0usize;
+        leaks.dump = self.describe();
+        leaks.filter = filter.told(leaks.coverage().all).map(Box::new);
+        let mut untold = 0u64;
         leaks.retain(|block| {
-            let size = block.allocation.size;
-            filter.tag.as_deref().is_none_or(|tag| tag_matches(tag, block.allocation.tag))
-                && filter.min_size.is_none_or(|min| size >= min)
-                && filter.max_size.is_none_or(|max| size <= max)
+            filter.accepts(block)
                 && filter.pool.is_none_or(|wanted| {
                     let is_told = block.kind != PoolKind::Unknown || wanted == PoolKind::Unknown;
-                    untold += usize::from(!is_told);
+                    untold += u64::from(!is_told);
                     block.kind == wanted
                 })
         });
@@ -131,14 +176,21 @@ impl Session {
                 what: "pool type".into(),
                 address: None,
                 why: format!(
-                    "{untold} blocks are left out: nothing tells which pool they are from"
+                    "blocks left out, since nothing tells which pool they are from: {untold}"
                 ),
             });
         }
         let stage = Stage::begin(progress, "finding symbols", None);
         self.load_symbols_at(leaks.addresses());
         drop(stage);
-        Ok(FilteredLeaks { leaks, filter, kernel: Arc::clone(kernel) })
+        let kernel = Arc::clone(kernel);
+        let mut found = FilteredLeaks { leaks, filter, kernel, inputs: self.inputs() };
+        // Which frames are wrappers is told by their names.
+        let (skipped, stacks) = found.grouped(|grouping, _| grouping.skipped());
+        if let Some(filter) = &mut found.leaks.filter {
+            (filter.untold, filter.stacks_skipped, filter.stacks) = (untold, skipped, stacks);
+        }
+        Ok(found)
     }
 }
 
@@ -149,6 +201,14 @@ impl FilteredLeaks {
         &self.filter
     }
 
+    /// As [`Session::check_output`].
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_output(&self, path: &Path) -> Result<(), Error> {
+        self.inputs.spare(path)
+    }
+
     /// How many blocks the counters say that there are: more than are here where a damaged dump hides
     /// some. Whose the blocks of the tree are that were not reached, nothing tells: they may be of any
     /// driver. `None` where a filter left out others than another driver's.
@@ -156,7 +216,8 @@ impl FilteredLeaks {
     pub fn counted(&self) -> Option<u64> {
         let unread = self.leaks.tree.map_or(0, |tree| tree.unread);
         let counted = self.leaks.drivers.iter().map(|driver| driver.counted);
-        (!self.filter.is_narrow()).then(|| counted.fold(unread, u64::saturating_add))
+        let is_narrow = self.leaks.filter.as_ref().is_some_and(|filter| filter.is_narrow());
+        (!is_narrow).then(|| counted.fold(unread, u64::saturating_add))
     }
 
     /// Calls `show` with the groups, the most bytes first, of which `top` are shown where it is given.
@@ -196,11 +257,17 @@ impl FilteredLeaks {
     }
 }
 
-/// Whether two sessions are of one boot, by the times in the dumps' headers and by where modules lie.
+/// Whether two sessions are of one boot, by the times in the dumps' headers and by where modules lie; of
+/// one file they are.
 ///
 /// # Errors
 /// Where a session has no kernel.
 pub fn compare_boots(old: &Session, new: &Session) -> Result<Boot, Error> {
+    if let (Some(old), Some(new)) = (old.path(), new.path())
+        && is_same_file(old, new)
+    {
+        return Ok(Boot { is_same: true, why: "both are one file".into() });
+    }
     let time = |session: &Session| session.dump().and_then(|dump| boot_time(dump.header()));
     Ok(Boot::compare((old.kernel()?, time(old)), (new.kernel()?, time(new))))
 }

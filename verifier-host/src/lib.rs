@@ -1,4 +1,4 @@
-//! Where the I/O lives: files, symbol stores and servers, and the `verifier` command.
+//! Where the I/O lives: files, symbol stores and servers. The `verifier` command is made of it.
 //!
 //! [`Session`] puts a dump file and a [`symbols::SymbolPath`] together into a
 //! [`Kernel`](verifier_core::kernel::Kernel) whose symbols are found as they are needed. Its views are the
@@ -17,29 +17,52 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `download` | symbols from HTTP(S) servers |
+//! | `reports` | [`report`], [`flame_graph`] |
+//! | `demo` | [`write_sample`] |
+//! | `cli` | the `verifier` command, with `reports` and `demo`; nothing to the library |
+//!
+//! All are on by default; a program that embeds the library turns them off and names those that it needs.
 
 mod carve;
-pub mod command;
 mod error;
 mod file;
+#[cfg(feature = "reports")]
 mod flamegraph;
 pub mod info;
+pub mod kd;
 mod leaks;
+mod loads;
 mod lookup;
 mod missing;
 mod open;
 mod progress;
+#[cfg(feature = "reports")]
 pub mod report;
+#[cfg(feature = "demo")]
+mod sample;
 mod session;
 pub mod symbols;
 mod views;
 
 pub use error::Error;
-pub use file::{FileMode, open_file, write_file};
+pub use file::{FileMode, Inputs, open_file, write_file};
+#[cfg(feature = "reports")]
 pub use flamegraph::flame_graph;
 pub use info::Info;
-pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, compare_boots};
+pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, PatternError, compare_boots};
 pub use lookup::SymbolLoad;
 pub use open::TablesInUse;
-pub use progress::{Progress, Silent, on_stderr};
+pub use progress::{Progress, Silent};
+#[cfg(feature = "demo")]
+pub use sample::write_sample;
 pub use session::{Session, SessionOptions};
+
+/// The README's example compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

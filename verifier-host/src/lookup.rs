@@ -52,6 +52,20 @@ impl SymbolLoad {
         }
         Some(text)
     }
+
+    /// The same in one short line, without the places.
+    #[must_use]
+    pub fn missing_line(&self) -> Option<String> {
+        if self.found.is_some() {
+            return None;
+        }
+        let WantedSymbols { image, pdb, .. } = &self.wanted;
+        let wanted = pdb.as_ref().map_or("its PDB", |pdb| &pdb.name);
+        let verb = if self.unusable.is_some() { "cannot be used" } else { "is missing" };
+        Some(format!(
+            "no symbols for {image}: {wanted} {verb}; `verifier info` shows where it was looked for"
+        ))
+    }
 }
 
 /// Where and for whom is searched.

@@ -1,5 +1,7 @@
 //! The `verifier` command.
 
+mod command;
+
 fn main() -> std::process::ExitCode {
-    verifier_host::command::main()
+    command::main()
 }

@@ -57,7 +57,7 @@ impl Session {
         let others = loads.iter().filter(|load| Some(load.wanted.module) != own);
         let others = others.filter_map(|load| {
             let what = format!("symbols of {}", load.wanted.image);
-            Some(Problem { what, address: Some(load.wanted.base), why: load.missing()? })
+            Some(Problem { what, address: Some(load.wanted.base), why: load.missing_line()? })
         });
         self.kernel_symbol_problem().into_iter().chain(others).collect()
     }

@@ -1,25 +1,25 @@
 //! A dump file, the kernel in it, and the symbols that are found for it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use verifier_core::dump::{Dump, MemoryFile};
 use verifier_core::kernel::{Kernel, Limits, ModuleSource, WantedSymbols};
 use verifier_core::memory::Pages;
 use verifier_core::symbols::guid_hex;
 use verifier_core::types::Profile;
-use verifier_core::verifier::Globals;
+use verifier_core::verifier::{Globals, is_verifier_image};
 use verifier_core::{Pa, Va};
 
 use crate::error::Error;
-use crate::file::{FileMode, open_file};
+use crate::file::{FileMode, Inputs, open_file};
+use crate::info::filetime;
+use crate::loads::SymbolLoads;
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
 use crate::progress::{Progress, Silent};
 use crate::symbols::SymbolPath;
-
-/// Images beside the kernel whose frames stand between a driver and the pool.
-const VERIFIER_IMAGES: [&str; 3] = ["verifierext.sys", "vfcompat.dll", "vfbasics.dll"];
 
 /// How a session opens its file.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub struct SessionOptions {
     pub directory_table_base: Option<Pa>,
     /// How far walks go and how much views gather.
     pub limits: Limits,
-    /// Who is told of downloads and may cancel them; nobody by default.
+    /// Who is told of downloads and may cancel them, the search for the kernel and views; nobody by default.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
 }
 
@@ -43,9 +43,8 @@ pub struct Session {
     tables: Option<TablesInUse>,
     kernel: Result<Arc<Kernel>, verifier_core::Error>,
     symbol_path: SymbolPath,
-    progress: Box<dyn Progress + Send + Sync>,
-    /// One for each module that was searched for, so that no module is searched for twice.
-    loads: Mutex<Vec<SymbolLoad>>,
+    progress: Arc<dyn Progress + Send + Sync>,
+    loads: SymbolLoads,
 }
 
 impl Session {
@@ -69,36 +68,49 @@ impl Session {
     ) -> Result<Self, Error> {
         let bytes = open_file(path, options.mode)?;
         let file = if options.raw { MemoryFile::raw(bytes) } else { MemoryFile::open(bytes)? };
-        let (kernel, tables) = open_kernel(&file, options.directory_table_base, &options.limits);
-        let mut session = Self::over(kernel, symbol_path, options);
+        let progress = options.progress.map(Arc::<dyn Progress + Send + Sync>::from);
+        let stop = || progress.as_ref().is_some_and(|progress| progress.is_canceled());
+        let base = options.directory_table_base;
+        let (kernel, tables) = open_kernel(&file, base, &options.limits, &stop);
+        let mut session = Self::over(kernel, symbol_path, progress);
         session.file = Some((path.into(), file));
         session.tables = tables;
         Ok(session)
     }
 
-    /// A session over a kernel that the caller opened on memory of their own, and that finds the
-    /// kernel's symbols unless it has some.
+    /// A session over a kernel that the caller opened on memory of their own, with their own limits; the
+    /// kernel's symbols are found unless it has some.
     #[must_use]
-    pub fn of_kernel(
+    pub fn of_kernel(kernel: Arc<Kernel>, symbol_path: SymbolPath) -> Self {
+        Self::over(Ok(kernel), symbol_path, None)
+    }
+
+    /// The same, and who is told of downloads and may cancel them.
+    #[must_use]
+    pub fn of_kernel_with(
         kernel: Arc<Kernel>,
         symbol_path: SymbolPath,
-        options: SessionOptions,
+        progress: Box<dyn Progress + Send + Sync>,
     ) -> Self {
-        Self::over(Ok(kernel), symbol_path, options)
+        Self::over(Ok(kernel), symbol_path, Some(Arc::from(progress)))
     }
 
     fn over(
         kernel: Result<Arc<Kernel>, verifier_core::Error>,
         symbol_path: SymbolPath,
-        options: SessionOptions,
+        progress: Option<Arc<dyn Progress + Send + Sync>>,
     ) -> Self {
+        if let (Ok(kernel), Some(progress)) = (&kernel, &progress) {
+            let progress = Arc::clone(progress);
+            kernel.stop_when(Box::new(move || progress.is_canceled()));
+        }
         let mut session = Self {
             file: None,
             tables: None,
             kernel,
             symbol_path,
-            progress: options.progress.unwrap_or_else(|| Box::new(Silent)),
-            loads: Mutex::default(),
+            progress: progress.unwrap_or_else(|| Arc::new(Silent)),
+            loads: SymbolLoads::default(),
         };
         if let Ok(kernel) = &session.kernel
             && kernel.types().is_err()
@@ -120,9 +132,9 @@ impl Session {
             return;
         }
         let Ok(anew) = kernel.with_lists_from_symbols() else { return };
-        if let (Ok(mut loads), Some(module)) = (self.loads.lock(), anew.kernel_module()) {
+        if let Some(module) = anew.kernel_module() {
             // What was searched for so far was for the only module there was.
-            loads.iter_mut().for_each(|load| load.wanted.module = module);
+            self.loads.move_to(module);
         }
         self.kernel = Ok(Arc::new(anew));
     }
@@ -131,6 +143,42 @@ impl Session {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// The files that the session reads.
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs::new(self.path(), &self.symbol_path)
+    }
+
+    /// Refuses a file to write to that is the dump, or a symbol file that the symbol path names.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_output(&self, path: &Path) -> Result<(), Error> {
+        self.inputs().spare(path)
+    }
+
+    /// What the session is over, in one line for headings: `memory.dmp · Windows 19041 x64 · bug check
+    /// 0xe2 · 2019-04-17`.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        let path = self.path()?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Some(std::iter::once(name).chain(self.summary()).collect::<Vec<_>>().join(" · "))
+    }
+
+    /// The same in parts, without the file's name.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        if let Ok(kernel) = &self.kernel {
+            parts.push(format!("Windows {} {}", kernel.build(), kernel.space().machine()));
+        }
+        if let Some(header) = self.dump().map(Dump::header) {
+            parts.push(format!("bug check {:#x}", header.bug_check.code));
+            let time = header.system_time.and_then(filetime);
+            parts.extend(time.and_then(|time| Some(time.split_once(' ')?.0.to_owned())));
+        }
+        parts
     }
 
     /// The crash dump, where the session has one.
@@ -189,9 +237,9 @@ impl Session {
     /// about is told by the names of their frames, so they must be there before it is read.
     pub fn load_verifier_symbols(&self) {
         if let Ok(kernel) = &self.kernel {
-            let own = |name: &str| VERIFIER_IMAGES.iter().any(|own| name.eq_ignore_ascii_case(own));
-            let images = kernel.modules().loaded().iter().filter(|image| own(&image.name));
-            self.load_symbols_at(images.map(|image| image.base));
+            let images = kernel.modules().loaded().iter();
+            let own = images.filter(|image| is_verifier_image(&image.name));
+            self.load_symbols_at(own.map(|image| image.base));
         }
     }
 
@@ -204,10 +252,10 @@ impl Session {
         }
     }
 
-    /// What became of each search so far.
+    /// What became of each search so far; one that is under way in another thread is not waited for.
     #[must_use]
     pub fn symbol_loads(&self) -> Vec<SymbolLoad> {
-        self.loads.lock().map(|loads| loads.clone()).unwrap_or_default()
+        self.loads.all()
     }
 
     /// What to tell the user about the kernel's symbols, where they are missing.
@@ -253,27 +301,40 @@ impl Session {
         }
         symbols.supply(kernel, module)?;
         let found = Some("the caller's bytes".into());
-        let load = SymbolLoad { wanted, found, looked: Vec::new(), unusable: None };
-        if let Ok(mut loads) = self.loads.lock() {
-            loads.retain(|load| load.wanted.module != module);
-            loads.push(load);
-        }
+        self.loads.replace(SymbolLoad { wanted, found, looked: Vec::new(), unusable: None });
         Ok(())
     }
 
     fn load(&self, kernel: &Kernel, wanted: WantedSymbols) {
-        let Ok(mut loads) = self.loads.lock() else { return };
-        if self.progress.is_cancelled()
-            || loads.iter().any(|load| load.wanted.module == wanted.module)
-        {
-            return;
-        }
+        let Some(claim) = self.loads.claim(wanted.module, &*self.progress) else { return };
         let lookup = Lookup { path: &self.symbol_path, progress: &*self.progress };
         let load = lookup.find(kernel, wanted);
         // A search that was broken off is no answer: the next view searches again.
-        if load.found.is_some() || !self.progress.is_cancelled() {
-            loads.push(load);
+        if load.found.is_some() || !self.progress.is_canceled() {
+            claim.keep(load);
         }
+    }
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionOptions")
+            .field("mode", &self.mode)
+            .field("raw", &self.raw)
+            .field("directory_table_base", &self.directory_table_base)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the symbol path: a server's URL may hold a password.
+        f.debug_struct("Session")
+            .field("path", &self.path())
+            .field("tables", &self.tables)
+            .field("kernel", &self.kernel)
+            .finish_non_exhaustive()
     }
 }
 

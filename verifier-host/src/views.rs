@@ -89,8 +89,7 @@ impl Session {
     /// # Errors
     /// As [`Deadlock::read`].
     pub fn deadlock(&self) -> Result<Deadlock, Error> {
-        let bug_check = self.dump().map(|dump| &dump.header().bug_check);
-        let deadlock = Deadlock::read(self.kernel()?, bug_check)?;
+        let deadlock = Deadlock::read(self.kernel()?)?;
         self.load_symbols_at(deadlock.code_addresses());
         Ok(deadlock)
     }

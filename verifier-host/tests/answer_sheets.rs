@@ -4,10 +4,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::shared;
 use serde_json::Value;
 use verifier_core::Va;
 use verifier_core::kernel::{Kernel, SymbolSource};
@@ -15,15 +18,6 @@ use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
 use verifier_core::verifier::{DriverState, Drivers, PoolReport, Settings};
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
-
-fn shared() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-    if folder.join("dumps").is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
-}
 
 fn read_xz(path: &Path) -> Vec<u8> {
     let file = fs::File::open(path).unwrap();
@@ -249,8 +243,8 @@ impl Case {
 }
 
 fn with_pdbs(name: &str) {
-    let Some(shared) = shared() else { return };
-    let folder = shared.join("dumps").join(name);
+    let Some(dumps) = shared("dumps") else { return };
+    let folder = dumps.join(name);
     let mut symbols = SymbolPath::with_default_cache(None);
     symbols.push_plain(folder.join("symbols"));
     let case = Case::open(&folder, symbols);
@@ -262,8 +256,8 @@ fn with_pdbs(name: &str) {
 
 /// The other modules' PDBs from the dump's own store, the kernel's types and names from a table.
 fn with_isf(name: &str) {
-    let Some(shared) = shared() else { return };
-    let folder = shared.join("dumps").join(name);
+    let (Some(dumps), Some(isf)) = (shared("dumps"), shared("isf")) else { return };
+    let folder = dumps.join(name);
     let mut symbols = SymbolPath::with_default_cache(None);
     let mut left_out = false;
     for pdb in fs::read_dir(folder.join("symbols")).unwrap() {
@@ -277,7 +271,7 @@ fn with_isf(name: &str) {
         }
     }
     assert!(left_out, "the store has no kernel's PDB");
-    symbols.push_plain(shared.join("isf"));
+    symbols.push_plain(isf);
     let case = Case::open(&folder, symbols);
     let kernel = case.kernel();
     let source = kernel.symbol_source(kernel.kernel_module().unwrap()).unwrap();
@@ -312,8 +306,8 @@ cases! {
 
 #[test]
 fn every_dump_has_a_test() {
-    let Some(shared) = shared() else { return };
-    let folders: BTreeSet<String> = fs::read_dir(shared.join("dumps"))
+    let Some(dumps) = shared("dumps") else { return };
+    let folders: BTreeSet<String> = fs::read_dir(dumps)
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.path().is_dir())

@@ -1,36 +1,24 @@
 //! What `verifier info` and `.bugcheck` say of Verifier's bug checks, and that a dump of a driver that was
 //! unloaded while it held pool ends with its blocks.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::process::Command;
+mod common;
 
+use common::{command, saved};
 use serde_json::Value;
-use tempfile::TempDir;
 use verifier_synth::{
     Allocation, BugCheck, Build, Driver, DumpKind, Machine, Sample, Suspect, Unload,
 };
 
 const BLOCKS: [u64; 2] = [0xffff_9a8f_5000_0000, 0xffff_9a8f_5000_1000];
 
-fn write(sample: &Sample) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-    for (name, bytes) in &sample.files {
-        let path = folder.path().join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    folder
-}
-
 /// What the command prints; it has nothing to complain of.
 #[track_caller]
 fn clean(sample: &Sample, subcommand: &str, options: &[&str]) -> String {
-    let folder = write(sample);
-    let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
-        .env_remove("_NT_SYMBOL_PATH")
+    let folder = saved(sample);
+    let output = command()
         .arg(subcommand)
         .arg(folder.path().join("memory.dmp"))
         .arg("--symbols")
@@ -124,17 +112,52 @@ fn bugcheck_names_its_parameters() {
     assert_eq!(text.lines().count(), 2);
 }
 
+/// A rule's text is shown as text, whatever it holds, and what cannot be read is told.
+#[test]
+fn the_violated_condition_is_shown() {
+    const TEXT: &[u8] = b"KeSetEvent \x1b[31m should only be called at IRQL <= DISPATCH_LEVEL.\0";
+    const SHOWN: &str =
+        "KeSetEvent \u{fffd}[31m should only be called at IRQL <= DISPATCH_LEVEL.\n";
+    for build in [Build::Win11, Build::Win10VbX86] {
+        let kind = if build == Build::Win11 { DumpKind::BitmapKernel } else { DumpKind::Summary };
+        let mut m = Machine::new(build);
+        let rules = m.driver(Driver::new("VerifierExt.sys").symbol("RuleText", 0x1200));
+        let at = m.driver_address(rules, "RuleText");
+        m.bug_check(BugCheck { code: 0xc4, parameters: [0x20016, at, 0, 0] });
+        let mut m = m.assemble();
+        m.patch(at, TEXT);
+        let sample = m.sample(kind);
+        let text = clean(&sample, "info", &[]);
+        assert!(text.contains(&format!("  violated condition: {SHOWN}")), "{text}");
+        assert!(text.contains("  3  0x0  rule state, if not null\n"), "{text}");
+        let text = clean(&sample, "kd", &["-c", ".bugcheck"]);
+        assert!(text.ends_with(&format!("\n\nDV_VIOLATED_CONDITION:  {SHOWN}")), "{text}");
+        let json = clean(&sample, "info", &["--format", "json"]);
+        assert!(!json.contains('\u{1b}'));
+        let info: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            info["bug_check"]["violated_condition"],
+            "KeSetEvent \u{1b}[31m should only be called at IRQL <= DISPATCH_LEVEL."
+        );
+        m.remove_page(at);
+        let folder = saved(&m.sample(kind));
+        let output = command()
+            .args(["kd", "-c", ".bugcheck", "--symbols"])
+            .arg(folder.path().join("symbols"))
+            .arg(folder.path().join("memory.dmp"))
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && complaint.contains("violated condition"), "{complaint}");
+    }
+}
+
 /// Without symbols the blocks are out of reach, the driver's name is not.
 #[test]
 fn the_driver_is_named_without_symbols() {
     let sample = Sample { files: Vec::new(), ..unloaded(Unload::OffTreeAndList) };
-    let folder = write(&sample);
-    let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
-        .env_remove("_NT_SYMBOL_PATH")
-        .arg("info")
-        .arg(folder.path().join("memory.dmp"))
-        .output()
-        .unwrap();
+    let folder = saved(&sample);
+    let output = command().arg("info").arg(folder.path().join("memory.dmp")).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.contains("  driver leaky.sys\n"), "{text}");
     assert!(!text.contains("Not freed"), "{text}");

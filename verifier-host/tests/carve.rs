@@ -3,18 +3,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::shared;
 use verifier_core::addr::PAGE_SIZE;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::memory::SparsePages;
 use verifier_core::verifier::log::{CarvedLog, PoolLog};
 use verifier_core::verifier::{CarvedPool, Place, PoolReport};
 use verifier_core::{Pa, Va};
+use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Session, SessionOptions};
 
 const DUMPS: [&str; 8] = [
     "win7-leak",
@@ -28,13 +31,7 @@ const DUMPS: [&str; 8] = [
 ];
 
 fn folder(name: &str) -> Option<PathBuf> {
-    let folder =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps")).join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    Some(shared("dumps")?.join(name))
 }
 
 fn open(folder: &Path) -> Session {
@@ -138,11 +135,7 @@ fn lists_that_are_cut() {
         let at = kernel.space().translate(data.add(head.offset)).unwrap();
         memory.write(at, &[0; 16]);
         let cut = over(&memory, &session);
-        let cut = Session::of_kernel(
-            cut,
-            SymbolPath::with_default_cache(None),
-            SessionOptions::default(),
-        );
+        let cut = Session::of_kernel(cut, SymbolPath::with_default_cache(None));
         let cut = cut.kernel().unwrap();
         let listed = PoolReport::read(cut, |_| true).unwrap();
         let lost = leaky.allocations.len();

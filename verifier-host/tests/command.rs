@@ -6,13 +6,17 @@
 //! (its prompt cut off, the padding of a column put back, `{TARGET}` in place of one address).
 //! `golden/walkthrough-modern.txt` is the walk-through's data in that form.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Output, Stdio};
 
+use common::{command, golden, saved, shared};
 use serde_json::Value;
 use tempfile::TempDir;
 use verifier_synth::{
@@ -20,21 +24,6 @@ use verifier_synth::{
 };
 
 const BLOCK: &str = "fffffa8005400000";
-
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
-
-/// The command, with nothing in its environment that it could look at but what a test gives it.
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
-    for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
-        command.env_remove(variable);
-    }
-    command.stdin(Stdio::null());
-    command
-}
 
 fn run(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
@@ -69,14 +58,7 @@ struct Files {
 
 impl Files {
     fn write(sample: &Sample) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self { folder }
+        Self { folder: saved(sample) }
     }
 
     fn walkthrough() -> Self {
@@ -136,11 +118,8 @@ mod walkthrough {
 
     #[test]
     fn the_golden_files_are_the_facts() {
-        let facts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/facts/walkthrough.md");
-        let Ok(facts) = fs::read_to_string(facts) else {
-            println!("skipped: ../shared is not here");
-            return;
-        };
+        let Some(facts) = shared("facts/walkthrough.md") else { return };
+        let facts = fs::read_to_string(facts).unwrap();
         let blocks: Vec<&str> =
             facts.split("```").skip(1).step_by(2).map(|b| b.trim_start_matches('\n')).collect();
         let golden = ["flags-8.txt", "walkthrough-3.txt", "walkthrough-80.txt"].map(golden);
@@ -287,6 +266,26 @@ mod flags {
         );
     }
 
+    /// Bit 6 has a name for us, and is reserved in the debugger's list.
+    #[test]
+    fn enhanced_io_verification() {
+        let named = clean(&["flags", "--names", "enhanced i/o verification"]);
+        assert!(named.starts_with("verifier /flags 0x40\n"), "{named}");
+        assert!(clean(&["flags", "0x40"]).contains("\nEnhanced I/O verification: Enabled\n"));
+        let mut m = Machine::new(Build::Win10Vb);
+        m.level(0x48);
+        let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        let settings = files.clean(&["settings"], &[]);
+        assert!(settings.contains("  0x00000040  Enhanced I/O verification\n"), "{settings}");
+        assert!(!settings.contains("not among the flags"), "{settings}");
+        let modern = files.clean(&["kd"], &["-c", "!verifier"]);
+        assert!(modern.contains("    [X] (0x00000040) Unused or reserved flag\n"), "{modern}");
+        assert!(!modern.contains("Enhanced"), "{modern}");
+        let win7 = files.clean(&["kd"], &["--style", "win7", "-c", "!verifier"]);
+        let options = "enabled options are:\n      All pool allocations checked on unload\n\n";
+        assert!(win7.contains(options), "{win7}");
+    }
+
     #[test]
     fn json() {
         let json: Value =
@@ -336,6 +335,27 @@ mod exit_codes {
             assert_eq!(output.status.code(), Some(2), "{words:?} {options:?}: {complaint}");
             assert!(complaint.starts_with("verifier: ") && complaint.contains(why), "{complaint}");
         }
+    }
+
+    /// Each command of `kd` runs whatever became of those before it; the worst code counts.
+    #[test]
+    fn one_command_that_fails_does_not_end_the_others() {
+        let files = Files::walkthrough();
+        let alone = files.clean(&["kd"], &["-c", "lm"]);
+        for (command, code) in [("!nothing", 2), ("!verifier zz", 2)] {
+            let both = files.output(&["kd"], &["-c", command, "-c", "lm"]);
+            assert_eq!((text(&both.stdout), both.status.code()), (alone.clone(), Some(code)));
+            let twice = files.output(&["kd"], &["-c", command, "-c", "lm", "-c", "!other"]);
+            assert_eq!((text(&twice.stdout), twice.status.code()), (alone.clone(), Some(2)));
+            assert_eq!(text(&twice.stderr).lines().count(), 2, "{:?}", text(&twice.stderr));
+        }
+        // 1 for what cannot be read: without symbols the kernel has no deadlock detection to show.
+        let dump = files.path("memory.dmp");
+        let unread = run(&["kd", &dump, "-c", "!deadlock", "-c", "lm"]);
+        assert_eq!(unread.status.code(), Some(1), "{:?}", text(&unread.stderr));
+        assert!(text(&unread.stdout).contains("myfault"), "{:?}", text(&unread.stdout));
+        let worst = run(&["kd", &dump, "-c", "!deadlock", "-c", "!nothing", "-c", "!deadlock"]);
+        assert_eq!(worst.status.code(), Some(2));
     }
 
     #[test]
@@ -765,8 +785,57 @@ mod output {
             assert_eq!(text(&output.stderr), "", "{format}");
             assert_eq!(output.status.code(), Some(0), "{format}");
         }
+        // An earlier command's failure counts all the same.
+        let mut child = command()
+            .args(files.args(&["kd"], &["-c", "!nothing", "-c", "!verifier 80"]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0; 64]).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
         let whole = files.clean(&["log", "pool"], &[]);
         assert!(whole.len() > 1 << 20, "{} bytes fit a pipe", whole.len());
+    }
+
+    /// Who closes the table early gets the verdict all the same, and no complaint of the pipe.
+    #[test]
+    fn a_reader_that_leaves_does_not_hide_the_limit() {
+        let mut m = Machine::new(Build::Win10Vb);
+        let driver = m.driver(Driver::new("leaky.sys"));
+        m.level(8);
+        let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
+        let verified = m.verified(driver);
+        for i in 0..8000 {
+            let address = 0xffff_9a8f_5000_0000 + 0x1000 * i;
+            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", 0));
+        }
+        let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        let (old, by) = (quiet.path("memory.dmp"), ["--by", "size", "--format", "csv"]);
+        for (words, limit, code) in [
+            (&["leaks"][..], None, 0),
+            (&["leaks"], Some("1"), 3),
+            (&["diff", &old], None, 0),
+            (&["diff", &old], Some("1"), 3),
+        ] {
+            let limit: Vec<&str> = limit.into_iter().flat_map(|n| ["--fail-on", n]).collect();
+            let mut child = command()
+                .args(files.args(words, &[&by[..], &limit].concat()))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut pipe = child.stdout.take().unwrap();
+            pipe.read_exact(&mut [0; 64]).unwrap();
+            drop(pipe);
+            let output = child.wait_with_output().unwrap();
+            let complaints = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{words:?} {limit:?}: {complaints}");
+            assert!(!complaints.contains("output"), "{complaints}");
+        }
+        let whole = files.clean(&["leaks"], &by);
+        assert!(whole.len() > 1 << 18, "{} bytes fit a pipe", whole.len());
     }
 
     #[test]

@@ -6,23 +6,21 @@
 //! names in braces, the separator rows (and a blank that went with one) are put back, and three lines are
 //! changed whose addresses and displacements contradict each other in the publication.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use common::{command, golden, saved, shared};
 use serde_json::Value;
 use tempfile::TempDir;
 use verifier_synth::{
     Assembly, BugCheck, Build, Driver, DumpKind, Lock, LockNode, Machine, MachineType,
 };
-
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
 
 /// A machine in a folder of its own.
 struct Files {
@@ -40,20 +38,12 @@ impl Files {
             MachineType::X86 => DumpKind::Complete,
             _ => DumpKind::BitmapKernel,
         };
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), assembly.dump(kind)).unwrap();
-        for (name, bytes) in &assembly.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self { folder, assembly }
+        Self { folder: saved(&assembly.sample(kind)), assembly }
     }
 
-    fn output(&self, command: &str, options: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_verifier"))
-            .env_remove("_NT_SYMBOL_PATH")
-            .arg(command)
+    fn output(&self, name: &str, options: &[&str]) -> Output {
+        command()
+            .arg(name)
             .arg(self.folder.path().join("memory.dmp"))
             .arg("--symbols")
             .arg(self.folder.path().join("symbols"))
@@ -225,12 +215,8 @@ mod published {
 
     #[test]
     fn the_golden_files_are_the_facts() {
-        let facts =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/facts/transcripts.md");
-        let Ok(facts) = fs::read_to_string(facts) else {
-            println!("skipped: ../shared is not here");
-            return;
-        };
+        let Some(facts) = shared("facts/transcripts.md") else { return };
+        let facts = fs::read_to_string(facts).unwrap();
         let xp = ["deadlock-xp.txt", "deadlock-xp-1.txt"].map(golden);
         assert!(facts.contains(&xp[0]) && facts.contains(&xp[1].replace("nt!", "ntkrnlpa!")));
         let node = ["{NODE0}", "{NODE1}", "{NODE2}", "{ENTRY}"];
@@ -581,13 +567,13 @@ mod dot {
 /// The shared dumps have detection off, or not the page that would say so.
 #[test]
 fn shared_dumps() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/dumps");
-    let Ok(folders) = fs::read_dir(&folder) else {
-        println!("skipped: ../shared is not here");
-        return;
-    };
-    for dump in folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
+    let Some(folder) = shared("dumps") else { return };
+    for dump in fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+    {
+        let output = command()
             .arg("deadlock")
             .arg(dump.join("memory.dmp"))
             .arg("--symbols")

@@ -7,22 +7,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::path::PathBuf;
+mod common;
 
+use common::{golden, saved};
 use tempfile::TempDir;
 use verifier_core::render::text::Style;
-use verifier_host::command::run_kd_command;
+use verifier_host::kd::run_kd_command;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, Session};
 use verifier_synth::{
     Allocation, Build, Driver, DumpKind, Log, Machine, RingRecord, Sample, Suspect, WatchedIrp,
 };
-
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
 
 /// A session over a sample, whose files live as long as it.
 struct Open {
@@ -32,13 +27,7 @@ struct Open {
 
 impl Open {
     fn new(sample: &Sample) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
+        let folder = saved(sample);
         let symbols = folder.path().join("symbols");
         let path = SymbolPath::parse(symbols.to_str().unwrap()).unwrap();
         let session = Session::open(&folder.path().join("memory.dmp"), path).unwrap();
@@ -288,7 +277,7 @@ fn four_of_vista() {
     let open = Open::new(&m.build(DumpKind::Complete));
     let want = text.replace("8354B258", "8354B074").replace("8354B230", "8354B050");
     let (four, problems) = open.run("!verifier 4 2", Style::Win7);
-    assert_eq!((four.trim_end(), problems), (want.trim_end(), 0));
+    assert_eq!((four, problems), (want, 0));
     // Four entries unless more are asked for.
     assert_eq!(open.run("!verifier 4", Style::Win7).0.matches("Entry @").count(), 4);
     assert_eq!(open.run("!verifier 0x4 10", Style::Win7).0.matches("Entry @").count(), 0x10);
@@ -313,13 +302,14 @@ fn forty_of_vista() {
     });
     let open = Open::new(&m.build(DumpKind::Complete));
     let (forty, problems) = open.run("!verifier 40", Style::Win7);
-    assert_eq!((forty.trim_end(), problems), (text.trim_end(), 0));
+    assert_eq!((&forty, problems), (&text, 0));
     assert_eq!(open.run("!verifier 40 8f84ef00", Style::Win7).0, forty);
     assert!(!open.run("!verifier 40 8f84ef08", Style::Win7).0.contains("IRP:"));
     assert!(!open.run("!verifier 40 0", Style::Win7).0.contains("IRP:"));
 }
 
-/// A 19041 with one record in each log, to hold still what is ours.
+/// A 19041 with six records in each log, to hold still what is ours: what parts two records, and how many are
+/// shown unless more are asked for. The newest are those of the highest addresses.
 fn windows_10() -> Machine {
     const POOL: u64 = 0xffff_a000_0600_0000;
     let mut m = Machine::new(Build::Win10Vb);
@@ -328,36 +318,67 @@ fn windows_10() -> Machine {
     m.level(0x20b).verified(leaky);
     let call = |m: &Machine, name: &str| m.kernel_address(name) + 0x10;
     let frames = vec![call(&m, "IovCallDriver"), caller];
-    let thread = ("Thread", POOL + 0x1_0040);
-    for (log, fields) in [
-        (Log::Fault, vec![thread]),
-        (
-            Log::Irql,
-            vec![thread, ("OldIrql", 0), ("NewIrql", 2), ("Processor", 1), ("TickCount", 0x1234)],
-        ),
-        (Log::ForcedPending, vec![("Irp", POOL + 0x200), thread]),
-        (Log::Pool, vec![("Address", POOL + 0x1000), ("Size", 0x20), thread]),
-        (Log::Irp, vec![("Irp", POOL + 0x200), thread, ("KernelApcDisable", 0xffff), ("Irql", 1)]),
-        (Log::CriticalRegion, vec![thread]),
-    ] {
+    for i in 0..6 {
+        let thread = ("Thread", POOL + 0x1_0040 + i * 0x1000);
+        let irp = ("Irp", POOL + 0x200 + i * 0x100);
+        let (irql, tick) = ([("OldIrql", 0), ("NewIrql", 2)], ("TickCount", 0x1234 + i));
+        for (log, fields) in [
+            (Log::Fault, vec![thread]),
+            (Log::Irql, vec![thread, irql[0], irql[1], ("Processor", 1), tick]),
+            (Log::ForcedPending, vec![irp, thread]),
+            (Log::Pool, vec![("Address", POOL + 0x1000 + i * 0x100), ("Size", 0x20), thread]),
+            (Log::Irp, vec![irp, thread, ("KernelApcDisable", 0xffff), ("Irql", 1)]),
+            (Log::CriticalRegion, vec![thread]),
+        ] {
+            let ring = m.log(log);
+            ring.length = 0x100;
+            ring.push(RingRecord { fields, frames: frames.clone(), stale: Vec::new() });
+        }
+        m.watched_irp(WatchedIrp {
+            irp: irp.1,
+            due_tick_count: 0x52 + i as u32,
+            inserted: true,
+            stack_location: 3,
+            timeout_ticks: 0x12c,
+        });
+    }
+    m
+}
+
+/// On x86 a large quantity lies where addresses do.
+#[test]
+fn what_is_a_quantity_and_what_an_address() {
+    const THREAD: u64 = 0x8436_d770;
+    let mut m = Machine::new(Build::Win10VbX86);
+    for log in [Log::Fault, Log::Irql, Log::CriticalRegion] {
         let ring = m.log(log);
         ring.length = 0x100;
-        ring.push(RingRecord { fields, frames: frames.clone(), stale: Vec::new() });
+        let fields = vec![("Thread", THREAD)];
+        ring.push(RingRecord { fields, frames: Vec::new(), stale: Vec::new() });
     }
-    m.watched_irp(WatchedIrp {
-        irp: POOL + 0x200,
-        due_tick_count: 0x52,
-        inserted: true,
-        stack_location: 3,
-        timeout_ticks: 0x12c,
-    });
-    m
+    let open = Open::new(&m.build(DumpKind::Summary));
+    for style in [Style::Win7, Style::Modern] {
+        for (command, shown) in [
+            ("!verifier 4 ffffffff", 1),
+            ("!verifier 8 ffffffff", 1),
+            ("!verifier 8 8436d778", 1),
+            ("!verifier 200 8436d770", 1),
+            ("!verifier 200 8436d778", 0),
+        ] {
+            let (text, problems) = open.run(command, style);
+            assert_eq!(
+                (text.matches("Thread:").count(), problems),
+                (shown, 0),
+                "{command}: {text}"
+            );
+        }
+    }
 }
 
 #[test]
 fn each_log_alone() {
     let open = Open::new(&windows_10().build(DumpKind::BitmapKernel));
-    for style in [Style::Win7, Style::Modern] {
+    for (style, name) in [(Style::Win7, "logs-win7.txt"), (Style::Modern, "logs-modern.txt")] {
         let mut text = String::new();
         for flag in ["4", "8", "40", "80", "100", "200", "400"] {
             let command = format!("!verifier {flag}");
@@ -365,10 +386,6 @@ fn each_log_alone() {
             assert_eq!(problems, 0, "{command}");
             text.push_str(&format!("kd> {command}\n{out}\n"));
         }
-        let name = match style {
-            Style::Win7 => "logs-win7.txt",
-            Style::Modern => "logs-modern.txt",
-        };
         assert_eq!(text, golden(name), "{style:?}");
     }
     // By the address of an IRP, a thread, a block.
@@ -381,8 +398,51 @@ fn each_log_alone() {
         ("!verifier 80 ffffa00006001010", 1),
     ] {
         let (out, _) = open.run(command, Style::Modern);
-        let found = ["Irp:", "Thread:", "Pool block"].iter().any(|label| out.contains(label));
-        assert_eq!(found, count == 1, "{command}: {out}");
+        // Each record has a stack, but those of 400.
+        let stacks = out.matches("leaky!LeakyRead").count();
+        let found = if command.contains(" 400 ") { out.matches("Irp:").count() } else { stacks };
+        assert_eq!(found, count, "{command}: {out}");
+    }
+}
+
+/// Two images of one entry have a section each, with their own counters and blocks.
+#[test]
+fn a_section_for_each_image() {
+    const BLOCKS: u64 = 0xffff_9a8f_5000_0000;
+    let mut m = Machine::new(Build::Win10Vb);
+    m.level(8);
+    for (name, count) in [("a.sys", 2), ("b.sys", 1)] {
+        let driver = m.driver(Driver::new(name));
+        let verified = m.verified(driver);
+        for i in 0..count {
+            let block = BLOCKS + count * 0x1_0000 + i * 0x100;
+            verified.allocation(Allocation::nonpaged(block, 0x40 * count, b"Leak", 0));
+        }
+        verified.counter("PeakNonPagedBytes", 0x1000 * count);
+    }
+    let mut m = m.assemble();
+    let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
+    m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "SuspectDriverEntry", entry);
+    let targets = ["target:a.sys", "target:b.sys"].map(|label| m.address(label));
+    let open = Open::new(&m.sample(DumpKind::BitmapKernel));
+    let (text, problems) = open.run("!verifier 3 a.sys", Style::Modern);
+    assert_eq!(problems, 0);
+    let heads: Vec<usize> = targets
+        .iter()
+        .map(|target| text.find(&format!("nt!_VF_TARGET_DRIVER {target:#x}: a.sys ")).unwrap())
+        .collect();
+    let [a, b] = [&text[heads[0]..heads[1]], &text[heads[1]..]];
+    for (section, bytes, peak, blocks) in [
+        (a, "0x00000100", "0x00002000", [BLOCKS + 0x2_0000, BLOCKS + 0x2_0100].as_slice()),
+        (b, "0x00000040", "0x00001000", &[BLOCKS + 0x1_0000]),
+    ] {
+        assert!(section.contains(&format!("Current Pool Bytes:       ( {bytes} /")), "{section}");
+        assert!(section.contains(&format!("Peak Pool Bytes:          ( {peak} /")), "{section}");
+        let shown: Vec<&str> = section.lines().filter(|line| line.contains("  Leak  ")).collect();
+        let told: Vec<String> = blocks.iter().map(|block| format!("      {block:#x}  ")).collect();
+        assert_eq!(shown.len(), told.len(), "{section}");
+        assert!(shown.iter().zip(&told).all(|(line, block)| line.starts_with(block)), "{section}");
+        assert!(section.ends_with("displayed with public symbols.\n\n"), "{section}");
     }
 }
 
@@ -440,8 +500,15 @@ fn syntax_and_what_a_dump_cannot_do() {
     let (help, _) = open.run("!verifier ?", Style::Modern);
     assert!(help.starts_with("!verifier [Flags [Image]]\n"), "{help}");
     assert_eq!(open.run("!verifier -?", Style::Modern).0, help);
+    // Names are of any case, as in a published session.
+    for (named, plain) in
+        [("!Verifier 3 LEAKY", "!verifier 3 leaky"), ("LM", "lm"), (".BugCheck", ".bugcheck")]
+    {
+        assert_eq!(open.run(named, Style::Modern), open.run(plain, Style::Modern));
+    }
     assert!(open.usage("!verifier -disable").contains("a dump is not changed"));
-    assert!(open.usage("!verifier 4 1 2").contains("one quantity or address"));
+    assert!(open.usage("!verifier 4 1 2").ends_with("takes one quantity"));
+    assert!(open.usage("!verifier 80 1 2").ends_with("takes one quantity or address"));
     assert!(open.usage("!verifier 3 a.sys b.sys").contains("one image"));
     assert!(open.usage("!verifier 1001").contains("1000 is no flag"));
     assert!(open.usage("!verifier three").contains("is no number"));

@@ -1,11 +1,12 @@
 //! `verifier log` of the smaller logs, as text, JSON and CSV: by number, by address, wrapped, empty; and the modes
 //! of `verifier settings`.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::process::Command;
+mod common;
 
+use common::{command, saved};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use verifier_synth::{Assembly, Build, DumpKind, Log, Machine, RingRecord, WatchedIrp};
@@ -16,21 +17,19 @@ struct Files(TempDir);
 
 impl Files {
     fn write(m: &Assembly) -> Self {
-        let sample = m.sample(DumpKind::BitmapKernel);
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self(folder)
+        Self(saved(&m.sample(DumpKind::BitmapKernel)))
     }
 
     /// What the command prints and complains of.
     fn run(&self, words: &[&str], options: &[&str]) -> (String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_verifier"))
-            .env_remove("_NT_SYMBOL_PATH")
+        let (code, out, complaints) = self.end(words, options);
+        assert_eq!(code, Some(0), "{words:?}");
+        (out, complaints)
+    }
+
+    /// The same with the exit code, whichever it is.
+    fn end(&self, words: &[&str], options: &[&str]) -> (Option<i32>, String, String) {
+        let output = command()
             .args(words)
             .arg(self.0.path().join("memory.dmp"))
             .arg("--symbols")
@@ -38,8 +37,8 @@ impl Files {
             .args(options)
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(0), "{words:?}");
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
     #[track_caller]
@@ -214,4 +213,53 @@ fn settings_name_the_modes() {
     let csv = files.clean(&["settings"], &["--format", "csv"]);
     assert!(csv.contains("\nrule_classes,4503676937963963\n"), "{csv}");
     assert!(csv.contains("\nfault_probability,600\n"), "{csv}");
+}
+
+/// Nothing of a log that is there is an answer of its own, and not the answer of an empty log.
+#[test]
+fn a_log_of_which_no_page_is_there() {
+    let mut m = machine();
+    for i in 0..4u64 {
+        let fields = vec![("Thread", POOL + i * 0x40)];
+        m.log(Log::Irql).push(RingRecord { fields, frames: vec![POOL], stale: Vec::new() });
+        m.pool_record(verifier_synth::PoolRecord {
+            address: POOL + i * 0x40,
+            size: 0x40,
+            thread: POOL,
+            frames: vec![POOL],
+            stale: Vec::new(),
+        });
+    }
+    m.log(Log::Irql).length = 16;
+    m.log(Log::Pool).length = 8;
+    let mut m = m.assemble();
+    for ring in ["ring:ViTrackIrqlQueue", "ring:VfPoolTraces"] {
+        let ring = m.address(ring);
+        m.remove_page(ring);
+    }
+    let files = Files::write(&m);
+    for (kind, what) in [("irql", "IRQL transition log"), ("pool", "pool log")] {
+        let (code, out, complaints) = files.end(&["log", kind], &[]);
+        assert_eq!(code, Some(1), "{complaints}");
+        assert!(out.contains("none of its pages can be read"), "{out}");
+        let last = format!("the {what} cannot be read: none of its pages is there");
+        assert!(complaints.contains(&last), "{complaints}");
+        let (code, out, _) = files.end(&["log", kind], &["--format", "json"]);
+        assert_eq!(code, Some(1));
+        let log: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(log["entries"], json!([]));
+        assert!(!log["problems"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn an_address_that_nothing_is_about() {
+    let files = Files::write(&machine().assemble());
+    let about = |kind| files.run(&["log", kind], &["--address", "ffffa00000001000"]).0;
+    let text = about("suppressed");
+    assert!(
+        text.ends_with("No entry of the suppressed bug check log is about 0xffffa00000001000.\n"),
+        "{text}"
+    );
+    assert_eq!(about("watched"), "No watched IRP is 0xffffa00000001000.\n");
 }

@@ -1,20 +1,26 @@
 //! Files other than full crash dumps, from the outside: cores of virtual machines, raw images, small dumps;
 //! and the ways to a small dump's symbols.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use common::{command, put_all, shared};
 use serde_json::Value;
 use tempfile::TempDir;
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Error as CoreError, Pa};
 use verifier_host::symbols::{SymbolPath, pdb_of_image};
-use verifier_host::{Error, Session, SessionOptions};
+use verifier_host::{Error, Progress, Session, SessionOptions};
 use verifier_synth::{
-    Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Image, Machine, PoolRecord,
+    Allocation, Assembly, BugCheck, Build, DebuggerKeys, Driver, DumpKind, Image, Machine,
+    PoolRecord,
 };
 
 /// Files in a folder of its own, and the command on them.
@@ -24,11 +30,9 @@ struct Files {
 
 impl Files {
     fn new(assembly: &Assembly) -> Self {
-        let files = Self { folder: tempfile::tempdir().unwrap() };
-        for (name, bytes) in &assembly.files {
-            files.put(&format!("symbols/{name}"), bytes);
-        }
-        files
+        let folder = tempfile::tempdir().unwrap();
+        put_all(&folder.path().join("symbols"), &assembly.files);
+        Self { folder }
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> String {
@@ -43,11 +47,7 @@ impl Files {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
-        for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
-            command.env_remove(variable);
-        }
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap()
+        command().args(args).current_dir(self.folder.path()).output().unwrap()
     }
 
     #[track_caller]
@@ -89,6 +89,50 @@ fn machine(build: Build) -> Machine {
     m
 }
 
+/// Cancels what asks for the nth time and later.
+struct CancelAt(AtomicUsize);
+
+impl Progress for CancelAt {
+    fn begin(&self, _what: &str, _total: Option<u64>) {}
+    fn advance(&self, _done: u64) {}
+    fn end(&self) {}
+    fn is_canceled(&self) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+}
+
+#[test]
+fn opening_can_be_canceled() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    files.put("memory.raw", &assembly.dump(DumpKind::Raw));
+    files.put("memory.dmp", &assembly.dump(DumpKind::Complete));
+    let open = |name: &str, after| {
+        let mut options = SessionOptions::default();
+        options.raw = name.ends_with(".raw");
+        options.progress = Some(Box::new(CancelAt(AtomicUsize::new(after))));
+        Session::open_with(&files.path(name), SymbolPath::with_default_cache(None), options)
+            .unwrap()
+    };
+    // The search for the kernel, and, where it is found without, that for globals.
+    assert!(open("memory.raw", usize::MAX).kernel().is_ok());
+    let error = open("memory.raw", 2).kernel().err().unwrap();
+    assert!(matches!(error, Error::Core(CoreError::Stopped { .. })), "{error}");
+    let global = |after| {
+        let session = open("memory.dmp", after);
+        session.kernel().unwrap().global("VfSuspectDriversList")
+    };
+    assert!(global(usize::MAX).is_ok());
+    let error = global(2).unwrap_err().to_string();
+    assert!(error.contains("reading was stopped"), "{error}");
+    // A view asks too.
+    let session = open("memory.dmp", 1 << 20);
+    let kernel = session.kernel().unwrap();
+    assert!(!kernel.is_stopped());
+    while !session.progress().is_canceled() {}
+    assert!(kernel.is_stopped());
+}
+
 #[test]
 fn a_core_of_a_virtual_machine() {
     let assembly = machine(Build::Win10Vb).assemble();
@@ -120,6 +164,28 @@ fn a_core_of_a_virtual_machine() {
     // The bug check stands in a dump's header alone.
     let output = files.run(&["kd", "vm.core", "-c", ".bugcheck"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// What deadlock detection stopped the machine for is in the kernel's own memory, where no header tells.
+#[test]
+fn a_deadlock_without_a_dumps_header() {
+    let mut m = Machine::new(Build::Win10Vb);
+    let parameters = [0x1003, 0xffff_9a8f_5000_0010, 0xffff_9a8f_5000_0020, 0];
+    m.bug_check(BugCheck { code: 0xc4, parameters }).deadlock();
+    let assembly = m.assemble();
+    let files = Files::new(&assembly);
+    let mut issues = Vec::new();
+    for (name, kind, raw) in [
+        ("whole.dmp", DumpKind::Complete, &[][..]),
+        ("vm.core", DumpKind::Elf, &[]),
+        ("memory.raw", DumpKind::Raw, &["--raw"]),
+    ] {
+        files.put(name, &assembly.dump(kind));
+        let args = [&["deadlock", name, "--symbols", "symbols"], raw].concat();
+        issues.push(files.json(&args)["issue"].clone());
+    }
+    assert_eq!((&issues[0]["code"], &issues[0]["from"]), (&0x1003.into(), &"bug check".into()));
+    assert_eq!((&issues[1], &issues[2]), (&issues[0], &issues[0]));
 }
 
 #[test]
@@ -307,15 +373,6 @@ fn a_small_dumps_symbols_by_the_images_file() {
         }
         assert_eq!(pdb_of_image(&bytes[..0x1000]), None);
     }
-}
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: ../shared/{name} is not here");
-    None
 }
 
 #[test]

@@ -4,8 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
+use common::{saved, shared};
 use verifier_core::analysis::Leaks;
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::{EventKind, EventLog, Operation, PoolLog};
@@ -25,13 +28,7 @@ const GLOBALS: [&str; 6] = [
 ];
 
 fn dump(name: &str) -> Option<PathBuf> {
-    let folder =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps")).join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
+    Some(shared("dumps")?.join(name))
 }
 
 fn open(folder: &Path, symbols: Option<PathBuf>) -> Session {
@@ -176,14 +173,8 @@ fn made_up_machines() {
             });
         }
         let sample = machine.build(DumpKind::Complete);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+        let folder = saved(&sample);
         let symbols = folder.path().join("symbols");
-        for (name, bytes) in &sample.files {
-            let path = symbols.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }
         let (bare, full) = (open(folder.path(), None), open(folder.path(), Some(symbols)));
         assert!(full.kernel().unwrap().has_own_types(), "{build:?}");
         compare(bare.kernel().unwrap(), full.kernel().unwrap());
@@ -207,8 +198,7 @@ fn missing_symbols_are_problems() {
     };
     let frames: Vec<Va> = (0..8).map(&mut driver).collect();
     let sample = machine.build(DumpKind::Complete);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+    let folder = saved(&sample);
     let session = open(folder.path(), None);
     let what = |problems: Vec<Problem>| problems.into_iter().map(|p| p.what).collect::<Vec<_>>();
     assert_eq!(what(session.symbol_problems()), ["symbols of the kernel"]);
@@ -225,11 +215,6 @@ fn missing_symbols_are_problems() {
     assert_eq!((many.len(), many[4].as_str()), (5, "symbols of 5 more modules"));
     // With all that is wanted there is nothing to tell.
     let symbols = folder.path().join("symbols");
-    for (name, bytes) in &sample.files {
-        let path = symbols.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
     let session = open(folder.path(), Some(symbols));
     session.load_symbols_at(frames.iter().copied());
     assert!(session.kernel().unwrap().has_own_types());
@@ -244,8 +229,7 @@ fn carving_stops_when_it_is_told() {
     let mut machine = Machine::new(Build::Win10Vb);
     machine.level(8);
     let sample = machine.build(DumpKind::Complete);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
+    let folder = saved(&sample);
     let session = open(folder.path(), None);
     let pages = std::sync::atomic::AtomicU64::new(0);
     session
@@ -254,7 +238,7 @@ fn carving_stops_when_it_is_told() {
         .stop_when(Box::new(move || pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 5));
     let (carved, _) = session.carve_pool(None).unwrap();
     assert_eq!(carved.pages_looked_at, 5);
-    assert!(carved.problems[0].why.starts_with("the search was stopped"), "{:?}", carved.problems);
+    assert!(carved.problems[0].why.starts_with("reading was stopped"), "{:?}", carved.problems);
 }
 
 /// Without a verified driver nothing leads to the tree, and an empty log is no log: that is said.

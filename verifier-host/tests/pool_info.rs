@@ -2,12 +2,14 @@
 //!
 //! `golden/pool-info-*.txt` are ours but for `pool-info-kd.txt`, which has the debugger's columns.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod common;
 
+use std::process::Output;
+
+use common::{command, golden, saved};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use verifier_synth::{
@@ -16,34 +18,19 @@ use verifier_synth::{
 
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 
-fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    fs::read_to_string(path).unwrap()
-}
-
 /// A dump of a machine with its symbols, in a folder of its own.
 struct Files(TempDir);
 
 impl Files {
     fn write(sample: &Sample) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
-        for (name, bytes) in &sample.files {
-            let path = folder.path().join("symbols").join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, bytes).unwrap();
-        }
-        Self(folder)
+        Self(saved(sample))
     }
 
     fn run(&self, name: &str, options: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
-        for variable in ["_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH", "_NT_SYMCACHE_PATH"] {
-            command.env_remove(variable);
-        }
+        let mut command = command();
         command.arg(name).arg(self.0.path().join("memory.dmp"));
         command.arg("--symbols").arg(self.0.path().join("symbols"));
-        command.args(options).stdin(Stdio::null()).output().unwrap()
+        command.args(options).output().unwrap()
     }
 
     /// What it prints, where it has nothing to complain of.

@@ -6,18 +6,21 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use common::shared;
 use verifier_core::Va;
 use verifier_core::analysis::{Leaks, StackSource};
 use verifier_core::error::Fault;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::memory::{Memory, Residence};
 use verifier_core::verifier::{PoolReport, PoolTag, ToldBy};
+use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Session, SessionOptions};
 
 /// Where the nodes are put.
 const NODES: u64 = 0xffff_cccc_0000_0000;
@@ -103,8 +106,7 @@ fn scenario(folder: &Path) {
     let space = AddressSpace::new(Arc::new(memory), kernel.space().machine());
     let hints = Hints::from(plain.dump().unwrap().header());
     let over = Arc::new(Kernel::open(space, hints).unwrap());
-    let options = SessionOptions::default();
-    let session = Session::of_kernel(Arc::clone(&over), symbols(), options);
+    let session = Session::of_kernel(Arc::clone(&over), symbols());
     assert_eq!(session.missing_kernel_symbols(), None);
 
     let report = PoolReport::read(&over, |_| true).unwrap();
@@ -144,11 +146,7 @@ fn scenario(folder: &Path) {
 
 #[test]
 fn both_machines() {
-    let dumps = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/dumps"));
-    if !dumps.is_dir() {
-        println!("skipped: ../shared is not here");
-        return;
-    }
+    let Some(dumps) = shared("dumps") else { return };
     for name in ["win11-22000-rich", "arm64-22000-rich"] {
         scenario(&dumps.join(name));
     }

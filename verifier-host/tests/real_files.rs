@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod common;
+
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use common::shared;
 use verifier_core::dump::{Dump, DumpKind, Header};
 use verifier_core::machine::Machine;
 use verifier_core::symbols::{SymbolKind, SymbolTable};
@@ -15,17 +17,8 @@ use verifier_core::types::{Isf, Pdb, TypeSource};
 use verifier_core::{Pa, Rva, Va};
 use verifier_host::{FileMode, open_file};
 
-fn shared() -> Option<PathBuf> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
-    if folder.join("real").is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: ../shared is not here");
-    None
-}
-
 fn open(name: &str) -> Option<Dump> {
-    let path = shared()?.join("real").join(name);
+    let path = shared("real")?.join(name);
     let [mapped, read] = [FileMode::Map, FileMode::Read]
         .map(|mode| Dump::open(open_file(&path, mode).unwrap()).unwrap());
     assert_eq!(mapped.header(), read.header());
@@ -39,7 +32,7 @@ fn runs(header: &Header) -> Vec<(u64, u64)> {
 
 /// What rizin prints of a dump: the part of the expectations that is about that file.
 fn expected(file: &str) -> String {
-    let text = fs::read_to_string(shared().unwrap().join("real/triage_expected.txt")).unwrap();
+    let text = fs::read_to_string(shared("real/triage_expected.txt").unwrap()).unwrap();
     let start = text.find(&format!("FILE=dmp://bins/dmp/{file}")).unwrap();
     let end = text[start..].find("\nRUN").unwrap();
     text[start..start + end].to_owned()
@@ -96,7 +89,7 @@ fn triage_arm64() {
 #[test]
 fn the_kernels_frames_have_the_names_that_rizin_prints() {
     let Some(dump) = open("triage_x64.dmp") else { return };
-    let table = shared().unwrap().join("isf/5278AFF86C341677D7D7835C85B7B844-1.json.xz");
+    let table = shared("isf/5278AFF86C341677D7D7835C85B7B844-1.json.xz").unwrap();
     let mut json = Vec::new();
     let mut reader = lzma_rust2::XzReader::new(fs::File::open(table).unwrap(), true);
     std::io::copy(&mut reader, &mut json).unwrap();
@@ -203,8 +196,8 @@ const PROCEDURES: [(&str, u32); 8] = [
 
 #[test]
 fn a_pdb_of_microsofts_compiler() {
-    let Some(shared) = shared() else { return };
-    let bytes = fs::read(shared.join("real/hevd_x86/HEVD.pdb")).unwrap();
+    let Some(real) = shared("real") else { return };
+    let bytes = fs::read(real.join("hevd_x86/HEVD.pdb")).unwrap();
     let pdb = Pdb::parse("HEVD.pdb", Arc::new(bytes)).unwrap();
     assert_eq!(pdb.id().guid_hex(), "34310FD1C9B84DD1BC1F4663925B999F");
     assert_eq!(pdb.id().age, 1);
@@ -232,10 +225,10 @@ fn a_pdb_of_microsofts_compiler() {
 
 #[test]
 fn the_driver_is_that_of_the_pdb() {
-    let Some(shared) = shared() else { return };
-    let image = fs::read(shared.join("real/hevd_x86/HEVD.sys")).unwrap();
+    let Some(real) = shared("real") else { return };
+    let image = fs::read(real.join("hevd_x86/HEVD.sys")).unwrap();
     let at = image.windows(4).position(|window| window == b"RSDS").unwrap();
-    let pdb = fs::read(shared.join("real/hevd_x86/HEVD.pdb")).unwrap();
+    let pdb = fs::read(real.join("hevd_x86/HEVD.pdb")).unwrap();
     let pdb = Pdb::parse("HEVD.pdb", Arc::new(pdb)).unwrap();
     assert_eq!(image[at + 4..at + 20], pdb.id().guid);
     assert_eq!(image[at + 20..at + 24], pdb.id().age.to_le_bytes());

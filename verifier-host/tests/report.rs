@@ -1,13 +1,18 @@
 //! The report in a browser. Where no Chromium is installed the tests in it say so and pass.
 
+#![cfg(feature = "cli")]
+
+mod common;
+
 mod browser;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use browser::Browser;
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord, Sample};
+use common::{command, save};
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 const EVIL_END: &str = "</script><script>alert(2)</script>";
@@ -49,7 +54,8 @@ fn machine() -> Machine {
             verified.allocation(block);
         }
     }
-    for i in 0..400u64 {
+    // Not as many records as fill the timeline's bars.
+    for i in 0..401u64 {
         let (_, caller, _, size) = places[(i % 4) as usize];
         let frames = |first: u64| [&[first, caller][..], &outer].concat();
         // Blocks above the fortieth live for a moment; the last of the forty have no record.
@@ -72,19 +78,8 @@ fn machine() -> Machine {
     m
 }
 
-fn save(folder: &Path, sample: &Sample) -> PathBuf {
-    for (name, bytes) in &sample.files {
-        let path = folder.join("symbols").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    let dump = folder.join("memory.dmp");
-    fs::write(&dump, &sample.dump).unwrap();
-    dump
-}
-
 fn verifier(folder: &Path, arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_verifier"))
+    command()
         .args(arguments)
         .arg(folder.join("memory.dmp"))
         .arg("--symbols")
@@ -165,10 +160,56 @@ fn the_report_in_a_browser() {
     page.type_text("bold!read");
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 2);
     assert!(text(&mut page, "document.getElementById('shown').textContent").starts_with("2 of 8"));
-    page.evaluate("(() => { const f = document.getElementById('filter'); f.value = ''; f.dispatchEvent(new Event('input')); })()");
+    // The picture is of the same blocks, and says so.
+    let flame = "[...document.querySelectorAll('.frame')].map((e) => e.title).join('|')";
+    assert!(text(&mut page, flame).contains("<b>bold.sys:"));
+    assert!(!text(&mut page, flame).contains("evil.sys:"));
+    assert!(
+        text(&mut page, "document.getElementById('flame-at').textContent")
+            .starts_with("blocks that the filter leaves: 5,120 bytes, 10 blocks, 100.0 %")
+    );
+    // By an address, as WinDbg, a log or a C program writes it.
+    for address in ["0xffff9a8f50006000", "ffff9a8f`50006000", "FFFF9A8F50006000", "0x50006000"] {
+        page.evaluate(&format!("(() => {{ const f = document.getElementById('filter'); f.value = {address:?}; f.dispatchEvent(new Event('input')); }})()"));
+        assert_eq!(
+            text(
+                &mut page,
+                "[...document.querySelectorAll('#leaks tr.row td:nth-child(5)')].map((e) => e.textContent).join()"
+            ),
+            "Writ",
+            "{address}"
+        );
+    }
+    // A filter that nothing fits says so, and can be cleared.
+    page.evaluate("(() => { const f = document.getElementById('filter'); f.value = 'nosuch'; f.dispatchEvent(new Event('input')); })()");
+    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 0);
+    assert!(
+        text(&mut page, "document.querySelector('#leaks tr.none').textContent")
+            .starts_with("No group matches.")
+    );
+    page.click("#clear");
+    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 8);
+    assert_eq!(text(&mut page, "document.activeElement.id"), "filter");
+    assert!(text(&mut page, flame).contains("evil.sys:"));
     page.evaluate("(() => { const f = document.getElementById('driver-filter'); f.value = '=evil.sys'; f.dispatchEvent(new Event('change')); })()");
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 4);
     page.evaluate("(() => { const f = document.getElementById('driver-filter'); f.value = ''; f.dispatchEvent(new Event('change')); })()");
+
+    // Each button says which stack it opens.
+    assert_eq!(
+        number(
+            &mut page,
+            "new Set([...document.querySelectorAll('#leaks .expand')].map((e) => e.ariaLabel)).size"
+        ),
+        8
+    );
+    // A row opens where it is clicked, and closes.
+    page.click("#leaks tr.row td:nth-child(6)");
+    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 1);
+    let controlled = "document.getElementById(document.querySelector('#leaks .expand').getAttribute('aria-controls')).className";
+    assert_eq!(text(&mut page, controlled), "detail");
+    page.click("#leaks tr.row td:nth-child(6)");
+    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 0);
 
     // Expand with the mouse, close with the keyboard.
     page.click("#leaks tr.row .expand");
@@ -205,6 +246,14 @@ fn the_report_in_a_browser() {
     page.click("input[value=count]");
     assert!(page.evaluate(wide).as_f64().unwrap() > 0.0);
 
+    // The drivers, by name and by blocks.
+    let drivers = "[...document.querySelectorAll('#drivers tbody tr')].map((e) => e.cells[0].textContent).join()";
+    page.click("#drivers th:first-child button");
+    assert_eq!(text(&mut page, drivers), "<b>bold.sys,evil.sys");
+    page.click("#drivers th:first-child button");
+    assert_eq!(text(&mut page, drivers), "evil.sys,<b>bold.sys");
+    assert_eq!(text(&mut page, "document.querySelector('#drivers th').ariaSort"), "descending");
+
     // Dark by what the system says, and by the button.
     let back = "getComputedStyle(document.body).backgroundColor";
     let light = text(&mut page, back);
@@ -215,9 +264,166 @@ fn the_report_in_a_browser() {
     page.shot("dark");
     page.click("#theme");
     assert_eq!(text(&mut page, back), light);
-    page.print("print");
+
+    // On a telephone the words are words, and only tables are wider than the screen.
+    page.set_width(400);
+    assert!(number(&mut page, "document.documentElement.scrollWidth") <= 400);
+    assert!(
+        number(
+            &mut page,
+            "Math.round(document.querySelector('td.where').getBoundingClientRect().width)"
+        ) > 200
+    );
+    page.shot("narrow");
 
     page.assert_quiet(&file);
+}
+
+#[test]
+fn a_report_on_paper() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &many(150).build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Browser::open(folder.path()) else { return };
+    page.go(&file);
+    let count = |page: &mut Browser, what: &str| {
+        page.evaluate(&format!("document.querySelectorAll('#leaks {what}').length"))
+            .as_u64()
+            .unwrap()
+    };
+    page.evaluate("(() => { const f = document.getElementById('tag-filter'); f.value = '=Many'; f.dispatchEvent(new Event('change')); })()");
+    assert_eq!((count(&mut page, "tr.row"), count(&mut page, ".stack")), (100, 0));
+    let line = "document.getElementById('printed').textContent";
+    assert_eq!(page.evaluate(line), "100 of 150 groups; filter: tag Many.");
+    let is_shown = "getComputedStyle(document.getElementById('printed')).display";
+    assert_eq!(page.evaluate(is_shown), "none");
+    page.evaluate("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!((count(&mut page, "tr.row"), count(&mut page, ".stack")), (150, 20));
+    assert_eq!(page.evaluate(line), "150 of 150 groups; filter: tag Many.");
+    page.evaluate("dispatchEvent(new Event('afterprint'))");
+    assert_eq!((count(&mut page, "tr.row"), count(&mut page, ".stack")), (100, 0));
+    page.print("print");
+    page.emulate_print();
+    assert_eq!(page.evaluate(is_shown), "block");
+    page.assert_quiet(&file);
+}
+
+/// A driver that holds one block for each of so many functions, each smaller than the one before.
+fn many(functions: u64) -> Machine {
+    let mut m = Machine::new(Build::Win10Vb);
+    let mut driver = Driver::new("many.sys").pdb("many.pdb").size(0x10_0000);
+    for i in 0..functions as u32 {
+        driver = driver.symbol(&format!("Allocate{i}"), 0x1000 + i * 0x40);
+    }
+    let many = m.driver(driver);
+    m.level(8);
+    let base = m.image(many).base;
+    let block =
+        |i: u64| (BLOCK + i * 0x10_0000, 0x4_0000 / (i + 1), base + 0x1000 + i * 0x40 + 0x10);
+    let allocate = m.kernel_address("VerifierExAllocatePoolWithTag") + 0x1d;
+    let verified = m.verified(many);
+    for (address, size, from) in (0..functions).map(block) {
+        verified.allocation(Allocation::nonpaged(address, size, b"Many", from));
+    }
+    for (address, size, from) in (0..functions).map(block) {
+        m.pool_record(PoolRecord {
+            address,
+            size,
+            thread: 0xffff_9a8f_4fff_0040,
+            frames: vec![allocate, from],
+            stale: vec![],
+        });
+    }
+    m
+}
+
+#[test]
+fn every_frame_of_the_picture_can_be_hit() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &many(150).build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Browser::open(folder.path()) else { return };
+    page.go(&file);
+    page.evaluate("document.getElementById('flame-graph').scrollIntoView({ block: 'center' })");
+    let frames = "[...document.querySelectorAll('.frame')]";
+    assert!(page.evaluate(&format!("{frames}.length")).as_u64().unwrap() > 60);
+    let hidden = format!(
+        "{frames}.filter((e) => {{ const r = e.getBoundingClientRect(); \
+         return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) !== e; }}).length"
+    );
+    assert_eq!(page.evaluate(&hidden), 0);
+    // What has no room for its name has none, and none is too narrow to be hit.
+    let narrow = format!("Math.min(...{frames}.map((e) => e.getBoundingClientRect().width))");
+    assert!(page.evaluate(&narrow).as_f64().unwrap() >= 2.9);
+    let named = format!(
+        "{frames}.filter((e) => e.textContent && e.getBoundingClientRect().width < 20).length"
+    );
+    assert_eq!(page.evaluate(&named), 0);
+    page.shot("frames");
+    page.assert_quiet(&file);
+}
+
+#[test]
+fn what_the_report_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let dump = save(folder.path(), &machine().build(DumpKind::BitmapKernel));
+    let page = fs::read_to_string(report(folder.path())).unwrap();
+    let cells = |row: &str| -> Vec<String> {
+        let cells = row.split("<td").skip(1);
+        cells
+            .map(|cell| cell[cell.find('>').unwrap() + 1..cell.find('<').unwrap()].into())
+            .collect()
+    };
+    let (_, table) = page.split_once("The numbers as a table").unwrap();
+    let (table, _) = table.split_once("</table>").unwrap();
+    let mut next = 1u64;
+    let mut bars = HashSet::new();
+    for row in table.split("<tr>").skip(2) {
+        let cells = cells(row);
+        let (first, last) = cells[0].split_once('–').unwrap();
+        let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+        // Allocations, frees, failed, unknown; those still held are among the first.
+        let all: u64 = [1, 3, 4, 5].map(|i: usize| cells[i].parse::<u64>().unwrap()).iter().sum();
+        assert_eq!((first, last + 1 - first), (next, all), "{cells:?}");
+        assert!(page.contains(&format!("<title>records {first} to {last}:")), "{cells:?}");
+        bars.insert(all);
+        next = last + 1;
+    }
+    assert_eq!((next, bars.len()), (36 + 2 * 361 + 1, 2), "one bar is short");
+
+    // One tile counts what the list below has: here the symbols that are missing.
+    let symbols = folder.path().join("symbols");
+    for module in ["evil.pdb", "bold.pdb"] {
+        fs::remove_dir_all(symbols.join(module)).ok();
+        for entry in fs::read_dir(&symbols).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with(module) {
+                fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path)).unwrap();
+            }
+        }
+    }
+    let page = fs::read_to_string(report(folder.path())).unwrap();
+    let (_, list) = page.split_once("<section id=\"problems\">").unwrap();
+    let listed = list.matches("<li>").count();
+    assert_eq!(listed, 2, "{list}");
+    assert!(page.contains(&format!("<dt>Problems</dt><dd>{listed}</dd>")));
+
+    // What the dump is stands at the top; what was filtered, beside the numbers.
+    let name = dump.file_name().unwrap().to_str().unwrap();
+    let head = format!("<h1>{name}</h1><p>Driver Verifier report · Windows 19041 x64 · ");
+    assert!(page.contains(&head) && page.contains(" · level 0x9bb</p>"), "{head}");
+    assert!(!page.contains("Filtered:"));
+    let file = folder.path().join("filtered.html");
+    let arguments = ["report", "--tag", "Read", "--skip", "nosuch", "-o", file.to_str().unwrap()];
+    assert!(verifier(folder.path(), &arguments).status.success());
+    let page = fs::read_to_string(file).unwrap();
+    assert!(page.contains(
+        "<p class=\"filtered\">Filtered: tag Read; wrappers skipped: nosuch, which matched no \
+             frame of 1 stack; 10 of 40 blocks.</p>"
+    ));
+    assert!(
+        page.contains("(of which 9 made blocks that are still held and that the filter leaves)")
+    );
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use verifier_host::Silent;
 use verifier_host::symbols::{
     Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId, Place,
     SymbolLimits, SymbolPath,
 };
+use verifier_host::{Session, SessionOptions, Silent};
 
 /// 648B8DD0-780A-4E22-FA7F-A89B84633C23, as a CodeView record has it.
 const GUID: [u8; 16] = [
@@ -108,6 +108,21 @@ fn sizes_are_the_callers() {
     assert!(told.iter().any(|p| p.to_string().contains("SymbolLimits")), "{told:?}");
     path.set_limits(SymbolLimits::default());
     assert!(matches!(locate(&path), Located::Found(_)));
+}
+
+/// A session can be shown, by whoever holds one, without telling a password.
+#[test]
+fn a_session_shows_no_password() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("memory.raw");
+    fs::write(&file, [0; 0x1000]).unwrap();
+    let mut options = SessionOptions::default();
+    options.raw = true;
+    assert!(format!("{options:?}").contains("raw: true"));
+    let session =
+        Session::open_with(&file, path("srv*http://me:secret@127.0.0.1:1"), options).unwrap();
+    let shown = format!("{session:?}");
+    assert!(shown.contains("memory.raw") && !shown.contains("secret"), "{shown}");
 }
 
 mod identity {
@@ -879,13 +894,13 @@ mod servers {
             *self.1.lock().unwrap() = done;
         }
         fn end(&self) {}
-        fn is_cancelled(&self) -> bool {
+        fn is_canceled(&self) -> bool {
             *self.1.lock().unwrap() >= self.0
         }
     }
 
     #[test]
-    fn a_cancelled_download_leaves_nothing_behind() {
+    fn a_canceled_download_leaves_nothing_behind() {
         let mut body = pdb(GUID, 1);
         body.resize(1 << 20, 0);
         let server = Server::new(&[(PLAIN, Answer::Body(body)), (PACKED, Answer::Status(404))]);
@@ -893,11 +908,11 @@ mod servers {
         let path = cached(&cache, &server);
         let impatient = Impatient(1, Mutex::default());
         let looked = missing(path.locate_pdb(&wanted(), &verify, &impatient));
-        assert_eq!(looked.last().unwrap().why, Miss::Cancelled);
+        assert_eq!(looked.last().unwrap().why, Miss::Canceled);
         assert!(*impatient.1.lock().unwrap() < 1 << 20, "it ended before the file did");
         assert_eq!(server.asked(), [PLAIN], "nothing more is asked for");
         missing(path.locate_pdb(&wanted(), &verify, &impatient));
-        assert_eq!(server.asked(), [PLAIN], "a search that is cancelled asks nobody");
+        assert_eq!(server.asked(), [PLAIN], "a search that is canceled asks nobody");
         assert!(files(cache.path()).is_empty());
         found(path.locate_pdb(&wanted(), &verify, &Silent));
     }
@@ -915,10 +930,8 @@ mod servers {
 
     #[test]
     fn a_dead_server_is_left_alone_and_the_next_one_asked() {
-        // A port that was free a moment ago, and refuses.
-        let dead = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", dead.local_addr().unwrap());
-        drop(dead);
+        // A port that no other test of this process, nor any program that asks for a free one, gets.
+        let url = "http://127.0.0.1:1";
         let server = Server::new(&[(PLAIN, Answer::Body(pdb(GUID, 1)))]);
         let cache = TempDir::new().unwrap();
         let c = cache.path().display();
@@ -929,6 +942,22 @@ mod servers {
         let other = PdbId { name: "other.pdb".to_owned(), ..wanted() };
         let looked = missing(path(&text).locate_pdb(&other, &verify, &Silent));
         assert!(matches!(looked[1].why, Miss::Unreachable(_)), "{}", looked[1]);
+    }
+
+    /// A user's name and password are for the server alone: not for remarks, origins, or reports.
+    #[test]
+    fn credentials_are_not_told() {
+        let server = Server::new(&[(PACKED, Answer::Body(cabinet(NAME, &pdb(GUID, 1))))]);
+        let url = server.url.replace("http://", "http://me:secret@");
+        let there = found(locate(&path(&url)));
+        assert_eq!(there.origin, format!("{}{PACKED}", server.url));
+        assert_eq!(there.looked[0].why, Miss::NoDefaultCache);
+        assert_eq!(there.looked[1].why, Miss::Http(404));
+        let dead = missing(locate(&path("http://me:secret@127.0.0.1:1")));
+        assert!(matches!(dead.last().unwrap().why, Miss::Network { .. }), "{dead:?}");
+        for place in there.looked.iter().chain(&dead) {
+            assert!(!place.to_string().contains("secret"), "{place}");
+        }
     }
 
     #[test]

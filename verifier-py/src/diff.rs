@@ -43,6 +43,7 @@ fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
             words("item", stacks().flatten().flatten()),
         )?,
         maybe_words("why_no_stack", groups.iter().map(|group| view.why(group))),
+        numbers("merged", groups.iter().map(|group| group.merged as u64)),
         total("old", groups.iter().map(|group| group.old)),
         total("new", groups.iter().map(|group| group.new)),
         structure(
@@ -163,6 +164,37 @@ impl Diff {
         self.diff.unchanged
     }
 
+    /// Modules that both dumps have in different builds: their functions are matched, not the places in
+    /// them.
+    #[getter]
+    fn rebuilt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.diff.rebuilt.iter().map(|name| &**name))
+    }
+
+    /// How many blocks of the earlier dump have a stack.
+    #[getter]
+    fn old_with_stack(&self) -> u64 {
+        self.found[0].leaks.coverage().with_stack.count
+    }
+
+    /// How many blocks of the later dump have a stack.
+    #[getter]
+    fn new_with_stack(&self) -> u64 {
+        self.found[1].leaks.coverage().with_stack.count
+    }
+
+    /// What was filtered of the earlier dump; `None` where nothing was.
+    #[getter]
+    fn old_filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        leaks::filter_of(py, &self.found[0])
+    }
+
+    /// What was filtered of the later dump; `None` where nothing was.
+    #[getter]
+    fn new_filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        leaks::filter_of(py, &self.found[1])
+    }
+
     /// What could not be read of the earlier dump; `problems` has both.
     #[getter]
     fn old_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -191,7 +223,7 @@ impl Diff {
 /// What grew between two sessions: groups of outstanding allocations, the most growth first.
 ///
 /// old, new: the earlier and the later session.
-/// by: what the blocks are grouped by: `stack`, `frame`, `caller`, `tag`, `driver` or `size`.
+/// by: what the blocks are grouped by: `stack`, `frame`, `function`, `caller`, `tag`, `driver` or `size`.
 /// boot: whether both are of one boot: `same`, `other`, or `auto`, which compares their headers and where
 ///     modules lie. Blocks of one boot are matched by address, else groups by names.
 /// driver, tag, min_size, max_size, pool_type, skip: as in `Session.leaks`.

@@ -6,7 +6,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
+use pyo3::prelude::*;
 use verifier_core::Problem;
+use verifier_core::render::escape_html;
 
 use crate::arrow::is_hex;
 
@@ -28,7 +30,7 @@ pub(crate) fn table(
     let schema = batch.schema();
     out.push_str("<table><thead><tr>");
     for field in schema.fields() {
-        let _ = write!(out, "<th>{}</th>", escape(field.name()));
+        let _ = write!(out, "<th>{}</th>", escape_html(field.name()));
     }
     out.push_str("</tr></thead><tbody>");
     for row in 0..batch.num_rows().min(ROWS) {
@@ -44,14 +46,14 @@ pub(crate) fn table(
     let _ = write!(
         out,
         "<p>{}: {rows} {}{shown}{}</p>",
-        escape(name),
+        escape_html(name),
         if rows == 1 { "row" } else { "rows" },
-        empty_because.map(|why| format!("; {}", escape(why))).unwrap_or_default()
+        empty_because.map(|why| format!("; {}", escape_html(why))).unwrap_or_default()
     );
     if !problems.is_empty() {
         let _ = write!(out, "<details><summary>problems: {}</summary><ul>", problems.len());
         for problem in problems.iter().take(PROBLEMS) {
-            let _ = write!(out, "<li>{}</li>", escape(&problem.to_string()));
+            let _ = write!(out, "<li>{}</li>", escape_html(&problem.to_string()));
         }
         if problems.len() > PROBLEMS {
             let _ = write!(out, "<li>and {} more</li>", problems.len() - PROBLEMS);
@@ -71,12 +73,12 @@ fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
         DataType::UInt64 => number(field, array.as_primitive::<UInt64Type>().value(row)),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Boolean => array.as_boolean().value(row).to_string(),
-        DataType::Utf8 => escape(array.as_string::<i32>().value(row)),
+        DataType::Utf8 => escape_html(array.as_string::<i32>().value(row)),
         DataType::Dictionary(..) => {
             let dictionary = array.as_dictionary::<Int32Type>();
             let words = dictionary.values().as_string::<i32>();
             let key = usize::try_from(dictionary.keys().value(row)).unwrap_or(usize::MAX);
-            if key < words.len() { escape(words.value(key)) } else { String::new() }
+            if key < words.len() { escape_html(words.value(key)) } else { String::new() }
         }
         DataType::List(item) => {
             let items = array.as_list::<i32>().value(row);
@@ -109,7 +111,7 @@ fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
             });
             let values: Vec<String> = values
                 .map(|(field, column)| {
-                    format!("{} {}", escape(field.name()), cell(field, column, row))
+                    format!("{} {}", escape_html(field.name()), cell(field, column, row))
                 })
                 .collect();
             values.join("<br>")
@@ -126,24 +128,9 @@ fn number(field: &Field, value: u64) -> String {
     if is_hex(field) { format!("{value:#x}") } else { value.to_string() }
 }
 
-/// Text as text: in an element or an attribute.
+/// Text out of a dump where markup stands for nothing.
+#[pyfunction]
+#[pyo3(name = "escape_html")]
 pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // What would end a line, or turn the direction of text, stays visible.
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                let _ = write!(out, "{}", c.escape_unicode());
-            }
-            c => out.push(c),
-        }
-    }
-    out
+    escape_html(text)
 }

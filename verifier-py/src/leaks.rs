@@ -1,4 +1,4 @@
-//! `leaks()` and `diff()`: groups as columns, and the classes around them.
+//! `leaks()`: groups as columns, and the class around them.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -169,6 +169,28 @@ impl Leaks {
     }
 }
 
+/// What allocations were filtered by, as Python's record.
+pub(crate) fn filter_of<'py>(
+    py: Python<'py>,
+    found: &FilteredLeaks,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(filter) = &found.leaks.filter else { return Ok(None) };
+    let fields = (
+        filter.driver.as_deref(),
+        filter.tag.as_deref(),
+        filter.min_size,
+        filter.max_size,
+        filter.pool.and_then(PoolKind::name),
+        filter.skip.as_deref(),
+        filter.all.count,
+        filter.all.bytes,
+        filter.untold,
+        filter.stacks_skipped,
+        filter.stacks,
+    );
+    py.import("verifier_py._records")?.getattr("Filter")?.call1(fields).map(Some)
+}
+
 /// What is raised where a result that keeps more than its rows is to be pickled.
 pub(crate) fn no_pickle(class: &str) -> PyErr {
     PyTypeError::new_err(format!(
@@ -187,6 +209,12 @@ impl Leaks {
     #[getter]
     fn by(&self) -> &'static str {
         self.by.name()
+    }
+
+    /// What was filtered; `None` where nothing was.
+    #[getter]
+    fn filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        filter_of(py, &self.found)
     }
 
     /// How many allocations have a stack, and why others have none.
@@ -273,6 +301,9 @@ impl Leaks {
         weight: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = self::weight(weight)?;
+        if let Some(text::Path(path)) = &path {
+            self.found.check_output(path).map_err(Failure::from)?;
+        }
         let text = work::run(py, None, || picture(&self.found, weight))?;
         text::to_path(py, text, path)
     }

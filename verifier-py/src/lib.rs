@@ -57,6 +57,8 @@ mod _verifier_py {
     #[pymodule_export]
     use crate::diff::{Diff, diff};
     #[pymodule_export]
+    use crate::html::escape;
+    #[pymodule_export]
     use crate::info::flags;
     #[pymodule_export]
     use crate::leaks::Leaks;

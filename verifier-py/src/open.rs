@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use verifier_core::Pa;
-use verifier_host::FileMode;
-use verifier_host::command::write_sample;
+use verifier_host::{FileMode, SessionOptions, write_sample};
 
-use crate::session::{Session, options};
-use crate::symbols::Symbols;
+use crate::session::Session;
+use crate::symbols::{CallbackProgress, Symbols};
 use crate::text::Path;
 use crate::work;
 
@@ -57,7 +56,8 @@ pub(crate) fn open(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<Dump>> {
     let Path(path) = path;
-    let mut options = options(progress)?;
+    let mut options = SessionOptions::default();
+    options.progress = Some(Box::new(CallbackProgress::new(progress)?));
     let symbols = Symbols::from_python(symbols)?;
     options.mode = if mmap { FileMode::Map } else { FileMode::Read };
     options.raw = raw;

@@ -12,9 +12,8 @@ use verifier_core::render::{
 use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Problem, Va};
-use verifier_host::SessionOptions;
-use verifier_host::command::run_kd_command;
 use verifier_host::info::Info;
+use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
 
 use crate::document::Value;
@@ -52,9 +51,6 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new_over(host: verifier_host::Session) -> Self {
-        if let Ok(kernel) = host.kernel() {
-            kernel.stop_when(Box::new(work::is_interrupted));
-        }
         Self { host: Arc::new(host) }
     }
 
@@ -75,6 +71,11 @@ impl Session {
         })
     }
 
+    /// Refuses to write over the dump or its symbols.
+    fn check_output(&self, path: Option<&text::Path>) -> Result<(), Failure> {
+        path.map_or(Ok(()), |text::Path(path)| Ok(self.host.check_output(path)?))
+    }
+
     fn id(&self) -> usize {
         Arc::as_ptr(&self.host) as usize
     }
@@ -92,12 +93,6 @@ fn staged<T>(host: &verifier_host::Session, what: &str, work: impl FnOnce() -> T
     let done = work();
     host.progress().end();
     done
-}
-
-pub(crate) fn options(progress: Option<&Bound<'_, PyAny>>) -> PyResult<SessionOptions> {
-    let mut options = SessionOptions::default();
-    options.progress = Some(Box::new(CallbackProgress::new(progress)?));
-    Ok(options)
 }
 
 #[pymethods]
@@ -143,7 +138,7 @@ impl Session {
             Some(base) => Source::Physical(CallbackMemory::over(memory)?, Pa(base)),
             None => Source::Virtual(CallbackMemory::over(memory)?),
         };
-        let options = options(progress)?;
+        let progress = Box::new(CallbackProgress::new(progress)?);
         let host = work::run(py, None, || {
             let told =
                 [hints.ps_loaded_module_list, hints.kd_debugger_data_block, hints.kernel_base];
@@ -152,7 +147,7 @@ impl Session {
             }
             let space = source.space(machine, pae, hints.ps_loaded_module_list);
             let kernel = Arc::new(Kernel::open(space, hints)?);
-            let host = verifier_host::Session::of_kernel(kernel, symbols.path, options);
+            let host = verifier_host::Session::of_kernel_with(kernel, symbols.path, progress);
             for bytes in symbols.kernel {
                 host.supply_kernel_symbols(bytes)?;
             }
@@ -346,7 +341,8 @@ impl Session {
         py.import("verifier_py._documents")?.getattr("History")?.call1((
             history.address.0,
             table(views.outstanding)?,
-            history.capacity,
+            history.reach.capacity,
+            history.reach.records,
             table(views.events)?,
             table(views.lifetimes)?,
             table(views.freed_entries)?,
@@ -383,8 +379,8 @@ impl Session {
 
     /// Outstanding allocations joined with the pool log, in groups, the most bytes first.
     ///
-    /// by: what they are grouped by: `stack`, `frame` (the first of the driver), `caller`, `tag`, `driver`
-    ///     or `size`.
+    /// by: what they are grouped by: `stack`, `frame` (the first of the driver), `function`, `caller`,
+    ///     `tag`, `driver` or `size`.
     /// driver: only this driver's, by its file name with or without extension.
     /// tag: only this pool tag; `?` is any character, `*` any number of them.
     /// min_size, max_size: only blocks of at least, at most so many bytes.
@@ -455,6 +451,7 @@ impl Session {
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        self.check_output(path.as_ref())?;
         let picture =
             self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight))?;
         text::to_path(py, picture, path)
@@ -487,6 +484,7 @@ impl Session {
         skip: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        self.check_output(path.as_ref())?;
         let page = self.view(py, |host, _| {
             Text::write("Page", |out| {
                 let summary = write_report(out, host, filter, host.progress())?;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use verifier_core::dump::Unlabeled;
-use verifier_core::kernel::{AddressSpace, Limits, find_kernel};
+use verifier_core::kernel::{AddressSpace, Limits, find_kernel_until};
 use verifier_core::machine::Machine;
 use verifier_core::memory::Memory;
 use verifier_core::{Pa, Va};
 
 use crate::errors::Failure;
+use crate::work;
 
 /// A machine by its name.
 pub(crate) fn machine(name: &str) -> Result<Machine, Failure> {
@@ -37,7 +38,7 @@ impl Source {
             machine: Some(machine),
             processors: Vec::new(),
         };
-        match find_kernel(&memory, Some(*base), &Limits::default()) {
+        match find_kernel_until(&memory, Some(*base), &Limits::default(), &work::is_interrupted) {
             Ok(found) => Ok(found.hints.kernel_base),
             Err(error) => Err(Failure::usage(format!("{GIVE} ({error})"))),
         }

@@ -1,7 +1,9 @@
 //! What `symbols=` may be, and `progress=`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::thread::{ThreadId, current};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -63,8 +65,8 @@ impl Symbols {
 /// `progress(what, done, total)`.
 pub(crate) struct CallbackProgress {
     callable: Option<Py<PyAny>>,
-    /// What is being done, and how much of it there is.
-    stage: Mutex<(String, Option<u64>)>,
+    /// What each thread is doing, and how much of it there is.
+    stages: Mutex<HashMap<ThreadId, (String, Option<u64>)>>,
 }
 
 impl CallbackProgress {
@@ -77,7 +79,7 @@ impl CallbackProgress {
         }
         Ok(Self {
             callable: callable.map(|callable| callable.clone().unbind()),
-            stage: Mutex::default(),
+            stages: Mutex::default(),
         })
     }
 
@@ -86,9 +88,8 @@ impl CallbackProgress {
         if work::is_stopped() {
             return;
         }
-        let Ok((what, total)) = self.stage.lock().map(|stage| stage.clone()) else {
-            return;
-        };
+        let stage = self.stages.lock().ok().and_then(|all| all.get(&current().id()).cloned());
+        let Some((what, total)) = stage else { return };
         Python::attach(|py| {
             if let Err(error) = callable.call1(py, (what, done, total)) {
                 work::stop(error);
@@ -99,8 +100,8 @@ impl CallbackProgress {
 
 impl Progress for CallbackProgress {
     fn begin(&self, what: &str, total: Option<u64>) {
-        if let Ok(mut stage) = self.stage.lock() {
-            *stage = (what.into(), total);
+        if let Ok(mut stages) = self.stages.lock() {
+            stages.insert(current().id(), (what.into(), total));
         }
         self.tell(0);
     }
@@ -109,9 +110,13 @@ impl Progress for CallbackProgress {
         self.tell(done);
     }
 
-    fn end(&self) {}
+    fn end(&self) {
+        if let Ok(mut stages) = self.stages.lock() {
+            stages.remove(&current().id());
+        }
+    }
 
-    fn is_cancelled(&self) -> bool {
+    fn is_canceled(&self) -> bool {
         work::is_interrupted()
     }
 }

@@ -277,6 +277,11 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
         addresses("block", lives.iter().map(|life| life.block)),
         maybe_small_numbers("allocated", lives.iter().map(|life| index(life.allocated))),
         maybe_small_numbers("freed", lives.iter().map(|life| index(life.freed))),
+        bools("held", lives.iter().map(|life| life.is_held)),
+        maybe_words(
+            "why_unknown",
+            lives.iter().map(|life| Some(life.why_unknown?.words(history.reach))),
+        ),
     ];
     let near = &history.neighbors;
     let neighbors = vec![

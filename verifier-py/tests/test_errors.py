@@ -178,6 +178,16 @@ def test_arguments(dump: verifier.Dump, folder: Path) -> None:
         verifier.Dump()  # type: ignore[call-arg]
 
 
+def test_the_dump_is_not_written_over(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.dmp"
+    copy.write_bytes((folder / "memory.dmp").read_bytes())
+    dump = verifier.open(copy, symbols=folder / "symbols")
+    for write in (dump.report, dump.flamegraph, dump.leaks().flamegraph):
+        with pytest.raises(verifier.UsageError, match="the output is the dump itself"):
+            write(copy)
+    assert copy.read_bytes() == (folder / "memory.dmp").read_bytes()
+
+
 def test_garbage_in_a_dump(folder: Path, tmp_path: Path) -> None:
     """Whatever bytes change, the answer is a result or an exception of the tree."""
     data = (folder / "memory.dmp").read_bytes()

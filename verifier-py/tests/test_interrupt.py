@@ -1,4 +1,4 @@
-"""Ctrl-C while no Python code runs: during a download, while rows become Python values."""
+"""Ctrl-C while no Python code runs: during a download or a search, while rows become Python values."""
 
 from __future__ import annotations
 
@@ -124,3 +124,15 @@ def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
         if pressed[0] - started < whole * 0.7 and ended - started < whole * 0.9:
             return
     pytest.fail(f"Ctrl-C is heard after {ended - started} of {whole} s")
+
+
+def test_the_search_for_a_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "memory.raw"
+    with path.open("wb") as file:
+        # Page by page that takes minutes, and nothing of it is on the disk.
+        file.truncate(1 << 40)
+    after = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    after.start()
+    with pytest.raises(KeyboardInterrupt):
+        verifier.open(path, raw=True)
+    after.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +53,8 @@ def everything(session: verifier.Session) -> list[Any]:
         session.leaks("frame", skip="Dispatch").to_dicts(),
         str(session.leaks().to_text(top=None)),
         *(logged(session, kind) for kind in verifier.LOGS if kind != "pool"),
-        str(session.flamegraph()),
+        # The title names the file, where there is one.
+        re.sub(" – memory.dmp[^<]*", "", str(session.flamegraph())),
         str(session.kd("!verifier 3")),
         session.info().to_dict()["kernel"]["modules"],
     ]

@@ -263,10 +263,22 @@ def test_leaks(dump: verifier.Dump, tmp_path: Path) -> None:
 
 def test_leaks_that_are_wanted(dump: verifier.Dump) -> None:
     assert len(dump.leaks(driver="myfault", tag="L??k", min_size=1, max_size=1 << 30)) == 1
-    for nothing in ({"tag": "Lack"}, {"min_size": 1 << 30}, {"max_size": 5}, {"pool_type": "paged"}):
+    for nothing, words in (
+        ({"tag": "Lack"}, "tag Lack"),
+        ({"min_size": 1 << 30}, "at least 1,073,741,824 bytes"),
+        ({"max_size": 5}, "at most 5 bytes"),
+        ({"pool_type": "paged"}, "paged pool"),
+    ):
         leaks = dump.leaks(**nothing)
         assert len(leaks) == 0 and leaks.counted is None
-        assert leaks.to_text() == "No outstanding allocation.\n"
+        assert leaks.to_text() == (
+            f"No outstanding allocation matches {words} (10 without filters).\n"
+            f"Filtered: {words}; 0 of 10 blocks.\n"
+        )
+    for impossible in ({"tag": "Leaky"}, {"min_size": 5, "max_size": 4}):
+        with pytest.raises(verifier.UsageError):
+            dump.leaks(**impossible)
+    assert dump.leaks("function")[0].label == "myfault!MyfaultDeviceControl"
     whole = dump.leaks()[0].stack
     short = dump.leaks(skip="MyfaultDeviceControl")[0].stack
     assert whole and short and short == whole[3:]
@@ -283,7 +295,8 @@ def test_diff(dump: verifier.Dump, other: verifier.Dump) -> None:
         ("Lack", (1, 0xFB000), "Leak", (-1, -0xFB000))
     )
     assert grew.stack and LEAK in grew.stack and grew.appeared == shrank.gone != ()
-    assert diff.to_markdown().startswith("### Driver Verifier: +1 blocks")
+    assert diff.to_markdown().startswith("### Driver Verifier: +1 block, ")
+    assert diff.rebuilt == () and grew.merged == 0
     assert "tag Lack" in diff.to_text()
     assert not verifier.diff(dump, other, boot="other").same_boot
     assert len(verifier.diff(dump, other, "size")) == 0
@@ -298,7 +311,8 @@ def test_report(dump: verifier.Dump, tmp_path: Path) -> None:
     frame = page._repr_html_()
     assert frame.startswith("<iframe sandbox=") and "<script" not in frame
     assert dump.report(tmp_path / "x.html", driver="myfault") == ()
-    assert (tmp_path / "x.html").read_text(encoding="utf-8") == page
+    written = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "Filtered: driver myfault; 10 of the driver&#39;s 10 blocks." in written
     with pytest.raises(OSError):
         dump.report(tmp_path / "x.html" / "below a file.html")
     assert dump.pool("myfault")  # the session goes on
@@ -352,14 +366,29 @@ def test_repr(dump: verifier.Dump) -> None:
     assert dump.kd("lm")._repr_html_().startswith("<pre>")
 
 
-def test_html_is_escaped(folder: Path, tmp_path: Path) -> None:
-    evil = """<b>&"'/.sys"""
+def named(evil: str, folder: Path, tmp_path: Path) -> verifier.Dump:
+    """The sample with another name of the driver."""
     data = (folder / "memory.dmp").read_bytes()
     old = "myfault.sys".encode("utf-16-le")
     assert data.count(old) >= 2 and len(evil) == len("myfault.sys")
     (tmp_path / "evil.dmp").write_bytes(data.replace(old, evil.encode("utf-16-le")))
     dump = verifier.open(tmp_path / "evil.dmp", symbols=folder / "symbols")
     assert dump.pool()[0].driver == evil
+    return dump
+
+
+def test_html_turns_no_text(folder: Path, tmp_path: Path) -> None:
+    obeyed = "\u061c\u200e\u200f\u202e\u2028\u2029\x9b"
+    dump = named(f"{obeyed}.sys", folder, tmp_path)
+    for thing in (dump.pool(), dump.drivers(), dump.info(), dump.kd("!verifier 3"), dump.leaks()):
+        html = thing._repr_html_()
+        assert not set(html) & set(obeyed), thing
+        assert "\ufffd" * len(obeyed) + ".sys" in html, thing
+    assert not set(dump.report()) & set(obeyed)
+
+
+def test_html_is_escaped(folder: Path, tmp_path: Path) -> None:
+    dump = named("""<b>&"'/.sys""", folder, tmp_path)
     for thing in (
         dump.pool(),
         dump.drivers(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ def everything(session: verifier.Session) -> list[Any]:
         session.pool().to_dicts(),
         session.log("pool").to_dicts(),
         session.leaks().to_dicts(),
-        session.leaks().to_markdown(),
+        # The heading names the file, where there is one.
+        re.sub("\n`memory.dmp[^\n]*\n", "", session.leaks().to_markdown()),
         session.kd("!verifier 3 myfault.sys"),
         session.info().to_dict()["kernel"]["modules"],
     ]

@@ -65,3 +65,8 @@ pub use verifier::{
     Unload, Verified, WatchedIrp,
 };
 pub use walkthrough::{walkthrough, walkthrough_machine};
+
+/// The README's example compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -16,14 +16,14 @@ use verifier_core::verifier::{Drivers, PoolReport, Settings};
 use verifier_core::{Pa, Reason, Va};
 use verifier_embed_rust as embed;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{FileMode, Session, SessionOptions, open_file};
+use verifier_host::{FileMode, Session, open_file};
 use verifier_synth::{DumpKind, walkthrough_machine};
 
 /// All that the library tells of a kernel, as text.
 fn told(kernel: Kernel, symbols: &Path) -> String {
     let mut path = SymbolPath::with_default_cache(None);
     path.push_plain(symbols);
-    let session = Session::of_kernel(Arc::new(kernel), path, SessionOptions::default());
+    let session = Session::of_kernel(Arc::new(kernel), path);
     session.load_all_symbols();
     let kernel = session.kernel().unwrap();
     let log = PoolLog::read(kernel, None).unwrap();

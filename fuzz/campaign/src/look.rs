@@ -19,11 +19,13 @@ use verifier_core::render::{
 };
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
-use verifier_core::verifier::{Drivers, Modes, PoolReport, PoolStacks, Settings};
+use verifier_core::verifier::{
+    Drivers, Modes, PoolReport, PoolStacks, Settings, violated_condition,
+};
 use verifier_core::{Error, Va};
 use verifier_host::report::{Report, Timeline};
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Info, Session, SessionOptions};
+use verifier_host::{Info, Session};
 
 use crate::clean::{Clean, Form};
 use crate::overlay::Overlay;
@@ -98,18 +100,17 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
     let mut viewer = Viewer { is_partial: false, unclean: None };
     let v = &mut viewer;
     let _ = format!("{:?}", dump.header());
-    let session = Session::of_kernel(
-        Arc::clone(kernel),
-        SymbolPath::with_default_cache(None),
-        SessionOptions::default(),
-    );
+    let session = Session::of_kernel(Arc::clone(kernel), SymbolPath::with_default_cache(None));
     let info = Info::gather(&session);
     v.problems(&info.problems);
     v.show(Document, "info.json", |out| write_json(out, &info));
     v.show(Text, "lm", |out| text::write_modules(out, kernel));
     if let Some(machine) = dump.header().machine() {
         let bug_check = &dump.header().bug_check;
-        v.show(Text, "bugcheck", |out| text::write_bug_check(out, bug_check, machine));
+        let condition = v.made(violated_condition(kernel)).flatten();
+        v.show(Text, "bugcheck", |out| {
+            text::write_bug_check(out, bug_check, condition.as_deref(), machine)
+        });
     }
     let names = &Names::new(kernel);
     let settings = v.made(Settings::read(kernel));
@@ -172,7 +173,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
         v.show(Document, "stacks.json", |out| write_pool_stacks_json(out, &stacks, names));
         v.show(Document, "stacks.csv", |out| write_pool_stacks_csv(out, &stacks, names));
     }
-    if let Ok(deadlock) = Deadlock::read(kernel, None) {
+    if let Ok(deadlock) = Deadlock::read(kernel) {
         v.problems(&deadlock.problems);
         let graph = LockGraph::of(&deadlock);
         v.show(Text, "deadlock", |out| write_deadlock_text(out, &deadlock, &graph, names));
@@ -227,6 +228,7 @@ fn show_leaks(
         let timeline = log.map(|log| Timeline::new(log, leaks));
         let report = Report {
             title: "memory.dmp".into(),
+            subtitle: String::new(),
             facts: Vec::new(),
             settings,
             drivers,

@@ -72,7 +72,7 @@ pub fn kernel(data: &[u8]) {
             }
         }
         64..=71 => {
-            let _ = read_unicode_string(&space, start);
+            let _ = read_unicode_string(&space, start, &limits);
         }
         72..=79 => {
             let keys =

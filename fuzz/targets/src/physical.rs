@@ -6,6 +6,7 @@ use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::memory::{FromFn, Memory, PageTables, PagingMode};
 use verifier_core::render::text::{write_bug_check, write_modules};
+use verifier_core::verifier::violated_condition;
 use verifier_core::{Pa, Va};
 
 use crate::bytes::Input;
@@ -33,9 +34,12 @@ pub fn dump_header(data: &[u8]) {
         from = next;
     }
     let _ = physical.map().page_count();
-    if let Some(machine) = dump.header().machine() {
-        let _ = write_bug_check(&mut std::io::sink(), &dump.header().bug_check, machine);
-    }
+    let told = |condition: Option<&str>| {
+        let Some(machine) = dump.header().machine() else { return };
+        let bug_check = &dump.header().bug_check;
+        let _ = write_bug_check(&mut std::io::sink(), bug_check, condition, machine);
+    };
+    told(None);
     let Ok(space) = AddressSpace::of_dump(&dump) else { return };
     let hints = Hints::from(dump.header());
     let Ok(kernel) = Kernel::open_with(space, hints, machine::limits()) else { return };
@@ -43,6 +47,9 @@ pub fn dump_header(data: &[u8]) {
         let _ = wanted.to_string();
     }
     let _ = write_modules(&mut std::io::sink(), &kernel);
+    if let Ok(Some(condition)) = violated_condition(&kernel) {
+        told(Some(&condition));
+    }
 }
 
 /// Page tables of any bytes: a read equals its one-byte reads, and ends.

@@ -15,8 +15,8 @@ use verifier_core::types::{Profile, TypeSource as _};
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{CarvedLog, EventKind, EventLog, PoolLog, WatchedIrps};
 use verifier_core::verifier::{
-    CarvedPool, Drivers, Globals, Modes, Place, PoolReport, PoolStacks, Settings, UnloadLeak,
-    read_tracker,
+    CarvedPool, Drivers, Globals, Modes, Place, PoolReport, PoolStacks, Settings, Tracker,
+    UnloadLeak,
 };
 
 use crate::machine::{Where, changed, open};
@@ -38,9 +38,7 @@ pub fn pool_pages(data: &[u8]) {
         assert!(report.pool_info.stacks.len() <= 2 * most);
         for pool in &report.drivers {
             for image in &pool.driver.images {
-                let mut problems = Vec::new();
-                let name = &pool.driver.name;
-                let tracker = read_tracker(kernel, name, image.verified_data, &mut problems);
+                let tracker = Tracker::read(kernel, &pool.driver.name, image.verified_data);
                 // No page of entries holds more than 4 KiB of them.
                 let pages = kernel.limits().tracker_pages;
                 assert!(tracker.is_ok_and(|tracker| tracker.pages.len() <= pages));
@@ -62,7 +60,7 @@ pub fn session(data: &[u8]) {
         };
         let _ = Leaks::read(kernel, |_| true);
         let _ = PoolLog::read(kernel, Some(3));
-        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+        if let Ok(deadlock) = Deadlock::read(kernel) {
             let _ = LockOrder::of(&deadlock);
             let _ = LockGraph::of(&deadlock).cycles();
         }
@@ -112,7 +110,7 @@ pub fn render(data: &[u8]) {
                 let _ = write_pool_csv(sink, &report, &names);
             }
         }
-        if let Ok(deadlock) = Deadlock::read(kernel, None) {
+        if let Ok(deadlock) = Deadlock::read(kernel) {
             let graph = LockGraph::of(&deadlock);
             let _ = write_deadlock_text(sink, &deadlock, &graph, &names);
             let _ = write_deadlock_json(sink, &deadlock, &graph, &names);

@@ -5,68 +5,21 @@
 //! has it: the log of the later one may have wrapped. Across boots nothing but names can be matched:
 //! groups by symbolized stack, tag and driver.
 //!
-//! Two dumps are of one boot where their kernels lie at one base and their machines were started at
-//! one time (`SystemTime` less `SystemUpTime`, within two seconds: the clock may have been corrected
-//! by less). Without the times, every module that both have must lie at the same base.
+//! A stack is known as long as the log remembers it, and two logs do not reach back equally far: blocks
+//! of one stack are blocks without a stack in the other dump, which would be one group that shrank and
+//! one that grew. Who called is in the tracking entries, whatever the log says. So where blocks of one
+//! driver, tag and caller grew without a stack and shrank with one, or the other way round, what is told
+//! is their sum, as one group ([`DiffGroup::merged`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::boot::Boot;
+use super::diff_key::{Call, DiffKey, DiffNames, Named, rebuilt};
 use super::group::{GroupBy, Grouping};
-use super::leaks::{Block, Leaks, NoStack, Total};
+use super::leaks::{Block, Leaks, Total};
 use crate::addr::Va;
-use crate::dump::Header;
 use crate::kernel::Kernel;
-use crate::verifier::PoolTag;
-
-/// How far two boot times of one boot may differ, in 100 ns.
-const BOOT_TIME_SLACK: u64 = 2 * 10_000_000;
-
-/// Whether two dumps are of one boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Boot {
-    /// True for one boot.
-    pub is_same: bool,
-    /// What says so.
-    pub why: String,
-}
-
-/// When the machine was started, in 100 ns since 1601, by a dump's header.
-#[must_use]
-pub fn boot_time(header: &Header) -> Option<u64> {
-    header.system_time?.checked_sub(header.system_up_time?).filter(|&time| time > 0)
-}
-
-impl Boot {
-    /// Compares two kernels and the times when their machines were started ([`boot_time`]).
-    #[must_use]
-    pub fn compare(old: (&Kernel, Option<u64>), new: (&Kernel, Option<u64>)) -> Self {
-        let says = |is_same, why: String| Boot { is_same, why };
-        let ((old, old_time), (new, new_time)) = (old, new);
-        if old.build() != new.build() {
-            return says(false, format!("builds {} and {}", old.build(), new.build()));
-        }
-        if old.base() != new.base() {
-            return says(false, format!("the kernel lies at {} and at {}", old.base(), new.base()));
-        }
-        if let (Some(old), Some(new)) = (old_time, new_time) {
-            let apart = old.abs_diff(new);
-            let seconds = apart / 10_000_000;
-            return if apart <= BOOT_TIME_SLACK {
-                says(true, "one boot time and one kernel base".into())
-            } else {
-                says(false, format!("boot times {seconds} seconds apart"))
-            };
-        }
-        let moved = old.modules().loaded().iter().find(|module| {
-            new.modules().by_name(&module.name).is_some_and(|other| other.base != module.base)
-        });
-        match moved {
-            Some(module) => says(false, format!("a module lies at {} and elsewhere", module.base)),
-            None => says(true, "all modules lie where they lay; a header has no times".into()),
-        }
-    }
-}
 
 /// One of the two dumps.
 #[derive(Clone, Copy)]
@@ -79,21 +32,6 @@ pub struct Side<'a> {
     pub grouping: &'a Grouping<'a>,
 }
 
-/// What the blocks of a [`DiffGroup`] have in common, in names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct DiffKey {
-    /// The driver.
-    pub driver: Option<Arc<str>>,
-    /// The tag.
-    pub tag: Option<PoolTag>,
-    /// The stack, innermost first, in names or addresses without one.
-    pub stack: Option<Vec<Arc<str>>>,
-    /// The frame or the caller that the blocks are grouped by, or the caller of blocks without stack.
-    pub place: Option<Arc<str>>,
-    /// The size.
-    pub size: Option<u64>,
-}
-
 /// Blocks of both dumps that have a key in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffGroup {
@@ -101,8 +39,6 @@ pub struct DiffGroup {
     pub key: DiffKey,
     /// One line for it: the first frame outside the kernel and Verifier, tag, driver or size.
     pub label: Arc<str>,
-    /// Why there is no stack, where that is so; of the first block.
-    pub why_no_stack: Option<NoStack>,
     /// Blocks in the earlier dump.
     pub old: Total,
     /// Blocks in the later dump.
@@ -111,9 +47,24 @@ pub struct DiffGroup {
     pub appeared: Vec<Va>,
     /// Blocks that only the earlier dump has; across boots all of it.
     pub gone: Vec<Va>,
+    /// How many groups of one caller it is the sum of, where one dump has stacks that the other one
+    /// does not have; else 0. A stack is then in the key where it is the only one.
+    pub merged: usize,
 }
 
 impl DiffGroup {
+    fn empty(key: DiffKey, label: Arc<str>) -> Self {
+        Self {
+            key,
+            label,
+            old: Total::default(),
+            new: Total::default(),
+            appeared: Vec::new(),
+            gone: Vec::new(),
+            merged: 0,
+        }
+    }
+
     /// Blocks and bytes by which it grew; negative where it shrank.
     #[must_use]
     pub fn growth(&self) -> (i128, i128) {
@@ -154,67 +105,9 @@ pub struct Diff {
     pub groups: Vec<DiffGroup>,
     /// Groups that hold as much as before.
     pub unchanged: usize,
-}
-
-struct Names<'a> {
-    side: Side<'a>,
-    known: HashMap<Va, Arc<str>>,
-}
-
-impl Names<'_> {
-    fn get(&mut self, va: Va) -> Arc<str> {
-        let kernel = self.side.kernel;
-        let name = self.known.entry(va).or_insert_with(|| match kernel.symbolize(va) {
-            Some(name) => name.to_string().into(),
-            None => va.to_string().into(),
-        });
-        name.clone()
-    }
-
-    fn key(&mut self, block: &Block, by: GroupBy) -> (DiffKey, Arc<str>) {
-        let side = self.side;
-        let driver: Arc<str> = side.leaks.driver(block).into();
-        let tag = block.allocation.tag;
-        let mut key = DiffKey::default();
-        let label = match by {
-            GroupBy::Stack => {
-                key.driver = Some(driver);
-                key.tag = Some(tag);
-                let frames = side.grouping.frames(block);
-                key.stack = frames.map(|frames| frames.iter().map(|&va| self.get(va)).collect());
-                if key.stack.is_none() {
-                    key.place = Some(self.get(block.allocation.caller));
-                }
-                self.get(side.grouping.site(block).unwrap_or(block.allocation.caller))
-            }
-            GroupBy::Frame => {
-                let place = match side.grouping.site(block) {
-                    Some(va) => self.get(va),
-                    None => "(no frame outside the kernel and Verifier)".into(),
-                };
-                key.place = Some(place.clone());
-                place
-            }
-            GroupBy::Caller => {
-                let place = self.get(side.grouping.caller(block));
-                key.place = Some(place.clone());
-                place
-            }
-            GroupBy::Tag => {
-                key.tag = Some(tag);
-                tag.to_string().into()
-            }
-            GroupBy::Driver => {
-                key.driver = Some(driver.clone());
-                driver
-            }
-            GroupBy::Size => {
-                key.size = Some(block.allocation.size);
-                format!("{} bytes", block.allocation.size).into()
-            }
-        };
-        (key, label)
-    }
+    /// Modules that both dumps have in different builds, by their short names, as far as frames or
+    /// callers lie in them: their functions are matched, not the places in them.
+    pub rebuilt: Vec<Arc<str>>,
 }
 
 /// True where both entries are of one block that was never freed in between.
@@ -228,35 +121,123 @@ fn is_same_block(old: (&Leaks, &Block), new: (&Leaks, &Block)) -> bool {
         }
 }
 
+/// The blocks of a group that one call made and that have a stack, or have none.
+struct Part {
+    group: DiffGroup,
+    has_stack: bool,
+}
+
+impl Part {
+    /// 1 where it grew, -1 where it shrank.
+    fn direction(&self) -> i128 {
+        let (count, bytes) = self.group.growth();
+        if bytes == 0 { count.signum() } else { bytes.signum() }
+    }
+
+    /// Adds another one of the same call, whose key it takes where it has no stack of its own.
+    fn take(&mut self, other: Part, call: &Call) {
+        let (into, from) = (&mut self.group, other.group);
+        if into.key != from.key {
+            into.merged = into.merged.max(1) + from.merged.max(1);
+            match (self.has_stack, other.has_stack) {
+                (false, true) => (into.key, into.label) = (from.key, from.label),
+                // Of several stacks none is the group's, but who called.
+                (true, true) => {
+                    into.key.stack = None;
+                    into.key.place = Some(call.caller.clone());
+                    into.label = call.caller.clone();
+                }
+                _ => {}
+            }
+        }
+        self.has_stack |= other.has_stack;
+        into.old = into.old.and(from.old);
+        into.new = into.new.and(from.new);
+        into.appeared.extend(from.appeared);
+        into.gone.extend(from.gone);
+    }
+}
+
+/// Adds up what is told apart only by what the logs remember of one call: see the module's text.
+fn net(call: &Call, parts: Vec<Part>) -> Vec<Part> {
+    let (changed, mut result): (Vec<Part>, Vec<Part>) =
+        parts.into_iter().partition(|part| part.direction() != 0);
+    let (stacks, without): (Vec<Part>, Vec<Part>) =
+        changed.into_iter().partition(|part| part.has_stack);
+    let mut changed = without.iter().chain(&stacks);
+    if !changed.any(|a| without.iter().any(|b| a.direction() != b.direction())) {
+        result.extend(stacks);
+        result.extend(without);
+        return result;
+    }
+    // Why there is no stack is the log's affair too.
+    let sum = without.into_iter().reduce(|mut sum, part| {
+        sum.take(part, call);
+        sum
+    });
+    let Some(mut sum) = sum else { return result };
+    let direction = sum.direction();
+    for part in stacks {
+        if part.direction() == -direction {
+            sum.take(part, call);
+        } else {
+            result.push(part);
+        }
+    }
+    result.push(sum);
+    result
+}
+
+/// The blocks of both dumps, by the call that made them.
+#[derive(Default)]
+struct Parts(BTreeMap<Option<Call>, BTreeMap<(DiffKey, bool), Part>>);
+
+impl Parts {
+    /// Where a block belongs that has these names.
+    fn of(&mut self, Named { key, label, call }: Named, has_stack: bool) -> &mut DiffGroup {
+        let part = self.0.entry(call).or_default().entry((key.clone(), has_stack));
+        let part = part.or_insert_with(|| Part { group: DiffGroup::empty(key, label), has_stack });
+        &mut part.group
+    }
+
+    /// The groups of all calls, netted.
+    fn groups(self) -> Vec<DiffGroup> {
+        let mut groups: BTreeMap<DiffKey, DiffGroup> = BTreeMap::new();
+        for (call, parts) in self.0 {
+            let parts: Vec<Part> = parts.into_values().collect();
+            let parts = match call {
+                Some(call) => net(&call, parts),
+                None => parts,
+            };
+            for Part { group, .. } in parts {
+                let into = groups
+                    .entry(group.key.clone())
+                    .or_insert_with(|| DiffGroup::empty(group.key, group.label));
+                into.old = into.old.and(group.old);
+                into.new = into.new.and(group.new);
+                into.appeared.extend(group.appeared);
+                into.gone.extend(group.gone);
+                into.merged += group.merged;
+            }
+        }
+        groups.into_values().collect()
+    }
+}
+
 impl Diff {
     /// Compares two dumps.
     #[must_use]
     pub fn new(boot: Boot, old: Side<'_>, new: Side<'_>, by: GroupBy) -> Self {
-        let mut groups: BTreeMap<DiffKey, DiffGroup> = BTreeMap::new();
-        let mut old_names = Names { side: old, known: HashMap::new() };
-        let mut new_names = Names { side: new, known: HashMap::new() };
+        let rebuilt = rebuilt(old.kernel, new.kernel);
+        let mut parts = Parts::default();
+        let mut old_names = DiffNames::new(old, by, &rebuilt);
+        let mut new_names = DiffNames::new(new, by, &rebuilt);
         let mut totals = (Total::default(), Total::default());
         let mut held: HashMap<Va, &Block> = HashMap::new();
         if boot.is_same {
             held = old.leaks.blocks.iter().map(|block| (block.allocation.address, block)).collect();
         }
-        let mut stayed: HashMap<Va, ()> = HashMap::new();
-        let entry = |groups: &mut BTreeMap<DiffKey, DiffGroup>,
-                     block: &Block,
-                     (key, label): (DiffKey, Arc<str>)| {
-            groups.entry(key.clone()).or_insert_with(|| DiffGroup {
-                why_no_stack: block
-                    .stack
-                    .err()
-                    .filter(|_| by == GroupBy::Stack && key.stack.is_none()),
-                key,
-                label,
-                old: Total::default(),
-                new: Total::default(),
-                appeared: Vec::new(),
-                gone: Vec::new(),
-            });
-        };
+        let mut stayed: HashSet<Va> = HashSet::new();
         for block in &new.leaks.blocks {
             let address = block.allocation.address;
             let size = block.allocation.size;
@@ -264,18 +245,18 @@ impl Diff {
             let twin = held
                 .get(&address)
                 .filter(|twin| is_same_block((old.leaks, twin), (new.leaks, block)));
-            let named = match twin {
+            let (named, has_stack) = match twin {
                 // The earlier log may reach where the later one does not.
-                Some(twin) if block.stack.is_err() && twin.stack.is_ok() => old_names.key(twin, by),
-                _ => new_names.key(block, by),
+                Some(twin) if block.stack.is_err() && twin.stack.is_ok() => {
+                    (old_names.name(twin), true)
+                }
+                _ => (new_names.name(block), block.stack.is_ok()),
             };
-            let key = named.0.clone();
-            entry(&mut groups, block, named);
-            let Some(group) = groups.get_mut(&key) else { continue };
+            let group = parts.of(named, has_stack);
             group.new.add(size);
             if twin.is_some() {
                 group.old.add(size);
-                stayed.insert(address, ());
+                stayed.insert(address);
             } else {
                 group.appeared.push(address);
             }
@@ -283,24 +264,30 @@ impl Diff {
         for block in &old.leaks.blocks {
             let (address, size) = (block.allocation.address, block.allocation.size);
             totals.0.add(size);
-            if stayed.contains_key(&address) {
+            if stayed.contains(&address) {
                 continue;
             }
-            let named = old_names.key(block, by);
-            let key = named.0.clone();
-            entry(&mut groups, block, named);
-            let Some(group) = groups.get_mut(&key) else { continue };
+            let group = parts.of(old_names.name(block), block.stack.is_ok());
             group.old.add(size);
             group.gone.push(address);
         }
+        let mut groups = parts.groups();
         let all = groups.len();
-        let mut groups: Vec<DiffGroup> =
-            groups.into_values().filter(|group| group.old != group.new).collect();
+        groups.retain(|group| group.old != group.new);
         groups.sort_by_key(|group| {
             let (count, bytes) = group.growth();
             (-bytes, -count)
         });
-        Self { boot, by, old: totals.0, new: totals.1, unchanged: all - groups.len(), groups }
+        old_names.met.append(&mut new_names.met);
+        Self {
+            boot,
+            by,
+            old: totals.0,
+            new: totals.1,
+            unchanged: all - groups.len(),
+            groups,
+            rebuilt: old_names.met.into_iter().collect(),
+        }
     }
 
     /// Blocks and bytes by which the groups that grew did, together.

@@ -1,7 +1,7 @@
 //! Outstanding allocations in groups: what leaks together.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::leaks::{Block, Leaks, NoStack, StackId};
 use crate::addr::Va;
@@ -10,12 +10,15 @@ use crate::verifier::{PoolTag, is_kernel_or_verifier};
 
 /// What blocks are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum GroupBy {
     /// Driver, tag and whole stack; of blocks without a stack, driver, tag, reason and caller.
     #[default]
     Stack,
     /// The first frame outside the kernel and Verifier; of blocks without a stack, the caller.
     Frame,
+    /// The function of that frame, as far as symbols name it.
+    Function,
     /// `CallingAddress` of the tracking entry.
     Caller,
     /// The tag.
@@ -28,9 +31,10 @@ pub enum GroupBy {
 
 impl GroupBy {
     /// Every kind.
-    pub const ALL: [GroupBy; 6] = [
+    pub const ALL: [GroupBy; 7] = [
         GroupBy::Stack,
         GroupBy::Frame,
+        GroupBy::Function,
         GroupBy::Caller,
         GroupBy::Tag,
         GroupBy::Driver,
@@ -43,6 +47,7 @@ impl GroupBy {
         match self {
             GroupBy::Stack => "stack",
             GroupBy::Frame => "frame",
+            GroupBy::Function => "function",
             GroupBy::Caller => "caller",
             GroupBy::Tag => "tag",
             GroupBy::Driver => "driver",
@@ -53,6 +58,7 @@ impl GroupBy {
 
 /// What a group's blocks have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum GroupKey {
     /// Whole stacks.
     Stack {
@@ -65,6 +71,11 @@ pub enum GroupKey {
     },
     /// A frame; `None` where no frame is outside the kernel and Verifier.
     Frame(Option<Va>),
+    /// The first address of a function; of a frame that no symbol names, the frame.
+    Function(Option<Va>),
+    /// Of blocks without a stack, where grouping is by frame or function: a caller that does not count,
+    /// for it is skipped or in the kernel.
+    NoFrame(Va),
     /// The address that called.
     Caller(Va),
     /// A tag.
@@ -107,6 +118,26 @@ impl Group {
         }
     }
 }
+
+/// Where the function begins that holds `va`, by the nearest symbol; `va` where none is known.
+fn function(kernel: &Kernel, va: Va) -> Va {
+    match kernel.symbolize(va) {
+        Some(name) if name.name.is_some() => Va(va.0.saturating_sub(name.displacement)),
+        _ => va,
+    }
+}
+
+/// What stands for a frame where there is no stack and the caller does not count; `name` is the caller's.
+pub(crate) fn no_frame(kernel: &Kernel, caller: Va, name: &str) -> String {
+    if is_kernel_or_verifier(kernel, caller) {
+        format!("(no stack; caller is {name})")
+    } else {
+        format!("(no stack; caller is the skipped {name})")
+    }
+}
+
+/// What stands for a frame where no frame of a stack counts.
+pub(crate) const NO_FRAME: &str = "(no frame outside the kernel and Verifier)";
 
 /// How stacks are looked at: which frames are wrappers.
 pub struct Grouping<'a> {
@@ -190,12 +221,26 @@ impl<'a> Grouping<'a> {
                 tag: allocation.tag,
                 stack: self.stack(block).map_err(|why| (why, allocation.caller)),
             },
-            GroupBy::Frame => GroupKey::Frame(self.site(block)),
+            GroupBy::Frame | GroupBy::Function => match (self.site(block), block.stack) {
+                (None, Err(_)) => GroupKey::NoFrame(allocation.caller),
+                (site, _) if by == GroupBy::Frame => GroupKey::Frame(site),
+                (site, _) => GroupKey::Function(site.map(|va| function(self.kernel, va))),
+            },
             GroupBy::Caller => GroupKey::Caller(self.caller(block)),
             GroupBy::Tag => GroupKey::Tag(allocation.tag),
             GroupBy::Driver => GroupKey::Driver(block.driver),
             GroupBy::Size => GroupKey::Size(allocation.size),
         }
+    }
+
+    /// How many of the stacks that blocks have lose frames by `skip`, and how many stacks those are.
+    #[must_use]
+    pub fn skipped(&self) -> (usize, usize) {
+        let used: HashSet<StackId> =
+            self.leaks.blocks.iter().filter_map(|block| block.stack.ok()).collect();
+        let is_short =
+            |id: &&StackId| self.short.get(id.0 as usize).is_some_and(|&(_, dropped)| dropped > 0);
+        (used.iter().filter(is_short).count(), used.len())
     }
 
     /// The groups, the most bytes first.

@@ -2,14 +2,16 @@
 //! entries, in use or freed, and blocks of the pool info tree with their stacks.
 //!
 //! The records give lifetimes: an allocation of a block and the free that ended it, and so who freed
-//! what a stale pointer points at. A freed tracking entry has lost its block's address to the free
+//! what a stale pointer points at; a block that is held has one also where the log has forgotten it. A freed tracking entry has lost its block's address to the free
 //! list, but keeps size, tag and caller; where those fit an allocation that the log has, the entry may
 //! be that block's, and is the only thing that still knows its tag. Special pool gives each block a
 //! page of its own with a guard page behind it, so the blocks of neighboring pages are told too: an
 //! overrun comes from there.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
+use super::leaks::{NoStack, Reach};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
@@ -59,6 +61,17 @@ pub struct Lifetime {
     pub allocated: Option<usize>,
     /// The record of its free. `None` where the block is still held, or the free is not in the log.
     pub freed: Option<usize>,
+    /// True where the block is held now, as a tracking entry or the pool info tree says.
+    pub is_held: bool,
+    /// Of a block that is held and whose allocation the log does not have: why not.
+    pub why_unknown: Option<NoStack>,
+}
+
+impl Lifetime {
+    /// A life with these records.
+    fn of(block: Va, allocated: Option<usize>, freed: Option<usize>) -> Self {
+        Self { block, allocated, freed, is_held: false, why_unknown: None }
+    }
 }
 
 /// A block near the address.
@@ -90,8 +103,10 @@ pub struct History {
     pub freed_entries: Vec<TrackerMatch>,
     /// Blocks in its page and the pages around it, the nearest first.
     pub neighbors: Vec<Neighbor>,
-    /// Records that the log has room for.
-    pub capacity: u32,
+    /// How far back the log reaches.
+    pub reach: Reach,
+    /// Why an address has no record, where it has none.
+    pub unrecorded: NoStack,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
 }
@@ -111,33 +126,21 @@ impl History {
     /// # Errors
     /// Where neither the drivers nor the log can be read.
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
-        let mut problems = Vec::new();
-        let mut entries = Vec::new();
+        let seen = Cell::new(0u64);
+        let log = PoolLog::read_where(kernel, None, |start, size| {
+            seen.set(seen.get() + 1);
+            is_near(start, size, address)
+        });
         let drivers = Drivers::read(kernel);
-        let failed = drivers.as_ref().err().cloned();
-        match drivers {
-            Ok(drivers) => {
-                problems.extend(drivers.problems);
-                let mut each = |driver: &Driver, tracker: Tracker| {
-                    let of = |entry| TrackerMatch {
-                        driver: driver.name.clone(),
-                        entry,
-                        frames: Vec::new(),
-                    };
-                    entries.extend(tracker.entries.into_iter().map(of));
-                };
-                for_each_tracker(kernel, &drivers.drivers, &mut problems, &mut each)?;
-                entries.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
-            }
-            Err(error) => problems.push(Problem::from_error("drivers", &error)),
-        }
-        let log = PoolLog::read_where(kernel, None, |start, size| is_near(start, size, address));
-        let mut near = Vec::new();
-        let mut capacity = 0;
+        let mut problems = Vec::new();
+        let (mut near, mut log_problems) = (Vec::new(), Vec::new());
+        let mut reach = Reach::default();
+        let mut unrecorded = NoStack::LogUnreadable;
         match log {
             Ok(mut log) => {
-                problems.append(&mut log.problems);
-                capacity = log.ring.length;
+                log_problems.append(&mut log.problems);
+                reach = Reach::of_log(&log, seen.get());
+                unrecorded = NoStack::of_log(&log);
                 near = log
                     .records
                     .iter()
@@ -147,47 +150,70 @@ impl History {
                     })
                     .collect();
             }
-            Err(error) if failed.is_some() => return Err(error),
-            Err(error) => problems.push(Problem::from_error("pool log", &error)),
+            Err(error) if drivers.is_err() => return Err(error),
+            Err(error) => log_problems.push(Problem::from_error("pool log", &error)),
         }
-        let in_use = |entry: &&TrackerMatch| entry.entry.state == EntryState::InUse;
+        let holds = |event: &&Event| address.is_in(event.record.address, event.record.size);
+        let sizes = sizes_by_frame(near.iter().filter(holds));
+        let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
+        match drivers {
+            Ok(drivers) => {
+                problems.extend(drivers.problems);
+                // Of a million entries a handful concern the address: only they are kept.
+                let mut each = |driver: &Driver, tracker: Tracker| {
+                    for mut entry in tracker.entries {
+                        let block = &mut entry.allocation;
+                        let kept = match entry.state {
+                            EntryState::InUse if is_near(block.address, block.size, address) => {
+                                &mut held
+                            }
+                            EntryState::Free if may_be_one_of(block, &sizes) => {
+                                // It has lost its address to the free list.
+                                block.address = Va(0);
+                                &mut freed_entries
+                            }
+                            _ => continue,
+                        };
+                        let driver = driver.name.clone();
+                        kept.push(TrackerMatch { driver, entry, frames: Vec::new() });
+                    }
+                    problems.extend(tracker.problems);
+                };
+                let read = for_each_tracker(kernel, &drivers.drivers, &mut each);
+                if let Err(error) = read {
+                    problems.push(Problem::from_error("tracking entries", &error));
+                }
+                held.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
+            }
+            Err(error) => problems.push(Problem::from_error("drivers", &error)),
+        }
+        problems.append(&mut log_problems);
         let block = |entry: &TrackerMatch| {
             let Allocation { address, size, .. } = entry.entry.allocation;
             (address, size)
         };
         let neighbors = neighbors(
             address,
-            entries.iter().filter(in_use).map(|entry| (block(entry), entry.driver.as_str())),
+            held.iter().map(|entry| (block(entry), entry.driver.as_str())),
             &near,
         );
-        let events: Vec<Event> = near
-            .into_iter()
-            .filter(|event| address.is_in(event.record.address, event.record.size))
-            .collect();
-        let sizes = sizes_by_frame(&events);
-        let freed_entries = entries
-            .iter()
-            .filter(|entry| entry.entry.state == EntryState::Free && may_be_one_of(entry, &sizes))
-            .map(|entry| {
-                let mut freed = entry.clone();
-                freed.entry.allocation.address = Va(0);
-                freed
-            })
-            .collect();
-        // A freed entry has lost its address to the free list.
-        entries.retain(|entry| {
+        held.retain(|entry| {
             let (start, size) = block(entry);
-            in_use(&entry) && address.is_in(start, size)
+            address.is_in(start, size)
         });
-        let lifetimes = lifetimes(&events);
+        let events: Vec<Event> = near.into_iter().filter(|event| holds(&event)).collect();
+        let mut lifetimes = lifetimes(&events);
+        let blocks: Vec<Va> = held.iter().map(|entry| block(entry).0).collect();
+        mark_held(&mut lifetimes, &blocks, unrecorded);
         Ok(Self {
             address,
-            trackers: entries,
+            trackers: held,
             events,
             lifetimes,
             freed_entries,
             neighbors,
-            capacity,
+            reach,
+            unrecorded,
             problems,
         })
     }
@@ -299,11 +325,11 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
         if record.operation == Operation::Free {
             match open.remove(&block).and_then(|place| lifetimes.get_mut(place)) {
                 Some(lifetime) => lifetime.freed = Some(index),
-                None => lifetimes.push(Lifetime { block, allocated: None, freed: Some(index) }),
+                None => lifetimes.push(Lifetime::of(block, None, Some(index))),
             }
         } else {
             open.insert(block, lifetimes.len());
-            lifetimes.push(Lifetime { block, allocated: Some(index), freed: None });
+            lifetimes.push(Lifetime::of(block, Some(index), None));
         }
     }
     // The index of the newest record of each, lowest first.
@@ -311,8 +337,25 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
     lifetimes
 }
 
+/// Tells of blocks that are held, and puts those before all others whose present life the log does not
+/// have: it has nothing of them, or the end of the life before.
+fn mark_held(lifetimes: &mut Vec<Lifetime>, held: &[Va], unrecorded: NoStack) {
+    let mut unknown = Vec::new();
+    for &block in held {
+        match lifetimes.iter_mut().find(|lifetime| lifetime.block == block) {
+            Some(newest) if newest.freed.is_none() => newest.is_held = true,
+            newest => {
+                let why = if newest.is_some() { NoStack::Freed } else { unrecorded };
+                let life = Lifetime::of(block, None, None);
+                unknown.push(Lifetime { is_held: true, why_unknown: Some(why), ..life });
+            }
+        }
+    }
+    lifetimes.splice(0..0, unknown);
+}
+
 /// The sizes that allocations asked for, by each frame of their stacks.
-fn sizes_by_frame(events: &[Event]) -> HashMap<Va, BTreeSet<u64>> {
+fn sizes_by_frame<'a>(events: impl Iterator<Item = &'a Event>) -> HashMap<Va, BTreeSet<u64>> {
     let mut sizes: HashMap<Va, BTreeSet<u64>> = HashMap::new();
     for Event { record, frames } in events {
         if matches!(record.operation, Operation::Allocate | Operation::Unknown) {
@@ -325,8 +368,8 @@ fn sizes_by_frame(events: &[Event]) -> HashMap<Va, BTreeSet<u64>> {
 }
 
 /// True where the freed entry has the caller and about the size of one of the allocations.
-fn may_be_one_of(entry: &TrackerMatch, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
-    let Allocation { size, caller, .. } = entry.entry.allocation;
+fn may_be_one_of(freed: &Allocation, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
+    let Allocation { size, caller, .. } = *freed;
     // The largest that is not above it: rounding adds more to larger blocks.
     let nearest = sizes.get(&caller).and_then(|sizes| sizes.range(..=size).next_back());
     !caller.is_null() && nearest.is_some_and(|&asked| size - asked <= max_rounding(asked))

@@ -18,12 +18,13 @@
 
 use std::collections::HashMap;
 
+use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, PoolLog};
-use crate::verifier::{Allocation, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
+use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
 
 /// Records between two calls of a progress function.
 const PROGRESS_STEP: u64 = 4096;
@@ -34,6 +35,7 @@ pub struct StackId(pub(super) u32);
 
 /// Why a block has no stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum NoStack {
     /// The log is off.
     LogOff,
@@ -45,6 +47,8 @@ pub enum NoStack {
     Overwritten,
     /// No record among those that are there; others are on pages that are not in the dump.
     PageAbsent,
+    /// No record among those that were read: reading ended at a limit, or was stopped.
+    NotRead,
     /// No record, and the ring has not wrapped.
     NotLogged,
     /// Its record holds no frames.
@@ -53,19 +57,63 @@ pub enum NoStack {
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 7] = [
+    pub const ALL: [NoStack; 8] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
         NoStack::Overwritten,
         NoStack::PageAbsent,
+        NoStack::NotRead,
         NoStack::NotLogged,
         NoStack::NoFrames,
     ];
+
+    /// The reason in words, of a log that reaches so far.
+    #[must_use]
+    pub fn words(self, reach: Reach) -> String {
+        let Reach { records, missing, .. } = reach;
+        match self {
+            NoStack::LogOff => "the pool log is off".into(),
+            NoStack::LogUnreadable => "the pool log cannot be read".into(),
+            NoStack::Freed => "its newest record is a free".into(),
+            NoStack::Overwritten => {
+                format!("overwritten: the log has wrapped and reaches back {records} records")
+            }
+            NoStack::PageAbsent => format!(
+                "page absent: {missing} slots of the log are not in the dump, and none of the \
+                 {records} records that are is of this block"
+            ),
+            NoStack::NotRead => format!(
+                "not read: none of the {records} records that were read is of this block, and \
+                 reading ended before the log did"
+            ),
+            NoStack::NotLogged => format!(
+                "not logged: none of the {records} records is of this block, and the log has not \
+                 wrapped"
+            ),
+            NoStack::NoFrames => "its newest record holds no frames".into(),
+        }
+    }
+
+    /// Why a block of which the log has no record has none.
+    pub(super) fn of_log(log: &PoolLog) -> Self {
+        if log.ring.array.is_null() {
+            NoStack::LogOff
+        } else if log.is_cut {
+            NoStack::NotRead
+        } else if log.missing > 0 {
+            NoStack::PageAbsent
+        } else if log.wrapped == Some(false) {
+            NoStack::NotLogged
+        } else {
+            NoStack::Overwritten
+        }
+    }
 }
 
 /// Where a block's stack is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum StackSource {
     /// The newest record of its address in the pool log.
     Log,
@@ -100,6 +148,7 @@ pub struct RecordOf {
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Block {
     /// Whose it is: index in [`Leaks::drivers`].
     pub driver: usize,
@@ -167,6 +216,14 @@ pub struct Reach {
     pub missing: u64,
 }
 
+impl Reach {
+    /// That of a log of which so many records were looked at.
+    pub(super) fn of_log(log: &PoolLog, records: u64) -> Self {
+        let (capacity, written) = (log.ring.length, log.ring.index);
+        Self { capacity, written, records, missing: log.missing }
+    }
+}
+
 /// A count of blocks and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Total {
@@ -181,6 +238,11 @@ impl Total {
     pub(super) fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The sum of both.
+    pub(super) fn and(self, other: Total) -> Total {
+        Total { count: self.count + other.count, bytes: self.bytes.saturating_add(other.bytes) }
     }
 }
 
@@ -219,6 +281,10 @@ pub struct Leaks {
     pub reach: Reach,
     /// What the pool info trees gave, where blocks are kept there.
     pub tree: Option<TreeReach>,
+    /// What they were filtered by since they were read, as whoever did it says.
+    pub filter: Option<Box<Filter>>,
+    /// What they are of, in one line for headings: a dump's name, as whoever opened it says.
+    pub dump: Option<String>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
     stacks: Vec<Box<[Va]>>,
@@ -273,7 +339,7 @@ impl Leaks {
             }),
             ..Self::default()
         };
-        let block = |holder: usize, driver: Option<&Driver>, allocation: Allocation| Block {
+        let block = |holder: usize, driver: Option<&Counters>, allocation: Allocation| Block {
             driver: holder,
             allocation,
             kind: match (allocation.source, driver) {
@@ -291,15 +357,12 @@ impl Leaks {
         for pool in &report.drivers {
             let driver = leaks.drivers.len();
             let blocks = pool.allocations.iter();
-            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&pool.driver), one)));
             let counters = pool.driver.counters();
-            let counter = |name| counters.get(name).unwrap_or(0);
+            leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&counters), one)));
             let of_tree = pool.allocations.iter().filter(|one| one.source != Source::Tracker);
             leaks.drivers.push(Holder {
                 name: pool.driver.name.clone(),
-                counted: counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations")
-                    + of_tree.count() as u64,
+                counted: counters.pool_allocations().saturating_add(of_tree.count() as u64),
             });
         }
         if !report.unowned.is_empty() {
@@ -352,26 +415,13 @@ impl Leaks {
             }
         };
         self.problems.append(&mut log.problems);
-        self.reach = Reach {
-            capacity: log.ring.length,
-            written: log.ring.index,
-            records: seen.get(),
-            missing: log.missing,
-        };
+        self.reach = Reach::of_log(&log, seen.get());
         for (index, record) in log.records.iter().enumerate() {
             if let Some(slot @ None) = newest.get_mut(&record.address) {
                 *slot = Some(index);
             }
         }
-        let unread = if log.ring.array.is_null() {
-            NoStack::LogOff
-        } else if log.missing > 0 {
-            NoStack::PageAbsent
-        } else if log.unused == 0 && log.ring.length > 0 {
-            NoStack::Overwritten
-        } else {
-            NoStack::NotLogged
-        };
+        let unread = NoStack::of_log(&log);
         let mut uncertain = 0u64;
         for block in &mut self.blocks {
             let found = newest.get(&block.allocation.address).copied().flatten();
@@ -476,23 +526,6 @@ impl Leaks {
     /// A reason in words.
     #[must_use]
     pub fn why(&self, why: NoStack) -> String {
-        let Reach { records, missing, .. } = self.reach;
-        match why {
-            NoStack::LogOff => "the pool log is off".into(),
-            NoStack::LogUnreadable => "the pool log cannot be read".into(),
-            NoStack::Freed => "its newest record is a free".into(),
-            NoStack::Overwritten => {
-                format!("overwritten: the log has wrapped and reaches back {records} records")
-            }
-            NoStack::PageAbsent => format!(
-                "page absent: {missing} slots of the log are not in the dump, and none of the \
-                 {records} records that are is of this block"
-            ),
-            NoStack::NotLogged => format!(
-                "not logged: none of the {records} records is of this block, and the log has not \
-                 wrapped"
-            ),
-            NoStack::NoFrames => "its newest record holds no frames".into(),
-        }
+        why.words(self.reach)
     }
 }

@@ -1,6 +1,9 @@
 //! Joins: what one view alone does not say.
 
+mod boot;
 mod diff;
+mod diff_key;
+mod filter;
 mod group;
 mod history;
 mod leaks;
@@ -9,8 +12,12 @@ mod lock_order;
 mod pool_kind;
 
 pub use crate::verifier::is_kernel_or_verifier;
-pub use diff::{Boot, Diff, DiffGroup, DiffKey, Side, boot_time};
+pub use boot::{Boot, boot_time};
+pub use diff::{Diff, DiffGroup, Side};
+pub use diff_key::DiffKey;
+pub use filter::Filter;
 pub use group::{Group, GroupBy, GroupKey, Grouping};
+pub(crate) use group::{NO_FRAME, no_frame};
 pub use history::{Event, History, Lifetime, Neighbor, TrackerMatch};
 pub use leaks::{
     Block, Coverage, Holder, Leaks, NoStack, Reach, RecordOf, StackId, StackSource, Total,

@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 
 use crate::addr::Va;
 use crate::kernel::Kernel;
-use crate::verifier::{Driver, PoolStack};
+use crate::verifier::{Counters, PoolStack};
 
 /// Where in `KDDEBUGGER_DATA64` the addresses of the bounds are.
 const NONPAGED: [u64; 2] = [0x110, 0x118];
@@ -84,12 +84,9 @@ impl PoolBounds {
         Self { nonpaged, paged }
     }
 
-    /// Which pool a block of that driver is from.
-    pub(super) fn kind(&self, driver: &Driver, block: Va) -> PoolKind {
-        let count = |name| {
-            let counts = driver.images.iter().map(|image| image.counters.get(name));
-            counts.sum::<Option<u64>>()
-        };
+    /// Which pool a block of the driver with these counters is from.
+    pub(super) fn kind(&self, driver: &Counters, block: Va) -> PoolKind {
+        let count = |name| driver.get(name);
         match (count("CurrentPagedPoolAllocations"), count("CurrentNonPagedPoolAllocations")) {
             (Some(0), Some(1..)) => return PoolKind::NonPaged,
             (Some(1..), Some(0)) => return PoolKind::Paged,

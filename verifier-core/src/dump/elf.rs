@@ -103,10 +103,16 @@ impl ElfCore {
         }
         let size = size_of::<E::ProgramHeader>() as u64;
         let held = file.len().saturating_sub(table_at) / size;
-        if count > held.min(MAX_SEGMENTS) {
+        if count > held {
             let why = format!("{count:#x} program headers are told, the file holds {held:#x}");
             problems.push(Problem::from_error(WHAT, &malformed(table_at, &why)));
-            count = held.min(MAX_SEGMENTS);
+            count = held;
+        }
+        if count > MAX_SEGMENTS {
+            let what = "program headers of an ELF core".into();
+            let error = Error::Limit { what, limit: MAX_SEGMENTS, name: "MAX_SEGMENTS" };
+            problems.push(Problem::from_error(WHAT, &error));
+            count = MAX_SEGMENTS;
         }
         let mut table = vec![0u8; usize::try_from(count * size).unwrap_or(0)];
         file.read_at(table_at, &mut table)
@@ -141,18 +147,21 @@ impl ElfCore {
         for segment in segments.iter().filter(|segment| segment.p_type(endian) == PT_NOTE) {
             let (at, size): (u64, u64) =
                 (segment.p_offset(endian).into(), segment.p_filesz(endian).into());
-            let held = size.min(file.len().saturating_sub(at)).min(left);
-            left -= held;
-            let mut bytes = vec![0u8; usize::try_from(held).unwrap_or(0)];
-            let mut note = |why: &str| {
-                self.problems.push(Problem::from_error(WHAT, &malformed(at, why)));
-            };
+            let held = size.min(file.len().saturating_sub(at));
+            let taken = held.min(left);
+            left -= taken;
+            let mut bytes = vec![0u8; usize::try_from(taken).unwrap_or(0)];
+            let mut note = |error: &Error| self.problems.push(Problem::from_error(WHAT, error));
             if file.read_at(at, &mut bytes).is_err() || held < size {
-                note("the notes are not whole");
+                note(&malformed(at, "the notes are not whole"));
+            }
+            if taken < held {
+                let what = "bytes of notes of an ELF core".into();
+                note(&Error::Limit { what, limit: MAX_NOTES, name: "MAX_NOTES" });
             }
             let Ok(mut notes) = NoteIterator::<E>::new(endian, segment.p_align(endian), &bytes)
             else {
-                note("the notes have an alignment that is none");
+                note(&malformed(at, "the notes have an alignment that is none"));
                 continue;
             };
             while let Ok(Some(found)) = notes.next() {

@@ -17,6 +17,7 @@ const FILLER64: u64 = 0x4547_4150_4547_4150;
 
 /// `DumpType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DumpKind {
     /// 1: complete.
     Full,
@@ -110,6 +111,7 @@ pub struct PhysicalRun {
 
 /// The facts of a dump header. Fields that the writer never set are `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// True for `DUMP_HEADER64`.
     pub is_64bit: bool,

@@ -13,6 +13,7 @@ use crate::memory::{Memory, Pages};
 
 /// A file that holds a kernel's memory.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum MemoryFile {
     /// A crash dump of Windows' own format.
     Dump(Dump),

@@ -109,6 +109,7 @@ impl std::fmt::Debug for Dump {
 
 /// Where pages lie in a dump file.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum PageMap {
     /// Runs or ranges of page frames (types 1, 8, 9, 0xA).
     Ranges(RangePages),
@@ -162,6 +163,18 @@ impl PageMap {
         match self {
             PageMap::Ranges(ranges) => ranges.next_frame(from),
             PageMap::Bitmap(bitmap) => bitmap.next_frame(from),
+        }
+    }
+
+    /// The same of those that a file of that length holds.
+    fn next_stored(&self, from: u64, file_len: u64) -> Option<u64> {
+        match self {
+            PageMap::Ranges(ranges) => ranges.next_stored(from, file_len),
+            // Pages are stored in the order of their frames: behind one that is not there is none.
+            PageMap::Bitmap(bitmap) => bitmap.next_frame(from).filter(|&frame| {
+                let end = bitmap.offset(frame).and_then(|offset| offset.checked_add(PAGE_SIZE));
+                end.is_some_and(|end| end <= file_len)
+            }),
         }
     }
 }
@@ -220,7 +233,7 @@ impl Memory<Pa> for PhysicalPages {
 
 impl Pages for PhysicalPages {
     fn next_page(&self, from: Pa) -> Option<Pa> {
-        let frame = self.map.next_frame(from.0.div_ceil(PAGE_SIZE))?;
+        let frame = self.map.next_stored(from.0.div_ceil(PAGE_SIZE), self.file.len())?;
         frame.checked_mul(PAGE_SIZE).map(Pa)
     }
 }

@@ -8,7 +8,7 @@ use zerocopy::FromBytes;
 
 use super::header::{DumpKind, Header};
 use super::source::ReadAt;
-use super::spans::{Span, first_written};
+use super::spans::{Span, first_written, next_stored};
 use crate::addr::PAGE_SIZE;
 use crate::error::Error;
 use crate::raw::{PfnRange, RdmpHeader};
@@ -126,6 +126,10 @@ impl RangePages {
 
     pub(super) fn page_count(&self) -> u64 {
         self.pages
+    }
+
+    pub(super) fn next_stored(&self, from: u64, file_len: u64) -> Option<u64> {
+        next_stored(&self.ranges, from, PAGE_SIZE, file_len)
     }
 
     pub(super) fn next_frame(&self, from: u64) -> Option<u64> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 /// Why bytes of the file could not be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FileError {
     /// The file ends before.
     PastEnd,

@@ -71,6 +71,18 @@ pub(super) fn first_written(list: Vec<Span>, unit: u64) -> Vec<Span> {
     cut
 }
 
+/// The first unit at or above `from` that a span has and the file still holds whole.
+///
+/// A header may tell of a terabyte that is not there: whoever goes from page to page passes over it in
+/// one step.
+pub(super) fn next_stored(spans: &[Span], from: u64, unit: u64, file_len: u64) -> Option<u64> {
+    let before = spans.partition_point(|span| span.first.saturating_add(span.count) <= from);
+    spans.get(before..)?.iter().find_map(|span| {
+        let stored = span.count.min(file_len.saturating_sub(span.offset) / unit);
+        (span.first.saturating_add(stored) > from.max(span.first)).then(|| span.first.max(from))
+    })
+}
+
 /// Memory that a file holds in stretches of any length at any place: the segments of an ELF core, the
 /// blocks of a small dump, a raw image.
 ///
@@ -125,10 +137,7 @@ impl FileSpans<Pa> {
 impl Pages for FileSpans<Pa> {
     fn next_page(&self, from: Pa) -> Option<Pa> {
         let first = from.0.checked_next_multiple_of(PAGE_SIZE)?;
-        let before =
-            self.spans.partition_point(|span| span.first.saturating_add(span.count) <= first);
-        let mut behind = self.spans.get(before..)?.iter();
-        behind.find(|span| span.count > 0).map(|span| Pa(first.max(Pa(span.first).page().0)))
+        next_stored(&self.spans, first, 1, self.file.len()).map(|at| Pa(at).page())
     }
 }
 
@@ -167,6 +176,11 @@ impl<A: Address> Memory<A> for FileSpans<A> {
             return None;
         }
         self.file.lend(offset, PAGE_SIZE as usize)?.try_into().ok()
+    }
+
+    fn held(&self) -> Option<u64> {
+        // Stretches may show one place of the file many times.
+        Some(self.bytes().min(self.file.len()))
     }
 }
 

@@ -179,27 +179,24 @@ impl Reader<'_> {
         &self,
         what: &'static str,
         at: u64,
-        (count, max): (u32, u32),
+        count: u32,
+        (max, name): (u32, &'static str),
         problems: &mut Vec<Problem>,
     ) -> Vec<T> {
         let held = self.file.len().saturating_sub(at) / size_of::<T>() as u64;
         let there = u64::from(count.min(max)).min(held);
         let mut bytes = vec![0u8; usize::try_from(there).unwrap_or(0) * size_of::<T>()];
         let read = self.file.read_at(at, &mut bytes);
-        let mut note = |why: String| {
-            let error = Error::Format { offset: at, what, why };
-            problems.push(Problem::from_error("small dump", &error));
-        };
+        let mut note = |error: Error| problems.push(Problem::from_error("small dump", &error));
+        let malformed = |why: String| Error::Format { offset: at, what, why };
         if read.is_err() {
-            note("it cannot be read".into());
+            note(malformed("it cannot be read".into()));
             return Vec::new();
         }
-        if there < u64::from(count) {
-            note(if held < u64::from(count) {
-                format!("{count:#x} entries are told, the file holds {held:#x}")
-            } else {
-                format!("{count:#x} entries are told, of which {max:#x} are read")
-            });
+        if held < u64::from(count) {
+            note(malformed(format!("{count:#x} entries are told, the file holds {held:#x}")));
+        } else if count > max {
+            note(Error::Limit { what: what.into(), limit: max.into(), name });
         }
         <[T]>::ref_from_bytes(&bytes).map(<[T]>::to_vec).unwrap_or_default()
     }
@@ -209,8 +206,8 @@ impl Reader<'_> {
         if at == 0 {
             return Vec::new();
         }
-        let count = (data.data_blocks_count.get(), MAX_BLOCKS);
-        let blocks: Vec<TriageBlock> = self.table("data blocks", at.into(), count, problems);
+        let (count, most) = (data.data_blocks_count.get(), (MAX_BLOCKS, "MAX_BLOCKS"));
+        let blocks: Vec<TriageBlock> = self.table("data blocks", at.into(), count, most, problems);
         let mut behind = 0usize;
         let spans = blocks
             .iter()
@@ -237,7 +234,7 @@ impl Reader<'_> {
         if at == 0 || count == 0 {
             return Vec::new();
         }
-        let (at, count) = (u64::from(at), (count, MAX_DRIVERS));
+        let (at, most) = (u64::from(at), (MAX_DRIVERS, "MAX_DRIVERS"));
         let mut nameless = 0usize;
         let mut driver = |name: u32, base: u64, size, check_sum, time_date_stamp| TriageDriver {
             path: self.path(name.into()).unwrap_or_else(|| {
@@ -250,7 +247,7 @@ impl Reader<'_> {
             time_date_stamp,
         };
         let drivers = if self.is_64bit {
-            let raw: Vec<TriageDriver64> = self.table("driver list", at, count, problems);
+            let raw: Vec<TriageDriver64> = self.table("driver list", at, count, most, problems);
             raw.iter()
                 .map(|raw| {
                     let (name, base) = (raw.name_offset.get(), raw.base.get());
@@ -259,7 +256,7 @@ impl Reader<'_> {
                 })
                 .collect()
         } else {
-            let raw: Vec<TriageDriver32> = self.table("driver list", at, count, problems);
+            let raw: Vec<TriageDriver32> = self.table("driver list", at, count, most, problems);
             raw.iter()
                 .map(|raw| {
                     let (name, base) = (raw.name_offset.get(), raw.base.get().into());
@@ -300,14 +297,14 @@ impl Reader<'_> {
             problems.push(Problem::from_error("small dump", &error));
             return Vec::new();
         }
-        let count = (u32::from_le_bytes(count), MAX_UNLOADED);
+        let (count, most) = (u32::from_le_bytes(count), (MAX_UNLOADED, "MAX_UNLOADED"));
         let unloaded = |length: u16, name: &[u8], start: u64, end: u64| TriageUnloaded {
             name: utf16(name.get(..usize::from(length) & !1).unwrap_or(name)),
             start: Va(start),
             end: Va(end),
         };
         if self.is_64bit {
-            let raw: Vec<TriageUnloaded64> = self.table(what, at + 8, count, problems);
+            let raw: Vec<TriageUnloaded64> = self.table(what, at + 8, count, most, problems);
             raw.iter()
                 .map(|raw| {
                     let (start, end) = (raw.start.get(), raw.end.get());
@@ -315,7 +312,7 @@ impl Reader<'_> {
                 })
                 .collect()
         } else {
-            let raw: Vec<TriageUnloaded32> = self.table(what, at + 4, count, problems);
+            let raw: Vec<TriageUnloaded32> = self.table(what, at + 4, count, most, problems);
             raw.iter()
                 .map(|raw| {
                     let (start, end) = (raw.start.get().into(), raw.end.get().into());

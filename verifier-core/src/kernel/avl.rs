@@ -70,16 +70,21 @@ pub fn walk_avl(
     what: &'static str,
     limits: &Limits,
 ) -> Walk {
-    walk_avl_to(space, table, layout, what, (limits.tree_nodes, "Limits::tree_nodes"))
+    walk_avl_to(space, table, layout, what, (limits.tree_nodes, "Limits::tree_nodes"), &|| false)
 }
 
-/// The same up to a number of nodes, which is told by the name of the limit that sets it.
+/// Nodes between two looks at whether to go on.
+const NODES_BETWEEN_LOOKS: usize = 64;
+
+/// The same up to a number of nodes, which is told by the name of the limit that sets it, or until `stop`
+/// says so.
 pub(crate) fn walk_avl_to(
     space: &AddressSpace,
     table: Va,
     layout: &AvlLayout,
     what: &'static str,
     (most, limit): (usize, &'static str),
+    stop: &dyn Fn() -> bool,
 ) -> Walk {
     let mut walk = Walk::default();
     let mut seen = HashSet::new();
@@ -101,6 +106,10 @@ pub(crate) fn walk_avl_to(
         while !here.is_null() {
             if seen.len() >= most {
                 note(Error::Limit { what: what.into(), limit: most as u64, name: limit });
+                break;
+            }
+            if seen.len().is_multiple_of(NODES_BETWEEN_LOOKS) && stop() {
+                note(Error::Stopped { what: what.into() });
                 break;
             }
             let malformed =

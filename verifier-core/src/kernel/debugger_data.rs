@@ -20,6 +20,7 @@ const OWNER_TAG: u32 = 0x4742_444b;
 
 /// The debugger data block.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DebuggerData {
     /// Where it lies.
     pub address: Va,

@@ -11,6 +11,7 @@ use crate::symbols::{ImageHeaders, SymbolTable};
 
 /// Where the images are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ModuleSource {
     /// The kernel's own list, `PsLoadedModuleList`.
     List,

@@ -28,13 +28,13 @@ pub use hints::Hints;
 pub use images::ModuleSource;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
-pub use search::{FoundKernel, TableSource, find_kernel};
+pub use search::{FoundKernel, TableSource, find_kernel, find_kernel_until};
+pub(crate) use session::STOPPED;
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;
-pub(crate) use string::read_name;
 pub use string::read_unicode_string;
-pub(crate) use string::read_utf16_z;
+pub(crate) use string::{read_ansi_z, read_utf16_z};
 pub use wanted::WantedSymbols;
 
 use crate::addr::Va;
@@ -48,13 +48,13 @@ use crate::error::{Error, Problem};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Entries of a `LIST_ENTRY` or SLIST.
+    /// Entries of a `LIST_ENTRY` or SLIST; of contiguous memory over all drivers.
     pub list_entries: usize,
     /// Loaded images.
     pub modules: usize,
-    /// Configured drivers, and images that are verified.
+    /// Configured drivers, excluded ones, and images that are verified.
     pub drivers: usize,
-    /// Bytes of a name or a path, in UTF-16.
+    /// Bytes of a name or a path, in UTF-16; of the text of a violated condition.
     pub name_bytes: usize,
     /// Exported names that are read, over all images without symbols. The rest stays nameless.
     pub exports: u32,
@@ -62,7 +62,7 @@ pub struct Limits {
     pub tree_nodes: usize,
     /// Nodes of each of the two pool info trees.
     pub pool_info_nodes: usize,
-    /// Pages of pool tracking entries, over all drivers.
+    /// Pages of pool tracking entries, or of XP's arrays of them, over all drivers.
     pub tracker_pages: usize,
     /// Records of a ring.
     pub ring_records: u32,

@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::string::{read_name, read_utf16};
+use super::string::{read_unicode_string, read_utf16};
 use super::{AddressSpace, Limits, walk_list};
 use crate::addr::Va;
 use crate::bytes::{le, le32, le64};
@@ -198,7 +198,7 @@ fn read_entry(
     }
     let mut broken = None;
     let mut text = |offset: u64| {
-        read_name(space, entry.add(offset), limits).unwrap_or_else(|error| {
+        read_unicode_string(space, entry.add(offset), limits).unwrap_or_else(|error| {
             broken.get_or_insert(error);
             String::new()
         })

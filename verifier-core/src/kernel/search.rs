@@ -13,7 +13,8 @@
 //! kernel's half. Every mapped page that begins with `MZ` is looked at; the kernel is the one whose PDB or
 //! export directory has a kernel's name.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{AddressSpace, Hints, Limits};
@@ -38,6 +39,8 @@ const KERNELS: [&str; 6] = [
 const MAX_STEPS: u64 = 1 << 20;
 /// Tables found by their mark through which a kernel is looked for: every process has one.
 const MAX_TABLES: usize = 64;
+/// Page frames between two looks at whether to go on.
+const FRAMES_BETWEEN_LOOKS: u64 = 8;
 
 /// Where a directory table base is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,30 +87,67 @@ pub fn find_kernel(
     directory_table_base: Option<Pa>,
     limits: &Limits,
 ) -> Result<FoundKernel, Error> {
-    let search = Search { memory, limits, steps: Cell::new(limits.search_pages) };
-    if let Some(base) = directory_table_base {
-        let found = search.kernel_through(base, TableSource::Given, &|_| true);
-        return found.ok_or_else(|| Error::Unsupported {
-            what: format!("no kernel's image is mapped by page tables at {base}"),
-        });
-    }
-    for (number, &base) in memory.processors.iter().enumerate() {
-        let from = TableSource::Processor(number);
-        if let Some(found) = search.kernel_through(base, from, &|_| true) {
-            return Ok(found);
-        }
-    }
-    search.by_self_map()
+    find_kernel_until(memory, directory_table_base, limits, &|| false)
+}
+
+/// The same until `stop` says so, which is asked every few pages.
+///
+/// # Errors
+/// As [`find_kernel`]; [`Error::Stopped`].
+pub fn find_kernel_until(
+    memory: &Unlabeled,
+    directory_table_base: Option<Pa>,
+    limits: &Limits,
+    stop: &dyn Fn() -> bool,
+) -> Result<FoundKernel, Error> {
+    let steps = Cell::new(limits.search_pages);
+    let search = Search { memory, limits, stop, steps, struck: RefCell::default() };
+    let found = search.find(directory_table_base);
+    found.map_err(|error| match stop() {
+        true => Error::Stopped { what: "search for the kernel".into() },
+        false => error,
+    })
 }
 
 struct Search<'a> {
     memory: &'a Unlabeled,
     limits: &'a Limits,
+    stop: &'a dyn Fn() -> bool,
     /// Look-ups of pages that are left, over all candidates.
     steps: Cell<u64>,
+    /// Limits that cut the search short.
+    struck: RefCell<BTreeSet<&'static str>>,
 }
 
 impl Search<'_> {
+    fn find(&self, directory_table_base: Option<Pa>) -> Result<FoundKernel, Error> {
+        if let Some(base) = directory_table_base {
+            let found = self.kernel_through(base, TableSource::Given, &|_| true);
+            return found.ok_or_else(|| Error::Unsupported {
+                what: format!(
+                    "no kernel's image is mapped by page tables at {base}{}",
+                    self.cut_short()
+                ),
+            });
+        }
+        for (number, &base) in self.memory.processors.iter().enumerate() {
+            let from = TableSource::Processor(number);
+            if let Some(found) = self.kernel_through(base, from, &|_| true) {
+                return Ok(found);
+            }
+        }
+        self.by_self_map()
+    }
+
+    /// Which limits kept the search from looking at more, to be put behind what was not found.
+    fn cut_short(&self) -> String {
+        let struck: Vec<&str> = self.struck.borrow().iter().copied().collect();
+        match struck.len() {
+            0 => String::new(),
+            _ => format!("; not all was looked at: limit reached ({})", struck.join(", ")),
+        }
+    }
+
     fn modes(&self) -> &'static [(PagingMode, Machine)] {
         const X86: [(PagingMode, Machine); 2] =
             [(PagingMode::X86Pae, Machine::X86), (PagingMode::X86, Machine::X86)];
@@ -155,11 +195,16 @@ impl Search<'_> {
         };
         let granted = self.steps.get().min(MAX_STEPS);
         let mut pages = tables.mapped_pages(Va(first), Va(last), granted);
-        let found = pages.by_ref().find(|&(at, page)| {
+        let found = pages.by_ref().take_while(|_| !(self.stop)()).find(|&(at, page)| {
             let magic = self.memory.memory.read_u16(page.pa);
             magic.is_ok_and(|magic| magic == 0x5a4d) && is_kernel(tables, at, machine)
         });
-        self.steps.set(self.steps.get() - (granted - pages.steps_left()));
+        let left = pages.steps_left();
+        self.steps.set(self.steps.get() - (granted - left));
+        if found.is_none() && left == 0 {
+            let name = if granted == MAX_STEPS { "MAX_STEPS" } else { "Limits::search_pages" };
+            self.struck.borrow_mut().insert(name);
+        }
         found.map(|(at, _)| at)
     }
 
@@ -181,8 +226,11 @@ impl Search<'_> {
                     return Err(Error::Limit {
                         what: "search for page tables".into(),
                         limit: self.limits.search_frames,
-                        name: "search_frames",
+                        name: "Limits::search_frames",
                     });
+                }
+                if frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) && (self.stop)() {
+                    break 'stretches;
                 }
                 frames += 1;
                 let at = Pa(frame * PAGE_SIZE);
@@ -201,6 +249,7 @@ impl Search<'_> {
                     return Ok(found);
                 }
                 if tried == MAX_TABLES {
+                    self.struck.borrow_mut().insert("MAX_TABLES");
                     break 'stretches;
                 }
             }
@@ -208,7 +257,9 @@ impl Search<'_> {
         Err(Error::Unsupported {
             what: format!(
                 "no kernel was found: of {frames:#x} page frames {tried} look like top page tables, \
-                 and none of these maps a kernel's image; give the directory table base if it is known"
+                 and none of these maps a kernel's image; give the directory table base if it is \
+                 known{}",
+                self.cut_short()
             ),
         })
     }

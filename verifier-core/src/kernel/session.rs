@@ -16,6 +16,7 @@ use crate::types::{Isf, Pdb, TypeSource};
 
 /// Where a module's names are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SymbolSource {
     /// A PDB.
     Pdb,
@@ -46,6 +47,9 @@ struct ModuleSymbols {
     headers: OnceLock<Result<ImageHeaders, Error>>,
 }
 
+/// What a view says that the caller stopped ([`Kernel::stop_when`]).
+pub(crate) const STOPPED: &str = "reading was stopped";
+
 /// A kernel to read Verifier's data from.
 ///
 /// It owns all it needs and is `Send + Sync`; symbols can be supplied through `&self` while other
@@ -66,7 +70,7 @@ pub struct Kernel {
     /// How many exported names may still be read.
     exports_left: AtomicU32,
     problems: Vec<Problem>,
-    stop: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    stop: OnceLock<Arc<dyn Fn() -> bool + Send + Sync>>,
 }
 
 impl Kernel {
@@ -162,12 +166,13 @@ impl Kernel {
         &self.problems
     }
 
-    /// Lets the caller end what may take long: the walks over logs and tracking pages, and carving, ask
-    /// `stop` for every 32 KiB or page, in the thread that called the view. A view that is stopped returns
-    /// what it has, and a problem that says so; of an image that was being read nothing is kept, so that
-    /// the next view reads it again. The first function stays.
+    /// Lets the caller end what may take long: walks over logs, tracking pages and trees, deadlock
+    /// detection's records, carving and the search for globals ask `stop` every few pages or records, in
+    /// the thread that called the view. A view that is stopped returns what it has, and a problem that
+    /// says so; of an image that was being read nothing is kept, so that the next view reads it again.
+    /// The first function stays; once it has said so it must go on saying so until the view is back.
     pub fn stop_when(&self, stop: Box<dyn Fn() -> bool + Send + Sync>) {
-        let _ = self.stop.set(stop);
+        let _ = self.stop.set(Arc::from(stop));
     }
 
     /// True where the function of [`stop_when`](Self::stop_when) says so.
@@ -204,8 +209,8 @@ impl Kernel {
                 let unloaded = read_unloaded(&self.space, array, last);
                 if self.is_stopped() {
                     // With the block, whoever asks next reads the list again.
-                    let what = "the debugger data block: reading was broken off".into();
-                    return Err(unloaded.err().unwrap_or(Error::Unsupported { what }));
+                    let what = "the debugger data block".into();
+                    return Err(unloaded.err().unwrap_or(Error::Stopped { what }));
                 }
                 if let Ok(unloaded) = unloaded {
                     self.modules.set_unloaded(unloaded);
@@ -314,7 +319,8 @@ impl Kernel {
     }
 
     /// The kernel opened anew, where only its own image was known (memory in which it was searched
-    /// for) and its symbols now tell where the lists are; it keeps the symbols.
+    /// for) and its symbols now tell where the lists are; it keeps the symbols, the built-in types and
+    /// what [`stop_when`](Self::stop_when) was given.
     ///
     /// # Errors
     /// As [`open`](Self::open), or where the symbols do not tell.
@@ -336,6 +342,12 @@ impl Kernel {
         }
         if let Some(types) = self.types.get() {
             anew.supply_types(Arc::clone(types));
+        }
+        if let Some(types) = self.built_in.get() {
+            anew.supply_built_in_types(Arc::clone(types));
+        }
+        if let Some(stop) = self.stop.get() {
+            let _ = anew.stop.set(Arc::clone(stop));
         }
         Ok(anew)
     }

@@ -127,6 +127,16 @@ impl AddressSpace {
             .is_ok_and(|back| back == head)
     }
 
+    /// The same with a memory for where pages were found: for physical memory that does not change, such
+    /// as a dump's (see [`PageTables::cached`]).
+    #[must_use]
+    pub fn cached(self) -> Self {
+        match self.tables {
+            Some(tables) => Self::paged(tables.cached(), self.machine),
+            None => self,
+        }
+    }
+
     /// The memory.
     #[must_use]
     pub fn memory(&self) -> &dyn Memory<Va> {

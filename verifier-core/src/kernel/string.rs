@@ -1,4 +1,4 @@
-//! `UNICODE_STRING`.
+//! Text: `UNICODE_STRING`, and text up to a null.
 
 use super::{AddressSpace, Limits};
 use crate::addr::Va;
@@ -7,22 +7,12 @@ use crate::error::Error;
 /// The text of the `UNICODE_STRING` at `at`: `Length` and `MaximumLength` (bytes, 16 bits each), then
 /// the buffer's address at the next pointer boundary. Unpaired surrogates become U+FFFD.
 ///
-/// # Errors
-/// [`Error::Read`] where the structure or its buffer cannot be read, [`Error::Malformed`] where it
-/// cannot be one.
-pub fn read_unicode_string(space: &AddressSpace, at: Va) -> Result<String, Error> {
-    read(space, at, usize::MAX)
-}
-
-/// The same for a name: a thousand structures may lead to one long text.
+/// There is no way to read one without a limit: a thousand structures may lead to one long text.
 ///
 /// # Errors
-/// Besides those, [`Error::Limit`].
-pub(crate) fn read_name(space: &AddressSpace, at: Va, limits: &Limits) -> Result<String, Error> {
-    read(space, at, limits.name_bytes)
-}
-
-fn read(space: &AddressSpace, at: Va, most: usize) -> Result<String, Error> {
+/// [`Error::Read`] where the structure or its buffer cannot be read, [`Error::Malformed`] where it
+/// cannot be one, [`Error::Limit`] where it is longer than [`Limits::name_bytes`].
+pub fn read_unicode_string(space: &AddressSpace, at: Va, limits: &Limits) -> Result<String, Error> {
     let what = "UNICODE_STRING";
     let fault = |fault| Error::read(what, fault);
     let length = space.memory().read_u16(at).map_err(fault)?;
@@ -38,10 +28,10 @@ fn read(space: &AddressSpace, at: Va, most: usize) -> Result<String, Error> {
             why: format!("a length of {length:#x} bytes in a buffer of {maximum:#x}"),
         });
     }
-    if usize::from(length) > most {
+    if usize::from(length) > limits.name_bytes {
         return Err(Error::Limit {
             what: what.into(),
-            limit: most as u64,
+            limit: limits.name_bytes as u64,
             name: "Limits::name_bytes",
         });
     }
@@ -64,6 +54,29 @@ pub(crate) fn read_utf16_z(space: &AddressSpace, at: Va, most: usize) -> Result<
         }
     }
     Ok(String::from_utf16_lossy(&units))
+}
+
+/// ANSI text at `at` up to its null, whole or not at all. Which code page it is in nothing tells: what is
+/// not ASCII becomes U+FFFD.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Limit`] where `Limits::name_bytes` bytes hold no null; `what` is what is read.
+pub(crate) fn read_ansi_z(
+    space: &AddressSpace,
+    at: Va,
+    limits: &Limits,
+    what: &'static str,
+) -> Result<String, Error> {
+    let mut text = String::new();
+    for i in 0..limits.name_bytes as u64 {
+        match space.memory().read_u8(at.add(i)).map_err(|fault| Error::read(what, fault))? {
+            0 => return Ok(text),
+            byte if byte.is_ascii() => text.push(byte.into()),
+            _ => text.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    let limit = limits.name_bytes as u64;
+    Err(Error::Limit { what: what.into(), limit, name: "Limits::name_bytes" })
 }
 
 /// `bytes` bytes of UTF-16 text at `at`.

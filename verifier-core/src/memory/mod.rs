@@ -35,10 +35,14 @@ pub enum Residence {
 
 /// Bytes by address.
 pub trait Memory<A: Address>: Send + Sync {
-    /// Fills `buf` from `at` on, whole or not at all; `buf` never crosses a 4 KiB page.
+    /// Fills `buf` from `at` on; `buf` never crosses a 4 KiB page.
+    ///
+    /// A source that holds a page in part (blocks, literals, stretches of a file) fills what lies before
+    /// the fault and says by [`Fault::done`] how much that is; what `buf` holds behind it means nothing.
+    /// A source that has a page whole or not at all leaves `done` at 0.
     ///
     /// # Errors
-    /// A [`Fault`] that says why the page cannot be read.
+    /// A [`Fault`] that says which byte is the first that cannot be read, and why.
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault>;
 
     /// Fills `buf` from `at` on, across pages. What was read before a fault stays in `buf`, and
@@ -56,7 +60,8 @@ pub trait Memory<A: Address>: Send + Sync {
             let (part, behind) = rest.split_at_mut(left.min(rest.len()));
             let here_residence = self
                 .read_in_page(here, part)
-                .map_err(|fault| Fault { done: done + fault.done, ..fault })?;
+                // A source of the caller's may say anything.
+                .map_err(|fault| Fault { done: done + fault.done.min(part.len()), ..fault })?;
             residence = residence.max(here_residence);
             done += part.len();
             rest = behind;

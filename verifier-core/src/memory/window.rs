@@ -16,6 +16,9 @@ pub(crate) struct Window<'m, A> {
     memory: &'m dyn Memory<A>,
     even: Slot<'m>,
     odd: Slot<'m>,
+    /// False once a page was there and not lent: such a source is not asked again, for page tables would
+    /// be walked twice for each page.
+    lends: bool,
     /// A record that crosses pages, or one of a page that is held in part.
     joint: Vec<u8>,
 }
@@ -31,11 +34,12 @@ struct Slot<'m> {
 }
 
 impl<'m> Slot<'m> {
-    fn load<A: Address>(&mut self, memory: &'m dyn Memory<A>, number: u64) {
+    /// Takes the page of that number; returns whether the source may lend others.
+    fn load<A: Address>(&mut self, memory: &'m dyn Memory<A>, number: u64, lends: bool) -> bool {
         self.page = Some(number);
         self.fault = None;
         let page = A::from_raw(number * PAGE_SIZE);
-        self.lent = memory.lend(page);
+        self.lent = if lends { memory.lend(page) } else { None };
         if let Some(bytes) = self.lent {
             // A byte of each cache line from the start of the page: the processor fetches ahead in this
             // direction, and records are mostly walked in the other.
@@ -46,6 +50,7 @@ impl<'m> Slot<'m> {
             let copy = self.copy.get_or_insert_with(|| Box::new([0; PAGE]));
             self.fault = memory.read(page, copy.as_mut_slice()).err();
         }
+        lends && (self.lent.is_some() || self.fault.is_some())
     }
 
     fn bytes(&self) -> Option<&[u8; PAGE]> {
@@ -59,7 +64,7 @@ impl<'m> Slot<'m> {
 
 impl<'m, A: Address> Window<'m, A> {
     pub(crate) fn new(memory: &'m dyn Memory<A>) -> Self {
-        Self { memory, even: Slot::default(), odd: Slot::default(), joint: Vec::new() }
+        Self { memory, even: Slot::default(), odd: Slot::default(), lends: true, joint: Vec::new() }
     }
 
     /// The `len` bytes at `at`.
@@ -81,7 +86,7 @@ impl<'m, A: Address> Window<'m, A> {
         let number = address / PAGE_SIZE;
         let slot = if number & 1 == 0 { &mut self.even } else { &mut self.odd };
         if slot.page != Some(number) {
-            slot.load(self.memory, number);
+            self.lends = slot.load(self.memory, number, self.lends);
         }
         slot
     }
@@ -112,9 +117,10 @@ impl<'m, A: Address> Window<'m, A> {
                     return Err(Fault { address: here, done, ..fault.clone() });
                 }
                 (None, _) => {
-                    self.memory
-                        .read(A::from_raw(here), part)
-                        .map_err(|fault| Fault { done: done + fault.done, ..fault })?;
+                    self.memory.read(A::from_raw(here), part).map_err(|fault| Fault {
+                        done: done + fault.done.min(part.len()),
+                        ..fault
+                    })?;
                 }
             }
             done += part.len();
@@ -131,6 +137,8 @@ fn may_hold_parts(reason: &Reason) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::addr::Va;
     use crate::memory::{Residence, SparsePages};
@@ -188,6 +196,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A source that does not lend is asked to once, and read once a page.
+    #[test]
+    fn what_is_not_lent_is_read_once() {
+        struct Counting([AtomicU32; 2]);
+        impl Memory<Va> for Counting {
+            fn read_in_page(&self, _: Va, _: &mut [u8]) -> Result<Residence, Fault> {
+                self.0[0].fetch_add(1, Ordering::Relaxed);
+                Ok(Residence::Valid)
+            }
+            fn lend(&self, _: Va) -> Option<&[u8; PAGE]> {
+                self.0[1].fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+        let memory = Counting(Default::default());
+        let mut window = Window::new(&memory);
+        for at in (0..0x8000u64 - 0x80).rev().step_by(0x80) {
+            window.read(Va(at), 0x80).unwrap();
+        }
+        let counts = memory.0.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(counts, [8, 1]);
     }
 
     #[test]

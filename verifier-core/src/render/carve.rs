@@ -5,9 +5,10 @@ use std::io;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::csv::{inert, io_error, name, stack, writer};
-use super::json::{AllocationDoc, FrameDoc, Seq, write_json};
+use super::csv::{Csv, inert, name, stack};
+use super::json::{FrameDoc, Seq, write_json};
 use super::names::Names;
+use super::pool::AllocationDoc;
 use crate::addr::{Pa, Va};
 use crate::error::Problem;
 use crate::verifier::log::{CarvedLog, CarvedRecord};
@@ -136,8 +137,8 @@ pub fn write_carved_pool_csv(
     carved: &CarvedPool,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "driver",
         "owner",
         "address",
@@ -149,12 +150,11 @@ pub fn write_carved_pool_csv(
         "entry",
         "physical_page",
         "slot",
-    ])
-    .map_err(io_error)?;
+    ])?;
     for owner in &carved.owners {
         for allocation in &owner.allocations {
             let page = owner.pages.get(allocation.page);
-            csv.write_record([
+            csv.row([
                 &*inert(owner.name.as_deref().unwrap_or_default()),
                 &owner.address.to_string(),
                 &allocation.address.to_string(),
@@ -166,11 +166,10 @@ pub fn write_carved_pool_csv(
                 &allocation.entry.map(|entry| entry.to_string()).unwrap_or_default(),
                 &page.and_then(|page| physical(page.pa)).unwrap_or_default(),
                 &allocation.slot.to_string(),
-            ])
-            .map_err(io_error)?;
+            ])?;
         }
     }
-    csv.flush()
+    csv.end()
 }
 
 struct RecordDoc<'a>(&'a CarvedRecord, &'a [Va], &'a Names<'a>);
@@ -236,8 +235,8 @@ pub fn write_carved_log_csv(
     log: &CarvedLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "physical_page",
         "page",
         "offset",
@@ -247,10 +246,9 @@ pub fn write_carved_log_csv(
         "operation",
         "is_cut",
         "stack",
-    ])
-    .map_err(io_error)?;
+    ])?;
     for record in &log.records {
-        csv.write_record([
+        csv.row([
             physical(record.page.pa).unwrap_or_default(),
             record.page.va.map(|va| va.to_string()).unwrap_or_default(),
             record.offset.to_string(),
@@ -260,8 +258,7 @@ pub fn write_carved_log_csv(
             record.operation.name().to_string(),
             record.is_cut.to_string(),
             stack(names, log.frames(record)),
-        ])
-        .map_err(io_error)?;
+        ])?;
     }
-    csv.flush()
+    csv.end()
 }

@@ -6,12 +6,13 @@
 //!
 //! | for | function | what becomes of |
 //! |---|---|---|
-//! | a terminal, Markdown, HTML, SVG, DOT | [`sanitize`] | control characters (C0, DEL, C1), line and paragraph separators, and characters that turn the direction of text: U+FFFD each |
+//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | control characters (C0, DEL, C1), line and paragraph separators, and characters that turn the direction of text: U+FFFD each |
+//! | HTML | [`escape_html`] | the same, and `&<>"'` are entities |
 //! | CSV | [`inert`] | the same, and an apostrophe goes before `=`, `+`, `-`, `@` at the beginning |
 //! | JSON | [`JsonFormatter`] | the same characters as `\u009b`: nothing is lost |
 //!
-//! Markup and quotes are the business of the format: after this, HTML escapes `&<>"'`, DOT and CSV their
-//! quotes and backslashes.
+//! Markup and quotes of the others are the business of the format: after this, SVG escapes `&<>"'`, DOT and
+//! CSV their quotes and backslashes.
 
 use std::borrow::Cow;
 use std::io;
@@ -46,7 +47,29 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same for a cell that no spreadsheet runs. Blanks before a formula do not hide it, nor do the
+/// The same where markup stands for nothing: in an element of HTML or in a quoted attribute.
+///
+/// ```
+/// use verifier_core::render::escape_html;
+/// assert_eq!(escape_html("<b>\u{202e}&\"'"), "&lt;b&gt;\u{fffd}&amp;&quot;&#39;");
+/// ```
+#[must_use]
+pub fn escape_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in sanitize(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The same as [`sanitize`] for a cell that no spreadsheet runs. Blanks before a formula do not hide it, nor do the
 /// wide forms of the signs.
 pub(super) fn inert(text: &str) -> Cow<'_, str> {
     // A tab or a line end at the beginning would make a formula of what follows too.
@@ -114,7 +137,9 @@ mod tests {
     fn nothing_is_obeyed() {
         for bad in OBEYED {
             let name = format!("a{bad}b.sys");
-            for shown in [sanitize(&name), inert(&name), json(&name).into()] {
+            for shown in
+                [sanitize(&name), inert(&name), json(&name).into(), escape_html(&name).into()]
+            {
                 assert!(!shown.chars().any(is_obeyed), "{shown:?}");
                 assert!(shown.contains("b.sys"));
             }
@@ -141,6 +166,8 @@ mod tests {
         fn any_text(text in any::<String>()) {
             prop_assert!(!sanitize(&text).chars().any(is_obeyed));
             prop_assert_eq!(sanitize(&text).chars().count(), text.chars().count());
+            let html = escape_html(&text);
+            prop_assert!(!html.contains(['<', '>', '"', '\'']) && !html.chars().any(is_obeyed));
             let cell = inert(&text);
             prop_assert!(!cell.chars().any(is_obeyed));
             prop_assert!(!cell.starts_with(['=', '+', '-', '@']));

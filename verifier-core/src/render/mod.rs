@@ -5,10 +5,14 @@ mod carve;
 mod csv;
 mod deadlock;
 mod diff;
+mod drivers;
 mod escape;
+mod history;
 mod json;
 mod leaks;
+mod logs;
 mod names;
+mod pool;
 mod pool_stacks;
 mod settings;
 pub mod text;
@@ -16,22 +20,23 @@ pub mod text;
 pub use carve::{
     write_carved_log_csv, write_carved_log_json, write_carved_pool_csv, write_carved_pool_json,
 };
-pub use csv::{
-    write_drivers_csv, write_event_log_csv, write_history_csv, write_pool_csv, write_pool_log_csv,
-    write_settings_csv, write_watched_irps_csv,
-};
 pub use deadlock::{
     DeadlockDocument, write_deadlock_dot, write_deadlock_json, write_deadlock_text,
 };
 pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text};
-pub use json::{
-    PoolInfoDocument, to_snake_case, write_drivers_json, write_event_log_json, write_history_json,
-    write_json, write_pool_json, write_pool_log_json, write_watched_irps_json,
-};
+pub use drivers::{write_drivers_csv, write_drivers_json};
+pub use escape::escape_html;
+pub use history::{write_history_csv, write_history_json};
+pub use json::{to_snake_case, write_json};
 pub use leaks::{
-    LeaksView, Weight, folded_stacks, write_leaks_csv, write_leaks_folded, write_leaks_json,
-    write_leaks_markdown, write_leaks_text,
+    LeaksView, Weight, filter_line, folded_stacks, write_leaks_csv, write_leaks_folded,
+    write_leaks_json, write_leaks_markdown, write_leaks_text,
+};
+pub use logs::{
+    write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
+    write_watched_irps_csv, write_watched_irps_json,
 };
 pub use names::Names;
+pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text};
-pub use settings::write_settings_json;
+pub use settings::{write_settings_csv, write_settings_json};

@@ -5,10 +5,11 @@ use std::io;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::csv::{inert, stack, writer};
-use super::json::{FrameDoc, PoolInfoDocument, Seq, write_json};
+use super::csv::{Csv, inert, stack};
+use super::json::{FrameDoc, Seq, write_json};
 use super::leaks::{Thousands, blocks, write_stack_lines};
 use super::names::Names;
+use super::pool::PoolInfoDocument;
 use super::text::sanitize;
 use crate::analysis::{PoolKind, Total};
 use crate::error::Problem;
@@ -81,8 +82,8 @@ pub fn write_pool_stacks_csv(
     stacks: &PoolStacks,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "live_count",
         "live_bytes",
         "tag",
@@ -98,7 +99,7 @@ pub fn write_pool_stacks_csv(
         "stack",
     ])?;
     for OwnedStack { stack: element, driver, .. } in &stacks.stacks {
-        csv.write_record([
+        csv.row([
             &*element.live_count().to_string(),
             &element.live_bytes().to_string(),
             &*inert(&element.tag.to_string()),
@@ -114,7 +115,7 @@ pub fn write_pool_stacks_csv(
             &stack(names, &element.frames),
         ])?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes the stacks with something live, the most bytes first.

@@ -1,10 +1,11 @@
-//! The `settings` document.
+//! Level, statistics and modes, as JSON and CSV.
 
 use std::io;
 
 use serde::Serialize;
 
-use super::json::write_json;
+use super::csv::{Csv, inert};
+use super::json::{to_snake_case, write_json};
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::verifier::{Counters, Modes, Settings};
@@ -110,4 +111,37 @@ pub fn write_settings_json(
             problems: settings.problems.iter().chain(&modes.problems).collect(),
         },
     )
+}
+
+/// Writes level, statistics, and the numbers of the modes. A statistic's name is its field's in
+/// the symbols, and a symbol file may hold any text.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_settings_csv(
+    out: &mut dyn io::Write,
+    settings: &Settings,
+    modes: &Modes,
+) -> io::Result<()> {
+    let mut csv = Csv::new(out);
+    csv.row(["name", "value"])?;
+    csv.row(["level", &settings.level.0.to_string()])?;
+    for counter in &settings.statistics.0 {
+        let name = to_snake_case(&counter.name);
+        csv.row([&*inert(&name), &counter.value.to_string()])?;
+    }
+    for (name, value) in [
+        ("rule_classes", modes.rule_classes.map(|classes| classes.0)),
+        ("verify_mode", modes.verify_mode.map(u64::from)),
+        ("option_flags", modes.option_flags.map(|options| options.0.into())),
+        ("verify_all_drivers", modes.verify_all_drivers.map(u64::from)),
+        ("fault_probability", modes.faults.probability.map(u64::from)),
+        ("fault_max_probability", modes.faults.max_probability.map(u64::from)),
+        ("fault_boot_minutes", modes.faults.boot_minutes.map(u64::from)),
+    ] {
+        if let Some(value) = value {
+            csv.row([name, &value.to_string()])?;
+        }
+    }
+    csv.end()
 }

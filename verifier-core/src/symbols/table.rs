@@ -15,6 +15,7 @@ use crate::addr::Rva;
 
 /// Where a symbol is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum SymbolKind {
     /// A procedure of a private PDB (`S_GPROC32`, `S_LPROC32`).
     Procedure,

@@ -24,6 +24,7 @@ use crate::error::Error;
 
 /// What a field is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Shape {
     /// An unsigned integer, a character, an enumeration or a boolean of this many bytes.
     Unsigned(u8),

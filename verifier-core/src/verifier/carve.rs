@@ -32,6 +32,7 @@ use super::drivers::{DATA_SIGNATURE, is_named};
 use super::place::{CarvedPage, Place};
 use super::pool::{Allocation, PAGE_SIGNATURE, PoolReport};
 use super::tag::PoolTag;
+use super::trackers::PageBudget;
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::bytes::le;
 use crate::error::{Error, Problem};
@@ -162,7 +163,7 @@ impl CarvedPool {
         place: &Place<'_>,
     ) -> Vec<PageBytes> {
         let mut found = Vec::new();
-        let limit = kernel.limits().tracker_pages;
+        let mut budget = PageBudget::of(kernel);
         let what = "search for tracking pages";
         self.pages_looked_at = place.for_each_page(kernel, what, &mut self.problems, |page| {
             let mut word = [0u8; 8];
@@ -174,8 +175,7 @@ impl CarvedPool {
             }
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if place.read(kernel, page, 0, &mut bytes) && layout.is_tracker(kernel, &bytes) {
-                if found.len() >= limit {
-                    let why = format!("limit of {limit} pages reached (Limits::tracker_pages)");
+                if let Err(why) = budget.take(kernel) {
                     return ControlFlow::Break(why);
                 }
                 found.push((page, bytes));
@@ -341,7 +341,7 @@ impl Layout {
                 return (None, false);
             }
             let entry = Va(number(entry, owner).unwrap_or(0));
-            return match read_unicode_string(space, entry.add(*name)) {
+            return match read_unicode_string(space, entry.add(*name), kernel.limits()) {
                 Ok(name) => (Some(name), true),
                 Err(error) => {
                     problems
@@ -353,7 +353,9 @@ impl Layout {
         // The owner's signature in kernels before 7 is not known, its name is.
         match self.old_name {
             Some(name) => (
-                read_unicode_string(space, owner.add(name)).ok().filter(|name| !name.is_empty()),
+                read_unicode_string(space, owner.add(name), kernel.limits())
+                    .ok()
+                    .filter(|name| !name.is_empty()),
                 false,
             ),
             None => (None, false),

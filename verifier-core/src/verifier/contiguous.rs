@@ -10,7 +10,7 @@
 use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::Problem;
-use crate::kernel::{Kernel, walk_list};
+use crate::kernel::{Kernel, Limits, walk_list};
 
 /// Contiguous memory that a driver holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +26,13 @@ pub struct Contiguous {
 }
 
 /// The nodes of the list at `head`; `owner` names the driver in problems, `counted` is its
-/// `ContiguousMemoryBytes`.
+/// `ContiguousMemoryBytes`. All drivers share the entries of `limits`: many could lead to one long list.
 pub(super) fn read_contiguous(
     kernel: &Kernel,
     owner: &str,
     head: Va,
     counted: Option<u64>,
+    limits: &mut Limits,
     problems: &mut Vec<Problem>,
 ) -> Vec<Contiguous> {
     let space = kernel.space();
@@ -40,7 +41,8 @@ pub(super) fn read_contiguous(
     let mut held = Vec::new();
     let is_unset = space.read_pointer(head) == Ok(Va(0));
     if !is_unset {
-        let walk = walk_list(space, head, "list of contiguous memory", kernel.limits());
+        let walk = walk_list(space, head, "list of contiguous memory", limits);
+        limits.list_entries = limits.list_entries.saturating_sub(walk.entries.len());
         if let Some(error) = walk.broken {
             problems.push(Problem::from_error(what(), &error));
         }

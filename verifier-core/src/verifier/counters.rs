@@ -28,9 +28,18 @@ impl Counters {
     pub(crate) fn add(&mut self, other: &Counters) {
         for counter in &mut self.0 {
             if let Some(value) = other.get(&counter.name) {
-                counter.value = counter.value.wrapping_add(value);
+                // Anything may stand in a damaged dump; no sum of counters may end a view.
+                counter.value = counter.value.saturating_add(value);
             }
         }
+    }
+
+    /// Blocks that are outstanding: `CurrentPagedPoolAllocations` and
+    /// `CurrentNonPagedPoolAllocations` together.
+    #[must_use]
+    pub fn pool_allocations(&self) -> u64 {
+        let count = |name| self.get(name).unwrap_or(0);
+        count("CurrentPagedPoolAllocations").saturating_add(count("CurrentNonPagedPoolAllocations"))
     }
 
     /// Every integer member of `structure` from `first` on (its own offset), out of its bytes.

@@ -16,7 +16,7 @@ use super::old;
 use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, Limits, read_name, walk_avl, walk_list};
+use crate::kernel::{AvlLayout, Kernel, Limits, read_unicode_string, walk_avl, walk_list};
 use crate::types::{Field, TypeSource};
 
 /// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
@@ -119,6 +119,7 @@ pub(super) fn is_named(name: &str, pattern: &str) -> bool {
 
 /// A verified image.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TargetDriver {
     /// Its `_VF_TARGET_DRIVER`; null where the tree no longer has it, and before Windows 7.
     pub address: Va,
@@ -359,7 +360,7 @@ pub(super) fn suspect(
         problems.push(Problem::at("configured driver", entry, fault));
         return None;
     }
-    let name = read_name(kernel.space(), entry.add(layout.base_name), kernel.limits());
+    let name = read_unicode_string(kernel.space(), entry.add(layout.base_name), kernel.limits());
     let name = name.unwrap_or_else(|error| {
         problems.push(Problem::from_error("name of a configured driver", &error));
         format!("driver_{entry}")

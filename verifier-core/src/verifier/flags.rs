@@ -1,10 +1,24 @@
 //! Verifier's level: the bits of `verifier /flags`, by the names that each generation of tools has.
 //!
 //! Sources: the `!verifier` outputs and tool outputs published by Microsoft and by users for
-//! Windows Vista to 11; "since" is the first build whose tools list the flag. Bits that are set and
+//! Windows Vista to 11, and the documentation of `verifier.exe`; "since" is the first build whose
+//! tools know the flag. Bits that are set and
 //! in no table are printed as reserved, as current debuggers do.
 
 use std::fmt;
+
+/// Among which flags debuggers list one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagGroup {
+    /// The standard flags.
+    Standard,
+    /// The additional flags.
+    Additional,
+    /// None: `verifier.exe` knows it, and where it is set, debuggers call it reserved.
+    Unlisted,
+}
+
+use FlagGroup::{Additional, Standard, Unlisted};
 
 /// One bit of the level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +30,8 @@ pub struct Flag {
     /// What debuggers up to Windows 7's print behind "enabled options are:". Where no output of
     /// that time shows the flag, the newer name stands here.
     pub old_name: &'static str,
-    /// True where debuggers list it among the standard flags.
-    pub standard: bool,
+    /// Where debuggers list it.
+    pub group: FlagGroup,
     /// The first build that knows it.
     pub since: u32,
 }
@@ -26,79 +40,86 @@ const fn flag(
     bit: u32,
     name: &'static str,
     old_name: &'static str,
-    standard: bool,
+    group: FlagGroup,
     since: u32,
 ) -> Flag {
-    Flag { bit, name, old_name, standard, since }
+    Flag { bit, name, old_name, group, since }
 }
 
-/// Every flag that public sources name, standard ones first, each group in order of its bits: the
-/// order in which debuggers list them.
+/// Every flag that public sources name, standard ones first, then the others, in order of their bits:
+/// the order in which debuggers list them.
 pub const FLAGS: &[Flag] = &[
-    flag(0x1, "Special pool", "Special pool", true, 0),
-    flag(0x2, "Force IRQL checking", "Special irql", true, 0),
-    flag(0x8, "Pool tracking", "All pool allocations checked on unload", true, 0),
-    flag(0x10, "I/O verification", "Io subsystem checking enabled", true, 0),
-    flag(0x20, "Deadlock detection", "Deadlock detection enabled", true, 2600),
-    flag(0x80, "DMA checking", "DMA checking enabled", true, 2600),
-    flag(0x100, "Security checks", "Security checks enabled", true, 6000),
-    flag(0x800, "Miscellaneous checks", "Miscellaneous checks enabled", true, 6000),
-    flag(0x20000, "DDI compliance checking", "DDI compliance checking", true, 9200),
+    flag(0x1, "Special pool", "Special pool", Standard, 0),
+    flag(0x2, "Force IRQL checking", "Special irql", Standard, 0),
+    flag(0x8, "Pool tracking", "All pool allocations checked on unload", Standard, 0),
+    flag(0x10, "I/O verification", "Io subsystem checking enabled", Standard, 0),
+    flag(0x20, "Deadlock detection", "Deadlock detection enabled", Standard, 2600),
+    flag(0x80, "DMA checking", "DMA checking enabled", Standard, 2600),
+    flag(0x100, "Security checks", "Security checks enabled", Standard, 6000),
+    flag(0x800, "Miscellaneous checks", "Miscellaneous checks enabled", Standard, 6000),
+    flag(0x20000, "DDI compliance checking", "DDI compliance checking", Standard, 9200),
     flag(
         0x4,
         "Randomized low resources simulation",
         "Inject random low-resource API failures",
-        false,
+        Additional,
         0,
     ),
-    flag(0x200, "Force pending I/O requests", "Force pending I/O requests", false, 6000),
-    flag(0x400, "IRP logging", "IRP logging", false, 6000),
+    flag(0x40, "Enhanced I/O verification", "Enhanced I/O verification", Unlisted, 2600),
+    flag(0x200, "Force pending I/O requests", "Force pending I/O requests", Additional, 6000),
+    flag(0x400, "IRP logging", "IRP logging", Additional, 6000),
     flag(
         0x2000,
         "Invariant MDL checking for stack",
         "Invariant MDL checking for stack",
-        false,
+        Additional,
         9200,
     ),
     flag(
         0x4000,
         "Invariant MDL checking for driver",
         "Invariant MDL checking for driver",
-        false,
+        Additional,
         9200,
     ),
-    flag(0x8000, "Power framework delay fuzzing", "Power framework delay fuzzing", false, 9200),
+    flag(
+        0x8000,
+        "Power framework delay fuzzing",
+        "Power framework delay fuzzing",
+        Additional,
+        9200,
+    ),
     flag(
         0x10000,
         "Port/miniport interface checking",
         "Port/miniport interface checking",
-        false,
+        Additional,
         10240,
     ),
     flag(
         0x40000,
         "Systematic low resources simulation",
         "Systematic low resources simulation",
-        false,
+        Additional,
         9600,
     ),
     flag(
         0x80000,
         "DDI compliance checking (additional)",
         "DDI compliance checking (additional)",
-        false,
+        Additional,
         9600,
     ),
-    flag(0x20_0000, "NDIS/WIFI verification", "NDIS/WIFI verification", false, 9600),
+    flag(0x20_0000, "NDIS/WIFI verification", "NDIS/WIFI verification", Additional, 9600),
     flag(
         0x80_0000,
         "Kernel synchronization delay fuzzing",
         "Kernel synchronization delay fuzzing",
-        false,
+        Additional,
         9600,
     ),
-    flag(0x100_0000, "VM switch verification", "VM switch verification", false, 9600),
-    flag(0x200_0000, "Code integrity checks", "Code integrity checks", false, 10240),
+    flag(0x100_0000, "VM switch verification", "VM switch verification", Additional, 9600),
+    flag(0x200_0000, "Code integrity checks", "Code integrity checks", Additional, 10240),
 ];
 
 /// The level of a kernel: `_MM_DRIVER_VERIFIER_DATA.Level`.
@@ -113,6 +134,13 @@ impl Level {
     #[must_use]
     pub fn has(self, bit: u32) -> bool {
         self.0 & bit == bit
+    }
+
+    /// The bits that are set and that debuggers do not list of a kernel of `build`: those that they call
+    /// reserved, whether or not they have a name.
+    pub(crate) fn unlisted(self, build: u32) -> u32 {
+        let listed = FLAGS.iter().filter(|flag| flag.group != Unlisted && flag.since <= build);
+        self.0 & !listed.fold(0, |bits, flag| bits | flag.bit)
     }
 
     /// The flags that are set and have a name, in order of their bits.
@@ -184,6 +212,15 @@ mod tests {
         assert_eq!(names, [0x1, 0x2, 0x8, 0x10, 0x20, 0x80, 0x100, 0x800]);
         assert_eq!(Level(0x001209bb).unknown(19041), 0x100000);
         assert_eq!(Level(0x209bb).unknown(7601), 0x20000);
+    }
+
+    /// Bit 6: a flag of `verifier.exe` from XP on, and in no list of a debugger.
+    #[test]
+    fn enhanced_io_verification_has_a_name_and_is_not_listed() {
+        let level = Level(0x50);
+        assert_eq!(level.flags().last().map(|flag| flag.name), Some("Enhanced I/O verification"));
+        assert_eq!((level.unknown(7601), level.unlisted(7601)), (0, 0x40));
+        assert_eq!(Level::from_names(["enhanced i/o verification"]), Ok(Level(0x40)));
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use super::flags::FLAGS;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, read_unicode_string, read_utf16_z, walk_list};
+use crate::kernel::{Kernel, Limits, read_unicode_string, read_utf16_z, walk_list};
 
 /// Units of a buffer of tags or applications.
 const BUFFER_UNITS: usize = 0x80;
@@ -86,6 +86,7 @@ pub struct FaultInjection {
 
 /// How Verifier runs. `None` is what the build does not have, or could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Modes {
     /// `VfRuleClasses`.
     pub rule_classes: Option<RuleClasses>,
@@ -173,7 +174,8 @@ impl Globals<'_> {
         let types = kernel.types().ok()?;
         let links = types.field(entry, "Links").ok()?.offset;
         let name = types.field(entry, "BaseName").ok()?.offset;
-        let walk = walk_list(kernel.space(), head, what, kernel.limits());
+        let limits = kernel.limits();
+        let mut walk = walk_list(kernel.space(), head, what, limits);
         // Zeros where the head is: the list was never set up, Verifier is off.
         if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
             return Some(Vec::new());
@@ -181,9 +183,10 @@ impl Globals<'_> {
         if let Some(error) = walk.broken {
             self.problems.push(Problem::from_error(what, &error));
         }
+        Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, &mut self.problems);
         let mut names = Vec::new();
         for link in walk.entries {
-            match read_unicode_string(kernel.space(), link.sub(links).add(name)) {
+            match read_unicode_string(kernel.space(), link.sub(links).add(name), limits) {
                 Ok(name) => names.push(name),
                 Err(error) => {
                     self.problems.push(Problem::from_error("name of an excluded driver", &error));
@@ -208,6 +211,12 @@ mod tests {
         assert_eq!(classes[9].1, None);
         assert_eq!(classes[10].1, Some("WDF verification"));
         assert_eq!(classes[12].1, None);
+    }
+
+    #[test]
+    fn class_7_is_the_flag_of_bit_6() {
+        let classes: Vec<_> = RuleClasses(0x40).classes().collect();
+        assert_eq!(classes, [(7, Some("Enhanced I/O verification"))]);
     }
 
     #[test]

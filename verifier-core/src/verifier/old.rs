@@ -13,26 +13,24 @@
 //!
 //! Layouts are those of public type tables; no dump of these systems was at hand.
 
-use std::collections::HashSet;
-
 use super::counters::{Counters, required};
 use super::drivers::{
     DATA_SIGNATURE, Driver, Drivers, SuspectLayout, TargetDriver, suspect, suspects,
 };
 use super::pool::{Allocation, EntryState, Source, Tracker, TrackerEntry};
 use super::tag::PoolTag;
+use super::trackers::PageBudget;
 use super::unload::Unload;
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
+use crate::memory::Window;
 use crate::types::{Field, TypeSource};
 
 /// The structure.
 pub(super) const ENTRY: &str = "_MI_VERIFIER_DRIVER_ENTRY";
 /// The list, by the names that symbols may have for it.
 const HEADS: [&str; 2] = ["MiSuspectDriverList", "VfSuspectDriversList"];
-/// Slots of an array that are still believed: XP doubles it from a page on.
-const MAX_SLOTS: u64 = 1 << 24;
 
 /// True for types of a kernel before 7.
 pub(super) fn is_old(types: &dyn TypeSource) -> Result<bool, Error> {
@@ -146,11 +144,16 @@ impl PoolHash {
         let Ok(array) = types.field(ENTRY, "PoolHash") else { return Ok(None) };
         let entry = "_VI_POOL_ENTRY";
         let in_use = "_VI_POOL_ENTRY_INUSE";
+        let entry_size = types.size_of(entry)?;
+        if !(16..=256).contains(&entry_size) {
+            let why = format!("{entry} of {entry_size:#x} bytes");
+            return Err(Error::Symbols { kind: "kernel", why });
+        }
         Ok(Some(Self {
             array,
             size: types.field(ENTRY, "PoolHashSize")?,
             free: types.field(ENTRY, "PoolHashFree")?,
-            entry_size: types.size_of(entry)?.clamp(1, 0x100),
+            entry_size,
             next: types.field(entry, "FreeListNext")?,
             address: types.field(in_use, "VirtualAddress")?,
             caller: types.field(in_use, "CallingAddress")?,
@@ -164,6 +167,7 @@ impl PoolHash {
         kernel: &Kernel,
         owner: &str,
         data: Va,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Tracker {
         let space = kernel.space();
@@ -191,68 +195,84 @@ impl PoolHash {
             "which entries are in use is told by the chain of free ones and by what an address can be: how \
              XP marks them is not established",
         ));
-        let most =
-            MAX_SLOTS.min(kernel.limits().tracker_pages as u64 * (PAGE_SIZE / self.entry_size));
-        if size > most {
-            let why = format!("{size:#x} entries, of which the first {most:#x} are read");
-            problems.push(Problem::at(what.clone(), array, why));
+        let mut slots = self.read_slots(kernel, &what, (array, size), budget, problems);
+        let mut next = first_free;
+        while let Some(Some(slot)) = usize::try_from(next).ok().and_then(|i| slots.get_mut(i)) {
+            if std::mem::replace(&mut slot.is_chained, true) {
+                let why = format!("the chain of free entries closes into a ring at {next:#x}");
+                problems.push(Problem::at(what, array, why));
+                break;
+            }
+            slot.entry.state = EntryState::Free;
+            next = slot.next;
         }
-        let size = size.min(most);
-        // One page at a time: a size that is not true costs nothing.
-        let mut slots: Vec<Option<Box<[u8]>>> = Vec::new();
-        let mut raw = vec![0u8; self.entry_size as usize];
-        for slot in 0..size {
-            match space.read(array.add(slot * self.entry_size), &mut raw) {
-                Ok(_) => slots.push(Some(raw.clone().into_boxed_slice())),
-                Err(fault) if fault.reason.is_absent() => slots.push(None),
-                Err(fault) => {
-                    problems.push(Problem::at(
-                        what.clone(),
-                        array,
-                        format!("entry {slot:#x} of {size:#x}: {fault}"),
-                    ));
+        tracker.entries = slots.into_iter().flatten().map(|slot| slot.entry).collect();
+        tracker
+    }
+
+    /// The slots of an array of `size` at `array`, `None` for those whose page is absent.
+    fn read_slots(
+        &self,
+        kernel: &Kernel,
+        what: &str,
+        (array, size): (Va, u64),
+        budget: &mut PageBudget,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Option<Slot>> {
+        let mut window = Window::new(kernel.space().memory());
+        let mut slots = Vec::new();
+        let mut absent = 0u64;
+        let mut page = None;
+        for index in 0..size {
+            let at = array.add(index * self.entry_size);
+            // Of a slot that crosses, the page that it starts on has been taken.
+            let last = at.add(self.entry_size - 1).page();
+            let taken = if page.replace(last) == Some(last) { Ok(()) } else { budget.take(kernel) };
+            let read = taken.and_then(|()| match window.read(at, self.entry_size as usize) {
+                Ok(raw) => Ok(Some(self.slot(kernel, at, raw))),
+                Err(fault) if fault.reason.is_absent() => Ok(None),
+                Err(fault) => Err(fault.to_string()),
+            });
+            match read {
+                Ok(slot) => {
+                    absent += u64::from(slot.is_none());
+                    slots.push(slot);
+                }
+                Err(why) => {
+                    let why = format!("entry {index:#x} of {size:#x}: {why}");
+                    problems.push(Problem::at(what, array, why));
                     break;
                 }
             }
         }
-        let absent = slots.iter().filter(|slot| slot.is_none()).count();
         if absent > 0 {
-            problems.push(Problem::at(
-                what.clone(),
-                array,
-                format!("{absent} entries are not in the dump"),
-            ));
+            let why = format!("{absent} entries are not in the dump");
+            problems.push(Problem::at(what, array, why));
         }
-        let slot = |index: u64| slots.get(usize::try_from(index).ok()?)?.as_deref();
-        let mut free = HashSet::new();
-        let mut next = first_free;
-        while let Some(raw) = slot(next) {
-            if !free.insert(next) {
-                let why = format!("the chain of free entries closes into a ring at {next:#x}");
-                problems.push(Problem::at(what.clone(), array, why));
-                break;
-            }
-            next = self.next.get(raw).unwrap_or(u64::MAX);
-        }
-        for (index, raw) in slots.iter().enumerate() {
-            let Some(raw) = raw else { continue };
-            let get = |field: &Field| field.get(raw).unwrap_or(0);
-            let (address, caller, bytes) =
-                (Va(get(&self.address) & !1), Va(get(&self.caller)), get(&self.bytes));
-            let is_allocation = space.is_kernel(address) && space.is_kernel(caller) && bytes != 0;
-            let in_use = is_allocation && !free.contains(&(index as u64));
-            tracker.entries.push(TrackerEntry {
-                state: if in_use { EntryState::InUse } else { EntryState::Free },
-                allocation: Allocation {
-                    address,
-                    size: bytes,
-                    tag: PoolTag(get(&self.tag) as u32),
-                    caller,
-                    entry: array.add(index as u64 * self.entry_size),
-                    source: Source::Tracker,
-                },
-            });
-        }
-        tracker
+        slots
     }
+
+    /// What a slot holds; whether the chain of free ones reaches it is not known yet.
+    fn slot(&self, kernel: &Kernel, at: Va, raw: &[u8]) -> Slot {
+        let space = kernel.space();
+        let get = |field: &Field| field.get(raw).unwrap_or(0);
+        let (address, caller, size) =
+            (Va(get(&self.address) & !1), Va(get(&self.caller)), get(&self.bytes));
+        let is_allocation = space.is_kernel(address) && space.is_kernel(caller) && size != 0;
+        let state = if is_allocation { EntryState::InUse } else { EntryState::Free };
+        let tag = PoolTag(get(&self.tag) as u32);
+        let source = Source::Tracker;
+        let allocation = Allocation { address, size, tag, caller, entry: at, source };
+        let next = self.next.get(raw).unwrap_or(u64::MAX);
+        Slot { next, is_chained: false, entry: TrackerEntry { state, allocation } }
+    }
+}
+
+/// An entry of the array.
+struct Slot {
+    /// The next free one, where it is free itself.
+    next: u64,
+    /// On the chain of free ones.
+    is_chained: bool,
+    entry: TrackerEntry,
 }

@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::Problem;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, STOPPED};
 use crate::memory::Pages;
 
 /// Where pages are looked for.
@@ -47,10 +47,10 @@ impl Place<'_> {
                 Place::Virtual(range) if here >= range.end.0 => break,
                 Place::Virtual(_) => CarvedPage { pa: None, va: Some(Va(here)) },
             };
-            let flow = if count >= limit {
+            let flow = if kernel.is_stopped() {
+                ControlFlow::Break(STOPPED.into())
+            } else if count >= limit {
                 ControlFlow::Break(format!("limit of {limit} pages reached (Limits::carved_pages)"))
-            } else if kernel.is_stopped() {
-                ControlFlow::Break("the search was stopped".into())
             } else {
                 count += 1;
                 each(page)

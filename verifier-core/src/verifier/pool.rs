@@ -29,15 +29,15 @@
 use std::collections::HashSet;
 
 use super::contiguous::{Contiguous, read_contiguous};
-use super::drivers::{Driver, Drivers};
+use super::drivers::{Driver, Drivers, TargetDriver};
 use super::old;
 use super::owner::{Owner, Owners, ToldBy};
 use super::pool_info::PoolInfo;
 use super::tag::PoolTag;
-use super::trackers::Trackers;
+use super::trackers::{PageBudget, Trackers};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, Limits, SlistForm, first_entry};
+use crate::kernel::{Kernel, SlistForm, first_entry};
 use crate::machine::Machine;
 use crate::types::{Field, TypeSource};
 
@@ -46,6 +46,7 @@ pub(super) const PAGE_SIGNATURE: u64 = 0x2132_1345;
 
 /// Where an allocation is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// A tracking page of its driver.
     Tracker,
@@ -80,6 +81,7 @@ impl Source {
 
 /// An outstanding allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Allocation {
     /// `VirtualAddress`: the block.
     pub address: Va,
@@ -122,6 +124,20 @@ pub struct Tracker {
     pub entries: Vec<TrackerEntry>,
     /// The pages.
     pub pages: Vec<Va>,
+    /// What could not be read or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Tracker {
+    /// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
+    /// the driver in problems.
+    ///
+    /// # Errors
+    /// [`Error::MissingType`] where the types of the entries are not in the symbols.
+    pub fn read(kernel: &Kernel, owner: &str, verified_data: Va) -> Result<Self, Error> {
+        let trackers = Trackers::resolve(kernel)?;
+        Ok(trackers.read(kernel, owner, verified_data, &mut PageBudget::of(kernel)))
+    }
 }
 
 /// The outstanding allocations of one driver.
@@ -132,8 +148,28 @@ pub struct DriverPool {
     /// In the order of its pages and slots, which is the debugger's; then those of the pool info tree, by
     /// address.
     pub allocations: Vec<Allocation>,
+    /// How many of them the pages of each image hold, in the order of the driver's images.
+    pub tracked: Vec<usize>,
     /// Contiguous memory, in the order of the list.
     pub contiguous: Vec<Contiguous>,
+}
+
+impl DriverPool {
+    /// The allocations of one image, by its index. A block of the pool info tree is of the image that its
+    /// caller lies in, of the first where it lies in none.
+    pub fn allocations_of(&self, image: usize) -> impl Iterator<Item = &Allocation> {
+        let before = self.tracked.iter().take(image).sum();
+        let count = self.tracked.get(image).copied().unwrap_or(0);
+        let of_tree = self.allocations.iter().skip(self.tracked.iter().sum());
+        let images = &self.driver.images;
+        let of_tree = of_tree.filter(move |block| {
+            let holds = |image: &TargetDriver| {
+                block.caller.0.checked_sub(image.base.0).is_some_and(|rva| rva < image.size)
+            };
+            images.iter().position(holds).unwrap_or(0) == image
+        });
+        self.allocations.iter().skip(before).take(count).chain(of_tree)
+    }
 }
 
 /// The outstanding allocations of all drivers.
@@ -165,22 +201,20 @@ impl PoolReport {
         });
         problems.append(&mut pool_info.problems);
         let (of_tree, unowned) = told(kernel, &drivers, &pool_info);
-        let mut limits = page_limits(kernel);
+        let mut budget = PageBudget::of(kernel);
+        let mut lists = kernel.limits().clone();
         let mut report = Vec::new();
         for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
             if !wanted(&driver) {
                 continue;
             }
             let mut allocations = Vec::new();
+            let mut tracked = Vec::new();
             let mut contiguous = Vec::new();
             for image in &driver.images {
-                let tracker = layout.read(
-                    kernel,
-                    &driver.name,
-                    image.verified_data,
-                    &mut limits,
-                    &mut problems,
-                );
+                let mut tracker =
+                    layout.read(kernel, &driver.name, image.verified_data, &mut budget);
+                problems.append(&mut tracker.problems);
                 let before = allocations.len();
                 allocations.extend(
                     tracker
@@ -189,10 +223,9 @@ impl PoolReport {
                         .filter(|entry| entry.state == EntryState::InUse)
                         .map(|entry| entry.allocation),
                 );
+                tracked.push(allocations.len() - before);
                 let found = (allocations.len() - before) as u64;
-                let counter = |name| image.counters.get(name).unwrap_or(0);
-                let counted = counter("CurrentPagedPoolAllocations")
-                    + counter("CurrentNonPagedPoolAllocations");
+                let counted = image.counters.pool_allocations();
                 if found != counted {
                     problems.push(Problem::at(
                         format!("allocations of {}", driver.name),
@@ -206,12 +239,13 @@ impl PoolReport {
                         &driver.name,
                         image.verified_data.add(head),
                         image.counters.get("ContiguousMemoryBytes"),
+                        &mut lists,
                         &mut problems,
                     ));
                 }
             }
             allocations.append(&mut of_tree);
-            report.push(DriverPool { driver, allocations, contiguous });
+            report.push(DriverPool { driver, allocations, tracked, contiguous });
         }
         let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
         Ok(Self { drivers: report, unowned, pool_info, problems })
@@ -265,51 +299,24 @@ pub(crate) fn told(
     (told, unowned)
 }
 
-/// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
-/// the driver in problems.
-///
-/// # Errors
-/// [`Error::MissingType`] where the types of the entries are not in the symbols.
-pub fn read_tracker(
-    kernel: &Kernel,
-    owner: &str,
-    verified_data: Va,
-    problems: &mut Vec<Problem>,
-) -> Result<Tracker, Error> {
-    let layout = Trackers::resolve(kernel)?;
-    let mut limits = page_limits(kernel);
-    Ok(layout.read(kernel, owner, verified_data, &mut limits, problems))
-}
-
 /// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
 ///
 /// # Errors
-/// As [`read_tracker`].
+/// As [`Tracker::read`].
 pub(crate) fn for_each_tracker(
     kernel: &Kernel,
     drivers: &[Driver],
-    problems: &mut Vec<Problem>,
     each: &mut dyn FnMut(&Driver, Tracker),
 ) -> Result<(), Error> {
     let layout = Trackers::resolve(kernel)?;
-    let mut limits = page_limits(kernel);
+    let mut budget = PageBudget::of(kernel);
     for driver in drivers {
         for image in &driver.images {
             let data = image.verified_data;
-            each(driver, layout.read(kernel, &driver.name, data, &mut limits, problems));
+            each(driver, layout.read(kernel, &driver.name, data, &mut budget));
         }
     }
     Ok(())
-}
-
-/// The kernel's limits; no more pages than the memory holds, since no two drivers share one.
-fn page_limits(kernel: &Kernel) -> Limits {
-    let mut limits = kernel.limits().clone();
-    if let Some(held) = kernel.space().memory().held() {
-        let pages = usize::try_from(held / PAGE_SIZE).unwrap_or(usize::MAX);
-        limits.tracker_pages = limits.tracker_pages.min(pages);
-    }
-    limits
 }
 
 /// Entries of one driver that do not fit and are told one by one; the others are counted.
@@ -365,10 +372,10 @@ impl Layout {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        limits: &mut Limits,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Tracker {
-        let pages = self.read_pages(kernel, owner, data, limits, problems);
+        let pages = self.read_pages(kernel, owner, data, budget, problems);
         let page_addresses: HashSet<Va> = pages.iter().map(|(page, _)| *page).collect();
         let slots = PAGE_SIZE as usize / self.entry_size;
         // Free entries by walking the list: each lies in one of the pages, whose bytes are here.
@@ -462,7 +469,7 @@ impl Layout {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        limits: &mut Limits,
+        budget: &mut PageBudget,
         problems: &mut Vec<Problem>,
     ) -> Vec<(Va, Box<[u8]>)> {
         let what = format!("tracking pages of {owner}");
@@ -484,22 +491,10 @@ impl Layout {
                 problems.push(Problem::at(what, next, "the list of pages closes into a ring"));
                 break;
             }
-            if limits.tracker_pages == 0 {
-                let limit = page_limits(kernel).tracker_pages;
-                problems.push(Problem::at(
-                    what,
-                    next,
-                    format!(
-                        "limit of {limit} pages reached (Limits::tracker_pages, and what memory holds)"
-                    ),
-                ));
+            if let Err(why) = budget.take(kernel) {
+                problems.push(Problem::at(what, next, why));
                 break;
             }
-            if kernel.is_stopped() {
-                problems.push(Problem::at(what, next, "reading was stopped"));
-                break;
-            }
-            limits.tracker_pages -= 1;
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if let Err(fault) = kernel.space().read(next, &mut bytes) {
                 problems.push(Problem::at(what, next, fault));

@@ -34,7 +34,7 @@ use super::tag::PoolTag;
 use crate::addr::Va;
 use crate::bytes::{le32, le64};
 use crate::error::{Error, Fault, Problem};
-use crate::kernel::{AvlLayout, Kernel, walk_avl_to};
+use crate::kernel::{AvlLayout, Kernel, STOPPED, walk_avl_to};
 
 /// Bit of `VfOptionFlags`: blocks are kept in the trees.
 const OPTION: u32 = 0x1000;
@@ -46,6 +46,8 @@ const FRAMES: usize = 0x28;
 const MAX_FRAMES: usize = 50;
 const VALID: u32 = 1;
 const NONPAGED: u32 = 0x10;
+/// Elements that are read between two looks at whether to go on.
+const ELEMENTS_BETWEEN_LOOKS: usize = 64;
 /// Tags that `DifpPoolTags` has room for.
 const MAX_TAGS: u32 = 10;
 
@@ -116,6 +118,7 @@ impl PoolStack {
 
 /// What the two trees hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PoolInfo {
     /// Why there is nothing, where there is nothing by design.
     pub empty_because: Option<&'static str>,
@@ -251,7 +254,11 @@ impl PoolInfo {
         };
         self.stacks_counted = layout.count(kernel.space(), table).ok();
         let mut unread = Tally::default();
-        for element in self.walk(kernel, layout, table, STACKS, self.stacks_counted) {
+        let elements = self.walk(kernel, layout, table, STACKS, self.stacks_counted);
+        for (index, element) in elements.into_iter().enumerate() {
+            if self.is_stopped(kernel, index, STACKS) {
+                break;
+            }
             match read_stack(kernel, element) {
                 Ok(stack) => {
                     by_element.insert(element, self.push(PoolStack { is_in_tree: true, ..stack }));
@@ -282,7 +289,11 @@ impl PoolInfo {
         let [mut no_stack, mut stray, mut not_in_tree] = [const { Tally(None, 0) }; 3];
         let mut before = Va(0);
         let mut raw = [0u8; BLOCK_SIZE];
-        for element in self.walk(kernel, layout, table, BLOCKS, self.blocks_counted) {
+        let elements = self.walk(kernel, layout, table, BLOCKS, self.blocks_counted);
+        for (index, element) in elements.into_iter().enumerate() {
+            if self.is_stopped(kernel, index, BLOCKS) {
+                break;
+            }
             if let Err(fault) = space.read(element, &mut raw) {
                 unread.add(element, || fault.to_string());
                 continue;
@@ -345,6 +356,15 @@ impl PoolInfo {
         not_in_tree.tell("stack of a pool block", &mut self.problems);
     }
 
+    /// True where the caller wants no more elements, which is told; asked before every few of them.
+    fn is_stopped(&mut self, kernel: &Kernel, index: usize, what: &str) -> bool {
+        let stopped = index.is_multiple_of(ELEMENTS_BETWEEN_LOOKS) && kernel.is_stopped();
+        if stopped && !self.problems.iter().any(|p| p.what == what && p.why.contains(STOPPED)) {
+            self.problems.push(Problem { what: what.into(), address: None, why: STOPPED.into() });
+        }
+        stopped
+    }
+
     /// The elements of a tree; what is missing of those that it counts is told.
     fn walk(
         &mut self,
@@ -356,7 +376,8 @@ impl PoolInfo {
     ) -> Vec<Va> {
         let most = kernel.limits().pool_info_nodes;
         let limit = (most, "Limits::pool_info_nodes");
-        let walk = walk_avl_to(kernel.space(), table, layout, what, limit);
+        let stop = || kernel.is_stopped();
+        let walk = walk_avl_to(kernel.space(), table, layout, what, limit, &stop);
         if let Some(error) = walk.broken {
             let mut problem = Problem::from_error(what, &error);
             let reached = walk.entries.len();

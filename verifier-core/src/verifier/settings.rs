@@ -12,6 +12,7 @@ use crate::kernel::Kernel;
 
 /// Verifier's level and statistics.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// Where the structure lies.
     pub address: Va,

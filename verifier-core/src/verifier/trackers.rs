@@ -2,9 +2,43 @@
 
 use super::old::PoolHash;
 use super::pool::{Layout, Tracker};
-use crate::addr::Va;
-use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, Limits};
+use crate::addr::{PAGE_SIZE, Va};
+use crate::error::Error;
+use crate::kernel::{Kernel, STOPPED};
+
+/// Pages of entries that may still be read. All drivers share it: no two of them have a page together.
+pub(super) struct PageBudget {
+    left: usize,
+    limit: usize,
+}
+
+impl PageBudget {
+    /// The kernel's limit, and no more pages than the memory holds.
+    pub(super) fn of(kernel: &Kernel) -> Self {
+        let held = kernel.space().memory().held();
+        let held =
+            held.map_or(usize::MAX, |held| (held / PAGE_SIZE).try_into().unwrap_or(usize::MAX));
+        let limit = kernel.limits().tracker_pages.min(held);
+        Self { left: limit, limit }
+    }
+
+    /// Takes one page.
+    ///
+    /// # Errors
+    /// Why no more may be read, in words.
+    pub(super) fn take(&mut self, kernel: &Kernel) -> Result<(), String> {
+        if kernel.is_stopped() {
+            return Err(STOPPED.into());
+        }
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            format!(
+                "limit of {} pages reached (Limits::tracker_pages, and what memory holds)",
+                self.limit
+            )
+        })?;
+        Ok(())
+    }
+}
 
 /// The build's kind of trackers, resolved once.
 pub(super) enum Trackers {
@@ -35,12 +69,13 @@ impl Trackers {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        limits: &mut Limits,
-        problems: &mut Vec<Problem>,
+        budget: &mut PageBudget,
     ) -> Tracker {
-        match self {
-            Trackers::Pages(layout) => layout.read(kernel, owner, data, limits, problems),
-            Trackers::Hash(hash) => hash.read(kernel, owner, data, problems),
-        }
+        let mut problems = Vec::new();
+        let tracker = match self {
+            Trackers::Pages(layout) => layout.read(kernel, owner, data, budget, &mut problems),
+            Trackers::Hash(hash) => hash.read(kernel, owner, data, budget, &mut problems),
+        };
+        Tracker { problems, ..tracker }
     }
 }

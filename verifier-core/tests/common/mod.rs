@@ -1,8 +1,9 @@
 //! What the integration tests share: from the bytes of a built dump to a session.
 
-// Each test file is a crate of its own and uses its part.
-#![allow(dead_code, unreachable_pub)]
+// Each test file is a crate of its own and uses its part. A test that is skipped says so.
+#![allow(dead_code, unreachable_pub, clippy::print_stdout)]
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use verifier_core::Va;
@@ -12,6 +13,18 @@ use verifier_core::machine::Machine;
 use verifier_core::memory::SparsePages;
 use verifier_core::types::Isf;
 use verifier_synth::Sample;
+
+/// A file or folder beside the repository. Where it is not there the test has nothing to do, which it
+/// says; where `VERIFIER_REQUIRE_SHARED` is set, that is a failure.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("VERIFIER_REQUIRE_SHARED").is_none(), "no {}", path.display());
+    println!("skipped: {} is not there", path.display());
+    None
+}
 
 /// Opens a file's header.
 pub fn open(bytes: Vec<u8>) -> Dump {

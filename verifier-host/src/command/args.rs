@@ -1,18 +1,18 @@
 //! Arguments.
 
+use std::ffi::OsString;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use verifier_core::render::text::Style;
 use verifier_core::{Pa, Va};
+use verifier_host::symbols::SymbolPath;
+use verifier_host::{Error, FileMode, Inputs, Session, SessionOptions};
 
 use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
-use crate::error::Error;
-use crate::file::FileMode;
-use crate::progress::on_stderr;
-use crate::session::{Session, SessionOptions};
-use crate::symbols::SymbolPath;
+use super::output::is_stdout;
+use super::progress::on_stderr;
 
 /// Windows Driver Verifier's data out of kernel crash dumps: what `!verifier` shows, on any system.
 #[derive(Parser)]
@@ -43,6 +43,7 @@ pub(super) enum Command {
     /// Outstanding allocations with the stacks that made them, in groups
     Leaks(LeaksArgs),
     /// What grew between two dumps
+    #[command(mut_arg("dump", |dump| dump.value_name("NEW").help("The later crash dump")))]
     Diff(DiffArgs),
     /// A flame graph of the outstanding allocations, as SVG
     Flamegraph(FlamegraphArgs),
@@ -61,7 +62,7 @@ pub(super) struct DumpArgs {
     /// Where symbols are: a folder, a symbol store, srv*cache*URL; may be given several times.
     /// Without it _NT_SYMBOL_PATH is used
     #[arg(long, value_name = "PATH")]
-    pub(super) symbols: Vec<String>,
+    pub(super) symbols: Vec<OsString>,
     /// Read the file at each access instead of mapping it (network shares, files still growing)
     #[arg(long)]
     pub(super) no_mmap: bool,
@@ -74,22 +75,34 @@ pub(super) struct DumpArgs {
 }
 
 impl DumpArgs {
-    /// Opens the dump with the symbol path of the arguments or the environment.
-    pub(super) fn open(&self) -> Result<Session, Error> {
+    /// The symbol path of the arguments or the environment.
+    fn symbol_path(&self) -> Result<SymbolPath, Error> {
+        if self.symbols.is_empty() {
+            return Ok(SymbolPath::from_env()?);
+        }
         let mut path = SymbolPath::new();
         for element in &self.symbols {
-            path.push(element)?;
+            path.push_os(element)?;
         }
-        if self.symbols.is_empty() {
-            path = SymbolPath::from_env()?;
+        Ok(path)
+    }
+
+    /// Opens the dump, unless what is to be written is one of the files that are read.
+    pub(super) fn open_for(&self, output: &Path) -> Result<Session, Error> {
+        if !is_stdout(output) {
+            Inputs::new(Some(&self.dump), &self.symbol_path()?).spare(output)?;
         }
-        let options = SessionOptions {
-            mode: if self.no_mmap { FileMode::Read } else { FileMode::Map },
-            raw: self.raw,
-            directory_table_base: self.dtb.map(|dtb| Pa(dtb.0)),
-            progress: Some(on_stderr()),
-            ..SessionOptions::default()
-        };
+        self.open()
+    }
+
+    /// Opens the dump.
+    pub(super) fn open(&self) -> Result<Session, Error> {
+        let path = self.symbol_path()?;
+        let mut options = SessionOptions::default();
+        options.mode = if self.no_mmap { FileMode::Read } else { FileMode::Map };
+        options.raw = self.raw;
+        options.directory_table_base = self.dtb.map(|dtb| Pa(dtb.0));
+        options.progress = on_stderr();
         Session::open_with(&self.dump, path, options)
     }
 }

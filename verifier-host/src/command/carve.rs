@@ -9,10 +9,10 @@ use verifier_core::render::{
 };
 use verifier_core::verifier::log::Operation;
 use verifier_core::verifier::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
+use verifier_host::Error;
 
 use super::args::{Format, LogArgs, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use verifier_core::analysis::LockGraph;
 use verifier_core::render::{Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text};
+use verifier_host::Error;
 
 use super::args::{DeadlockArgs, DeadlockFormat};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

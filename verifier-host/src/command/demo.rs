@@ -1,15 +1,14 @@
 //! `verifier demo`: the sample machine, and the two commands of the walk-through on it.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use verifier_host::kd::run_kd_command;
+use verifier_host::symbols::SymbolPath;
+use verifier_host::{Error, Session, write_sample};
 
 use super::args::DemoArgs;
-use super::kd::run_kd_command;
 use super::output::{complain_problems, stdout};
-use crate::error::Error;
-use crate::file::write_file;
-use crate::session::Session;
-use crate::symbols::SymbolPath;
 
 /// The block whose stack the walk-through looks up.
 const BLOCK: &str = "fffffa8005400000";
@@ -56,19 +55,4 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Error> {
          -c '!verifier 3 NAME.sys'"
     )?;
     Ok(out.flush()?)
-}
-
-/// Writes the sample of `verifier demo` into `folder`: `memory.dmp`, whose path is returned, and
-/// `symbols/`.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn write_sample(folder: &Path) -> Result<PathBuf, Error> {
-    let sample = verifier_synth::walkthrough();
-    let dump = folder.join("memory.dmp");
-    write_file(&dump, &sample.dump)?;
-    for (name, bytes) in &sample.files {
-        write_file(&folder.join("symbols").join(name), bytes)?;
-    }
-    Ok(dump)
 }

@@ -6,15 +6,15 @@ use verifier_core::analysis::Boot;
 use verifier_core::render::{
     DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
 };
+use verifier_host::{Error, Progress as _, compare_boots};
 
 use super::args::DumpArgs;
 use super::leak_args::{BootArg, DiffArgs, DiffFormat};
 use super::leaks::top;
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{
+    complain, complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout,
+};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::leaks::compare_boots;
-use crate::progress::Progress as _;
 
 pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
     let old = DumpArgs {
@@ -47,6 +47,11 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
     if !matches!(args.format, DiffFormat::Json) {
         complain_problems(&old_leaks.problems);
         complain_problems(&new_leaks.problems);
+    }
+    if matches!(args.format, DiffFormat::Csv) {
+        for line in view.remarks() {
+            complain(&line);
+        }
     }
     if matches!(args.format, DiffFormat::Text) {
         complain_missing_symbols(&new);

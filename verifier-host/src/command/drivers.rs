@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{write_drivers_csv, write_drivers_json};
 use verifier_core::verifier::{Counters, Drivers};
+use verifier_host::Error;
 
 use super::args::{Format, ViewArgs};
 use super::output::{complain_kernel_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 /// Memory other than pool: what it is, and its counters with and without `Peak`.
 const MEMORY: [(&str, &str, &str); 5] = [

@@ -6,10 +6,10 @@ use serde::Serialize;
 use verifier_core::render::text::write_new_settings;
 use verifier_core::render::write_json;
 use verifier_core::verifier::Level;
+use verifier_host::Error;
 
 use super::args::{FlagsArgs, TextOrJson};
 use super::output::stdout;
-use crate::error::Error;
 
 #[derive(Serialize)]
 struct Doc {

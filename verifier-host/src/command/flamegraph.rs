@@ -1,19 +1,16 @@
 //! `verifier flamegraph`: a picture of the stacks that hold pool.
 
-use std::io::Write as _;
-
 use verifier_core::analysis::GroupBy;
+use verifier_host::{Error, Progress as _, flame_graph};
 
 use super::leak_args::FlamegraphArgs;
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{
+    complain_kernel_symbols, complain_missing_symbols, complain_problems, counted, write_result,
+};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::file::write_file;
-use crate::flamegraph::flame_graph;
-use crate::progress::Progress as _;
 
 pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
-    let session = args.dump.open()?;
+    let session = args.dump.open_for(&args.output)?;
     complain_kernel_symbols(&session);
     let progress = Stages::default();
     let found = session.leaks(args.filter.filter(), &progress)?;
@@ -25,9 +22,6 @@ pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
         progress.end();
         (picture, view.groups.len())
     });
-    write_file(&args.output, &picture?)?;
-    let mut out = stdout();
-    let blocks = found.leaks.blocks.len();
-    writeln!(out, "{}: {blocks} blocks in {stacks} stacks", args.output.display())?;
-    Ok(out.flush()?)
+    let blocks = counted(found.leaks.blocks.len(), "block");
+    write_result(&args.output, &picture?, &format!("{blocks} in {}", counted(stacks, "stack")))
 }

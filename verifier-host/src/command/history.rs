@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use verifier_core::analysis::{Event, History, is_kernel_or_verifier};
+use verifier_core::analysis::{Event, History, NoStack, Reach, is_kernel_or_verifier};
 use verifier_core::render::text::{sanitize, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
+use verifier_host::Error;
 
 use super::args::{Format, HistoryArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -44,11 +44,17 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
             }
             write_fate(&mut out, &history, &names)?;
             write_neighbors(&mut out, &history)?;
-            writeln!(
-                out,
-                "\n{} of the pool log's records are about it, newest first:",
-                history.events.len()
-            )?;
+            match history.events.len() {
+                0 => {
+                    writeln!(out, "\nNo record of the pool log is about it: {}.", reach(&history))?
+                }
+                count => writeln!(
+                    out,
+                    "\n{count} of the pool log's {} records {} about it, newest first:",
+                    history.reach.records,
+                    if count == 1 { "is" } else { "are" }
+                )?,
+            }
             for event in &history.events {
                 writeln!(
                     out,
@@ -64,6 +70,20 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
         }
     }
     Ok(out.flush()?)
+}
+
+/// How far back the log reaches, of which no record is about the address.
+fn reach(history: &History) -> String {
+    let Reach { records, missing, .. } = history.reach;
+    match history.unrecorded {
+        why @ (NoStack::LogOff | NoStack::LogUnreadable) => why.words(history.reach),
+        NoStack::Overwritten => format!("it has wrapped and reaches back {records} records"),
+        NoStack::PageAbsent => {
+            format!("{records} records are there, {missing} slots are not in the dump")
+        }
+        NoStack::NotRead => format!("{records} records were read, and reading ended before it did"),
+        _ => format!("it has {records} records and has not wrapped"),
+    }
 }
 
 /// The line of a record: the first frame outside the kernel and Verifier, or the first.
@@ -100,15 +120,18 @@ fn write_fate(out: &mut dyn Write, history: &History, names: &Names<'_>) -> io::
         }
         None => unknown.to_string(),
     };
-    for (index, lifetime) in history.lifetimes.iter().enumerate() {
-        let is_held = index == 0
-            && history.trackers.iter().any(|t| t.entry.allocation.address == lifetime.block);
+    for lifetime in &history.lifetimes {
+        let gone = match lifetime.why_unknown {
+            Some(why) => format!("unknown: {}", why.words(history.reach)),
+            None => "unknown: the record is gone".into(),
+        };
+        let held = if lifetime.is_held { "nobody: it is held" } else { "unknown: no record" };
         writeln!(
             out,
             "  {}  allocated by {}; freed by {}",
             lifetime.block,
-            end(lifetime.allocated, "unknown: the record is gone"),
-            end(lifetime.freed, if is_held { "nobody: it is held" } else { "unknown: no record" }),
+            end(lifetime.allocated, &gone),
+            end(lifetime.freed, held),
         )?;
     }
     if !history.freed_entries.is_empty() {

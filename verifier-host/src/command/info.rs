@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 
 use verifier_core::render::text::sanitize;
 use verifier_core::render::write_json;
+use verifier_host::Error;
+use verifier_host::info::{BugCheckInfo, Info, UnloadLeakInfo, VerifierInfo};
 
 use super::args::{InfoArgs, TextOrJson};
 use super::output::{complain_problems, stdout};
-use crate::error::Error;
-use crate::info::{BugCheckInfo, Info, UnloadLeakInfo, VerifierInfo};
 
 pub(super) fn run(args: &InfoArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -61,6 +61,9 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
             }
             if let Some(driver) = &header.bug_check.driver {
                 line("", &format!("  driver {driver}"))?;
+            }
+            if let Some(condition) = &header.bug_check.violated_condition {
+                line("", &format!("  violated condition: {condition}"))?;
             }
         }
         if let Some(missing) = header.missing_at_end {

@@ -1,118 +1,35 @@
-//! `verifier kd`: the debugger's own syntax.
-//!
-//! `!verifier` (`kd_verifier`); `!deadlock [1|3]`; `lm`; `.bugcheck`. Numbers are hexadecimal, as in the
-//! debugger, unless they start with `0n`.
+//! `verifier kd`: the debugger's own commands. One that fails does not end the ones behind it.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
-use verifier_core::Problem;
-use verifier_core::render::text::{
-    DeadlockDetail, Style, write_bug_check, write_deadlock, write_modules,
-};
+use verifier_host::Error;
+use verifier_host::kd::run_kd_command;
 
 use super::args::KdArgs;
-use super::kd_verifier;
+use super::end_of;
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
-use crate::session::Session;
 
-pub(super) fn run(args: &KdArgs) -> Result<(), Error> {
+/// Runs the commands and returns the worst of their exit codes.
+pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let mut out = stdout();
+    let mut worst = 0;
     for command in &args.command {
-        complain_problems(&run_kd_command(&mut out, &session, command, args.style.into())?);
+        match run_kd_command(&mut out, &session, command, args.style.into()) {
+            Ok(problems) => complain_problems(&problems),
+            Err(error) => {
+                worst = worst.max(end_of(&error));
+                // Nobody reads what the next one would write.
+                if matches!(error, Error::Output(_)) {
+                    return Ok(worst);
+                }
+            }
+        }
     }
-    out.flush()?;
+    if let Err(error) = out.flush() {
+        return Ok(worst.max(end_of(&error.into())));
+    }
     complain_missing_symbols(&session);
-    Ok(())
-}
-
-/// Runs one debugger command on a session and writes what the debugger would. Returns what could
-/// not be read or does not fit.
-///
-/// # Errors
-/// [`Error::Usage`] for a command that is not known here, and what the views return.
-pub fn run_kd_command(
-    out: &mut dyn io::Write,
-    session: &Session,
-    command: &str,
-    style: Style,
-) -> Result<Vec<Problem>, Error> {
-    let mut words = command.split_whitespace();
-    let name = words.next().unwrap_or("");
-    let rest: Vec<&str> = words.collect();
-    match name {
-        "!verifier" => kd_verifier::run(out, session, &rest, style),
-        "!deadlock" => deadlock(out, session, &rest, style),
-        "lm" => {
-            session.load_all_symbols();
-            write_modules(out, session.kernel()?)?;
-            Ok(Vec::new())
-        }
-        ".bugcheck" => {
-            let header = session
-                .dump()
-                .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
-                .header();
-            let machine = header.machine().unwrap_or(if header.is_64bit {
-                verifier_core::machine::Machine::X64
-            } else {
-                verifier_core::machine::Machine::X86
-            });
-            write_bug_check(out, &header.bug_check, machine)?;
-            Ok(Vec::new())
-        }
-        _ => Err(Error::Usage(format!(
-            "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
-        ))),
-    }
-}
-
-/// What `!deadlock -?` prints: ours.
-const DEADLOCK_USAGE: &str = "\
-!deadlock       threads and locks of the deadlock that Verifier found
-!deadlock 1     with the stacks that took the locks
-!deadlock 3     with the nodes of the locks and the stacks that took them last
-";
-
-fn deadlock(
-    out: &mut dyn io::Write,
-    session: &Session,
-    arguments: &[&str],
-    style: Style,
-) -> Result<Vec<Problem>, Error> {
-    let detail = match arguments {
-        [] => DeadlockDetail::Summary,
-        ["-?"] => {
-            out.write_all(DEADLOCK_USAGE.as_bytes())?;
-            return Ok(Vec::new());
-        }
-        [flags] => match number(flags)? {
-            0 => DeadlockDetail::Summary,
-            1 => DeadlockDetail::Stacks,
-            3 => DeadlockDetail::Nodes,
-            _ => return Err(usage("!deadlock takes 1 or 3; !deadlock -? says what they do")),
-        },
-        _ => return Err(usage("!deadlock takes one number; !deadlock -? says which")),
-    };
-    let deadlock = session.deadlock()?;
-    write_deadlock(out, &deadlock, session.kernel()?, detail, style)?;
-    Ok(deadlock.problems)
-}
-
-pub(super) fn usage(text: &str) -> Error {
-    Error::Usage(text.into())
-}
-
-/// A number as the debugger's default radix reads it.
-pub(super) fn number(text: &str) -> Result<u64, Error> {
-    let plain: String = text.chars().filter(|&c| c != '`').collect::<String>().to_lowercase();
-    let parsed = if let Some(decimal) = plain.strip_prefix("0n") {
-        decimal.parse().ok()
-    } else {
-        let digits = plain.strip_prefix("0x").unwrap_or(&plain);
-        u64::from_str_radix(digits, 16).ok()
-    };
-    parsed.ok_or_else(|| usage(&format!("{text:?} is no number: hexadecimal, or decimal after 0n")))
+    Ok(worst)
 }

@@ -6,9 +6,9 @@ use std::str::FromStr as _;
 use clap::{Args, ValueEnum};
 use verifier_core::analysis::{GroupBy, PoolKind};
 use verifier_core::render::Weight;
+use verifier_host::{LeakFilter, NamePattern};
 
 use super::args::DumpArgs;
-use crate::leaks::{LeakFilter, NamePattern};
 
 #[derive(Args)]
 pub(super) struct LeaksArgs {
@@ -25,9 +25,9 @@ pub(super) struct LeaksArgs {
     /// Exit with 3 where at least N allocations are outstanding after the filters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) fail_on: Option<u64>,
-    /// What folded stacks weigh
-    #[arg(long, value_enum, default_value = "bytes")]
-    pub(super) weight: WeightArg,
+    /// What folded stacks weigh [default: bytes]
+    #[arg(long, value_enum)]
+    pub(super) weight: Option<WeightArg>,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: LeaksFormat,
@@ -42,7 +42,7 @@ pub(super) struct FlamegraphArgs {
     /// What the widths are
     #[arg(long, value_enum, default_value = "bytes")]
     pub(super) by: WeightArg,
-    /// The picture's file
+    /// The picture's file; - for standard output
     #[arg(short, long, value_name = "FILE.svg")]
     pub(super) output: PathBuf,
 }
@@ -53,7 +53,7 @@ pub(super) struct ReportArgs {
     pub(super) dump: DumpArgs,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
-    /// The report's file
+    /// The report's file; - for standard output
     #[arg(short, long, value_name = "FILE.html")]
     pub(super) output: PathBuf,
 }
@@ -118,6 +118,8 @@ pub(super) enum ByArg {
     /// First frame outside the kernel and Verifier
     #[value(alias = "driver-frame")]
     Frame,
+    /// Function of that frame
+    Function,
     /// The address that called
     Caller,
     /// Pool tag
@@ -133,6 +135,7 @@ impl From<ByArg> for GroupBy {
         match by {
             ByArg::Stack => GroupBy::Stack,
             ByArg::Frame => GroupBy::Frame,
+            ByArg::Function => GroupBy::Function,
             ByArg::Caller => GroupBy::Caller,
             ByArg::Tag => GroupBy::Tag,
             ByArg::Driver => GroupBy::Driver,

@@ -2,26 +2,28 @@
 //!
 //! `--fail-on N` counts allocations after the filters. Where the drivers' own counters, or the pool info
 //! tree's, say that there are more than could be read, and no filter but `--driver` is set, the counters
-//! decide: a damaged dump must not pass for a clean run.
+//! decide: a damaged dump must not pass for a clean run. Nor may one whose blocks cannot be told apart: a
+//! block of which nothing tells the pool counts with those of the pool that is asked for.
 
 use std::io::{self, Write as _};
 
 use verifier_core::render::{
-    LeaksView, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
-    write_leaks_text,
+    LeaksView, filter_line, write_leaks_csv, write_leaks_folded, write_leaks_json,
+    write_leaks_markdown, write_leaks_text,
 };
+use verifier_host::{Error, FilteredLeaks, Progress as _};
 
-use super::leak_args::{LeaksArgs, LeaksFormat};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::leak_args::{ByArg, LeaksArgs, LeaksFormat, WeightArg};
+use super::output::{
+    complain, complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout,
+};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::leaks::FilteredLeaks;
-use crate::progress::Progress as _;
 
 /// Groups that are shown to people where they do not say how many.
 pub(super) const SHOWN: usize = 20;
 
 pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
+    check_arguments(args)?;
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let progress = Stages::default();
@@ -36,6 +38,12 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     if !matches!(args.format, LeaksFormat::Json) {
         complain_problems(&found.leaks.problems);
     }
+    // Rows of a table have no room for it.
+    if matches!(args.format, LeaksFormat::Csv | LeaksFormat::Folded)
+        && let Some(line) = filter_line(&found.leaks)
+    {
+        complain(&line);
+    }
     if matches!(args.format, LeaksFormat::Text) {
         complain_missing_symbols(&session);
     }
@@ -47,6 +55,18 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     reached(args, &found)
 }
 
+/// Folded stacks are stacks, and nothing else has a weight.
+fn check_arguments(args: &LeaksArgs) -> Result<(), Error> {
+    let is_folded = matches!(args.format, LeaksFormat::Folded);
+    if is_folded && args.by != ByArg::Stack {
+        return Err(Error::Usage("--format folded is by stack".into()));
+    }
+    if !is_folded && args.weight.is_some() {
+        return Err(Error::Usage("--weight is for --format folded".into()));
+    }
+    Ok(())
+}
+
 fn write(args: &LeaksArgs, view: &LeaksView<'_>) -> io::Result<()> {
     let mut out = stdout();
     match args.format {
@@ -54,7 +74,9 @@ fn write(args: &LeaksArgs, view: &LeaksView<'_>) -> io::Result<()> {
         LeaksFormat::Json => write_leaks_json(&mut out, view)?,
         LeaksFormat::Csv => write_leaks_csv(&mut out, view)?,
         LeaksFormat::Markdown => write_leaks_markdown(&mut out, view)?,
-        LeaksFormat::Folded => write_leaks_folded(&mut out, view, args.weight.into())?,
+        LeaksFormat::Folded => {
+            write_leaks_folded(&mut out, view, args.weight.unwrap_or(WeightArg::Bytes).into())?
+        }
     }
     out.flush()
 }
@@ -82,6 +104,13 @@ fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
         return Err(Error::LimitReached(format!(
             "{read} outstanding allocations could be read, but the counters say \
              {counted}; --fail-on {limit}"
+        )));
+    }
+    let untold = found.leaks.filter.as_ref().map_or(0, |filter| filter.untold);
+    if read + untold >= limit {
+        return Err(Error::LimitReached(format!(
+            "{read} allocations are outstanding, and of {untold} more nothing tells whether they are \
+             from that pool; --fail-on {limit}"
         )));
     }
     Ok(())

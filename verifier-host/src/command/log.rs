@@ -10,10 +10,10 @@ use verifier_core::render::{
     write_watched_irps_csv, write_watched_irps_json,
 };
 use verifier_core::verifier::log::{EventKind, WatchedIrps};
+use verifier_host::Error;
 
 use super::args::{Format, LogArgs, LogKind};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -51,7 +51,8 @@ fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
             complain_missing_symbols(&session);
         }
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    if log.is_unreadable() { Err(Error::Unreadable(kind.describe())) } else { Ok(()) }
 }
 
 fn watched(args: &LogArgs) -> Result<(), Error> {
@@ -87,5 +88,6 @@ fn pool(args: &LogArgs) -> Result<(), Error> {
             complain_missing_symbols(&session);
         }
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    if log.is_unreadable() { Err(Error::Unreadable("pool log")) } else { Ok(()) }
 }

@@ -15,7 +15,6 @@ mod flamegraph;
 mod history;
 mod info;
 mod kd;
-mod kd_verifier;
 mod leak_args;
 mod leaks;
 mod log;
@@ -29,14 +28,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::Error;
 use args::{Cli, Command};
-pub use demo::write_sample;
-pub use kd::run_kd_command;
+use verifier_host::Error;
 
 /// Runs the command on the process's arguments.
 #[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -47,8 +44,10 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match &cli.command {
+        Command::Kd(args) => {
+            return ExitCode::from(kd::run(args).unwrap_or_else(|error| end_of(&error)));
+        }
         Command::Info(args) => info::run(args),
-        Command::Kd(args) => kd::run(args),
         Command::Settings(args) => settings::run(args),
         Command::Drivers(args) => drivers::run(args),
         Command::Pool(args) => pool::run(args),
@@ -62,23 +61,18 @@ pub fn main() -> ExitCode {
         Command::Flags(args) => flags::run(args),
         Command::Demo(args) => demo::run(args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    ExitCode::from(result.map_or_else(|error| end_of(&error), |()| 0))
+}
+
+/// Complains of an error and returns its exit code.
+fn end_of(error: &Error) -> u8 {
+    let code = match error {
         // Whoever reads the output has what they wanted: `verifier log pool … | head`.
-        Err(Error::Output(why)) if why.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
-        Err(error @ (Error::Usage(_) | Error::SymbolPath(_))) => {
-            output::complain(&error.to_string());
-            ExitCode::from(2)
-        }
-        Err(error @ Error::LimitReached(_)) => {
-            output::complain(&error.to_string());
-            ExitCode::from(3)
-        }
-        Err(error) => {
-            output::complain(&error.to_string());
-            ExitCode::FAILURE
-        }
-    }
+        Error::Output(why) if why.kind() == std::io::ErrorKind::BrokenPipe => return 0,
+        Error::Usage(_) | Error::SymbolPath(_) => 2,
+        Error::LimitReached(_) => 3,
+        _ => 1,
+    };
+    output::complain(&error.to_string());
+    code
 }

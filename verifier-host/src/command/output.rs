@@ -1,11 +1,11 @@
 //! Standard output and standard error.
 
 use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
 
 use verifier_core::Problem;
 use verifier_core::render::text::sanitize;
-
-use crate::session::Session;
+use verifier_host::{Error, Session, write_file};
 
 /// Problems that are written out; the rest is counted.
 const MAX_PROBLEMS: usize = 20;
@@ -13,6 +13,31 @@ const MAX_PROBLEMS: usize = 20;
 /// Standard output, buffered.
 pub(super) fn stdout() -> BufWriter<io::Stdout> {
     BufWriter::with_capacity(1 << 16, io::stdout())
+}
+
+/// True for `-o -`.
+pub(super) fn is_stdout(output: &Path) -> bool {
+    output.as_os_str() == "-"
+}
+
+/// Writes a result to the file of `-o`, and one line about it to standard output; with `-o -` to
+/// standard output, and the line to standard error.
+pub(super) fn write_result(output: &Path, bytes: &[u8], about: &str) -> Result<(), Error> {
+    let mut out = stdout();
+    if is_stdout(output) {
+        out.write_all(bytes)?;
+        out.flush()?;
+        complain(about);
+        return Ok(());
+    }
+    write_file(output, bytes)?;
+    writeln!(out, "{}: {about}", output.display())?;
+    Ok(out.flush()?)
+}
+
+/// "1 block", "2 blocks".
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// One line on standard error.

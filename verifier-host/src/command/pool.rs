@@ -9,11 +9,10 @@ use verifier_core::render::{
     write_pool_stacks_text,
 };
 use verifier_core::verifier::{Allocation, Contiguous, NO_DRIVER, Source};
+use verifier_host::{Error, Session};
 
 use super::args::{Format, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-use crate::error::Error;
-use crate::session::Session;
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {

@@ -1,4 +1,5 @@
-//! A line on standard error for work that takes more than a second, if that is a terminal.
+//! What is shown of work that takes long, on standard error if that is a terminal: a bar of a download, a
+//! line for work of more than a second.
 
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +9,54 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use verifier_host::Progress;
 
-use crate::progress::Progress;
+/// A bar for downloads, where there is a terminal to show it and this build can download.
+pub(super) fn on_stderr() -> Option<Box<dyn Progress + Send + Sync>> {
+    let is_shown = cfg!(feature = "download") && std::io::stderr().is_terminal();
+    is_shown.then(|| Box::<Bar>::default() as Box<dyn Progress + Send + Sync>)
+}
+
+const KNOWN: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}";
+const UNKNOWN: &str = "{msg} {spinner} {bytes}";
+
+/// The bar of the transfer at hand.
+#[derive(Default)]
+struct Bar(Mutex<Option<ProgressBar>>);
+
+impl Bar {
+    fn replace(&self, bar: Option<ProgressBar>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = std::mem::replace(&mut *held, bar) {
+            old.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        let target = ProgressDrawTarget::stderr();
+        let bar = ProgressBar::with_draw_target(total, target);
+        let template = if total.is_some() { KNOWN } else { UNKNOWN };
+        // A template that indicatif refuses costs the looks of the bar, not the download.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        self.replace(Some(bar));
+    }
+
+    fn advance(&self, done: u64) {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = held.as_ref() {
+            bar.set_position(done);
+        }
+    }
+
+    fn end(&self) {
+        self.replace(None);
+    }
+}
 
 /// How long work may take in silence.
 const PATIENCE: Duration = Duration::from_secs(1);

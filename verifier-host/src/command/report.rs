@@ -1,28 +1,18 @@
 //! `verifier report`: all of it for a browser.
 
-use std::io::Write as _;
+use verifier_host::Error;
+use verifier_host::report::write_report;
 
 use super::leak_args::ReportArgs;
-use super::output::{complain_kernel_symbols, stdout};
+use super::output::{complain_kernel_symbols, counted, write_result};
 use super::progress::Stages;
-use crate::error::Error;
-use crate::file::write_file;
-use crate::report::write_report;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
-    let session = args.dump.open()?;
+    let session = args.dump.open_for(&args.output)?;
     complain_kernel_symbols(&session);
     let mut page = Vec::new();
     let of = write_report(&mut page, &session, args.filter.filter(), &Stages::default())?;
-    write_file(&args.output, &page)?;
-    let mut out = stdout();
-    writeln!(
-        out,
-        "{}: {} blocks in {} groups, {} bytes",
-        args.output.display(),
-        of.blocks,
-        of.groups,
-        page.len()
-    )?;
-    Ok(out.flush()?)
+    let (blocks, groups) = (counted(of.blocks, "block"), counted(of.groups, "group"));
+    let about = format!("{blocks} in {groups}, {} bytes", page.len());
+    write_result(&args.output, &page, &about)
 }

@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{write_settings_csv, write_settings_json};
 use verifier_core::verifier::{Modes, Settings};
+use verifier_host::Error;
 
 use super::args::{Format, ViewArgs};
 use super::output::{complain_kernel_symbols, complain_problems, stdout};
-use crate::error::Error;
 
 pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let session = args.dump.open()?;

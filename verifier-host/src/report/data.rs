@@ -67,7 +67,7 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
                 .and_then(|driver| leaks.drivers.get(driver))
                 .map(|driver| sanitize(&driver.name).into_owned())
                 .unwrap_or_default(),
-            label: sanitize(&view.label(group)).into_owned(),
+            label: sanitize(&view.trail(group)).into_owned(),
             stack,
             why: match group.stack {
                 Some(Err(why)) => Some(leaks.why(why)),

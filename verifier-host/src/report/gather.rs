@@ -62,6 +62,7 @@ pub fn write_report(
     let groups = found.view(GroupBy::Stack, None, |&view| {
         let report = Report {
             title: title(session),
+            subtitle: subtitle(session, settings.as_ref()),
             facts: facts(session),
             settings: settings.as_ref(),
             drivers: drivers.as_ref(),
@@ -71,7 +72,7 @@ pub fn write_report(
             missing_symbols: session
                 .symbol_loads()
                 .iter()
-                .filter_map(|load| load.missing())
+                .filter_map(|load| load.missing_line())
                 .collect(),
         };
         report.write(out).map(|()| view.groups.len())
@@ -85,6 +86,13 @@ fn title(session: &Session) -> String {
         Some(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         None => "memory".into(),
     }
+}
+
+/// What the dump is, in one line, and Verifier's level.
+fn subtitle(session: &Session, settings: Option<&Settings>) -> String {
+    let level = settings.map(|settings| format!("level {:#x}", settings.level.0));
+    let parts = std::iter::once("Driver Verifier report".into()).chain(session.summary());
+    parts.chain(level).collect::<Vec<_>>().join(" · ")
 }
 
 /// What the dump is.

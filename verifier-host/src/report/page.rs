@@ -5,10 +5,10 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 use verifier_core::Problem;
-use verifier_core::render::{LeaksView, to_snake_case};
+use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case};
 use verifier_core::verifier::{Drivers, Settings};
 
-use super::html::{base64, escape, inert_json, number};
+use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;
 use super::{MAX_GROUPS, MAX_PROBLEMS, data};
 
@@ -22,6 +22,8 @@ pub type Fact = (&'static str, String);
 pub struct Report<'a> {
     /// The dump's file name.
     pub title: String,
+    /// What the dump is, in one line below.
+    pub subtitle: String,
     /// What the dump is.
     pub facts: Vec<Fact>,
     /// Verifier's settings.
@@ -47,7 +49,7 @@ impl Report<'_> {
         // What a browser hashes has plain line ends, whatever the checkout made of them.
         let script = SCRIPT.replace('\r', "");
         let hash = base64(&Sha256::digest(script.as_bytes()));
-        let title = escape(&self.title);
+        let title = escape_html(&self.title);
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -99,8 +101,9 @@ impl Report<'_> {
         let _ = write!(
             out,
             "<body>\n<a class=\"jump\" href=\"#main\">To the content</a>\n<header><h1>{}</h1>\
-             <p>Driver Verifier report</p><nav aria-label=\"Sections\">",
-            escape(&self.title)
+             <p>{}</p><nav aria-label=\"Sections\">",
+            escape_html(&self.title),
+            escape_html(&self.subtitle)
         );
         for (id, text) in links {
             let _ = write!(out, "<a href=\"#{id}\">{text}</a> ");
@@ -120,13 +123,16 @@ impl Report<'_> {
             ("Outstanding bytes", number(coverage.all.bytes)),
             ("Blocks with a stack", share(coverage.with_stack.count, coverage.all.count)),
             ("Bytes with a stack", share(coverage.with_stack.bytes, coverage.all.bytes)),
-            ("Problems", number(self.problems.len() as u64)),
+            ("Problems", number((self.problems.len() + self.missing_symbols.len()) as u64)),
         ];
         out.push_str("<section aria-label=\"At a glance\"><dl class=\"tiles\">");
         for (what, value) in tiles {
             let _ = write!(out, "<div><dt>{what}</dt><dd>{value}</dd></div>");
         }
         out.push_str("</dl>\n");
+        if let Some(line) = filter_line(self.view.leaks) {
+            let _ = writeln!(out, "<p class=\"filtered\">{}.</p>", escape_html(&line));
+        }
         if coverage.from_tree.count > 0 {
             let _ = writeln!(
                 out,
@@ -143,7 +149,7 @@ impl Report<'_> {
                     number(total.count),
                     if total.count == 1 { "" } else { "s" },
                     number(total.bytes),
-                    escape(&self.view.leaks.why(*why))
+                    escape_html(&self.view.leaks.why(*why))
                 );
             }
             out.push_str("</ul>\n");
@@ -177,7 +183,7 @@ impl Report<'_> {
             out.push_str("<p>The drivers could not be read.</p></section>\n");
             return;
         };
-        out.push_str("<div class=\"scroll\"><table><thead><tr>");
+        out.push_str("<div class=\"scroll\"><table class=\"sortable\"><thead><tr>");
         for (text, class) in [
             ("Driver", ""),
             ("State", ""),
@@ -202,9 +208,9 @@ impl Report<'_> {
                 "<tr><td>{}</td><td>{state}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                escape(&driver.name),
-                driver.loads,
-                driver.unloads,
+                escape_html(&driver.name),
+                number(driver.loads.into()),
+                number(driver.unloads.into()),
                 base.unwrap_or_default(),
                 value("CurrentNonPagedPoolAllocations"),
                 value("NonPagedBytes"),
@@ -224,14 +230,14 @@ impl Report<'_> {
         let _ =
             write!(out, "<p>Level <code>{:#x}</code></p><ul class=\"flags\">", settings.level.0);
         for flag in settings.level.flags() {
-            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape(flag.name));
+            let _ = write!(out, "<li><code>{:#x}</code> {}</li>", flag.bit, escape_html(flag.name));
         }
         out.push_str("</ul>\n<details><summary>Statistics</summary><div class=\"scroll\"><table>");
         for counter in &settings.statistics.0 {
             let _ = writeln!(
                 out,
                 "<tr><th scope=\"row\"><code>{}</code></th><td class=\"n\">{}</td></tr>",
-                escape(&to_snake_case(&counter.name)),
+                escape_html(&to_snake_case(&counter.name)),
                 number(counter.value)
             );
         }
@@ -241,8 +247,11 @@ impl Report<'_> {
     fn write_dump(&self, out: &mut String) {
         out.push_str("<section id=\"dump\"><h2>Dump</h2>\n<div class=\"scroll\"><table>");
         for (what, value) in &self.facts {
-            let _ =
-                writeln!(out, "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>", escape(value));
+            let _ = writeln!(
+                out,
+                "<tr><th scope=\"row\">{what}</th><td>{}</td></tr>",
+                escape_html(value)
+            );
         }
         out.push_str("</table></div></section>\n");
     }
@@ -254,10 +263,10 @@ impl Report<'_> {
         } else {
             out.push_str("<ul>\n");
             for problem in self.problems.iter().take(MAX_PROBLEMS) {
-                let _ = writeln!(out, "<li>{}</li>", escape(&problem.to_string()));
+                let _ = writeln!(out, "<li>{}</li>", escape_html(&problem.to_string()));
             }
             for text in &self.missing_symbols {
-                let _ = writeln!(out, "<li>{}</li>", escape(text));
+                let _ = writeln!(out, "<li>{}</li>", escape_html(text));
             }
             out.push_str("</ul>\n");
         }
@@ -269,16 +278,18 @@ impl Report<'_> {
     }
 }
 
-const GROUPS: &str = r#"<section id="groups"><h2>Leaks by stack</h2>
+const GROUPS: &str = r##"<section id="groups"><h2>Leaks by stack</h2>
 <noscript><p class="note">This table and the flame graph need the script of this page.</p></noscript>
 <form id="filter-form" role="search" hidden>
 <label for="filter">Filter</label>
-<input id="filter" type="search" placeholder="tag, driver, function" autocomplete="off" spellcheck="false">
+<input id="filter" type="search" placeholder="tag, driver, function, address" autocomplete="off" spellcheck="false">
 <label for="driver-filter">Driver</label><select id="driver-filter"><option value="">all</option></select>
 <label for="tag-filter">Tag</label><select id="tag-filter"><option value="">all</option></select>
 <button type="button" id="all">Open or close all</button>
 <output id="shown" aria-live="polite"></output>
 </form>
+<a class="jump" href="#flame">Past the table</a>
+<p class="print" id="printed"></p>
 <div class="scroll"><table id="leaks" hidden>
 <thead><tr>
 <th scope="col"><span class="off">Stack</span></th>
@@ -290,7 +301,7 @@ const GROUPS: &str = r#"<section id="groups"><h2>Leaks by stack</h2>
 <th scope="col" aria-sort="none"><button type="button" data-sort="label">Where</button></th>
 </tr></thead><tbody></tbody></table></div>
 <p><button type="button" id="more" hidden>Show more</button></p>
-"#;
+"##;
 
 const FLAME: &str = r#"<section id="flame"><h2>Flame graph</h2>
 <div class="bar" id="flame-bar" hidden>

@@ -1,6 +1,9 @@
 "use strict";
 (() => {
   const PAGE = 100;
+  // On paper nothing can be asked for: more groups, and the stacks of the largest.
+  const PRINTED = 500;
+  const PRINTED_STACKS = 20;
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const count = new Intl.NumberFormat("en-US");
@@ -40,10 +43,22 @@
 
   // The table.
   const groups = data.groups;
-  groups.forEach((group) => {
+  groups.forEach((group, index) => {
     const frames = group.stack ? group.stack.map(frameName) : [];
+    group.index = index;
     group.text = [group.label, group.tag, group.driver, ...frames].join("\n").toLowerCase();
+    const addresses = [...group.addresses, ...(group.stack || []).map((frame) => data.frames[frame][0])];
+    group.digits = addresses.map((address) => address.slice(2)).join("\n");
   });
+  // An address as people paste it: with or without 0x, zeros before it, a backtick in its middle.
+  const digits = (word) => {
+    const found = /^(?:0x)?0*([0-9a-f]{4,16})$/.exec(word.replace(/`/g, ""));
+    return found && found[1];
+  };
+  const matches = (group, word) => {
+    const address = digits(word);
+    return group.text.includes(word) || (address !== null && group.digits.includes(address));
+  };
   const state = { key: "bytes", down: true, rows: groups, limit: PAGE, open: new Set() };
   const body = $("leaks").tBodies[0];
   const fill = (select, key) => {
@@ -92,7 +107,7 @@
     all.addEventListener("click", () => copy(group.addresses.join("\n"), all));
     const stack = make("button", { type: "button", class: "copy", text: "Copy stack" });
     stack.addEventListener("click", () => copy((group.stack || []).map(frameName).join("\n"), stack));
-    cell.append(make("div", { class: "bar" }, all, group.stack ? stack : "", make("span", { class: "note", text: (group.count === 1 ? "1 block" : count.format(group.count) + " blocks") + words })));
+    cell.append(make("div", { class: "bar" }, all, group.stack ? stack : "", make("span", { class: "note", text: blocks(group.count) + words })));
     const list = make("ul", { class: "addresses" });
     for (const address of group.addresses) {
       const button = make("button", { type: "button", title: "Copy " + address, text: address });
@@ -100,13 +115,15 @@
       list.append(make("li", {}, button));
     }
     cell.append(list);
-    return make("tr", { class: "detail" }, cell);
+    return make("tr", { class: "detail", id: `detail-${group.index}` }, cell);
   };
+  const blocks = (n) => (n === 1 ? "1 block" : `${count.format(n)} blocks`);
 
   const row = (group) => {
     const open = state.open.has(group);
     const button = make("button", { type: "button", class: "expand", "aria-expanded": String(open), text: open ? "\u2212" : "+" });
-    button.setAttribute("aria-label", "Stack of " + group.label);
+    button.setAttribute("aria-label", `Stack of group ${group.index + 1}, ${group.label}, ${blocks(group.count)}`);
+    if (open) button.setAttribute("aria-controls", `detail-${group.index}`);
     const line = make("tr", { class: "row" },
       make("td", {}, button),
       make("td", { class: "n", text: count.format(group.count) }),
@@ -114,14 +131,16 @@
       make("td", { class: "n", text: count.format(group.largest) }),
       make("td", { class: "tag label", text: group.tag }),
       make("td", { text: group.driver }),
-      make("td", {}, make("span", { class: "label", text: group.label }), group.stack ? "" : make("div", { class: "note", text: "no stack: " + (group.why || "") })));
-    button.addEventListener("click", () => {
+      make("td", { class: "where" }, make("span", { class: "label", text: group.label }), group.stack ? "" : make("div", { class: "note", text: "no stack: " + (group.why || "") })));
+    const toggle = () => {
       const now = !state.open.has(group);
-      if (now) { state.open.add(group); line.after(detail(group)); }
-      else { state.open.delete(group); line.nextElementSibling.remove(); }
+      if (now) { state.open.add(group); line.after(detail(group)); button.setAttribute("aria-controls", `detail-${group.index}`); }
+      else { state.open.delete(group); line.nextElementSibling.remove(); button.removeAttribute("aria-controls"); }
       button.setAttribute("aria-expanded", String(now));
       button.textContent = now ? "\u2212" : "+";
-    });
+    };
+    // Who selects text in a row does not want it opened.
+    line.addEventListener("click", () => { if (!String(getSelection())) toggle(); });
     return open ? [line, detail(group)] : [line];
   };
 
@@ -132,14 +151,28 @@
     for (const group of rows) if (open) state.open.add(group); else state.open.delete(group);
     show();
   });
+  const none = () => {
+    const clear = make("button", { type: "button", id: "clear", text: "Clear the filter" });
+    clear.addEventListener("click", () => {
+      for (const id of ["filter", "driver-filter", "tag-filter"]) $(id).value = "";
+      filter();
+      $("filter").focus();
+    });
+    return make("tr", { class: "none" }, make("td", { colspan: "7" },
+      groups.length ? make("span", { text: "No group matches. " }) : make("span", { text: "No outstanding allocation." }),
+      groups.length ? clear : ""));
+  };
+  const asked = () => [["filter", ""], ["driver-filter", "driver "], ["tag-filter", "tag "]]
+    .filter(([id]) => $(id).value).map(([id, what]) => what + $(id).value.replace(/^=/, "")).join(", ");
   const show = () => {
     const rows = state.rows.slice(0, state.limit);
-    body.replaceChildren(...rows.flatMap(row));
+    body.replaceChildren(...(rows.length ? rows.flatMap(row) : [none()]));
     const left = state.rows.length - rows.length;
     all.disabled = rows.length === 0;
     $("more").hidden = left === 0;
     $("more").textContent = `Show ${Math.min(left, PAGE)} more of ${count.format(left)}`;
     const sum = (key) => state.rows.reduce((total, group) => total + group[key], 0);
+    $("printed").textContent = `${count.format(rows.length)} of ${count.format(groups.length)} groups; filter: ${asked() || "none"}.`;
     $("shown").textContent = `${count.format(state.rows.length)} of ${count.format(groups.length)} groups, ` +
       `${count.format(sum("count"))} blocks, ${count.format(sum("bytes"))} bytes`;
   };
@@ -148,7 +181,7 @@
     const [driver, tag] = [$("driver-filter").value, $("tag-filter").value];
     const rows = groups.filter((group) =>
       (!driver || "=" + group.driver === driver) && (!tag || "=" + group.tag === tag) &&
-      words.every((word) => group.text.includes(word)));
+      words.every((word) => matches(group, word)));
     const sign = state.down ? -1 : 1;
     const { key } = state;
     rows.sort((a, b) => sign * (typeof a[key] === "number" ? a[key] - b[key] : a[key] < b[key] ? -1 : a[key] > b[key] ? 1 : 0));
@@ -156,6 +189,7 @@
     state.limit = PAGE;
     show();
   };
+  const filter = () => { choose(); grow(); };
   for (const button of document.querySelectorAll("#leaks [data-sort]")) {
     button.addEventListener("click", () => {
       const key = button.dataset.sort;
@@ -167,21 +201,62 @@
     });
   }
   $("filter-form").addEventListener("submit", (event) => event.preventDefault());
-  $("filter").addEventListener("input", choose);
-  $("driver-filter").addEventListener("change", choose);
-  $("tag-filter").addEventListener("change", choose);
+  $("filter").addEventListener("input", filter);
+  $("driver-filter").addEventListener("change", filter);
+  $("tag-filter").addEventListener("change", filter);
   $("more").addEventListener("click", () => { state.limit += PAGE; show(); });
   $("filter-form").hidden = false;
   $("leaks").hidden = false;
-  choose();
+  let before = null;
+  addEventListener("beforeprint", () => {
+    before = { limit: state.limit, open: new Set(state.open) };
+    state.limit = PRINTED;
+    for (const group of state.rows.slice(0, PRINTED_STACKS)) state.open.add(group);
+    show();
+  });
+  addEventListener("afterprint", () => {
+    if (before) Object.assign(state, before);
+    before = null;
+    show();
+  });
+
+  // Tables of the page's own markup whose columns sort.
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    const value = (line, at) => {
+      const text = line.cells[at].textContent;
+      return heads[at].classList.contains("n") ? Number(text.replace(/,/g, "")) : text.toLowerCase();
+    };
+    heads.forEach((head, at) => {
+      const button = make("button", { type: "button", text: head.textContent });
+      head.replaceChildren(button);
+      head.setAttribute("aria-sort", "none");
+      button.addEventListener("click", () => {
+        const numbers = head.classList.contains("n");
+        const down = head.ariaSort === "none" ? numbers : head.ariaSort === "ascending";
+        for (const other of heads) other.setAttribute("aria-sort", "none");
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const sign = down ? -1 : 1;
+        const order = (a, b) => (a < b ? -sign : a > b ? sign : 0);
+        table.tBodies[0].append(...[...table.tBodies[0].rows].sort((a, b) => order(value(a, at), value(b, at))));
+      });
+    });
+  }
 
   // The flame graph: a tree from the outermost frame in, drawn from the node that is zoomed to.
   const HEIGHT = 21;
-  const NARROW = 0.0015;
+  // Pixels: what is narrower can be neither seen nor hit, and what has no room for it shows no name.
+  const NARROW = 3;
+  const NAMED = 24;
   const tree = (name, parent) => ({ name, parent, bytes: 0, count: 0, children: new Map() });
-  const root = tree(data.omitted[0] ? "all blocks of the table" : "all blocks", null);
+  let root;
   const add = (node, group) => { node.bytes += group.bytes; node.count += group.count; };
-  for (const group of groups) {
+  const plant = () => {
+    const all = data.omitted[0] ? "all blocks of the table" : "all blocks";
+    root = tree(state.rows.length < groups.length ? "blocks that the filter leaves" : all, null);
+    for (const group of state.rows) hang(group);
+  };
+  const hang = (group) => {
     const path = [group.driver || "(several drivers)"];
     if (group.stack) for (let i = group.stack.length - 1; i >= 0; i -= 1) path.push(frameName(group.stack[i]));
     else path.push("(no stack)", group.label);
@@ -192,9 +267,9 @@
       node = node.children.get(name);
       add(node, group);
     }
-  }
+  };
   const graph = $("flame-graph");
-  let zoomed = root;
+  let zoomed;
   let weight = "bytes";
   const color = (name) => {
     let hash = 7;
@@ -214,14 +289,16 @@
   };
   const draw = () => {
     const drawn = [];
+    const pixels = graph.clientWidth || 1;
+    const narrow = NARROW / pixels;
     let depth = 0;
     let hidden = 0;
     const place = (node, left, width, level, above) => {
-      const element = make("button", { type: "button", class: above ? "frame above" : "frame", role: "treeitem", tabindex: "-1", "aria-level": String(level + 1), title: words(node), "aria-label": words(node), text: node.name });
+      const element = make("button", { type: "button", class: above ? "frame above" : "frame", role: "treeitem", tabindex: "-1", "aria-level": String(level + 1), title: words(node), "aria-label": words(node), text: width * pixels >= NAMED ? node.name : "" });
       element.style.left = `${left * 100}%`;
       element.style.width = `${width * 100}%`;
       element.style.top = `${level * HEIGHT}px`;
-      element.style.background = color(node.name);
+      element.style.backgroundColor = color(node.name);
       element.node = node;
       drawn.push(element);
       depth = Math.max(depth, level + 1);
@@ -239,7 +316,7 @@
       let folded = 0;
       for (const child of [...node.children.values()].sort((a, b) => b[weight] - a[weight])) {
         const part = child[weight] / total;
-        if (part >= NARROW) {
+        if (part >= narrow) {
           stack.push([child, at, part, level + 1]);
           at += part;
         } else {
@@ -249,7 +326,7 @@
       }
       hidden += folded;
       // What is too narrow to be seen or hit stands together.
-      if (fold[weight] / total >= NARROW) {
+      if (fold[weight] / total >= narrow) {
         fold.name = `(${count.format(folded)} narrow frames)`;
         fold.isFold = true;
         place(fold, at, fold[weight] / total, level + 1, false);
@@ -292,5 +369,11 @@
   }
   $("flame-bar").hidden = false;
   $("flame-hint").hidden = false;
-  draw();
+  const grow = () => {
+    plant();
+    zoomed = root;
+    draw();
+  };
+  addEventListener("resize", draw);
+  filter();
 })();

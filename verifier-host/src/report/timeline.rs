@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use verifier_core::analysis::Leaks;
+use verifier_core::render::escape_html;
 use verifier_core::verifier::log::{Operation, PoolLog};
 
-use super::html::{escape, number};
+use super::html::number;
 
 /// Bars of the picture.
 const BARS: usize = 120;
@@ -38,6 +39,8 @@ pub struct Timeline {
     pub per_bucket: usize,
     /// All records.
     pub records: usize,
+    /// True where blocks that are still held may be missing from those that count as held.
+    pub is_filtered: bool,
     /// Why there are none.
     pub empty_because: Option<&'static str>,
 }
@@ -58,35 +61,48 @@ impl Timeline {
                 let is_held = held.contains(&record.slot);
                 match record.operation {
                     Operation::Allocate => bucket.allocations += 1,
-                    Operation::Unknown if is_held => bucket.allocations += 1,
                     Operation::Free => bucket.frees += 1,
                     Operation::Failed => bucket.failed += 1,
-                    Operation::Unknown => bucket.unknown += 1,
+                    _ if is_held => bucket.allocations += 1,
+                    _ => bucket.unknown += 1,
                 }
                 bucket.held += u64::from(is_held);
             }
             buckets.push(bucket);
         }
         buckets.reverse();
-        Self { buckets, per_bucket, records, empty_because: log.empty_because }
+        let is_filtered = leaks
+            .filter
+            .as_ref()
+            .is_some_and(|filter| filter.is_narrow() || filter.driver.is_some());
+        Self { buckets, per_bucket, records, is_filtered, empty_because: log.empty_because }
+    }
+
+    /// The numbers of a bucket's first and last record, the oldest of all being 1. All buckets are full
+    /// but the first.
+    fn range(&self, bucket: usize) -> (usize, usize) {
+        let newer = (self.buckets.len() - 1 - bucket) * self.per_bucket;
+        let last = self.records - newer;
+        ((last + 1).saturating_sub(self.per_bucket).max(1), last)
     }
 
     /// The picture as SVG with a legend, and the numbers as a table.
     pub(super) fn write(&self, out: &mut String) {
         if self.buckets.is_empty() {
             let why = self.empty_because.unwrap_or("the pool log holds no records");
-            let _ = writeln!(out, "<p>{}.</p>", escape(why));
+            let _ = writeln!(out, "<p>{}.</p>", escape_html(why));
             return;
         }
         let all = |of: fn(&Bucket) -> u64| self.buckets.iter().map(of).sum::<u64>();
         let _ = writeln!(
             out,
             "<p>{} records, oldest left; a record has no time stamp, only its place in the ring. \
-             {} allocations (of which {} made blocks that are still held), {} frees, {} failed, {} \
+             {} allocations (of which {} made blocks that are still held{}), {} frees, {} failed, {} \
              that do not say.</p>",
             number(self.records as u64),
             number(all(|b| b.allocations)),
             number(all(|b| b.held)),
+            if self.is_filtered { " and that the filter leaves" } else { "" },
             number(all(|b| b.frees)),
             number(all(|b| b.failed)),
             number(all(|b| b.unknown)),
@@ -102,21 +118,25 @@ impl Timeline {
             self.buckets.iter().map(|b| (b.allocations + b.unknown).max(b.frees + b.failed)).max();
         let scale = HALF / highest.unwrap_or(1).max(1) as f64;
         let step = WIDTH / self.buckets.len() as f64;
+        // Names of numbers would be stretched with the picture.
+        let top = number(highest.unwrap_or(0));
         let _ = writeln!(
             out,
-            "<figure class=\"timeline\"><svg viewBox=\"0 0 1000 190\" role=\"img\" \
+            "<figure class=\"timeline\"><div class=\"scale\" aria-hidden=\"true\"><span>{top}</span>\
+             <span>0</span><span>{top}</span></div><svg viewBox=\"0 0 1000 190\" role=\"img\" \
              preserveAspectRatio=\"none\" aria-label=\"Allocations above the line, frees below it, \
              oldest left\">"
         );
         for (i, bucket) in self.buckets.iter().enumerate() {
+            let (first, last) = self.range(i);
             let x = i as f64 * step;
             let width = (step * 0.86).max(0.5);
             let _ = write!(
                 out,
                 "<g><title>records {} to {}: {} allocations, {} of them still held, {} frees, {} \
                  failed, {} unknown</title>",
-                number((i * self.per_bucket) as u64 + 1),
-                number((((i + 1) * self.per_bucket).min(self.records)) as u64),
+                number(first as u64),
+                number(last as u64),
                 bucket.allocations,
                 bucket.held,
                 bucket.frees,
@@ -143,13 +163,15 @@ impl Timeline {
             bar("failed", 95.0 + frees, bucket.failed as f64 * scale);
             out.push_str("</g>\n");
         }
-        out.push_str(
+        let _ = write!(
+            out,
             "<line class=\"axis\" x1=\"0\" x2=\"1000\" y1=\"95\" y2=\"95\"/></svg>\n<figcaption>\
-             <span class=\"key held\"></span>allocated, still held \
+             {} records a bar; up: allocations, down: frees. <span class=\"key held\"></span>allocated, still held \
              <span class=\"key made\"></span>allocated \
              <span class=\"key freed\"></span>freed \
              <span class=\"key failed\"></span>failed \
              <span class=\"key unknown\"></span>not known</figcaption></figure>\n",
+            number(self.per_bucket as u64)
         );
     }
 
@@ -162,12 +184,13 @@ impl Timeline {
              </tr></thead><tbody>\n",
         );
         for (i, bucket) in self.buckets.iter().enumerate() {
+            let (first, last) = self.range(i);
             let _ = writeln!(
                 out,
                 "<tr><td>{}–{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                number((i * self.per_bucket) as u64 + 1),
-                number((((i + 1) * self.per_bucket).min(self.records)) as u64),
+                number(first as u64),
+                number(last as u64),
                 bucket.allocations,
                 bucket.held,
                 bucket.frees,

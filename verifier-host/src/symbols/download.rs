@@ -8,7 +8,8 @@
 //! whether the file is the right one; and it asks for a file again each time.
 //!
 //! Root certificates are the system's, so that a company's own server, or its proxy, is trusted as
-//! the system trusts it. Proxies are taken from the environment (`HTTPS_PROXY` and its like).
+//! the system trusts it. Proxies are taken from the environment (`HTTPS_PROXY` and its like); a server
+//! on this machine is asked without one, because a proxy would ask its own machine.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -16,9 +17,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ureq::Proxy;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::place::Miss;
+use super::server::without_credentials;
 use crate::progress::{Progress, Stage};
 
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -37,6 +40,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long a server that could not be reached is left alone: a dump has a hundred modules, and
 /// each would wait for all its tries.
 const LEFT_ALONE: Duration = Duration::from_secs(60);
+/// How long a URL is taken as missing: long enough for many dumps of one build, and a service or a
+/// notebook that never ends still sees what is uploaded later.
+const STAYS_MISSING: Duration = Duration::from_secs(10 * 60);
 /// How many URLs are remembered as missing.
 const MAX_MISSING: usize = 1 << 16;
 
@@ -50,13 +56,41 @@ pub(super) enum Fault {
     Server(Miss),
 }
 
-/// What is remembered until the process ends.
+/// What is remembered of answers, for a while.
 #[derive(Default)]
 struct Memory {
-    /// URLs that the server does not have, with the status it said so by.
-    missing: HashMap<String, u16>,
+    /// URLs that the server does not have, when it said so, and by which status.
+    missing: HashMap<String, (Instant, u16)>,
     /// Servers that could not be reached, when, and why.
     unreachable: HashMap<String, (Instant, String)>,
+}
+
+impl Memory {
+    /// Why a URL of a server is not worth asking for.
+    fn recall(&self, server: &str, url: &str, now: Instant) -> Option<Fault> {
+        let is_fresh = |when: Instant, lasts| now.saturating_duration_since(when) < lasts;
+        if let Some(&(when, status)) = self.missing.get(url)
+            && is_fresh(when, STAYS_MISSING)
+        {
+            return Some(Fault::File(Miss::HttpBefore(status)));
+        }
+        match self.unreachable.get(server) {
+            Some((when, why)) if is_fresh(*when, LEFT_ALONE) => {
+                Some(Fault::Server(Miss::Unreachable(why.clone())))
+            }
+            _ => None,
+        }
+    }
+
+    fn note_missing(&mut self, url: &str, status: u16, now: Instant) {
+        if self.missing.len() >= MAX_MISSING {
+            let is_fresh = |when| now.saturating_duration_since(when) < STAYS_MISSING;
+            self.missing.retain(|_, (when, _)| is_fresh(*when));
+        }
+        if self.missing.len() < MAX_MISSING {
+            self.missing.insert(url.to_owned(), (now, status));
+        }
+    }
 }
 
 fn memory() -> MutexGuard<'static, Memory> {
@@ -71,6 +105,7 @@ fn agent() -> &'static ureq::Agent {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         ureq::Agent::config_builder()
             .tls_config(tls.build())
+            .proxy(proxy())
             .user_agent(concat!("verifier-host/", env!("CARGO_PKG_VERSION")))
             .http_status_as_error(false)
             .timeout_resolve(Some(RESOLVE))
@@ -83,6 +118,32 @@ fn agent() -> &'static ureq::Agent {
     })
 }
 
+/// The proxy that the environment names, but for this machine's own servers.
+fn proxy() -> Option<Proxy> {
+    let named = Proxy::try_from_env()?;
+    let exceptions = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
+    not_for_this_machine(&named, &exceptions.unwrap_or_default())
+}
+
+/// A proxy with exceptions, separated by commas, and this machine among them.
+fn not_for_this_machine(proxy: &Proxy, exceptions: &str) -> Option<Proxy> {
+    let mut new = Proxy::builder(proxy.protocol())
+        .host(proxy.host())
+        .port(proxy.port())
+        .resolve_target(proxy.resolve_target());
+    if let Some(username) = proxy.username() {
+        new = new.username(username);
+    }
+    if let Some(password) = proxy.password() {
+        new = new.password(password);
+    }
+    let own = ["localhost", "127.*", "[::1]"];
+    for exception in exceptions.split(',').map(str::trim).filter(|e| !e.is_empty()).chain(own) {
+        new = new.no_proxy(exception);
+    }
+    new.build().ok()
+}
+
 /// The bytes behind a URL of a server, no more than `limit` of them.
 pub(super) fn get(
     server: &str,
@@ -91,20 +152,11 @@ pub(super) fn get(
     limit: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, Fault> {
-    if progress.is_cancelled() {
-        return Err(Fault::Server(Miss::Cancelled));
+    if progress.is_canceled() {
+        return Err(Fault::Server(Miss::Canceled));
     }
-    {
-        let mut memory = memory();
-        if let Some(status) = memory.missing.get(url) {
-            return Err(Fault::File(Miss::HttpBefore(*status)));
-        }
-        if let Some((when, why)) = memory.unreachable.get(server) {
-            if when.elapsed() < LEFT_ALONE {
-                return Err(Fault::Server(Miss::Unreachable(why.clone())));
-            }
-            memory.unreachable.remove(server);
-        }
+    if let Some(fault) = memory().recall(server, url, Instant::now()) {
+        return Err(fault);
     }
     let mut pause = PAUSE;
     let mut tries = 1;
@@ -129,7 +181,7 @@ enum Failure {
     TooLarge(u64),
     NoAnswer(String),
     BrokenOff(String),
-    Cancelled,
+    Canceled,
 }
 
 impl Failure {
@@ -137,7 +189,7 @@ impl Failure {
     fn is_passing(&self) -> bool {
         match self {
             Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Failure::TooLarge(_) | Failure::Cancelled => false,
+            Failure::TooLarge(_) | Failure::Canceled => false,
             Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
         }
     }
@@ -145,15 +197,14 @@ impl Failure {
     fn remember(self, server: &str, url: &str, tries: u32) -> Fault {
         match self {
             Failure::Status(status) => {
-                let mut memory = memory();
-                if matches!(status, 404 | 410) && memory.missing.len() < MAX_MISSING {
-                    memory.missing.insert(url.to_owned(), status);
+                if matches!(status, 404 | 410) {
+                    memory().note_missing(url, status, Instant::now());
                 }
                 Fault::File(Miss::Http(status))
             }
             Failure::TooLarge(limit) => Fault::File(Miss::TooLarge { limit }),
             // The other names of this file are not wanted either.
-            Failure::Cancelled => Fault::Server(Miss::Cancelled),
+            Failure::Canceled => Fault::Server(Miss::Canceled),
             Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
             Failure::NoAnswer(why) => {
                 let left_alone = (Instant::now(), why.clone());
@@ -173,7 +224,8 @@ fn attempt(
     let request = agent().get(url).config();
     // A redirection must not lead from a server that proves who it is to one that does not.
     let request = request.https_only(url.starts_with("https://")).build();
-    let response = request.call().map_err(|error| Failure::NoAnswer(error.to_string()))?;
+    let told = |error: ureq::Error| error.to_string().replace(url, &without_credentials(url));
+    let response = request.call().map_err(|error| Failure::NoAnswer(told(error)))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(Failure::Status(status));
@@ -199,8 +251,8 @@ fn attempt(
             return Err(Failure::TooLarge(limit));
         }
         progress.advance(done);
-        if progress.is_cancelled() {
-            return Err(Failure::Cancelled);
+        if progress.is_canceled() {
+            return Err(Failure::Canceled);
         }
     }
     let got = bytes.len() as u64;
@@ -209,5 +261,65 @@ fn attempt(
             Err(Failure::BrokenOff(format!("the answer ends {got} bytes into {total}")))
         }
         _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that is uploaded later is found later.
+    #[test]
+    fn a_missing_file_is_asked_for_again_after_a_while() {
+        let (mut memory, then) = (Memory::default(), Instant::now());
+        memory.note_missing("http://a/x", 404, then);
+        let recall = |after| memory.recall("http://a", "http://a/x", then + after);
+        let just_before = STAYS_MISSING - Duration::from_millis(1);
+        assert!(matches!(recall(just_before), Some(Fault::File(Miss::HttpBefore(404)))));
+        assert!(recall(STAYS_MISSING).is_none());
+    }
+
+    /// What is no longer believed makes room.
+    #[test]
+    fn the_memory_of_missing_files_is_bounded() {
+        let (mut memory, then) = (Memory::default(), Instant::now());
+        for i in 0..MAX_MISSING {
+            memory.note_missing(&format!("http://a/{i}"), 404, then);
+        }
+        memory.note_missing("http://a/more", 404, then);
+        assert_eq!(memory.missing.len(), MAX_MISSING);
+        let later = then + STAYS_MISSING;
+        memory.note_missing("http://a/more", 404, later);
+        assert_eq!(memory.missing.len(), 1);
+        assert!(memory.recall("http://a", "http://a/more", later).is_some());
+    }
+
+    #[test]
+    fn a_dead_server_is_asked_again_after_a_while() {
+        let (mut memory, then) = (Memory::default(), Instant::now());
+        memory.unreachable.insert("http://a".into(), (then, "refused".into()));
+        let recall = |after| memory.recall("http://a", "http://a/x", then + after);
+        assert!(matches!(recall(Duration::ZERO), Some(Fault::Server(Miss::Unreachable(_)))));
+        assert!(recall(LEFT_ALONE).is_none());
+    }
+
+    #[test]
+    fn no_proxy_stands_between_this_machine_and_itself() {
+        let named = Proxy::new("http://me:secret@proxy.example:3128").unwrap();
+        let proxy = not_for_this_machine(&named, "intranet.example, .local.example").unwrap();
+        let same = |p: &Proxy| {
+            (p.host().to_owned(), p.port(), p.username().map(str::to_owned), p.password().is_some())
+        };
+        assert_eq!(same(&proxy), same(&named));
+        for (url, is_direct) in [
+            ("http://127.0.0.1:8080/x", true),
+            ("http://localhost/x", true),
+            ("http://[::1]:8080/x", true),
+            ("http://intranet.example/x", true),
+            ("http://a.local.example/x", true),
+            ("https://msdl.microsoft.com/x", false),
+        ] {
+            assert_eq!(proxy.is_no_proxy(&url.parse().unwrap()), is_direct, "{url}");
+        }
     }
 }

@@ -182,7 +182,9 @@ impl Search<'_> {
                     nearer.push(root);
                 }
                 None => {
-                    let at = servers.join("*");
+                    let shown: Vec<_> =
+                        servers.iter().map(|url| server::without_credentials(url)).collect();
+                    let at = shown.join("*");
                     self.looked.push(Place::new(at, Miss::NoDefaultCache));
                 }
             }

@@ -1,6 +1,7 @@
 //! The search path: `_NT_SYMBOL_PATH` and `--symbols`.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -132,6 +133,17 @@ impl SymbolPath {
             .collect();
         self.elements.append(&mut elements?);
         Ok(())
+    }
+
+    /// The same of what need not be Unicode; what is not is one folder or file, as it is.
+    pub fn push_os(&mut self, text: &OsStr) -> Result<(), PathError> {
+        match text.to_str() {
+            Some(text) => self.push(text),
+            None => {
+                self.push_plain(text);
+                Ok(())
+            }
+        }
     }
 
     /// Adds a folder or file as it is, whatever characters its name has.

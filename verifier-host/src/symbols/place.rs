@@ -54,7 +54,7 @@ pub struct Found {
     /// The file on disk that holds these bytes, perhaps compressed; `None` when they came from a
     /// server and no cache could be written.
     pub path: Option<PathBuf>,
-    /// Where the bytes were read: a path or a URL.
+    /// Where the bytes were read: a path or a URL, without a user's name and password.
     pub origin: String,
     /// The file, expanded.
     pub bytes: Arc<Vec<u8>>,
@@ -107,7 +107,8 @@ impl std::error::Error for NotFound {}
 /// One place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// A path or a URL; the given name where the name itself was at fault.
+    /// A path or a URL, without a user's name and password; the given name where the name itself was
+    /// at fault.
     pub at: String,
     /// Why it did not serve.
     pub why: Miss,
@@ -185,8 +186,8 @@ pub enum Miss {
     /// The server answered, not with the file.
     #[error("HTTP status {0}")]
     Http(u16),
-    /// The server answered so before, in this process; it was not asked again.
-    #[error("HTTP status {0} before, not asked again")]
+    /// The server answered so some minutes ago, in this process; it was not asked again.
+    #[error("HTTP status {0} a while ago, not asked again")]
     HttpBefore(u16),
     /// The server could not be asked, or its answer broke off.
     #[error("{why} (tried {tries} times)")]
@@ -200,8 +201,8 @@ pub enum Miss {
     #[error("the server could not be reached a moment ago ({0}), not asked again")]
     Unreachable(String),
     /// The caller wanted no more of it.
-    #[error("cancelled")]
-    Cancelled,
+    #[error("canceled")]
+    Canceled,
     /// Built without the feature `download`.
     #[error("this build has no downloader (feature \"download\")")]
     NoDownloader,

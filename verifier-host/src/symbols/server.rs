@@ -8,6 +8,7 @@ use crate::progress::Progress;
 
 /// A file that a server gave and that is what was looked for.
 pub(super) struct Fetched {
+    /// As it may be shown.
     pub(super) url: String,
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) other_age: Option<u32>,
@@ -25,6 +26,7 @@ pub(super) fn fetch(
 
     let title = title(server, want.name.as_str());
     for url in urls(server, want) {
+        let shown = without_credentials(&url);
         let answer = download::get(server, &url, &title, want.file_bytes, progress);
         let checked = answer.and_then(|bytes| {
             let bytes =
@@ -34,12 +36,12 @@ pub(super) fn fetch(
         });
         match checked {
             Ok((bytes, other_age)) => {
-                return Some(Fetched { url, bytes, other_age });
+                return Some(Fetched { url: shown, bytes, other_age });
             }
-            Err(Fault::File(why)) => looked.push(Place::new(url, why)),
+            Err(Fault::File(why)) => looked.push(Place::new(shown, why)),
             Err(Fault::Server(why)) => {
                 // The other names would fail alike, each after all its tries.
-                looked.push(Place::new(url, why));
+                looked.push(Place::new(shown, why));
                 return None;
             }
         }
@@ -56,7 +58,7 @@ pub(super) fn fetch(
     looked: &mut Vec<Place>,
 ) -> Option<Fetched> {
     for url in urls(server, want) {
-        looked.push(Place::new(url, super::place::Miss::NoDownloader));
+        looked.push(Place::new(without_credentials(&url), super::place::Miss::NoDownloader));
     }
     None
 }
@@ -84,9 +86,18 @@ fn urls(server: &str, want: &Want<'_>) -> Vec<String> {
 /// What a progress bar calls the transfer: the file and the host.
 #[cfg(feature = "download")]
 fn title(server: &str, name: &str) -> String {
-    let authority = server.split('/').nth(2).unwrap_or(server);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let server = without_credentials(server);
+    let host = server.split('/').nth(2).unwrap_or(&server);
     format!("{name} from {host}")
+}
+
+/// A URL without the user's name and password, as it may be shown, written to a report or logged.
+pub(super) fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
 }
 
 /// Everything but the unreserved characters of RFC 3986 as `%XX`.
@@ -100,4 +111,21 @@ fn escape(name: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn credentials() {
+        for (url, shown) in [
+            ("https://me:secret@host:80/a/b@c", "https://host:80/a/b@c"),
+            ("https://me:sec@ret@host", "https://host"),
+            ("https://token@host/a", "https://host/a"),
+            ("http://host/x@y", "http://host/x@y"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
 }

@@ -157,10 +157,23 @@ impl Browser {
         self.send("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key, "code": key }));
     }
 
+    /// The window is so wide from now on.
+    pub(crate) fn set_width(&mut self, width: u32) {
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
+        );
+    }
+
     /// The system's theme is dark from now on.
     pub(crate) fn emulate_dark(&mut self) {
         let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
         self.send("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// The page is styled as on paper from now on.
+    pub(crate) fn emulate_print(&mut self) {
+        self.send("Emulation.setEmulatedMedia", json!({ "media": "print" }));
     }
 
     /// Keeps a picture of the whole page in the folder that `VERIFIER_SCREENSHOTS` names, if it does.

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ._records import Lifetime, Neighbor, Outstanding, PoolEvent, Problem, _freeze, _hex
+from ._verifier_py import escape_html
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -65,6 +66,7 @@ class Text(_Told):
     """Text as the debugger or the command prints it, with the problems that were met."""
 
     def _repr_html_(self) -> str:
+        # The names in it went through Rust's escapes when it was written; its lines are its own.
         return f"<pre>{escape(self)}</pre>{_problems(self.problems)}"
 
 
@@ -99,7 +101,7 @@ def _problems(problems: tuple[Problem, ...]) -> str:
     ]
     if len(problems) > len(lines):
         lines.append(f"and {len(problems) - len(lines)} more")
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
     return f"<details><summary>problems: {len(problems)}</summary><ul>{items}</ul></details>"
 
 
@@ -108,10 +110,10 @@ def _rows(pairs: Mapping[str, Any]) -> str:
         if isinstance(value, Mapping):
             return _rows(value)
         if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
-            return f"{len(value)}: " + ", ".join(escape(str(one.get("name"))) for one in value)
-        return escape(value if isinstance(value, str) else _text(name, value))
+            return f"{len(value)}: " + ", ".join(escape_html(str(one.get("name"))) for one in value)
+        return escape_html(value if isinstance(value, str) else _text(name, value))
 
-    rows = (f"<tr><th>{escape(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
+    rows = (f"<tr><th>{escape_html(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
     return f"<table>{''.join(rows)}</table>"
 
 
@@ -255,6 +257,8 @@ class History:
     """Outstanding allocations that hold it."""
     capacity: int
     """Records that the pool log has room for."""
+    records: int
+    """Records that it has."""
     events: Table[PoolEvent]
     """Records of the pool log whose block holds it, newest first."""
     lifetimes: Table[Lifetime]
@@ -282,6 +286,7 @@ class History:
             "address": self.address,
             "outstanding": self.outstanding.to_dicts(),
             "capacity": self.capacity,
+            "records": self.records,
             "events": self.events.to_dicts(),
             "lifetimes": self.lifetimes.to_dicts(),
             "freed_entries": self.freed_entries.to_dicts(),

@@ -404,6 +404,10 @@ class Lifetime(NamedTuple):
     """``None`` where the record of its allocation is gone."""
     freed: int | None
     """``None`` where it is held, or the record of its free is gone."""
+    held: bool
+    """True where the block is held now."""
+    why_unknown: str | None
+    """Why the allocation of a block that is held is not in the log."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -521,6 +525,27 @@ class TreeReach(NamedTuple):
     stacks: int
 
 
+class Filter(NamedTuple):
+    """What outstanding allocations were filtered by; ``None`` is what was not asked for."""
+
+    driver: str | None
+    tag: str | None
+    min_size: int | None
+    max_size: int | None
+    pool: str | None
+    skip: str | None
+    """The pattern of wrappers."""
+    allocations: int
+    """Blocks before all filters but ``driver``."""
+    bytes: int
+    """Bytes of these."""
+    untold: int
+    """Blocks that were left out since nothing tells their pool."""
+    stacks_skipped: int
+    """Stacks that lost frames to ``skip``."""
+    stacks: int
+
+
 class Omitted(NamedTuple):
     """What ``top`` left out."""
 
@@ -545,6 +570,8 @@ class DiffGroup(NamedTuple):
     stack: tuple[str, ...] | None
     """Names, or addresses without one, innermost first."""
     why_no_stack: str | None
+    merged: int
+    """How many groups of one caller, with and without stack, it is the sum of; else 0."""
     old: Total
     new: Total
     growth: Total
@@ -605,6 +632,7 @@ _RECORDS: dict[str, Any] = {
         DiffGroup,
         Driver,
         FaultEvent,
+        Filter,
         Flag,
         Frame,
         FrozenDict,

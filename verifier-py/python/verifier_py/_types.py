@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-By: TypeAlias = Literal["stack", "frame", "driver frame", "caller", "tag", "driver", "size"]
+By: TypeAlias = Literal[
+    "stack", "frame", "driver frame", "function", "caller", "tag", "driver", "size"
+]
 """What outstanding allocations are grouped by."""
 Weight: TypeAlias = Literal["bytes", "count"]
 """What the widths of a flame graph are."""

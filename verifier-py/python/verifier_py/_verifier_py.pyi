@@ -23,6 +23,7 @@ from ._records import (
     DiffGroup,
     Driver,
     FaultEvent,
+    Filter,
     IrpEvent,
     IrqlEvent,
     LeakGroup,
@@ -51,6 +52,7 @@ __all__ = [
     "_restore",
     "demo",
     "diff",
+    "escape_html",
     "flags",
     "open",
 ]
@@ -99,6 +101,8 @@ class Leaks(Table[LeakGroup]):
     @property
     def by(self) -> str: ...
     @property
+    def filter(self) -> Filter | None: ...
+    @property
     def coverage(self) -> Coverage: ...
     @property
     def log(self) -> Reach: ...
@@ -134,6 +138,16 @@ class Diff(Table[DiffGroup]):
     def omitted(self) -> int: ...
     @property
     def unchanged(self) -> int: ...
+    @property
+    def rebuilt(self) -> tuple[str, ...]: ...
+    @property
+    def old_with_stack(self) -> int: ...
+    @property
+    def new_with_stack(self) -> int: ...
+    @property
+    def old_filter(self) -> Filter | None: ...
+    @property
+    def new_filter(self) -> Filter | None: ...
     @property
     def old_problems(self) -> tuple[Problem, ...]: ...
     @property
@@ -392,6 +406,7 @@ def diff(
     skip: str | None = None,
     top: int | None = None,
 ) -> Diff: ...
+def escape_html(text: str) -> str: ...
 def flags(level: int | None = None, *, names: str | Sequence[str] | None = None) -> Flags: ...
 def _restore(
     name: str,

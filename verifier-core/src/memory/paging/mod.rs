@@ -27,6 +27,7 @@ use crate::error::{Fault, Reason};
 
 /// How virtual addresses are translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PagingMode {
     /// x86, two levels.
     X86,
@@ -126,6 +127,7 @@ impl PagingMode {
 
 /// Where a virtual address lies in physical memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Translation {
     /// The physical address.
     pub pa: Pa,
@@ -230,11 +232,10 @@ impl Memory<Va> for PageTables {
     fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
         debug_assert!(at.page_offset() + buf.len() as u64 <= PAGE_SIZE);
         let (pa, residence) = self.find(at)?;
-        self.physical.read_in_page(pa, buf).map_err(|f| Fault {
-            space: Space::Virtual,
-            address: at.0,
-            done: f.done,
-            reason: f.reason,
+        self.physical.read_in_page(pa, buf).map_err(|f| {
+            let done = f.done.min(buf.len());
+            let address = at.add(done as u64).0;
+            Fault { space: Space::Virtual, address, done, reason: f.reason }
         })?;
         Ok(residence)
     }

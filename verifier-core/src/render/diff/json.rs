@@ -7,19 +7,28 @@ use serde::Serialize;
 
 use super::DiffView;
 use crate::addr::Va;
-use crate::analysis::{DiffGroup, Total};
+use crate::analysis::{DiffGroup, Leaks};
 use crate::error::Problem;
-use crate::render::json::{Seq, write_json};
+use crate::render::json::{Seq, TotalDoc, write_json};
+use crate::render::leaks::FilterDoc;
 
+/// One of the two dumps.
 #[derive(Serialize)]
-struct TotalDoc {
-    count: u64,
-    bytes: u64,
+struct SideDoc<'a> {
+    #[serde(flatten)]
+    total: TotalDoc,
+    with_stack: u64,
+    filter: Option<FilterDoc<'a>>,
 }
 
-impl From<Total> for TotalDoc {
-    fn from(Total { count, bytes }: Total) -> Self {
-        Self { count, bytes }
+impl<'a> SideDoc<'a> {
+    fn new(leaks: &'a Leaks) -> Self {
+        let coverage = leaks.coverage();
+        Self {
+            total: coverage.all.into(),
+            with_stack: coverage.with_stack.count,
+            filter: FilterDoc::of(leaks),
+        }
     }
 }
 
@@ -36,6 +45,7 @@ struct GroupDoc<'a> {
     driver: Option<&'a str>,
     stack: Option<Vec<&'a str>>,
     why_no_stack: Option<String>,
+    merged: usize,
     old: TotalDoc,
     new: TotalDoc,
     growth: GrowthDoc,
@@ -52,6 +62,7 @@ impl<'a> GroupDoc<'a> {
             driver: group.key.driver.as_deref(),
             stack: group.key.stack.as_ref().map(|stack| stack.iter().map(Arc::as_ref).collect()),
             why_no_stack: view.why(group),
+            merged: group.merged,
             old: group.old.into(),
             new: group.new.into(),
             growth: GrowthDoc { count, bytes },
@@ -71,8 +82,9 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
         same_boot: bool,
         why: &'a str,
         by: &'static str,
-        old: TotalDoc,
-        new: TotalDoc,
+        rebuilt: Vec<&'a str>,
+        old: SideDoc<'a>,
+        new: SideDoc<'a>,
         groups: T,
         omitted: usize,
         unchanged: usize,
@@ -92,8 +104,9 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             same_boot: diff.boot.is_same,
             why: &diff.boot.why,
             by: diff.by.name(),
-            old: diff.old.into(),
-            new: diff.new.into(),
+            rebuilt: diff.rebuilt.iter().map(Arc::as_ref).collect(),
+            old: SideDoc::new(view.old),
+            new: SideDoc::new(view.new),
             groups: Seq(|| shown.iter().map(|group| GroupDoc::new(view, group))),
             omitted,
             unchanged: diff.unchanged,

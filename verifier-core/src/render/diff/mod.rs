@@ -6,6 +6,8 @@ mod tables;
 pub use self::json::write_diff_json;
 pub use self::tables::{write_diff_csv, write_diff_markdown, write_diff_text};
 
+use super::leaks::{coverage_line, filter_line};
+use super::text::sanitize;
 use crate::analysis::{Diff, DiffGroup, Leaks};
 
 /// What is rendered: a difference, and the dumps it is of.
@@ -34,6 +36,40 @@ impl<'a> DiffView<'a> {
     #[must_use]
     pub fn why(&self, group: &DiffGroup) -> Option<String> {
         let side = if group.new.count > 0 { self.new } else { self.old };
-        group.why_no_stack.map(|why| side.why(why))
+        group.key.why_no_stack.map(|why| side.why(why))
+    }
+
+    /// What has to be known to believe the numbers: of which blocks the stacks are known, which modules are
+    /// of other builds, what was filtered.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let (old, new) = (self.old.coverage(), self.new.coverage());
+        let mut lines = Vec::new();
+        if old.all.count > 0 || new.all.count > 0 {
+            lines.push(format!("Before, {}; after, {}.", coverage_line(&old), coverage_line(&new)));
+        }
+        let share = |of: u64, all: u64| u128::from(of) * u128::from(all);
+        // Cross-multiplied: equal shares, whatever the numbers.
+        if share(old.with_stack.count, new.all.count) != share(new.with_stack.count, old.all.count)
+        {
+            lines.push(
+                "The logs do not reach back equally far: blocks of one driver, tag and caller that have \
+                 a stack in one dump only are compared as one group."
+                    .into(),
+            );
+        }
+        if !self.diff.rebuilt.is_empty() {
+            let names: Vec<_> = self.diff.rebuilt.iter().map(|name| sanitize(name)).collect();
+            lines.push(format!(
+                "Of another build in the later dump, and so matched by function: {}.",
+                names.join(", ")
+            ));
+        }
+        for (which, leaks) in [("before", self.old), ("after", self.new)] {
+            if let Some(line) = filter_line(leaks) {
+                lines.push(format!("{line} {which}."));
+            }
+        }
+        lines
     }
 }

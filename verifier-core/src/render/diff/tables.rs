@@ -4,9 +4,9 @@ use std::fmt::{self, Display};
 use std::io;
 
 use super::DiffView;
-use crate::analysis::DiffGroup;
-use crate::render::csv::{inert, writer};
-use crate::render::leaks::{Thousands, blocks, cell};
+use crate::analysis::{DiffGroup, GroupBy};
+use crate::render::csv::{Csv, inert};
+use crate::render::leaks::{Thousands, blocks, cell, more_groups, plain};
 use crate::render::text::sanitize;
 
 /// Example addresses of a group.
@@ -55,21 +55,19 @@ fn how(view: &DiffView<'_>) -> String {
 /// Those of the writer.
 pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
     writeln!(out, "{}.\n{}", heading(view), how(view))?;
+    for line in view.remarks() {
+        writeln!(out, "{line}")?;
+    }
     let (shown, more) = view.shown();
     if view.diff.groups.is_empty() {
-        return writeln!(
-            out,
-            "Nothing grew: each of {} groups by {} holds what it held.",
-            view.diff.unchanged,
-            view.diff.by.name()
-        );
+        return writeln!(out, "Nothing grew: {} by {}.", unchanged(view), view.diff.by.name());
     }
     for group in shown {
         let (count, bytes) = group.growth();
         write!(
             out,
-            "\n{} blocks, {} bytes (now {}, {} bytes)",
-            Signed(count),
+            "\n{}, {} bytes (now {}, {} bytes)",
+            more_blocks(count),
             Signed(bytes),
             blocks(group.new.count),
             Thousands(group.new.bytes)
@@ -81,12 +79,21 @@ pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             write!(out, ", {}", sanitize(driver))?;
         }
         writeln!(out)?;
+        if group.merged > 0 {
+            writeln!(
+                out,
+                "    {} groups of one caller, with and without stack, as one",
+                group.merged
+            )?;
+        }
         match &group.key.stack {
             Some(stack) => {
                 for frame in stack {
                     writeln!(out, "    {}", sanitize(frame))?;
                 }
             }
+            // Tag and driver stand in the line above.
+            None if matches!(view.diff.by, GroupBy::Tag | GroupBy::Driver) => {}
             None => {
                 writeln!(out, "    {}", sanitize(&group.label))?;
                 if let Some(why) = view.why(group) {
@@ -94,13 +101,29 @@ pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
                 }
             }
         }
-        write_addresses(out, "new", &group.appeared)?;
-        write_addresses(out, "gone", &group.gone)?;
+        // Across boots all blocks are others.
+        if view.diff.boot.is_same {
+            write_addresses(out, "new", &group.appeared)?;
+            write_addresses(out, "gone", &group.gone)?;
+        }
     }
     if more > 0 {
-        writeln!(out, "\n{more} more groups are not shown (--top 0 shows all).")?;
+        writeln!(out, "\n{} (--top 0 shows all).", more_groups(more))?;
     }
-    writeln!(out, "\n{} groups hold what they held.", view.diff.unchanged)
+    writeln!(out, "\n{}.", unchanged(view))
+}
+
+/// "+1 block", "-2 blocks".
+fn more_blocks(count: i128) -> String {
+    format!("{} block{}", Signed(count), if count.unsigned_abs() == 1 { "" } else { "s" })
+}
+
+/// "1 group holds what it held", "2 groups hold what they held".
+fn unchanged(view: &DiffView<'_>) -> String {
+    match view.diff.unchanged {
+        1 => "1 group holds what it held".into(),
+        count => format!("{} groups hold what they held", Thousands(count as u64)),
+    }
 }
 
 fn write_addresses(
@@ -124,8 +147,8 @@ fn write_addresses(
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "count_growth",
         "bytes_growth",
         "old_count",
@@ -141,7 +164,7 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
     for group in view.shown().0 {
         let (count, bytes) = group.growth();
         let stack = group.key.stack.as_ref().map(|stack| stack.join(" < ")).unwrap_or_default();
-        csv.write_record([
+        csv.row([
             &count.to_string(),
             &bytes.to_string(),
             &group.old.count.to_string(),
@@ -155,7 +178,7 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
             &*inert(&stack),
         ])?;
     }
-    csv.flush()
+    csv.end()
 }
 
 /// Writes what changed as Markdown for a pull-request comment.
@@ -169,12 +192,23 @@ pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::
     } else {
         writeln!(
             out,
-            "### Driver Verifier: {} blocks, {} bytes more in groups that grew\n",
-            Signed(growth.count.into()),
+            "### Driver Verifier: {}, {} bytes more in groups that grew\n",
+            more_blocks(growth.count.into()),
             Signed(growth.bytes.into())
         )?;
     }
+    for (which, leaks) in [("Before", view.old), ("After", view.new)] {
+        if let Some(dump) = &leaks.dump {
+            writeln!(out, "- {which}: {}", cell(dump))?;
+        }
+    }
+    if view.old.dump.is_some() || view.new.dump.is_some() {
+        writeln!(out)?;
+    }
     writeln!(out, "{}. {}", heading(view), how(view))?;
+    for line in view.remarks() {
+        writeln!(out, "- {}", plain(&line))?;
+    }
     let (shown, more) = view.shown();
     if !shown.is_empty() {
         writeln!(out, "\n| Blocks | Bytes | Now | Tag | Driver | Where |")?;
@@ -184,12 +218,16 @@ pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::
         write_row(out, group)?;
     }
     if more > 0 {
-        writeln!(out, "\n{more} more groups are not shown.")?;
+        writeln!(out, "\n{}.", more_groups(more))?;
     }
-    writeln!(out, "\n{} groups hold what they held.", view.diff.unchanged)?;
+    writeln!(out, "\n{}.", unchanged(view))?;
     match view.old.problems.len() + view.new.problems.len() {
         0 => Ok(()),
-        count => writeln!(out, "\n{count} problems while reading: the numbers may be incomplete."),
+        count => writeln!(
+            out,
+            "\n{count} problem{} while reading: the numbers may be incomplete.",
+            if count == 1 { "" } else { "s" }
+        ),
     }
 }
 

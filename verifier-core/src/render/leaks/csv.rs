@@ -4,7 +4,7 @@ use std::io;
 
 use super::LeaksView;
 use crate::analysis::StackSource;
-use crate::render::csv::{inert, stack, writer};
+use crate::render::csv::{Csv, inert, stack};
 
 /// Example addresses in a row.
 const EXAMPLES: usize = 8;
@@ -15,8 +15,8 @@ const EXAMPLES: usize = 8;
 /// # Errors
 /// Those of the writer.
 pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    let mut csv = writer(out);
-    csv.write_record([
+    let mut csv = Csv::new(out);
+    csv.row([
         "count",
         "bytes",
         "largest",
@@ -37,18 +37,18 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             _ => String::new(),
         };
         let frames = group.frames(view.leaks).unwrap_or_default();
-        csv.write_record([
+        csv.row([
             &*group.blocks.len().to_string(),
             &group.bytes.to_string(),
             &group.largest.to_string(),
             &*inert(&group.tag.map(|tag| tag.to_string()).unwrap_or_default()),
             &*inert(group.driver.map(|driver| view.driver(driver)).unwrap_or_default()),
-            &*inert(&view.label(group)),
+            &*inert(&view.trail(group)),
             &why,
             &stack(view.names, frames),
             &examples.join(" "),
             view.stack_source(group).map_or("", StackSource::name),
         ])?;
     }
-    csv.flush()
+    csv.end()
 }

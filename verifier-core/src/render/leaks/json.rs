@@ -5,10 +5,11 @@ use std::io;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::LeaksView;
-use crate::analysis::{Block, Group, StackSource, Total, TreeReach};
+use super::{FilterDoc, LeaksView};
+use crate::analysis::{Block, Group, StackSource, TreeReach};
 use crate::error::Problem;
-use crate::render::json::{AllocationDoc, FrameDoc, Seq, write_json};
+use crate::render::json::{FrameDoc, Seq, TotalDoc, write_json};
+use crate::render::pool::AllocationDoc;
 
 struct BlockDoc<'a>(&'a LeaksView<'a>, &'a Block);
 
@@ -68,18 +69,6 @@ impl Serialize for GroupDoc<'_> {
 }
 
 #[derive(Serialize)]
-struct TotalDoc {
-    count: u64,
-    bytes: u64,
-}
-
-impl From<Total> for TotalDoc {
-    fn from(Total { count, bytes }: Total) -> Self {
-        Self { count, bytes }
-    }
-}
-
-#[derive(Serialize)]
 struct WhyDoc {
     why: String,
     #[serde(flatten)]
@@ -133,6 +122,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     #[derive(Serialize)]
     struct Doc<'a, T: Serialize> {
         by: &'static str,
+        filter: Option<FilterDoc<'a>>,
         coverage: CoverageDoc,
         log: LogDoc,
         pool_info: Option<TreeDoc>,
@@ -148,6 +138,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         out,
         &Doc {
             by: view.by.name(),
+            filter: FilterDoc::of(leaks),
             coverage: CoverageDoc {
                 allocations: coverage.all.count,
                 with_stack: coverage.with_stack.count,

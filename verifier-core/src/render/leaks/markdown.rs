@@ -5,12 +5,17 @@
 
 use std::io;
 
-use super::{LeaksView, Thousands, blocks, coverage_line, tree_line, unread_line};
+use super::{
+    LeaksView, Thousands, blocks, coverage_line, filter_line, more_groups, nothing_line, tree_line,
+    unread_line,
+};
 use crate::analysis::{Group, GroupBy};
 use crate::render::text::sanitize;
 
 /// Groups whose stacks are written below the table.
 const STACKS: usize = 10;
+/// What may stand for more than itself.
+const MARKUP: &str = "`*_<>[]#@&\\|~";
 
 /// Writes a heading, the coverage, a table of groups and their stacks, folded.
 ///
@@ -20,7 +25,8 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     let coverage = view.leaks.coverage();
     let all = coverage.all;
     if all.count == 0 {
-        writeln!(out, "### Driver Verifier: no outstanding allocation")?;
+        writeln!(out, "### Driver Verifier: {}", plain(&nothing_line(view.leaks)))?;
+        about(out, view)?;
         if let Some(line) = unread_line(view.leaks) {
             writeln!(out, "\n{line}.")?;
         }
@@ -28,10 +34,12 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     }
     writeln!(
         out,
-        "### Driver Verifier: {} ({} bytes) outstanding\n",
+        "### Driver Verifier: {} ({} bytes) outstanding",
         blocks(all.count),
         Thousands(all.bytes)
     )?;
+    about(out, view)?;
+    writeln!(out)?;
     writeln!(out, "{}.", coverage_line(&coverage))?;
     if let Some(line) = tree_line(&coverage) {
         writeln!(out, "- {line}")?;
@@ -67,8 +75,8 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     if more > 0 {
         writeln!(
             out,
-            "\n{} more groups are not shown: {}, {} bytes.",
-            Thousands(more as u64),
+            "\n{}: {}, {} bytes.",
+            more_groups(more),
             blocks(rest.count),
             Thousands(rest.bytes)
         )?;
@@ -95,9 +103,48 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     }
     let left = stacks.count();
     if left > 0 {
-        writeln!(out, "\nStacks of {left} more groups are in `--format json`.")?;
+        let groups = if left == 1 { "group is" } else { "groups are" };
+        writeln!(out, "\nStacks of {left} more {groups} in `--format json`.")?;
     }
+    nameless(out, view)?;
     problems(out, view)
+}
+
+/// The dump, and what was filtered.
+fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    if let Some(dump) = &view.leaks.dump {
+        writeln!(out, "\n{}", span(dump))?;
+    }
+    match filter_line(view.leaks) {
+        Some(line) => writeln!(out, "\n{}.", plain(&line)),
+        None => Ok(()),
+    }
+}
+
+/// Our own words around text that somebody else gave: a pattern holds what is markup otherwise.
+pub(in crate::render) fn plain(text: &str) -> String {
+    let links = ["://", "www."].iter().any(|start| text.contains(start));
+    if links || text.chars().any(|c| MARKUP.contains(c)) {
+        span(text)
+    } else {
+        sanitize(text).into_owned()
+    }
+}
+
+/// Drivers whose functions have no names for their symbols are missing.
+fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    let frames = view.split().0.iter().filter_map(|group| group.frames(view.leaks)).flatten();
+    let callers = view.leaks.blocks.iter().map(|block| block.allocation.caller);
+    let wanted = view.names.kernel().wanted_symbols_at(frames.copied().chain(callers));
+    let names: Vec<String> = wanted.iter().map(|wanted| span(&wanted.image)).collect();
+    match names.as_slice() {
+        [] => Ok(()),
+        names => writeln!(
+            out,
+            "\nNo symbols for {}: names of functions there are missing or guessed from exports.",
+            names.join(", ")
+        ),
+    }
 }
 
 fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
@@ -114,7 +161,7 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
 
 /// What the last column says.
 fn place(view: &LeaksView<'_>, group: &Group) -> String {
-    let label = view.label(group);
+    let label = view.trail(group);
     match (view.by, group.site) {
         (GroupBy::Tag | GroupBy::Driver | GroupBy::Size, Some(site)) if group.blocks.len() == 1 => {
             view.name(site).to_string()

@@ -1,6 +1,7 @@
 //! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
 
 mod csv;
+mod filter;
 mod folded;
 mod json;
 mod markdown;
@@ -10,16 +11,24 @@ use std::fmt;
 use std::rc::Rc;
 
 pub use self::csv::write_leaks_csv;
+pub use self::filter::filter_line;
+pub(super) use self::filter::{FilterDoc, nothing_line};
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
 pub use self::json::write_leaks_json;
-pub(super) use self::markdown::cell;
 pub use self::markdown::write_leaks_markdown;
+pub(super) use self::markdown::{cell, plain};
 pub use self::text::write_leaks_text;
 pub(super) use self::text::write_stack_lines;
 
 use super::Names;
 use crate::addr::Va;
-use crate::analysis::{Coverage, Group, GroupBy, GroupKey, Leaks, StackSource, Total};
+use crate::analysis::{
+    Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, StackSource, Total, is_kernel_or_verifier,
+    no_frame,
+};
+
+/// Frames of callers that a line tells beside the first.
+const CALLERS: usize = 2;
 
 /// What is rendered: groups of outstanding allocations.
 #[derive(Clone, Copy)]
@@ -69,12 +78,43 @@ impl<'a> LeaksView<'a> {
                     None => self.first_caller(group),
                 },
             },
-            GroupKey::Frame(Some(va)) | GroupKey::Caller(va) => self.name(va).to_string(),
-            GroupKey::Frame(None) => "(no frame outside the kernel and Verifier)".into(),
+            GroupKey::Frame(Some(va)) | GroupKey::Function(Some(va)) | GroupKey::Caller(va) => {
+                self.name(va).to_string()
+            }
+            GroupKey::Frame(None) | GroupKey::Function(None) => NO_FRAME.into(),
+            GroupKey::NoFrame(va) => no_frame(self.names.kernel(), va, &self.name(va)),
             GroupKey::Tag(tag) => tag.to_string(),
             GroupKey::Driver(driver) => self.driver(driver).to_string(),
             GroupKey::Size(size) => format!("{size} bytes"),
         }
+    }
+
+    /// The same, and where that is a frame of a stack, the next frames outside the kernel and Verifier,
+    /// with their modules where those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. What a wrapper's
+    /// own name does not tell, its callers do.
+    #[must_use]
+    pub fn trail(&self, group: &Group) -> String {
+        let mut text = self.label(group);
+        let (GroupKey::Stack { .. }, Some(site), Some(frames)) =
+            (group.key, group.site, group.frames(self.leaks))
+        else {
+            return text;
+        };
+        let is_own = |va: &Va| is_kernel_or_verifier(self.names.kernel(), *va);
+        let outside = frames.iter().copied().skip_while(|&va| va != site).filter(|va| !is_own(va));
+        let module = |name: &str| name.split_once('!').map(|(module, _)| module.to_string());
+        let mut before = module(&text);
+        for va in outside.skip(1).take(CALLERS) {
+            let name = self.name(va);
+            let own = module(&name);
+            text.push_str(" ← ");
+            text.push_str(match name.split_once('!') {
+                Some((_, function)) if own == before => function,
+                _ => &name,
+            });
+            before = own;
+        }
+        text
     }
 
     /// Why a group has no stack to show.
@@ -122,6 +162,18 @@ impl fmt::Display for Thousands {
 /// "1 block", "2 blocks".
 pub(super) fn blocks(count: u64) -> String {
     format!("{} block{}", Thousands(count), if count == 1 { "" } else { "s" })
+}
+
+/// "1 more group is", "2 more groups are".
+pub(super) fn more_groups(count: usize) -> String {
+    let (s, are) = if count == 1 { ("", "is") } else { ("s", "are") };
+    format!("{} more group{s} {are} not shown", Thousands(count as u64))
+}
+
+/// A sentence's first letter, large.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// "41 of 52 blocks, 98.6 % of bytes, have a stack".

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::{LeaksView, Thousands, blocks, coverage_line, tree_line, unread_line};
+use super::{
+    LeaksView, Thousands, blocks, coverage_line, filter_line, more_groups, nothing_line, sentence,
+    tree_line, unread_line,
+};
 use crate::addr::Va;
 use crate::analysis::{Group, GroupBy, StackSource};
 use crate::render::Names;
@@ -19,11 +22,13 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     let coverage = view.leaks.coverage();
     let line = coverage_line(&coverage);
     if coverage.all.count == 0 {
-        return match unread_line(view.leaks) {
-            Some(line) => writeln!(out, "No outstanding allocation could be read: {line}."),
-            None => writeln!(out, "No outstanding allocation."),
-        };
+        match unread_line(view.leaks) {
+            Some(line) => writeln!(out, "No outstanding allocation could be read: {line}.")?,
+            None => writeln!(out, "{}.", sentence(&nothing_line(view.leaks)))?,
+        }
+        return filtered(out, view);
     }
+    filtered(out, view)?;
     writeln!(out, "{line}.")?;
     if let Some(line) = tree_line(&coverage) {
         writeln!(out, "  {line}")?;
@@ -57,13 +62,20 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     if more > 0 {
         writeln!(
             out,
-            "\n{} more groups are not shown: {}, {} bytes (--top 0 shows all).",
-            Thousands(more as u64),
+            "\n{}: {}, {} bytes (--top 0 shows all).",
+            more_groups(more),
             blocks(rest.count),
             Thousands(rest.bytes)
         )?;
     }
     Ok(())
+}
+
+fn filtered(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    match filter_line(view.leaks) {
+        Some(line) => writeln!(out, "{line}."),
+        None => Ok(()),
+    }
 }
 
 /// A stack below the line that tells of it, innermost first.
@@ -104,7 +116,8 @@ fn write_group(
         write!(out, ", stack of the pool info tree")?;
     }
     writeln!(out)?;
-    if view.by != GroupBy::Stack {
+    // Tag and driver stand in the line above.
+    if !matches!(view.by, GroupBy::Stack | GroupBy::Tag | GroupBy::Driver) {
         writeln!(out, "    {}: {}", view.by.name(), sanitize(&view.label(group)))?;
     }
     match group.stack {

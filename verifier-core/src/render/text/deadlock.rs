@@ -18,6 +18,7 @@ use crate::verifier::deadlock::Deadlock;
 
 /// How much `!deadlock` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DeadlockDetail {
     /// Threads, locks and their order.
     #[default]

@@ -57,6 +57,9 @@ pub fn write_event_log(
     if let Some(why) = log.empty_because {
         return writeln!(out, "The {what} is empty: {why}.");
     }
+    if let (Some(address), []) = (log.about, log.records.as_slice()) {
+        return writeln!(out, "No entry of the {what} is about 0x{}.", digits(address, machine));
+    }
     let count = digits(Va(log.records.len() as u64), machine);
     writeln!(out, "Displaying most recent 0x{count} entries from the {what}.")?;
     writeln!(out, "There are up to {:#x} entries in the log.", log.ring.length)?;
@@ -129,8 +132,8 @@ fn write_fault_history(
     for record in &log.records {
         let at = log.ring.array.add(u64::from(record.slot).wrapping_mul(log.ring.stride));
         writeln!(out, "\nEntry @ {} (index {:X})\n", upper(at), record.slot)?;
-        let [thread, ..] = *record.values();
-        writeln!(out, "    Thread: {}\n", upper(Va(thread)))?;
+        let thread = record.values().first().copied().map(Va).unwrap_or_default();
+        writeln!(out, "    Thread: {}\n", upper(thread))?;
         for &frame in log.frames(record) {
             match names.get(frame) {
                 Some(name) => writeln!(out, "    {} {}", upper(frame), sanitize(&name))?,
@@ -141,7 +144,7 @@ fn write_fault_history(
     Ok(())
 }
 
-/// `!verifier 40` of Vista.
+/// `!verifier 40` of Vista, whose transcript shows one IRP: the blank line between two is ours.
 fn write_forced_pending(
     out: &mut dyn io::Write,
     log: &EventLog,
@@ -153,12 +156,14 @@ fn write_forced_pending(
     }
     let machine = names.kernel().space().machine();
     writeln!(out, "Size of the log is {:#x}\n{ROW}", log.ring.length)?;
-    for record in &log.records {
-        let [irp, ..] = *record.values();
-        let irp = digits(Va(irp), machine);
+    for (i, record) in log.records.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
+        let irp = record.values().first().copied().map(Va).unwrap_or_default();
+        let irp = digits(irp, machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
         write_frames(out, log, record, names, "     ")?;
-        writeln!(out)?;
     }
     Ok(())
 }
@@ -175,6 +180,9 @@ pub fn write_watched_irps(
     let machine = names.kernel().space().machine();
     if let Some(why) = watched.empty_because {
         return writeln!(out, "The list of watched IRPs is empty: {why}.");
+    }
+    if let (Some(address), []) = (watched.about, watched.irps.as_slice()) {
+        return writeln!(out, "No watched IRP is 0x{}.", digits(address, machine));
     }
     let count = digits(Va(watched.irps.len() as u64), machine);
     writeln!(out, "Displaying 0x{count} canceled IRPs that are currently watched.")?;
@@ -218,7 +226,7 @@ pub fn write_log_state(
     let wrapped = match wrapped {
         Some(true) => "it has wrapped",
         Some(false) => "it has not wrapped",
-        None => "whether it has wrapped cannot be read",
+        None => "whether it has wrapped cannot be told",
     };
     writeln!(
         out,

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Style;
-use crate::verifier::{FLAGS, Level};
+use crate::verifier::{FLAGS, FlagGroup, Level};
 
 /// The lines that tell a level, cut to what a kernel of `build` knows.
 ///
@@ -18,7 +18,7 @@ pub fn write_flag_list(
     match style {
         Style::Win7 => {
             writeln!(out, "Verify Level {:x} ... enabled options are:", level.0)?;
-            for flag in level.flags() {
+            for flag in level.flags().filter(|flag| flag.group != FlagGroup::Unlisted) {
                 writeln!(out, "      {}", flag.old_name)?;
             }
         }
@@ -26,19 +26,19 @@ pub fn write_flag_list(
             writeln!(out)?;
             writeln!(out, "Verify Flags Level {level}")?;
             let check = |set: bool| if set { 'X' } else { ' ' };
-            for (title, standard) in [("STANDARD", true), ("ADDITIONAL", false)] {
+            for (title, group) in
+                [("STANDARD", FlagGroup::Standard), ("ADDITIONAL", FlagGroup::Additional)]
+            {
                 writeln!(out, "\n  {title} FLAGS:")?;
-                if standard {
+                if group == FlagGroup::Standard {
                     writeln!(out, "    [X] (0x00000000) Automatic Checks")?;
                 }
-                for flag in
-                    FLAGS.iter().filter(|flag| flag.standard == standard && flag.since <= build)
-                {
+                for flag in FLAGS.iter().filter(|flag| flag.group == group && flag.since <= build) {
                     let set = check(level.has(flag.bit));
                     writeln!(out, "    [{set}] ({:#010x}) {}", flag.bit, flag.name)?;
                 }
             }
-            let reserved = level.unknown(build);
+            let reserved = level.unlisted(build);
             if reserved != 0 {
                 writeln!(out, "\n  RESERVED FLAGS (use of these flags is unsupported):")?;
                 for bit in (0..32).map(|shift| 1u32 << shift).filter(|bit| reserved & bit != 0) {

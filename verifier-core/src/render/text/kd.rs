@@ -54,14 +54,16 @@ pub fn write_modules(out: &mut dyn io::Write, kernel: &Kernel) -> io::Result<()>
     Ok(())
 }
 
-/// `.bugcheck`. What a bug check of Verifier's says is ours in this place; it is laid out as
-/// `!analyze` does it.
+/// `.bugcheck`. What a bug check of Verifier's says, and the condition that it violated
+/// ([`violated_condition`](crate::verifier::violated_condition)), are ours in this place; they are laid
+/// out as `!analyze` does it.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_bug_check(
     out: &mut dyn io::Write,
     bug_check: &BugCheck,
+    condition: Option<&str>,
     machine: Machine,
 ) -> io::Result<()> {
     writeln!(out, "Bugcheck code {:08X}", bug_check.code)?;
@@ -72,5 +74,8 @@ pub fn write_bug_check(
     for (i, (&value, what)) in bug_check.parameters.iter().zip(said.parameters).enumerate() {
         writeln!(out, "Arg{}: {}, {what}", i + 1, digits(Va(value), machine))?;
     }
-    Ok(())
+    match condition {
+        Some(text) => writeln!(out, "\nDV_VIOLATED_CONDITION:  {}", sanitize(text)),
+        None => Ok(()),
+    }
 }

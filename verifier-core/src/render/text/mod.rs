@@ -22,6 +22,7 @@ pub use verifier::{write_driver_list, write_summary};
 
 /// Whose text is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Style {
     /// The debugger of the Windows 7 kit and before.
     Win7,

@@ -90,6 +90,9 @@ pub fn write_pool_log(out: &mut dyn io::Write, log: &PoolLog, names: &Names<'_>)
     if let Some(why) = log.empty_because {
         return writeln!(out, "The log is empty: {why}.");
     }
+    if let (Some(address), []) = (log.about, log.records.as_slice()) {
+        return writeln!(out, "No block of an entry holds 0x{}.", digits(address, machine));
+    }
     let count = digits(Va(log.records.len() as u64), machine);
     writeln!(out, "Displaying most recent 0x{count} entries.\n\n")?;
     for record in &log.records {

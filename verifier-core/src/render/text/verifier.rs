@@ -7,7 +7,7 @@ use super::{Style, digits, write_flag_list};
 use crate::addr::Va;
 use crate::machine::Machine;
 use crate::render::Names;
-use crate::verifier::{Counters, Driver, DriverPool, DriverState, Settings};
+use crate::verifier::{Allocation, Counters, Driver, DriverPool, DriverState, Settings};
 
 /// Level and statistics: what `!verifier` prints whatever the flags.
 ///
@@ -161,6 +161,7 @@ fn write_win7(
     Ok(())
 }
 
+/// A section for each image of the driver: each has a `_VF_TARGET_DRIVER` with counters of its own.
 fn write_modern(
     out: &mut dyn io::Write,
     pool: &DriverPool,
@@ -169,44 +170,54 @@ fn write_modern(
     with_allocations: bool,
 ) -> io::Result<()> {
     let driver = &pool.driver;
-    let counters = driver.counters();
     let hex = |va: Va| format!("0x{}", digits(va, machine));
     let state = state(driver, Style::Modern);
     let name = sanitize(&driver.name);
-    match driver.images.first() {
-        // Ours: the tree no longer has the driver, only its data is left.
-        Some(image) if image.address.is_null() => {
-            let data = hex(image.verified_data);
-            // Before Windows 7 entry and data are one.
-            let what = match driver.suspect_entry == Some(image.verified_data) {
-                true => "_MI_VERIFIER_DRIVER_ENTRY",
-                false => "_VF_TARGET_VERIFIED_DRIVER_DATA",
-            };
-            writeln!(out, "nt!{what} {data}: {name} ({state})\n")?;
-        }
-        Some(image) => {
-            writeln!(out, "nt!_VF_TARGET_DRIVER {}: {name} ({state})\n", hex(image.address))?;
-        }
+    if driver.images.is_empty() {
         // Ours: a driver that is not in memory has no _VF_TARGET_DRIVER.
-        None => {
-            let entry = driver.suspect_entry.unwrap_or(Va(0));
-            writeln!(out, "nt!_VF_SUSPECT_DRIVER_ENTRY {}: {name} ({state})\n", hex(entry))?;
-            return Ok(());
+        let entry = driver.suspect_entry.unwrap_or(Va(0));
+        writeln!(out, "nt!_VF_SUSPECT_DRIVER_ENTRY {}: {name} ({state})\n", hex(entry))?;
+    }
+    for (index, image) in driver.images.iter().enumerate() {
+        let (what, at) = if !image.address.is_null() {
+            ("_VF_TARGET_DRIVER", image.address)
+        // Ours: the tree no longer has the driver, only its data is left. Before Windows 7 entry and data
+        // are one.
+        } else if driver.suspect_entry == Some(image.verified_data) {
+            ("_MI_VERIFIER_DRIVER_ENTRY", image.verified_data)
+        } else {
+            ("_VF_TARGET_VERIFIED_DRIVER_DATA", image.verified_data)
+        };
+        writeln!(out, "nt!{what} {}: {name} ({state})\n", hex(at))?;
+        write_counters(out, &image.counters)?;
+        if with_allocations {
+            write_allocations(out, pool.allocations_of(index), names, machine)?;
         }
     }
+    Ok(())
+}
+
+fn write_counters(out: &mut dyn io::Write, counters: &Counters) -> io::Result<()> {
     writeln!(out, "    Pool Allocation Statistics: ( NonPagedPool / PagedPool )\n")?;
     for (label, nonpaged, paged) in PAIRS {
-        let (nonpaged, paged) = (value(&counters, nonpaged), value(&counters, paged));
+        let (nonpaged, paged) = (value(counters, nonpaged), value(counters, paged));
         writeln!(out, "      {:26}( {nonpaged:#010x} / {paged:#010x} )", format!("{label}:"))?;
     }
-    let contiguous = value(&counters, "ContiguousMemoryBytes");
-    let peak = value(&counters, "PeakContiguousMemoryBytes");
+    let contiguous = value(counters, "ContiguousMemoryBytes");
+    let peak = value(counters, "PeakContiguousMemoryBytes");
     writeln!(out, "      Contiguous Memory Bytes:       {contiguous:#010x}")?;
-    writeln!(out, "      Peak Contiguous Memory Bytes:  {peak:#010x}\n")?;
-    if !with_allocations {
-        return Ok(());
-    }
-    if !pool.allocations.is_empty() {
+    writeln!(out, "      Peak Contiguous Memory Bytes:  {peak:#010x}\n")
+}
+
+fn write_allocations<'a>(
+    out: &mut dyn io::Write,
+    allocations: impl Iterator<Item = &'a Allocation>,
+    names: &Names<'_>,
+    machine: Machine,
+) -> io::Result<()> {
+    let hex = |va: Va| format!("0x{}", digits(va, machine));
+    let mut allocations = allocations.peekable();
+    if allocations.peek().is_some() {
         let (width, caller) = match machine {
             Machine::X86 => (10, "Caller"),
             Machine::X64 | Machine::Arm64 => (18, "Caller Address"),
@@ -215,7 +226,7 @@ fn write_modern(
         writeln!(out, "    Pool Allocations:\n")?;
         writeln!(out, "      {:width$}  Length      Tag   {caller:width$}", "Address")?;
         writeln!(out, "      {line}  ----------  ----  {line}")?;
-        for allocation in &pool.allocations {
+        for allocation in allocations {
             write!(
                 out,
                 "      {}  {:#010x}  {:4}  {}",

@@ -4,7 +4,8 @@
 //! number of buckets, one number for each record in the stream at +20 of the header (its place there
 //! at +32 and +36, the number of buckets at +28). Source: the PDB documentation of LLVM ("The PDB TPI
 //! and IPI Streams"). What it leads to is compared; a name that it does not have is looked for among
-//! the bytes of the records, and only where it stands there all names are read.
+//! the bytes of the records, and only where it stands there all names are read. So they are after many
+//! names: each of these ways goes through all of the stream.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,10 @@ const MAX_DEPTH: u32 = 16;
 const MAX_MEMBER_BYTES: usize = 1 << 26;
 /// What a member takes besides its name.
 const MEMBER_BYTES: usize = 128;
+/// Names that are looked for by going through all hashes. A kernel's views ask for some twenty; a
+/// structure of a hostile file may have a hundred thousand members, each of a type of its own: then all
+/// names are read once.
+const MOST_SCANS: usize = 64;
 /// The number of the type stream.
 const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
 
@@ -39,7 +44,9 @@ pub(super) struct Types {
     first: u32,
     /// A bucket for each record, and how many buckets there are.
     hashes: Option<(Piece, u32)>,
-    /// Every name; made where the hash fails.
+    /// Names that were looked for, and the records that define them, where there are any.
+    places: Mutex<HashMap<String, Option<u32>>>,
+    /// Every name; made where the hash fails, and after [`MOST_SCANS`].
     names: OnceLock<HashMap<String, u32>>,
     known: Mutex<HashMap<String, Option<Arc<Structure>>>>,
 }
@@ -68,6 +75,7 @@ impl Types {
                 stream,
                 replaced,
                 hashes,
+                places: Mutex::default(),
                 names: OnceLock::new(),
                 known: Mutex::default(),
             })
@@ -202,6 +210,23 @@ struct Reader<'a, 't> {
 impl Reader<'_, '_> {
     /// The definition of a structure or union, the first where there are several.
     fn find(&self, name: &str) -> Option<TypeIndex> {
+        let places = || self.types.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = places().get(name) {
+            return place.map(TypeIndex);
+        }
+        // Not in the condition of what follows: the lock would be held while the file is gone through.
+        let looked_for = places().len();
+        let place = if looked_for < MOST_SCANS {
+            self.scan(name).map(|index| index.0)
+        } else {
+            self.all_names().get(name).copied()
+        };
+        places().insert(name.into(), place);
+        place.map(TypeIndex)
+    }
+
+    /// Looks for a definition by the hashes, then by its name's bytes.
+    fn scan(&self, name: &str) -> Option<TypeIndex> {
         let is_definition = |index: &TypeIndex| {
             let Some((found, forward)) =
                 self.finder.find(*index).ok().and_then(parse).and_then(named)
@@ -216,7 +241,11 @@ impl Reader<'_, '_> {
         // Types inside others and some writers' have another hash. What is not among the bytes at
         // all is no type.
         memmem::find(self.types.stream.as_slice(), format!("{name}\0").as_bytes())?;
-        self.types.names.get_or_init(|| self.names()).get(name).copied().map(TypeIndex)
+        self.all_names().get(name).copied().map(TypeIndex)
+    }
+
+    fn all_names(&self) -> &HashMap<String, u32> {
+        self.types.names.get_or_init(|| self.names())
     }
 
     fn names(&self) -> HashMap<String, u32> {
@@ -366,5 +395,60 @@ fn number(kind: pdb::PrimitiveKind) -> Shape {
         K::F32 | K::F32PP => Shape::Float(4),
         K::F64 => Shape::Float(8),
         _ => Shape::Opaque,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPES: &[u8] = include_bytes!("../../../tests/fixtures/pdb/shapes.pdb");
+
+    fn types() -> (Bytes, Types) {
+        let file: Bytes = Arc::new(SHAPES.to_vec());
+        let types = Types::new(&file).unwrap();
+        (file, types)
+    }
+
+    /// The names of structures that the file defines.
+    fn defined() -> Vec<String> {
+        let (file, types) = types();
+        types.places.lock().unwrap().extend((0..MOST_SCANS).map(|i| (i.to_string(), None)));
+        assert_eq!(types.structure(&file, "_NO_SUCH_TYPE").unwrap(), None);
+        let mut names: Vec<_> = types.names.get().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_name_is_looked_for_once_and_so_is_one_that_is_not_there() {
+        let (file, types) = types();
+        let name = defined().remove(0);
+        assert!(types.structure(&file, &name).unwrap().is_some());
+        assert!(types.structure(&file, "_NO_SUCH_TYPE").unwrap().is_none());
+        let mut places = types.places.lock().unwrap();
+        assert!(places[&name].is_some());
+        assert_eq!(places["_NO_SUCH_TYPE"], None);
+        assert!(types.names.get().is_none(), "two names are no reason to read all");
+        // What stands there is the answer from then on.
+        *places.get_mut(&name).unwrap() = None;
+        drop(places);
+        types.known.lock().unwrap().clear();
+        assert_eq!(types.structure(&file, &name).unwrap(), None);
+    }
+
+    #[test]
+    fn after_many_names_all_are_read_and_tell_the_same() {
+        let names = defined();
+        assert!(names.len() > 3, "{names:?}");
+        let (file, few) = types();
+        let (_, many) = types();
+        many.places.lock().unwrap().extend((0..MOST_SCANS).map(|i| (i.to_string(), None)));
+        for name in &names {
+            let one = few.structure(&file, name).unwrap();
+            assert!(one.is_some(), "{name}");
+            assert_eq!(one, many.structure(&file, name).unwrap(), "{name}");
+        }
+        assert!(few.names.get().is_none() && many.names.get().is_some());
     }
 }

@@ -17,6 +17,8 @@ mod c9;
 mod dma;
 mod rules;
 
+pub use rules::violated_condition;
+
 use crate::dump::BugCheck;
 
 /// What a parameter is called that has no meaning: zero or reserved.
@@ -90,11 +92,11 @@ pub fn explain_bug_check(bug_check: &BugCheck) -> Option<Explanation> {
         }
         0xc4 => {
             let name = "DRIVER_VERIFIER_DETECTED_VIOLATION";
-            rule(name, first).unwrap_or_else(|| by_subcode(name, c4::VIOLATIONS, first, second))
+            rule(name, bug_check).unwrap_or_else(|| by_subcode(name, c4::VIOLATIONS, first, second))
         }
         0x1c4 => {
             let name = "DRIVER_VERIFIER_DETECTED_VIOLATION_LIVEDUMP";
-            rule(name, first).unwrap_or_else(|| by_subcode(name, &[], first, second))
+            rule(name, bug_check).unwrap_or_else(|| by_subcode(name, &[], first, second))
         }
         0xc6 => plain(
             "DRIVER_CAUGHT_MODIFYING_FREED_POOL",
@@ -123,9 +125,9 @@ fn by_subcode(name: &'static str, table: &[Violation], subcode: u64, second: u64
     Explanation { name, meaning, parameters: ["subcode", a, b, c], is_known: found.is_some() }
 }
 
-fn rule(name: &'static str, id: u64) -> Option<Explanation> {
-    let rule = rules::RULES.iter().find(|rule| rule.id == id)?;
-    let [a, b, c] = rule.parameters();
+fn rule(name: &'static str, bug_check: &BugCheck) -> Option<Explanation> {
+    let rule = rules::Rule::by_id(bug_check.parameters[0])?;
+    let [a, b, c] = rule.parameters(bug_check.code);
     let meaning = format!("a driver violated the rule {}", rule.name);
     Some(Explanation { name, meaning, parameters: ["rule", a, b, c], is_known: true })
 }
@@ -166,6 +168,27 @@ mod tests {
         assert_eq!(explain(0xe6, [0xf, 3, 0, 0]).meaning, "a free map register was overwritten");
         assert_eq!(explain(0xe6, [0xf, 9, 0, 0]).parameters[1], "violation");
         assert_eq!(explain(0xc9, [0x226, 0, 0, 0]).parameters[2], "IRP address");
+    }
+
+    /// The two references call parameter 3 of the IRQL rules by different names.
+    #[test]
+    fn rules_say_which_parameters_lead_to_their_state() {
+        const BOTH: [&str; 2] = ["rule state", "supplemental states"];
+        for (code, id, state) in [
+            (0xc4, 0x20002, ["rule state, if not null", NONE]),
+            (0xc4, 0x2001f, ["rule state, if not null", NONE]),
+            (0x1c4, 0x20002, [NONE; 2]),
+            (0xc4, 0x2001d, BOTH),
+            (0x1c4, 0x2001d, BOTH),
+            (0xc4, 0x20022, [NONE; 2]),
+            (0xc4, 0x4100b, [NONE; 2]),
+            (0xc4, 0x43006, [NONE; 2]),
+            (0xc4, 0x91001, BOTH),
+        ] {
+            let said = explain(code, [id, 0, 0, 0]);
+            assert_eq!(said.parameters[2..], state, "{code:#x}/{id:#x}");
+            assert_eq!(said.parameters[1], "address of the text of the violated condition");
+        }
     }
 
     #[test]

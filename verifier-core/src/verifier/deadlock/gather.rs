@@ -13,12 +13,16 @@ use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, walk_list};
 
+/// What limit and stop are told of.
+const WHAT: &str = "records of deadlock detection";
+
 pub(super) struct Gather<'a> {
     kernel: &'a Kernel,
     layout: &'a Layout,
     /// List entries and records that may still be read.
     left: usize,
-    limit_told: bool,
+    /// Why nothing more is read has been told.
+    end_told: bool,
     pub(super) resources: BTreeMap<Va, Resource>,
     pub(super) threads: BTreeMap<Va, Thread>,
     pub(super) nodes: BTreeMap<Va, Node>,
@@ -37,7 +41,7 @@ impl<'a> Gather<'a> {
             kernel,
             layout,
             left: kernel.limits().deadlock_records,
-            limit_told: false,
+            end_told: false,
             resources: BTreeMap::new(),
             threads: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -215,7 +219,7 @@ impl<'a> Gather<'a> {
     /// The entries behind `head`, and whether that is all of them.
     fn list(&mut self, head: Va, kind: &'static str, what: &dyn Fn() -> String) -> (Vec<Va>, bool) {
         let mut limits = self.kernel.limits().clone();
-        limits.list_entries = limits.list_entries.min(self.left);
+        limits.list_entries = limits.list_entries.min(self.left());
         let walk = walk_list(self.kernel.space(), head, kind, &limits);
         self.left = self.left.saturating_sub(walk.entries.len());
         let whole = walk.broken.is_none();
@@ -232,18 +236,27 @@ impl<'a> Gather<'a> {
         (walk.entries, whole)
     }
 
+    /// What may still be read: nothing once the caller wants no more, which is told.
+    fn left(&mut self) -> usize {
+        if self.left > 0 && self.kernel.is_stopped() {
+            (self.left, self.whole, self.end_told) = (0, false, true);
+            let error = Error::Stopped { what: WHAT.into() };
+            self.problems.push(Problem::from_error(WHAT, &error));
+        }
+        self.left
+    }
+
     /// Takes one record off what may be read; tells once that nothing is left.
     fn spend(&mut self) -> bool {
-        if let Some(left) = self.left.checked_sub(1) {
+        if let Some(left) = self.left().checked_sub(1) {
             self.left = left;
             return true;
         }
         self.whole = false;
-        if !std::mem::replace(&mut self.limit_told, true) {
-            let what = "records of deadlock detection";
+        if !std::mem::replace(&mut self.end_told, true) {
             let limit = self.kernel.limits().deadlock_records as u64;
-            let error = Error::Limit { what: what.into(), limit, name: "Limits::deadlock_records" };
-            self.problems.push(Problem::from_error(what, &error));
+            let error = Error::Limit { what: WHAT.into(), limit, name: "Limits::deadlock_records" };
+            self.problems.push(Problem::from_error(WHAT, &error));
         }
         false
     }

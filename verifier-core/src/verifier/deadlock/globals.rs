@@ -20,7 +20,7 @@ const MAX_BUCKETS: u64 = 1 << 16;
 const MAX_PROCESSORS: u32 = 4;
 /// Nodes below one root beyond which they follow no more, where `ViDeadlockChildrenCountMaximum` does not say.
 const MAX_CHILDREN: u32 = 1024;
-/// The oldest build of which the two are known.
+/// The oldest build of which these, and what a failed allocation does, are known.
 const LIMITS_SINCE: u32 = 14393;
 
 /// A database: heads of lists.
@@ -126,15 +126,15 @@ impl FollowLimits {
                     .into(),
             );
         }
+        if self.build < LIMITS_SINCE {
+            return None;
+        }
         let count = |name| counters.get(name).filter(|&count| count != 0);
         if let Some(failures) = count("AllocationFailures") {
             return Some(format!(
                 "deadlock detection gave up when it could not allocate its records \
                  (AllocationFailures is {failures})"
             ));
-        }
-        if self.build < LIMITS_SINCE {
-            return None;
         }
         let most = self.max_children.filter(|&most| most != 0).unwrap_or(MAX_CHILDREN);
         if let Some(children) = count("ChildrenCountWatermark").map(|count| count as i64)

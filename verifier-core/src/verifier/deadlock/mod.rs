@@ -37,7 +37,6 @@ pub use records::{Issue, LockType, Node, Resource, Thread};
 
 use super::counters::Counters;
 use crate::addr::Va;
-use crate::dump::BugCheck;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use gather::Gather;
@@ -72,19 +71,20 @@ pub struct Deadlock {
 }
 
 impl Deadlock {
-    /// Reads all of it. `bug_check` is that of the dump: it tells the issue where `ViDeadlockIssue` does not.
+    /// Reads all of it. The kernel's [bug check](Kernel::bug_check) tells the issue where `ViDeadlockIssue`
+    /// does not.
     ///
     /// # Errors
     /// Where the kernel's symbols are missing or do not have `ViDeadlockGlobals` or the structures, or the
     /// pointer itself cannot be read.
-    pub fn read(kernel: &Kernel, bug_check: Option<&BugCheck>) -> Result<Self, Error> {
+    pub fn read(kernel: &Kernel) -> Result<Self, Error> {
         let global = kernel.global("ViDeadlockGlobals")?;
         let address = kernel
             .space()
             .read_pointer(global)
             .map_err(|fault| Error::read("ViDeadlockGlobals", fault))?;
-        let mut found =
-            Self { address, issue: bug_check.and_then(Issue::of_bug_check), ..Self::default() };
+        let issue = kernel.bug_check().as_ref().and_then(Issue::of_bug_check);
+        let mut found = Self { address, issue, ..Self::default() };
         if address.is_null() {
             found.inactive_because =
                 Some("deadlock detection is off: ViDeadlockGlobals is null".into());

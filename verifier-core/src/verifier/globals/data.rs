@@ -36,6 +36,9 @@ impl ImageData {
         let mut pages = Vec::new();
         let offsets = (0..end).step_by(PAGE_SIZE as usize);
         for offset in offsets.filter(|&offset| !tell || is_data(offset)) {
+            if kernel.is_stopped() {
+                break;
+            }
             let at = kernel.base().add(offset);
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if kernel.space().read(at, &mut bytes).is_ok() {

@@ -112,7 +112,7 @@ fn find_trees(kernel: &Kernel, layout: &Layout, data: &ImageData) -> Vec<Tree> {
             continue;
         }
         tried += 1;
-        if tried > MOST_TRIED {
+        if tried > MOST_TRIED || kernel.is_stopped() {
             // So many lookalikes: none is certain.
             return Vec::new();
         }
@@ -144,7 +144,8 @@ fn find_list(
     // Those that are in a ring that was walked.
     let mut placed = BTreeSet::new();
     for &entry in entries.iter().take(MOST_TRIED) {
-        if !placed.contains(&entry)
+        if !kernel.is_stopped()
+            && !placed.contains(&entry)
             && let Some((head, members)) = head_of(kernel, layout, entry)
         {
             heads.insert(head);
@@ -244,7 +245,7 @@ fn find_lists(
             continue;
         }
         tried += 1;
-        if tried > MOST_TRIED {
+        if tried > MOST_TRIED || kernel.is_stopped() {
             // So many lookalikes: none is certain.
             return Vec::new();
         }
@@ -284,7 +285,8 @@ fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect
     kernel.space().read(entry, &mut bytes).ok()?;
     let loads = layout.loads.get(&bytes).unwrap_or(0) as u32;
     let unloads = layout.unloads.get(&bytes).unwrap_or(0) as u32;
-    let Ok(name) = read_unicode_string(kernel.space(), entry.add(layout.base_name)) else {
+    let name = entry.add(layout.base_name);
+    let Ok(name) = read_unicode_string(kernel.space(), name, kernel.limits()) else {
         return Some(Suspect::Unlike);
     };
     let is_file_name = !name.is_empty()

@@ -20,7 +20,7 @@ mod pool_log;
 
 use self::data::ImageData;
 use crate::addr::{Rva, Va};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, STOPPED};
 use crate::types::{Profile, TypeSource};
 
 /// How much speaks for a place.
@@ -78,7 +78,8 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// Looks for Verifier's globals in the memory of `kernel` with the layouts of `types`.
+    /// Looks for Verifier's globals in the memory of `kernel` with the layouts of `types`. Nothing is
+    /// found by a search that is stopped ([`Kernel::stop_when`]).
     #[must_use]
     pub fn find(kernel: &Kernel, types: &dyn TypeSource) -> Self {
         let mut globals = Self::default();
@@ -100,9 +101,25 @@ impl Globals {
             ),
         }
         let data = ImageData::read(kernel);
-        let images = drivers::find(kernel, types, &data, &mut globals);
-        pool_log::find(kernel, types, &data, &images, &mut globals);
+        let mut searched = Self::default();
+        let images = drivers::find(kernel, types, &data, &mut searched);
+        pool_log::find(kernel, types, &data, &images, &mut searched);
+        if kernel.is_stopped() {
+            searched.forget();
+        }
+        globals.found.append(&mut searched.found);
+        globals.missing.append(&mut searched.missing);
         globals
+    }
+
+    /// A search that was stopped may have seen one of two places that both could be: it has found nothing.
+    fn forget(&mut self) {
+        let found = self.found.drain(..).map(|global| global.name);
+        let missing = self.missing.drain(..).map(|global| global.name);
+        let names: Vec<_> = found.chain(missing).collect();
+        for name in names {
+            self.missing(name, format!("the search for it: {STOPPED}"));
+        }
     }
 
     /// The global of that name.

@@ -26,6 +26,7 @@ use crate::types::TypeSource;
 use crate::verifier::drivers::TargetDriver;
 use crate::verifier::log::{Slot, Trace};
 use crate::verifier::pool::{EntryState, Layout as PoolLayout};
+use crate::verifier::trackers::PageBudget;
 
 const ARRAY: &str = "VfPoolTraces";
 const INDEX: &str = "VfPoolTracesIndex";
@@ -37,6 +38,8 @@ const NEAR: u64 = 0x1000;
 const MAX_LENGTH: u64 = 0x80_0000;
 /// Slots that are looked at in all, whatever looks like a ring.
 const MOST_SLOTS: u64 = 2 * MAX_LENGTH;
+/// Slots that are looked at between two looks at whether to go on.
+const SLOTS_BETWEEN_LOOKS: u64 = 64;
 /// The length that kernels up to 19041 choose by themselves, and the shortest one of later ones.
 const DEFAULT_LENGTH: u64 = 0x1_0000;
 /// Records without which nothing is believed.
@@ -135,6 +138,9 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
         {
             continue;
         }
+        if kernel.is_stopped() {
+            return Vec::new();
+        }
         // Slot 1 is used first. It may be torn, or its page absent.
         let mut slot = |slot: u64| {
             let at = array.add(slot * trace.stride as u64);
@@ -173,6 +179,9 @@ fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va, most: u64)
     let mut last = 0u64;
     let mut record = vec![0u8; trace.stride];
     for slot in 0..most {
+        if slot.is_multiple_of(SLOTS_BETWEEN_LOOKS) && kernel.is_stopped() {
+            break;
+        }
         let offset = slot * stride;
         let state = match space.read(array.add(offset), &mut record) {
             Ok(_) => trace.slot(kernel, &record),
@@ -294,7 +303,7 @@ fn find_index(
     for (what, statements) in
         [("outstanding blocks", &order.outstanding), ("freed blocks", &order.freed)]
     {
-        match judge(&candidates, statements, length - 1) {
+        match judge(&candidates, statements, length - 1, &|| kernel.is_stopped()) {
             Ok((at, agree, against)) => {
                 let known_by = format!(
                     "of {} numbers near the pointer the one under which the newest record is the right \
@@ -321,6 +330,7 @@ fn judge(
     candidates: &BTreeMap<u64, Va>,
     blocks: &[Block],
     mask: u64,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(Va, usize, usize), String> {
     let against = |newest: u64| {
         let age = |slot: u64| newest.wrapping_sub(slot) & mask;
@@ -330,7 +340,7 @@ fn judge(
         blocks.iter().filter(wrong).count()
     };
     let mut scores: Vec<(usize, Va)> =
-        candidates.iter().map(|(&newest, &at)| (against(newest), at)).collect();
+        candidates.iter().take_while(|_| !stop()).map(|(&n, &at)| (against(n), at)).collect();
     scores.sort_unstable();
     let (best, at) = scores.first().copied().ok_or("no number stands near the pointer")?;
     // A number alone must agree with what it could contradict.
@@ -371,6 +381,9 @@ impl Order {
         let mut events_left = 2 * MOST_BLOCKS;
         let mut record = vec![0u8; trace.stride];
         for slot in (0..length).filter(|&slot| ring.is_used(slot)) {
+            if slot.is_multiple_of(SLOTS_BETWEEN_LOOKS) && kernel.is_stopped() {
+                break;
+            }
             let at = ring.array.add(slot * trace.stride as u64);
             if kernel.space().read(at, &mut record).is_err() {
                 continue;
@@ -475,10 +488,10 @@ fn callers(
     let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
         return HashMap::new();
     };
-    let mut limits = kernel.limits().clone();
+    let mut budget = PageBudget::of(kernel);
     let mut callers = HashMap::new();
     for (_, image) in images {
-        let tracker = layout.read(kernel, "", image.verified_data, &mut limits, &mut Vec::new());
+        let tracker = layout.read(kernel, "", image.verified_data, &mut budget, &mut Vec::new());
         let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
         callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
     }
@@ -505,7 +518,7 @@ mod tests {
         let at = |rva| Va(0xffff_f800_0000_0000 + rva);
         let judged = |newest: &[u64], blocks: &[Block]| {
             let candidates = newest.iter().map(|&newest| (newest, at(newest))).collect();
-            judge(&candidates, blocks, 7)
+            judge(&candidates, blocks, 7, &|| false)
         };
         assert_eq!(judged(&[5, 1, 0], &freed()), Ok((at(5), 5, 0)));
         // One number alone is held to the same.

@@ -35,10 +35,10 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
-    /// Its numbers, in the order of [`EventKind::fields`]. Signed ones are sign-extended; one that the
-    /// build's record does not have is zero ([`EventLog::values`] tells).
+    /// Its numbers, in the order of [`EventKind::fields`], and zeros behind them. Signed ones are
+    /// sign-extended; one that the build's record does not have is zero ([`EventLog::values`] tells).
     #[must_use]
-    pub fn values(&self) -> &[u64; 5] {
+    pub fn values(&self) -> &[u64] {
         &self.values
     }
 }
@@ -58,7 +58,11 @@ pub struct EventLog {
     stacks: Stacks,
     /// Slots that hold no record.
     pub unused: u32,
-    /// Whether records have been overwritten; `None` where the slot that tells cannot be read.
+    /// Slots whose pages could not be read.
+    pub missing: u64,
+    /// The address that records had to be about, where one was asked for.
+    pub about: Option<Va>,
+    /// Whether records have been overwritten; `None` where nothing that can be read tells.
     pub wrapped: Option<bool>,
     /// Why there is nothing, where there is nothing: it is off, nothing was written, it is absent.
     pub empty_because: Option<&'static str>,
@@ -132,9 +136,9 @@ impl EventLog {
         }
         Ok(Self {
             kind,
-            wrapped: ring.has_wrapped(kernel, |_, bytes| numbers(bytes) != [0; MAX_FIELDS]),
+            wrapped: ring.has_wrapped(kernel, |bytes| numbers(bytes) != [0; MAX_FIELDS]),
             empty_because: if ring.array.is_null() {
-                Some(kind.off())
+                Some(kind.off(kernel.build()))
             } else {
                 ring.why_empty(unused, result.missing)
             },
@@ -144,6 +148,8 @@ impl EventLog {
             depth: layout.stack.map_or(0, |stack| stack.count),
             stacks,
             unused,
+            missing: result.missing,
+            about: wanted,
             problems,
         })
     }
@@ -155,6 +161,12 @@ impl EventLog {
     ) -> impl Iterator<Item = (&'static EventField, Option<u64>)> + 'a {
         let values = record.values.iter().zip(self.has).map(|(&value, has)| has.then_some(value));
         self.kind.fields().iter().zip(values)
+    }
+
+    /// True where the log is there and none of its pages can be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.ring.is_unreadable(self.missing)
     }
 
     /// Frames that a record has room for.

@@ -6,6 +6,7 @@ use crate::types::{Field, Shape};
 
 /// Which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum EventKind {
     /// IRQL transitions.
     Irql,
@@ -135,10 +136,22 @@ impl EventKind {
         }
     }
 
-    /// Why there is no array.
-    pub(super) fn off(self) -> &'static str {
+    /// Why there is no array: which flags make the kernel of that build allocate it.
+    pub(super) fn off(self, build: u32) -> &'static str {
         match self {
+            EventKind::Irql if build >= 22000 => {
+                "the log is off: its array was never allocated (it belongs to flag 0x2, force IRQL \
+                 checking, and to a VfVerifyMode of 3 or more)"
+            }
             EventKind::Irql => {
+                "the log is off: its array was never allocated (it belongs to flag 0x2, force IRQL \
+                 checking)"
+            }
+            EventKind::Region if build <= 17763 => {
+                "the log is off: its array was never allocated (it belongs to flags 0x2, force IRQL \
+                 checking, and 0x800, miscellaneous checks)"
+            }
+            EventKind::Region => {
                 "the log is off: its array was never allocated (it belongs to flag 0x2, force IRQL \
                  checking)"
             }

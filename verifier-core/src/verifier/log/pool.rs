@@ -4,7 +4,7 @@
 //! 2022 and 50 from 22000 on: the stride and the number of frames come from the types. The stack ends
 //! at the first null; frames behind it are left over from an earlier lap. Slots that were never used
 //! are zero on most builds; up to 19041 the array is not cleared when it is made, so in the first lap
-//! a slot above the index counts only if it looks like a record.
+//! slots that it has not come to do not count, whatever lies there.
 //!
 //! `Address` null with a size is an allocation that failed. Nothing in a record tells an allocation
 //! from a free: see [`classify`]. Sizes differ in kind too: an allocation logs what was asked for, a
@@ -28,6 +28,7 @@ const FRAMES_TO_CLASSIFY: usize = 8;
 
 /// What a record of the pool log is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Operation {
     /// A block was allocated (or mapped, or described by an MDL).
     Allocate,
@@ -80,7 +81,11 @@ pub struct PoolLog {
     pub unused: u32,
     /// Slots whose pages could not be read.
     pub missing: u64,
-    /// Whether records have been overwritten; `None` where the slot that tells cannot be read.
+    /// The address that blocks had to hold, where one was asked for.
+    pub about: Option<Va>,
+    /// Whether reading ended before the log did: at a limit, or because it was stopped.
+    pub is_cut: bool,
+    /// Whether records have been overwritten; `None` where nothing that can be read tells.
     pub wrapped: Option<bool>,
     /// Why there is nothing, where there is nothing: it is off, nothing was written, it is absent.
     pub empty_because: Option<&'static str>,
@@ -106,9 +111,10 @@ impl PoolLog {
         last: Option<usize>,
         address: Option<Va>,
     ) -> Result<Self, Error> {
-        Self::read_where(kernel, last, |start, size| {
+        let log = Self::read_where(kernel, last, |start, size| {
             address.is_none_or(|address| address.is_in(start, size))
-        })
+        })?;
+        Ok(Self { about: address, ..log })
     }
 
     /// Reads the newest `last` records whose address and size `wanted` accepts.
@@ -147,29 +153,36 @@ impl PoolLog {
             stacks: Stacks::default(),
             unused: 0,
             missing: 0,
+            about: None,
+            is_cut: false,
             wrapped: None,
             problems: Vec::new(),
         };
         let last = last.unwrap_or(usize::MAX);
         let space = kernel.space();
-        let index = log.ring.index;
         let length = log.ring.length as usize;
         let (records, stacks, unused) = (&mut log.records, &mut log.stacks, &mut log.unused);
-        // A slot's address, size and thread; `None` where it holds no record.
-        let record_at = |slot: u32, bytes: &[u8]| {
+        // A slot's address, size and thread; `None` where all are zero.
+        let record_at = |bytes: &[u8]| {
             let block = Va(address.get(bytes).unwrap_or(0));
             let size = size.get(bytes).unwrap_or(0);
             let thread = Va(thread.get(bytes).unwrap_or(0));
-            if block.is_null() && size == 0 && thread.is_null() {
-                return None;
-            }
-            // Above the index lies either an older lap or what was there before the array was
-            // made; the index alone cannot tell, it may have wrapped.
+            let is_written = !block.is_null() || size != 0 || !thread.is_null();
+            is_written.then_some((block, size, thread))
+        };
+        let looks_written = |bytes: &[u8]| {
+            let Some((_, _, thread)) = record_at(bytes) else { return false };
             let first = Va(le(bytes, stack_start, frame_size).unwrap_or(0));
-            let looks_written = space.is_kernel(thread)
+            space.is_kernel(thread)
                 && thread.0.is_multiple_of(space.pointer_size() as u64)
-                && (first.is_null() || space.is_kernel(first));
-            (slot <= index || looks_written).then_some((block, size, thread))
+                && (first.is_null() || space.is_kernel(first))
+        };
+        let wrapped = log.ring.has_wrapped(kernel, looks_written);
+        let ring = log.ring.clone();
+        // What a first lap has not come to may be left from before the array was made. Where nothing
+        // tells whether this is the first lap, what looks like a record is taken for one.
+        let counts = |slot: u32, bytes: &[u8]| {
+            !ring.is_ahead(slot) || (wrapped != Some(false) && looks_written(bytes))
         };
         let newest = log.ring.newest();
         let mut torn = None;
@@ -178,7 +191,7 @@ impl PoolLog {
             if records.len() >= last {
                 return false;
             }
-            let record = record_at(slot, bytes);
+            let record = record_at(bytes).filter(|_| counts(slot, bytes));
             if newest == Some(slot) {
                 torn = match record {
                     None => Some("reserved, and nothing was written to it yet"),
@@ -216,15 +229,21 @@ impl PoolLog {
         });
         log.problems = result.problems;
         log.missing = result.missing;
+        log.is_cut = result.is_cut;
         if let Some(why) = torn {
             log.problems.insert(0, log.ring.torn(why));
         }
-        let is_record = |slot, bytes: &[u8]| record_at(slot, bytes).is_some();
-        log.wrapped = log.ring.has_wrapped(kernel, is_record);
+        log.wrapped = wrapped;
         if !log.ring.array.is_null() {
             log.empty_because = log.ring.why_empty(log.unused, log.missing);
         }
         Ok(log)
+    }
+
+    /// True where the log is there and none of its pages can be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.ring.is_unreadable(self.missing)
     }
 
     /// The frames of a record, innermost first.

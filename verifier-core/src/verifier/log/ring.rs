@@ -5,6 +5,9 @@
 //! the end of the array down; slot 1 is the first ever used, slot 0 the last of the first lap. The
 //! index is a 32-bit number that wraps without harm. A null array means that the log is off. Source:
 //! kernels of Windows 7 to 11 agree on all rings.
+//!
+//! In the first lap slot 0 and the slots above the index were not written, whatever lies there: not every
+//! array is cleared when it is made. Nothing says which lap it is, so the slots themselves are asked.
 
 use crate::addr::Va;
 use crate::error::{Error, Fault, Problem};
@@ -13,6 +16,8 @@ use crate::memory::Window;
 
 /// Bytes of records between two looks at whether to go on.
 const BLOCK: u64 = 0x8000;
+/// Slots that are asked whether a ring has wrapped.
+const LAP_SAMPLES: u32 = 16;
 /// The longest record; those of every build are shorter than 0x200 bytes.
 const MAX_STRIDE: u64 = 0x1_0000;
 
@@ -35,6 +40,9 @@ pub struct Ring {
 pub struct RingRecords {
     /// Slots whose bytes could not be read.
     pub missing: u64,
+    /// Whether reading ended before the ring did, at a limit or because it was stopped; a walk that ends
+    /// itself is whole.
+    pub is_cut: bool,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
 }
@@ -111,35 +119,37 @@ impl Ring {
                 self.length
             )));
         }
-        let mut length = self.length;
         let limit = kernel.limits().ring_records;
-        if length > limit {
+        let mut left = limit;
+        if self.length > limit {
             result.problems.push(self.problem(format!(
-                "{length:#x} records, of which the first {limit:#x} are read (Limits::ring_records)"
+                "{:#x} records, of which the newest {limit:#x} are read (Limits::ring_records)",
+                self.length
             )));
-            length = limit;
         }
-        let newest = if self.length.is_power_of_two() {
-            (self.index & (self.length - 1)).min(length - 1)
-        } else {
-            self.index % length
-        };
+        let newest = self.slot(self.index);
         // A log is not longer than the memory that it lies in.
         let mut room = kernel.space().memory().held().unwrap_or(u64::MAX);
         let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
         let stride = self.stride as usize;
         let mut window = Window::new(kernel.space().memory());
-        // Adjoining slots that are missing for one reason are told as one.
+        // Adjoining slots that are missing for one kind of reason are told as one, by the lowest.
         let mut run: Option<(u32, u32, Fault)> = None;
         // From the newest down to slot 0, then from the end down to the one above the newest.
-        'all: for segment in [0..newest + 1, newest + 1..length] {
+        'all: for segment in [0..newest + 1, newest + 1..self.length] {
             let mut end = segment.end;
             while end > segment.start {
                 if kernel.is_stopped() {
                     result.problems.push(self.problem("reading was stopped".into()));
+                    result.is_cut = true;
                     break 'all;
                 }
-                let start = end.saturating_sub(per_block).max(segment.start);
+                let start = end.saturating_sub(per_block.min(left)).max(segment.start);
+                if start == end {
+                    result.is_cut = true;
+                    break 'all;
+                }
+                left -= end - start;
                 for slot in (start..end).rev() {
                     match window.read(self.array.add(u64::from(slot) * self.stride), stride) {
                         Ok(bytes) => {
@@ -150,6 +160,7 @@ impl Ring {
                                         "from slot {slot:#x} on its records are more than all \
                                          memory that is held: its pages repeat"
                                     )));
+                                    result.is_cut = true;
                                     break 'all;
                                 };
                                 room = left;
@@ -161,7 +172,11 @@ impl Ring {
                         Err(fault) => {
                             result.missing += 1;
                             match &mut run {
-                                Some((first, _, _)) if *first == slot + 1 => *first = slot,
+                                Some((first, _, of_first))
+                                    if *first == slot + 1 && is_alike(of_first, &fault) =>
+                                {
+                                    (*first, *of_first) = (slot, fault);
+                                }
                                 _ => self.tell(&mut result, run.replace((slot, slot, fault))),
                             }
                         }
@@ -174,36 +189,61 @@ impl Ring {
         result
     }
 
-    /// The slot of the newest record; `None` where nothing was written, as far as the index tells.
+    /// The slot of the newest record; `None` where nothing was written, as far as the index tells, and
+    /// of a length that is no power of two.
     #[must_use]
     pub fn newest(&self) -> Option<u32> {
-        (self.index != 0).then(|| self.slot(self.index)).flatten()
+        (self.index != 0 && self.length.is_power_of_two()).then(|| self.slot(self.index))
     }
 
-    /// The slot of the record that the index counts.
-    fn slot(&self, index: u32) -> Option<u32> {
-        index.checked_rem(self.length)
+    /// The slot of the record that the index counts, as kernels compute it; of a length that is not zero.
+    fn slot(&self, index: u32) -> u32 {
+        index & self.length.wrapping_sub(1)
     }
 
-    /// Whether records have been overwritten: the index says so, or the slot that is written next
-    /// holds a record though the index is small (it counts modulo 2^32). `None` where that slot cannot
-    /// be read.
+    /// Whether records have been overwritten. `None` where the slots that tell cannot be read, and of a
+    /// length that is no power of two.
+    ///
+    /// An index above the length says so. A smaller one may have gone round 2^32: then every slot holds a
+    /// record. So some of those that a first lap has not come to are looked at, the one that is written
+    /// next among them: one that holds none is enough.
     pub(super) fn has_wrapped(
         &self,
         kernel: &Kernel,
-        is_record: impl Fn(u32, &[u8]) -> bool,
+        is_record: impl Fn(&[u8]) -> bool,
     ) -> Option<bool> {
         if self.array.is_null() || self.length == 0 || self.index == self.length {
             return Some(false);
         }
+        if !self.length.is_power_of_two() {
+            return None;
+        }
         if self.index > self.length {
             return Some(true);
         }
-        let next = self.slot(self.index.wrapping_add(1))?;
-        let mut bytes = vec![0u8; usize::try_from(self.stride.min(MAX_STRIDE)).ok()?];
-        let at = self.array.add(u64::from(next) * self.stride);
-        kernel.space().read(at, &mut bytes).ok()?;
-        Some(is_record(next, &bytes))
+        let stride = usize::try_from(self.stride.min(MAX_STRIDE)).ok()?;
+        // Evenly over all of them; the last is slot 0.
+        let ahead = self.length - self.index;
+        let samples = ahead.min(LAP_SAMPLES);
+        let mut window = Window::new(kernel.space().memory());
+        let mut told = None;
+        for sample in 0..samples {
+            let further = u64::from(sample) * u64::from(ahead) / u64::from(samples);
+            let slot = self.slot(self.index + 1 + further as u32);
+            match window.read(self.array.add(u64::from(slot) * self.stride), stride) {
+                Ok(bytes) if !is_record(bytes) => return Some(false),
+                Ok(_) => told = Some(true),
+                Err(_) => {}
+            }
+        }
+        told
+    }
+
+    /// True of a slot that a first lap has not come to yet.
+    pub(super) fn is_ahead(&self, slot: u32) -> bool {
+        self.length.is_power_of_two()
+            && self.index < self.length
+            && (slot > self.index || slot == 0)
     }
 
     /// Why a ring that is there gave no record: of its slots `unused` hold none and `missing` cannot be
@@ -214,13 +254,18 @@ impl Ring {
             Some("its length is zero")
         } else if u64::from(unused) == length {
             Some("nothing was written to it")
-        } else if missing == length {
+        } else if self.is_unreadable(missing) {
             Some("none of its pages can be read")
         } else if u64::from(unused) + missing == length {
             Some("nothing was written to those of its slots that can be read")
         } else {
             None
         }
+    }
+
+    /// True of a ring that is there and of which every slot is among the `missing`.
+    pub(super) fn is_unreadable(&self, missing: u64) -> bool {
+        self.length > 0 && missing == u64::from(self.length)
     }
 
     /// A problem of the newest slot, which a writer was at.
@@ -245,4 +290,9 @@ impl Ring {
         let at = self.array.add(u64::from(first) * self.stride);
         result.problems.push(Problem::at(what, at, fault));
     }
+}
+
+/// True of faults of one kind, whatever their addresses.
+fn is_alike(one: &Fault, other: &Fault) -> bool {
+    std::mem::discriminant(&one.reason) == std::mem::discriminant(&other.reason)
 }

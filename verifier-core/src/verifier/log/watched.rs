@@ -39,6 +39,8 @@ pub struct WatchedIrps {
     pub tick: Option<u32>,
     /// `ViWdCancelIrpCount`: IRPs canceled so far.
     pub canceled: Option<u32>,
+    /// The IRP that was asked for, where one was.
+    pub about: Option<Va>,
     /// Why there is none, where there is none.
     pub empty_because: Option<&'static str>,
     /// What could not be read or does not fit.
@@ -113,6 +115,7 @@ impl WatchedIrps {
             maximum: number("ViWdIrpListLengthMaximum"),
             tick: number("ViWdTickCount"),
             canceled: number("ViWdCancelIrpCount"),
+            about: wanted,
             empty_because: if never {
                 Some("the list was never set up")
             } else if found == 0 && is_whole {

@@ -1,10 +1,10 @@
-//! `!verifier` of `verifier kd`.
+//! `!verifier`.
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics; with flag 1 drivers, with 1 and 2 their
 //! allocations; with 4, 8, 40, 80, 100, 200 and 400 a log each behind them. Where Flags is exactly one
-//! of the logs' flags, only that log is printed, and the argument is a quantity or an address: an
-//! address lies in the kernel's half. Of the fault and IRQL logs four entries are printed where no
-//! quantity is given, of the others all.
+//! of the logs' flags, only that log is printed, and the argument is a quantity or, but for 4 and 8, an
+//! address, which lies in the kernel's half. (That 40 takes one is ours.) Of the fault and IRQL logs four
+//! entries are printed where no quantity is given, of the others all.
 //!
 //! Flags 10, 20 and 800, of which no public source tells what to print, say so. `-disable` changes a
 //! live machine: it is refused. `?` and `-?` print the syntax.
@@ -20,7 +20,7 @@ use verifier_core::verifier::log::{EventKind, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
-use super::kd::{number, usage};
+use super::{number, usage};
 use crate::error::Error;
 use crate::session::Session;
 
@@ -50,7 +50,7 @@ const SYNTAX: &str = "\
 
   Image     only this driver, for 1 and 2
   Quantity  how many of the newest entries (4 and 8: four unless given; else all)
-  Address   only entries about this block, IRP or thread
+  Address   only entries about this block, IRP or thread; it lies in the kernel's half
 Numbers are hexadecimal, or decimal after 0n.
 ";
 
@@ -60,6 +60,13 @@ enum Log {
     Pool,
     Event(EventKind),
     Watched,
+}
+
+impl Log {
+    /// The two that take a quantity only, and show few records where none is given.
+    fn is_short(self) -> bool {
+        matches!(self, Log::Event(EventKind::Fault | EventKind::Irql))
+    }
 }
 
 /// Logs by flag, in the order in which they are printed, and the title that each has behind other
@@ -110,7 +117,8 @@ pub(super) fn run(
             [_] => None,
             [_, which] => Some(number(which)?),
             _ => {
-                return Err(usage(&format!("!verifier {flags:x} takes one quantity or address")));
+                let which = if log.is_short() { "quantity" } else { "quantity or address" };
+                return Err(usage(&format!("!verifier {flags:x} takes one {which}")));
             }
         };
         return write_log(out, session, *log, which, style);
@@ -193,12 +201,11 @@ fn write_log(
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
-    let address = which.map(Va).filter(|&va| kernel.space().is_kernel(va));
-    let few = matches!(log, Log::Event(EventKind::Fault | EventKind::Irql));
+    let address = which.map(Va).filter(|&va| !log.is_short() && kernel.space().is_kernel(va));
     let last = match which {
         _ if address.is_some() => None,
         Some(quantity) => Some(usize::try_from(quantity).unwrap_or(usize::MAX)),
-        None => few.then_some(DEFAULT_QUANTITY),
+        None => log.is_short().then_some(DEFAULT_QUANTITY),
     };
     match log {
         Log::Event(kind) => {
@@ -219,12 +226,13 @@ fn write_log(
             let log = session.pool_log(last, address)?;
             let names = Names::new(kernel);
             match address {
-                Some(address) => {
+                // Ours: no transcript shows a search in a log that is off.
+                Some(address) if log.empty_because.is_none() => {
                     let records: Vec<(&PoolRecord, &[Va])> =
                         log.records.iter().map(|record| (record, log.frames(record))).collect();
                     write_pool_log_search(out, log.ring.length, address, records, &names)?;
                 }
-                None => write_pool_log(out, &log, &names)?,
+                _ => write_pool_log(out, &log, &names)?,
             }
             Ok(log.problems)
         }

@@ -1,0 +1,179 @@
+//! What the groups of a difference are matched by: names, since addresses do not outlive a boot.
+//!
+//! Between two builds of a driver the distance of a call from its function's start changes, and with it
+//! every name of a frame: of modules that both dumps have in different builds (another PDB, or another
+//! time stamp where an image does not tell its PDB) the functions alone are matched.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::diff::Side;
+use super::group::{GroupBy, NO_FRAME, no_frame};
+use super::leaks::{Block, NoStack};
+use crate::addr::Va;
+use crate::kernel::{Kernel, WantedSymbols};
+use crate::verifier::PoolTag;
+
+/// What the blocks of a [`DiffGroup`](super::DiffGroup) have in common, in names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct DiffKey {
+    /// The driver.
+    pub driver: Option<Arc<str>>,
+    /// The tag.
+    pub tag: Option<PoolTag>,
+    /// The stack, innermost first, in names or addresses without one.
+    pub stack: Option<Vec<Arc<str>>>,
+    /// The frame, function or caller that the blocks are grouped by, or the caller of blocks without
+    /// stack.
+    pub place: Option<Arc<str>>,
+    /// Why there is no stack, where the blocks are grouped by stack and have none.
+    pub why_no_stack: Option<NoStack>,
+    /// The size.
+    pub size: Option<u64>,
+}
+
+/// Blocks that one call made, as their tracking entries tell it, which no log has to remember.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Call {
+    driver: Option<Arc<str>>,
+    tag: Option<PoolTag>,
+    pub(super) caller: Arc<str>,
+}
+
+/// A block as the groups see it.
+pub(super) struct Named {
+    pub(super) key: DiffKey,
+    /// One line for it.
+    pub(super) label: Arc<str>,
+    /// `None` where the key is the same whether the log remembers the stack or not.
+    pub(super) call: Option<Call>,
+}
+
+/// The names of one dump's addresses.
+pub(super) struct DiffNames<'a> {
+    side: Side<'a>,
+    by: GroupBy,
+    rebuilt: &'a HashSet<Arc<str>>,
+    known: HashMap<Va, Arc<str>>,
+    /// Modules of other builds that had an address to name.
+    pub(super) met: BTreeSet<Arc<str>>,
+}
+
+impl<'a> DiffNames<'a> {
+    pub(super) fn new(side: Side<'a>, by: GroupBy, rebuilt: &'a HashSet<Arc<str>>) -> Self {
+        Self { side, by, rebuilt, known: HashMap::new(), met: BTreeSet::new() }
+    }
+
+    fn get(&mut self, va: Va) -> Arc<str> {
+        if let Some(name) = self.known.get(&va) {
+            return name.clone();
+        }
+        let name: Arc<str> = match self.side.kernel.symbolize(va) {
+            Some(name) => match (self.rebuilt.get(&*name.module), &name.name) {
+                (Some(module), Some(function)) => {
+                    self.met.insert(module.clone());
+                    format!("{module}!{function}").into()
+                }
+                _ => name.to_string().into(),
+            },
+            None => va.to_string().into(),
+        };
+        self.known.insert(va, name.clone());
+        name
+    }
+
+    /// The name of an address, without its distance from the function's start.
+    fn function(&mut self, va: Va) -> Arc<str> {
+        match self.side.kernel.symbolize(va) {
+            Some(name) if name.name.is_some() => {
+                let start = Va(va.0.saturating_sub(name.displacement));
+                self.get(start)
+            }
+            _ => self.get(va),
+        }
+    }
+
+    pub(super) fn name(&mut self, block: &Block) -> Named {
+        let side = self.side;
+        let driver: Arc<str> = side.leaks.driver(block).into();
+        let allocation = &block.allocation;
+        let mut key = DiffKey::default();
+        let mut call = None;
+        let label = match self.by {
+            GroupBy::Stack => {
+                let caller = self.get(allocation.caller);
+                call = Some(Call {
+                    driver: Some(driver.clone()),
+                    tag: Some(allocation.tag),
+                    caller: caller.clone(),
+                });
+                key.driver = Some(driver);
+                key.tag = Some(allocation.tag);
+                let frames = side.grouping.frames(block);
+                key.stack = frames.map(|frames| frames.iter().map(|&va| self.get(va)).collect());
+                if key.stack.is_none() {
+                    key.place = Some(caller);
+                    key.why_no_stack = block.stack.err();
+                }
+                self.get(side.grouping.site(block).unwrap_or(allocation.caller))
+            }
+            GroupBy::Frame | GroupBy::Function | GroupBy::Caller => {
+                call = Some(Call { driver: None, tag: None, caller: self.get(allocation.caller) });
+                let place = self.place(block);
+                key.place = Some(place.clone());
+                place
+            }
+            GroupBy::Tag => {
+                key.tag = Some(allocation.tag);
+                allocation.tag.to_string().into()
+            }
+            GroupBy::Driver => {
+                key.driver = Some(driver.clone());
+                driver
+            }
+            GroupBy::Size => {
+                key.size = Some(allocation.size);
+                format!("{} bytes", allocation.size).into()
+            }
+        };
+        Named { key, label, call }
+    }
+
+    fn place(&mut self, block: &Block) -> Arc<str> {
+        let grouping = self.side.grouping;
+        if self.by == GroupBy::Caller {
+            return self.get(grouping.caller(block));
+        }
+        match (grouping.site(block), block.stack) {
+            (Some(va), _) if self.by == GroupBy::Frame => self.get(va),
+            (Some(va), _) => self.function(va),
+            (None, Ok(_)) => NO_FRAME.into(),
+            (None, Err(_)) => {
+                let caller = block.allocation.caller;
+                no_frame(self.side.kernel, caller, &self.get(caller)).into()
+            }
+        }
+    }
+}
+
+/// The short names of modules that both kernels have, but in different builds.
+pub(super) fn rebuilt(old: &Kernel, new: &Kernel) -> HashSet<Arc<str>> {
+    let by_name = |kernel: &Kernel| -> HashMap<String, WantedSymbols> {
+        let all = kernel.modules().loaded().iter().enumerate();
+        let all = all
+            .filter_map(|(index, module)| Some((module.short_name.clone(), kernel.wanted(index)?)));
+        all.collect()
+    };
+    let new = by_name(new);
+    let other = |(name, old): (String, WantedSymbols)| {
+        let new = new.get(&name)?;
+        let is_other = match (&old.pdb, &new.pdb, old.time_date_stamp, new.time_date_stamp) {
+            (Ok(old), Ok(new), ..) => (old.guid, old.age) != (new.guid, new.age),
+            (_, _, Some(old), Some(new)) => old != new,
+            // What is not told is no difference.
+            _ => false,
+        };
+        is_other.then(|| name.into())
+    };
+    by_name(old).into_iter().filter_map(other).collect()
+}

@@ -1,0 +1,101 @@
+//! Symbols that say what no kernel's do: views give what they can and end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::sync::Arc;
+
+use verifier_core::addr::Rva;
+use verifier_core::analysis::{History, Leaks};
+use verifier_core::dump::Dump;
+use verifier_core::kernel::{AddressSpace, Hints, Kernel};
+use verifier_core::types::{Isf, Shape, Structure, TypeSource};
+use verifier_core::verifier::PoolReport;
+use verifier_core::{Error, Va};
+use verifier_synth::{Allocation, Assembly, Build, Driver, DumpKind, Machine, PoolRecord};
+
+const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+const BLOCK: u64 = 0xffff_9a8f_5000_0000;
+const COUNTERS: [&str; 2] = ["CurrentPagedPoolAllocations", "CurrentNonPagedPoolAllocations"];
+
+/// The kernel's own types, but for what `change` makes of each structure.
+struct Changed<F>(Isf, F);
+
+impl<F: Fn(&mut Structure) -> bool + Send + Sync> TypeSource for Changed<F> {
+    fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error> {
+        let Some(structure) = self.0.structure(name)? else { return Ok(None) };
+        let mut structure = Structure::clone(&structure);
+        Ok((self.1)(&mut structure).then(|| Arc::new(structure)))
+    }
+
+    fn symbol(&self, name: &str) -> Option<Rva> {
+        self.0.symbol(name)
+    }
+
+    fn describe(&self) -> String {
+        "changed types".into()
+    }
+}
+
+/// A driver of two images, each with one block, whose types are those that `change` leaves.
+fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Kernel {
+    let mut m = Machine::new(Build::Win10Vb);
+    m.level(8);
+    for (name, block) in [("one.sys", BLOCK), ("two.sys", BLOCK + 0x1000)] {
+        let driver = m.driver(Driver::new(name).symbol("Read", 0x1300));
+        let caller = m.driver_address(driver, "Read") + 0x10;
+        m.verified(driver).allocation(Allocation::nonpaged(block, 0x210, b"Leak", caller));
+        let frames = vec![m.kernel_address("VerifierExAllocatePoolWithTag") + 0x10, caller];
+        let thread = BLOCK - 0x40;
+        m.pool_record(PoolRecord { address: block, size: 0x200, thread, frames, stale: vec![] });
+    }
+    let mut m: Assembly = m.assemble();
+    m.patch_field(
+        m.address("verified:two.sys"),
+        DATA,
+        "SuspectDriverEntry",
+        m.address("suspect:one.sys"),
+    );
+    let dump = Dump::open(Arc::new(m.dump(DumpKind::BitmapKernel))).unwrap();
+    let space = AddressSpace::of_dump(&dump).unwrap();
+    let kernel = Kernel::open(space, Hints::from(dump.header())).unwrap();
+    let (_, table) = m.files.iter().find(|(name, _)| name.starts_with("ntkr")).unwrap();
+    let isf = Arc::new(Isf::parse(table).unwrap());
+    kernel.supply_types(Arc::new(Changed(Isf::parse(table).unwrap(), change)));
+    kernel.supply_isf(kernel.kernel_module().unwrap(), isf);
+    kernel
+}
+
+#[test]
+fn counters_that_do_not_fit_64_bits_together() {
+    // Both are made to lie on the signature and what is before it, eight bytes that are not small.
+    let kernel = kernel(|structure| {
+        let signature = structure.member("Signature").map_or(0, |member| member.offset);
+        for member in &mut structure.members {
+            if COUNTERS.contains(&&*member.name) {
+                (member.offset, member.shape) = (signature - 4, Shape::Unsigned(8));
+            }
+        }
+        true
+    });
+    let report = PoolReport::read(&kernel, |_| true).unwrap();
+    let driver = &report.drivers[0].driver;
+    assert_eq!(driver.images.len(), 2);
+    let count = driver.images[0].counters.get(COUNTERS[0]).unwrap();
+    assert!(count.checked_mul(2).is_none(), "{count:#x} twice is too much");
+    assert_eq!(driver.counters().get(COUNTERS[0]), Some(u64::MAX));
+    let told = format!("its counters say {}, its pages hold 1", u64::MAX);
+    assert!(report.problems.iter().any(|p| p.why == told), "{:?}", report.problems);
+    let leaks = Leaks::read(&kernel, |_| true).unwrap();
+    assert_eq!((leaks.blocks.len(), leaks.drivers[0].counted), (2, u64::MAX));
+}
+
+#[test]
+fn the_log_answers_where_tracking_entries_have_no_type() {
+    let kernel = kernel(|structure| !structure.name.starts_with("_VI_POOL_ENTRY"));
+    assert!(PoolReport::read(&kernel, |_| true).is_err());
+    let history = History::read(&kernel, Va(BLOCK + 0x10)).unwrap();
+    assert_eq!(history.events.len(), 1);
+    assert!(history.trackers.is_empty());
+    let told =
+        |p: &verifier_core::Problem| p.what == "tracking entries" && p.why.contains("no type");
+    assert!(history.problems.iter().any(told), "{:?}", history.problems);
+}

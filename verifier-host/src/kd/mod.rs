@@ -1,0 +1,112 @@
+//! The debugger's own commands, and its text.
+//!
+//! `!verifier`, of which `!verifier -?` prints the syntax; `!deadlock [1|3]`; `lm`; `.bugcheck`, in
+//! whichever case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
+
+mod verifier;
+
+use std::io;
+
+use verifier_core::Problem;
+use verifier_core::machine::Machine;
+use verifier_core::render::text::{
+    DeadlockDetail, Style, write_bug_check, write_deadlock, write_modules,
+};
+use verifier_core::verifier::violated_condition;
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// Runs one debugger command on a session and writes what the debugger would. Returns what could
+/// not be read or does not fit.
+///
+/// # Errors
+/// [`Error::Usage`] for a command that is not known here, and what the views return.
+pub fn run_kd_command(
+    out: &mut dyn io::Write,
+    session: &Session,
+    command: &str,
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let mut words = command.split_whitespace();
+    let name = words.next().unwrap_or("");
+    let rest: Vec<&str> = words.collect();
+    match &*name.to_ascii_lowercase() {
+        "!verifier" => verifier::run(out, session, &rest, style),
+        "!deadlock" => deadlock(out, session, &rest, style),
+        "lm" => {
+            session.load_all_symbols();
+            write_modules(out, session.kernel()?)?;
+            Ok(Vec::new())
+        }
+        ".bugcheck" => bug_check(out, session),
+        _ => Err(Error::Usage(format!(
+            "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
+        ))),
+    }
+}
+
+fn bug_check(out: &mut dyn io::Write, session: &Session) -> Result<Vec<Problem>, Error> {
+    let header = session
+        .dump()
+        .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
+        .header();
+    let machine =
+        header.machine().unwrap_or(if header.is_64bit { Machine::X64 } else { Machine::X86 });
+    // Without a kernel the header is all that there is to show.
+    let condition = session.kernel().ok().map(|kernel| violated_condition(kernel));
+    let (condition, problems) = match condition {
+        Some(Err(error)) => (None, vec![Problem::from_error("violated condition", &error)]),
+        condition => (condition.and_then(Result::ok).flatten(), Vec::new()),
+    };
+    write_bug_check(out, &header.bug_check, condition.as_deref(), machine)?;
+    Ok(problems)
+}
+
+/// What `!deadlock -?` prints: ours.
+const DEADLOCK_USAGE: &str = "\
+!deadlock       threads and locks of the deadlock that Verifier found
+!deadlock 1     with the stacks that took the locks
+!deadlock 3     with the nodes of the locks and the stacks that took them last
+";
+
+fn deadlock(
+    out: &mut dyn io::Write,
+    session: &Session,
+    arguments: &[&str],
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let detail = match arguments {
+        [] => DeadlockDetail::Summary,
+        ["-?"] => {
+            out.write_all(DEADLOCK_USAGE.as_bytes())?;
+            return Ok(Vec::new());
+        }
+        [flags] => match number(flags)? {
+            0 => DeadlockDetail::Summary,
+            1 => DeadlockDetail::Stacks,
+            3 => DeadlockDetail::Nodes,
+            _ => return Err(usage("!deadlock takes 1 or 3; !deadlock -? says what they do")),
+        },
+        _ => return Err(usage("!deadlock takes one number; !deadlock -? says which")),
+    };
+    let deadlock = session.deadlock()?;
+    write_deadlock(out, &deadlock, session.kernel()?, detail, style)?;
+    Ok(deadlock.problems)
+}
+
+fn usage(text: &str) -> Error {
+    Error::Usage(text.into())
+}
+
+/// A number as the debugger's default radix reads it.
+fn number(text: &str) -> Result<u64, Error> {
+    let plain: String = text.chars().filter(|&c| c != '`').collect::<String>().to_lowercase();
+    let parsed = if let Some(decimal) = plain.strip_prefix("0n") {
+        decimal.parse().ok()
+    } else {
+        let digits = plain.strip_prefix("0x").unwrap_or(&plain);
+        u64::from_str_radix(digits, 16).ok()
+    };
+    parsed.ok_or_else(|| usage(&format!("{text:?} is no number: hexadecimal, or decimal after 0n")))
+}
