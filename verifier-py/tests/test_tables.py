@@ -30,16 +30,6 @@ LEAK = "myfault!MyfaultDeviceControl+0x358"
 TABLES = "drivers pool log flags leaks leaks-by-tag diff outstanding events lifetimes".split()
 
 
-@pytest.fixture(scope="session")
-def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
-    """The sample with another tag on one of its blocks."""
-    data = (folder / "memory.dmp").read_bytes()
-    assert data.count(b"Leak") >= 10
-    path = tmp_path_factory.mktemp("other") / "memory.dmp"
-    path.write_bytes(data.replace(b"Leak", b"Lack", 1))
-    return verifier.open(path, symbols=folder / "symbols")
-
-
 @pytest.fixture(params=TABLES)
 def table(
     request: pytest.FixtureRequest, dump: verifier.Dump, other: verifier.Dump
