@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the wheel, installs it into a fresh virtual environment with what the tests need, and runs
-# mypy, stubtest, basedpyright and pytest there. Where a free-threaded interpreter is on the PATH, its own
-# wheel is built and the tests that need nothing but pytest run with it. Ends with pytest's closing line;
-# fails if anything fails.
+# Builds the wheel and the command, installs the wheel into a fresh virtual environment with what the tests
+# need, and runs mypy, stubtest, basedpyright and pytest there. The wheel is tried with each CPython from
+# 3.10 on that is on the PATH or among pyenv's. Where a free-threaded interpreter is on the PATH, its own
+# wheel is built and the tests that need nothing but pytest run with it; else that configuration is
+# compiled. Ends with pytest's closing line; fails if anything fails.
 #
 #   verifier-py/check.sh [FOLDER]      FOLDER holds the virtual environment (default: a temporary one)
 #
@@ -33,6 +34,11 @@ packages=$!
 say "wheel"
 # Stripped, but otherwise the workspace's own release profile: what cargo compiled already serves.
 (cd "$here" && "$bin/maturin" build --release --strip --interpreter "$bin/python" --quiet --out "$folder/wheels")
+# What the tables are held against.
+(cd "$here" && cargo build --release --quiet -p verifier-host --bin verifier)
+target=$(cd "$here" && cargo metadata --format-version 1 --no-deps --offline |
+    "$bin/python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+export VERIFIER_COMMAND=$target/release/verifier
 wait "$packages"
 ls -l "$folder"/wheels/*.whl
 "$bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$folder"/wheels/*.whl
@@ -43,7 +49,7 @@ cd "$here"
 MYPYPATH=tests "$bin/python" -m mypy --config-file pyproject.toml --cache-dir "$folder/mypy" tests
 
 say "stubtest"
-"$bin/python" -m mypy.stubtest verifier_py
+"$bin/python" -m mypy.stubtest --allowlist stubtest-allowlist.txt verifier_py
 
 say "basedpyright"
 if "$bin/pip" install --quiet --disable-pip-version-check 'basedpyright>=1.40' 2>"$folder/basedpyright.log"; then
@@ -52,6 +58,36 @@ else
     echo "skipped: basedpyright cannot be installed here"
     tail -n 1 "$folder/basedpyright.log"
 fi
+
+say "other interpreters"
+# One wheel for all of them: a program that takes it in, opens a dump and reads a table.
+"$bin/python" -c 'import verifier_py, sys; verifier_py.demo(sys.argv[1])' "$folder/sample"
+for minor in 10 11 12 13 14 15; do
+    other=
+    # A name on the PATH may be pyenv's that leads nowhere.
+    for candidate in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.implementation.name != "cpython")' 2>/dev/null; then
+            other=$candidate
+            break
+        fi
+    done
+    [ -n "$other" ] || continue
+    rm -rf "$folder/3.$minor"
+    "$other" -m zipfile -e "$folder"/wheels/*.whl "$folder/3.$minor"
+    PYTHONPATH=$folder/3.$minor "$other" - "$folder/sample" <<'SMOKE'
+import pickle
+import sys
+
+import verifier_py
+
+dump = verifier_py.open(sys.argv[1] + "/memory.dmp", symbols=sys.argv[1] + "/symbols")
+pool = dump.pool()
+assert len(pool) == len(list(pool)) == len(pool.to_dicts()) == 10 and pool.problems == ()
+assert pickle.loads(pickle.dumps(pool)) == pool and pool[0].caller_symbol
+assert dump.leaks()[0].count == 10 and dump.log("pool")[::-1] and hash(dump.settings())
+print("ok:", sys.version.split()[0], verifier_py.__version__)
+SMOKE
+done
 
 say "free-threaded"
 free=$(command -v python3.14t || command -v python3.13t || true)
@@ -62,7 +98,11 @@ if [ -n "$free" ]; then
     "$folder/free/bin/pip" install --quiet --disable-pip-version-check --no-deps "$folder"/wheels/free/*.whl
     "$folder/free/bin/pytest" -p no:cacheprovider tests/test_threads.py tests/test_session.py tests/test_errors.py
 else
-    echo "skipped: no free-threaded interpreter (python3.14t or python3.13t) is on the PATH"
+    echo "no free-threaded interpreter (python3.14t or python3.13t) is on the PATH: compiled only"
+    printf '%s\n' implementation=CPython version=3.14 shared=true abi3=false lib_name=python3.14t \
+        pointer_width=64 build_flags=Py_GIL_DISABLED >"$folder/free-threaded.cfg"
+    (cd "$here" && PYO3_CONFIG_FILE=$folder/free-threaded.cfg \
+        cargo check --quiet -p verifier-py --no-default-features)
 fi
 
 say "pytest"

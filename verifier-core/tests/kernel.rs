@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use verifier_core::dump::Dump;
@@ -257,4 +258,78 @@ fn an_x86_module_entry_at_the_end_of_a_page_is_read() {
     let space = AddressSpace::new(Arc::new(memory), Machine::X86);
     let hints = Hints { ps_loaded_module_list: Some(Va(list)), ..Hints::default() };
     assert_eq!(Kernel::open(space, hints).unwrap().base(), Va(base.into()));
+}
+
+/// What is asked of a kernel's images: names, and which files are wanted.
+fn asked(kernel: &Kernel) -> (Vec<Option<String>>, Vec<String>, usize) {
+    let name = |at: u64| kernel.symbolize(Va(at)).map(|name| name.to_string());
+    let names = [0xffff_f880_0440_1200, 0xffff_f880_0440_1410, 0xffff_f880_0550_0042].map(name);
+    let wanted = kernel.wanted_symbols().iter().map(ToString::to_string).collect();
+    (names.to_vec(), wanted, kernel.modules().unloaded().len())
+}
+
+#[test]
+fn what_was_broken_off_is_not_kept() {
+    let mut machine = Synth::new(Build::Win10Vb);
+    machine.encode_debugger_data(DebuggerKeys {
+        wait_never: 0x9d3c_51a7_0e42_66b1,
+        wait_always: 0x2b7e_1516_28ae_d2a6,
+    });
+    machine.driver(
+        Driver::new("leaky.sys")
+            .base(0xffff_f880_0440_0000)
+            .size(0x8000)
+            .export("LeakIt", 0x1200)
+            .export("LeakMore", 0x1400),
+    );
+    machine.unloaded_driver(UnloadedDriver {
+        name: "gone.sys".into(),
+        start: 0xffff_f880_0550_0000,
+        end: 0xffff_f880_0551_0000,
+        time: 1,
+    });
+    let sample = machine.build(DumpKind::BitmapFull);
+    let (_, isf) = open(&sample);
+    let dump = Dump::open(Arc::new(sample.dump.clone())).unwrap();
+    // Reads that are left until the caller has enough.
+    let left = Arc::new(AtomicU64::new(u64::MAX));
+    let fresh = || {
+        left.store(u64::MAX, Ordering::Relaxed);
+        let (space, still) = (AddressSpace::of_dump(&dump).unwrap(), Arc::clone(&left));
+        let memory = FromFn::new(move |at: Va, buf: &mut [u8]| {
+            match still.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) {
+                Ok(_) => space.read(at, buf).map(|_| ()).map_err(|fault| fault.to_string()),
+                Err(_) => Err("it was interrupted".into()),
+            }
+        });
+        let space = AddressSpace::new(Arc::new(memory), Machine::X64);
+        let kernel = Kernel::open(space, Hints::from(dump.header())).unwrap();
+        let still = Arc::clone(&left);
+        kernel.stop_when(Box::new(move || still.load(Ordering::Relaxed) == 0));
+        kernel
+    };
+    let look = |kernel: &Kernel| {
+        kernel.supply_isf(kernel.kernel_module().unwrap(), Arc::clone(&isf));
+        asked(kernel)
+    };
+    let kernel = fresh();
+    let whole = look(&kernel);
+    assert_eq!(whole.0[0].as_deref(), Some("leaky!LeakIt"));
+    assert_eq!(whole.0[1].as_deref(), Some("leaky!LeakMore+0x10"));
+    assert_eq!(whole.0[2].as_deref(), Some("<Unloaded_gone.sys>+0x42"));
+    let reads = u64::MAX - left.load(Ordering::Relaxed);
+    let (mut broken, mut after) = (0, 0);
+    loop {
+        let kernel = fresh();
+        left.store(after, Ordering::Relaxed);
+        broken += u64::from(look(&kernel) != whole);
+        let was_stopped = left.swap(u64::MAX, Ordering::Relaxed) == 0;
+        assert!(kernel.debugger_data().is_ok(), "after {after} reads");
+        assert_eq!(asked(&kernel), whole, "after {after} reads");
+        if !was_stopped {
+            break;
+        }
+        after += 1;
+    }
+    assert!(broken > 20 && after < reads, "{broken} of {after} looks were broken off");
 }

@@ -28,6 +28,7 @@
 //!
 //! All are on by default; a program that embeds the library turns them off and names those that it needs.
 
+mod carve;
 mod error;
 mod file;
 #[cfg(feature = "reports")]
@@ -37,6 +38,7 @@ pub mod kd;
 mod leaks;
 mod loads;
 mod lookup;
+mod missing;
 mod open;
 mod progress;
 #[cfg(feature = "reports")]

@@ -80,12 +80,7 @@ impl Session {
     pub fn history(&self, address: Va) -> Result<History, Error> {
         self.load_verifier_symbols();
         let history = History::read(self.kernel()?, address)?;
-        let frames = history.events.iter().flat_map(|event| event.frames.iter().copied());
-        let trackers = history.trackers.iter().chain(&history.freed_entries);
-        let callers = trackers.flat_map(|tracker| {
-            [tracker.entry.allocation.caller].into_iter().chain(tracker.frames.iter().copied())
-        });
-        self.load_symbols_at(frames.chain(callers));
+        self.load_symbols_at(history.addresses());
         Ok(history)
     }
 

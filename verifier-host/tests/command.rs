@@ -574,6 +574,7 @@ mod documents {
             .collect();
         assert_eq!(states, ["never loaded", "unloaded"]);
         assert_eq!(json["drivers"][0]["base"], Value::Null);
+        assert_eq!(json["drivers"][0]["counters"], Value::Null);
         // No pool log: said, and no error.
         let log = files.json(&["log", "pool"], &[]);
         assert_eq!((&log["capacity"], &log["entries"]), (&Value::from(0), &serde_json::json!([])));

@@ -9,11 +9,11 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{saved, shared};
-use verifier_core::Error;
 use verifier_core::analysis::{Leaks, NoStack};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::{EventKind, EventLog, Operation, PoolLog};
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
+use verifier_core::{Error, Problem, Va};
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Session, SessionOptions};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, MachineType, Sample};
@@ -254,6 +254,61 @@ fn a_raw_image_tells_its_layouts() {
         assert!(said.ends_with("(told by what is in memory)"), "{said}");
         compare(kernel, full.kernel().unwrap());
     }
+}
+
+/// What is missing is told once for each module that a view shows, the kernel first.
+#[test]
+fn missing_symbols_are_problems() {
+    let mut machine = Machine::new(Build::Win10Vb);
+    let mut driver = |i: u64| {
+        let name = format!("driver{i}.sys");
+        let base = 0xffff_f880_0440_0000 + i * 0x10_0000;
+        machine.driver(Driver::new(&name).base(base).pdb(&format!("driver{i}.pdb")));
+        Va(base + 0x1200)
+    };
+    let frames: Vec<Va> = (0..8).map(&mut driver).collect();
+    let sample = machine.build(DumpKind::Complete);
+    let folder = saved(&sample);
+    let session = open(folder.path(), None);
+    let what = |problems: Vec<Problem>| problems.into_iter().map(|p| p.what).collect::<Vec<_>>();
+    assert_eq!(what(session.symbol_problems()), ["symbols of the kernel"]);
+    session.load_symbols_at(frames.iter().copied());
+    assert_eq!(session.symbol_problems().len(), 9);
+    let shown = session.symbol_problems_at(frames[2..4].iter().copied());
+    assert_eq!(shown[1].address, Some(Va(frames[2].0 - 0x1200)));
+    assert!(shown[1].why.contains("driver2.pdb"), "{}", shown[1].why);
+    assert_eq!(
+        what(shown),
+        ["symbols of the kernel", "symbols of driver2.sys", "symbols of driver3.sys"]
+    );
+    let many = what(session.symbol_problems_at(frames.iter().copied()));
+    assert_eq!((many.len(), many[4].as_str()), (5, "symbols of 5 more modules"));
+    // With all that is wanted there is nothing to tell.
+    let symbols = folder.path().join("symbols");
+    let session = open(folder.path(), Some(symbols));
+    session.load_symbols_at(frames.iter().copied());
+    assert!(session.kernel().unwrap().has_own_types());
+    assert_eq!(session.kernel_symbol_problem(), None);
+    let told = session.symbol_problems();
+    assert!(told.iter().all(|problem| problem.what != "symbols of the kernel"), "{told:?}");
+}
+
+/// A search of all of memory can be ended.
+#[test]
+fn carving_stops_when_it_is_told() {
+    let mut machine = Machine::new(Build::Win10Vb);
+    machine.level(8);
+    let sample = machine.build(DumpKind::Complete);
+    let folder = saved(&sample);
+    let session = open(folder.path(), None);
+    let pages = std::sync::atomic::AtomicU64::new(0);
+    session
+        .kernel()
+        .unwrap()
+        .stop_when(Box::new(move || pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 5));
+    let (carved, _) = session.carve_pool(None).unwrap();
+    assert_eq!(carved.pages_looked_at, 5);
+    assert!(carved.problems[0].why.starts_with("reading was stopped"), "{:?}", carved.problems);
 }
 
 /// Without a verified driver nothing leads to the tree, and an empty log is no log: that is said.

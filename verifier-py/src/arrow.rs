@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray,
-    RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
+    RecordBatch, RecordBatchOptions, StringArray, StructArray, UInt32Array, UInt64Array,
+    make_array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_data::transform::MutableArrayData;
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use verifier_core::kernel::Kernel;
 use verifier_core::{Error, Va};
 
@@ -30,9 +33,13 @@ pub(crate) fn is_hex(field: &Field) -> bool {
     field.metadata().get(HEX.0).is_some_and(|display| display == HEX.1)
 }
 
+/// The field of such numbers.
+pub(crate) fn mark_hex(field: Field) -> Field {
+    field.with_metadata(HashMap::from([(HEX.0.into(), HEX.1.into())]))
+}
+
 fn hex(name: &str, nullable: bool) -> Field {
-    Field::new(name, DataType::UInt64, nullable)
-        .with_metadata(HashMap::from([(HEX.0.into(), HEX.1.into())]))
+    mark_hex(Field::new(name, DataType::UInt64, nullable))
 }
 
 /// Addresses.
@@ -48,8 +55,7 @@ pub(crate) fn maybe_addresses(name: &str, values: impl Iterator<Item = Option<Va
 
 /// Bits, read in hexadecimal.
 pub(crate) fn bits(name: &str, values: impl Iterator<Item = u32>) -> Column {
-    let field = Field::new(name, DataType::UInt32, false)
-        .with_metadata(HashMap::from([(HEX.0.into(), HEX.1.into())]));
+    let field = mark_hex(Field::new(name, DataType::UInt32, false));
     (field, Arc::new(UInt32Array::from_iter_values(values)))
 }
 
@@ -328,6 +334,31 @@ pub(crate) fn batch(columns: Vec<Column>) -> Result<RecordBatch, Error> {
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
         .map_err(|error| Error::Unsupported { what: format!("columns of a table: {error}") })
+}
+
+/// Rows of a batch as a batch of their own, which shares nothing with it but dictionaries.
+pub(crate) fn gather(
+    batch: &RecordBatch,
+    rows: impl ExactSizeIterator<Item = usize> + Clone,
+) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().map(|column| {
+        let data = column.to_data();
+        let mut part = MutableArrayData::new(vec![&data], false, rows.len());
+        // Rows that stand side by side are copied at once.
+        let mut stretch: Range<usize> = 0..0;
+        for row in rows.clone() {
+            if row != stretch.end {
+                part.try_extend(0, stretch.start, stretch.end)?;
+                stretch.start = row;
+            }
+            stretch.end = row + 1;
+        }
+        part.try_extend(0, stretch.start, stretch.end)?;
+        Ok(make_array(part.freeze()))
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    let columns = columns.collect::<Result<_, ArrowError>>()?;
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
 }
 
 /// One multiplication for an address or eight bytes of text: the default hasher would cost more than all

@@ -1,38 +1,73 @@
 //! Documents that Rust describes with serde, as Python dicts and lists. Addresses are numbers: this is no
 //! format for people.
+//!
+//! There is a step between: a value of Rust's. What describes a document may look up names and so read
+//! memory, which belongs into work without the GIL; only the finished value needs Python.
 
 use std::fmt;
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
 use serde::ser::{self, Serialize};
+use verifier_core::Error;
 
-/// A value as Python has it.
-pub(crate) fn to_python<'py>(
-    py: Python<'py>,
-    value: &(impl Serialize + ?Sized),
-) -> PyResult<Bound<'py, PyAny>> {
-    value.serialize(To(py)).map_err(|Broken(error)| error)
+/// What a document is made of.
+pub(crate) enum Value {
+    None,
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(String),
+    List(Vec<Value>),
+    Map(Vec<(String, Value)>),
 }
 
-struct Broken(PyErr);
-
-impl From<PyErr> for Broken {
-    fn from(error: PyErr) -> Self {
-        Self(error)
+impl Value {
+    /// What `document` describes.
+    pub(crate) fn of(document: &(impl Serialize + ?Sized)) -> Result<Self, Error> {
+        document.serialize(To).map_err(|Broken(what)| Error::Unsupported { what })
     }
 }
 
-impl fmt::Debug for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+impl<'py> IntoPyObject<'py> for Value {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match self {
+            Value::None => py.None().into_bound(py),
+            Value::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
+            Value::Signed(value) => PyInt::new(py, value).into_any(),
+            Value::Unsigned(value) => PyInt::new(py, value).into_any(),
+            Value::Float(value) => PyFloat::new(py, value).into_any(),
+            Value::Text(text) => PyString::new(py, &text).into_any(),
+            Value::List(items) => {
+                let list = PyList::empty(py);
+                for item in items {
+                    list.append(item.into_pyobject(py)?)?;
+                }
+                list.into_any()
+            }
+            Value::Map(entries) => {
+                let dict = PyDict::new(py);
+                for (key, value) in entries {
+                    dict.set_item(key, value.into_pyobject(py)?)?;
+                }
+                dict.into_any()
+            }
+        })
     }
 }
+
+/// Why a document has no form in Python.
+#[derive(Debug)]
+struct Broken(String);
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.0)
     }
 }
 
@@ -40,90 +75,75 @@ impl std::error::Error for Broken {}
 
 impl ser::Error for Broken {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Self(PyTypeError::new_err(text.to_string()))
+        Self(text.to_string())
     }
 }
 
-type Made<'py> = Result<Bound<'py, PyAny>, Broken>;
+type Made = Result<Value, Broken>;
 
 #[derive(Clone, Copy)]
-struct To<'py>(Python<'py>);
+struct To;
 
 macro_rules! numbers {
-    ($($name:ident: $type:ty),*) => {
-        $(fn $name(self, value: $type) -> Made<'py> {
-            Ok(PyInt::new(self.0, value).into_any())
+    ($($name:ident: $type:ty => $variant:ident),*) => {
+        $(fn $name(self, value: $type) -> Made {
+            Ok(Value::$variant(value.into()))
         })*
     };
 }
 
-impl<'py> ser::Serializer for To<'py> {
-    type Ok = Bound<'py, PyAny>;
+impl ser::Serializer for To {
+    type Ok = Value;
     type Error = Broken;
-    type SerializeSeq = List<'py>;
-    type SerializeTuple = List<'py>;
-    type SerializeTupleStruct = List<'py>;
-    type SerializeTupleVariant = ser::Impossible<Self::Ok, Broken>;
-    type SerializeMap = Dict<'py>;
-    type SerializeStruct = Dict<'py>;
-    type SerializeStructVariant = ser::Impossible<Self::Ok, Broken>;
+    type SerializeSeq = List;
+    type SerializeTuple = List;
+    type SerializeTupleStruct = List;
+    type SerializeTupleVariant = ser::Impossible<Value, Broken>;
+    type SerializeMap = Map;
+    type SerializeStruct = Map;
+    type SerializeStructVariant = ser::Impossible<Value, Broken>;
 
     fn is_human_readable(&self) -> bool {
         false
     }
 
     numbers!(
-        serialize_i8: i8,
-        serialize_i16: i16,
-        serialize_i32: i32,
-        serialize_i64: i64,
-        serialize_u8: u8,
-        serialize_u16: u16,
-        serialize_u32: u32,
-        serialize_u64: u64
+        serialize_bool: bool => Bool,
+        serialize_i8: i8 => Signed,
+        serialize_i16: i16 => Signed,
+        serialize_i32: i32 => Signed,
+        serialize_i64: i64 => Signed,
+        serialize_u8: u8 => Unsigned,
+        serialize_u16: u16 => Unsigned,
+        serialize_u32: u32 => Unsigned,
+        serialize_u64: u64 => Unsigned,
+        serialize_f32: f32 => Float,
+        serialize_f64: f64 => Float,
+        serialize_char: char => Text,
+        serialize_str: &str => Text
     );
 
-    fn serialize_bool(self, value: bool) -> Made<'py> {
-        Ok(PyBool::new(self.0, value).to_owned().into_any())
+    fn serialize_bytes(self, _value: &[u8]) -> Made {
+        Err(ser::Error::custom("bytes have no form in a document"))
     }
 
-    fn serialize_f32(self, value: f32) -> Made<'py> {
-        self.serialize_f64(value.into())
+    fn serialize_none(self) -> Made {
+        Ok(Value::None)
     }
 
-    fn serialize_f64(self, value: f64) -> Made<'py> {
-        Ok(PyFloat::new(self.0, value).into_any())
-    }
-
-    fn serialize_char(self, value: char) -> Made<'py> {
-        self.serialize_str(value.encode_utf8(&mut [0; 4]))
-    }
-
-    fn serialize_str(self, value: &str) -> Made<'py> {
-        Ok(PyString::new(self.0, value).into_any())
-    }
-
-    fn serialize_bytes(self, value: &[u8]) -> Made<'py> {
-        Ok(PyBytes::new(self.0, value).into_any())
-    }
-
-    fn serialize_none(self) -> Made<'py> {
-        Ok(self.0.None().into_bound(self.0))
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Made<'py> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Made {
         value.serialize(self)
     }
 
-    fn serialize_unit(self) -> Made<'py> {
-        self.serialize_none()
+    fn serialize_unit(self) -> Made {
+        Ok(Value::None)
     }
 
-    fn serialize_unit_struct(self, _name: &'static str) -> Made<'py> {
-        self.serialize_none()
+    fn serialize_unit_struct(self, _name: &'static str) -> Made {
+        Ok(Value::None)
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Made<'py> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Made {
         self.serialize_str(variant)
     }
 
@@ -131,7 +151,7 @@ impl<'py> ser::Serializer for To<'py> {
         self,
         _name: &'static str,
         value: &T,
-    ) -> Made<'py> {
+    ) -> Made {
         value.serialize(self)
     }
 
@@ -141,22 +161,20 @@ impl<'py> ser::Serializer for To<'py> {
         _index: u32,
         variant: &'static str,
         value: &T,
-    ) -> Made<'py> {
-        let dict = PyDict::new(self.0);
-        dict.set_item(variant, value.serialize(self)?)?;
-        Ok(dict.into_any())
+    ) -> Made {
+        Ok(Value::Map(vec![(variant.into(), value.serialize(self)?)]))
     }
 
-    fn serialize_seq(self, _length: Option<usize>) -> Result<List<'py>, Broken> {
-        Ok(List(PyList::empty(self.0)))
+    fn serialize_seq(self, _length: Option<usize>) -> Result<List, Broken> {
+        Ok(List::default())
     }
 
-    fn serialize_tuple(self, _length: usize) -> Result<List<'py>, Broken> {
-        Ok(List(PyList::empty(self.0)))
+    fn serialize_tuple(self, _length: usize) -> Result<List, Broken> {
+        Ok(List::default())
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'py>, Broken> {
-        Ok(List(PyList::empty(self.0)))
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List, Broken> {
+        Ok(List::default())
     }
 
     fn serialize_tuple_variant(
@@ -166,15 +184,15 @@ impl<'py> ser::Serializer for To<'py> {
         _variant: &'static str,
         _length: usize,
     ) -> Result<Self::SerializeTupleVariant, Broken> {
-        Err(ser::Error::custom(format!("{name} has no form in Python")))
+        Err(ser::Error::custom(format!("{name} has no form in a document")))
     }
 
-    fn serialize_map(self, _length: Option<usize>) -> Result<Dict<'py>, Broken> {
-        Ok(Dict { dict: PyDict::new(self.0), key: None })
+    fn serialize_map(self, _length: Option<usize>) -> Result<Map, Broken> {
+        Ok(Map::default())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Dict<'py>, Broken> {
-        self.serialize_map(None)
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Map, Broken> {
+        Ok(Map::default())
     }
 
     fn serialize_struct_variant(
@@ -184,83 +202,73 @@ impl<'py> ser::Serializer for To<'py> {
         _variant: &'static str,
         _length: usize,
     ) -> Result<Self::SerializeStructVariant, Broken> {
-        Err(ser::Error::custom(format!("{name} has no form in Python")))
+        Err(ser::Error::custom(format!("{name} has no form in a document")))
     }
 }
 
-struct List<'py>(Bound<'py, PyList>);
+#[derive(Default)]
+struct List(Vec<Value>);
 
-impl<'py> List<'py> {
-    fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Broken> {
-        Ok(self.0.append(value.serialize(To(self.0.py()))?)?)
-    }
+macro_rules! lists {
+    ($($name:ident: $method:ident),*) => {
+        $(impl ser::$name for List {
+            type Ok = Value;
+            type Error = Broken;
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Broken> {
+                self.0.push(value.serialize(To)?);
+                Ok(())
+            }
+            fn end(self) -> Made {
+                Ok(Value::List(self.0))
+            }
+        })*
+    };
 }
 
-impl<'py> ser::SerializeSeq for List<'py> {
-    type Ok = Bound<'py, PyAny>;
-    type Error = Broken;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Broken> {
-        self.push(value)
-    }
-    fn end(self) -> Made<'py> {
-        Ok(self.0.into_any())
-    }
+lists!(
+    SerializeSeq: serialize_element,
+    SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field
+);
+
+#[derive(Default)]
+struct Map {
+    entries: Vec<(String, Value)>,
+    key: String,
 }
 
-impl<'py> ser::SerializeTuple for List<'py> {
-    type Ok = Bound<'py, PyAny>;
-    type Error = Broken;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Broken> {
-        self.push(value)
-    }
-    fn end(self) -> Made<'py> {
-        Ok(self.0.into_any())
-    }
-}
-
-impl<'py> ser::SerializeTupleStruct for List<'py> {
-    type Ok = Bound<'py, PyAny>;
-    type Error = Broken;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Broken> {
-        self.push(value)
-    }
-    fn end(self) -> Made<'py> {
-        Ok(self.0.into_any())
-    }
-}
-
-struct Dict<'py> {
-    dict: Bound<'py, PyDict>,
-    key: Option<Bound<'py, PyAny>>,
-}
-
-impl<'py> ser::SerializeMap for Dict<'py> {
-    type Ok = Bound<'py, PyAny>;
+impl ser::SerializeMap for Map {
+    type Ok = Value;
     type Error = Broken;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Broken> {
-        self.key = Some(key.serialize(To(self.dict.py()))?);
+        match key.serialize(To)? {
+            Value::Text(key) => self.key = key,
+            _ => return Err(ser::Error::custom("a key that is no text")),
+        }
         Ok(())
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Broken> {
-        let value = value.serialize(To(self.dict.py()))?;
-        Ok(self.dict.set_item(self.key.take(), value)?)
+        let key = std::mem::take(&mut self.key);
+        self.entries.push((key, value.serialize(To)?));
+        Ok(())
     }
-    fn end(self) -> Made<'py> {
-        Ok(self.dict.into_any())
+    fn end(self) -> Made {
+        Ok(Value::Map(self.entries))
     }
 }
 
-impl<'py> ser::SerializeStruct for Dict<'py> {
-    type Ok = Bound<'py, PyAny>;
+impl ser::SerializeStruct for Map {
+    type Ok = Value;
     type Error = Broken;
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), Broken> {
-        Ok(self.dict.set_item(name, value.serialize(To(self.dict.py()))?)?)
+        self.entries.push((name.into(), value.serialize(To)?));
+        Ok(())
     }
-    fn end(self) -> Made<'py> {
-        Ok(self.dict.into_any())
+    fn end(self) -> Made {
+        Ok(Value::Map(self.entries))
     }
 }

@@ -31,6 +31,31 @@ impl Failure {
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         HostError::Usage(text.into()).into()
     }
+
+    /// As an exception. `absent` is what a reader raised last, with its text: where the failure is for
+    /// that, it is the exception's cause.
+    pub(crate) fn raised(self, py: Python<'_>, absent: Option<(String, PyErr)>) -> PyErr {
+        let reason = match &self.error {
+            HostError::Core(CoreError::Read { fault, .. }) => said(&fault.reason).map(String::from),
+            _ => None,
+        };
+        let error = PyErr::from(self);
+        if let (Some(reason), Some((text, cause))) = (reason, absent)
+            && reason == text
+        {
+            error.set_cause(py, Some(cause));
+        }
+        error
+    }
+}
+
+/// What a reader said, of the bytes or of a page table on the way to them.
+fn said(reason: &Reason) -> Option<&str> {
+    match reason {
+        Reason::Reader(text) => Some(text),
+        Reason::Table { cause, .. } => said(cause),
+        _ => None,
+    }
 }
 
 impl From<HostError> for Failure {

@@ -19,8 +19,13 @@ const ITEMS: usize = 4;
 /// Problems that are shown.
 const PROBLEMS: usize = 5;
 
-/// A table, its first rows, and its problems.
-pub(crate) fn table(name: &str, batch: &RecordBatch, problems: &[Problem]) -> String {
+/// A table, its first rows, why it has none, and its problems.
+pub(crate) fn table(
+    name: &str,
+    batch: &RecordBatch,
+    problems: &[Problem],
+    empty_because: Option<&str>,
+) -> String {
     let mut out = String::new();
     let schema = batch.schema();
     out.push_str("<table><thead><tr>");
@@ -40,9 +45,10 @@ pub(crate) fn table(name: &str, batch: &RecordBatch, problems: &[Problem]) -> St
     let shown = if rows > ROWS { format!(", the first {ROWS} shown") } else { String::new() };
     let _ = write!(
         out,
-        "<p>{}: {rows} {}{shown}</p>",
+        "<p>{}: {rows} {}{shown}{}</p>",
         escape_html(name),
-        if rows == 1 { "row" } else { "rows" }
+        if rows == 1 { "row" } else { "rows" },
+        empty_because.map(|why| format!("; {}", escape_html(why))).unwrap_or_default()
     );
     if !problems.is_empty() {
         let _ = write!(out, "<details><summary>problems: {}</summary><ul>", problems.len());

@@ -1,26 +1,22 @@
-//! `leaks()` and `diff()`: groups as columns, and the classes around them.
+//! `leaks()`: groups as columns, and the class around them.
 
-use std::path::PathBuf;
-
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use verifier_core::analysis::{
-    Block, Diff as CoreDiff, DiffGroup, GroupBy, PoolKind, StackSource, Total,
-};
+use verifier_core::analysis::{Block, GroupBy, PoolKind, StackSource, Total};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{
-    DiffView, LeaksView, Weight, write_diff_markdown, write_diff_text, write_leaks_folded,
-    write_leaks_markdown, write_leaks_text,
+    LeaksView, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
 };
-use verifier_core::{Error, Problem, Va};
-use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, flame_graph};
+use verifier_core::{Error, Va};
+use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, Session, flame_graph};
 
 use crate::arrow::{
-    Column, addresses, frames, lists, maybe_addresses, maybe_lists, maybe_numbers,
-    maybe_small_numbers, maybe_words, numbers, signed, structure, words,
+    frames, lists, maybe_addresses, maybe_lists, maybe_numbers, maybe_small_numbers, maybe_words,
+    numbers, structure, words,
 };
 use crate::errors::Failure;
-use crate::table::{Table, View, problems};
+use crate::table::{Table, View};
 use crate::text::{self, Text};
 use crate::{views, work};
 
@@ -115,6 +111,14 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
     View::new("leaks", "LeakGroup", columns, leaks.problems.clone())
 }
 
+/// The allocations that `filter` leaves, whose problems say which symbols are missing.
+pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, Failure> {
+    let mut found = host.leaks(filter, host.progress())?;
+    let missing = host.symbol_problems_at(found.leaks.addresses());
+    found.leaks.problems.extend(missing);
+    Ok(found)
+}
+
 /// The flame graph of outstanding allocations.
 pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
     let svg = found.view(GroupBy::Stack, None, |view| flame_graph(view, weight))?;
@@ -122,6 +126,9 @@ pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Fai
 }
 
 /// Outstanding allocations with the stacks that made them, in groups, the most bytes first.
+///
+/// It keeps all blocks, which its texts and its flame graph are made of. A slice is a plain table of the
+/// groups that it has, and so is `Table(leaks)`, which can be pickled.
 #[pyclass(frozen, extends = Table, module = "verifier_py")]
 pub(crate) struct Leaks {
     found: FilteredLeaks,
@@ -152,21 +159,62 @@ impl Leaks {
         write: impl FnOnce(&mut dyn std::io::Write, &LeaksView<'_>) -> std::io::Result<()> + Send,
     ) -> PyResult<Text> {
         work::run(py, None, || {
-            let mut out = Vec::new();
-            self.found
-                .view(by, top, |view| write(&mut out, view))
-                .map_err(verifier_host::Error::from)?;
-            Ok(Text::new("Text", out, &self.found.leaks.problems))
+            Text::write("Text", |out| {
+                self.found
+                    .view(by, top, |view| write(out, view))
+                    .map_err(verifier_host::Error::from)?;
+                Ok(self.found.leaks.problems.clone())
+            })
         })
     }
 }
 
+/// What allocations were filtered by, as Python's record.
+pub(crate) fn filter_of<'py>(
+    py: Python<'py>,
+    found: &FilteredLeaks,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(filter) = &found.leaks.filter else { return Ok(None) };
+    let fields = (
+        filter.driver.as_deref(),
+        filter.tag.as_deref(),
+        filter.min_size,
+        filter.max_size,
+        filter.pool.and_then(PoolKind::name),
+        filter.skip.as_deref(),
+        filter.all.count,
+        filter.all.bytes,
+        filter.untold,
+        filter.stacks_skipped,
+        filter.stacks,
+    );
+    py.import("verifier_py._records")?.getattr("Filter")?.call1(fields).map(Some)
+}
+
+/// What is raised where a result that keeps more than its rows is to be pickled.
+pub(crate) fn no_pickle(class: &str) -> PyErr {
+    PyTypeError::new_err(format!(
+        "{class} keep the blocks of a session and cannot be pickled or copied; a slice of it, or \
+         Table() of it, can"
+    ))
+}
+
 #[pymethods]
 impl Leaks {
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_pickle("leaks"))
+    }
+
     /// What the allocations are grouped by.
     #[getter]
     fn by(&self) -> &'static str {
         self.by.name()
+    }
+
+    /// What was filtered; `None` where nothing was.
+    #[getter]
+    fn filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        filter_of(py, &self.found)
     }
 
     /// How many allocations have a stack, and why others have none.
@@ -184,10 +232,9 @@ impl Leaks {
             coverage.uncertain,
             coverage.all.bytes,
             coverage.with_stack.bytes,
-            records.getattr("StackSources")?.call1((
-                coverage.with_stack.count - coverage.from_tree.count,
-                coverage.from_tree.count,
-            ))?,
+            records
+                .getattr("StackSources")?
+                .call1((coverage.from_log(), coverage.from_tree.count))?,
             PyTuple::new(py, without.collect::<PyResult<Vec<_>>>()?)?,
         ))
     }
@@ -245,190 +292,19 @@ impl Leaks {
         self.text(py, GroupBy::Stack, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
-    /// A flame graph as SVG: returned, or written to `path`.
+    /// A flame graph as SVG: returned, or written to `path`; then the problems are returned.
     #[pyo3(signature = (path=None, *, weight="bytes"))]
-    fn flamegraph(
+    fn flamegraph<'py>(
         &self,
-        py: Python<'_>,
-        path: Option<PathBuf>,
+        py: Python<'py>,
+        path: Option<text::Path>,
         weight: &str,
-    ) -> PyResult<Option<Text>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let weight = self::weight(weight)?;
-        if let Some(path) = &path {
+        if let Some(text::Path(path)) = &path {
             self.found.check_output(path).map_err(Failure::from)?;
         }
         let text = work::run(py, None, || picture(&self.found, weight))?;
         text::to_path(py, text, path)
-    }
-}
-
-fn total(name: &str, totals: impl Iterator<Item = Total> + Clone) -> Column {
-    let columns = vec![
-        numbers("count", totals.clone().map(|total| total.count)),
-        numbers("bytes", totals.map(|total| total.bytes)),
-    ];
-    structure(name, columns, None)
-}
-
-fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
-    let groups = view.shown().0;
-    let growth: Vec<(i64, i64)> = groups.iter().map(DiffGroup::clamped_growth).collect();
-    let stacks = || groups.iter().map(|group| group.key.stack.as_deref());
-    let block = |name, of: fn(&DiffGroup) -> &[Va]| {
-        let items = groups.iter().flat_map(|group| of(group).iter().copied());
-        lists(name, groups.iter().map(|group| of(group).len()), addresses("item", items))
-    };
-    let columns = vec![
-        words("label", groups.iter().map(|group| &*group.label)),
-        maybe_words("tag", groups.iter().map(|group| group.key.tag.map(|tag| tag.to_string()))),
-        maybe_words("driver", groups.iter().map(|group| group.key.driver.as_deref())),
-        maybe_lists(
-            "stack",
-            stacks().map(|stack| stack.map(<[_]>::len)),
-            words("item", stacks().flatten().flatten()),
-        )?,
-        maybe_words("why_no_stack", groups.iter().map(|group| view.why(group))),
-        numbers("merged", groups.iter().map(|group| group.merged as u64)),
-        total("old", groups.iter().map(|group| group.old)),
-        total("new", groups.iter().map(|group| group.new)),
-        structure(
-            "growth",
-            vec![
-                signed("count", growth.iter().map(|growth| growth.0)),
-                signed("bytes", growth.iter().map(|growth| growth.1)),
-            ],
-            None,
-        ),
-        block("appeared", |group| &group.appeared)?,
-        block("gone", |group| &group.gone)?,
-    ];
-    let both = [&view.old.problems, &view.new.problems];
-    View::new("diff", "DiffGroup", columns, both.into_iter().flatten().cloned().collect())
-}
-
-/// What differs between two sessions: groups, the most growth first.
-#[pyclass(frozen, extends = Table, module = "verifier_py")]
-pub(crate) struct Diff {
-    diff: CoreDiff,
-    found: [FilteredLeaks; 2],
-    omitted: usize,
-}
-
-impl Diff {
-    /// The table of the groups, and the rest; `found` is of the earlier dump, and of the later one.
-    pub(crate) fn new(
-        diff: CoreDiff,
-        found: [FilteredLeaks; 2],
-        top: Option<usize>,
-    ) -> Result<(View, Self), Error> {
-        let this = Self { diff, found, omitted: 0 };
-        let shown = this.view(top);
-        let (table, omitted) = (diff_view(&shown)?, shown.shown().1);
-        Ok((table, Self { omitted, ..this }))
-    }
-
-    fn view(&self, top: Option<usize>) -> DiffView<'_> {
-        let [old, new] = &self.found;
-        DiffView { diff: &self.diff, old: &old.leaks, new: &new.leaks, top }
-    }
-
-    fn text(
-        &self,
-        py: Python<'_>,
-        top: Option<usize>,
-        write: fn(&mut dyn std::io::Write, &DiffView<'_>) -> std::io::Result<()>,
-    ) -> PyResult<Text> {
-        work::run(py, None, || {
-            let mut out = Vec::new();
-            write(&mut out, &self.view(top)).map_err(verifier_host::Error::from)?;
-            let found = self.found.iter().flat_map(|found| &found.leaks.problems);
-            Ok(Text::new("Text", out, &found.cloned().collect::<Vec<Problem>>()))
-        })
-    }
-
-    fn total<'py>(py: Python<'py>, total: Total) -> PyResult<Bound<'py, PyAny>> {
-        py.import("verifier_py._records")?.getattr("Total")?.call1((total.count, total.bytes))
-    }
-}
-
-#[pymethods]
-impl Diff {
-    /// What the allocations are grouped by.
-    #[getter]
-    fn by(&self) -> &'static str {
-        self.diff.by.name()
-    }
-
-    /// True where both are of one boot: blocks are then matched by address, else groups by names.
-    #[getter]
-    fn same_boot(&self) -> bool {
-        self.diff.boot.is_same
-    }
-
-    /// What says whether they are.
-    #[getter]
-    fn why(&self) -> &str {
-        &self.diff.boot.why
-    }
-
-    /// All blocks of the earlier dump.
-    #[getter]
-    fn old<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Self::total(py, self.diff.old)
-    }
-
-    /// All blocks of the later dump.
-    #[getter(new)]
-    fn new_total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Self::total(py, self.diff.new)
-    }
-
-    /// By how much the groups that grew did, together.
-    #[getter]
-    fn growth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Self::total(py, self.diff.growth())
-    }
-
-    /// Groups that `top` left out.
-    #[getter]
-    fn omitted(&self) -> usize {
-        self.omitted
-    }
-
-    /// Groups that hold what they held.
-    #[getter]
-    fn unchanged(&self) -> usize {
-        self.diff.unchanged
-    }
-
-    /// Modules that both dumps have in different builds: their functions are matched, not the places in
-    /// them.
-    #[getter]
-    fn rebuilt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.diff.rebuilt.iter().map(|name| &**name))
-    }
-
-    /// What could not be read of the earlier dump; `problems` has both.
-    #[getter]
-    fn old_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        problems(py, &self.found[0].leaks.problems)
-    }
-
-    /// What could not be read of the later dump; `problems` has both.
-    #[getter]
-    fn new_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        problems(py, &self.found[1].leaks.problems)
-    }
-
-    /// The groups as the command prints them; `top=None` has all.
-    #[pyo3(signature = (*, top=20))]
-    fn to_text(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
-        self.text(py, top, |out, view| write_diff_text(out, view))
-    }
-
-    /// The groups as Markdown for a pull-request comment; `top=None` has all.
-    #[pyo3(signature = (*, top=20))]
-    fn to_markdown(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
-        self.text(py, top, |out, view| write_diff_markdown(out, view))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyString};
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
 use verifier_core::addr::Address;
 use verifier_core::memory::{Memory, Residence};
 use verifier_core::{Fault, Reason};
@@ -38,11 +38,12 @@ impl<A: Address> CallbackMemory<A> {
 impl<A: Address> Memory<A> for CallbackMemory<A> {
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
         let fault = |reason| Fault { space: A::SPACE, address: at.raw(), done: 0, reason };
-        if work::is_stopped() {
+        // Where the reader is no Python code, nobody else looks for Ctrl-C while a kernel is opened.
+        if work::is_interrupted() {
             return Err(fault(Reason::Reader("reading was interrupted".into())));
         }
         Python::attach(|py| {
-            let absent = match self.read.bind(py).call1((at.raw(), buf.len())) {
+            let error = match self.read.bind(py).call1((at.raw(), buf.len())) {
                 Ok(value) => match copy(&value, at.raw(), buf) {
                     Ok(()) => return Ok(Residence::Valid),
                     Err(broken) => {
@@ -57,19 +58,15 @@ impl<A: Address> Memory<A> for CallbackMemory<A> {
                     error
                 }
             };
-            Err(fault(Reason::Reader(absent.to_string().into())))
+            let text = error.to_string();
+            work::absent(&text, error);
+            Err(fault(Reason::Reader(text.into())))
         })
     }
 }
 
 fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
-    let held;
-    let bytes: &[u8] = if let Ok(bytes) = value.cast::<PyBytes>() {
-        bytes.as_bytes()
-    } else if let Ok(bytes) = value.cast::<PyByteArray>() {
-        held = bytes.to_vec();
-        &held
-    } else {
+    let Some(held) = bytes_of(value) else {
         return Err(PyTypeError::new_err(format!(
             "memory.read({at:#x}, {}) returned {}, not bytes; bytes that are absent are told by \
              raising",
@@ -77,6 +74,7 @@ fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
             type_name(value)
         )));
     };
+    let bytes = held.as_bytes();
     if bytes.len() != buf.len() {
         return Err(PyValueError::new_err(format!(
             "memory.read({at:#x}, {}) returned {} bytes; bytes that are absent are told by raising",
@@ -86,6 +84,14 @@ fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
     }
     buf.copy_from_slice(bytes);
     Ok(())
+}
+
+/// The bytes of whatever has some: `bytes`, `bytearray`, `memoryview`, an array.
+pub(crate) fn bytes_of<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Some(bytes.clone());
+    }
+    PyMemoryView::from(value).ok()?.call_method0("tobytes").ok()?.cast_into().ok()
 }
 
 /// The name of an object's class.

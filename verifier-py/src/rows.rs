@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 /// Which Python values rows become.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Named tuples, frozen all through but for dicts of counters.
+    /// Named tuples, frozen all through.
     Records,
     /// Dicts and lists.
     Dicts,
@@ -31,10 +31,15 @@ pub(crate) struct Rows {
 
 /// Columns that make one value.
 struct Structure {
-    /// The `NamedTuple`; `None` for a dict.
-    record: Option<Py<PyAny>>,
+    /// The `NamedTuple`, or a frozen dict made of a dict.
+    class: Class,
     fields: Vec<(Py<PyString>, Values)>,
     nulls: Option<NullBuffer>,
+}
+
+enum Class {
+    Record(Py<PyAny>),
+    Dict(Py<PyAny>),
 }
 
 enum Values {
@@ -65,10 +70,10 @@ fn class<'a>(
     py: Python<'_>,
     record: &str,
     fields: impl Iterator<Item = &'a Arc<Field>>,
-) -> PyResult<Py<PyAny>> {
+) -> PyResult<Class> {
     let fields = PyTuple::new(py, fields.map(|field| field.name()).collect::<Vec<_>>())?;
     let find = py.import("verifier_py._records")?.getattr("record_class")?;
-    Ok(find.call1((record, fields))?.unbind())
+    Ok(Class::Record(find.call1((record, fields))?.unbind()))
 }
 
 impl Rows {
@@ -79,7 +84,7 @@ impl Rows {
             Ok((name, Values::new(py, field, array, None)?))
         });
         let whole = Structure {
-            record: Some(class(py, record, schema.fields().iter())?),
+            class: class(py, record, schema.fields().iter())?,
             fields: fields.collect::<PyResult<_>>()?,
             nulls: None,
         };
@@ -106,18 +111,17 @@ impl Structure {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return Ok(py.None().into_bound(py));
         }
-        match &self.record {
-            Some(class) if form == Form::Records => {
-                let values = self.fields.iter().map(|(_, values)| values.get(py, row, form));
-                class.bind(py).call1(PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)?)
-            }
-            _ => {
-                let dict = PyDict::new(py);
-                for (name, values) in &self.fields {
-                    dict.set_item(name, values.get(py, row, form)?)?;
-                }
-                Ok(dict.into_any())
-            }
+        if let (Class::Record(class), Form::Records) = (&self.class, form) {
+            let values = self.fields.iter().map(|(_, values)| values.get(py, row, form));
+            return class.bind(py).call1(PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)?);
+        }
+        let dict = PyDict::new(py);
+        for (name, values) in &self.fields {
+            dict.set_item(name, values.get(py, row, form)?)?;
+        }
+        match (&self.class, form) {
+            (Class::Dict(class), Form::Records) => class.bind(py).call1((dict,)),
+            _ => Ok(dict.into_any()),
         }
     }
 }
@@ -156,10 +160,13 @@ impl Values {
                     Ok((name, Values::new(py, field, array, None)?))
                 });
                 Values::Structure(Structure {
-                    record: record
-                        .or_else(|| nested_record(field.name()))
-                        .map(|record| class(py, record, fields.iter()))
-                        .transpose()?,
+                    class: match record.or_else(|| nested_record(field.name())) {
+                        Some(record) => class(py, record, fields.iter())?,
+                        None => {
+                            let records = py.import("verifier_py._records")?;
+                            Class::Dict(records.getattr("FrozenDict")?.unbind())
+                        }
+                    },
                     fields: values.collect::<PyResult<_>>()?,
                     nulls: array.nulls().cloned(),
                 })

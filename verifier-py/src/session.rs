@@ -1,49 +1,67 @@
-//! `Session`, a kernel in any memory, and `Dump`, a kernel in a file.
+//! `Session`, a kernel in any memory: the class with the views.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use verifier_core::analysis::{Boot, LockGraph};
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Landmarks};
-use verifier_core::machine::Machine;
+use verifier_core::analysis::LockGraph;
+use verifier_core::kernel::{Hints, Kernel, Landmarks};
 use verifier_core::render::text::Style;
-use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_deadlock_text};
+use verifier_core::render::{
+    DeadlockDocument, Names, PoolInfoDocument, write_deadlock_dot, write_deadlock_text,
+};
 use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
-use verifier_core::{Pa, Va};
+use verifier_core::{Pa, Problem, Va};
 use verifier_host::info::Info;
 use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
-use verifier_host::{FileMode, SessionOptions, compare_boots, write_sample};
 
-use crate::document::to_python;
+use crate::document::Value;
 use crate::errors::Failure;
-use crate::leaks::{self, Diff, Leaks};
+use crate::facts::{LogFacts, PoolFacts, StackFacts, WatchedFacts};
+use crate::leaks::{self, Leaks};
 use crate::memory::CallbackMemory;
+use crate::source::{self, Source};
 use crate::symbols::{CallbackProgress, Symbols};
-use crate::table::{Log, Table, View, problems};
+use crate::table::{Described, Table, View, problems};
 use crate::text::{self, Text};
-use crate::{info, views, work};
+use crate::{carve, info, views, work};
 
 /// A kernel to read Verifier's data from, in memory that a Python object reads.
 ///
-/// `memory` has a method `read(address, size) -> bytes`; the bytes never cross a 4 KiB page. It is
-/// physical memory where `dtb`, the directory table base of the kernel, is given, else virtual
-/// memory. Bytes that are absent are told by raising any `Exception`. `stable` says that physical memory
-/// stands still, as a file's does: where a page lies is then looked up once, not at every read.
+/// memory: an object with a method `read(address, size) -> bytes`; the bytes never cross a 4 KiB page.
+///     Bytes that are absent are told by raising any `Exception`.
+/// symbols: as in `open`.
+/// dtb: the directory table base of the kernel; then the memory is physical, else it is virtual.
+/// machine: `x86`, `x64` or `arm64`.
+/// pae: whether an x86 kernel's page tables are PAE's, where that is known.
+/// build: the build number, where it is known.
+/// ps_loaded_module_list, kd_debugger_data_block: where these globals lie: one of them finds the
+///     modules.
+/// kernel_base: where the kernel's image lies; its exports or its symbols then lead to the modules.
+///     Physical memory is searched for it where nothing else is given.
+/// stable: that physical memory stands still, as a file's does: where a page lies is then looked up
+///     once, not at every read.
+/// progress: as in `open`.
+///
+/// Raises `FaultError` where the list of modules cannot be read, `UsageError` where nothing says where
+/// it is.
 #[pyclass(frozen, subclass, module = "verifier_py")]
 pub(crate) struct Session {
     host: Arc<verifier_host::Session>,
 }
 
 impl Session {
-    fn new_over(host: verifier_host::Session) -> Self {
+    pub(crate) fn new_over(host: verifier_host::Session) -> Self {
         Self { host: Arc::new(host) }
     }
 
+    pub(crate) fn host(&self) -> &verifier_host::Session {
+        &self.host
+    }
+
     /// Runs a view without the GIL.
-    fn view<T: Send>(
+    pub(crate) fn view<T: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&verifier_host::Session, &Kernel) -> Result<T, Failure> + Send,
@@ -56,8 +74,8 @@ impl Session {
     }
 
     /// Refuses to write over the dump or its symbols.
-    fn check_output(&self, path: Option<&Path>) -> Result<(), Failure> {
-        path.map_or(Ok(()), |path| Ok(self.host.check_output(path)?))
+    fn check_output(&self, path: Option<&text::Path>) -> Result<(), Failure> {
+        path.map_or(Ok(()), |text::Path(path)| Ok(self.host.check_output(path)?))
     }
 
     fn id(&self) -> usize {
@@ -65,12 +83,18 @@ impl Session {
     }
 }
 
-fn machine(name: &str) -> Result<Machine, Failure> {
-    let all = [Machine::X86, Machine::X64, Machine::Arm64];
-    let found = all.into_iter().find(|machine| machine.to_string().eq_ignore_ascii_case(name));
-    found.ok_or_else(|| {
-        Failure::usage(format!("machine {name:?} is none of \"x86\", \"x64\", \"arm64\""))
-    })
+/// The kernel's symbols, where they are missing: what follows from that is seldom said elsewhere.
+fn told(mut problems: Vec<Problem>, host: &verifier_host::Session) -> Vec<Problem> {
+    problems.extend(host.kernel_symbol_problem());
+    problems
+}
+
+/// Tells progress that a piece of work begins, and that it has ended.
+fn staged<T>(host: &verifier_host::Session, what: &str, work: impl FnOnce() -> T) -> T {
+    host.progress().begin(what, None);
+    let done = work();
+    host.progress().end();
+    done
 }
 
 #[pymethods]
@@ -86,6 +110,7 @@ impl Session {
         build=None,
         ps_loaded_module_list=None,
         kd_debugger_data_block=None,
+        kernel_base=None,
         stable=false,
         progress=None,
     ))]
@@ -100,32 +125,33 @@ impl Session {
         build: Option<u32>,
         ps_loaded_module_list: Option<u64>,
         kd_debugger_data_block: Option<u64>,
+        kernel_base: Option<u64>,
         stable: bool,
-        progress: Option<Py<PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let machine = self::machine(machine)?;
+        let machine = source::machine(machine)?;
         let symbols = Symbols::from_python(symbols)?;
-        let hints = Hints {
+        let mut hints = Hints {
             build,
             ps_loaded_module_list: ps_loaded_module_list.map(Va),
             kd_debugger_data_block: kd_debugger_data_block.map(Va),
+            kernel_base: kernel_base.map(Va),
             ..Hints::default()
         };
-        enum Source {
-            Physical(Arc<dyn verifier_core::memory::Memory<Pa>>, Pa),
-            Virtual(Arc<dyn verifier_core::memory::Memory<Va>>),
-        }
         let source = match dtb {
             Some(base) => Source::Physical(CallbackMemory::over(memory)?, Pa(base)),
             None => Source::Virtual(CallbackMemory::over(memory)?),
         };
-        let progress = Box::new(CallbackProgress::new(progress));
+        let progress = Box::new(CallbackProgress::new(progress)?);
         let host = work::run(py, None, || {
-            let space = match source {
-                Source::Physical(memory, base) => {
-                    AddressSpace::of_tables(memory, base, machine, pae, &Landmarks::from(&hints))
-                }
-                Source::Virtual(memory) => AddressSpace::new(memory, machine),
+            let told =
+                [hints.ps_loaded_module_list, hints.kd_debugger_data_block, hints.kernel_base];
+            let space = if told.iter().all(Option::is_none) {
+                let found = source.search(machine)?;
+                hints.kernel_base = found.hints.kernel_base;
+                found.space
+            } else {
+                source.space(machine, pae, &Landmarks::from(&hints))
             };
             let space = if stable { space.cached() } else { space };
             let kernel = Arc::new(Kernel::open(space, hints)?);
@@ -138,103 +164,189 @@ impl Session {
         Ok(Self::new_over(host))
     }
 
-    /// What the session is over, and what of it can be read.
+    /// What the session is over, and what of it can be read: header, bug check, modules and their symbols,
+    /// what Verifier data there is. Symbols of all modules are looked for.
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let host = &*self.host;
-        let info = work::run(py, Some(self.id()), || {
+        let (path, document, problems) = work::run(py, Some(self.id()), || {
             host.load_all_symbols();
-            Ok(Info::gather(host))
+            let info = Info::gather(host);
+            let problems = told(info.problems.clone(), host);
+            Ok((info.file.as_ref().map(|file| file.path.clone()), Value::of(&info)?, problems))
         })?;
-        info::info(py, &info)
+        info::info(py, path, document, &problems)
     }
 
     /// Verifier's level by name, its statistics and its modes.
     fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (settings, modes) =
-            self.view(py, |_, kernel| Ok((Settings::read(kernel)?, Modes::read(kernel))))?;
-        info::settings(py, &settings, &modes)
+        let (settings, modes, problems) = self.view(py, |host, kernel| {
+            let (settings, modes) = (Settings::read(kernel)?, Modes::read(kernel));
+            let problems = settings.problems.iter().chain(&modes.problems).cloned().collect();
+            Ok((settings, modes, told(problems, host)))
+        })?;
+        info::settings(py, &settings, &modes, &problems)
     }
 
     /// Configured drivers, their state and counters.
     fn drivers(&self, py: Python<'_>) -> PyResult<Table> {
-        let view = self.view(py, |_, kernel| Ok(views::drivers(Drivers::read(kernel)?)?))?;
+        let view = self.view(py, |host, kernel| {
+            let mut drivers = Drivers::read(kernel)?;
+            drivers.problems = told(drivers.problems, host);
+            Ok(views::drivers(drivers)?)
+        })?;
         Ok(view.into())
     }
 
-    /// Outstanding pool allocations, of all drivers or of one.
-    #[pyo3(signature = (driver=None))]
-    fn pool(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
-        let view = self.view(py, |host, kernel| Ok(views::pool(host.pool(driver)?, kernel)?))?;
-        Ok(view.into())
-    }
-
-    /// A log of recent events, newest first: the `last` newest that concern `address`.
-    #[pyo3(signature = (kind, *, last=None, address=None))]
-    fn log(
+    /// Outstanding pool allocations.
+    ///
+    /// driver: only this driver's, by its file name with or without extension.
+    /// carve: find them in all of the file's memory by what they are, without lists and symbols, and hold
+    ///     them against the lists.
+    /// range: carve only there: two virtual addresses, the second behind the end.
+    #[pyo3(signature = (driver=None, *, carve=false, range=None))]
+    fn pool<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
+        driver: Option<&str>,
+        carve: bool,
+        range: Option<(u64, u64)>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if carve || range.is_some() {
+            let range = carve::range(range)?;
+            let carved = self
+                .view(py, |host, kernel| carve::Pool::read(host, kernel, range.as_ref(), driver))?;
+            return carved.into_pyobject(py);
+        }
+        let table = self.view(py, |host, kernel| {
+            let mut report = host.pool(driver)?;
+            report.problems.extend(host.symbol_problems_at(report.callers()));
+            let facts = PoolFacts { pool_info: PoolInfoDocument(&report.pool_info) };
+            Ok(Described::new(views::pool(&report, kernel)?, "Pool", &facts)?)
+        })?;
+        table.into_pyobject(py)
+    }
+
+    /// A log of recent events, newest first.
+    ///
+    /// kind: one of `LOGS`, or `watched`: then what `watched_irps` gives.
+    /// last: only so many of the newest; without it all.
+    /// address: only events that concern it: a block that holds it, an IRP, a thread.
+    /// carve, range: as in `pool`, of the pool log only; the records are in no order of time.
+    #[pyo3(signature = (kind, *, last=None, address=None, carve=false, range=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn log<'py>(
+        &self,
+        py: Python<'py>,
         kind: &str,
         last: Option<usize>,
         address: Option<u64>,
-    ) -> PyResult<Py<Log>> {
+        carve: bool,
+        range: Option<(u64, u64)>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if kind == "watched" && !carve && range.is_none() {
+            return self.watched_irps(py, last, address);
+        }
         let address = address.map(Va);
-        let (view, log) = self.view(py, |host, kernel| {
+        if carve || range.is_some() {
+            if kind != "pool" || last.is_some() {
+                let text = "only the pool log can be carved, and all of it: its order is unknown";
+                return Err(Failure::usage(text).into());
+            }
+            let range = carve::range(range)?;
+            let carved =
+                self.view(py, |host, kernel| carve::log(host, kernel, range.as_ref(), address))?;
+            return carved.into_pyobject(py);
+        }
+        let log = self.view(py, |host, kernel| {
             if kind == "pool" {
-                let log = host.pool_log(last, address)?;
-                let ring = Log::new("pool", &log.ring, log.wrapped, log.unused, log.empty_because);
-                return Ok((views::pool_log(log, kernel)?, ring));
+                let mut log =
+                    staged(host, "reading the pool log", || host.pool_log(last, address))?;
+                let missing = host.symbol_problems_at(log.all_frames().iter().copied());
+                log.problems.extend(missing);
+                let counts = (log.wrapped, log.unused);
+                let facts = LogFacts::new("pool", &log.ring, counts, log.empty_because);
+                return facts.describe(views::pool_log(log, kernel)?);
             }
             let kind =
                 EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
                     let known = log_kinds().join(", ");
-                    Failure::usage(format!("no log is called {kind:?}; known are: {known}"))
+                    Failure::usage(format!(
+                        "no log is called {kind:?}; known are: {known}, watched"
+                    ))
                 })?;
-            let log = host.event_log(kind, last, address)?;
-            let ring = Log::new(kind.name(), &log.ring, log.wrapped, log.unused, log.empty_because);
-            Ok((views::event_log(log, kernel)?, ring))
+            let stage = format!("reading the {}", kind.describe());
+            let mut log = staged(host, &stage, || host.event_log(kind, last, address))?;
+            let missing = host.symbol_problems_at(log.all_frames().iter().copied());
+            log.problems.extend(missing);
+            let counts = (log.wrapped, log.unused);
+            let facts = LogFacts::new(kind.name(), &log.ring, counts, log.empty_because);
+            facts.describe(views::event_log(log, kernel)?)
         })?;
-        Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(log))
+        log.into_pyobject(py)
     }
 
-    /// Contiguous memory that drivers hold, of all or of one.
+    /// Contiguous memory that drivers hold, of all or of the one that `driver` names.
     #[pyo3(signature = (driver=None))]
     fn contiguous(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
-        let view =
-            self.view(py, |host, kernel| Ok(views::contiguous(host.pool(driver)?, kernel)?))?;
-        Ok(view.into())
-    }
-
-    /// The stacks that newer kernels keep with their blocks, the most live bytes first.
-    #[pyo3(signature = (driver=None))]
-    fn pool_stacks(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
-        let view = self
-            .view(py, |host, kernel| Ok(views::pool_stacks(host.pool_stacks(driver)?, kernel)?))?;
-        Ok(view.into())
-    }
-
-    /// Canceled IRPs that are watched: the first `last`, of which `address` is the IRP.
-    #[pyo3(signature = (*, last=None, address=None))]
-    fn watched_irps(
-        &self,
-        py: Python<'_>,
-        last: Option<usize>,
-        address: Option<u64>,
-    ) -> PyResult<Table> {
-        let view = self.view(py, |_, kernel| {
-            Ok(views::watched_irps(WatchedIrps::read(kernel, last, address.map(Va))?)?)
+        let view = self.view(py, |host, kernel| {
+            let mut report = host.pool(driver)?;
+            report.problems.extend(host.symbol_problems_at(report.callers()));
+            Ok(views::contiguous(report, kernel)?)
         })?;
         Ok(view.into())
     }
 
-    /// All that is known of one address.
+    /// The stacks that newer kernels keep with their blocks, of all drivers or of the one that `driver`
+    /// names, the most live bytes first.
+    #[pyo3(signature = (driver=None))]
+    fn pool_stacks<'py>(
+        &self,
+        py: Python<'py>,
+        driver: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let table = self.view(py, |host, kernel| {
+            let mut stacks = host.pool_stacks(driver)?;
+            stacks.problems.extend(host.symbol_problems_at(stacks.addresses()));
+            let info = &stacks.info;
+            let facts = StackFacts { source: "pool info tree", pool_info: PoolInfoDocument(info) };
+            let view = views::pool_stacks(&stacks, kernel)?.empty_because(info.empty_because);
+            Ok(Described::new(view, "PoolStacks", &facts)?)
+        })?;
+        table.into_pyobject(py)
+    }
+
+    /// Canceled IRPs that are watched, in the order of their list.
+    ///
+    /// last: only so many of the first; without it all.
+    /// address: only of this IRP.
+    #[pyo3(signature = (*, last=None, address=None))]
+    fn watched_irps<'py>(
+        &self,
+        py: Python<'py>,
+        last: Option<usize>,
+        address: Option<u64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let table = self.view(py, |host, kernel| {
+            let mut watched = WatchedIrps::read(kernel, last, address.map(Va))?;
+            watched.problems = told(watched.problems, host);
+            let facts = WatchedFacts::from(&watched);
+            let view = views::watched_irps(watched)?.empty_because(facts.empty_because);
+            Ok(Described::new(view, "WatchedIrps", &facts)?)
+        })?;
+        table.into_pyobject(py)
+    }
+
+    /// All that is known of one address: outstanding allocations and records of the pool log that hold it,
+    /// their lives, and the blocks around.
     fn history<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
         let (history, views) = self.view(py, |host, kernel| {
-            let history = host.history(Va(address))?;
+            let mut history = staged(host, "reading the pool log", || host.history(Va(address)))?;
+            history.problems.extend(host.symbol_problems_at(history.addresses()));
             let views = views::history(&history, kernel)?;
             Ok((history, views))
         })?;
         let table = |view: View| Py::new(py, Table::from(view));
-        py.import("verifier_py._records")?.getattr("History")?.call1((
+        py.import("verifier_py._documents")?.getattr("History")?.call1((
             history.address.0,
             table(views.outstanding)?,
             history.reach.capacity,
@@ -249,26 +361,41 @@ impl Session {
 
     /// What deadlock detection keeps: locks, threads, the order in which locks were taken.
     fn deadlock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (deadlock, graph, texts) = self.view(py, |host, kernel| {
-            let deadlock = host.deadlock()?;
+        let (document, found, [text, dot]) = self.view(py, |host, kernel| {
+            let mut deadlock = host.deadlock()?;
+            deadlock.problems.extend(host.symbol_problems_at(deadlock.code_addresses()));
             let (graph, names) = (LockGraph::of(&deadlock), Names::new(kernel));
-            let (mut text, mut dot) = (Vec::new(), Vec::new());
-            write_deadlock_text(&mut text, &deadlock, &graph, &names)
-                .and_then(|()| write_deadlock_dot(&mut dot, &deadlock, &graph, &names))
-                .map_err(verifier_host::Error::from)?;
-            let texts = [text, dot].map(|text| Text::new("Text", text, &deadlock.problems));
-            Ok((deadlock, graph, texts))
+            let text = Text::write("Text", |out| {
+                write_deadlock_text(out, &deadlock, &graph, &names)
+                    .map_err(verifier_host::Error::from)?;
+                Ok(deadlock.problems.clone())
+            })?;
+            let dot = Text::write("Text", |out| {
+                write_deadlock_dot(out, &deadlock, &graph, &names)
+                    .map_err(verifier_host::Error::from)?;
+                Ok(deadlock.problems.clone())
+            })?;
+            let document = DeadlockDocument { deadlock: &deadlock, graph: &graph, names: &names };
+            let document = Value::of(&document)?;
+            Ok((document, deadlock.problems, [text, dot]))
         })?;
-        let names = Names::new(self.host.kernel().map_err(Failure::from)?);
-        let document = DeadlockDocument { deadlock: &deadlock, graph: &graph, names: &names };
-        let document = to_python(py, &document)?;
-        document.set_item("problems", problems(py, &deadlock.problems)?)?;
-        let [text, dot] = texts;
-        let class = py.import("verifier_py._records")?.getattr("Deadlock")?;
+        let document = document.into_pyobject(py)?;
+        document.set_item("problems", problems(py, &found)?)?;
+        let class = py.import("verifier_py._documents")?.getattr("Deadlock")?;
         class.call1((document, text, dot))
     }
 
-    /// Outstanding allocations joined with the pool log, in groups.
+    /// Outstanding allocations joined with the pool log, in groups, the most bytes first.
+    ///
+    /// by: what they are grouped by: `stack`, `frame` (the first of the driver), `function`, `caller`,
+    ///     `tag`, `driver` or `size`.
+    /// driver: only this driver's, by its file name with or without extension.
+    /// tag: only this pool tag; `?` is any character, `*` any number of them.
+    /// min_size, max_size: only blocks of at least, at most so many bytes.
+    /// pool_type: only `paged` or `nonpaged` pool.
+    /// skip: a regular expression: frames at the front of a stack whose names it matches are dropped, with
+    ///     the kernel's before them.
+    /// top: how many groups; without it all.
     #[pyo3(signature = (
         by="stack",
         *,
@@ -296,13 +423,16 @@ impl Session {
         let by = leaks::group_by(by)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
         let (view, leaks) = self.view(py, |host, kernel| {
-            let found = host.leaks(filter, host.progress())?;
-            Ok(Leaks::new(found, by, top, kernel)?)
+            Ok(Leaks::new(leaks::find(host, filter)?, by, top, kernel)?)
         })?;
         Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(leaks))
     }
 
-    /// A flame graph of the outstanding allocations as SVG: returned, or written to `path`.
+    /// A flame graph of the outstanding allocations as SVG.
+    ///
+    /// path: a file to write it to; then the problems are returned instead of the picture.
+    /// weight: what the widths are: `bytes` or `count`.
+    /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
     #[pyo3(signature = (
         path=None,
         *,
@@ -315,10 +445,10 @@ impl Session {
         skip=None,
     ))]
     #[allow(clippy::too_many_arguments)]
-    fn flamegraph(
+    fn flamegraph<'py>(
         &self,
-        py: Python<'_>,
-        path: Option<PathBuf>,
+        py: Python<'py>,
+        path: Option<text::Path>,
         weight: &str,
         driver: Option<String>,
         tag: Option<String>,
@@ -326,16 +456,19 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
-    ) -> PyResult<Option<Text>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
-        self.check_output(path.as_deref())?;
+        self.check_output(path.as_ref())?;
         let picture =
-            self.view(py, |host, _| leaks::picture(&host.leaks(filter, host.progress())?, weight))?;
+            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight))?;
         text::to_path(py, picture, path)
     }
 
-    /// All of it for a browser, as one HTML file that works offline: returned, or written to `path`.
+    /// All of it for a browser, as one HTML file that works offline.
+    ///
+    /// path: a file to write it to; then the problems are returned instead of the page.
+    /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
     #[pyo3(signature = (
         path=None,
         *,
@@ -347,28 +480,32 @@ impl Session {
         skip=None,
     ))]
     #[allow(clippy::too_many_arguments)]
-    fn report(
+    fn report<'py>(
         &self,
-        py: Python<'_>,
-        path: Option<PathBuf>,
+        py: Python<'py>,
+        path: Option<text::Path>,
         driver: Option<String>,
         tag: Option<String>,
         min_size: Option<u64>,
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
-    ) -> PyResult<Option<Text>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
-        self.check_output(path.as_deref())?;
+        self.check_output(path.as_ref())?;
         let page = self.view(py, |host, _| {
-            let mut page = Vec::new();
-            let summary = write_report(&mut page, host, filter, host.progress())?;
-            Ok(Text::new("Page", page, &summary.problems))
+            Text::write("Page", |out| {
+                let summary = write_report(out, host, filter, host.progress())?;
+                Ok(told(summary.problems, host))
+            })
         })?;
         text::to_path(py, page, path)
     }
 
-    /// What the debugger prints for a command: `!verifier`, `lm`, `.bugcheck`.
+    /// What the debugger prints for a command: `!verifier`, `!deadlock`, `lm`, `.bugcheck`.
+    ///
+    /// command: as it is typed there; numbers are hexadecimal.
+    /// style: `modern`, or `win7` for the older debugger's.
     #[pyo3(signature = (command, *, style="modern"))]
     fn kd(&self, py: Python<'_>, command: &str, style: &str) -> PyResult<Text> {
         let style = match style {
@@ -381,10 +518,11 @@ impl Session {
         };
         let host = &*self.host;
         work::run(py, Some(self.id()), || {
-            let mut out = Vec::new();
-            let problems = run_kd_command(&mut out, host, command, style)
-                .map_err(|error| Failure::from(error).explained(host))?;
-            Ok(Text::new("Text", out, &problems))
+            Text::write("Text", |out| {
+                let problems = staged(host, command, || run_kd_command(out, host, command, style));
+                Ok(told(problems?, host))
+            })
+            .map_err(|failure| failure.explained(host))
         })
     }
 }
@@ -392,120 +530,4 @@ impl Session {
 /// The names of all logs.
 pub(crate) fn log_kinds() -> Vec<&'static str> {
     std::iter::once("pool").chain(EventKind::ALL.map(EventKind::name)).collect()
-}
-
-/// A kernel in a crash dump file; `open` makes it.
-#[pyclass(frozen, extends = Session, module = "verifier_py")]
-pub(crate) struct Dump {
-    path: PathBuf,
-}
-
-#[pymethods]
-impl Dump {
-    /// The file.
-    #[getter]
-    fn path(&self) -> PathBuf {
-        self.path.clone()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Dump {:?}>", self.path)
-    }
-}
-
-/// Opens a crash dump.
-#[pyfunction]
-#[pyo3(signature = (path, symbols=None, *, mmap=true, raw=false, dtb=None, progress=None))]
-pub(crate) fn open(
-    py: Python<'_>,
-    path: PathBuf,
-    symbols: Option<&Bound<'_, PyAny>>,
-    mmap: bool,
-    raw: bool,
-    dtb: Option<u64>,
-    progress: Option<Py<PyAny>>,
-) -> PyResult<Py<Dump>> {
-    let symbols = Symbols::from_python(symbols)?;
-    let mut options = SessionOptions::default();
-    options.progress = Some(Box::new(CallbackProgress::new(progress)));
-    options.mode = if mmap { FileMode::Map } else { FileMode::Read };
-    options.raw = raw;
-    options.directory_table_base = dtb.map(Pa);
-    let host = work::run(py, None, || {
-        let host = verifier_host::Session::open_with(&path, symbols.path, options)?;
-        for bytes in symbols.kernel {
-            host.supply_kernel_symbols(bytes)?;
-        }
-        Ok(host)
-    })?;
-    let session = Session::new_over(host);
-    Py::new(py, PyClassInitializer::from(session).add_subclass(Dump { path }))
-}
-
-/// Writes the sample dump and its symbols into a folder, and opens it.
-#[pyfunction]
-pub(crate) fn demo(py: Python<'_>, folder: PathBuf) -> PyResult<Py<Dump>> {
-    let path = work::run(py, None, || Ok(write_sample(&folder)?))?;
-    let symbols = folder.join("symbols").into_pyobject(py)?;
-    open(py, path, Some(&symbols), true, false, None, None)
-}
-
-/// What grew between two sessions.
-#[pyfunction]
-#[pyo3(signature = (
-    old,
-    new,
-    by="stack",
-    *,
-    boot="auto",
-    driver=None,
-    tag=None,
-    min_size=None,
-    max_size=None,
-    pool_type=None,
-    skip=None,
-    top=None,
-))]
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn diff(
-    py: Python<'_>,
-    old: &Bound<'_, Session>,
-    new: &Bound<'_, Session>,
-    by: &str,
-    boot: &str,
-    driver: Option<String>,
-    tag: Option<String>,
-    min_size: Option<u64>,
-    max_size: Option<u64>,
-    pool_type: Option<&str>,
-    skip: Option<&str>,
-    top: Option<usize>,
-) -> PyResult<Py<Diff>> {
-    let by = leaks::group_by(by)?;
-    let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
-    let given = |is_same| Some(Boot { is_same, why: format!("boot={boot:?}") });
-    let boot = match boot {
-        "auto" => None,
-        "same" => given(true),
-        "other" => given(false),
-        _ => {
-            let text = format!("boot={boot:?} is none of \"auto\", \"same\", \"other\"");
-            return Err(Failure::usage(text).into());
-        }
-    };
-    let leaks = |session: &Session| {
-        let filter = filter.clone();
-        session.view(py, |host, _| Ok(host.leaks(filter, host.progress())?))
-    };
-    let (old, new) = (old.get(), new.get());
-    let found = [leaks(old)?, leaks(new)?];
-    let (view, diff) = new.view(py, |host, _| {
-        let boot = match boot {
-            Some(boot) => boot,
-            None => compare_boots(&old.host, host)?,
-        };
-        let diff = found[1].since(&found[0], by, boot);
-        Ok(Diff::new(diff, found, top)?)
-    })?;
-    Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(diff))
 }

@@ -7,12 +7,12 @@ use std::thread::{ThreadId, current};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use verifier_host::Progress;
 use verifier_host::symbols::SymbolPath;
 
 use crate::errors::Failure;
-use crate::memory::type_name;
+use crate::memory::{bytes_of, type_name};
 use crate::work;
 
 /// Where symbols are, and the kernel's own as bytes.
@@ -43,7 +43,7 @@ impl Symbols {
     fn push(&mut self, element: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(text) = element.cast::<PyString>() {
             self.path.push(text.to_cow()?.as_ref()).map_err(Failure::from)?;
-        } else if let Ok(bytes) = element.cast::<PyBytes>() {
+        } else if let Some(bytes) = bytes_of(element) {
             self.kernel.push(bytes.as_bytes().to_vec());
         } else if element.is_instance_of::<PyDict>() {
             let json = element.py().import("json")?.call_method1("dumps", (element,))?;
@@ -70,8 +70,17 @@ pub(crate) struct CallbackProgress {
 }
 
 impl CallbackProgress {
-    pub(crate) fn new(callable: Option<Py<PyAny>>) -> Self {
-        Self { callable, stages: Mutex::default() }
+    pub(crate) fn new(callable: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        if let Some(wrong) = callable.filter(|callable| !callable.is_callable()) {
+            return Err(PyTypeError::new_err(format!(
+                "progress must be callable as progress(what, done, total), not {}",
+                type_name(wrong)
+            )));
+        }
+        Ok(Self {
+            callable: callable.map(|callable| callable.clone().unbind()),
+            stages: Mutex::default(),
+        })
     }
 
     fn tell(&self, done: u64) {

@@ -6,41 +6,92 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchIterator};
 use arrow_schema::ffi::FFI_ArrowSchema;
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyCapsule, PyList, PySlice, PyTuple};
-use verifier_core::verifier::log::Ring;
-use verifier_core::{Error, Problem};
+use pyo3::types::{PyCapsule, PyDict, PyList, PySlice, PyTuple};
+use serde::Serialize;
+use verifier_core::{Error, Problem, Va};
 
-use crate::arrow::{Column, batch};
-use crate::html;
+use crate::arrow::{Column, batch, gather};
+use crate::document::Value;
 use crate::memory::type_name;
 use crate::rows::{Form, Rows};
+use crate::{html, pickle};
+
+/// Rows that become Python values between two looks at signals and other threads.
+const STRETCH: usize = 1 << 10;
 
 /// What a view gives: columns, the name of its records' class, and problems.
+#[derive(Clone)]
 pub(crate) struct View {
-    name: &'static str,
+    name: Arc<str>,
     record: Arc<str>,
     batch: RecordBatch,
     problems: Arc<[Problem]>,
+    /// Why there is nothing, where there is nothing.
+    empty_because: Option<Arc<str>>,
 }
 
 impl View {
     pub(crate) fn new(
-        name: &'static str,
+        name: &str,
         record: impl Into<Arc<str>>,
         columns: Vec<Column>,
         problems: Vec<Problem>,
     ) -> Result<Self, Error> {
-        Ok(Self { name, record: record.into(), batch: batch(columns)?, problems: problems.into() })
+        Ok(Self {
+            name: name.into(),
+            record: record.into(),
+            batch: batch(columns)?,
+            problems: problems.into(),
+            empty_because: None,
+        })
+    }
+
+    /// The same, which says why it is empty, where it is.
+    pub(crate) fn empty_because(mut self, why: Option<&str>) -> Self {
+        self.empty_because = why.filter(|_| self.batch.num_rows() == 0).map(Arc::from);
+        self
+    }
+}
+
+/// A table on its way to Python that has facts about all of it.
+pub(crate) struct Described {
+    view: View,
+    /// The class in `_tables.py`.
+    class: &'static str,
+    facts: Value,
+}
+
+impl Described {
+    pub(crate) fn new(
+        view: View,
+        class: &'static str,
+        facts: &impl Serialize,
+    ) -> Result<Self, Error> {
+        Ok(Self { view, class, facts: Value::of(facts)? })
+    }
+}
+
+impl<'py> IntoPyObject<'py> for Described {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let table = Bound::new(py, Table::from(self.view))?;
+        let class = py.import("verifier_py._tables")?.getattr(self.class)?;
+        let facts = self.facts.into_pyobject(py)?.cast_into::<PyDict>()?;
+        class.call((table,), Some(&facts))
     }
 }
 
 /// Records of one view: a frozen sequence of named tuples that is an Arrow table too.
 ///
 /// Hand it to polars, pandas, pyarrow or duckdb as it is; they read its columns through the Arrow
-/// PyCapsule interface without copying.
+/// PyCapsule interface without copying. Two tables are equal where class, columns, rows and problems
+/// are. `Table(other)` is the same rows without what a class that is derived from it knows besides.
 #[pyclass(frozen, subclass, generic, module = "verifier_py")]
 pub(crate) struct Table {
     view: View,
@@ -60,18 +111,46 @@ impl Table {
         })
     }
 
-    fn forms<'py>(&self, py: Python<'py>, form: Form) -> PyResult<Bound<'py, PyList>> {
+    /// Calls `each` with every row from `start` to `end`, as long as it says true.
+    fn each_record(
+        &self,
+        py: Python<'_>,
+        (start, end): (usize, usize),
+        form: Form,
+        mut each: impl FnMut(usize, Bound<'_, PyAny>) -> PyResult<bool>,
+    ) -> PyResult<()> {
         let rows = self.rows(py)?;
-        let list = PyList::empty(py);
-        for row in 0..rows.len() {
-            list.append(rows.get(py, row, form)?)?;
+        for row in start..end.min(rows.len()) {
+            pause(py, row)?;
+            if !each(row, rows.get(py, row, form)?)? {
+                break;
+            }
         }
-        Ok(list)
+        Ok(())
     }
+
+    fn part(&self, batch: RecordBatch) -> View {
+        View { batch, ..self.view.clone() }
+    }
+}
+
+/// Now and then lets other threads run and hears signals: Ctrl-C.
+fn pause(py: Python<'_>, row: usize) -> PyResult<()> {
+    if row % STRETCH == STRETCH - 1 {
+        py.detach(|| ());
+        py.check_signals()?;
+    }
+    Ok(())
 }
 
 #[pymethods]
 impl Table {
+    #[new]
+    #[pyo3(signature = (table, /, **_facts))]
+    fn copy(table: PyRef<'_, Self>, _facts: Option<&Bound<'_, PyDict>>) -> Self {
+        table.view.clone().into()
+    }
+
     fn __len__(&self) -> usize {
         self.view.batch.num_rows()
     }
@@ -81,45 +160,133 @@ impl Table {
         let length = self.__len__();
         if let Ok(slice) = key.cast::<PySlice>() {
             let range = slice.indices(length.try_into()?)?;
-            if range.step != 1 {
-                return Err(PyValueError::new_err("a table can be sliced by step 1 only"));
-            }
-            let part = self.view.batch.slice(range.start.try_into()?, range.slicelength);
-            let View { name, record, problems, .. } = &self.view;
-            let (record, problems) = (Arc::clone(record), Arc::clone(problems));
-            let view = View { name, record, batch: part, problems };
-            return Ok(Bound::new(py, Table::from(view))?.into_any());
+            let batch = if range.step == 1 {
+                self.view.batch.slice(range.start.try_into()?, range.slicelength)
+            } else {
+                let row = |i: usize| range.start + isize::try_from(i).unwrap_or(0) * range.step;
+                let rows = (0..range.slicelength).map(|i| usize::try_from(row(i)).unwrap_or(0));
+                gather(&self.view.batch, rows)
+                    .map_err(|error| PyRuntimeError::new_err(error.to_string()))?
+            };
+            return Ok(Bound::new(py, Table::from(self.part(batch)))?.into_any());
         }
-        let Ok(index) = key.extract::<isize>() else {
-            return Err(PyTypeError::new_err(format!(
-                "a table's index is an integer or a slice, not {}",
-                type_name(key)
-            )));
+        let out_of_range = || PyIndexError::new_err(format!("row {key} of {length}"));
+        let index = match key.extract::<isize>() {
+            Ok(index) => index,
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) => return Err(out_of_range()),
+            Err(_) => {
+                return Err(PyTypeError::new_err(format!(
+                    "a table's index is an integer or a slice, not {}",
+                    type_name(key)
+                )));
+            }
         };
         let row =
             if index < 0 { length.checked_add_signed(index) } else { usize::try_from(index).ok() };
         match row.filter(|&row| row < length) {
             Some(row) => self.rows(py)?.get(py, row, Form::Records),
-            None => Err(PyIndexError::new_err(format!("row {index} of {length}"))),
+            None => Err(out_of_range()),
         }
     }
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<RowIterator> {
-        Ok(RowIterator { rows: Arc::clone(self.rows(py)?), next: AtomicUsize::new(0) })
+        Ok(RowIterator {
+            rows: Arc::clone(self.rows(py)?),
+            next: AtomicUsize::new(0),
+            backward: false,
+        })
+    }
+
+    fn __reversed__(&self, py: Python<'_>) -> PyResult<RowIterator> {
+        Ok(RowIterator { backward: true, ..self.__iter__(py)? })
+    }
+
+    /// The place of the first row that is equal to `value`, from `start` on and before `stop`.
+    ///
+    /// Raises `ValueError` where there is none.
+    #[pyo3(signature = (value, start=0, stop=isize::MAX, /))]
+    fn index(&self, value: &Bound<'_, PyAny>, start: isize, stop: isize) -> PyResult<usize> {
+        let length = self.__len__();
+        let from_end = |index: isize| match usize::try_from(index) {
+            Ok(index) => index,
+            Err(_) => length.saturating_add_signed(index),
+        };
+        let mut found = None;
+        let range = (from_end(start), from_end(stop));
+        self.each_record(value.py(), range, Form::Records, |row, record| {
+            found = record.eq(value)?.then_some(row);
+            Ok(found.is_none())
+        })?;
+        found.ok_or_else(|| PyValueError::new_err("no row is equal to it"))
+    }
+
+    /// How many rows are equal to `value`.
+    #[pyo3(signature = (value, /))]
+    fn count(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let mut count = 0;
+        self.each_record(value.py(), (0, usize::MAX), Form::Records, |_, record| {
+            count += usize::from(record.eq(value)?);
+            Ok(true)
+        })?;
+        Ok(count)
+    }
+
+    fn __eq__<'py>(this: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = this.py();
+        let Ok(theirs) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
+        let is_same = this.get_type().is(other.get_type()) && {
+            let (one, two) = (&this.get().view, &theirs.get().view);
+            // Long tables take their time.
+            py.detach(|| {
+                one.record == two.record
+                    && one.problems == two.problems
+                    && one.batch.num_rows() == two.batch.num_rows()
+                    && one.batch == two.batch
+            })
+        };
+        Ok(is_same.into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    /// Of what is cheap: equal tables have equal ones.
+    fn __hash__(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        (&self.view.record, self.__len__(), self.view.problems.len()).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let restore = py.import("verifier_py._verifier_py")?.getattr("_restore")?;
+        let View { name, record, batch, empty_because, .. } = &self.view;
+        let state = (
+            &**name,
+            &**record,
+            batch.num_rows(),
+            pickle::columns(py, batch)?,
+            self.problems(py)?,
+            empty_because.as_deref(),
+        );
+        Ok((restore, state).into_pyobject(py)?.into_any())
     }
 
     fn __repr__(&self) -> String {
         let rows = self.view.batch.num_rows();
         let row = if rows == 1 { "row" } else { "rows" };
+        let mut text = format!("<{}: {rows} {row}", self.view.name);
         match self.view.problems.len() {
-            0 => format!("<{}: {rows} {row}>", self.view.name),
-            1 => format!("<{}: {rows} {row}, 1 problem>", self.view.name),
-            problems => format!("<{}: {rows} {row}, {problems} problems>", self.view.name),
+            0 => {}
+            1 => text.push_str(", 1 problem"),
+            problems => text.push_str(&format!(", {problems} problems")),
         }
+        if let Some(why) = &self.view.empty_because {
+            text.push_str(&format!("; {why}"));
+        }
+        text + ">"
     }
 
     fn _repr_html_(&self) -> String {
-        html::table(self.view.name, &self.view.batch, &self.view.problems)
+        let View { name, batch, problems, empty_because, .. } = &self.view;
+        html::table(name, batch, problems, empty_because.as_deref())
     }
 
     /// The names of the columns.
@@ -128,7 +295,7 @@ impl Table {
         PyTuple::new(py, self.view.batch.schema_ref().fields().iter().map(|field| field.name()))
     }
 
-    /// What could not be read or does not fit.
+    /// What could not be read or does not fit, and whose symbols are missing.
     #[getter]
     fn problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         problems(py, &self.view.problems)
@@ -136,7 +303,12 @@ impl Table {
 
     /// The rows as dicts, nested values as dicts and lists.
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.forms(py, Form::Dicts)
+        let list = PyList::empty(py);
+        self.each_record(py, (0, usize::MAX), Form::Dicts, |_, row| {
+            list.append(row)?;
+            Ok(true)
+        })?;
+        Ok(list)
     }
 
     /// The Arrow schema: a capsule with an `ArrowSchema`.
@@ -166,6 +338,30 @@ impl Table {
     }
 }
 
+/// A table out of what its `__reduce__` gave.
+#[pyfunction]
+pub(crate) fn _restore(
+    name: &str,
+    record: &str,
+    rows: usize,
+    columns: &Bound<'_, PyTuple>,
+    problems: Vec<(String, Option<u64>, String)>,
+    empty_because: Option<&str>,
+) -> PyResult<Table> {
+    let problem = |(what, address, why): (String, Option<u64>, String)| Problem {
+        what,
+        address: address.map(Va),
+        why,
+    };
+    Ok(Table::from(View {
+        name: name.into(),
+        record: record.into(),
+        batch: pickle::batch(columns, rows)?,
+        problems: problems.into_iter().map(problem).collect(),
+        empty_because: empty_because.map(Arc::from),
+    }))
+}
+
 /// Problems as named tuples.
 pub(crate) fn problems<'py>(
     py: Python<'py>,
@@ -182,6 +378,7 @@ pub(crate) fn problems<'py>(
 struct RowIterator {
     rows: Arc<Rows>,
     next: AtomicUsize,
+    backward: bool,
 }
 
 #[pymethods]
@@ -191,54 +388,17 @@ impl RowIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let row = self.next.fetch_add(1, Ordering::Relaxed);
-        if row >= self.rows.len() {
-            self.next.store(self.rows.len(), Ordering::Relaxed);
+        let (row, length) = (self.next.fetch_add(1, Ordering::Relaxed), self.rows.len());
+        if row >= length {
+            self.next.store(length, Ordering::Relaxed);
             return Ok(None);
         }
+        pause(py, row)?;
+        let row = if self.backward { length - 1 - row } else { row };
         self.rows.get(py, row, Form::Records).map(Some)
     }
-}
 
-/// A log of recent events, newest first, with what is known of its ring.
-#[pyclass(frozen, extends = Table, generic, module = "verifier_py")]
-pub(crate) struct Log {
-    /// Which log it is.
-    #[pyo3(get)]
-    kind: &'static str,
-    /// Records that it has room for.
-    #[pyo3(get)]
-    capacity: u32,
-    /// Records written so far, modulo 2^32.
-    #[pyo3(get)]
-    written: u32,
-    /// Whether records were overwritten, where that can be told.
-    #[pyo3(get)]
-    wrapped: Option<bool>,
-    /// Slots that hold no record.
-    #[pyo3(get)]
-    unused: u32,
-    /// Why it is empty, where it is so by design.
-    #[pyo3(get)]
-    empty_because: Option<&'static str>,
-}
-
-impl Log {
-    pub(crate) fn new(
-        kind: &'static str,
-        ring: &Ring,
-        wrapped: Option<bool>,
-        unused: u32,
-        empty_because: Option<&'static str>,
-    ) -> Self {
-        Self { kind, capacity: ring.length, written: ring.index, wrapped, unused, empty_because }
+    fn __length_hint__(&self) -> usize {
+        self.rows.len().saturating_sub(self.next.load(Ordering::Relaxed))
     }
-}
-
-/// The flags of a level of Verifier.
-#[pyclass(frozen, extends = Table, module = "verifier_py")]
-pub(crate) struct Flags {
-    /// The level: all bits.
-    #[pyo3(get)]
-    pub(crate) level: u32,
 }

@@ -1,5 +1,6 @@
 //! Results that are text: what a debugger prints, Markdown, SVG, HTML.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use pyo3::IntoPyObject;
@@ -7,12 +8,13 @@ use pyo3::prelude::*;
 use verifier_core::Problem;
 use verifier_host::write_file;
 
+use crate::errors::Failure;
 use crate::table::problems;
-use crate::work;
+use crate::work::{self, Output};
 
 /// Text with the problems that were met, on its way to Python.
 pub(crate) struct Text {
-    /// The class in `_records.py`, which says how a notebook shows it.
+    /// The class in `_documents.py`, which says how a notebook shows it.
     class: &'static str,
     bytes: Vec<u8>,
     problems: Vec<Problem>,
@@ -21,6 +23,16 @@ pub(crate) struct Text {
 impl Text {
     pub(crate) fn new(class: &'static str, bytes: Vec<u8>, problems: &[Problem]) -> Self {
         Self { class, bytes, problems: problems.to_vec() }
+    }
+
+    /// What `write` writes; it gives the problems.
+    pub(crate) fn write(
+        class: &'static str,
+        write: impl FnOnce(&mut Output) -> Result<Vec<Problem>, Failure>,
+    ) -> Result<Self, Failure> {
+        let mut out = Output::default();
+        let problems = write(&mut out)?;
+        Ok(Self { class, bytes: out.into_bytes(), problems })
     }
 }
 
@@ -31,14 +43,30 @@ impl<'py> IntoPyObject<'py> for Text {
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let text = String::from_utf8_lossy(&self.bytes);
-        let class = py.import("verifier_py._records")?.getattr(self.class)?;
+        let class = py.import("verifier_py._documents")?.getattr(self.class)?;
         class.call1((text, problems(py, &self.problems)?))
     }
 }
 
-/// The text itself, or `None` where it went into a file.
-pub(crate) fn to_path(py: Python<'_>, text: Text, path: Option<PathBuf>) -> PyResult<Option<Text>> {
-    let Some(path) = path else { return Ok(Some(text)) };
+/// The text itself or, where it went into a file, the problems that were met.
+pub(crate) fn to_path<'py>(
+    py: Python<'py>,
+    text: Text,
+    path: Option<Path>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Some(Path(path)) = path else { return text.into_pyobject(py) };
     work::run(py, None, || Ok(write_file(&path, &text.bytes)?))?;
-    Ok(None)
+    Ok(problems(py, &text.problems)?.into_any())
+}
+
+/// Where a file is: `str`, `bytes`, or what has `__fspath__`.
+pub(crate) struct Path(pub(crate) PathBuf);
+
+impl<'py> FromPyObject<'_, 'py> for Path {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let path = value.py().import("os")?.call_method1("fsdecode", (value,))?;
+        Ok(Self(path.extract::<OsString>()?.into()))
+    }
 }

@@ -8,7 +8,7 @@ use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{
     Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, PoolStack, PoolStacks,
-    TargetDriver,
+    TargetDriver, ToldBy,
 };
 use verifier_core::{Error, Va};
 
@@ -25,7 +25,8 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
     let first = |driver: &Driver| driver.images.first().cloned();
     let firsts: Vec<Option<TargetDriver>> = drivers.iter().map(first).collect();
     let of_first = |value: fn(&TargetDriver) -> Va| {
-        firsts.iter().map(move |image| image.as_ref().map(value)).collect::<Vec<_>>().into_iter()
+        let known = |image: &Option<TargetDriver>| known(value(image.as_ref()?));
+        firsts.iter().map(known).collect::<Vec<_>>().into_iter()
     };
     let all: Vec<Counters> = drivers.iter().map(Driver::counters).collect();
     let has_image = drivers.iter().map(|driver| !driver.images.is_empty()).collect();
@@ -35,9 +36,9 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
     let image = structure(
         "item",
         vec![
-            addresses("base", images.iter().map(|image| image.base)),
+            maybe_addresses("base", images.iter().map(|image| known(image.base))),
             numbers("size", images.iter().map(|image| image.size)),
-            addresses("target_driver", images.iter().map(|image| image.address)),
+            maybe_addresses("target_driver", images.iter().map(|image| known(image.address))),
             addresses("verified_data", images.iter().map(|image| image.verified_data)),
             counters(&names, &image_counters, None),
         ],
@@ -55,8 +56,14 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
         maybe_addresses("verified_data", of_first(|image| image.verified_data)),
         counters(&names, &all, Some(has_image)),
         lists("images", drivers.iter().map(|driver| driver.images.len()), image)?,
+        bools("from_bug_check", drivers.iter().map(|driver| driver.from_bug_check)),
     ];
     View::new("drivers", "Driver", columns, problems)
+}
+
+/// An address that is null where it is not known.
+fn known(address: Va) -> Option<Va> {
+    Some(address).filter(|address| !address.is_null())
 }
 
 /// The names of all counters, in the order of the first structure that has them.
@@ -90,17 +97,27 @@ pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Co
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
         words("source", all.iter().map(|a| a.source.name())),
+        maybe_words("told_by", all.iter().map(|a| a.source.told_by().map(ToldBy::name))),
     ])
 }
 
 /// `pool()`
-pub(crate) fn pool(report: PoolReport, kernel: &Kernel) -> Result<View, Error> {
-    let rows: Vec<(Option<&str>, &Allocation)> = report.allocations().collect();
+pub(crate) fn pool(report: &PoolReport, kernel: &Kernel) -> Result<View, Error> {
+    let rows = report.allocations().map(|(driver, one)| (driver.unwrap_or(NO_DRIVER), one));
+    listed("pool", &rows.collect::<Vec<_>>(), kernel, report.problems.clone())
+}
+
+/// Allocations with their drivers.
+pub(crate) fn listed(
+    name: &str,
+    rows: &[(&str, &Allocation)],
+    kernel: &Kernel,
+    problems: Vec<Problem>,
+) -> Result<View, Error> {
     let all: Vec<&Allocation> = rows.iter().map(|&(_, allocation)| allocation).collect();
-    let mut columns =
-        vec![words("driver", rows.iter().map(|(driver, _)| driver.unwrap_or(NO_DRIVER)))];
+    let mut columns = vec![words("driver", rows.iter().map(|&(driver, _)| driver))];
     columns.extend(allocations(&all, kernel)?);
-    View::new("pool", "Allocation", columns, report.problems)
+    View::new(name, "Allocation", columns, problems)
 }
 
 /// Records of the pool log as columns, without their frames.
@@ -167,7 +184,7 @@ pub(crate) fn contiguous(report: PoolReport, kernel: &Kernel) -> Result<View, Er
 }
 
 /// `pool_stacks()`
-pub(crate) fn pool_stacks(stacks: PoolStacks, kernel: &Kernel) -> Result<View, Error> {
+pub(crate) fn pool_stacks(stacks: &PoolStacks, kernel: &Kernel) -> Result<View, Error> {
     let all = || stacks.stacks.iter().map(|owned| &owned.stack);
     let drivers = || stacks.stacks.iter().map(|owned| owned.driver.as_ref());
     let columns = vec![
@@ -183,8 +200,8 @@ pub(crate) fn pool_stacks(stacks: PoolStacks, kernel: &Kernel) -> Result<View, E
         numbers("bytes_freed", all().map(|stack| stack.bytes_freed)),
         numbers("blocks", all().map(|stack| stack.blocks)),
         numbers("block_bytes", all().map(|stack| stack.block_bytes)),
-        small_numbers("hash", all().map(|stack| stack.hash)),
-        small_numbers("flags", all().map(|stack| stack.flags)),
+        bits("hash", all().map(|stack| stack.hash)),
+        bits("flags", all().map(|stack| stack.flags)),
         addresses("element", all().map(|stack| stack.element)),
         bools("in_tree", all().map(|stack| stack.is_in_tree)),
         lists(
@@ -193,7 +210,7 @@ pub(crate) fn pool_stacks(stacks: PoolStacks, kernel: &Kernel) -> Result<View, E
             frames(all().flat_map(|stack| stack.frames.iter().copied()).collect(), kernel)?,
         )?,
     ];
-    View::new("pool stacks", "PoolStack", columns, stacks.problems)
+    View::new("pool stacks", "PoolStack", columns, stacks.problems.clone())
 }
 
 /// `watched_irps()`

@@ -64,6 +64,16 @@ def dump(folder: Path) -> verifier.Dump:
     return verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
 
 
+@pytest.fixture(scope="session")
+def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
+    """The sample with another tag on one of its blocks."""
+    data = (folder / "memory.dmp").read_bytes()
+    assert data.count(b"Leak") >= 10
+    path = tmp_path_factory.mktemp("other") / "memory.dmp"
+    path.write_bytes(data.replace(b"Leak", b"Lack", 1))
+    return verifier.open(path, symbols=folder / "symbols")
+
+
 @pytest.fixture(autouse=True)
 def no_symbol_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tests' symbols are those that they name."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import typing
 from pathlib import Path
+from types import MemberDescriptorType
 
 import pytest
 
@@ -19,7 +22,25 @@ def test_examples_run() -> None:
 
 def test_all_names_have_a_text() -> None:
     for name in verifier.__all__:
-        assert getattr(verifier, name).__doc__, name
+        value = getattr(verifier, name)
+        # A choice of words is its own text, and none can be put on it.
+        if typing.get_origin(value) is not typing.Literal:
+            assert value.__doc__, name
+        if isinstance(value, type) and value.__module__ == "verifier_py":
+            for method, one in vars(value).items():
+                assert method.startswith("_") or one.__doc__ or isinstance(one, MemberDescriptorType), one
+
+
+def test_parameters_are_explained() -> None:
+    """Whoever asks an interpreter for help finds what each parameter is."""
+    for call in (verifier.open, verifier.diff, verifier.Session, verifier.Session.leaks,
+                 verifier.Session.pool, verifier.Session.log, verifier.Session.watched_irps,
+                 verifier.Session.flamegraph, verifier.Session.report, verifier.Session.kd):  # fmt: skip
+        text = call.__doc__ or ""
+        lines = [line.split(":")[0] for line in text.splitlines() if ":" in line]
+        told = {name.strip() for line in lines for name in line.split(",")}
+        names = set(inspect.signature(call).parameters) - {"self"}
+        assert names <= told, (call, names - told)
 
 
 def blocks(language: str) -> list[str]:

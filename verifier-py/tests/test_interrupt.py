@@ -1,10 +1,12 @@
-"""Ctrl-C while no Python code runs: during a download, and while a kernel is searched for."""
+"""Ctrl-C while no Python code runs: during a download or a search, while rows become Python values."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 import verifier_py as verifier
+from verifier_py._verifier_py import _restore
 
 
 class Endless(ThreadingHTTPServer):
@@ -76,6 +79,51 @@ def test_a_download(folder: Path, tmp_path: Path, told: bool) -> None:
     server.shutdown()
     server.server_close()
     assert len(verifier.open(folder / "memory.dmp", symbols=folder / "symbols").pool()) == 10
+
+
+@pytest.fixture(scope="module")
+def long() -> verifier.Table[verifier.Flag]:
+    """A table that takes its time to become Python values: a flag, a million times."""
+    (bit, name), rows = verifier.flags(8)[:].__reduce__()[1][1].__reduce__()[1][3], 1_000_000
+    (field, (_, valid, (bits,), children)), (text, (_, _, (_, letters), _)) = bit, name
+    offsets = b"".join((i * len(letters)).to_bytes(4, "little") for i in range(rows + 1))
+    columns = (
+        (field, (rows, valid, [bits * rows], children)),
+        (text, (rows, valid, [offsets, letters * rows], children)),
+    )
+    return _restore("flags", "Flag", rows, columns, [], None)
+
+
+@pytest.mark.parametrize("how", ["to_dicts", "list", "count"])
+def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
+    """Ctrl-C while rows become Python values is heard then, and other threads run."""
+    work: Callable[[], object] = {
+        "to_dicts": long.to_dicts,
+        "list": lambda: list(long),
+        "count": lambda: long.count(None),
+    }[how]
+    def press() -> None:
+        # This thread goes on only if the work lets it.
+        time.sleep(whole / 10)
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    for _ in range(5):
+        started = time.perf_counter()
+        work()
+        whole = time.perf_counter() - started
+        pressed: list[float] = []
+        thread = threading.Thread(target=press)
+        thread.start()
+        started = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            work()
+            thread.join()
+        ended = time.perf_counter()
+        # A machine that is busy otherwise may be late once; work that does not listen is so always.
+        if pressed[0] - started < whole * 0.7 and ended - started < whole * 0.9:
+            return
+    pytest.fail(f"Ctrl-C is heard after {ended - started} of {whole} s")
 
 
 def test_the_search_for_a_kernel(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import json
 import lzma
 import re
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from conftest import Sheet
 from readers import Physical, Virtual
@@ -119,6 +121,18 @@ def test_one_hint_is_enough(
     assert list(session.pool()) == list(dump.pool())
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_the_kernel_alone_is_enough(
+    folder: Path, dump: verifier.Dump, arguments: dict[str, Any], given: bool
+) -> None:
+    """Its base, or the page tables through which it is found: symbols tell where its lists are."""
+    arguments["ps_loaded_module_list"] = arguments["kd_debugger_data_block"] = None
+    if given:
+        arguments["kernel_base"] = dump.info()["kernel"]["base"]
+    session = verifier.Session(memory=Physical(folder / "memory.dmp"), **arguments)
+    assert list(session.pool()) == list(dump.pool())
+
+
 def test_symbols_of_every_kind(
     folder: Path, dump: verifier.Dump, nt: Path, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -151,13 +165,23 @@ def test_pdb_as_bytes(sheet: Sheet) -> None:
         verifier.open(sheet.folder / "memory.dmp", symbols=[other.read_bytes()])
 
 
-def test_bytearray_serves(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:
+@pytest.mark.parametrize("kind", [bytearray, memoryview, lambda data: numpy.frombuffer(data, "u1")])
+def test_other_bytes_serve(
+    folder: Path, dump: verifier.Dump, arguments: dict[str, Any], kind: Callable[[bytes], Any]
+) -> None:
     class Reader(Physical):
-        def read(self, address: int, size: int) -> bytearray:  # type: ignore[override]
-            return bytearray(super().read(address, size))
+        def read(self, address: int, size: int) -> Any:
+            return kind(super().read(address, size))
 
     session = verifier.Session(memory=Reader(folder / "memory.dmp"), **arguments)
     assert list(session.pool()) == list(dump.pool())
+
+
+def test_symbols_in_a_buffer(folder: Path, nt: Path, arguments: dict[str, Any]) -> None:
+    memory = Physical(folder / "memory.dmp")
+    for kind in (bytearray, memoryview):
+        arguments["symbols"] = kind(nt.read_bytes())
+        assert len(verifier.Session(memory=memory, **arguments).pool()) == 10
 
 
 def test_absent(folder: Path, arguments: dict[str, Any]) -> None:
@@ -167,8 +191,11 @@ def test_absent(folder: Path, arguments: dict[str, Any]) -> None:
         def read(self, address: int, size: int) -> bytes:
             raise LookupError(f"nothing at {address:#x}")
 
-    with pytest.raises(verifier.VerifierError, match="LookupError: nothing at 0x"):
+    with pytest.raises(verifier.FaultError, match="LookupError: nothing at 0x") as fault:
         verifier.Session(memory=Nothing(), **arguments)
+    assert fault.value.address == arguments["ps_loaded_module_list"]
+    assert isinstance(fault.value.__cause__, LookupError)
+    assert "nothing at" in str(fault.value.__cause__)
 
     class Holes(Physical):
         hole = range(0)
@@ -221,6 +248,11 @@ def test_fault(
     with pytest.raises(verifier.FaultError) as fault:
         session.settings()
     assert (fault.value.address, fault.value.level) == (address, level)
+    # What the reader raised, where it is what failed: a page table was read.
+    cause = fault.value.__cause__
+    assert cause is None if level else isinstance(cause, LookupError) and str(cause) == "'a hole'" or (
+        str(cause) == "a hole"
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,6 +345,46 @@ def test_interrupt(folder: Path, arguments: dict[str, Any]) -> None:
     assert list(session.pool()) == list(whole)
 
 
+VIEWS: dict[str, Callable[[verifier.Session], Any]] = {
+    "pool": lambda session: (session.pool().to_dicts(), session.pool().problems),
+    "log": lambda session: (session.log("pool").to_dicts(), session.log("pool").problems),
+    "leaks": lambda session: (session.leaks().to_dicts(), session.leaks().problems),
+    "info": lambda session: session.info().to_dict(),
+    "kd": lambda session: str(session.kd("lm")),
+    "deadlock": lambda session: session.deadlock().to_dict(),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_was_interrupted_is_not_kept(folder: Path, arguments: dict[str, Any], name: str) -> None:
+    """Ctrl-C at any read of a new session's first view: the second one is whole."""
+    view = VIEWS[name]
+
+    class Interrupted(Physical):
+        after = -1
+
+        def read(self, address: int, size: int) -> bytes:
+            if self.reads == self.after:
+                self.reads += 1
+                raise KeyboardInterrupt
+            return super().read(address, size)
+
+    memory = Interrupted(folder / "memory.dmp")
+    # The kernel's symbols alone: the other modules' names are read out of their images.
+    arguments["symbols"] = next(folder.glob("symbols/ntkrnlmp.pdb/*.json"))
+    session = verifier.Session(memory=memory, **arguments)
+    before = memory.reads
+    want = view(session)
+    reads = memory.reads - before
+    for later in range(0, reads, max(1, reads // 60)):
+        session = verifier.Session(memory=memory, **arguments)
+        memory.after = memory.reads + later
+        with pytest.raises(KeyboardInterrupt):
+            view(session)
+        memory.after = -1
+        assert view(session) == want, f"after {later} reads"
+
+
 @pytest.mark.parametrize("threaded", [False, True])
 def test_ctrl_c(folder: Path, arguments: dict[str, Any], threaded: bool) -> None:
     """A signal while Rust works on what a slow reader gives: Python's handler ends it at a read."""
@@ -357,6 +429,16 @@ def test_progress(folder: Path) -> None:
         "reading the whole pool log",
         "writing",
     ]
+    views: list[tuple[str, Callable[[], object]]] = [
+        ("reading the pool log", lambda: dump.log("pool")),
+        ("reading the IRQL transition log", lambda: dump.log("irql")),
+        ("reading the pool log", lambda: dump.history(0xFFFFFA8005400000)),
+        ("!verifier 80", lambda: dump.kd("!verifier 80")),
+    ]
+    for stage, look in views:
+        told.clear()
+        look()
+        assert told[0] == (stage, 0, None)
 
     def enough(what: str, done: int, total: int | None) -> None:
         raise LookupError(f"enough of {what}")
@@ -408,7 +490,13 @@ def test_arguments(folder: Path, arguments: dict[str, Any]) -> None:
         verifier.Session(memory=b"bytes", **arguments)  # type: ignore[arg-type]
     with pytest.raises(verifier.UsageError, match="vax"):
         verifier.Session(memory=memory, **arguments | {"machine": "vax"})
-    with pytest.raises(verifier.VerifierError, match="nothing says"):
-        verifier.Session(memory=memory, dtb=0)
+    for told in ({"dtb": 0}, {}):
+        with pytest.raises(verifier.UsageError, match="nothing says.*ps_loaded_module_list=.*kernel_base="):
+            verifier.Session(memory=memory, **told)  # type: ignore[arg-type]
+    for wrong in (5, "often"):
+        with pytest.raises(TypeError, match="progress must be callable"):
+            verifier.Session(memory=memory, **arguments | {"progress": wrong})
+        with pytest.raises(TypeError, match="progress must be callable"):
+            verifier.open(folder / "memory.dmp", progress=wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         verifier.Session(memory)  # type: ignore[call-arg]

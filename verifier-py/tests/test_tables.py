@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +28,6 @@ LEAK = "myfault!MyfaultDeviceControl+0x358"
 
 
 TABLES = "drivers pool log flags leaks leaks-by-tag diff outstanding events lifetimes".split()
-
-
-@pytest.fixture(scope="session")
-def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
-    """The sample with another tag on one of its blocks."""
-    data = (folder / "memory.dmp").read_bytes()
-    assert data.count(b"Leak") >= 10
-    path = tmp_path_factory.mktemp("other") / "memory.dmp"
-    path.write_bytes(data.replace(b"Leak", b"Lack", 1))
-    return verifier.open(path, symbols=folder / "symbols")
 
 
 @pytest.fixture(params=TABLES)
@@ -68,18 +60,116 @@ def test_sequence(table: verifier.Table[tuple[object, ...]]) -> None:
     for wrong in (len(table), -len(table) - 1):
         with pytest.raises(IndexError):
             table[wrong]
-    with pytest.raises(ValueError, match="step 1"):
-        table[::2]
+    for step in (2, 3, -1, -2, 1000):
+        assert list(table[::step]) == rows[::step]
+        assert pyarrow.table(table[::step]).to_pylist() == table.to_dicts()[::step]
+    assert list(table[1:5:2]) == rows[1:5:2] and list(table[8:1:-3]) == rows[8:1:-3]
+    for huge in (1 << 70, -(1 << 70)):
+        with pytest.raises(IndexError, match="of"):
+            table[huge]
+    assert list(reversed(table)) == rows[::-1]
+    assert table.index(rows[-1]) == rows.index(rows[-1]) and table.count(rows[0]) == rows.count(rows[0])
+    assert rows[0] in table and rows[0][:-1] not in table and table.count("nothing") == 0
+    with pytest.raises(ValueError):
+        table.index("nothing")
+    with pytest.raises(ValueError):
+        table.index(rows[0], len(table))
+    # It has all of a sequence, and is not registered as one: polars would then take its rows one by one
+    # instead of its columns.
+    assert not isinstance(table, Sequence)
     with pytest.raises(TypeError, match="not str"):
         table["address"]  # type: ignore[call-overload]
     assert tuple(type(rows[0])._fields) == table.columns  # type: ignore[attr-defined]
     assert pickle.loads(pickle.dumps(rows)) == rows
 
 
+def test_equal_and_pickled(table: verifier.Table[tuple[object, ...]], dump: verifier.Dump) -> None:
+    plain: verifier.Table[tuple[object, ...]] = verifier.Table(table)
+    assert plain == verifier.Table(table) and hash(plain) == hash(verifier.Table(table))
+    assert plain[1:] == table[1:][:] or isinstance(table, (verifier.Log, verifier.Pool, verifier.Flags))
+    assert plain != verifier.Table(table)[1:] and plain != list(table) and plain != dump.contiguous()
+    assert list(plain) == list(table) and repr(plain) == repr(table)
+    for part in (plain, plain[1:], plain[::-1], plain[:0]):
+        again = pickle.loads(pickle.dumps(part))
+        assert again == part and list(again) == list(part)
+        assert pyarrow.table(again) == pyarrow.table(part)
+        assert pyarrow.schema(again).equals(pyarrow.schema(part), check_metadata=True)
+        assert again.problems == part.problems and repr(again) == repr(part)
+    assert copy.deepcopy(plain) == copy.copy(plain) == plain
+    if isinstance(table, (verifier.Leaks, verifier.Diff)):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(table)
+
+
+def test_no_table_of_anything() -> None:
+    from verifier_py._verifier_py import _restore
+
+    name, record, rows, columns, problems, why = verifier.flags(9)[:].__reduce__()[1][1].__reduce__()[1]
+    assert list(_restore(name, record, rows, columns, problems, why)) == list(verifier.flags(9))
+    (field, (length, validity, buffers, children)), second = columns
+    for array in (
+        (length, validity, [buffers[0][:4]], children),
+        (length + 1, validity, buffers, children),
+        (length, validity, [], children),
+        (length, validity, buffers, [second[1]]),
+    ):
+        with pytest.raises(ValueError):
+            _restore(name, record, rows, ((field, array), second), problems, why)
+    length, validity, (offsets, text), children = second[1]
+    wild = (length, validity, [offsets[:-4] + b"\xff\xff\xff\x7f", text], children)
+    with pytest.raises(ValueError):
+        _restore(name, record, rows, (columns[0], (second[0], wild)), problems, why)
+
+
+def test_documents_are_equal_and_pickled(dump: verifier.Dump) -> None:
+    block = dump.pool()[0].address
+    for make in (
+        dump.info,
+        dump.settings,
+        dump.deadlock,
+        lambda: dump.history(block),
+        lambda: verifier.flags(9),
+        lambda: dump.log("pool"),
+        lambda: dump.log("watched"),
+        dump.pool,
+        dump.pool_stacks,
+        lambda: dump.pool(carve=True),
+        lambda: dump.log("pool", carve=True),
+        lambda: dump.drivers()[0],
+    ):
+        one, two = make(), make()
+        assert one == two and hash(one) == hash(two), one
+        again = pickle.loads(pickle.dumps(one))
+        assert again == one and type(again) is type(one) and repr(again) == repr(one)
+        assert copy.deepcopy(one) == one
+    assert dump.log("pool") != dump.log("pool", last=3)
+    assert pickle.loads(pickle.dumps(dump.deadlock())).to_text() == dump.deadlock().to_text()
+
+
+def test_a_slice_keeps_what_is_known(dump: verifier.Dump) -> None:
+    log = dump.log("pool")[2:5]
+    assert isinstance(log, verifier.Log) and (log.kind, log.capacity, len(log)) == ("pool", 65536, 3)
+    assert isinstance(dump.pool()[:1], verifier.Pool) and dump.pool()[:1].pool_info.blocks == 0
+    assert type(dump.leaks()[:1]) is verifier.Table
+
+
 def test_frozen(dump: verifier.Dump) -> None:
     pool = dump.pool()
     with pytest.raises(AttributeError):
         pool.problems = ()  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        dump.log("pool").kind = "x"
+    settings = dump.settings()
+    with pytest.raises(AttributeError):
+        settings.modes["options"].append("x")
+    with pytest.raises(TypeError):
+        settings.modes["fault_injection"]["probability"] = 1
+    with pytest.raises(TypeError):
+        dump.drivers()[0].counters.update(x=1)  # type: ignore[union-attr]
+    changed = settings.to_dict()
+    changed["modes"]["fault_injection"]["probability"] = changed["statistics"]["x"] = 1
+    assert settings == dump.settings()
+    hash(settings), hash(dump.drivers()[0]), hash(dump.info()), hash(dump.history(0))
     with pytest.raises(AttributeError):
         pool[0].size = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -155,7 +245,7 @@ def test_leaks(dump: verifier.Dump, tmp_path: Path) -> None:
     picture = leaks.flamegraph()
     assert isinstance(picture, verifier.Picture) and "MyfaultDeviceControl" in picture
     assert picture._repr_svg_() == picture == dump.flamegraph()
-    assert leaks.flamegraph(tmp_path / "new" / "x.svg") is None
+    assert leaks.flamegraph(tmp_path / "new" / "x.svg") == ()
     assert (tmp_path / "new" / "x.svg").read_text() == picture
     dump.flamegraph(str(tmp_path / "y.svg"), weight="count")
     assert "blocks" in (tmp_path / "y.svg").read_text()
@@ -210,7 +300,7 @@ def test_report(dump: verifier.Dump, tmp_path: Path) -> None:
     assert "MyfaultDeviceControl" in page and "memory.dmp" in page
     frame = page._repr_html_()
     assert frame.startswith("<iframe sandbox=") and "<script" not in frame
-    assert dump.report(tmp_path / "x.html", driver="myfault") is None
+    assert dump.report(tmp_path / "x.html", driver="myfault") == ()
     written = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert "Filtered: driver myfault; 10 of the driver&#39;s 10 blocks." in written
     with pytest.raises(OSError):
@@ -218,14 +308,19 @@ def test_report(dump: verifier.Dump, tmp_path: Path) -> None:
     assert dump.pool("myfault")  # the session goes on
 
 
-def test_records_of_a_log_that_has_no_class() -> None:
+def test_records_of_every_log() -> None:
+    """Each kind has its class, whose fields are those of the columns."""
     from verifier_py._records import record_class
 
-    made = record_class("NewlyEvent", ("slot", "address", "frames"))
-    assert made is record_class("NewlyEvent", ("slot", "address", "frames"))
-    event = made(1, 0x10, ())
-    assert repr(event) == "NewlyEvent(slot=1, address=0x10, frames=())"
+    for kind in verifier.LOGS:
+        record = getattr(verifier, f"{kind.title()}Event")
+        assert record_class(record.__name__, record._fields) is record
+        assert record._fields[0] == "slot" and record._fields[-1] == "frames"
+    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, ())
+    assert repr(event).startswith("SuppressedEvent(slot=1, code=0xc4, parameter1=0xfffff80012345678,")
     assert pickle.loads(pickle.dumps(event)) == event
+    with pytest.raises(TypeError, match="fields"):
+        record_class("FaultEvent", ("slot",))
 
 
 def test_logs_by_name(dump: verifier.Dump) -> None:
@@ -334,6 +429,7 @@ def test_flags() -> None:
     assert verifier.flags(0x9BB).level == 0x9BB
     assert [flag.name for flag in verifier.flags(9)] == ["Special pool", "Pool tracking"]
     assert verifier.flags(names=["pool tracking", "special-pool"]).level == 9
+    assert verifier.flags(names="pool tracking").level == 8
     assert list(verifier.flags(0)) == []
 
 
@@ -349,15 +445,20 @@ def test_smaller_views(dump: verifier.Dump) -> None:
     modes = dump.settings().modes
     # Windows 7 has no rule classes; what it has are numbers.
     assert modes["rule_classes"] is None and isinstance(modes["fault_injection"], dict)
-    assert modes["excluded_drivers"] == []
-    assert dump.settings().to_dict()["modes"] == dict(modes)
+    assert modes["excluded_drivers"] == ()
+    assert dump.settings().to_dict()["modes"] == dict(modes) | {"excluded_drivers": [], "options": list(modes["options"])}
     log = dump.log("pool")
     assert log.wrapped is False and (log.capacity, log.written) == (65536, 12)
     watched = dump.watched_irps()
+    assert watched == dump.log("watched") and watched.kind == "watched"
+    assert watched.empty_because and watched.empty_because in repr(watched)
+    assert watched.empty_because in watched._repr_html_()
     assert len(watched) == 0 and polars.DataFrame(watched).columns[:2] == ["address", "irp"]
     held = dump.contiguous()
     assert len(held) == 0 and polars.DataFrame(held).columns[0] == "driver"
     stacks = dump.pool_stacks()
+    assert stacks.source == "pool info tree" and stacks.pool_info.empty_because
+    assert stacks.pool_info.empty_because in repr(stacks)
     assert len(stacks) == 0 and polars.DataFrame(stacks).schema["in_tree"] == polars.Boolean
     for view in (dump.contiguous, dump.pool_stacks):
         with pytest.raises(verifier.UsageError, match="absent.sys"):
@@ -368,3 +469,77 @@ def test_no_raw_memory(folder: Path) -> None:
     # A crash dump taken for raw memory: no kernel is where the page tables are looked for.
     with pytest.raises(verifier.VerifierError):
         verifier.open(folder / "memory.dmp", raw=True, dtb=0x1000).pool()
+
+
+def test_carved(dump: verifier.Dump) -> None:
+    pool = dump.pool(carve=True)
+    assert isinstance(pool, verifier.CarvedPool) and pool.source == "carved"
+    assert {one.address for one in pool} == {one.address for one in dump.pool()}
+    assert pool.comparison and pool.comparison.both == 10 and not pool.comparison.only_carved
+    assert pool.owners[0]["name"] == "myfault.sys" and pool.owners[0]["pages"]
+    one = dump.pool("myfault", carve=True)
+    assert len(one) == 10 and one.comparison is None and "one driver" in str(one.why_not_compared)
+    log = dump.log("pool", carve=True)
+    assert {event.address for event in log} >= {event.address for event in dump.log("pool")}
+    assert log.order == "unknown" and log.pages > 0
+    block = dump.pool()[0].address
+    assert {event.address for event in dump.log("pool", address=block, carve=True)} == {block}
+    page = pool.owners[0]["pages"][0]["address"]
+    part = dump.pool(range=(page, page + 0x1000))
+    assert part.pages_looked_at == 1 and part[0].entry and part.why_not_compared
+    for wrong in (
+        lambda: dump.log("irql", carve=True),  # type: ignore[call-overload]
+        lambda: dump.pool(range=(5, 5)),
+    ):
+        with pytest.raises(verifier.UsageError):
+            wrong()
+
+
+def test_missing_symbols_are_told(folder: Path, tmp_path: Path) -> None:
+    """Names that are not there look like names that there are none of, unless it is said."""
+    dump = verifier.open(folder / "memory.dmp", symbols=tmp_path / "none")
+    for view in (
+        dump.pool,
+        dump.leaks,
+        dump.drivers,
+        dump.settings,
+        dump.info,
+        lambda: dump.log("pool"),
+        lambda: dump.history(dump.pool()[0].address),
+        lambda: dump.kd("!verifier 3"),
+        dump.report,
+        dump.flamegraph,
+    ):
+        kernel = [one for one in view().problems if one.what == "symbols of the kernel"]
+        assert len(kernel) == 1 and "ntkrnlmp.pdb" in kernel[0].why and "none" in kernel[0].why
+        assert kernel[0].address == dump.info()["kernel"]["base"]
+    assert "symbols of myfault.sys" in [one.what for one in dump.pool().problems]
+    assert "symbols of the kernel" in dump.settings()._repr_html_()
+    assert "symbols of the kernel" in dump.kd("lm")._repr_html_()
+    assert [one.what for one in dump.report(tmp_path / "x.html")] != []
+    # Of those modules only that the view shows.
+    whole = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
+    whole.info()
+    assert whole.pool().problems == whole.leaks().problems == whole.drivers().problems == ()
+
+
+def test_nothing_is_known(dump: verifier.Dump) -> None:
+    assert "0x1234: nothing is known" in dump.history(0x1234)._repr_html_()
+
+
+def test_paths(folder: Path, tmp_path: Path) -> None:
+    dump = verifier.open(bytes(folder / "memory.dmp"), symbols=folder / "symbols")
+    assert dump.path == folder / "memory.dmp"
+    dump.report(bytes(tmp_path / "x.html"))
+    assert (tmp_path / "x.html").exists()
+    with pytest.raises(TypeError):
+        verifier.open(5)  # type: ignore[arg-type]
+
+
+def test_version() -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        assert verifier.__version__ == version("verifier-py")
+    except PackageNotFoundError:
+        pytest.skip("the package is not installed")

@@ -112,6 +112,15 @@ pub struct History {
 }
 
 impl History {
+    /// All frames and callers, in no order: what a caller needs symbols for.
+    pub fn addresses(&self) -> impl Iterator<Item = Va> {
+        let frames = self.events.iter().flat_map(|event| event.frames.iter().copied());
+        let trackers = self.trackers.iter().chain(&self.freed_entries);
+        frames.chain(trackers.flat_map(|tracker| {
+            [tracker.entry.allocation.caller].into_iter().chain(tracker.frames.iter().copied())
+        }))
+    }
+
     /// Gathers what is known of `address`.
     ///
     /// # Errors

@@ -268,6 +268,14 @@ pub struct Coverage {
     pub without: Vec<(NoStack, Total)>,
 }
 
+impl Coverage {
+    /// How many blocks have the stack of the pool log.
+    #[must_use]
+    pub fn from_log(&self) -> u64 {
+        self.with_stack.count.saturating_sub(self.from_tree.count)
+    }
+}
+
 /// Outstanding allocations with the stacks that made them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leaks {

@@ -197,8 +197,8 @@ impl Kernel {
     /// Lets the caller end what may take long: walks over logs, tracking pages and trees, deadlock
     /// detection's records, carving and the search for globals ask `stop` every few pages or records, in
     /// the thread that called the view. A view that is stopped returns what it has, and a problem that
-    /// says so. The first function stays; once it has said so it must go on saying so until the view is
-    /// back.
+    /// says so; of an image that was being read nothing is kept, so that the next view reads it again.
+    /// The first function stays; once it has said so it must go on saying so until the view is back.
     pub fn stop_when(&self, stop: Box<dyn Fn() -> bool + Send + Sync>) {
         let _ = self.stop.set(Arc::from(stop));
     }
@@ -242,7 +242,13 @@ impl Kernel {
             Ok(data) => {
                 // The list of unloaded modules stands in the block: it was out of reach on opening.
                 let (array, last) = (data.mm_unloaded_drivers, data.mm_last_unloaded_driver);
-                if let Ok(unloaded) = read_unloaded(&self.space, array, last) {
+                let unloaded = read_unloaded(&self.space, array, last);
+                if self.is_stopped() {
+                    // With the block, whoever asks next reads the list again.
+                    let what = "the debugger data block".into();
+                    return Err(unloaded.err().unwrap_or(Error::Stopped { what }));
+                }
+                if let Ok(unloaded) = unloaded {
                     self.modules.set_unloaded(unloaded);
                 }
                 self.debugger_data.get_or_init(|| Ok(data)).as_ref().map_err(Clone::clone)
@@ -478,19 +484,29 @@ impl Kernel {
         else {
             return Err(Error::Unsupported { what: format!("there is no module {module}") });
         };
-        symbols
-            .headers
-            .get_or_init(|| ImageHeaders::read(self.space.memory(), image.base))
-            .as_ref()
-            .map_err(Clone::clone)
+        if let Some(headers) = symbols.headers.get() {
+            return headers.as_ref().map_err(Clone::clone);
+        }
+        match ImageHeaders::read(self.space.memory(), image.base) {
+            // What was broken off is no answer: whoever asks next reads again.
+            Err(error) if self.is_stopped() => Err(error),
+            headers => symbols.headers.get_or_init(|| headers).as_ref().map_err(Clone::clone),
+        }
     }
 
     fn exports(&self, module: usize) -> Option<&SymbolTable> {
         let symbols = self.symbols.get(module)?;
+        if let Some(table) = symbols.exports.get() {
+            return Some(table);
+        }
+        let mut left = self.exports_left.load(Ordering::Relaxed);
+        let headers = self.image_headers(module);
+        let table = headers.and_then(|headers| headers.exports(self.space.memory(), &mut left));
+        // A table that was broken off may lack names without an error.
+        if self.is_stopped() {
+            return None;
+        }
         Some(symbols.exports.get_or_init(|| {
-            let mut left = self.exports_left.load(Ordering::Relaxed);
-            let headers = self.image_headers(module);
-            let table = headers.and_then(|headers| headers.exports(self.space.memory(), &mut left));
             // Threads that read at once may go beyond the limit by a table each.
             self.exports_left.store(left, Ordering::Relaxed);
             table.unwrap_or_default()

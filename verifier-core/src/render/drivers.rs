@@ -27,7 +27,7 @@ impl Serialize for DriverDoc<'_> {
         map.serialize_entry("suspect_entry", &driver.suspect_entry)?;
         map.serialize_entry("target_driver", &first.and_then(|image| known(image.address)))?;
         map.serialize_entry("verified_data", &first.map(|image| image.verified_data))?;
-        map.serialize_entry("counters", &driver.counters())?;
+        map.serialize_entry("counters", &first.map(|_| driver.counters()))?;
         map.serialize_entry("images", &Seq(|| driver.images.iter().map(ImageDoc)))?;
         map.serialize_entry("from_bug_check", &driver.from_bug_check)?;
         map.end()

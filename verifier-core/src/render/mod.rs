@@ -37,6 +37,6 @@ pub use logs::{
     write_watched_irps_csv, write_watched_irps_json,
 };
 pub use names::Names;
-pub use pool::{write_pool_csv, write_pool_json};
+pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text};
 pub use settings::{write_settings_csv, write_settings_json};

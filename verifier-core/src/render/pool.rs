@@ -44,9 +44,9 @@ impl Serialize for ContiguousDoc<'_> {
 }
 
 /// What the pool info trees are and hold, without their elements.
-pub(super) struct PoolInfoDoc<'a>(pub(super) &'a PoolInfo);
+pub struct PoolInfoDocument<'a>(pub &'a PoolInfo);
 
-impl Serialize for PoolInfoDoc<'_> {
+impl Serialize for PoolInfoDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let info = self.0;
         let tags = info.tags.iter().map(|tag| tag.to_string());
@@ -78,7 +78,7 @@ pub fn write_pool_json(
     struct Doc<'a, T: Serialize, U: Serialize> {
         drivers: T,
         unowned: U,
-        pool_info: PoolInfoDoc<'a>,
+        pool_info: PoolInfoDocument<'a>,
         problems: &'a [Problem],
     }
     #[derive(Serialize)]
@@ -95,7 +95,7 @@ pub fn write_pool_json(
         })
     });
     let unowned = Seq(|| report.unowned.iter().map(|a| AllocationDoc(a, names)));
-    let pool_info = PoolInfoDoc(&report.pool_info);
+    let pool_info = PoolInfoDocument(&report.pool_info);
     write_json(out, &Doc { drivers, unowned, pool_info, problems: &report.problems })
 }
 

@@ -9,7 +9,7 @@ use super::csv::{Csv, inert, stack};
 use super::json::{FrameDoc, Seq, write_json};
 use super::leaks::{Thousands, blocks, write_stack_lines};
 use super::names::Names;
-use super::pool::PoolInfoDoc;
+use super::pool::PoolInfoDocument;
 use super::text::sanitize;
 use crate::analysis::{PoolKind, Total};
 use crate::error::Problem;
@@ -58,7 +58,7 @@ pub fn write_pool_stacks_json(
     #[derive(Serialize)]
     struct Doc<'a, T: Serialize> {
         source: &'static str,
-        pool_info: PoolInfoDoc<'a>,
+        pool_info: PoolInfoDocument<'a>,
         stacks: T,
         problems: &'a [Problem],
     }
@@ -66,7 +66,7 @@ pub fn write_pool_stacks_json(
         out,
         &Doc {
             source: "pool info tree",
-            pool_info: PoolInfoDoc(&stacks.info),
+            pool_info: PoolInfoDocument(&stacks.info),
             stacks: Seq(|| stacks.stacks.iter().map(|owned| StackDoc(owned, names))),
             problems: &stacks.problems,
         },

@@ -1,53 +1,24 @@
 //! `verifier pool --carve` and `verifier log pool --carve`.
 
 use std::io::{self, Write as _};
-use std::ops::Range;
 
-use verifier_core::Va;
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{
     Names, write_carved_log_csv, write_carved_log_json, write_carved_pool_csv,
     write_carved_pool_json,
 };
-use verifier_core::verifier::log::{CarvedLog, Operation};
-use verifier_core::verifier::{
-    CarvedAllocation, CarvedOwner, CarvedPool, Comparison, Place, PoolReport,
-};
-use verifier_host::{Error, Session};
+use verifier_core::verifier::log::Operation;
+use verifier_core::verifier::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
+use verifier_host::Error;
 
 use super::args::{Format, LogArgs, PoolArgs};
 use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
-
-/// Runs `each` with the place that was asked for.
-fn in_place<T>(
-    session: &Session,
-    range: Option<&Range<Va>>,
-    each: impl FnOnce(&Place<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    match range {
-        Some(range) => each(&Place::Virtual(range.clone())),
-        None => {
-            let pages = session.pages()?;
-            each(&Place::Physical(&*pages))
-        }
-    }
-}
 
 pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let mut carved = in_place(&session, args.carve.range.as_ref(), |place| {
-        Ok(CarvedPool::read(kernel, place)?)
-    })?;
-    // A range holds but a part of what the lists lead to, and so does one driver.
-    let comparison = if args.carve.range.is_some() {
-        Err("only a range was looked at".to_string())
-    } else {
-        PoolReport::read(kernel, |_| true)
-            .map(|listed| carved.compare(&listed))
-            .map_err(|error| format!("the lists cannot be read: {error}"))
-    };
+    let (mut carved, comparison) = session.carve_pool(args.carve.range.as_ref())?;
     let difference = comparison.as_ref().map(|comparison| difference(&carved, comparison));
     if let Some(name) = &args.driver {
         carved.owners.retain(|owner| owner.is_named(name));
@@ -157,15 +128,7 @@ pub(super) fn log(args: &LogArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let log = in_place(&session, args.carve.range.as_ref(), |place| {
-        let wanted = |start: Va, size: u64| {
-            args.address.is_none_or(|address| {
-                address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
-            })
-        };
-        Ok(CarvedLog::read(kernel, place, wanted)?)
-    })?;
-    session.load_symbols_at(log.all_frames().iter().copied());
+    let log = session.carve_pool_log(args.carve.range.as_ref(), args.address)?;
     let names = Names::new(kernel);
     let mut out = stdout();
     match args.format {

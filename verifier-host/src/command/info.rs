@@ -35,12 +35,9 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
         Some(file) if file.header.as_ref().is_some_and(|header| !header.free_build) => " (checked)",
         _ => "",
     };
-    let build = match info.build {
-        0 => "unknown".into(),
-        build => build.to_string(),
-    };
+    let build = info.build.map_or_else(|| "unknown".into(), |build| build.to_string());
     let told = match info.header_build {
-        Some(told) if told != info.build => format!(" (the dump's header says {told})"),
+        Some(told) if Some(told) != info.build => format!(" (the dump's header says {told})"),
         _ => String::new(),
     };
     line("Windows build", &format!("{build}{checked}, {}{told}", info.machine))?;
@@ -97,7 +94,13 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
     }
     if let Some(kernel) = &info.kernel {
         line("Kernel base", &kernel.base.to_string())?;
-        line("Debugger data", &kernel.debugger_data)?;
+        let data = &kernel.debugger_data;
+        let data = match (data.address, &data.remark) {
+            (Some(at), Some(remark)) => format!("{at} ({remark})"),
+            (Some(at), None) => at.to_string(),
+            (None, remark) => remark.clone().unwrap_or_default(),
+        };
+        line("Debugger data", &data)?;
         line("Types", kernel.types.as_deref().unwrap_or("none: the kernel's symbols are missing"))?;
         let named = kernel.modules.iter().filter(|module| module.missing.is_none()).count();
         line(

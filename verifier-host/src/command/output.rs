@@ -4,7 +4,6 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use verifier_core::Problem;
-use verifier_core::dump::MemoryFile;
 use verifier_core::render::text::sanitize;
 use verifier_host::{Error, Session, write_file};
 
@@ -61,21 +60,15 @@ pub(super) fn complain_problems(problems: &[Problem]) {
 /// Modules whose addresses were shown without names, one line each.
 pub(super) fn complain_missing_symbols(session: &Session) {
     // The kernel's have been told of first.
-    let kernel = session.kernel().ok().filter(|kernel| !kernel.has_own_types());
-    let told = kernel.and_then(|kernel| kernel.kernel_module());
-    for load in session.symbol_loads().iter().filter(|load| Some(load.wanted.module) != told) {
-        if let Some(text) = load.missing_line() {
-            complain(&text);
-        }
+    let told = usize::from(session.kernel_symbol_problem().is_some());
+    for problem in session.symbol_problems().iter().skip(told) {
+        complain(&problem.why);
     }
 }
 
 /// Says first which file of the kernel's is missing, which every other error follows from.
 pub(super) fn complain_kernel_symbols(session: &Session) {
-    // Of a small dump a view's own error says it, and that symbols would not help much.
-    if !session.memory_file().is_some_and(MemoryFile::is_small)
-        && let Some(text) = session.missing_kernel_symbols()
-    {
-        complain(&text);
+    if let Some(problem) = session.kernel_symbol_problem() {
+        complain(&problem.why);
     }
 }

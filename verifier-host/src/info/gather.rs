@@ -12,8 +12,9 @@ use verifier_core::verifier::{
 use verifier_core::{Problem, Va};
 
 use super::{
-    BugCheckInfo, FileInfo, GlobalInfo, HeaderInfo, Info, KernelInfo, LeakedBlock, ModuleInfo,
-    PageTablesInfo, PdbInfo, SmallDumpInfo, UnloadLeakInfo, UnloadedInfo, VerifierInfo,
+    BugCheckInfo, DebuggerDataInfo, FileInfo, GlobalInfo, HeaderInfo, Info, KernelInfo,
+    LeakedBlock, ModuleInfo, PageTablesInfo, PdbInfo, SmallDumpInfo, UnloadLeakInfo, UnloadedInfo,
+    VerifierInfo,
 };
 use crate::error::Error;
 use crate::session::Session;
@@ -130,7 +131,7 @@ impl Info {
             build: kernel
                 .map(|kernel| kernel.build())
                 .or(header.map(|header| header.build))
-                .unwrap_or_default(),
+                .filter(|&build| build != 0),
             header_build: header.map(|header| header.build),
             paging: space.and_then(|space| space.paging()).map(|mode| mode.to_string()),
             page_tables: session
@@ -285,17 +286,24 @@ impl KernelInfo {
                 end: module.end,
             })
             .collect();
-        let debugger_data = match kernel.debugger_data() {
-            Ok(data) if data.was_encoded => format!("{} (was encoded)", data.address),
-            Ok(data) => match header.map(|header| header.kd_debugger_data_block) {
-                Some(None) => format!("{} (the header does not say where)", data.address),
-                Some(Some(told)) if told != data.address => {
-                    format!("{} (the header says another place)", data.address)
-                }
-                _ => data.address.to_string(),
-            },
-            Err(error) => format!("not read: {error}"),
+        let (address, remark) = match kernel.debugger_data() {
+            Ok(data) => {
+                let is_elsewhere = |header: &Header| {
+                    header.kd_debugger_data_block.is_some_and(|at| at != data.address)
+                };
+                let remark = match header {
+                    _ if data.was_encoded => Some("was encoded"),
+                    Some(header) if is_elsewhere(header) => Some("the header says another place"),
+                    Some(header) if header.kd_debugger_data_block.is_none() => {
+                        Some("the header does not say where it is")
+                    }
+                    _ => None,
+                };
+                (Some(data.address), remark.map(String::from))
+            }
+            Err(error) => (None, Some(format!("not read: {error}"))),
         };
+        let debugger_data = DebuggerDataInfo { address, remark };
         Self {
             base: kernel.base(),
             build_lab: kernel.build_lab(),

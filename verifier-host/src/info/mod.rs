@@ -18,8 +18,8 @@ pub struct Info {
     pub file: Option<FileInfo>,
     /// "x86", "x64", "arm64", or the number of one that is not known.
     pub machine: String,
-    /// The build number, 0 where nothing told it.
-    pub build: u32,
+    /// The build number, where anything tells it.
+    pub build: Option<u32>,
     /// The build number in the dump's header, which may be another.
     pub header_build: Option<u32>,
     /// How addresses are translated, where the session does it.
@@ -165,6 +165,16 @@ pub struct LeakedBlock {
     pub caller_symbol: Option<String>,
 }
 
+/// The debugger data block, which leads to much else.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct DebuggerDataInfo {
+    /// Where it lies; `None` where it cannot be read.
+    pub address: Option<Va>,
+    /// What is unusual about it, or why it cannot be read.
+    pub remark: Option<String>,
+}
+
 /// A kernel and its images.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -173,8 +183,8 @@ pub struct KernelInfo {
     pub base: Va,
     /// `NtBuildLab`.
     pub build_lab: Option<String>,
-    /// Where the debugger data block is, or why it is not read.
-    pub debugger_data: String,
+    /// The debugger data block.
+    pub debugger_data: DebuggerDataInfo,
     /// What its types are from; `None` where its symbols are missing.
     pub types: Option<String>,
     /// Where the images are told.

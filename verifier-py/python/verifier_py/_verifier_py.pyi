@@ -14,47 +14,42 @@ from typing import (
     overload,
 )
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, Self, disjoint_base
 
+from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
-    Allocation,
     ContiguousMemory,
     Coverage,
-    Deadlock,
     DiffGroup,
     Driver,
     FaultEvent,
-    Flag,
-    History,
-    Info,
+    Filter,
     IrpEvent,
     IrqlEvent,
     LeakGroup,
     Omitted,
-    Page,
     PendingEvent,
-    Picture,
     PoolEvent,
-    PoolStack,
     Problem,
     Reach,
     RegionEvent,
-    Settings,
-    Text,
+    SuppressedEvent,
     Total,
     TreeReach,
-    WatchedIrp,
+    WorkaroundEvent,
 )
+from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
+from ._types import Boot, By, Machine, PoolType, Style, Weight
 
 __all__ = [
     "LOGS",
     "Diff",
     "Dump",
-    "Flags",
     "Leaks",
-    "Log",
     "Session",
     "Table",
+    "__version__",
+    "_restore",
     "demo",
     "diff",
     "escape_html",
@@ -63,23 +58,21 @@ __all__ = [
 ]
 
 LOGS: tuple[str, ...]
+__version__: str
 
 _R = TypeVar("_R", covariant=True)
-_One: TypeAlias = str | PathLike[str] | bytes | dict[str, Any]
+_Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
+_One: TypeAlias = str | PathLike[str] | Buffer | dict[str, Any]
 _Symbols: TypeAlias = _One | Sequence[_One] | None
-_By: TypeAlias = Literal[
-    "stack", "frame", "driver frame", "function", "caller", "tag", "driver", "size"
-]
-_Weight: TypeAlias = Literal["bytes", "count"]
-_PoolType: TypeAlias = Literal["paged", "nonpaged"]
-_Path: TypeAlias = str | PathLike[str]
 _Progress: TypeAlias = Callable[[str, int, int | None], object]
+_Range: TypeAlias = tuple[int, int] | None
 
 class _Memory(Protocol):
-    def read(self, address: int, size: int, /) -> bytes | bytearray: ...
+    def read(self, address: int, size: int, /) -> Buffer: ...
 
 @disjoint_base
 class Table(Generic[_R]):
+    def __new__(cls, table: Table[_R], /, **_facts: object) -> Self: ...
     @property
     def columns(self) -> tuple[str, ...]: ...
     @property
@@ -87,6 +80,12 @@ class Table(Generic[_R]):
     def to_dicts(self) -> list[dict[str, Any]]: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[_R]: ...
+    def __reversed__(self) -> Iterator[_R]: ...
+    def index(self, value: object, start: int = 0, stop: int = ..., /) -> int: ...
+    def count(self, value: object, /) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     @overload
     def __getitem__(self, key: SupportsIndex, /) -> _R: ...
     @overload
@@ -98,31 +97,11 @@ class Table(Generic[_R]):
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @final
-class Log(Table[_R]):
-    @property
-    def kind(self) -> str: ...
-    @property
-    def capacity(self) -> int: ...
-    @property
-    def written(self) -> int: ...
-    @property
-    def wrapped(self) -> bool | None: ...
-    @property
-    def unused(self) -> int: ...
-    @property
-    def empty_because(self) -> str | None: ...
-    @classmethod
-    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
-
-@final
-class Flags(Table[Flag]):
-    @property
-    def level(self) -> int: ...
-
-@final
 class Leaks(Table[LeakGroup]):
     @property
     def by(self) -> str: ...
+    @property
+    def filter(self) -> Filter | None: ...
     @property
     def coverage(self) -> Coverage: ...
     @property
@@ -135,11 +114,11 @@ class Leaks(Table[LeakGroup]):
     def counted(self) -> int | None: ...
     def to_text(self, *, top: int | None = 20) -> Text: ...
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
-    def to_folded(self, *, weight: _Weight = "bytes") -> Text: ...
+    def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
-    def flamegraph(self, path: None = None, *, weight: _Weight = "bytes") -> Picture: ...
+    def flamegraph(self, path: None = None, *, weight: Weight = "bytes") -> Picture: ...
     @overload
-    def flamegraph(self, path: _Path, *, weight: _Weight = "bytes") -> None: ...
+    def flamegraph(self, path: _Path, *, weight: Weight = "bytes") -> tuple[Problem, ...]: ...
 
 @final
 class Diff(Table[DiffGroup]):
@@ -162,6 +141,14 @@ class Diff(Table[DiffGroup]):
     @property
     def rebuilt(self) -> tuple[str, ...]: ...
     @property
+    def old_with_stack(self) -> int: ...
+    @property
+    def new_with_stack(self) -> int: ...
+    @property
+    def old_filter(self) -> Filter | None: ...
+    @property
+    def new_filter(self) -> Filter | None: ...
+    @property
     def old_problems(self) -> tuple[Problem, ...]: ...
     @property
     def new_problems(self) -> tuple[Problem, ...]: ...
@@ -176,60 +163,166 @@ class Session:
         memory: _Memory,
         symbols: _Symbols = None,
         dtb: int | None = None,
-        machine: str = "x64",
+        machine: Machine = "x64",
         pae: bool | None = None,
         build: int | None = None,
         ps_loaded_module_list: int | None = None,
         kd_debugger_data_block: int | None = None,
+        kernel_base: int | None = None,
         stable: bool = False,
         progress: _Progress | None = None,
     ) -> Session: ...
     def info(self) -> Info: ...
     def settings(self) -> Settings: ...
     def drivers(self) -> Table[Driver]: ...
-    def pool(self, driver: str | None = None) -> Table[Allocation]: ...
+    @overload
+    def pool(
+        self, driver: str | None = None, *, carve: Literal[False] = False, range: None = None
+    ) -> Pool: ...
+    @overload
+    def pool(
+        self, driver: str | None = None, *, carve: Literal[True], range: _Range = None
+    ) -> CarvedPool: ...
+    @overload
+    def pool(
+        self, driver: str | None = None, *, carve: bool = False, range: tuple[int, int]
+    ) -> CarvedPool: ...
     @overload
     def log(
-        self, kind: Literal["pool"], *, last: int | None = None, address: int | None = None
+        self,
+        kind: Literal["pool"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
     ) -> Log[PoolEvent]: ...
     @overload
     def log(
-        self, kind: Literal["irql"], *, last: int | None = None, address: int | None = None
+        self,
+        kind: Literal["irql"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
     ) -> Log[IrqlEvent]: ...
     @overload
     def log(
-        self, kind: Literal["fault"], *, last: int | None = None, address: int | None = None
+        self,
+        kind: Literal["fault"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
     ) -> Log[FaultEvent]: ...
     @overload
     def log(
-        self, kind: Literal["region"], *, last: int | None = None, address: int | None = None
+        self,
+        kind: Literal["region"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
     ) -> Log[RegionEvent]: ...
     @overload
     def log(
-        self, kind: Literal["irp"], *, last: int | None = None, address: int | None = None
+        self,
+        kind: Literal["irp"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
     ) -> Log[IrpEvent]: ...
     @overload
     def log(
-        self, kind: Literal["pending"], *, last: int | None = None, address: int | None = None
+        self,
+        kind: Literal["pending"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
     ) -> Log[PendingEvent]: ...
     @overload
-    def log(self, kind: str, *, last: int | None = None, address: int | None = None) -> Log[Any]: ...
+    def log(
+        self,
+        kind: Literal["suppressed"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[SuppressedEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["workaround"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[WorkaroundEvent]: ...
+    @overload
+    def log(  # type: ignore[overload-overlap]  # any other word is a log's
+        self,
+        kind: Literal["watched"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> WatchedIrps: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["pool"],
+        *,
+        last: None = None,
+        address: int | None = None,
+        carve: Literal[True],
+        range: _Range = None,
+    ) -> CarvedLog: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["pool"],
+        *,
+        last: None = None,
+        address: int | None = None,
+        carve: bool = False,
+        range: tuple[int, int],
+    ) -> CarvedLog: ...
+    @overload
+    def log(
+        self,
+        kind: str,
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[Any]: ...
     def contiguous(self, driver: str | None = None) -> Table[ContiguousMemory]: ...
-    def pool_stacks(self, driver: str | None = None) -> Table[PoolStack]: ...
+    def pool_stacks(self, driver: str | None = None) -> PoolStacks: ...
     def watched_irps(
         self, *, last: int | None = None, address: int | None = None
-    ) -> Table[WatchedIrp]: ...
+    ) -> WatchedIrps: ...
     def history(self, address: int) -> History: ...
     def deadlock(self) -> Deadlock: ...
     def leaks(
         self,
-        by: _By = "stack",
+        by: By = "stack",
         *,
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
-        pool_type: _PoolType | None = None,
+        pool_type: PoolType | None = None,
         skip: str | None = None,
         top: int | None = None,
     ) -> Leaks: ...
@@ -238,12 +331,12 @@ class Session:
         self,
         path: None = None,
         *,
-        weight: _Weight = "bytes",
+        weight: Weight = "bytes",
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
-        pool_type: _PoolType | None = None,
+        pool_type: PoolType | None = None,
         skip: str | None = None,
     ) -> Picture: ...
     @overload
@@ -251,14 +344,14 @@ class Session:
         self,
         path: _Path,
         *,
-        weight: _Weight = "bytes",
+        weight: Weight = "bytes",
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
-        pool_type: _PoolType | None = None,
+        pool_type: PoolType | None = None,
         skip: str | None = None,
-    ) -> None: ...
+    ) -> tuple[Problem, ...]: ...
     @overload
     def report(
         self,
@@ -268,7 +361,7 @@ class Session:
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
-        pool_type: _PoolType | None = None,
+        pool_type: PoolType | None = None,
         skip: str | None = None,
     ) -> Page: ...
     @overload
@@ -280,10 +373,10 @@ class Session:
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
-        pool_type: _PoolType | None = None,
+        pool_type: PoolType | None = None,
         skip: str | None = None,
-    ) -> None: ...
-    def kd(self, command: str, *, style: str = "modern") -> Text: ...
+    ) -> tuple[Problem, ...]: ...
+    def kd(self, command: str, *, style: Style = "modern") -> Text: ...
 
 @final
 class Dump(Session):
@@ -291,7 +384,7 @@ class Dump(Session):
     def path(self) -> Path: ...
 
 def open(
-    path: str | PathLike[str],
+    path: _Path,
     symbols: _Symbols = None,
     *,
     mmap: bool = True,
@@ -299,20 +392,28 @@ def open(
     dtb: int | None = None,
     progress: _Progress | None = None,
 ) -> Dump: ...
-def demo(folder: str | PathLike[str]) -> Dump: ...
+def demo(folder: _Path) -> Dump: ...
 def diff(
     old: Session,
     new: Session,
-    by: _By = "stack",
+    by: By = "stack",
     *,
-    boot: Literal["auto", "same", "other"] = "auto",
+    boot: Boot = "auto",
     driver: str | None = None,
     tag: str | None = None,
     min_size: int | None = None,
     max_size: int | None = None,
-    pool_type: _PoolType | None = None,
+    pool_type: PoolType | None = None,
     skip: str | None = None,
     top: int | None = None,
 ) -> Diff: ...
 def escape_html(text: str) -> str: ...
-def flags(level: int | None = None, *, names: Sequence[str] | None = None) -> Flags: ...
+def flags(level: int | None = None, *, names: str | Sequence[str] | None = None) -> Flags: ...
+def _restore(
+    name: str,
+    record: str,
+    rows: int,
+    columns: tuple[Any, ...],
+    problems: Sequence[tuple[str, int | None, str]],
+    empty_because: str | None,
+) -> Table[Any]: ...

@@ -146,7 +146,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
                 bytes: coverage.all.bytes,
                 bytes_with_stack: coverage.with_stack.bytes,
                 with_stack_of: SourcesDoc {
-                    pool_log: coverage.with_stack.count - coverage.from_tree.count,
+                    pool_log: coverage.from_log(),
                     pool_info_tree: coverage.from_tree.count,
                 },
                 without_stack: without

@@ -1,0 +1,300 @@
+"""Results that are no tables: documents, and text with problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ._records import Lifetime, Neighbor, Outstanding, PoolEvent, Problem, _freeze, _hex
+from ._verifier_py import escape_html
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._tables import Flags
+    from ._verifier_py import Table
+
+# What is an address, or is read like one, in a document.
+_ADDRESSES = frozenset(
+    {
+        "address",
+        "base",
+        "bit",
+        "block",
+        "call_stack",
+        "caller",
+        "code",
+        "directory_table_base",
+        "end",
+        "entry",
+        "irp",
+        "kd_debugger_data_block",
+        "level",
+        "parameters",
+        "ps_loaded_module_list",
+        "start",
+        "suspect_entry",
+        "target_driver",
+        "thread",
+        "verified_data",
+    }
+)
+
+
+def _text(name: str, value: object) -> str:
+    return _hex(value) if name in _ADDRESSES else repr(value)
+
+
+class _Told(str):
+    """Text with the problems that were met."""
+
+    problems: tuple[Problem, ...]
+
+    def __new__(cls, text: str, problems: tuple[Problem, ...] = ()) -> Self:
+        """Text with problems."""
+        this = super().__new__(cls, text)
+        this.problems = problems
+        return this
+
+    def __getnewargs__(self) -> tuple[str, tuple[Problem, ...]]:  # type: ignore[override]
+        return (str(self), self.problems)
+
+
+class Text(_Told):
+    """Text as the debugger or the command prints it, with the problems that were met."""
+
+    def _repr_html_(self) -> str:
+        # The names in it went through Rust's escapes when it was written; its lines are its own.
+        return f"<pre>{escape(self)}</pre>{_problems(self.problems)}"
+
+
+class Picture(_Told):
+    """A picture as SVG, which a notebook shows."""
+
+    def __repr__(self) -> str:
+        return f"<picture: {len(self)} characters of SVG>"
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+class Page(_Told):
+    """An HTML page, which a notebook shows in a frame of its own."""
+
+    def __repr__(self) -> str:
+        return f"<page: {len(self)} characters of HTML>"
+
+    def _repr_html_(self) -> str:
+        frame = 'sandbox="allow-scripts" style="width:100%;height:40em;border:1px solid gray"'
+        return f'<iframe {frame} srcdoc="{escape(self)}"></iframe>'
+
+
+def _problems(problems: tuple[Problem, ...]) -> str:
+    """As a table shows them."""
+    if not problems:
+        return ""
+    lines = [
+        f"{one.what}{'' if one.address is None else f' at {one.address:#x}'}: {one.why}"
+        for one in problems[:5]
+    ]
+    if len(problems) > len(lines):
+        lines.append(f"and {len(problems) - len(lines)} more")
+    items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
+    return f"<details><summary>problems: {len(problems)}</summary><ul>{items}</ul></details>"
+
+
+def _rows(pairs: Mapping[str, Any]) -> str:
+    def value(name: str, value: Any) -> str:
+        if isinstance(value, Mapping):
+            return _rows(value)
+        if isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+            return f"{len(value)}: " + ", ".join(escape_html(str(one.get("name"))) for one in value)
+        return escape_html(value if isinstance(value, str) else _text(name, value))
+
+    rows = (f"<tr><th>{escape_html(n)}</th><td>{value(n, v)}</td></tr>" for n, v in pairs.items())
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _thaw(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _thaw(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        if isinstance(value, Problem):
+            return value._asdict()
+        return [_thaw(inner) for inner in value]
+    return value
+
+
+class _Document(Mapping[str, Any]):
+    """A frozen document."""
+
+    __slots__ = ("_document",)
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = _freeze(document)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+    def __hash__(self) -> int:
+        return hash(self._document)
+
+    def _repr_html_(self) -> str:
+        shown = {name: value for name, value in self.items() if name != "problems"}
+        return _rows(shown) + _problems(self.problems)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be read or does not fit."""
+        problems: tuple[Problem, ...] = self._document["problems"]
+        return problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as dicts and lists."""
+        thawed: dict[str, Any] = _thaw(self._document)
+        return thawed
+
+
+class Info(_Document):
+    """What a session is over, and what of it can be read: a frozen document.
+
+    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
+    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<info: build {self['build'] or 'unknown'}, {self['machine']}>"
+
+
+class Deadlock(_Document):
+    """What deadlock detection keeps: a frozen document.
+
+    Its keys are those of ``verifier deadlock --format json``.
+    """
+
+    __slots__ = ("_dot", "_text")
+
+    def __init__(self, document: dict[str, Any], text: Text, dot: Text) -> None:
+        super().__init__(document)
+        self._text = text
+        self._dot = dot
+
+    def __repr__(self) -> str:
+        if self["inactive_because"]:
+            return f"<deadlock: {self['inactive_because']}>"
+        return (
+            f"<deadlock: {len(self['resources'])} locks, {len(self['threads'])} threads, "
+            f"{len(self['cycles'])} cycles>"
+        )
+
+    def to_text(self) -> Text:
+        """As the command prints it."""
+        return self._text
+
+    def to_dot(self) -> Text:
+        """The order of the locks as a graph in the DOT language."""
+        return self._dot
+
+    def _repr_html_(self) -> str:
+        return self._text._repr_html_()
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """Verifier's level and statistics."""
+
+    level: int
+    flags: Flags
+    statistics: Mapping[str, int]
+    """By the C names in snake_case, as far as this build has them."""
+    modes: Mapping[str, Any]
+    """Rule classes, options, excluded drivers, random faults; None for what the build does not have."""
+    address: int
+    """Where the statistics lie."""
+    problems: tuple[Problem, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statistics", _freeze(self.statistics))
+        object.__setattr__(self, "modes", _freeze(self.modes))
+
+    def __repr__(self) -> str:
+        names = ", ".join(flag.name for flag in self.flags)
+        return f"<settings: level {self.level:#x} ({names})>"
+
+    def _repr_html_(self) -> str:
+        names = ", ".join(flag.name for flag in self.flags)
+        shown = {"level": self.level, "flags": names, "statistics": self.statistics}
+        return _rows(shown) + _problems(self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as dicts and lists."""
+        return {
+            "level": self.level,
+            "flags": self.flags.to_dicts(),
+            "statistics": dict(self.statistics),
+            "modes": _thaw(self.modes),
+            "address": self.address,
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class History:
+    """All that is known of one address."""
+
+    address: int
+    outstanding: Table[Outstanding]
+    """Outstanding allocations that hold it."""
+    capacity: int
+    """Records that the pool log has room for."""
+    records: int
+    """Records that it has."""
+    events: Table[PoolEvent]
+    """Records of the pool log whose block holds it, newest first."""
+    lifetimes: Table[Lifetime]
+    """Lives of the blocks that held it, the last one first."""
+    freed_entries: Table[Outstanding]
+    """Freed tracking entries that may be of such a block; their address is 0, it is lost."""
+    neighbors: Table[Neighbor]
+    """Blocks in its page and the two pages on either side, the nearest first."""
+    problems: tuple[Problem, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<history of {self.address:#x}: {len(self.outstanding)} outstanding, "
+            f"{len(self.events)} events>"
+        )
+
+    def _repr_html_(self) -> str:
+        tables = (self.outstanding, self.events, self.lifetimes, self.freed_entries, self.neighbors)
+        shown = "".join(table._repr_html_() for table in tables if len(table))
+        return (shown or f"<p>{self.address:#x}: nothing is known of it</p>") + _problems(self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as dicts and lists."""
+        return {
+            "address": self.address,
+            "outstanding": self.outstanding.to_dicts(),
+            "capacity": self.capacity,
+            "records": self.records,
+            "events": self.events.to_dicts(),
+            "lifetimes": self.lifetimes.to_dicts(),
+            "freed_entries": self.freed_entries.to_dicts(),
+            "neighbors": self.neighbors.to_dicts(),
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+for _class in (Deadlock, History, Info, Page, Picture, Settings, Text):
+    _class.__module__ = "verifier_py"
+del _class

@@ -1,0 +1,212 @@
+//! `pool(carve=True)` and `log("pool", carve=True)`: what was found without lists, as columns.
+
+use std::ops::Range;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::Serialize;
+use verifier_core::kernel::Kernel;
+use verifier_core::verifier::{Allocation, CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool};
+use verifier_core::{Error, Va};
+use verifier_host::Session;
+
+use crate::arrow::{
+    addresses, bools, frames, lists, maybe_addresses, maybe_words, numbers, symbols, words,
+};
+use crate::document::Value;
+use crate::errors::Failure;
+use crate::table::{Described, Table, View};
+use crate::views;
+
+/// The word in `source`.
+const SOURCE: &str = "carved";
+
+/// The range that was asked for.
+pub(crate) fn range(range: Option<(u64, u64)>) -> Result<Option<Range<Va>>, Failure> {
+    match range {
+        Some((start, end)) if start >= end => {
+            Err(Failure::usage(format!("range=({start:#x}, {end:#x}) holds nothing")))
+        }
+        range => Ok(range.map(|(start, end)| Va(start)..Va(end))),
+    }
+}
+
+/// What carving the pool gives, on its way to Python.
+pub(crate) struct Pool {
+    view: View,
+    facts: Value,
+    /// Tables of what one way finds and the other does not, and how many allocations both have.
+    comparison: Result<(usize, View, View), String>,
+}
+
+#[derive(Serialize)]
+struct OwnerFacts<'a> {
+    name: Option<&'a str>,
+    owner: Va,
+    is_signed: bool,
+    pages: Vec<PageFacts>,
+}
+
+#[derive(Serialize)]
+struct PageFacts {
+    physical: Option<u64>,
+    address: Option<Va>,
+}
+
+#[derive(Serialize)]
+struct PoolFacts<'a> {
+    source: &'static str,
+    pages_looked_at: u64,
+    owners: Vec<OwnerFacts<'a>>,
+    why_not_compared: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LogFacts {
+    kind: &'static str,
+    source: &'static str,
+    order: &'static str,
+    pages_looked_at: u64,
+    pages: usize,
+}
+
+impl Pool {
+    pub(crate) fn read(
+        host: &Session,
+        kernel: &Kernel,
+        range: Option<&Range<Va>>,
+        driver: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let (mut carved, comparison) = host.carve_pool(range)?;
+        let comparison = match driver {
+            Some(_) => Err("only one driver was asked for".to_string()),
+            None => comparison,
+        };
+        carved.owners.retain(|owner| driver.is_none_or(|name| owner.is_named(name)));
+        let callers = || carved.owners.iter().flat_map(|o| &o.allocations).map(|a| a.caller);
+        host.load_symbols_at(callers());
+        let missing = host.symbol_problems_at(callers());
+        carved.problems.extend(missing);
+        let pages =
+            |page: &CarvedPage| PageFacts { physical: page.pa.map(|pa| pa.0), address: page.va };
+        let owners = carved.owners.iter().map(|owner| OwnerFacts {
+            name: owner.name.as_deref(),
+            owner: owner.address,
+            is_signed: owner.is_signed,
+            pages: owner.pages.iter().map(pages).collect(),
+        });
+        let facts = Value::of(&PoolFacts {
+            source: SOURCE,
+            pages_looked_at: carved.pages_looked_at,
+            owners: owners.collect(),
+            why_not_compared: comparison.as_ref().err().map(String::as_str),
+        })?;
+        let comparison = match comparison {
+            Err(why) => Err(why),
+            Ok(found) => {
+                let listed: Vec<(&str, &Allocation)> =
+                    found.only_listed.iter().map(|(name, one)| (name.as_str(), one)).collect();
+                let only_listed = views::listed("only listed", &listed, kernel, Vec::new())?;
+                let only = |&(owner, index): &(usize, usize)| {
+                    let owner = carved.owners.get(owner)?;
+                    Some((owner, owner.allocations.get(index)?))
+                };
+                let rows: Vec<_> = found.only_carved.iter().filter_map(only).collect();
+                Ok((found.both, only_listed, view("only carved", &rows, kernel, &carved, false)?))
+            }
+        };
+        let rows: Vec<_> = carved
+            .owners
+            .iter()
+            .flat_map(|owner| owner.allocations.iter().map(move |one| (owner, one)))
+            .collect();
+        Ok(Self { view: view("carved pool", &rows, kernel, &carved, true)?, facts, comparison })
+    }
+}
+
+fn view(
+    name: &str,
+    rows: &[(&CarvedOwner, &CarvedAllocation)],
+    kernel: &Kernel,
+    carved: &CarvedPool,
+    tells: bool,
+) -> Result<View, Error> {
+    let callers: Vec<Va> = rows.iter().map(|(_, one)| one.caller).collect();
+    let page = |(owner, one): &(&CarvedOwner, &CarvedAllocation)| {
+        owner.pages.get(one.page).and_then(|page| page.pa).map(|pa| Va(pa.0))
+    };
+    let columns = vec![
+        maybe_words("driver", rows.iter().map(|(owner, _)| owner.name.as_deref())),
+        addresses("owner", rows.iter().map(|(owner, _)| owner.address)),
+        bools("is_signed", rows.iter().map(|(owner, _)| owner.is_signed)),
+        addresses("address", rows.iter().map(|(_, one)| one.address)),
+        numbers("size", rows.iter().map(|(_, one)| one.size)),
+        words("tag", rows.iter().map(|(_, one)| one.tag.to_string())),
+        addresses("caller", callers.iter().copied()),
+        symbols("caller_symbol", &callers, kernel)?,
+        words("source", rows.iter().map(|_| SOURCE)),
+        // A physical address, and read in hexadecimal like any other.
+        maybe_addresses("physical_page", rows.iter().map(page)),
+        numbers("slot", rows.iter().map(|(_, one)| one.slot as u64)),
+        maybe_addresses("entry", rows.iter().map(|(_, one)| one.entry)),
+    ];
+    let problems = if tells { carved.problems.clone() } else { Vec::new() };
+    View::new(name, "CarvedAllocation", columns, problems)
+}
+
+impl<'py> IntoPyObject<'py> for Pool {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let facts = self.facts.into_pyobject(py)?.cast_into::<PyDict>()?;
+        let comparison = match self.comparison {
+            Ok((both, listed, carved)) => {
+                let class = py.import("verifier_py._records")?.getattr("Comparison")?;
+                let (listed, carved) =
+                    (Py::new(py, Table::from(listed))?, Py::new(py, Table::from(carved))?);
+                Some(class.call1((both, listed, carved))?)
+            }
+            Err(_) => None,
+        };
+        facts.set_item("comparison", comparison)?;
+        let class = py.import("verifier_py._tables")?.getattr("CarvedPool")?;
+        class.call((Py::new(py, Table::from(self.view))?,), Some(&facts))
+    }
+}
+
+/// `log("pool", carve=True)`
+pub(crate) fn log(
+    host: &Session,
+    kernel: &Kernel,
+    range: Option<&Range<Va>>,
+    address: Option<Va>,
+) -> Result<Described, Failure> {
+    let mut log = host.carve_pool_log(range, address)?;
+    let missing = host.symbol_problems_at(log.all_frames().iter().copied());
+    log.problems.extend(missing);
+    let records = &log.records;
+    let lengths = records.iter().map(|record| log.frames(record).len());
+    let physical = records.iter().map(|record| record.page.pa.map(|pa| Va(pa.0)));
+    let columns = vec![
+        maybe_addresses("physical_page", physical),
+        maybe_addresses("page", records.iter().map(|record| record.page.va)),
+        numbers("offset", records.iter().map(|record| record.offset.into())),
+        addresses("address", records.iter().map(|record| record.address)),
+        numbers("size", records.iter().map(|record| record.size)),
+        addresses("thread", records.iter().map(|record| record.thread)),
+        words("operation", records.iter().map(|record| record.operation.name())),
+        bools("is_cut", records.iter().map(|record| record.is_cut)),
+        lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?,
+    ];
+    let facts = LogFacts {
+        kind: "pool",
+        source: SOURCE,
+        order: "unknown",
+        pages_looked_at: log.pages_looked_at,
+        pages: log.pages,
+    };
+    let view = View::new("carved pool log", "CarvedEvent", columns, log.problems)?;
+    Ok(Described::new(view, "CarvedLog", &facts)?)
+}

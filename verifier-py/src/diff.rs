@@ -1,0 +1,288 @@
+//! `diff()`: what differs between two sessions, as columns, and the class around them.
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use verifier_core::analysis::{Boot, Diff as CoreDiff, DiffGroup, Total};
+use verifier_core::render::{DiffView, write_diff_markdown, write_diff_text};
+use verifier_core::{Error, Problem, Va};
+use verifier_host::{FilteredLeaks, compare_boots};
+
+use crate::arrow::{
+    Column, addresses, lists, maybe_lists, maybe_words, numbers, signed, structure, words,
+};
+use crate::errors::Failure;
+use crate::leaks::{self, no_pickle};
+use crate::session::Session;
+use crate::table::{Table, View, problems};
+use crate::text::Text;
+use crate::work;
+
+fn total(name: &str, totals: impl Iterator<Item = Total> + Clone) -> Column {
+    let columns = vec![
+        numbers("count", totals.clone().map(|total| total.count)),
+        numbers("bytes", totals.map(|total| total.bytes)),
+    ];
+    structure(name, columns, None)
+}
+
+fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
+    let groups = view.shown().0;
+    let growth: Vec<(i64, i64)> = groups.iter().map(DiffGroup::clamped_growth).collect();
+    let stacks = || groups.iter().map(|group| group.key.stack.as_deref());
+    let block = |name, of: fn(&DiffGroup) -> &[Va]| {
+        let items = groups.iter().flat_map(|group| of(group).iter().copied());
+        lists(name, groups.iter().map(|group| of(group).len()), addresses("item", items))
+    };
+    let columns = vec![
+        words("label", groups.iter().map(|group| &*group.label)),
+        maybe_words("tag", groups.iter().map(|group| group.key.tag.map(|tag| tag.to_string()))),
+        maybe_words("driver", groups.iter().map(|group| group.key.driver.as_deref())),
+        maybe_lists(
+            "stack",
+            stacks().map(|stack| stack.map(<[_]>::len)),
+            words("item", stacks().flatten().flatten()),
+        )?,
+        maybe_words("why_no_stack", groups.iter().map(|group| view.why(group))),
+        numbers("merged", groups.iter().map(|group| group.merged as u64)),
+        total("old", groups.iter().map(|group| group.old)),
+        total("new", groups.iter().map(|group| group.new)),
+        structure(
+            "growth",
+            vec![
+                signed("count", growth.iter().map(|growth| growth.0)),
+                signed("bytes", growth.iter().map(|growth| growth.1)),
+            ],
+            None,
+        ),
+        block("appeared", |group| &group.appeared)?,
+        block("gone", |group| &group.gone)?,
+    ];
+    let both = [&view.old.problems, &view.new.problems];
+    View::new("diff", "DiffGroup", columns, both.into_iter().flatten().cloned().collect())
+}
+
+/// What differs between two sessions: groups, the most growth first.
+///
+/// It keeps the blocks of both, which its texts are made of. A slice is a plain table of the groups that
+/// it has, and so is `Table(diff)`, which can be pickled.
+#[pyclass(frozen, extends = Table, module = "verifier_py")]
+pub(crate) struct Diff {
+    diff: CoreDiff,
+    found: [FilteredLeaks; 2],
+    omitted: usize,
+}
+
+impl Diff {
+    /// The table of the groups, and the rest; `found` is of the earlier dump, and of the later one.
+    pub(crate) fn new(
+        diff: CoreDiff,
+        found: [FilteredLeaks; 2],
+        top: Option<usize>,
+    ) -> Result<(View, Self), Error> {
+        let this = Self { diff, found, omitted: 0 };
+        let shown = this.view(top);
+        let (table, omitted) = (diff_view(&shown)?, shown.shown().1);
+        Ok((table, Self { omitted, ..this }))
+    }
+
+    fn view(&self, top: Option<usize>) -> DiffView<'_> {
+        let [old, new] = &self.found;
+        DiffView { diff: &self.diff, old: &old.leaks, new: &new.leaks, top }
+    }
+
+    fn text(
+        &self,
+        py: Python<'_>,
+        top: Option<usize>,
+        write: fn(&mut dyn std::io::Write, &DiffView<'_>) -> std::io::Result<()>,
+    ) -> PyResult<Text> {
+        work::run(py, None, || {
+            Text::write("Text", |out| {
+                write(out, &self.view(top)).map_err(verifier_host::Error::from)?;
+                let found = self.found.iter().flat_map(|found| &found.leaks.problems);
+                Ok(found.cloned().collect::<Vec<Problem>>())
+            })
+        })
+    }
+
+    fn total<'py>(py: Python<'py>, total: Total) -> PyResult<Bound<'py, PyAny>> {
+        py.import("verifier_py._records")?.getattr("Total")?.call1((total.count, total.bytes))
+    }
+}
+
+#[pymethods]
+impl Diff {
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(no_pickle("the groups of a diff"))
+    }
+
+    /// What the allocations are grouped by.
+    #[getter]
+    fn by(&self) -> &'static str {
+        self.diff.by.name()
+    }
+
+    /// True where both are of one boot: blocks are then matched by address, else groups by names.
+    #[getter]
+    fn same_boot(&self) -> bool {
+        self.diff.boot.is_same
+    }
+
+    /// What says whether they are.
+    #[getter]
+    fn why(&self) -> &str {
+        &self.diff.boot.why
+    }
+
+    /// All blocks of the earlier dump.
+    #[getter]
+    fn old<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Self::total(py, self.diff.old)
+    }
+
+    /// All blocks of the later dump.
+    #[getter(new)]
+    fn new_total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Self::total(py, self.diff.new)
+    }
+
+    /// By how much the groups that grew did, together.
+    #[getter]
+    fn growth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Self::total(py, self.diff.growth())
+    }
+
+    /// Groups that `top` left out.
+    #[getter]
+    fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// Groups that hold what they held.
+    #[getter]
+    fn unchanged(&self) -> usize {
+        self.diff.unchanged
+    }
+
+    /// Modules that both dumps have in different builds: their functions are matched, not the places in
+    /// them.
+    #[getter]
+    fn rebuilt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.diff.rebuilt.iter().map(|name| &**name))
+    }
+
+    /// How many blocks of the earlier dump have a stack.
+    #[getter]
+    fn old_with_stack(&self) -> u64 {
+        self.found[0].leaks.coverage().with_stack.count
+    }
+
+    /// How many blocks of the later dump have a stack.
+    #[getter]
+    fn new_with_stack(&self) -> u64 {
+        self.found[1].leaks.coverage().with_stack.count
+    }
+
+    /// What was filtered of the earlier dump; `None` where nothing was.
+    #[getter]
+    fn old_filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        leaks::filter_of(py, &self.found[0])
+    }
+
+    /// What was filtered of the later dump; `None` where nothing was.
+    #[getter]
+    fn new_filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        leaks::filter_of(py, &self.found[1])
+    }
+
+    /// What could not be read of the earlier dump; `problems` has both.
+    #[getter]
+    fn old_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        problems(py, &self.found[0].leaks.problems)
+    }
+
+    /// What could not be read of the later dump; `problems` has both.
+    #[getter]
+    fn new_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        problems(py, &self.found[1].leaks.problems)
+    }
+
+    /// The groups as the command prints them; `top=None` has all.
+    #[pyo3(signature = (*, top=20))]
+    fn to_text(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
+        self.text(py, top, |out, view| write_diff_text(out, view))
+    }
+
+    /// The groups as Markdown for a pull-request comment; `top=None` has all.
+    #[pyo3(signature = (*, top=20))]
+    fn to_markdown(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
+        self.text(py, top, |out, view| write_diff_markdown(out, view))
+    }
+}
+
+/// What grew between two sessions: groups of outstanding allocations, the most growth first.
+///
+/// old, new: the earlier and the later session.
+/// by: what the blocks are grouped by: `stack`, `frame`, `function`, `caller`, `tag`, `driver` or `size`.
+/// boot: whether both are of one boot: `same`, `other`, or `auto`, which compares their headers and where
+///     modules lie. Blocks of one boot are matched by address, else groups by names.
+/// driver, tag, min_size, max_size, pool_type, skip: as in `Session.leaks`.
+/// top: how many groups; without it all.
+#[pyfunction]
+#[pyo3(signature = (
+    old,
+    new,
+    by="stack",
+    *,
+    boot="auto",
+    driver=None,
+    tag=None,
+    min_size=None,
+    max_size=None,
+    pool_type=None,
+    skip=None,
+    top=None,
+))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn diff(
+    py: Python<'_>,
+    old: &Bound<'_, Session>,
+    new: &Bound<'_, Session>,
+    by: &str,
+    boot: &str,
+    driver: Option<String>,
+    tag: Option<String>,
+    min_size: Option<u64>,
+    max_size: Option<u64>,
+    pool_type: Option<&str>,
+    skip: Option<&str>,
+    top: Option<usize>,
+) -> PyResult<Py<Diff>> {
+    let by = leaks::group_by(by)?;
+    let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+    let given = |is_same| Some(Boot { is_same, why: format!("boot={boot:?}") });
+    let boot = match boot {
+        "auto" => None,
+        "same" => given(true),
+        "other" => given(false),
+        _ => {
+            let text = format!("boot={boot:?} is none of \"auto\", \"same\", \"other\"");
+            return Err(Failure::usage(text).into());
+        }
+    };
+    let find = |session: &Session| {
+        let filter = filter.clone();
+        session.view(py, |host, _| leaks::find(host, filter))
+    };
+    let (old, new) = (old.get(), new.get());
+    let found = [find(old)?, find(new)?];
+    let (view, diff) = new.view(py, |host, _| {
+        let boot = match boot {
+            Some(boot) => boot,
+            None => compare_boots(old.host(), host)?,
+        };
+        let diff = found[1].since(&found[0], by, boot);
+        Ok(Diff::new(diff, found, top)?)
+    })?;
+    Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(diff))
+}
