@@ -285,7 +285,7 @@ class CarvedEvent(NamedTuple):
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
     is_cut: bool
-    """True where it ends on another page, so that frames may be missing."""
+    """True where it ends on another page that is not at hand, so that frames may be missing."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
