@@ -508,8 +508,8 @@ class Reach(NamedTuple):
     """How far back the pool log reaches."""
 
     capacity: int
-    written: int
-    """Records ever written, modulo 2^32."""
+    written: int | None
+    """Records ever written, modulo 2^32; ``None`` where that is not known, nor their order."""
     records: int
     """Records that were read."""
     missing: int
