@@ -53,7 +53,7 @@ pub fn write_pool_record(
     write_frames(out, frames, names)
 }
 
-/// `!verifier 80 ADDRESS`: the records whose block holds the address, newest first.
+/// `!verifier 80 ADDRESS`: the records whose block holds the address, in the log's order.
 ///
 /// # Errors
 /// Those of the writer.
