@@ -12,7 +12,8 @@ use crate::table::{Described, View};
 pub(crate) struct LogFacts {
     kind: &'static str,
     capacity: u32,
-    written: u32,
+    written: Option<u32>,
+    order: &'static str,
     wrapped: Option<bool>,
     unused: u32,
     empty_because: Option<&'static str>,
@@ -25,8 +26,8 @@ impl LogFacts {
         (wrapped, unused): (Option<bool>, u32),
         empty_because: Option<&'static str>,
     ) -> Self {
-        let (capacity, written) = (ring.length, ring.index);
-        Self { kind, capacity, written, wrapped, unused, empty_because }
+        let (capacity, written, order) = (ring.length, ring.index, ring.order().name());
+        Self { kind, capacity, written, order, wrapped, unused, empty_because }
     }
 
     pub(crate) fn describe(self, view: View) -> Result<Described, Failure> {

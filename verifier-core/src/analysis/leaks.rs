@@ -16,14 +16,14 @@
 //! not say is the allocation where the block's own `CallingAddress` is among them; else it may be a
 //! free's, and gives no stack ([`NoStack::Uncertain`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::log::{Operation, PoolLog};
+use crate::verifier::log::{Operation, Order, PoolLog};
 use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
 
 /// Records between two calls of a progress function.
@@ -51,6 +51,8 @@ pub enum NoStack {
     NotRead,
     /// No record, and the ring has not wrapped.
     NotLogged,
+    /// It has several records, and the log's order is not known.
+    OrderUnknown,
     /// Its record holds no frames.
     NoFrames,
     /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
@@ -60,7 +62,7 @@ pub enum NoStack {
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 9] = [
+    pub const ALL: [NoStack; 10] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
@@ -68,6 +70,7 @@ impl NoStack {
         NoStack::PageAbsent,
         NoStack::NotRead,
         NoStack::NotLogged,
+        NoStack::OrderUnknown,
         NoStack::NoFrames,
         NoStack::Uncertain,
     ];
@@ -95,6 +98,11 @@ impl NoStack {
                 "not logged: none of the {records} records is of this block, and the log has not \
                  wrapped"
             ),
+            NoStack::OrderUnknown => {
+                "order unknown: the log's index is not known, so nothing tells which of its records \
+                 is the newest"
+                    .into()
+            }
             NoStack::NoFrames => "its newest record holds no frames".into(),
             NoStack::Uncertain => {
                 "its newest record may be a free: its frames do not tell, nor hold \
@@ -215,8 +223,8 @@ pub struct TreeReach {
 pub struct Reach {
     /// Records that it has room for.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32.
-    pub written: u32,
+    /// Records ever written, modulo 2^32; `None` where that is not known, nor their order.
+    pub written: Option<u32>,
     /// Records that were read.
     pub records: u64,
     /// Slots on pages that are not in the dump.
@@ -423,13 +431,24 @@ impl Leaks {
         };
         self.problems.append(&mut log.problems);
         self.reach = Reach::of_log(&log, seen.get());
+        // Without an order only a record that is alone is the newest of its address.
+        let is_unordered = log.ring.order() == Order::Unknown;
+        let mut untold: HashSet<Va> = HashSet::new();
         for (index, record) in log.records.iter().enumerate() {
-            if let Some(slot @ None) = newest.get_mut(&record.address) {
-                *slot = Some(index);
+            let Some(slot) = newest.get_mut(&record.address) else { continue };
+            if is_unordered && (slot.is_some() || log.is_cut) {
+                untold.insert(record.address);
             }
+            slot.get_or_insert(index);
         }
         let unread = NoStack::of_log(&log);
         for block in &mut self.blocks {
+            if untold.contains(&block.allocation.address) {
+                if block.stack_source.is_none() {
+                    block.stack = Err(NoStack::OrderUnknown);
+                }
+                continue;
+            }
             let found = newest.get(&block.allocation.address).copied().flatten();
             let is_known = block.stack_source.is_some();
             let Some(record) = found.and_then(|index| log.records.get(index)) else {

@@ -37,7 +37,8 @@ impl Serialize for RecordDoc<'_> {
 struct LogDoc<'a, T: Serialize> {
     kind: &'static str,
     capacity: u32,
-    written: u32,
+    written: Option<u32>,
+    order: &'static str,
     wrapped: Option<bool>,
     unused: u32,
     empty_because: Option<&'static str>,
@@ -63,6 +64,7 @@ pub fn write_pool_log_json(
             kind: "pool",
             capacity: log.ring.length,
             written: log.ring.index,
+            order: log.ring.order().name(),
             wrapped: log.wrapped,
             unused: log.unused,
             empty_because: log.empty_because,
@@ -108,6 +110,7 @@ pub fn write_event_log_json(
             kind: log.kind.name(),
             capacity: log.ring.length,
             written: log.ring.index,
+            order: log.ring.order().name(),
             wrapped: log.wrapped,
             unused: log.unused,
             empty_because: log.empty_because,
@@ -178,7 +181,7 @@ pub(super) fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) 
     ]
 }
 
-/// Writes the pool log, newest first.
+/// Writes the pool log, in its order.
 ///
 /// # Errors
 /// Those of the writer.
