@@ -20,7 +20,7 @@
 //! the page tables translate to a carved page is its address. A page at which nothing points is
 //! shown by its physical address alone.
 //!
-//! **What is in use.** As in the list view (`pool.rs`), with what is left of its evidence: an entry
+//! **What is in use.** As in the list view (`pool/pages.rs`), with what is left of its evidence: an entry
 //! with bit 0 of `NumberOfBytes` clear is in use; with the bit set it is free if its first word is null
 //! or leads to a slot of a carved page, or if a free entry points at it; else it is an odd special-pool
 //! size.

@@ -10,22 +10,23 @@
 //!
 //! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be off the tree, and off the
 //! list: the bug check's parameters lead to its data all the same. Where the tree is broken, or does not
-//! have what the list says is loaded, tracking pages lead to the data of the drivers that own them (see
-//! `lost.rs`).
+//! have what the list says is loaded, the data of drivers are found by their signature and by the tracking
+//! pages that they own (see `lost.rs`).
 
-use super::counters::{Counters, required};
+mod suspects;
+mod targets;
+
+pub(super) use suspects::{SuspectLayout, sound_suspect, suspect, suspects};
+use targets::Verified;
+pub(super) use targets::{DATA_SIGNATURE, Layout, targets, verified};
+
+use super::counters::Counters;
 use super::lost::Lost;
 use super::old;
 use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, Limits, read_unicode_string, walk_avl, walk_list};
-use crate::types::{Field, TypeSource};
-
-/// `_VF_TARGET_VERIFIED_DRIVER_DATA.Signature`.
-pub(super) const DATA_SIGNATURE: u64 = 0x9876_1940;
-/// Tables of a `_VF_AVL_TREE`: the kernel makes 1, 16, 32 or 64.
-const MAX_TABLES: u64 = 64;
+use crate::kernel::Kernel;
 
 /// What became of a configured driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +137,8 @@ pub struct TargetDriver {
     pub verified_data: Va,
     /// The integers of that structure from `CurrentPagedPoolAllocations` on.
     pub counters: Counters,
-    /// True where the tree does not lead to it, and the tracking pages that it owns did.
+    /// True where the tree does not lead to it, and its data were found by their signature or by the
+    /// tracking pages that they own.
     pub is_carved: bool,
 }
 
@@ -147,54 +149,6 @@ pub struct Drivers {
     pub drivers: Vec<Driver>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
-}
-
-/// Offsets of this view, resolved once.
-pub(super) struct Layout {
-    pub(super) suspect: SuspectLayout,
-    pub(super) tables: u64,
-    pub(super) tables_no: u64,
-    table_size: u64,
-    pub(super) rtl_table: u64,
-    pub(super) avl: AvlLayout,
-    p: Field,
-    range_size: Field,
-    verified_data: Field,
-    target_size: usize,
-    suspect_entry: Field,
-    pub(super) signature: Field,
-    data: std::sync::Arc<crate::types::Structure>,
-    first_counter: u64,
-}
-
-impl Layout {
-    pub(super) fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
-        let target = "_VF_TARGET_DRIVER";
-        let data = "_VF_TARGET_VERIFIED_DRIVER_DATA";
-        // From 14393 on the node has a session beside it and its own fields one step deeper.
-        let node = |field: &str| {
-            types
-                .field(target, &format!("TreeNode.{field}"))
-                .or_else(|_| types.field(target, &format!("TreeNode.Base.{field}")))
-        };
-        let size = |name: &str| types.size_of(name).map(|size| size.min(0x1000) as usize);
-        Ok(Self {
-            suspect: SuspectLayout::resolve(types, "_VF_SUSPECT_DRIVER_ENTRY")?,
-            tables: types.field("_VF_AVL_TREE", "Tables")?.offset,
-            tables_no: types.field("_VF_AVL_TREE", "TablesNo")?.offset,
-            table_size: types.size_of("_VF_AVL_TABLE")?,
-            rtl_table: types.field("_VF_AVL_TABLE", "RtlTable")?.offset,
-            avl: AvlLayout::from_types(types)?,
-            p: node("p")?,
-            range_size: node("RangeSize")?,
-            verified_data: types.field(target, "VerifiedData")?,
-            target_size: size(target)?,
-            suspect_entry: types.field(data, "SuspectDriverEntry")?,
-            signature: types.field(data, "Signature")?,
-            data: required(types, data)?,
-            first_counter: types.field(data, "CurrentPagedPoolAllocations")?.offset,
-        })
-    }
 }
 
 impl Drivers {
@@ -264,14 +218,7 @@ impl Drivers {
                 .map(|(_, module)| module.name.clone())
                 .or_else(|| Some(kernel.modules().find_unloaded(image.base)?.name.clone()))
                 .unwrap_or_else(|| format!("image_{}", image.base));
-            drivers.push(Driver {
-                name,
-                suspect_entry: None,
-                loads: 0,
-                unloads: 0,
-                images: vec![image],
-                from_bug_check: false,
-            });
+            drivers.push(Driver { name, images: vec![image], ..Driver::none() });
         }
         if let Some(unload) = Unload::of(kernel) {
             add_unloaded(kernel, &layout, unload, &mut drivers, &mut problems);
@@ -324,14 +271,10 @@ fn add_unloaded(
             driver.images.push(image);
             driver.from_bug_check = true;
         }
-        None => drivers.push(Driver {
-            name,
-            suspect_entry: None,
-            loads: 0,
-            unloads: 0,
-            images: vec![image],
-            from_bug_check: true,
-        }),
+        None => {
+            let images = vec![image];
+            drivers.push(Driver { name, images, from_bug_check: true, ..Driver::none() });
+        }
     }
 }
 
@@ -346,197 +289,4 @@ pub(super) fn range_of(kernel: &Kernel, name: &str) -> (Va, u64) {
         Some(module) => (module.start, module.end.0.saturating_sub(module.start.0)),
         None => (Va(0), 0),
     }
-}
-
-/// Offsets of an entry in the list of configured drivers, resolved once.
-pub(super) struct SuspectLayout {
-    pub(super) links: u64,
-    pub(super) loads: Field,
-    pub(super) unloads: Field,
-    pub(super) base_name: u64,
-    pub(super) size: usize,
-}
-
-impl SuspectLayout {
-    /// `name` is the type that the build's list is made of.
-    pub(super) fn resolve(types: &dyn TypeSource, name: &str) -> Result<Self, Error> {
-        Ok(Self {
-            links: types.field(name, "Links")?.offset,
-            loads: types.field(name, "Loads")?,
-            unloads: types.field(name, "Unloads")?,
-            base_name: types.field(name, "BaseName")?.offset,
-            size: types.size_of(name)?.min(0x1000) as usize,
-        })
-    }
-}
-
-/// The entries of the list, without images.
-pub(super) fn suspects(
-    kernel: &Kernel,
-    layout: &SuspectLayout,
-    head: Va,
-    problems: &mut Vec<Problem>,
-) -> Vec<Driver> {
-    let what = "list of configured drivers";
-    let limits = kernel.limits();
-    let mut walk = walk_list(kernel.space(), head, what, limits);
-    if let Some(error) = walk.broken {
-        // Zeros where the head is: the list was never set up, Verifier is off.
-        if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
-            return Vec::new();
-        }
-        problems.push(Problem::from_error(what, &error));
-    }
-    Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, problems);
-    let entries = walk.entries.into_iter().map(|link| link.sub(layout.links));
-    entries.filter_map(|entry| suspect(kernel, layout, entry, problems)).collect()
-}
-
-/// An entry that no list leads to, without images; `None` where it cannot be read or is none.
-pub(super) fn sound_suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Driver> {
-    let mut problems = Vec::new();
-    let driver = suspect(kernel, layout, entry, &mut problems)?;
-    let is_sound = !driver.name.is_empty() && driver.unloads <= driver.loads;
-    (is_sound && problems.is_empty()).then_some(driver)
-}
-
-/// One entry of the list, without images; `None` where it cannot be read.
-pub(super) fn suspect(
-    kernel: &Kernel,
-    layout: &SuspectLayout,
-    entry: Va,
-    problems: &mut Vec<Problem>,
-) -> Option<Driver> {
-    let mut bytes = vec![0u8; layout.size];
-    if let Err(fault) = kernel.space().read(entry, &mut bytes) {
-        problems.push(Problem::at("configured driver", entry, fault));
-        return None;
-    }
-    let name = read_unicode_string(kernel.space(), entry.add(layout.base_name), kernel.limits());
-    let name = name.unwrap_or_else(|error| {
-        problems.push(Problem::from_error("name of a configured driver", &error));
-        format!("driver_{entry}")
-    });
-    Some(Driver {
-        name,
-        suspect_entry: Some(entry),
-        loads: layout.loads.get(&bytes).unwrap_or(0) as u32,
-        unloads: layout.unloads.get(&bytes).unwrap_or(0) as u32,
-        images: Vec::new(),
-        from_bug_check: false,
-    })
-}
-
-/// The verified images with the entries that they belong to.
-pub(super) fn targets(
-    kernel: &Kernel,
-    layout: &Layout,
-    tree: Va,
-    limits: &Limits,
-    problems: &mut Vec<Problem>,
-) -> Vec<(Va, TargetDriver)> {
-    let what = "tree of target drivers";
-    let space = kernel.space();
-    let head = space
-        .read_pointer(tree.add(layout.tables))
-        .and_then(|tables| Ok((tables, space.memory().read_u32(tree.add(layout.tables_no))?)));
-    let (tables, count) = match head {
-        Ok((tables, count)) => (tables, u64::from(count)),
-        Err(fault) => {
-            problems.push(Problem::at(what, tree, fault));
-            return Vec::new();
-        }
-    };
-    if tables.is_null() {
-        return Vec::new();
-    }
-    if count > MAX_TABLES {
-        problems.push(Problem::at(
-            what,
-            tree,
-            format!("{count} tables, at most {MAX_TABLES} exist"),
-        ));
-        return Vec::new();
-    }
-    let mut images = Vec::new();
-    let mut target = vec![0u8; layout.target_size];
-    let mut limits = limits.clone();
-    for i in 0..count {
-        let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
-        let walk = walk_avl(space, table, &layout.avl, what, &limits);
-        limits.tree_nodes = limits.tree_nodes.saturating_sub(walk.entries.len());
-        if let Some(error) = walk.broken {
-            problems.push(Problem::from_error(what, &error));
-        }
-        for address in walk.entries {
-            if let Err(fault) = space.read(address, &mut target) {
-                problems.push(Problem::at("target driver", address, fault));
-                continue;
-            }
-            let data = Va(layout.verified_data.get(&target).unwrap_or(0));
-            if data.is_null() {
-                // Loaded, not verified.
-                continue;
-            }
-            if images.len() >= limits.drivers {
-                let (limit, name) = (limits.drivers as u64, "Limits::drivers");
-                let error = Error::Limit { what: "verified images".into(), limit, name };
-                problems.push(Problem::from_error(what, &error));
-                return images;
-            }
-            let base = Va(layout.p.get(&target).unwrap_or(0));
-            match verified(kernel, layout, data, problems) {
-                Ok(Verified { entry, counters, .. }) => images.push((
-                    entry,
-                    TargetDriver {
-                        address,
-                        base,
-                        size: layout.range_size.get(&target).unwrap_or(0),
-                        verified_data: data,
-                        counters,
-                        is_carved: false,
-                    },
-                )),
-                Err(error) => problems.push(Problem::from_error(
-                    format!("verified data of the image at {base}"),
-                    &error,
-                )),
-            }
-        }
-    }
-    images
-}
-
-/// What a `_VF_TARGET_VERIFIED_DRIVER_DATA` says.
-pub(super) struct Verified {
-    signature: u64,
-    pub(super) entry: Va,
-    pub(super) counters: Counters,
-}
-
-/// Reads a `_VF_TARGET_VERIFIED_DRIVER_DATA`.
-pub(super) fn verified(
-    kernel: &Kernel,
-    layout: &Layout,
-    data: Va,
-    problems: &mut Vec<Problem>,
-) -> Result<Verified, Error> {
-    let mut bytes = vec![0u8; layout.data.size.min(0x1000) as usize];
-    kernel
-        .space()
-        .read(data, &mut bytes)
-        .map_err(|fault| Error::read("_VF_TARGET_VERIFIED_DRIVER_DATA", fault))?;
-    let signature = layout.signature.get(&bytes).unwrap_or(0);
-    if signature != DATA_SIGNATURE {
-        problems.push(Problem::at(
-            "verified data",
-            data,
-            format!("its signature is {signature:#x}, not {DATA_SIGNATURE:#x}"),
-        ));
-    }
-    Ok(Verified {
-        signature,
-        entry: Va(layout.suspect_entry.get(&bytes).unwrap_or(0)),
-        counters: Counters::read(&layout.data, layout.first_counter, &bytes),
-    })
 }
