@@ -142,6 +142,19 @@ pub struct TargetDriver {
     pub is_carved: bool,
 }
 
+impl TargetDriver {
+    /// An image of the driver called `name` that the tree does not lead to: where it lies the modules tell.
+    pub(super) fn off_tree(
+        kernel: &Kernel,
+        name: &str,
+        verified_data: Va,
+        counters: Counters,
+    ) -> Self {
+        let (base, size) = range_of(kernel, name);
+        Self { address: Va(0), base, size, verified_data, counters, is_carved: false }
+    }
+}
+
 /// Configured drivers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drivers {
@@ -257,15 +270,7 @@ fn add_unloaded(
             format!("driver_{}", unload.data)
         }),
     };
-    let (base, size) = range_of(kernel, &name);
-    let image = TargetDriver {
-        address: Va(0),
-        base,
-        size,
-        verified_data: unload.data,
-        counters,
-        is_carved: false,
-    };
+    let image = TargetDriver::off_tree(kernel, &name, unload.data, counters);
     match listed.and_then(|index| drivers.get_mut(index)) {
         Some(driver) => {
             driver.images.push(image);
@@ -279,7 +284,7 @@ fn add_unloaded(
 }
 
 /// Where the image of that name lies or lay, and its bytes; null where no module has the name.
-pub(super) fn range_of(kernel: &Kernel, name: &str) -> (Va, u64) {
+fn range_of(kernel: &Kernel, name: &str) -> (Va, u64) {
     let modules = kernel.modules();
     if let Some(module) = modules.by_name(name) {
         return (module.base, module.size.into());
