@@ -30,7 +30,7 @@ use std::ops::ControlFlow;
 
 use super::drivers::{DATA_SIGNATURE, is_named};
 use super::place::{CarvedPage, Place};
-use super::pool::{Allocation, PAGE_SIGNATURE, PoolReport};
+use super::pool::{Allocation, PAGE_SIGNATURE, PoolReport, Source};
 use super::tag::PoolTag;
 use super::trackers::PageBudget;
 use crate::addr::{PAGE_SIZE, Pa, Va};
@@ -160,7 +160,9 @@ impl CarvedPool {
         }
         let mut comparison = Comparison::default();
         for pool in &listed.drivers {
-            for allocation in &pool.allocations {
+            // What only carving found is in no list.
+            let in_lists = pool.allocations.iter().filter(|one| one.source != Source::Carved);
+            for allocation in in_lists {
                 let key = (allocation.address, allocation.size, allocation.caller);
                 match carved.get_mut(&key).and_then(Vec::pop) {
                     Some(_) => comparison.both += 1,
