@@ -71,9 +71,9 @@
 //!
 //! A dump is hostile input. There is no `unsafe` here, walks are bounded by
 //! [`Limits`](kernel::Limits) and end on cycles, declared counts are held against what is there
-//! before anything is allocated (`SECURITY.md` lists the bounds), and lints deny indexing, `unwrap` and `panic!`. PDBs are parsed by
-//! the `pdb` crate, which may panic on malformed records: that is caught at its one file's border
-//! (with `panic = "abort"` it cannot be).
+//! before anything is allocated (`SECURITY.md` lists the bounds), and lints deny indexing, `unwrap` and
+//! `panic!`. PDBs are parsed by the `pdb` crate, which may panic on malformed records: that is caught at
+//! its one file's border (with `panic = "abort"` it cannot be).
 
 pub mod addr;
 pub mod analysis;

@@ -28,6 +28,7 @@
 
 mod arrow;
 mod carve;
+mod deadlock;
 mod diff;
 mod document;
 mod errors;
@@ -35,6 +36,7 @@ mod facts;
 mod html;
 mod info;
 mod leaks;
+mod logs;
 mod memory;
 mod open;
 mod pickle;
@@ -73,6 +75,6 @@ mod _verifier_py {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("LOGS", PyTuple::new(module.py(), crate::session::log_kinds())?)
+        module.add("LOGS", PyTuple::new(module.py(), crate::logs::kinds())?)
     }
 }

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use verifier_core::analysis::LockGraph;
 use verifier_core::kernel::{Hints, Kernel, Landmarks};
+use verifier_core::render::PoolInfoDocument;
 use verifier_core::render::text::Style;
-use verifier_core::render::{
-    DeadlockDocument, Names, PoolInfoDocument, write_deadlock_dot, write_deadlock_text,
-};
-use verifier_core::verifier::log::{EventKind, WatchedIrps};
 use verifier_core::verifier::{Drivers, Modes, Settings};
 use verifier_core::{Pa, Problem, Va};
 use verifier_host::info::Info;
@@ -18,14 +14,15 @@ use verifier_host::report::write_report;
 
 use crate::document::Value;
 use crate::errors::Failure;
-use crate::facts::{LogFacts, PoolFacts, StackFacts, WatchedFacts};
+use crate::facts::{PoolFacts, StackFacts};
 use crate::leaks::{self, Leaks};
 use crate::memory::CallbackMemory;
 use crate::source::{self, Source};
 use crate::symbols::{CallbackProgress, Symbols};
 use crate::table::{Described, Table, View, problems};
 use crate::text::{self, Text};
-use crate::{carve, info, views, work};
+use crate::work::staged;
+use crate::{carve, deadlock, info, logs, views, work};
 
 /// A kernel to read Verifier's data from, in memory that a Python object reads.
 ///
@@ -84,17 +81,9 @@ impl Session {
 }
 
 /// The kernel's symbols, where they are missing: what follows from that is seldom said elsewhere.
-fn told(mut problems: Vec<Problem>, host: &verifier_host::Session) -> Vec<Problem> {
+pub(crate) fn told(mut problems: Vec<Problem>, host: &verifier_host::Session) -> Vec<Problem> {
     problems.extend(host.kernel_symbol_problem());
     problems
-}
-
-/// Tells progress that a piece of work begins, and that it has ended.
-fn staged<T>(host: &verifier_host::Session, what: &str, work: impl FnOnce() -> T) -> T {
-    host.progress().begin(what, None);
-    let done = work();
-    host.progress().end();
-    done
 }
 
 #[pymethods]
@@ -243,9 +232,6 @@ impl Session {
         carve: bool,
         range: Option<(u64, u64)>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if kind == "watched" && !carve && range.is_none() {
-            return self.watched_irps(py, last, address);
-        }
         let address = address.map(Va);
         if carve || range.is_some() {
             if kind != "pool" || last.is_some() {
@@ -257,31 +243,7 @@ impl Session {
                 self.view(py, |host, kernel| carve::log(host, kernel, range.as_ref(), address))?;
             return carved.into_pyobject(py);
         }
-        let log = self.view(py, |host, kernel| {
-            if kind == "pool" {
-                let mut log =
-                    staged(host, "reading the pool log", || host.pool_log(last, address))?;
-                let missing = host.symbol_problems_at(log.all_frames().iter().copied());
-                log.problems.extend(missing);
-                let counts = (log.wrapped, log.unused);
-                let facts = LogFacts::new("pool", &log.ring, counts, log.empty_because);
-                return facts.describe(views::pool_log(log, kernel)?);
-            }
-            let kind =
-                EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
-                    let known = log_kinds().join(", ");
-                    Failure::usage(format!(
-                        "no log is called {kind:?}; known are: {known}, watched"
-                    ))
-                })?;
-            let stage = format!("reading the {}", kind.describe());
-            let mut log = staged(host, &stage, || host.event_log(kind, last, address))?;
-            let missing = host.symbol_problems_at(log.all_frames().iter().copied());
-            log.problems.extend(missing);
-            let counts = (log.wrapped, log.unused);
-            let facts = LogFacts::new(kind.name(), &log.ring, counts, log.empty_because);
-            facts.describe(views::event_log(log, kernel)?)
-        })?;
+        let log = self.view(py, |host, kernel| logs::read(host, kernel, kind, last, address))?;
         log.into_pyobject(py)
     }
 
@@ -326,13 +288,8 @@ impl Session {
         last: Option<usize>,
         address: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let table = self.view(py, |host, kernel| {
-            let mut watched = WatchedIrps::read(kernel, last, address.map(Va))?;
-            watched.problems = told(watched.problems, host);
-            let facts = WatchedFacts::from(&watched);
-            let view = views::watched_irps(watched)?.empty_because(facts.empty_because);
-            Ok(Described::new(view, "WatchedIrps", &facts)?)
-        })?;
+        let address = address.map(Va);
+        let table = self.view(py, |host, kernel| logs::watched(host, kernel, last, address))?;
         table.into_pyobject(py)
     }
 
@@ -361,28 +318,7 @@ impl Session {
 
     /// What deadlock detection keeps: locks, threads, the order in which locks were taken.
     fn deadlock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (document, found, [text, dot]) = self.view(py, |host, kernel| {
-            let mut deadlock = host.deadlock()?;
-            deadlock.problems.extend(host.symbol_problems_at(deadlock.code_addresses()));
-            let (graph, names) = (LockGraph::of(&deadlock), Names::new(kernel));
-            let text = Text::write("Text", |out| {
-                write_deadlock_text(out, &deadlock, &graph, &names)
-                    .map_err(verifier_host::Error::from)?;
-                Ok(deadlock.problems.clone())
-            })?;
-            let dot = Text::write("Text", |out| {
-                write_deadlock_dot(out, &deadlock, &graph, &names)
-                    .map_err(verifier_host::Error::from)?;
-                Ok(deadlock.problems.clone())
-            })?;
-            let document = DeadlockDocument { deadlock: &deadlock, graph: &graph, names: &names };
-            let document = Value::of(&document)?;
-            Ok((document, deadlock.problems, [text, dot]))
-        })?;
-        let document = document.into_pyobject(py)?;
-        document.set_item("problems", problems(py, &found)?)?;
-        let class = py.import("verifier_py._documents")?.getattr("Deadlock")?;
-        class.call1((document, text, dot))
+        self.view(py, deadlock::read)?.into_pyobject(py)
     }
 
     /// Outstanding allocations joined with the pool log, in groups, the most bytes first.
@@ -525,9 +461,4 @@ impl Session {
             .map_err(|failure| failure.explained(host))
         })
     }
-}
-
-/// The names of all logs.
-pub(crate) fn log_kinds() -> Vec<&'static str> {
-    std::iter::once("pool").chain(EventKind::ALL.map(EventKind::name)).collect()
 }

@@ -40,6 +40,7 @@ pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
             numbers("size", images.iter().map(|image| image.size)),
             maybe_addresses("target_driver", images.iter().map(|image| known(image.address))),
             addresses("verified_data", images.iter().map(|image| image.verified_data)),
+            bools("is_carved", images.iter().map(|image| image.is_carved)),
             counters(&names, &image_counters, None),
         ],
         None,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use verifier_host::Session;
 
 use crate::errors::Failure;
 
@@ -143,4 +144,12 @@ pub(crate) fn run<T: Send>(
         return Err(error);
     }
     result.map_err(|failure| failure.raised(py, absent))
+}
+
+/// Tells progress that a piece of work begins, and that it has ended.
+pub(crate) fn staged<T>(host: &Session, what: &str, work: impl FnOnce() -> T) -> T {
+    host.progress().begin(what, None);
+    let done = work();
+    host.progress().end();
+    done
 }

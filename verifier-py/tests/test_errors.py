@@ -58,9 +58,13 @@ def test_no_symbols(folder: Path) -> None:
 
 
 def test_no_symbols_and_no_layouts(folder: Path, tmp_path: Path) -> None:
-    # A build that no layouts are known of: MinorVersion of the header.
     image = bytearray((folder / "memory.dmp").read_bytes())
+    # A build that no layouts are known of: MinorVersion of the header.
     image[0xC:0x10] = (1000).to_bytes(4, "little")
+    # Nothing says that it is another: neither NtBuildLab nor data of a verified driver, by their signature.
+    for mark in (b"7601.", (0x98761940).to_bytes(4, "little")):
+        assert mark in image
+        image = image.replace(mark, bytes(len(mark)))
     (tmp_path / "memory.dmp").write_bytes(image)
     dump = verifier.open(tmp_path / "memory.dmp", symbols=[])
     assert dump.info()["kernel"]["types"] is None
@@ -103,11 +107,17 @@ def test_other_symbols(folder: Path) -> None:
         dump.log("pool")
     assert (missing.value.type, missing.value.field) == ("_VF_POOL_TRACE", "Thread")
 
-    table["symbols"].pop("VfSuspectDriversList")
+    table["symbols"].pop("ViTrackIrqlQueue")
     dump = verifier.open(folder / "memory.dmp", symbols=[table])
     with pytest.raises(verifier.MissingSymbol) as global_:
-        dump.pool()
-    assert global_.value.name == "VfSuspectDriversList"
+        dump.log("irql")
+    assert global_.value.name == "ViTrackIrqlQueue"
+
+    # Without the list the tree still leads to what drivers hold.
+    table["symbols"].pop("VfSuspectDriversList")
+    dump = verifier.open(folder / "memory.dmp", symbols=[table])
+    assert len(dump.pool()) == 10
+    assert "list of configured drivers" in [problem.what for problem in dump.pool().problems]
 
     table["metadata"]["windows"]["pdb"]["GUID"] = "0" * 32
     for wrong in (table, b"neither", b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0", b"\xfd7zXZ\0", b"{"):

@@ -322,18 +322,20 @@ def test_garbage(arguments: dict[str, Any]) -> None:
             pass
 
 
+class Interrupted(Physical):
+    """Ctrl-C at the read that comes after so many."""
+
+    after = -1
+
+    def read(self, address: int, size: int) -> bytes:
+        if self.reads == self.after:
+            self.reads += 1
+            raise KeyboardInterrupt
+        return super().read(address, size)
+
+
 def test_interrupt(folder: Path, arguments: dict[str, Any]) -> None:
     """Ctrl-C in a reader ends the work at once, whatever is being read."""
-
-    class Interrupted(Physical):
-        after = -1
-
-        def read(self, address: int, size: int) -> bytes:
-            if self.reads == self.after:
-                self.reads += 1
-                raise KeyboardInterrupt
-            return super().read(address, size)
-
     memory = Interrupted(folder / "memory.dmp")
     session = verifier.Session(memory=memory, **arguments)
     whole = session.pool()
@@ -359,16 +361,6 @@ VIEWS: dict[str, Callable[[verifier.Session], Any]] = {
 def test_what_was_interrupted_is_not_kept(folder: Path, arguments: dict[str, Any], name: str) -> None:
     """Ctrl-C at any read of a new session's first view: the second one is whole."""
     view = VIEWS[name]
-
-    class Interrupted(Physical):
-        after = -1
-
-        def read(self, address: int, size: int) -> bytes:
-            if self.reads == self.after:
-                self.reads += 1
-                raise KeyboardInterrupt
-            return super().read(address, size)
-
     memory = Interrupted(folder / "memory.dmp")
     # The kernel's symbols alone: the other modules' names are read out of their images.
     arguments["symbols"] = next(folder.glob("symbols/ntkrnlmp.pdb/*.json"))

@@ -57,9 +57,9 @@ impl Assembly {
     /// `module:NAME` (loader entry), `suspect:NAME`, `node:NAME` (AVL node), `target:NAME`
     /// (`_VF_TARGET_DRIVER`), `verified:NAME` (`_VF_TARGET_VERIFIED_DRIVER_DATA`), `trackers:NAME:0` (first
     /// page of trackers), `unloaded:NAME` (the name that bug check 0xC4/0x62 points at), `excluded:NAME`,
-    /// `watched:0` (the first `_VF_WATCHDOG_IRP`), `contiguous:NAME:0` (node of contiguous memory), `pool block:0` and `pool stack:0`
-    /// (nodes of the pool info trees, in the order they were added), `ring:SYMBOL` (array of a log, by its
-    /// variable's name), `avl table`, `unloaded drivers`. Of deadlock detection: `deadlock globals`,
+    /// `watched:0` (the first `_VF_WATCHDOG_IRP`), `contiguous:NAME:0` (node of contiguous memory),
+    /// `pool block:0` and `pool stack:0` (nodes of the pool info trees, in the order they were added),
+    /// `ring:SYMBOL` (array of a log, by its variable's name), `avl table`, `unloaded drivers`. Of deadlock detection: `deadlock globals`,
     /// `deadlock resource heads`, `deadlock thread heads`, and counted from 0 `deadlock lock:0`, `deadlock
     /// thread:0`, `deadlock node:0`.
     ///

@@ -15,8 +15,8 @@ use crate::error::Error;
 
 /// Bytes that are read: up to and with `MmVerifierData`.
 const SIZE: usize = 0x250;
-/// Bytes of an image that are searched: kernels have 6 to 17 MiB.
-const MAX_IMAGE: u64 = 64 << 20;
+/// Bytes of a kernel's image that are searched: kernels have 6 to 17 MiB.
+pub(crate) const MAX_IMAGE: u64 = 64 << 20;
 /// Where the mark stands in it: `Header.OwnerTag`.
 const TAG: u64 = 0x10;
 /// `KDBG`.

@@ -23,12 +23,13 @@ mod wanted;
 
 pub(crate) use avl::walk_avl_to;
 pub use avl::{AvlLayout, walk_avl};
+pub(crate) use debugger_data::MAX_IMAGE;
 pub use debugger_data::{DataBlockKeys, DebuggerData};
 pub use hints::Hints;
 pub use images::ModuleSource;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
-pub use search::{FoundKernel, TableSource, find_kernel, find_kernel_until};
+pub use search::{FoundKernel, KERNEL_PDBS, TableSource, find_kernel, find_kernel_until};
 pub(crate) use session::STOPPED;
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};

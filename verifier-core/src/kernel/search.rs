@@ -28,15 +28,11 @@ use crate::machine::Machine;
 use crate::memory::{Memory, PageTables, PagingMode};
 use crate::symbols::ImageHeaders;
 
-/// Names of kernels' PDBs, and the name in their export directory.
-const KERNELS: [&str; 6] = [
-    "ntkrnlmp.pdb",
-    "ntoskrnl.pdb",
-    "ntkrnlpa.pdb",
-    "ntkrpamp.pdb",
-    "ntkrla57.pdb",
-    "ntoskrnl.exe",
-];
+/// Names of kernels' PDBs.
+pub const KERNEL_PDBS: [&str; 5] =
+    ["ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb", "ntkrla57.pdb"];
+/// The name in a kernel's export directory.
+const IMAGE_NAME: &str = "ntoskrnl.exe";
 /// Look-ups of pages for one candidate of page tables: the kernel lies among the first images.
 const MAX_STEPS: u64 = 1 << 20;
 /// The same for one that has no mark: there are many, and the kernel is among the first images of
@@ -374,7 +370,9 @@ fn is_kernel(tables: &PageTables, at: Va, machine: Machine) -> bool {
     if Machine::from_image_type(headers.machine.into()) != Some(machine) {
         return false;
     }
-    let is_kernels = |name: &str| KERNELS.iter().any(|kernel| kernel.eq_ignore_ascii_case(name));
+    let is_kernels = |name: &str| {
+        KERNEL_PDBS.iter().chain([&IMAGE_NAME]).any(|kernel| kernel.eq_ignore_ascii_case(name))
+    };
     // Either may be out of the memory that is there.
     headers.pdb_id(tables).is_ok_and(|id| is_kernels(&id.name))
         || headers.export_name(tables).is_ok_and(|name| is_kernels(&name))

@@ -3,9 +3,9 @@
 //! [`Memory`] has one required method, which fills a buffer that lies within one 4 KiB page. The
 //! loop that crosses pages exists once, in [`Memory::read`]; a source never sees a request that
 //! crosses, so it cannot get that wrong. A source that has its pages in memory may lend them besides
-//! ([`Memory::lend`]), which spares walks over large arrays a copy. `Memory<Pa>` is physical memory (a dump, another tool's
-//! reader), `Memory<Va>` the kernel's virtual memory ([`PageTables`] over physical memory, or a
-//! source that already translates).
+//! ([`Memory::lend`]), which spares walks over large arrays a copy. `Memory<Pa>` is physical
+//! memory (a dump, another tool's reader), `Memory<Va>` the kernel's virtual memory ([`PageTables`] over
+//! physical memory, or a source that already translates).
 //!
 //! Reading takes `&self` and sources are `Send + Sync`: one session serves many threads.
 

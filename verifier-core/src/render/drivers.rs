@@ -43,7 +43,7 @@ struct ImageDoc<'a>(&'a TargetDriver);
 
 impl Serialize for ImageDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(5))?;
+        let mut map = serializer.serialize_map(Some(6))?;
         map.serialize_entry("base", &known(self.0.base))?;
         map.serialize_entry("size", &self.0.size)?;
         map.serialize_entry("target_driver", &known(self.0.address))?;

@@ -10,7 +10,9 @@ use super::json::{FrameDoc, Seq, write_json};
 use super::names::Names;
 use crate::addr::Va;
 use crate::error::Problem;
-use crate::verifier::log::{EventLog, EventRecord, PoolLog, PoolRecord, WatchedIrp, WatchedIrps};
+use crate::verifier::log::{
+    EventLog, EventRecord, PoolLog, PoolRecord, Ring, WatchedIrp, WatchedIrps,
+};
 
 pub(super) struct RecordDoc<'a> {
     pub(super) record: &'a PoolRecord,
@@ -32,16 +34,55 @@ impl Serialize for RecordDoc<'_> {
     }
 }
 
+/// What is known of a log beside its records: the start of its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LogFacts {
+    /// [`EventKind::name`](crate::verifier::log::EventKind::name), or `pool`.
+    pub kind: &'static str,
+    /// Records that it has room for.
+    pub capacity: u32,
+    /// Records ever written, modulo 2^32, where that is known.
+    pub written: Option<u32>,
+    /// [`Order::name`](crate::verifier::log::Order::name).
+    pub order: &'static str,
+    /// Whether records were overwritten, where anything tells.
+    pub wrapped: Option<bool>,
+    /// Slots that hold no record.
+    pub unused: u32,
+    /// Why there is nothing, where there is nothing.
+    pub empty_because: Option<&'static str>,
+}
+
+impl LogFacts {
+    fn new(
+        kind: &'static str,
+        ring: &Ring,
+        (wrapped, unused): (Option<bool>, u32),
+        empty_because: Option<&'static str>,
+    ) -> Self {
+        let (capacity, written, order) = (ring.length, ring.index, ring.order().name());
+        Self { kind, capacity, written, order, wrapped, unused, empty_because }
+    }
+}
+
+impl From<&PoolLog> for LogFacts {
+    fn from(log: &PoolLog) -> Self {
+        Self::new("pool", &log.ring, (log.wrapped, log.unused), log.empty_because)
+    }
+}
+
+impl From<&EventLog> for LogFacts {
+    fn from(log: &EventLog) -> Self {
+        Self::new(log.kind.name(), &log.ring, (log.wrapped, log.unused), log.empty_because)
+    }
+}
+
 /// What every log's document has.
 #[derive(Serialize)]
-struct LogDoc<'a, T: Serialize> {
-    kind: &'static str,
-    capacity: u32,
-    written: Option<u32>,
-    order: &'static str,
-    wrapped: Option<bool>,
-    unused: u32,
-    empty_because: Option<&'static str>,
+struct LogDoc<'a, F: Serialize, T: Serialize> {
+    #[serde(flatten)]
+    facts: F,
     entries: T,
     problems: &'a [Problem],
 }
@@ -58,20 +99,7 @@ pub fn write_pool_log_json(
     let entries = Seq(|| {
         log.records.iter().map(|record| RecordDoc { record, frames: log.frames(record), names })
     });
-    write_json(
-        out,
-        &LogDoc {
-            kind: "pool",
-            capacity: log.ring.length,
-            written: log.ring.index,
-            order: log.ring.order().name(),
-            wrapped: log.wrapped,
-            unused: log.unused,
-            empty_because: log.empty_because,
-            entries,
-            problems: &log.problems,
-        },
-    )
+    write_json(out, &LogDoc { facts: LogFacts::from(log), entries, problems: &log.problems })
 }
 
 struct EventDoc<'a>(&'a EventLog, &'a EventRecord, &'a Names<'a>);
@@ -104,20 +132,33 @@ pub fn write_event_log_json(
     log: &EventLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    write_json(
-        out,
-        &LogDoc {
-            kind: log.kind.name(),
-            capacity: log.ring.length,
-            written: log.ring.index,
-            order: log.ring.order().name(),
-            wrapped: log.wrapped,
-            unused: log.unused,
-            empty_because: log.empty_because,
-            entries: Seq(|| log.records.iter().map(|record| EventDoc(log, record, names))),
-            problems: &log.problems,
-        },
-    )
+    let entries = Seq(|| log.records.iter().map(|record| EventDoc(log, record, names)));
+    write_json(out, &LogDoc { facts: LogFacts::from(log), entries, problems: &log.problems })
+}
+
+/// What is known of the list of watched IRPs beside its entries: the start of its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WatchedFacts {
+    /// `watched`.
+    pub kind: &'static str,
+    /// [`WatchedIrps::length`].
+    pub length: Option<u32>,
+    /// [`WatchedIrps::maximum`].
+    pub maximum: Option<u32>,
+    /// [`WatchedIrps::tick`].
+    pub tick: Option<u32>,
+    /// [`WatchedIrps::canceled`].
+    pub canceled: Option<u32>,
+    /// [`WatchedIrps::empty_because`].
+    pub empty_because: Option<&'static str>,
+}
+
+impl From<&WatchedIrps> for WatchedFacts {
+    fn from(watched: &WatchedIrps) -> Self {
+        let &WatchedIrps { length, maximum, tick, canceled, empty_because, .. } = watched;
+        Self { kind: "watched", length, maximum, tick, canceled, empty_because }
+    }
 }
 
 struct WatchedDoc<'a>(&'a WatchedIrp);
@@ -141,30 +182,9 @@ impl Serialize for WatchedDoc<'_> {
 /// # Errors
 /// Those of the writer.
 pub fn write_watched_irps_json(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Doc<'a, T: Serialize> {
-        kind: &'static str,
-        length: Option<u32>,
-        maximum: Option<u32>,
-        tick: Option<u32>,
-        canceled: Option<u32>,
-        empty_because: Option<&'static str>,
-        entries: T,
-        problems: &'a [Problem],
-    }
-    write_json(
-        out,
-        &Doc {
-            kind: "watched",
-            length: watched.length,
-            maximum: watched.maximum,
-            tick: watched.tick,
-            canceled: watched.canceled,
-            empty_because: watched.empty_because,
-            entries: Seq(|| watched.irps.iter().map(WatchedDoc)),
-            problems: &watched.problems,
-        },
-    )
+    let entries = Seq(|| watched.irps.iter().map(WatchedDoc));
+    let facts = WatchedFacts::from(watched);
+    write_json(out, &LogDoc { facts, entries, problems: &watched.problems })
 }
 
 /// The columns of a record of the pool log.

@@ -33,8 +33,8 @@ pub use leaks::{
     write_leaks_json, write_leaks_markdown, write_leaks_text,
 };
 pub use logs::{
-    write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
-    write_watched_irps_csv, write_watched_irps_json,
+    LogFacts, WatchedFacts, write_event_log_csv, write_event_log_json, write_pool_log_csv,
+    write_pool_log_json, write_watched_irps_csv, write_watched_irps_json,
 };
 pub use names::Names;
 pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};

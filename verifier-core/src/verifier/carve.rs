@@ -20,7 +20,7 @@
 //! the page tables translate to a carved page is its address. A page at which nothing points is
 //! shown by its physical address alone.
 //!
-//! **What is in use.** As in the list view (`pool.rs`), with what is left of its evidence: an entry
+//! **What is in use.** As in the list view (`pool/pages.rs`), with what is left of its evidence: an entry
 //! with bit 0 of `NumberOfBytes` clear is in use; with the bit set it is free if its first word is null
 //! or leads to a slot of a carved page, or if a free entry points at it; else it is an odd special-pool
 //! size.
@@ -30,7 +30,7 @@ use std::ops::ControlFlow;
 
 use super::drivers::{DATA_SIGNATURE, is_named};
 use super::place::{CarvedPage, Place};
-use super::pool::{Allocation, PAGE_SIGNATURE, PoolReport};
+use super::pool::{Allocation, PAGE_SIGNATURE, PoolReport, Source};
 use super::tag::PoolTag;
 use super::trackers::PageBudget;
 use crate::addr::{PAGE_SIZE, Pa, Va};
@@ -160,7 +160,9 @@ impl CarvedPool {
         }
         let mut comparison = Comparison::default();
         for pool in &listed.drivers {
-            for allocation in &pool.allocations {
+            // What only carving found is in no list.
+            let in_lists = pool.allocations.iter().filter(|one| one.source != Source::Carved);
+            for allocation in in_lists {
                 let key = (allocation.address, allocation.size, allocation.caller);
                 match carved.get_mut(&key).and_then(Vec::pop) {
                     Some(_) => comparison.both += 1,

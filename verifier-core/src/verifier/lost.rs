@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::carve::CarvedPool;
-use super::drivers::{DATA_SIGNATURE, Layout, TargetDriver, range_of, sound_suspect, verified};
+use super::drivers::{DATA_SIGNATURE, Layout, TargetDriver, sound_suspect, verified};
 use super::place::Place;
 use super::settings::Settings;
 use crate::addr::{PAGE_SIZE, Va};
@@ -116,16 +116,8 @@ impl<'a> Lost<'a> {
             return None;
         }
         let driver = sound_suspect(self.kernel, &layout.suspect, data.entry)?;
-        let (base, size) = range_of(self.kernel, &driver.name);
-        let image = TargetDriver {
-            address: Va(0),
-            base,
-            size,
-            verified_data: owner,
-            counters: data.counters,
-            is_carved: true,
-        };
-        Some((data.entry, image))
+        let image = TargetDriver::off_tree(self.kernel, &driver.name, owner, data.counters);
+        Some((data.entry, TargetDriver { is_carved: true, ..image }))
     }
 
     /// Wherever the owners' signature stands: pages of an owner may all be overwritten.

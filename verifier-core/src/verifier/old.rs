@@ -5,7 +5,7 @@
 //! symbol of either era's name is taken). `StartAddress` and `EndAddress` are the image; whether
 //! the last byte or the one behind it is the end is not established, so the size is told in whole pages.
 //!
-//! From 2003 on the entry has the SLISTs of tracking pages that later kernels have too (`pool.rs`). XP has
+//! From 2003 on the entry has the SLISTs of tracking pages that later kernels have too (`pool/pages.rs`). XP has
 //! an array instead, `PoolHash` of `PoolHashSize` entries, the free ones chained by `FreeListNext`, an
 //! index, from `PoolHashFree` on. How XP marks a free entry beside that is **not established**: here an
 //! entry is in use where the chain does not reach it and where it holds an address, a caller and a

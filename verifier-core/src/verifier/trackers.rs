@@ -1,8 +1,9 @@
 //! What a driver remembers its allocations in: pages of entries, or XP's array.
 
+use super::drivers::TargetDriver;
 use super::lost::Lost;
 use super::old::PoolHash;
-use super::pool::{Layout, Tracker};
+use super::pool::{Layout, Source, Tracker};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::Error;
 use crate::kernel::{Kernel, STOPPED};
@@ -71,16 +72,32 @@ impl Trackers {
         kernel: &Kernel,
         owner: &str,
         data: Va,
-        lost: Option<&Lost<'_>>,
+        lost: &Lost<'_>,
         budget: &mut PageBudget,
     ) -> Tracker {
         let mut problems = Vec::new();
         let tracker = match self {
             Trackers::Pages(layout) => {
-                layout.read(kernel, owner, data, lost, budget, &mut problems)
+                layout.read(kernel, owner, data, Some(lost), budget, &mut problems)
             }
             Trackers::Hash(hash) => hash.read(kernel, owner, data, budget, &mut problems),
         };
         Tracker { problems, ..tracker }
+    }
+
+    /// The same of one image of the driver: what an image holds that was carved is carved too.
+    pub(super) fn read_image(
+        &self,
+        kernel: &Kernel,
+        owner: &str,
+        image: &TargetDriver,
+        lost: &Lost<'_>,
+        budget: &mut PageBudget,
+    ) -> Tracker {
+        let mut tracker = self.read(kernel, owner, image.verified_data, lost, budget);
+        if image.is_carved {
+            tracker.entries.iter_mut().for_each(|one| one.allocation.source = Source::Carved);
+        }
+        tracker
     }
 }

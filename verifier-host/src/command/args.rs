@@ -298,7 +298,7 @@ pub(super) struct DemoArgs {
 }
 
 /// An address as people paste it: hexadecimal, with or without 0x or a backtick in its middle.
-pub(super) fn parse_address(text: &str) -> Result<Va, String> {
+fn parse_address(text: &str) -> Result<Va, String> {
     let plain: String = text.trim().chars().filter(|&c| c != '`').collect();
     let digits = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")).unwrap_or(&plain);
     u64::from_str_radix(digits, 16)

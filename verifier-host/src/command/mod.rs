@@ -1,8 +1,8 @@
 //! The `verifier` command: one file for each subcommand.
 //!
-//! Exit codes: 0 done, 1 what was asked for could not be read at all, 2 usage, 3 the limit of `--fail-on` is reached. Results go to
-//! standard output; problems and errors to standard error, one line each. In JSON the problems are
-//! in the document, and are not repeated.
+//! Exit codes: 0 done, 1 what was asked for could not be read at all, 2 usage, 3 the limit of `--fail-on`
+//! is reached. Results go to standard output; problems and errors to standard error, one line each. In
+//! JSON the problems are in the document, and are not repeated.
 
 mod args;
 mod carve;

@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use verifier_core::kernel::KERNEL_PDBS;
+
 use super::file::{expanded, names, read};
 use super::locate::folders;
 use super::path::{Element, SymbolPath};
 
-/// The PDBs of kernels; a compressed one ends with `_`.
-const KERNELS: [&str; 5] =
-    ["ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb", "ntkrla57.pdb"];
 /// The folder of kernels in a two-tier store.
 const TIER: &str = "nt";
 /// Folders in which tables lie, beside those of a PDB's name.
@@ -86,9 +85,10 @@ fn files_of(path: &Path, levels: usize) -> Vec<PathBuf> {
 fn is_kernel(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
     name.is_some_and(|name| {
-        KERNELS
+        // A compressed one ends with `_`.
+        KERNEL_PDBS
             .iter()
-            .any(|kernel| name == *kernel || name.strip_suffix('_') == kernel.strip_suffix('b'))
+            .any(|pdb| name == *pdb || name.strip_suffix('_') == pdb.strip_suffix('b'))
     })
 }
 

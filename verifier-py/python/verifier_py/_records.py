@@ -591,6 +591,8 @@ class Image(NamedTuple):
     size: int
     target_driver: Address | None
     verified_data: Address
+    is_carved: bool
+    """The tree does not lead to it: its data were found by what they are."""
     counters: Mapping[str, int] | None
 
     def __repr__(self) -> str:

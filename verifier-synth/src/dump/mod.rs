@@ -84,8 +84,8 @@ impl DumpKind {
 /// # Panics
 ///
 /// If the machine is a 32-bit one and the kind is another than [`DumpKind::Complete`],
-/// [`DumpKind::Summary`], [`DumpKind::Raw`] or [`DumpKind::Elf`]; or if page frame 0 is present in a dump of ranges, where it
-/// ends the list.
+/// [`DumpKind::Summary`], [`DumpKind::Raw`] or [`DumpKind::Elf`]; or if page frame 0 is present in a dump
+/// of ranges, where it ends the list.
 pub fn write_dump(kind: DumpKind, header: &HeaderInfo, memory: &PhysicalMemory) -> Vec<u8> {
     let is64 = header.machine != MachineType::X86;
     assert!(

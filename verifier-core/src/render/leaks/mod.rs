@@ -212,7 +212,7 @@ pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
 }
 
 /// A share in percent: "100 %" and "0 %" only where it is all or nothing.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
     }

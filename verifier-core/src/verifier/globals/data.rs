@@ -2,10 +2,7 @@
 
 use crate::addr::{PAGE_SIZE, Va};
 use crate::bytes::le;
-use crate::kernel::Kernel;
-
-/// Bytes of an image that are looked at: kernels have 6 to 17 MiB.
-const MAX_IMAGE: u64 = 64 << 20;
+use crate::kernel::{Kernel, MAX_IMAGE};
 
 /// Pages of the kernel's image that are not code and are in the dump.
 pub(super) struct ImageData {

@@ -11,7 +11,7 @@
 
 use crate::addr::Va;
 use crate::error::{Error, Fault, Problem};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, STOPPED};
 use crate::memory::Window;
 
 /// Bytes of records between two looks at whether to go on.
@@ -182,7 +182,7 @@ impl Ring {
             let mut end = segment.end;
             while end > segment.start {
                 if kernel.is_stopped() {
-                    result.problems.push(self.problem("reading was stopped".into()));
+                    result.problems.push(self.problem(STOPPED.into()));
                     result.is_cut = true;
                     break 'all;
                 }

@@ -16,7 +16,15 @@
 //! not say is the allocation where the block's own `CallingAddress` is among them; else it may be a
 //! free's, and gives no stack ([`NoStack::Uncertain`]).
 
+mod block;
+mod coverage;
+mod no_stack;
+
 use std::collections::{HashMap, HashSet};
+
+pub use block::{Block, RecordOf, StackId, StackSource};
+pub use coverage::{Coverage, Total};
+pub use no_stack::{NoStack, Reach};
 
 use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
@@ -28,175 +36,6 @@ use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolRep
 
 /// Records between two calls of a progress function.
 const PROGRESS_STEP: u64 = 4096;
-
-/// A stack of [`Leaks`]: blocks with equal frames have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StackId(pub(super) u32);
-
-/// Why a block has no stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum NoStack {
-    /// The log is off.
-    LogOff,
-    /// The log could not be read.
-    LogUnreadable,
-    /// The newest record of its address is a free.
-    Freed,
-    /// No record; the ring has wrapped.
-    Overwritten,
-    /// No record among those that are there; others are on pages that are not in the dump.
-    PageAbsent,
-    /// No record among those that were read: reading ended at a limit, or was stopped.
-    NotRead,
-    /// No record, and the ring has not wrapped.
-    NotLogged,
-    /// It has several records, and the log's order is not known.
-    OrderUnknown,
-    /// Its record holds no frames.
-    NoFrames,
-    /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
-    /// allocated the block.
-    Uncertain,
-}
-
-impl NoStack {
-    /// Every reason.
-    pub const ALL: [NoStack; 10] = [
-        NoStack::LogOff,
-        NoStack::LogUnreadable,
-        NoStack::Freed,
-        NoStack::Overwritten,
-        NoStack::PageAbsent,
-        NoStack::NotRead,
-        NoStack::NotLogged,
-        NoStack::OrderUnknown,
-        NoStack::NoFrames,
-        NoStack::Uncertain,
-    ];
-
-    /// The reason in words, of a log that reaches so far.
-    #[must_use]
-    pub fn words(self, reach: Reach) -> String {
-        let Reach { records, missing, .. } = reach;
-        match self {
-            NoStack::LogOff => "the pool log is off".into(),
-            NoStack::LogUnreadable => "the pool log cannot be read".into(),
-            NoStack::Freed => "its newest record is a free".into(),
-            NoStack::Overwritten => {
-                format!("overwritten: the log has wrapped and reaches back {records} records")
-            }
-            NoStack::PageAbsent => format!(
-                "page absent: {missing} slots of the log are not in the dump, and none of the \
-                 {records} records that are is of this block"
-            ),
-            NoStack::NotRead => format!(
-                "not read: none of the {records} records that were read is of this block, and \
-                 reading ended before the log did"
-            ),
-            NoStack::NotLogged => format!(
-                "not logged: none of the {records} records is of this block, and the log has not \
-                 wrapped"
-            ),
-            NoStack::OrderUnknown => {
-                "order unknown: the log's index is not known, so nothing tells which of its records \
-                 is the newest"
-                    .into()
-            }
-            NoStack::NoFrames => "its newest record holds no frames".into(),
-            NoStack::Uncertain => {
-                "its newest record may be a free: its frames do not tell, nor hold \
-                                   the address that allocated the block"
-                    .into()
-            }
-        }
-    }
-
-    /// Why a block of which the log has no record has none.
-    pub(super) fn of_log(log: &PoolLog) -> Self {
-        if log.ring.array.is_null() {
-            NoStack::LogOff
-        } else if log.is_cut {
-            NoStack::NotRead
-        } else if log.missing > 0 {
-            NoStack::PageAbsent
-        } else if log.wrapped == Some(false) {
-            NoStack::NotLogged
-        } else {
-            NoStack::Overwritten
-        }
-    }
-}
-
-/// Where a block's stack is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum StackSource {
-    /// The newest record of its address in the pool log.
-    Log,
-    /// The pool info tree.
-    PoolInfo,
-}
-
-impl StackSource {
-    /// The words in JSON and text.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            StackSource::Log => "pool log",
-            StackSource::PoolInfo => "pool info tree",
-        }
-    }
-}
-
-/// What the log says of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordOf {
-    /// The record's slot.
-    pub slot: u32,
-    /// [`Operation::Allocate`], or [`Operation::Unknown`] where its frames do not say; of a block
-    /// whose newest record is a free, [`Operation::Free`].
-    pub operation: Operation,
-    /// `Size`: for an allocation what the driver asked for.
-    pub size: u64,
-    /// `Thread`.
-    pub thread: Va,
-}
-
-/// An outstanding allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Block {
-    /// Whose it is: index in [`Leaks::drivers`].
-    pub driver: usize,
-    /// The tracking entry.
-    pub allocation: Allocation,
-    /// Paged or nonpaged, where it can be told.
-    pub kind: PoolKind,
-    /// The newest record of its address.
-    pub record: Option<RecordOf>,
-    /// Its stack, or why it has none.
-    pub stack: Result<StackId, NoStack>,
-    /// Where the stack is from.
-    pub stack_source: Option<StackSource>,
-}
-
-impl Block {
-    /// What was asked for, where it is known: the tree keeps it, the log if it has the allocation.
-    #[must_use]
-    pub fn requested(&self) -> Option<u64> {
-        match self.allocation.source {
-            Source::PoolInfo { .. } => Some(self.allocation.size),
-            Source::Tracker | Source::Carved => self.made().map(|record| record.size),
-        }
-    }
-
-    /// The record of its allocation.
-    #[must_use]
-    pub fn made(&self) -> Option<RecordOf> {
-        self.record.filter(|record| self.stack.is_ok() && record.operation != Operation::Free)
-    }
-}
 
 /// A driver with its blocks counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,72 +55,6 @@ pub struct TreeReach {
     pub unread: u64,
     /// Stacks that were read.
     pub stacks: u64,
-}
-
-/// How far back the log reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reach {
-    /// Records that it has room for.
-    pub capacity: u32,
-    /// Records ever written, modulo 2^32; `None` where that is not known, nor their order.
-    pub written: Option<u32>,
-    /// Records that were read.
-    pub records: u64,
-    /// Slots on pages that are not in the dump.
-    pub missing: u64,
-}
-
-impl Reach {
-    /// That of a log of which so many records were looked at.
-    pub(super) fn of_log(log: &PoolLog, records: u64) -> Self {
-        let (capacity, written) = (log.ring.length, log.ring.index);
-        Self { capacity, written, records, missing: log.missing }
-    }
-}
-
-/// A count of blocks and their bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Total {
-    /// Blocks.
-    pub count: u64,
-    /// The sum of their sizes.
-    pub bytes: u64,
-}
-
-impl Total {
-    /// One block more.
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.count += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-
-    /// The sum of both.
-    pub(super) fn and(self, other: Total) -> Total {
-        Total { count: self.count + other.count, bytes: self.bytes.saturating_add(other.bytes) }
-    }
-}
-
-/// How many blocks have a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Coverage {
-    /// All blocks.
-    pub all: Total,
-    /// Blocks with a stack.
-    pub with_stack: Total,
-    /// Of those, blocks with the stack of the pool info tree.
-    pub from_tree: Total,
-    /// Blocks without one whose record may be something else than their allocation.
-    pub uncertain: u64,
-    /// Blocks without a stack by reason, the most bytes first.
-    pub without: Vec<(NoStack, Total)>,
-}
-
-impl Coverage {
-    /// How many blocks have the stack of the pool log.
-    #[must_use]
-    pub fn from_log(&self) -> u64 {
-        self.with_stack.count.saturating_sub(self.from_tree.count)
-    }
 }
 
 /// Outstanding allocations with the stacks that made them.
@@ -517,25 +290,7 @@ impl Leaks {
     /// How many blocks have a stack.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
-        let mut coverage = Coverage::default();
-        let mut without: HashMap<NoStack, Total> = HashMap::new();
-        for block in &self.blocks {
-            let bytes = block.allocation.size;
-            coverage.all.add(bytes);
-            match block.stack {
-                Ok(_) => {
-                    coverage.with_stack.add(bytes);
-                    if block.stack_source == Some(StackSource::PoolInfo) {
-                        coverage.from_tree.add(bytes);
-                    }
-                }
-                Err(why) => without.entry(why).or_default().add(bytes),
-            }
-            coverage.uncertain += u64::from(block.stack == Err(NoStack::Uncertain));
-        }
-        coverage.without = without.into_iter().collect();
-        coverage.without.sort_by_key(|&(why, total)| (std::cmp::Reverse(total.bytes), why));
-        coverage
+        Coverage::of(&self.blocks)
     }
 
     /// A reason in words.

@@ -1,0 +1,119 @@
+//! Why a block has no stack: how far back the log reaches.
+
+use crate::verifier::log::PoolLog;
+
+/// Why a block has no stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NoStack {
+    /// The log is off.
+    LogOff,
+    /// The log could not be read.
+    LogUnreadable,
+    /// The newest record of its address is a free.
+    Freed,
+    /// No record; the ring has wrapped.
+    Overwritten,
+    /// No record among those that are there; others are on pages that are not in the dump.
+    PageAbsent,
+    /// No record among those that were read: reading ended at a limit, or was stopped.
+    NotRead,
+    /// No record, and the ring has not wrapped.
+    NotLogged,
+    /// It has several records, and the log's order is not known.
+    OrderUnknown,
+    /// Its record holds no frames.
+    NoFrames,
+    /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
+    /// allocated the block.
+    Uncertain,
+}
+
+impl NoStack {
+    /// Every reason.
+    pub const ALL: [NoStack; 10] = [
+        NoStack::LogOff,
+        NoStack::LogUnreadable,
+        NoStack::Freed,
+        NoStack::Overwritten,
+        NoStack::PageAbsent,
+        NoStack::NotRead,
+        NoStack::NotLogged,
+        NoStack::OrderUnknown,
+        NoStack::NoFrames,
+        NoStack::Uncertain,
+    ];
+
+    /// The reason in words, of a log that reaches so far.
+    #[must_use]
+    pub fn words(self, reach: Reach) -> String {
+        let Reach { records, missing, .. } = reach;
+        match self {
+            NoStack::LogOff => "the pool log is off".into(),
+            NoStack::LogUnreadable => "the pool log cannot be read".into(),
+            NoStack::Freed => "its newest record is a free".into(),
+            NoStack::Overwritten => {
+                format!("overwritten: the log has wrapped and reaches back {records} records")
+            }
+            NoStack::PageAbsent => format!(
+                "page absent: {missing} slots of the log are not in the dump, and none of the \
+                 {records} records that are is of this block"
+            ),
+            NoStack::NotRead => format!(
+                "not read: none of the {records} records that were read is of this block, and \
+                 reading ended before the log did"
+            ),
+            NoStack::NotLogged => format!(
+                "not logged: none of the {records} records is of this block, and the log has not \
+                 wrapped"
+            ),
+            NoStack::OrderUnknown => {
+                "order unknown: the log's index is not known, so nothing tells which of its records \
+                 is the newest"
+                    .into()
+            }
+            NoStack::NoFrames => "its newest record holds no frames".into(),
+            NoStack::Uncertain => {
+                "its newest record may be a free: its frames do not tell, nor hold \
+                                   the address that allocated the block"
+                    .into()
+            }
+        }
+    }
+
+    /// Why a block of which the log has no record has none.
+    pub(in crate::analysis) fn of_log(log: &PoolLog) -> Self {
+        if log.ring.array.is_null() {
+            NoStack::LogOff
+        } else if log.is_cut {
+            NoStack::NotRead
+        } else if log.missing > 0 {
+            NoStack::PageAbsent
+        } else if log.wrapped == Some(false) {
+            NoStack::NotLogged
+        } else {
+            NoStack::Overwritten
+        }
+    }
+}
+
+/// How far back the log reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Records that it has room for.
+    pub capacity: u32,
+    /// Records ever written, modulo 2^32; `None` where that is not known, nor their order.
+    pub written: Option<u32>,
+    /// Records that were read.
+    pub records: u64,
+    /// Slots on pages that are not in the dump.
+    pub missing: u64,
+}
+
+impl Reach {
+    /// That of a log of which so many records were looked at.
+    pub(in crate::analysis) fn of_log(log: &PoolLog, records: u64) -> Self {
+        let (capacity, written) = (log.ring.length, log.ring.index);
+        Self { capacity, written, records, missing: log.missing }
+    }
+}
