@@ -81,7 +81,7 @@ def test_physical(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) 
 
 
 def test_memory_that_stands_still_is_asked_for_less(folder: Path, arguments: dict[str, Any]) -> None:
-    def reads(**stable: bool) -> tuple[int, list[Any]]:
+    def reads(**stable: Any) -> tuple[int, list[Any]]:
         memory = Physical(folder / "memory.dmp")
         session = verifier.Session(memory=memory, **arguments, **stable)
         return memory.reads, everything(session)
