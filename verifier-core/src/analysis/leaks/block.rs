@@ -6,7 +6,7 @@ use crate::analysis::pool_kind::PoolKind;
 use crate::verifier::log::Operation;
 use crate::verifier::{Allocation, Source};
 
-/// A stack of [`Leaks`]: blocks with equal frames have the same.
+/// A stack of [`Leaks`](super::Leaks): blocks with equal frames have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StackId(pub(in crate::analysis) u32);
 
