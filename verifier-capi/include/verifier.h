@@ -228,13 +228,15 @@ typedef struct VerifierError {
 typedef struct VerifierReach {
   // Records that the log has room for.
   uint32_t capacity;
-  // Records ever written, modulo 2^32.
+  // Records ever written, modulo 2^32; 0 where it is not known.
   uint32_t written;
   // Records whose pages could not be read.
   uint64_t missing;
   // Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
   // records, and of a view of leaks.
   const char *empty_because;
+  // 1 where the log's index is known; else 0, and its records are in no order of time.
+  uint32_t is_ordered;
 } VerifierReach;
 
 // What a view could not read or what does not fit.
@@ -599,8 +601,8 @@ enum VerifierStatus verifier_group_block_at(const struct VerifierView *view,
                                             struct VerifierAllocation *record,
                                             size_t size);
 
-// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Only those whose block
-// holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
+// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Where the log's index is not
+// known they are in no order (`is_ordered` of `verifier_reach`). Only those whose block holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
 // how far it reaches: `verifier_reach`.
 //
 // # Safety

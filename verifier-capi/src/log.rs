@@ -146,8 +146,8 @@ impl VerifierView {
     }
 }
 
-/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Only those whose block
-/// holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
+/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Where the log's index is not
+/// known they are in no order (`is_ordered` of `verifier_reach`). Only those whose block holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
 /// how far it reaches: `verifier_reach`.
 ///
 /// # Safety

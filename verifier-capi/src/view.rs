@@ -279,16 +279,20 @@ pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
 pub struct VerifierReach {
     /// Records that the log has room for.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32.
+    /// Records ever written, modulo 2^32; 0 where it is not known.
     pub written: u32,
     /// Records whose pages could not be read.
     pub missing: u64,
     /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
     /// records, and of a view of leaks.
     pub empty_because: *const c_char,
+    /// 1 where the log's index is known; else 0, and its records are in no order of time.
+    pub is_ordered: u32,
 }
 
-impl Record for VerifierReach {}
+impl Record for VerifierReach {
+    const LEAST: usize = std::mem::offset_of!(Self, is_ordered);
+}
 
 /// How far back the log behind a view of a log or of leaks reaches.
 ///
@@ -311,7 +315,8 @@ pub unsafe extern "C" fn verifier_reach(
             _ => return Err(view.other("a log")),
         };
         let empty_because = view.empty_because.as_ref().map_or(ptr::null(), |why| why.as_ptr());
-        Ok(VerifierReach { capacity, written, missing, empty_because })
+        let (written, is_ordered) = (written.unwrap_or(0), written.is_some().into());
+        Ok(VerifierReach { capacity, written, missing, empty_because, is_ordered })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
     unsafe { fill(view, reach, size, make) }

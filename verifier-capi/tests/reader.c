@@ -41,7 +41,7 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     VerifierFrame frame;
     CHECK(verifier_view_count(view) == 2);
     CHECK(verifier_reach(view, &reach, sizeof reach) == VERIFIER_STATUS_OK);
-    CHECK(reach.written == 2 && !reach.empty_because);
+    CHECK(reach.written == 2 && reach.is_ordered == 1 && !reach.empty_because);
     CHECK(verifier_event_at(view, 0, &event, sizeof event) == VERIFIER_STATUS_OK);
     CHECK(event.slot == 2 && event.fields == 5 && event.frames == 2);
     CHECK(verifier_frame_at(view, 0, 0, &frame, sizeof frame) == VERIFIER_STATUS_OK && frame.address);

@@ -123,6 +123,10 @@ fn carved_pages_and_their_owners() {
     let carved = carve(|limits| limits.tracker_pages = 1);
     tells(&carved.problems, "Limits::tracker_pages");
     assert_eq!(carved.owners.iter().map(|owner| owner.pages.len()).sum::<usize>(), 1);
+
+    let mapped = |set: fn(&mut Limits)| CarvedPool::read(&with(set), &Place::Mapped).unwrap();
+    assert_eq!(mapped(|_| {}).problems, []);
+    tells(&mapped(|limits| limits.search_pages = 40).problems, "Limits::search_pages");
 }
 
 #[test]

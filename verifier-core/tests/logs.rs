@@ -118,7 +118,7 @@ fn every_build_newest_first() {
             let read = read(&kernel, kind);
             assert_eq!(read.problems, [], "{build:?} {kind:?}");
             assert_eq!(told(&read), expected(build, log, 5, 1), "{build:?} {kind:?}");
-            assert_eq!((read.ring.length, read.ring.index, read.unused), (0x20, 5, 0x1b));
+            assert_eq!((read.ring.length, read.ring.index, read.unused), (0x20, Some(5), 0x1b));
             assert_eq!((read.wrapped, read.empty_because), (Some(false), None));
             // Two of them, and those of one thread.
             let two = EventLog::read(&kernel, kind, Some(2), None).unwrap();
@@ -173,7 +173,7 @@ fn an_index_that_wrapped_32_bits() {
         for (kind, log) in RINGS {
             let read = read(&kernel, kind);
             assert_eq!(read.problems, [], "{build:?} {kind:?}");
-            assert_eq!(read.ring.index, 9);
+            assert_eq!(read.ring.index, Some(9));
             assert_eq!(told(&read), expected(build, log, 40, 9), "{build:?} {kind:?}");
             assert_eq!((read.wrapped, read.unused), (Some(true), 0), "{build:?} {kind:?}");
         }
@@ -333,7 +333,7 @@ fn the_logs_of_bug_checks() {
         for (kind, words) in STATIC {
             let log = read(&kernel, kind);
             assert_eq!(log.problems, [], "{build:?}");
-            assert_eq!((log.ring.length, log.ring.index, log.unused), (16, 3, 13));
+            assert_eq!((log.ring.length, log.ring.index, log.unused), (16, Some(3), 13));
             let values: Vec<_> = log.records.iter().map(|r| r.values()[..words].to_vec()).collect();
             let want: Vec<Vec<u64>> = (1..=3u64)
                 .rev()
@@ -361,7 +361,7 @@ fn the_logs_of_bug_checks() {
     let log = read(&open(&m.assemble(), Build::Win10Vb), EventKind::Suppressed);
     let codes: Vec<u64> = log.records.iter().map(|record| record.values()[0]).collect();
     assert_eq!(codes, (5..=20).rev().collect::<Vec<_>>());
-    assert_eq!((log.wrapped, log.ring.index), (Some(true), 12));
+    assert_eq!((log.wrapped, log.ring.index), (Some(true), Some(12)));
     // Its page is absent.
     let mut m = Machine::new(Build::Win10Vb);
     let page = m.kernel_mut().data_rva() + 0x4000;

@@ -9,14 +9,14 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{saved, shared};
-use verifier_core::analysis::{Leaks, NoStack};
+use verifier_core::analysis::{History, Leaks, NoStack};
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::{EventKind, EventLog, Operation, PoolLog};
+use verifier_core::verifier::log::{EventKind, EventLog, Operation, Order, PoolLog};
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
 use verifier_core::{Error, Problem, Va};
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Session, SessionOptions};
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, MachineType, Sample};
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Log, Machine, MachineType, Sample};
 
 const GLOBALS: [&str; 6] = [
     "MmVerifierData",
@@ -148,6 +148,11 @@ cases! {
 
 /// A machine with two blocks and nine records.
 fn machine(build: Build) -> Machine {
+    machine_and_block(build).0
+}
+
+/// The same, with the address of the first block and its caller.
+fn machine_and_block(build: Build) -> (Machine, u64, u64) {
     let mut machine = Machine::new(build);
     let leaky =
         machine.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
@@ -170,7 +175,7 @@ fn machine(build: Build) -> Machine {
             stale: vec![],
         });
     }
-    machine
+    (machine, block, caller)
 }
 
 /// A folder with the dump, and with the symbols in a folder of it.
@@ -291,6 +296,117 @@ fn missing_symbols_are_problems() {
     assert_eq!(session.kernel_symbol_problem(), None);
     let told = session.symbol_problems();
     assert!(told.iter().all(|problem| problem.what != "symbols of the kernel"), "{told:?}");
+}
+
+/// A first lap of which no number says where it ends: the records are there, their order is not.
+#[test]
+fn a_log_without_its_index() {
+    for build in [Build::Win7Sp1X86, Build::Win10Vb, Build::Win11] {
+        let (mut machine, block, caller) = machine_and_block(build);
+        let record = |address, size| verifier_synth::PoolRecord {
+            address,
+            size,
+            thread: block + 0x40,
+            frames: vec![caller],
+            stale: vec![],
+        };
+        // A second life of a block: which of both records is the newer one?
+        machine.pool_record(record(block, 0x210));
+        machine.pool_record(record(block + 0x1000, 0x50));
+        let mut assembly = machine.assemble();
+        let index = assembly.address("nt!VfPoolTracesIndex");
+        assembly.patch(index, &0x7654_3210u32.to_le_bytes());
+        let folder = put(&assembly.sample(DumpKind::Complete));
+        let session = open(folder.path(), None);
+        let kernel = session.kernel().unwrap();
+        assert!(kernel.global("VfPoolTracesIndex").is_err());
+
+        let log = PoolLog::read(kernel, None).unwrap();
+        assert_eq!((log.ring.index, log.ring.order()), (None, Order::Unknown));
+        assert_eq!((log.wrapped, log.unused), (Some(false), log.ring.length - 11));
+        // By slot, the last first.
+        let slots: Vec<u32> = log.records.iter().map(|record| record.slot).collect();
+        assert_eq!(slots, (1..=11).rev().collect::<Vec<_>>());
+        let sizes: Vec<u64> = log.records.iter().map(|record| record.size).collect();
+        let written: Vec<u64> = (0x200..0x209).chain([0x210, 0x50]).rev().collect();
+        assert_eq!(sizes, written);
+        assert_eq!(log.problems[0].what, "order of the pool log");
+        assert!(log.problems[0].why.contains("VfPoolTracesIndex"), "{}", log.problems[0].why);
+        assert!(!log.problems[0].why.contains("newest"));
+        let log = PoolLog::read(kernel, Some(3)).unwrap();
+        assert!(log.problems[0].why.contains("the newest 3 is not known"));
+        assert_eq!(log.records.len(), 3);
+
+        // A record that is alone is the newest whatever the order; of two nothing is said.
+        let leaks = Leaks::read(kernel, |_| true).unwrap();
+        let [two, alone] = [block, block + 0x1000].map(|address| {
+            *leaks.blocks.iter().find(|one| one.allocation.address == Va(address)).unwrap()
+        });
+        assert_eq!((two.stack, two.record), (Err(NoStack::OrderUnknown), None));
+        assert_eq!(leaks.stack(alone.stack.unwrap()), [Va(caller)]);
+        assert_eq!(leaks.reach.written, None);
+
+        let history = History::read(kernel, Va(block)).unwrap();
+        assert_eq!((history.order, history.events.len()), (Order::Unknown, 2));
+        assert_eq!(history.lifetimes.len(), 1);
+        let life = &history.lifetimes[0];
+        assert_eq!((life.is_held, life.allocated), (true, None));
+        assert_eq!(life.why_unknown, Some(NoStack::OrderUnknown));
+        let history = History::read(kernel, Va(block + 0x1000)).unwrap();
+        assert_eq!(history.lifetimes[0].allocated, Some(0));
+    }
+}
+
+/// A ring that has gone round, with too few blocks for their records to tell where it is.
+#[test]
+fn a_log_that_has_gone_round_and_does_not_tell_where() {
+    let mut machine = machine(Build::Win10Vb);
+    machine.log(Log::Pool).length = 8;
+    let folder = saved(&machine.build(DumpKind::Complete));
+    let bare = open(folder.path(), None);
+    let kernel = bare.kernel().unwrap();
+    let why = kernel.global("VfPoolTracesIndex").unwrap_err().to_string();
+    assert!(why.contains("the records do not tell which"), "{why}");
+    let log = PoolLog::read(kernel, None).unwrap();
+    assert_eq!((log.ring.order(), log.wrapped, log.records.len()), (Order::Unknown, Some(true), 8));
+    let full = open(folder.path(), Some(folder.path().join("symbols")));
+    let ordered = PoolLog::read(full.kernel().unwrap(), None).unwrap();
+    assert_eq!((ordered.ring.order(), ordered.ring.index), (Order::NewestFirst, Some(9)));
+    let sizes = |log: &PoolLog| {
+        let mut sizes: Vec<u64> = log.records.iter().map(|record| record.size).collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    assert_eq!(sizes(&log), sizes(&ordered));
+}
+
+/// The command lists them and says so, in every format that has a place for it.
+#[cfg(feature = "cli")]
+#[test]
+fn the_command_shows_a_log_in_no_order() {
+    let mut machine = machine(Build::Win10Vb);
+    machine.log(Log::Pool).length = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let dump = folder.path().join("memory.dmp");
+    std::fs::write(&dump, machine.build(DumpKind::Complete).dump).unwrap();
+    let run = |args: &[&str]| {
+        let output = common::command().args(args).arg(&dump).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let (text, said) = run(&["log", "pool"]);
+    assert!(text.contains("how many were written and their order are not known"), "{text}");
+    assert!(text.contains("Displaying 0x0000000000000008 entries, order unknown."), "{text}");
+    assert!(!text.contains("most recent"));
+    assert!(said.contains("order of the pool log"), "{said}");
+    let json = |args: &[&str]| serde_json::from_str::<serde_json::Value>(&run(args).0).unwrap();
+    let log = json(&["log", "--format", "json", "pool"]);
+    assert_eq!((&log["order"], &log["written"]), (&"unknown".into(), &serde_json::Value::Null));
+    assert_eq!(log["entries"].as_array().unwrap().len(), 8);
+    assert_eq!(log["problems"][0]["what"], "order of the pool log");
+    let leaks = json(&["leaks", "--format", "json"]);
+    assert_eq!(leaks["log"]["written"], serde_json::Value::Null);
 }
 
 /// A search of all of memory can be ended.

@@ -67,7 +67,7 @@ def carved(pool: verifier.CarvedPool) -> dict[str, Any]:
     }
 
 
-RING = ("kind", "capacity", "written", "wrapped", "unused", "empty_because")
+RING = ("kind", "capacity", "written", "order", "wrapped", "unused", "empty_because")
 LEAKS = ("by", "filter", "coverage", "log", "pool_info", "omitted")
 
 VIEWS: dict[str, tuple[list[str], Callable[[verifier.Dump], dict[str, Any]]]] = {

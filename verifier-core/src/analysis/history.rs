@@ -9,13 +9,13 @@
 //! it, so the blocks of neighboring pages are told too: an overrun comes from there.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::leaks::{NoStack, Reach};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::log::{Operation, PoolLog, PoolRecord};
+use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord};
 use crate::verifier::{
     Allocation, Driver, Drivers, EntryState, Lost, NO_DRIVER, PoolInfo, Source, Tracker,
     TrackerEntry, for_each_tracker, told,
@@ -94,8 +94,11 @@ pub struct History {
     pub address: Va,
     /// Outstanding allocations that hold it.
     pub trackers: Vec<TrackerMatch>,
-    /// Records of the pool log whose block holds it, newest first.
+    /// Records of the pool log whose block holds it, in the log's order.
     pub events: Vec<Event>,
+    /// Which order that is. Where it is unknown, only of a block with one record is it told what became
+    /// of it.
+    pub order: Order,
     /// Lives of the blocks that held it, the last one first.
     pub lifetimes: Vec<Lifetime>,
     /// Freed tracking entries whose size and caller fit an allocation of [`events`](Self::events);
@@ -136,12 +139,14 @@ impl History {
         let mut problems = Vec::new();
         let (mut near, mut log_problems) = (Vec::new(), Vec::new());
         let mut reach = Reach::default();
+        let mut order = Order::NewestFirst;
         let mut unrecorded = NoStack::LogUnreadable;
         match log {
             Ok(mut log) => {
                 log_problems.append(&mut log.problems);
                 reach = Reach::of_log(&log, seen.get());
                 unrecorded = NoStack::of_log(&log);
+                order = log.ring.order();
                 near = log
                     .records
                     .iter()
@@ -197,19 +202,22 @@ impl History {
             address,
             held.iter().map(|entry| (block(entry), entry.driver.as_str())),
             &near,
+            order,
         );
         held.retain(|entry| {
             let (start, size) = block(entry);
             address.is_in(start, size)
         });
         let events: Vec<Event> = near.into_iter().filter(|event| holds(&event)).collect();
-        let mut lifetimes = lifetimes(&events);
+        let untold = untold(&events, order);
+        let mut lifetimes = lifetimes(&events, &untold);
         let blocks: Vec<Va> = held.iter().map(|entry| block(entry).0).collect();
-        mark_held(&mut lifetimes, &blocks, unrecorded);
+        mark_held(&mut lifetimes, &blocks, unrecorded, &untold);
         Ok(Self {
             address,
             trackers: held,
             events,
+            order,
             lifetimes,
             freed_entries,
             neighbors,
@@ -225,8 +233,20 @@ impl History {
         if !self.trackers.is_empty() {
             return None;
         }
-        self.events.first().filter(|event| event.record.operation == Operation::Free)
+        // Of several in no order none is the newest.
+        let newest = match (self.order, self.events.as_slice()) {
+            (Order::NewestFirst, [first, ..]) | (Order::Unknown, [first]) => first,
+            _ => return None,
+        };
+        Some(newest).filter(|event| event.record.operation == Operation::Free)
     }
+}
+
+/// Blocks of whose records nothing tells which is the newest: they have several, in no order.
+fn untold(events: &[Event], order: Order) -> HashSet<Va> {
+    let mut seen = HashSet::new();
+    let blocks = events.iter().map(|event| event.record.address);
+    blocks.filter(|&block| !seen.insert(block) && order == Order::Unknown).collect()
 }
 
 /// The blocks of the pool info tree that hold the address or lie near it.
@@ -274,6 +294,7 @@ fn neighbors<'a>(
     address: Va,
     held: impl Iterator<Item = ((Va, u64), &'a str)>,
     near: &[Event],
+    order: Order,
 ) -> Vec<Neighbor> {
     let mut neighbors: Vec<Neighbor> = held
         .filter(|&((start, size), _)| is_near(start, size, address) && !address.is_in(start, size))
@@ -286,7 +307,8 @@ fn neighbors<'a>(
         .collect();
     let mut told: HashMap<Va, usize> =
         neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
-    // Newest first: the first record of a block is its newest.
+    let untold = untold(near, order);
+    // Newest first: the first record of a block is its newest, where they have an order.
     for Event { record, .. } in near {
         if address.is_in(record.address, record.size) {
             continue;
@@ -304,6 +326,9 @@ fn neighbors<'a>(
             }),
         }
     }
+    for neighbor in &mut neighbors {
+        neighbor.newest = neighbor.newest.filter(|_| !untold.contains(&neighbor.address));
+    }
     neighbors.sort_by_key(|neighbor| {
         let start = neighbor.address.0;
         let end = start.saturating_add(neighbor.size);
@@ -316,13 +341,16 @@ fn neighbors<'a>(
 }
 
 /// Pairs allocations with the frees that followed them, block by block. A record that does not say
-/// what it is counts as an allocation, as everywhere.
-fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
+/// what it is counts as an allocation, as everywhere. Records of `untold` blocks pair with none.
+fn lifetimes(events: &[Event], untold: &HashSet<Va>) -> Vec<Lifetime> {
     let mut open: HashMap<Va, usize> = HashMap::new();
     let mut lifetimes: Vec<Lifetime> = Vec::new();
     // From the oldest on.
     for (index, Event { record, .. }) in events.iter().enumerate().rev() {
         let block = record.address;
+        if untold.contains(&block) {
+            continue;
+        }
         if record.operation == Operation::Free {
             match open.remove(&block).and_then(|place| lifetimes.get_mut(place)) {
                 Some(lifetime) => lifetime.freed = Some(index),
@@ -340,7 +368,12 @@ fn lifetimes(events: &[Event]) -> Vec<Lifetime> {
 
 /// Tells of blocks that are held, and puts those before all others whose present life the log does not
 /// have: it has nothing of them, or the end of the life before.
-fn mark_held(lifetimes: &mut Vec<Lifetime>, held: &[Va], unrecorded: NoStack) {
+fn mark_held(
+    lifetimes: &mut Vec<Lifetime>,
+    held: &[Va],
+    unrecorded: NoStack,
+    untold: &HashSet<Va>,
+) {
     let mut unknown = Vec::new();
     for &block in held {
         match lifetimes.iter_mut().find(|lifetime| lifetime.block == block) {
@@ -348,7 +381,11 @@ fn mark_held(lifetimes: &mut Vec<Lifetime>, held: &[Va], unrecorded: NoStack) {
             // Two pages have one block only where the dump is damaged.
             _ if unknown.iter().any(|life: &Lifetime| life.block == block) => {}
             newest => {
-                let why = if newest.is_some() { NoStack::Freed } else { unrecorded };
+                let why = match newest {
+                    Some(_) => NoStack::Freed,
+                    None if untold.contains(&block) => NoStack::OrderUnknown,
+                    None => unrecorded,
+                };
                 let life = Lifetime::of(block, None, None);
                 unknown.push(Lifetime { is_held: true, why_unknown: Some(why), ..life });
             }

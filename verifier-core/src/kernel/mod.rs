@@ -73,7 +73,8 @@ pub struct Limits {
     pub carved_pages: u64,
     /// Page frames that are looked at in the search for page tables.
     pub search_frames: u64,
-    /// Look-ups of mapped pages in the search for the kernel's image.
+    /// Look-ups of mapped pages in the search for the kernel's image, and where data are searched for in
+    /// all that is mapped.
     pub search_pages: u64,
 }
 

@@ -111,7 +111,7 @@ pub fn write_history_json(
     )
 }
 
-/// Writes the records of one address, newest first.
+/// Writes the records of one address, in the log's order.
 ///
 /// # Errors
 /// Those of the writer.

@@ -42,8 +42,10 @@ pub struct LogFacts {
     pub kind: &'static str,
     /// Records that it has room for.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32.
-    pub written: u32,
+    /// Records ever written, modulo 2^32, where that is known.
+    pub written: Option<u32>,
+    /// [`Order::name`](crate::verifier::log::Order::name).
+    pub order: &'static str,
     /// Whether records were overwritten, where anything tells.
     pub wrapped: Option<bool>,
     /// Slots that hold no record.
@@ -59,8 +61,8 @@ impl LogFacts {
         (wrapped, unused): (Option<bool>, u32),
         empty_because: Option<&'static str>,
     ) -> Self {
-        let (capacity, written) = (ring.length, ring.index);
-        Self { kind, capacity, written, wrapped, unused, empty_because }
+        let (capacity, written, order) = (ring.length, ring.index, ring.order().name());
+        Self { kind, capacity, written, order, wrapped, unused, empty_because }
     }
 }
 
@@ -199,7 +201,7 @@ pub(super) fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) 
     ]
 }
 
-/// Writes the pool log, newest first.
+/// Writes the pool log, in its order.
 ///
 /// # Errors
 /// Those of the writer.

@@ -40,7 +40,7 @@ impl Place<'_> {
     ) -> u64 {
         let limit = kernel.limits().carved_pages;
         let mut count = 0;
-        for page in self.pages(kernel) {
+        let mut visit = |page: CarvedPage| {
             let flow = if kernel.is_stopped() {
                 ControlFlow::Break(STOPPED.into())
             } else if count >= limit {
@@ -49,34 +49,41 @@ impl Place<'_> {
                 count += 1;
                 each(page)
             };
-            if let ControlFlow::Break(why) = flow {
+            flow.map_break(|why| {
                 let here = page.va.map(|va| va.0).or(page.pa.map(|pa| pa.0)).unwrap_or(0);
-                let why = format!("{why}; what lies behind {here:#x} was not looked at");
-                problems.push(Problem { what: what.into(), address: None, why });
-                break;
-            }
-        }
-        count
-    }
-
-    fn pages<'a>(&'a self, kernel: &'a Kernel) -> Box<dyn Iterator<Item = CarvedPage> + 'a> {
-        match self {
+                format!("{why}; what lies behind {here:#x} was not looked at")
+            })
+        };
+        let flow = match self {
             Place::Physical(pages) => {
                 let behind = |page: &Pa| page.0.checked_add(PAGE_SIZE).map(Pa);
-                let next = move |page: &Pa| pages.next_page(behind(page)?);
-                let all = std::iter::successors(pages.next_page(Pa(0)), next);
-                Box::new(all.map(|pa| CarvedPage { pa: Some(pa), va: None }))
+                let next = |page: &Pa| pages.next_page(behind(page)?);
+                let mut all = std::iter::successors(pages.next_page(Pa(0)), next);
+                all.try_for_each(|pa| visit(CarvedPage { pa: Some(pa), va: None }))
             }
-            Place::Virtual(range) => {
-                let all = (range.start.page().0..range.end.0).step_by(PAGE_SIZE as usize);
-                Box::new(all.map(|va| CarvedPage { pa: None, va: Some(Va(va)) }))
-            }
+            Place::Virtual(range) => (range.start.page().0..range.end.0)
+                .step_by(PAGE_SIZE as usize)
+                .try_for_each(|va| visit(CarvedPage { pa: None, va: Some(Va(va)) })),
             Place::Mapped => {
                 let steps = kernel.limits().search_pages;
-                let all = kernel.space().mapped_pages(steps).into_iter().flatten();
-                Box::new(all.map(|(va, page)| CarvedPage { pa: Some(page.pa), va: Some(va) }))
+                kernel.space().mapped_pages(steps).map_or(ControlFlow::Continue(()), |mut all| {
+                    all.by_ref().try_for_each(|(va, page)| {
+                        visit(CarvedPage { pa: Some(page.pa), va: Some(va) })
+                    })?;
+                    match all.steps_left() {
+                        0 => ControlFlow::Break(format!(
+                            "limit of {steps} look-ups reached (Limits::search_pages); not all that \
+                             is mapped was looked at"
+                        )),
+                        _ => ControlFlow::Continue(()),
+                    }
+                })
             }
+        };
+        if let ControlFlow::Break(why) = flow {
+            problems.push(Problem { what: what.into(), address: None, why });
         }
+        count
     }
 
     /// Fills `buf` from `offset` of a page on; false where it cannot be read.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use verifier_core::analysis::{Event, History, NoStack, Reach, is_kernel_or_verifier};
 use verifier_core::render::text::{sanitize, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
+use verifier_core::verifier::log::Order;
 use verifier_host::Error;
 
 use super::args::{Format, HistoryArgs};
@@ -50,9 +51,13 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                 }
                 count => writeln!(
                     out,
-                    "\n{count} of the pool log's {} records {} about it, newest first:",
+                    "\n{count} of the pool log's {} records {} about it, {}:",
                     history.reach.records,
-                    if count == 1 { "is" } else { "are" }
+                    if count == 1 { "is" } else { "are" },
+                    match history.order {
+                        Order::NewestFirst => "newest first",
+                        Order::Unknown => "in no known order",
+                    }
                 )?,
             }
             for event in &history.events {

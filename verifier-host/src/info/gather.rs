@@ -97,7 +97,7 @@ impl Info {
                     .as_ref()
                     .map(|drivers| drivers.drivers.iter().map(|driver| driver.images.len()).sum()),
                 pool_log_capacity: log.as_ref().map(|log| log.ring.length),
-                pool_log_written: log.as_ref().map(|log| log.ring.index),
+                pool_log_written: log.as_ref().and_then(|log| log.ring.index),
                 pool_log_empty_because: log.and_then(|log| log.empty_because),
                 globals: globals(kernel),
             }

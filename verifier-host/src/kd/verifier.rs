@@ -210,7 +210,7 @@ fn write_log(
     match log {
         Log::Event(kind) => {
             let log = session.event_log(kind, last, address)?;
-            if kind == EventKind::Fault && log.ring.index == 0 && log.records.is_empty() {
+            if kind == EventKind::Fault && log.ring.index == Some(0) && log.records.is_empty() {
                 writeln!(out, "Driver Verifier didn't inject any faults.")?;
             } else {
                 write_event_log(out, &log, &Names::new(kernel), style)?;

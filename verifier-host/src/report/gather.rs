@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 
 use verifier_core::analysis::GroupBy;
-use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::log::{Order, PoolLog};
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Problem, Va};
 
@@ -52,6 +52,8 @@ pub fn write_report(
     let stage = Stage::begin(progress, "reading the whole pool log", None);
     let log = PoolLog::read(kernel, Some(RECORDS)).map_err(|error| part("pool log", &error)).ok();
     drop(stage);
+    // Without an order there is no time; that there is none is among the problems of the leaks.
+    let log = log.filter(|log| log.ring.order() == Order::NewestFirst);
     let timeline = log.map(|log| Timeline::new(&log, &found.leaks));
     if let Some(settings) = &settings {
         problems.extend(settings.problems.iter().cloned());

@@ -70,7 +70,10 @@ impl Report<'_> {
         body.push_str("<section id=\"timeline\"><h2>Pool log</h2>\n");
         match self.timeline {
             Some(timeline) => timeline.write(&mut body),
-            None => body.push_str("<p>The pool log could not be read.</p>\n"),
+            None => body.push_str(
+                "<p>There is no timeline: the pool log could not be read, or its order is \
+                                   not known.</p>\n",
+            ),
         }
         body.push_str("</section>\n");
         self.write_drivers(&mut body);

@@ -260,7 +260,7 @@ class History:
     records: int
     """Records that it has."""
     events: Table[PoolEvent]
-    """Records of the pool log whose block holds it, newest first."""
+    """Records of the pool log whose block holds it, newest first; in no order where a problem says so."""
     lifetimes: Table[Lifetime]
     """Lives of the blocks that held it, the last one first."""
     freed_entries: Table[Outstanding]

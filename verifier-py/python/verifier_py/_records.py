@@ -285,7 +285,7 @@ class CarvedEvent(NamedTuple):
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
     is_cut: bool
-    """True where it ends on another page, so that frames may be missing."""
+    """True where it ends on another page that is not at hand, so that frames may be missing."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -508,8 +508,8 @@ class Reach(NamedTuple):
     """How far back the pool log reaches."""
 
     capacity: int
-    written: int
-    """Records ever written, modulo 2^32."""
+    written: int | None
+    """Records ever written, modulo 2^32; ``None`` where that is not known, nor their order."""
     records: int
     """Records that were read."""
     missing: int

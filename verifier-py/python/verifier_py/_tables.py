@@ -64,16 +64,19 @@ def _described(
 
 
 class Log(_Described[_R]):
-    """A log of recent events, newest first, with what is known of its ring."""
+    """A log of recent events with what is known of its ring."""
 
-    __slots__ = ("capacity", "empty_because", "kind", "unused", "wrapped", "written")
+    __slots__ = ("capacity", "empty_because", "kind", "order", "unused", "wrapped", "written")
 
     kind: str
     """Which log it is."""
     capacity: int
     """Records that it has room for."""
-    written: int
-    """Records written so far, modulo 2^32."""
+    written: int | None
+    """Records written so far, modulo 2^32; ``None`` where the log's index is not known."""
+    order: str
+    """``newest first``, or ``unknown`` where the log's index is not known: then the records are as they
+    lie in the log."""
     wrapped: bool | None
     """Whether records were overwritten, where that can be told."""
     unused: int

@@ -20,7 +20,7 @@ mod block;
 mod coverage;
 mod no_stack;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use block::{Block, RecordOf, StackId, StackSource};
 pub use coverage::{Coverage, Total};
@@ -31,7 +31,7 @@ use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::log::{Operation, PoolLog};
+use crate::verifier::log::{Operation, Order, PoolLog};
 use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
 
 /// Records between two calls of a progress function.
@@ -204,13 +204,24 @@ impl Leaks {
         };
         self.problems.append(&mut log.problems);
         self.reach = Reach::of_log(&log, seen.get());
+        // Without an order only a record that is alone is the newest of its address.
+        let is_unordered = log.ring.order() == Order::Unknown;
+        let mut untold: HashSet<Va> = HashSet::new();
         for (index, record) in log.records.iter().enumerate() {
-            if let Some(slot @ None) = newest.get_mut(&record.address) {
-                *slot = Some(index);
+            let Some(slot) = newest.get_mut(&record.address) else { continue };
+            if is_unordered && (slot.is_some() || log.is_cut) {
+                untold.insert(record.address);
             }
+            slot.get_or_insert(index);
         }
         let unread = NoStack::of_log(&log);
         for block in &mut self.blocks {
+            if untold.contains(&block.allocation.address) {
+                if block.stack_source.is_none() {
+                    block.stack = Err(NoStack::OrderUnknown);
+                }
+                continue;
+            }
             let found = newest.get(&block.allocation.address).copied().flatten();
             let is_known = block.stack_source.is_some();
             let Some(record) = found.and_then(|index| log.records.get(index)) else {

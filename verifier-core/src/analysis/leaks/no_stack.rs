@@ -20,6 +20,8 @@ pub enum NoStack {
     NotRead,
     /// No record, and the ring has not wrapped.
     NotLogged,
+    /// It has several records, and the log's order is not known.
+    OrderUnknown,
     /// Its record holds no frames.
     NoFrames,
     /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
@@ -29,7 +31,7 @@ pub enum NoStack {
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 9] = [
+    pub const ALL: [NoStack; 10] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
@@ -37,6 +39,7 @@ impl NoStack {
         NoStack::PageAbsent,
         NoStack::NotRead,
         NoStack::NotLogged,
+        NoStack::OrderUnknown,
         NoStack::NoFrames,
         NoStack::Uncertain,
     ];
@@ -64,6 +67,11 @@ impl NoStack {
                 "not logged: none of the {records} records is of this block, and the log has not \
                  wrapped"
             ),
+            NoStack::OrderUnknown => {
+                "order unknown: the log's index is not known, so nothing tells which of its records \
+                 is the newest"
+                    .into()
+            }
             NoStack::NoFrames => "its newest record holds no frames".into(),
             NoStack::Uncertain => {
                 "its newest record may be a free: its frames do not tell, nor hold \
@@ -94,8 +102,8 @@ impl NoStack {
 pub struct Reach {
     /// Records that it has room for.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32.
-    pub written: u32,
+    /// Records ever written, modulo 2^32; `None` where that is not known, nor their order.
+    pub written: Option<u32>,
     /// Records that were read.
     pub records: u64,
     /// Slots on pages that are not in the dump.

@@ -102,7 +102,7 @@ struct TreeDoc {
 #[derive(Serialize)]
 struct LogDoc {
     capacity: u32,
-    written: u32,
+    written: Option<u32>,
     records: u64,
     missing: u64,
 }

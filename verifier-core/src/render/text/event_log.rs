@@ -126,7 +126,11 @@ fn write_fault_history(
         return writeln!(out, "The {} is empty: {why}.", log.kind.describe());
     }
     let (size, depth) = (log.ring.length, log.depth());
-    let entries = if log.wrapped == Some(true) { size } else { size.min(log.ring.index) };
+    let entries = if log.wrapped == Some(true) {
+        size
+    } else {
+        log.ring.index.map_or(size, |index| size.min(index))
+    };
     let array = upper(log.ring.array);
     writeln!(out, "Tracker @ {array} (# entries: {entries:X}, size: {size:X}, depth: {depth})")?;
     for record in &log.records {
@@ -228,9 +232,10 @@ pub fn write_log_state(
         Some(false) => "it has not wrapped",
         None => "whether it has wrapped cannot be told",
     };
-    writeln!(
-        out,
-        "The {what} has room for {:#x} records; {:#x} were written (modulo 2^32), {wrapped}.",
-        ring.length, ring.index
-    )
+    write!(out, "The {what} has room for {:#x} records; ", ring.length)?;
+    match ring.index {
+        Some(index) => write!(out, "{index:#x} were written (modulo 2^32), ")?,
+        None => write!(out, "how many were written and their order are not known, ")?,
+    }
+    writeln!(out, "{wrapped}.")
 }

@@ -10,7 +10,7 @@ use super::digits;
 use super::lines::{SEPARATOR, sanitize};
 use crate::addr::Va;
 use crate::render::Names;
-use crate::verifier::log::{PoolLog, PoolRecord};
+use crate::verifier::log::{Order, PoolLog, PoolRecord};
 
 fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "Log of recent kernel pool Allocate and Free operations:\n")?;
@@ -53,7 +53,7 @@ pub fn write_pool_record(
     write_frames(out, frames, names)
 }
 
-/// `!verifier 80 ADDRESS`: the records whose block holds the address, newest first.
+/// `!verifier 80 ADDRESS`: the records whose block holds the address, in the log's order.
 ///
 /// # Errors
 /// Those of the writer.
@@ -80,7 +80,7 @@ pub fn write_pool_log_search<'a>(
     writeln!(out, "Finished parsing all pool tracking information.")
 }
 
-/// `!verifier 80 [Quantity]`: the records that were read, newest first.
+/// `!verifier 80 [Quantity]`: the records that were read, in the log's order.
 ///
 /// # Errors
 /// Those of the writer.
@@ -94,7 +94,10 @@ pub fn write_pool_log(out: &mut dyn io::Write, log: &PoolLog, names: &Names<'_>)
         return writeln!(out, "No block of an entry holds 0x{}.", digits(address, machine));
     }
     let count = digits(Va(log.records.len() as u64), machine);
-    writeln!(out, "Displaying most recent 0x{count} entries.\n\n")?;
+    match log.ring.order() {
+        Order::NewestFirst => writeln!(out, "Displaying most recent 0x{count} entries.\n\n")?,
+        Order::Unknown => writeln!(out, "Displaying 0x{count} entries, order unknown.\n\n")?,
+    }
     for record in &log.records {
         writeln!(out, "{SEPARATOR}")?;
         write_pool_record(out, record, log.frames(record), names)?;

@@ -6,17 +6,24 @@
 //! at hand), each with a thread in the kernel, a size, and a stack that starts in an image, and next to
 //! nothing else. Where the stride does not divide a page, records may start anywhere on it.
 //!
-//! **What is lost.** The order: records have no time, and a physical page does not say which part of the
-//! ring it is. They are given page by page, as they lie. A record that ends on the next page is cut:
-//! it has the frames that lie on its own; one of whose stack nothing lies on its page is lost. Logs of the past, whose pages have not been used again, are
-//! found as well.
+//! **Records that cross pages.** Where the stride does not divide a page, physical memory does not say
+//! where a record goes on; the page tables do. The pages of logs that were found are looked for among all
+//! that the kernel maps, and a record that crosses is read on from the page that is mapped behind its own.
+//! That page has to go on as it must: its records start where this one ends. So pages with too few
+//! records to show by themselves are found too. Only where no such page is there is a record cut: it has
+//! the frames that lie on its own page, and is lost where none does.
+//!
+//! **What is lost.** The order: records have no time. They are given page by page, as they lie, by
+//! virtual address where it is known. Logs of the past, whose pages have not been used again, are found
+//! as well.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::pool::{Classifier, Operation};
 use super::stacks::{Stack, Stacks};
 use super::trace::{Slot, Trace};
-use crate::addr::{PAGE_SIZE, Va};
+use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -25,6 +32,8 @@ use crate::verifier::place::{CarvedPage, Place};
 
 /// Records without which a page is no part of a log.
 const FEWEST_RECORDS: usize = 3;
+/// Places of one page in virtual memory that are looked at.
+const MOST_PLACES: usize = 8;
 
 /// A record that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +50,7 @@ pub struct CarvedRecord {
     pub thread: Va,
     /// What happened.
     pub operation: Operation,
-    /// True where it ends on another page, so that frames may be missing.
+    /// True where it ends on another page that is not at hand, so that frames may be missing.
     pub is_cut: bool,
     stack: Stack,
 }
@@ -71,58 +80,23 @@ impl CarvedLog {
         wanted: impl Fn(Va, u64) -> bool,
     ) -> Result<Self, Error> {
         let traces = traces(kernel)?;
-        let mut log = Self::default();
-        let mut classifier = Classifier::new(kernel);
-        let limit = kernel.limits().ring_records as usize;
+        let mut search = Search::new(kernel, place, wanted);
         let mut bytes = vec![0u8; PAGE_SIZE as usize];
-        let Self { records, stacks, pages, problems, .. } = &mut log;
-        let looked_at = place.for_each_page(kernel, "search for records", problems, |page| {
+        let mut problems = Vec::new();
+        let pages_looked_at = place.for_each_page(kernel, WHAT, &mut problems, |page| {
             if !place.read(kernel, page, 0, &mut bytes) {
                 return ControlFlow::Continue(());
             }
-            let Some((trace, start)) = traces.iter().find_map(|trace| {
+            let part = traces.iter().find_map(|trace| {
                 start_of_records(kernel, trace, &bytes).map(|start| (trace, start))
-            }) else {
-                return ControlFlow::Continue(());
-            };
-            *pages += 1;
-            for offset in (start..bytes.len()).step_by(trace.stride) {
-                let raw = bytes.get(offset..).unwrap_or_default();
-                let raw = raw.get(..trace.stride).unwrap_or(raw);
-                if raw.len() < trace.stack || !matches!(trace.slot(kernel, raw), Slot::Record) {
-                    continue;
-                }
-                let address = Va(trace.address.get(raw).unwrap_or(0));
-                let size = trace.size.get(raw).unwrap_or(0);
-                if !wanted(address, size) {
-                    continue;
-                }
-                if records.len() >= limit {
-                    let why = format!("limit of {limit} records reached (Limits::ring_records)");
-                    return ControlFlow::Break(why);
-                }
-                let frames = raw.get(trace.stack..).unwrap_or_default();
-                let stack = stacks.push(frames, trace.frames, trace.frame_size);
-                let operation = if address.is_null() {
-                    Operation::Failed
-                } else {
-                    classifier.operation(stacks.get(stack))
-                };
-                records.push(CarvedRecord {
-                    page,
-                    offset: offset as u32,
-                    address,
-                    size,
-                    thread: Va(trace.thread.get(raw).unwrap_or(0)),
-                    operation,
-                    is_cut: raw.len() < trace.stride,
-                    stack,
-                });
+            });
+            match part {
+                Some((trace, start)) => search.take(page, trace, start, &bytes),
+                None => ControlFlow::Continue(()),
             }
-            ControlFlow::Continue(())
         });
-        log.pages_looked_at = looked_at;
-        Ok(log)
+        search.complete(&mut problems);
+        Ok(Self { pages_looked_at, problems, ..search.log })
     }
 
     /// The frames of a record, innermost first.
@@ -135,6 +109,218 @@ impl CarvedLog {
     #[must_use]
     pub fn all_frames(&self) -> &[Va] {
         self.stacks.all()
+    }
+}
+
+const WHAT: &str = "search for records";
+
+/// Where a page lies: in physical memory, or in virtual memory that does not translate.
+type Key = Result<Pa, Va>;
+
+/// A record that goes on on the next page.
+struct Crossing<'t> {
+    page: CarvedPage,
+    offset: usize,
+    trace: &'t Trace,
+}
+
+/// A page that may be the one behind another.
+struct Next {
+    va: Va,
+    key: Key,
+    /// Its bytes, where it has records and was not found by itself.
+    unseen: Option<Vec<u8>>,
+}
+
+struct Search<'a, W> {
+    kernel: &'a Kernel,
+    place: &'a Place<'a>,
+    wanted: W,
+    classifier: Classifier<'a>,
+    /// Pages of logs, and where on them records start.
+    found: HashMap<Key, usize>,
+    crossing: Vec<Crossing<'a>>,
+    log: CarvedLog,
+}
+
+impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
+    fn new(kernel: &'a Kernel, place: &'a Place<'a>, wanted: W) -> Self {
+        let classifier = Classifier::new(kernel);
+        let (found, crossing, log) = (HashMap::new(), Vec::new(), CarvedLog::default());
+        Self { kernel, place, wanted, classifier, found, crossing, log }
+    }
+
+    fn key(&self, va: Va) -> Key {
+        self.kernel.space().translate(va).ok_or(va)
+    }
+
+    /// Takes the records of a page of a log; one that crosses to the next is kept for later.
+    fn take(
+        &mut self,
+        page: CarvedPage,
+        trace: &'a Trace,
+        start: usize,
+        bytes: &[u8],
+    ) -> ControlFlow<String> {
+        let key = match page {
+            CarvedPage { pa: Some(pa), .. } => Ok(pa),
+            CarvedPage { va, .. } => self.key(va.unwrap_or_default()),
+        };
+        if self.found.insert(key, start).is_some() {
+            return ControlFlow::Continue(());
+        }
+        self.log.pages += 1;
+        for offset in (start..bytes.len()).step_by(trace.stride) {
+            match bytes.get(offset..offset + trace.stride) {
+                Some(raw) => self.push(page, trace, offset, raw)?,
+                None => self.crossing.push(Crossing { page, offset, trace }),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Adds what is a record and wanted.
+    fn push(
+        &mut self,
+        page: CarvedPage,
+        trace: &Trace,
+        offset: usize,
+        raw: &[u8],
+    ) -> ControlFlow<String> {
+        if raw.len() < trace.stack || !matches!(trace.slot(self.kernel, raw), Slot::Record) {
+            return ControlFlow::Continue(());
+        }
+        let address = Va(trace.address.get(raw).unwrap_or(0));
+        let size = trace.size.get(raw).unwrap_or(0);
+        if !(self.wanted)(address, size) {
+            return ControlFlow::Continue(());
+        }
+        let limit = self.kernel.limits().ring_records as usize;
+        let CarvedLog { records, stacks, .. } = &mut self.log;
+        if records.len() >= limit {
+            let why = format!("limit of {limit} records reached (Limits::ring_records)");
+            return ControlFlow::Break(why);
+        }
+        let frames = raw.get(trace.stack..).unwrap_or_default();
+        let stack = stacks.push(frames, trace.frames, trace.frame_size);
+        let operation = if address.is_null() {
+            Operation::Failed
+        } else {
+            self.classifier.operation(stacks.get(stack))
+        };
+        records.push(CarvedRecord {
+            page,
+            offset: offset as u32,
+            address,
+            size,
+            thread: Va(trace.thread.get(raw).unwrap_or(0)),
+            operation,
+            is_cut: raw.len() < trace.stride,
+            stack,
+        });
+        ControlFlow::Continue(())
+    }
+
+    /// Takes the records that cross pages.
+    fn complete(&mut self, problems: &mut Vec<Problem>) {
+        if self.crossing.is_empty() {
+            return;
+        }
+        let places = self.places(problems);
+        let mut bytes = vec![0u8; PAGE_SIZE as usize];
+        while let Some(crossing) = self.crossing.pop() {
+            if let ControlFlow::Break(why) = self.complete_one(&crossing, &places, &mut bytes) {
+                problems.push(Problem { what: WHAT.into(), address: None, why });
+                break;
+            }
+        }
+        let log = &mut self.log;
+        for record in &mut log.records {
+            let places = record.page.pa.and_then(|pa| places.get(&pa));
+            record.page.va = record.page.va.or(places.and_then(|places| places.first().copied()));
+        }
+        log.records.sort_by_key(|r| (r.page.va.is_none(), r.page.va, r.page.pa, r.offset));
+        // Stacks lie in the order of records.
+        let stacks = std::mem::take(&mut log.stacks);
+        for record in &mut log.records {
+            record.stack = log.stacks.copy(stacks.get(record.stack));
+        }
+    }
+
+    /// Where the pages that were found by physical address are mapped.
+    fn places(&self, problems: &mut Vec<Problem>) -> HashMap<Pa, Vec<Va>> {
+        let mut places: HashMap<Pa, Vec<Va>> = HashMap::new();
+        let is_physical = |crossing: &Crossing<'_>| crossing.page.va.is_none();
+        // Once it is told to stop, what was found is given as it is.
+        if !self.crossing.iter().any(is_physical) || self.kernel.is_stopped() {
+            return places;
+        }
+        let what = "search for where records go on";
+        Place::Mapped.for_each_page(self.kernel, what, problems, |page| {
+            if let CarvedPage { pa: Some(pa), va: Some(va) } = page
+                && self.found.contains_key(&Ok(pa))
+            {
+                let places = places.entry(pa).or_default();
+                if places.len() < MOST_PLACES {
+                    places.push(va);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        places
+    }
+
+    fn complete_one(
+        &mut self,
+        crossing: &Crossing<'a>,
+        places: &HashMap<Pa, Vec<Va>>,
+        bytes: &mut [u8],
+    ) -> ControlFlow<String> {
+        let Crossing { page, offset, trace } = *crossing;
+        let known = page.pa.and_then(|pa| places.get(&pa)).map_or(&[][..], Vec::as_slice);
+        let places = page.va.as_ref().map_or(known, std::slice::from_ref);
+        // Where the record ends and the next one starts.
+        let end = offset + trace.stride - bytes.len();
+        let candidates = places.iter().filter_map(|va| {
+            let next = self.next(va.add(PAGE_SIZE), trace, end, bytes)?;
+            Some((*va, next))
+        });
+        // A page that is a log's by itself says most.
+        let best = candidates.max_by_key(|(_, next)| self.found.contains_key(&next.key));
+        let Some((va, next)) = best else {
+            let read = self.place.read(self.kernel, page, 0, bytes);
+            let raw = bytes.get(offset..).filter(|_| read).unwrap_or_default();
+            return self.push(page, trace, offset, raw);
+        };
+        let mut raw = vec![0u8; trace.stride];
+        if self.kernel.space().read(va.add(offset as u64), &mut raw).is_ok() {
+            self.push(page, trace, offset, &raw)?;
+        }
+        match next.unseen {
+            Some(bytes) => {
+                let page = CarvedPage { pa: next.key.ok(), va: Some(next.va) };
+                self.take(page, trace, end, &bytes)
+            }
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// The page at `va`, where it can be one on which records start at `start`.
+    fn next(&self, va: Va, trace: &Trace, start: usize, bytes: &mut [u8]) -> Option<Next> {
+        let key = self.key(va);
+        if let Some(&found) = self.found.get(&key) {
+            return (found == start).then_some(Next { va, key, unseen: None });
+        }
+        self.kernel.space().read(va, bytes).ok()?;
+        let (records, others) = count(self.kernel, trace, bytes.get(start..)?);
+        if others > 0 {
+            return None;
+        }
+        let is_asked = match self.place {
+            Place::Virtual(range) => range.contains(&va),
+            Place::Physical(_) | Place::Mapped => true,
+        };
+        Some(Next { va, key, unseen: (records > 0 && is_asked).then(|| bytes.to_vec()) })
     }
 }
 
@@ -160,18 +346,23 @@ fn start_of_records(kernel: &Kernel, trace: &Trace, bytes: &[u8]) -> Option<usiz
         return None;
     }
     (0..=last).step_by(8).find(|&start| {
-        let mut records = 0usize;
-        let mut others = 0usize;
-        for raw in bytes.get(start..).unwrap_or_default().chunks_exact(trace.stride) {
-            match trace.slot(kernel, raw) {
-                Slot::Record => records += 1,
-                Slot::Other => others += 1,
-                Slot::Unused | Slot::Bare | Slot::Absent => {}
-            }
-            if others > 2 {
-                return false;
-            }
-        }
-        records >= FEWEST_RECORDS && others * 8 <= records
+        let (records, others) = count(kernel, trace, bytes.get(start..).unwrap_or_default());
+        records >= FEWEST_RECORDS && others <= 2 && others * 8 <= records
     })
+}
+
+/// How many whole slots are records, and how many are something else: counted up to the third.
+fn count(kernel: &Kernel, trace: &Trace, bytes: &[u8]) -> (usize, usize) {
+    let (mut records, mut others) = (0, 0);
+    for raw in bytes.chunks_exact(trace.stride) {
+        match trace.slot(kernel, raw) {
+            Slot::Record => records += 1,
+            Slot::Other => others += 1,
+            Slot::Unused | Slot::Bare | Slot::Absent => {}
+        }
+        if others > 2 {
+            break;
+        }
+    }
+    (records, others)
 }

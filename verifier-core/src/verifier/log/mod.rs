@@ -16,6 +16,6 @@ pub use carve::{CarvedLog, CarvedRecord};
 pub use event::{EventLog, EventRecord};
 pub use kind::{EventField, EventKind};
 pub use pool::{Operation, PoolLog, PoolRecord, classify};
-pub use ring::{Ring, RingRecords};
+pub use ring::{Order, Ring, RingRecords};
 pub(in crate::verifier) use trace::{Slot, Trace};
 pub use watched::{WatchedIrp, WatchedIrps};

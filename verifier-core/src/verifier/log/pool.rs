@@ -74,7 +74,7 @@ pub struct PoolRecord {
 pub struct PoolLog {
     /// Where it lies.
     pub ring: Ring,
-    /// Records, newest first.
+    /// Records, in the ring's order: newest first, if its index is known.
     pub records: Vec<PoolRecord>,
     stacks: Stacks,
     /// Slots that hold no record.
@@ -94,10 +94,13 @@ pub struct PoolLog {
 }
 
 impl PoolLog {
-    /// Reads the newest `last` records, or all.
+    /// Reads the newest `last` records, or all. Where the log's index is not known, neither is which are
+    /// the newest ([`Ring::order`]): then the records are given all the same, as they lie, and a problem
+    /// says so.
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have the log, or its globals cannot be read.
+    /// Where the kernel's symbols are missing or do not have the log, or its globals but the index cannot
+    /// be read.
     pub fn read(kernel: &Kernel, last: Option<usize>) -> Result<Self, Error> {
         Self::read_where(kernel, last, |_, _| true)
     }
@@ -138,7 +141,7 @@ impl PoolLog {
         })?;
         let stack_start = usize::try_from(stack.offset).unwrap_or(usize::MAX);
         let stride = types.size_of(trace)?;
-        let ring = Ring::locate(
+        let (ring, no_index) = Ring::locate_in_any_order(
             kernel,
             "pool log",
             ["VfPoolTraces", "VfPoolTracesIndex", "VfPoolTracesLength"],
@@ -181,8 +184,9 @@ impl PoolLog {
         let ring = log.ring.clone();
         // What a first lap has not come to may be left from before the array was made. Where nothing
         // tells whether this is the first lap, what looks like a record is taken for one.
-        let counts = |slot: u32, bytes: &[u8]| {
-            !ring.is_ahead(slot) || (wrapped != Some(false) && looks_written(bytes))
+        let counts = |slot: u32, bytes: &[u8]| match ring.index {
+            Some(_) => !ring.is_ahead(slot) || (wrapped != Some(false) && looks_written(bytes)),
+            None => looks_written(bytes),
         };
         let newest = log.ring.newest();
         let mut torn = None;
@@ -234,6 +238,15 @@ impl PoolLog {
             log.problems.insert(0, log.ring.torn(why));
         }
         log.wrapped = wrapped;
+        if let Some(error) = no_index.filter(|_| !log.ring.array.is_null()) {
+            let newest = match last {
+                usize::MAX => String::new(),
+                last => format!(", and which are the newest {last} is not known"),
+            };
+            let why =
+                format!("unknown: {error}; records are given by slot, the last first{newest}");
+            log.problems.insert(0, Problem::at("order of the pool log", log.ring.array, why));
+        }
         if !log.ring.array.is_null() {
             log.empty_because = log.ring.why_empty(log.unused, log.missing);
         }

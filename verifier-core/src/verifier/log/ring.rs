@@ -21,14 +21,35 @@ const LAP_SAMPLES: u32 = 16;
 /// The longest record; those of every build are shorter than 0x200 bytes.
 const MAX_STRIDE: u64 = 0x1_0000;
 
+/// In which order a log's records are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// The newest first.
+    NewestFirst,
+    /// By slot, the last one first, which says nothing of time: where the newest is is not known.
+    Unknown,
+}
+
+impl Order {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Order::NewestFirst => "newest first",
+            Order::Unknown => "unknown",
+        }
+    }
+}
+
 /// A ring of records in the kernel's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
     what: &'static str,
     /// The array; null where the log is off.
     pub array: Va,
-    /// The free-running index: how many records were ever written, modulo 2^32.
-    pub index: u32,
+    /// The free-running index: how many records were ever written, modulo 2^32. Without it the records
+    /// are there, and their order is not known.
+    pub index: Option<u32>,
     /// Slots in the array.
     pub length: u32,
     /// Bytes in a slot.
@@ -55,22 +76,36 @@ impl Ring {
     pub fn locate(
         kernel: &Kernel,
         what: &'static str,
-        [array, index, length]: [&'static str; 3],
+        globals: [&'static str; 3],
         stride: u64,
     ) -> Result<Self, Error> {
+        let (ring, no_index) = Self::locate_in_any_order(kernel, what, globals, stride)?;
+        no_index.map_or(Ok(ring), Err)
+    }
+
+    /// The same, where array and length are enough: the ring may have no index, then with the reason.
+    ///
+    /// # Errors
+    /// As [`locate`](Self::locate), but for the index.
+    pub fn locate_in_any_order(
+        kernel: &Kernel,
+        what: &'static str,
+        [array, index, length]: [&'static str; 3],
+        stride: u64,
+    ) -> Result<(Self, Option<Error>), Error> {
         let space = kernel.space();
         let number = |name: &'static str| {
             let at = kernel.global(name)?;
             space.memory().read_u32(at).map_err(|fault| Error::read(name, fault))
         };
         let at = kernel.global(array)?;
-        Ok(Self {
-            what,
-            array: space.read_pointer(at).map_err(|fault| Error::read(array, fault))?,
-            index: number(index)?,
-            length: number(length)?,
-            stride,
-        })
+        let array = space.read_pointer(at).map_err(|fault| Error::read(array, fault))?;
+        let length = number(length)?;
+        let (index, no_index) = match number(index) {
+            Ok(index) => (Some(index), None),
+            Err(error) => (None, Some(error)),
+        };
+        Ok((Self { what, array, index, length, stride }, no_index))
     }
 
     /// Finds a ring whose array is a global itself, of fixed length.
@@ -88,16 +123,22 @@ impl Ring {
         let at = kernel.global(index)?;
         let written = kernel.space().memory().read_u32(at);
         let index = written.map_err(|fault| Error::read(index, fault))?;
-        Ok(Self { what, array, index, length, stride })
+        Ok(Self { what, array, index: Some(index), length, stride })
     }
 
     /// A ring whose place the caller knows.
     #[must_use]
     pub fn new(what: &'static str, array: Va, index: u32, length: u32, stride: u64) -> Self {
-        Self { what, array, index, length, stride }
+        Self { what, array, index: Some(index), length, stride }
     }
 
-    /// Calls `each` with every slot and its bytes, newest first, until it returns `false`.
+    /// The order in which [`for_each`](Self::for_each) goes.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        if self.index.is_some() { Order::NewestFirst } else { Order::Unknown }
+    }
+
+    /// Calls `each` with every slot and its bytes, in that [`order`](Self::order), until it returns `false`.
     ///
     /// Slots whose pages are absent are skipped and told in the result, adjoining ones together.
     pub fn for_each(
@@ -123,11 +164,12 @@ impl Ring {
         let mut left = limit;
         if self.length > limit {
             result.problems.push(self.problem(format!(
-                "{:#x} records, of which the newest {limit:#x} are read (Limits::ring_records)",
-                self.length
+                "{:#x} records, of which the {} {limit:#x} are read (Limits::ring_records)",
+                self.length,
+                if self.index.is_some() { "newest" } else { "last" }
             )));
         }
-        let newest = self.slot(self.index);
+        let newest = self.index.map_or(self.length - 1, |index| self.slot(index));
         // A log is not longer than the memory that it lies in.
         let mut room = kernel.space().memory().held().unwrap_or(u64::MAX);
         let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
@@ -193,7 +235,8 @@ impl Ring {
     /// of a length that is no power of two.
     #[must_use]
     pub fn newest(&self) -> Option<u32> {
-        (self.index != 0 && self.length.is_power_of_two()).then(|| self.slot(self.index))
+        let index = self.index.filter(|&index| index != 0 && self.length.is_power_of_two())?;
+        Some(self.slot(index))
     }
 
     /// The slot of the record that the index counts, as kernels compute it; of a length that is not zero.
@@ -206,30 +249,33 @@ impl Ring {
     ///
     /// An index above the length says so. A smaller one may have gone round 2^32: then every slot holds a
     /// record. So some of those that a first lap has not come to are looked at, the one that is written
-    /// next among them: one that holds none is enough.
+    /// next among them: one that holds none is enough. Without an index slot 0 tells, the last of the
+    /// first lap.
     pub(super) fn has_wrapped(
         &self,
         kernel: &Kernel,
         is_record: impl Fn(&[u8]) -> bool,
     ) -> Option<bool> {
-        if self.array.is_null() || self.length == 0 || self.index == self.length {
+        if self.array.is_null() || self.length == 0 || self.index == Some(self.length) {
             return Some(false);
         }
         if !self.length.is_power_of_two() {
             return None;
         }
-        if self.index > self.length {
+        // Without an index only the slot behind the last one is ahead of it.
+        let index = self.index.unwrap_or(self.length - 1);
+        if index > self.length {
             return Some(true);
         }
         let stride = usize::try_from(self.stride.min(MAX_STRIDE)).ok()?;
         // Evenly over all of them; the last is slot 0.
-        let ahead = self.length - self.index;
+        let ahead = self.length - index;
         let samples = ahead.min(LAP_SAMPLES);
         let mut window = Window::new(kernel.space().memory());
         let mut told = None;
         for sample in 0..samples {
             let further = u64::from(sample) * u64::from(ahead) / u64::from(samples);
-            let slot = self.slot(self.index + 1 + further as u32);
+            let slot = self.slot(index + 1 + further as u32);
             match window.read(self.array.add(u64::from(slot) * self.stride), stride) {
                 Ok(bytes) if !is_record(bytes) => return Some(false),
                 Ok(_) => told = Some(true),
@@ -242,8 +288,7 @@ impl Ring {
     /// True of a slot that a first lap has not come to yet.
     pub(super) fn is_ahead(&self, slot: u32) -> bool {
         self.length.is_power_of_two()
-            && self.index < self.length
-            && (slot > self.index || slot == 0)
+            && self.index.is_some_and(|index| index < self.length && (slot > index || slot == 0))
     }
 
     /// Why a ring that is there gave no record: of its slots `unused` hold none and `missing` cannot be

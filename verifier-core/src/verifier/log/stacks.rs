@@ -44,6 +44,17 @@ impl Stacks {
         } else {
             self.0.extend(frames(raw, count, size));
         }
+        self.since(start)
+    }
+
+    /// Adds a stack of another set.
+    pub(super) fn copy(&mut self, frames: &[Va]) -> Stack {
+        let start = self.0.len();
+        self.0.extend_from_slice(frames);
+        self.since(start)
+    }
+
+    fn since(&self, start: usize) -> Stack {
         let at = |frames| u32::try_from(frames).unwrap_or(u32::MAX);
         Stack { start: at(start), end: at(self.0.len()) }
     }
