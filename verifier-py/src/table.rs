@@ -1,7 +1,8 @@
 //! Tables: records of one view, frozen, as Python sequences and as Arrow streams.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchIterator};
@@ -21,6 +22,8 @@ use crate::{html, pickle};
 
 /// Rows that become Python values between two looks at signals and other threads.
 const STRETCH: usize = 1 << 10;
+/// Milliseconds between two times that other threads are let run.
+const GIVE_WAY: u64 = 10;
 
 /// What a view gives: columns, the name of its records' class, and problems.
 #[derive(Clone)]
@@ -120,8 +123,9 @@ impl Table {
         mut each: impl FnMut(usize, Bound<'_, PyAny>) -> PyResult<bool>,
     ) -> PyResult<()> {
         let rows = self.rows(py)?;
+        let pauses = Pauses::new();
         for row in start..end.min(rows.len()) {
-            pause(py, row)?;
+            pauses.pause(py, row)?;
             if !each(row, rows.get(py, row, form)?)? {
                 break;
             }
@@ -134,13 +138,31 @@ impl Table {
     }
 }
 
-/// Now and then lets other threads run and hears signals: Ctrl-C.
-fn pause(py: Python<'_>, row: usize) -> PyResult<()> {
-    if row % STRETCH == STRETCH - 1 {
-        py.detach(|| ());
-        py.check_signals()?;
+/// Hears signals (Ctrl-C) and lets other threads run while rows become Python values.
+struct Pauses {
+    begun: Instant,
+    /// When other threads were let run last, in milliseconds since then.
+    given_way: AtomicU64,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        Self { begun: Instant::now(), given_way: AtomicU64::new(0) }
     }
-    Ok(())
+
+    fn pause(&self, py: Python<'_>, row: usize) -> PyResult<()> {
+        if row % STRETCH != STRETCH - 1 {
+            return Ok(());
+        }
+        // A thread that waits for the GIL gets it once it has waited for the interpreter's switch interval,
+        // 5 ms, without a wake-up: to give the GIL up and take it again more often would starve it.
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if now >= self.given_way.load(Ordering::Relaxed).saturating_add(GIVE_WAY) {
+            self.given_way.store(now, Ordering::Relaxed);
+            py.detach(|| ());
+        }
+        py.check_signals()
+    }
 }
 
 #[pymethods]
@@ -191,6 +213,7 @@ impl Table {
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<RowIterator> {
         Ok(RowIterator {
+            pauses: Pauses::new(),
             rows: Arc::clone(self.rows(py)?),
             next: AtomicUsize::new(0),
             backward: false,
@@ -377,6 +400,7 @@ pub(crate) fn problems<'py>(
 #[pyclass(frozen, module = "verifier_py")]
 struct RowIterator {
     rows: Arc<Rows>,
+    pauses: Pauses,
     next: AtomicUsize,
     backward: bool,
 }
@@ -393,7 +417,7 @@ impl RowIterator {
             self.next.store(length, Ordering::Relaxed);
             return Ok(None);
         }
-        pause(py, row)?;
+        self.pauses.pause(py, row)?;
         let row = if self.backward { length - 1 - row } else { row };
         self.rows.get(py, row, Form::Records).map(Some)
     }

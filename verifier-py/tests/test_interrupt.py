@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -96,35 +95,38 @@ def long() -> verifier.Table[verifier.Flag]:
 
 @pytest.mark.parametrize("how", ["to_dicts", "list", "count"])
 def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
-    """Ctrl-C while rows become Python values is heard then, and other threads run."""
+    """Signals are heard while rows become Python values, and other threads run meanwhile."""
     work: Callable[[], object] = {
         "to_dicts": long.to_dicts,
         "list": lambda: list(long),
         "count": lambda: long.count(None),
     }[how]
-    def press() -> None:
-        # This thread goes on only if the work lets it.
-        time.sleep(whole / 10)
-        pressed.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
+    ticks, seen, ended = 0, list[int](), threading.Event()
 
-    for _ in range(5):
-        started = time.perf_counter()
-        work()
-        whole = time.perf_counter() - started
-        pressed: list[float] = []
-        thread = threading.Thread(target=press)
-        thread.start()
-        started = time.perf_counter()
+    def tick() -> None:
+        nonlocal ticks
+        while not ended.is_set():
+            ticks += 1
+            time.sleep(0)
+
+    def heard(*_: object) -> None:
+        seen.append(ticks)
+        # However many signals come in work that does not listen, one is heard when it returns.
+        if len(seen) > 4 and len(set(seen)) > 1:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+    thread, before = threading.Thread(target=tick), signal.signal(signal.SIGALRM, heard)
+    thread.start()
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
         with pytest.raises(KeyboardInterrupt):
             work()
-            thread.join()
-        ended = time.perf_counter()
-        # A machine that is busy otherwise may be late once; work that does not listen is so always.
-        if pressed[0] - started < whole * 0.7 and ended - started < whole * 0.9:
-            return
-    pytest.fail(f"Ctrl-C is heard after {ended - started} of {whole} s")
-
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        ended.set()
+        thread.join()
 
 def test_the_search_for_a_kernel(tmp_path: Path) -> None:
     path = tmp_path / "memory.raw"
