@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addr::{Pa, Pfn, Space, Va};
+use crate::completeness::Extent;
 use crate::dump::TRIAGE_HOLDS;
 use crate::symbols::PdbId;
 
@@ -254,8 +255,9 @@ impl Error {
     }
 }
 
-/// Something that a view could not read or that does not fit, told beside what it could read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something that a view could not read or that does not fit, reported beside what it could read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Problem {
     /// What is affected: a driver, a log, a page of entries.
     pub what: String,
@@ -263,17 +265,37 @@ pub struct Problem {
     pub address: Option<Va>,
     /// What is the matter.
     pub why: String,
+    /// How much an answer with this problem can still be trusted to be whole.
+    pub leaves: Extent,
 }
 
 impl Problem {
-    /// A problem with an address.
-    pub fn at(what: impl Into<String>, address: Va, why: impl fmt::Display) -> Self {
-        Problem { what: what.into(), address: Some(address), why: why.to_string() }
+    /// A problem without an address. The answer that has it is not complete, unless the problem is
+    /// turned into a [`remark`](Self::remark).
+    pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Problem { what: what.into(), address: None, why: why.to_string(), leaves: Extent::AtLeast }
     }
 
-    /// A problem that an error tells.
+    /// The same with an address.
+    pub fn at(what: impl Into<String>, address: Va, why: impl fmt::Display) -> Self {
+        Problem { address: Some(address), ..Self::new(what, why) }
+    }
+
+    /// A problem out of an error.
     pub fn from_error(what: impl Into<String>, error: &Error) -> Self {
-        Problem { what: what.into(), address: error.address(), why: error.to_string() }
+        Problem { address: error.address(), ..Self::new(what, error) }
+    }
+
+    /// The same as a remark: the answer is complete all the same.
+    #[must_use]
+    pub fn remark(self) -> Self {
+        Problem { leaves: Extent::Complete, ..self }
+    }
+
+    /// The same as a problem that leaves nothing certain: the answer is unknown.
+    #[must_use]
+    pub fn unknown(self) -> Self {
+        Problem { leaves: Extent::Unknown, ..self }
     }
 }
 

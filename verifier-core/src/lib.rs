@@ -78,6 +78,7 @@
 pub mod addr;
 pub mod analysis;
 mod bytes;
+mod completeness;
 pub mod dump;
 pub mod error;
 pub mod kernel;
@@ -90,6 +91,7 @@ pub mod types;
 pub mod verifier;
 
 pub use addr::{Pa, Pfn, Rva, Va};
+pub use completeness::{Completeness, Extent};
 pub use error::{Error, Fault, Problem, Reason};
 
 /// The README's example compiles too.

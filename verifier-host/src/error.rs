@@ -34,6 +34,9 @@ pub enum Error {
     /// A limit that the caller set is reached: all was read, and there is too much of it.
     #[error("{0}")]
     LimitReached(String),
+    /// A limit that the caller set was not reached in what could be read, but the answer is not complete.
+    #[error("{0}")]
+    CannotTell(String),
 }
 
 impl From<std::io::Error> for Error {

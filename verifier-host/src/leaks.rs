@@ -172,13 +172,10 @@ impl Session {
                 })
         });
         if untold > 0 {
-            leaks.problems.push(Problem {
-                what: "pool type".into(),
-                address: None,
-                why: format!(
-                    "blocks left out, since nothing tells which pool they are from: {untold}"
-                ),
-            });
+            leaks.problems.push(Problem::new(
+                "pool type",
+                format!("blocks left out, since their pool type is unknown: {untold}"),
+            ));
         }
         let stage = Stage::begin(progress, "finding symbols", None);
         self.load_symbols_at(leaks.addresses());

@@ -41,11 +41,9 @@ impl Session {
         if problems.len() > MAX_MODULES {
             let rest = problems.len() - MAX_MODULES;
             problems.truncate(MAX_MODULES);
-            problems.push(Problem {
-                what: format!("symbols of {rest} more modules"),
-                address: None,
-                why: "they are missing too; info says of each which are wanted".into(),
-            });
+            let what = format!("symbols of {rest} more modules");
+            let why = "they are missing too; info lists the wanted files of each module";
+            problems.push(Problem::new(what, why).remark());
         }
         problems
     }
@@ -57,7 +55,7 @@ impl Session {
         let others = loads.iter().filter(|load| Some(load.wanted.module) != own);
         let others = others.filter_map(|load| {
             let what = format!("symbols of {}", load.wanted.image);
-            Some(Problem { what, address: Some(load.wanted.base), why: load.missing_line()? })
+            Some(Problem::at(what, load.wanted.base, load.missing_line()?).remark())
         });
         self.kernel_symbol_problem().into_iter().chain(others).collect()
     }
@@ -68,7 +66,11 @@ impl Session {
     pub fn kernel_symbol_problem(&self) -> Option<Problem> {
         let is_small = self.memory_file().is_some_and(MemoryFile::is_small);
         let why = self.missing_kernel_symbols().filter(|_| !is_small)?;
+        let problem = Problem::new("symbols of the kernel", why).remark();
         let address = self.kernel().ok().map(|kernel| kernel.base());
-        Some(Problem { what: "symbols of the kernel".into(), address, why })
+        Some(match address {
+            Some(base) => Problem::at(problem.what, base, problem.why).remark(),
+            None => problem,
+        })
     }
 }

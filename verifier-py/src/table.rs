@@ -371,10 +371,9 @@ pub(crate) fn _restore(
     problems: Vec<(String, Option<u64>, String)>,
     empty_because: Option<&str>,
 ) -> PyResult<Table> {
-    let problem = |(what, address, why): (String, Option<u64>, String)| Problem {
-        what,
-        address: address.map(Va),
-        why,
+    let problem = |(what, address, why): (String, Option<u64>, String)| match address {
+        Some(address) => Problem::at(what, Va(address), why),
+        None => Problem::new(what, why),
     };
     Ok(Table::from(View {
         name: name.into(),

@@ -92,7 +92,7 @@ pub(super) fn find(
                 loaded.push(module.clone());
             } else {
                 let why = format!("its base {} is outside the kernel", module.base);
-                problems.push(Problem { what: "module".into(), address: None, why });
+                problems.push(Problem::new("module", why));
             }
         }
     }
@@ -101,11 +101,10 @@ pub(super) fn find(
     {
         source = ModuleSource::KernelAlone;
         if problems.is_empty() {
-            problems.push(Problem {
-                what: "list of loaded modules".into(),
-                address: None,
-                why: "only the kernel's symbols tell where it is: no other image is known".into(),
-            });
+            problems.push(Problem::new(
+                "list of loaded modules",
+                "only the kernel's symbols say where it is: no other image is known",
+            ));
         }
         loaded.push(kernel_alone(base, headers));
     }

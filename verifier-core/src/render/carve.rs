@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, inert, name, stack};
-use super::json::{FrameDoc, Seq, write_json};
+use super::json::{FrameDoc, Seq, Verdict, write_json};
 use super::names::Names;
 use super::pool::AllocationDoc;
 use crate::addr::{Pa, Va};
@@ -69,7 +69,8 @@ pub fn write_carved_pool_json(
         drivers: T,
         comparison: Option<C>,
         why_not_compared: Option<&'a str>,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     #[derive(Serialize)]
     struct OwnerDoc<'a, P: Serialize, T: Serialize> {
@@ -123,7 +124,7 @@ pub fn write_carved_pool_json(
             drivers,
             comparison: compared,
             why_not_compared: comparison.err(),
-            problems: &carved.problems,
+            verdict: Verdict::of(&carved.problems),
         },
     )
 }
@@ -137,20 +138,23 @@ pub fn write_carved_pool_csv(
     carved: &CarvedPool,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row([
-        "driver",
-        "owner",
-        "address",
-        "size",
-        "tag",
-        "caller",
-        "caller_symbol",
-        "source",
-        "entry",
-        "physical_page",
-        "slot",
-    ])?;
+    let mut csv = Csv::new(
+        out,
+        &carved.problems,
+        [
+            "driver",
+            "owner",
+            "address",
+            "size",
+            "tag",
+            "caller",
+            "caller_symbol",
+            "source",
+            "entry",
+            "physical_page",
+            "slot",
+        ],
+    )?;
     for owner in &carved.owners {
         for allocation in &owner.allocations {
             let page = owner.pages.get(allocation.page);
@@ -208,7 +212,8 @@ pub fn write_carved_log_json(
         pages_looked_at: u64,
         pages: usize,
         entries: T,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     let entries =
         Seq(|| log.records.iter().map(|record| RecordDoc(record, log.frames(record), names)));
@@ -221,7 +226,7 @@ pub fn write_carved_log_json(
             pages_looked_at: log.pages_looked_at,
             pages: log.pages,
             entries,
-            problems: &log.problems,
+            verdict: Verdict::of(&log.problems),
         },
     )
 }
@@ -235,18 +240,21 @@ pub fn write_carved_log_csv(
     log: &CarvedLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row([
-        "physical_page",
-        "page",
-        "offset",
-        "address",
-        "size",
-        "thread",
-        "operation",
-        "is_cut",
-        "stack",
-    ])?;
+    let mut csv = Csv::new(
+        out,
+        &log.problems,
+        [
+            "physical_page",
+            "page",
+            "offset",
+            "address",
+            "size",
+            "thread",
+            "operation",
+            "is_cut",
+            "stack",
+        ],
+    )?;
     for record in &log.records {
         csv.row([
             physical(record.page.pa).unwrap_or_default(),

@@ -6,22 +6,58 @@ use std::io;
 pub(super) use super::escape::inert;
 use super::names::Names;
 use crate::addr::Va;
+use crate::completeness::{Completeness, Extent};
+use crate::error::Problem;
 
-/// A table that is being written.
-pub(super) struct Csv<'a>(csv::Writer<&'a mut dyn io::Write>);
+/// A table that is being written. Its last column, `extent`, says in each row how much of the answer the
+/// table is: `complete`, `at least` or `unknown`. A table without rows that is not complete gets one row in
+/// which all other cells are empty, so that it cannot pass for "nothing found".
+pub(super) struct Csv<'a> {
+    writer: csv::Writer<&'a mut dyn io::Write>,
+    extent: Extent,
+    columns: usize,
+    is_empty: bool,
+}
 
 impl<'a> Csv<'a> {
-    pub(super) fn new(out: &'a mut dyn io::Write) -> Self {
-        Self(csv::WriterBuilder::new().flexible(false).from_writer(out))
+    /// Writes the heading of the answer that has these problems.
+    pub(super) fn new<'p, T: AsRef<[u8]>>(
+        out: &'a mut dyn io::Write,
+        problems: impl IntoIterator<Item = &'p Problem>,
+        heading: impl IntoIterator<Item = T>,
+    ) -> io::Result<Self> {
+        let extent = Completeness::of(problems).extent;
+        let writer = csv::WriterBuilder::new().flexible(false).from_writer(out);
+        let mut csv = Self { writer, extent, columns: 0, is_empty: true };
+        csv.write(heading, "extent")?;
+        Ok(csv)
     }
 
-    /// Fails with the writer's own error: the crate's conversion into one hides its kind, and a reader
-    /// that went away is no failure to the command.
     pub(super) fn row<T: AsRef<[u8]>>(
         &mut self,
         cells: impl IntoIterator<Item = T>,
     ) -> io::Result<()> {
-        self.0.write_record(cells).map_err(|error| match error.into_kind() {
+        self.is_empty = false;
+        self.write(cells, self.extent.name())
+    }
+
+    /// Fails with the writer's own error: the crate's conversion into one hides its kind, and a reader
+    /// that went away is not a failure to the command.
+    fn write<T: AsRef<[u8]>>(
+        &mut self,
+        cells: impl IntoIterator<Item = T>,
+        last: &str,
+    ) -> io::Result<()> {
+        let result = (|| {
+            self.columns = 0;
+            for cell in cells {
+                self.writer.write_field(cell)?;
+                self.columns += 1;
+            }
+            self.writer.write_field(last)?;
+            self.writer.write_record(None::<&[u8]>)
+        })();
+        result.map_err(|error| match error.into_kind() {
             csv::ErrorKind::Io(error) => error,
             other => io::Error::other(format!("CSV: {other:?}")),
         })
@@ -29,7 +65,10 @@ impl<'a> Csv<'a> {
 
     /// What every table ends with.
     pub(super) fn end(mut self) -> io::Result<()> {
-        self.0.flush()
+        if self.is_empty && self.extent != Extent::Complete {
+            self.row(vec![""; self.columns])?;
+        }
+        self.writer.flush()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, inert};
-use super::json::{Seq, to_snake_case, write_json};
+use super::json::{Seq, Verdict, to_snake_case, write_json};
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::verifier::{Driver, Drivers, TargetDriver};
@@ -62,13 +62,14 @@ pub fn write_drivers_json(out: &mut dyn io::Write, drivers: &Drivers) -> io::Res
     #[derive(Serialize)]
     struct Doc<'a, T: Serialize> {
         drivers: T,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     write_json(
         out,
         &Doc {
             drivers: Seq(|| drivers.drivers.iter().map(DriverDoc)),
-            problems: &drivers.problems,
+            verdict: Verdict::of(&drivers.problems),
         },
     )
 }
@@ -98,11 +99,10 @@ pub fn write_drivers_csv(out: &mut dyn io::Write, drivers: &Drivers) -> io::Resu
         "ContiguousMemoryBytes",
         "PeakContiguousMemoryBytes",
     ];
-    let mut csv = Csv::new(out);
     let mut header: Vec<String> =
         ["name", "state", "loads", "unloads", "base", "size"].map(String::from).to_vec();
     header.extend(COUNTERS.map(to_snake_case));
-    csv.row(&header)?;
+    let mut csv = Csv::new(out, &drivers.problems, &header)?;
     for driver in &drivers.drivers {
         let image = driver.images.first();
         let counters = driver.counters();

@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::csv::Csv;
-use super::json::{FrameDoc, Seq, write_json};
+use super::json::{FrameDoc, Seq, Verdict, write_json};
 use super::logs::{RECORD, RecordDoc, record_row};
 use super::names::Names;
 use super::pool::AllocationDoc;
@@ -33,7 +33,8 @@ pub fn write_history_json(
         lifetimes: Vec<LifetimeDoc>,
         freed_entries: F,
         neighbors: N,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     #[derive(Serialize)]
     struct TrackerDoc<'a> {
@@ -106,7 +107,7 @@ pub fn write_history_json(
             lifetimes: lifetimes.collect(),
             freed_entries,
             neighbors,
-            problems: &history.problems,
+            verdict: Verdict::of(&history.problems),
         },
     )
 }
@@ -120,8 +121,7 @@ pub fn write_history_csv(
     history: &History,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row(RECORD)?;
+    let mut csv = Csv::new(out, &history.problems, RECORD)?;
     for event in &history.events {
         csv.row(record_row(&event.record, &event.frames, names))?;
     }

@@ -10,6 +10,7 @@ use super::escape::JsonFormatter;
 use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::Total;
+use crate::completeness::Completeness;
 use crate::error::Problem;
 use crate::verifier::Counters;
 
@@ -59,11 +60,43 @@ impl Serialize for Va {
 
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
+        let mut map = serializer.serialize_map(Some(4))?;
         map.serialize_entry("what", &self.what)?;
         map.serialize_entry("address", &self.address)?;
         map.serialize_entry("why", &self.why)?;
+        map.serialize_entry("leaves", self.leaves.name())?;
         map.end()
+    }
+}
+
+/// What every document ends with: whether its answer is complete, and its problems.
+#[derive(Serialize)]
+pub struct Verdict<P> {
+    complete: bool,
+    extent: &'static str,
+    incomplete_because: Vec<String>,
+    problems: P,
+}
+
+impl<'a> Verdict<Vec<&'a Problem>> {
+    /// That of an answer with these problems.
+    #[must_use]
+    pub fn of(problems: impl IntoIterator<Item = &'a Problem>) -> Self {
+        let problems: Vec<&Problem> = problems.into_iter().collect();
+        Self::new(Completeness::of(problems.iter().copied()), problems)
+    }
+}
+
+impl<P> Verdict<P> {
+    /// The same, if the document shows its problems in a form of its own.
+    #[must_use]
+    pub fn new(answer: Completeness, problems: P) -> Self {
+        Self {
+            complete: answer.is_complete(),
+            extent: answer.extent.name(),
+            incomplete_because: answer.because,
+            problems,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, stack};
-use super::json::{FrameDoc, Seq, write_json};
+use super::json::{FrameDoc, Seq, Verdict, write_json};
 use super::names::Names;
 use crate::addr::Va;
 use crate::error::Problem;
@@ -84,7 +84,8 @@ struct LogDoc<'a, F: Serialize, T: Serialize> {
     #[serde(flatten)]
     facts: F,
     entries: T,
-    problems: &'a [Problem],
+    #[serde(flatten)]
+    verdict: Verdict<Vec<&'a Problem>>,
 }
 
 /// Writes the `log pool` document.
@@ -99,7 +100,10 @@ pub fn write_pool_log_json(
     let entries = Seq(|| {
         log.records.iter().map(|record| RecordDoc { record, frames: log.frames(record), names })
     });
-    write_json(out, &LogDoc { facts: LogFacts::from(log), entries, problems: &log.problems })
+    write_json(
+        out,
+        &LogDoc { facts: LogFacts::from(log), entries, verdict: Verdict::of(&log.problems) },
+    )
 }
 
 struct EventDoc<'a>(&'a EventLog, &'a EventRecord, &'a Names<'a>);
@@ -133,7 +137,10 @@ pub fn write_event_log_json(
     names: &Names<'_>,
 ) -> io::Result<()> {
     let entries = Seq(|| log.records.iter().map(|record| EventDoc(log, record, names)));
-    write_json(out, &LogDoc { facts: LogFacts::from(log), entries, problems: &log.problems })
+    write_json(
+        out,
+        &LogDoc { facts: LogFacts::from(log), entries, verdict: Verdict::of(&log.problems) },
+    )
 }
 
 /// What is known of the list of watched IRPs beside its entries: the start of its document.
@@ -184,7 +191,7 @@ impl Serialize for WatchedDoc<'_> {
 pub fn write_watched_irps_json(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
     let entries = Seq(|| watched.irps.iter().map(WatchedDoc));
     let facts = WatchedFacts::from(watched);
-    write_json(out, &LogDoc { facts, entries, problems: &watched.problems })
+    write_json(out, &LogDoc { facts, entries, verdict: Verdict::of(&watched.problems) })
 }
 
 /// The columns of a record of the pool log.
@@ -210,8 +217,7 @@ pub fn write_pool_log_csv(
     log: &PoolLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row(RECORD)?;
+    let mut csv = Csv::new(out, &log.problems, RECORD)?;
     for record in &log.records {
         csv.row(record_row(record, log.frames(record), names))?;
     }
@@ -227,9 +233,9 @@ pub fn write_event_log_csv(
     log: &EventLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
     let header = log.kind.fields().iter().map(|field| field.name);
-    csv.row(["slot"].into_iter().chain(header).chain(["stack"]))?;
+    let heading = ["slot"].into_iter().chain(header).chain(["stack"]);
+    let mut csv = Csv::new(out, &log.problems, heading)?;
     for record in &log.records {
         let mut row = vec![record.slot.to_string()];
         row.extend(log.values(record).map(|(field, value)| match value {
@@ -248,15 +254,18 @@ pub fn write_event_log_csv(
 /// # Errors
 /// Those of the writer.
 pub fn write_watched_irps_csv(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row([
-        "address",
-        "irp",
-        "due_tick_count",
-        "inserted",
-        "tracked_stack_location",
-        "cancel_timeout_ticks",
-    ])?;
+    let mut csv = Csv::new(
+        out,
+        &watched.problems,
+        [
+            "address",
+            "irp",
+            "due_tick_count",
+            "inserted",
+            "tracked_stack_location",
+            "cancel_timeout_ticks",
+        ],
+    )?;
     for irp in &watched.irps {
         csv.row([
             irp.address.to_string(),

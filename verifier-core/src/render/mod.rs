@@ -27,7 +27,7 @@ pub use diff::{DiffView, write_diff_csv, write_diff_json, write_diff_markdown, w
 pub use drivers::{write_drivers_csv, write_drivers_json};
 pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
-pub use json::{to_snake_case, write_json};
+pub use json::{Verdict, to_snake_case, write_json};
 pub use leaks::{
     LeaksView, Weight, filter_line, folded_stacks, write_leaks_csv, write_leaks_folded,
     write_leaks_json, write_leaks_markdown, write_leaks_text,

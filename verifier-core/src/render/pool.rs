@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, inert, name};
-use super::json::{Seq, write_json};
+use super::json::{Seq, Verdict, write_json};
 use super::names::Names;
 use crate::addr::Va;
 use crate::error::Problem;
@@ -79,7 +79,8 @@ pub fn write_pool_json(
         drivers: T,
         unowned: U,
         pool_info: PoolInfoDocument<'a>,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     #[derive(Serialize)]
     struct DriverDoc<'a, T: Serialize, C: Serialize> {
@@ -96,7 +97,7 @@ pub fn write_pool_json(
     });
     let unowned = Seq(|| report.unowned.iter().map(|a| AllocationDoc(a, names)));
     let pool_info = PoolInfoDocument(&report.pool_info);
-    write_json(out, &Doc { drivers, unowned, pool_info, problems: &report.problems })
+    write_json(out, &Doc { drivers, unowned, pool_info, verdict: Verdict::of(&report.problems) })
 }
 
 /// Writes outstanding allocations, then contiguous memory, whose rows have no tag. The driver of a block
@@ -109,8 +110,8 @@ pub fn write_pool_csv(
     report: &PoolReport,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row(["driver", "address", "size", "tag", "caller", "caller_symbol", "source"])?;
+    let heading = ["driver", "address", "size", "tag", "caller", "caller_symbol", "source"];
+    let mut csv = Csv::new(out, &report.problems, heading)?;
     let mut row = |driver: &str, address: Va, size: u64, tag: &str, caller: Va, source: &str| {
         csv.row([
             &*inert(driver),

@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::csv::{Csv, inert, stack};
-use super::json::{FrameDoc, Seq, write_json};
+use super::json::{FrameDoc, Seq, Verdict, write_json};
 use super::leaks::{Thousands, blocks, write_stack_lines};
 use super::names::Names;
 use super::pool::PoolInfoDocument;
@@ -60,7 +60,8 @@ pub fn write_pool_stacks_json(
         source: &'static str,
         pool_info: PoolInfoDocument<'a>,
         stacks: T,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     write_json(
         out,
@@ -68,7 +69,7 @@ pub fn write_pool_stacks_json(
             source: "pool info tree",
             pool_info: PoolInfoDocument(&stacks.info),
             stacks: Seq(|| stacks.stacks.iter().map(|owned| StackDoc(owned, names))),
-            problems: &stacks.problems,
+            verdict: Verdict::of(&stacks.problems),
         },
     )
 }
@@ -82,22 +83,25 @@ pub fn write_pool_stacks_csv(
     stacks: &PoolStacks,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row([
-        "live_count",
-        "live_bytes",
-        "tag",
-        "pool",
-        "driver",
-        "allocations",
-        "frees",
-        "bytes_allocated",
-        "bytes_freed",
-        "blocks",
-        "block_bytes",
-        "element",
-        "stack",
-    ])?;
+    let mut csv = Csv::new(
+        out,
+        &stacks.problems,
+        [
+            "live_count",
+            "live_bytes",
+            "tag",
+            "pool",
+            "driver",
+            "allocations",
+            "frees",
+            "bytes_allocated",
+            "bytes_freed",
+            "blocks",
+            "block_bytes",
+            "element",
+            "stack",
+        ],
+    )?;
     for OwnedStack { stack: element, driver, .. } in &stacks.stacks {
         csv.row([
             &*element.live_count().to_string(),

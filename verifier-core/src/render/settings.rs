@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::csv::{Csv, inert};
-use super::json::{to_snake_case, write_json};
+use super::json::{Verdict, to_snake_case, write_json};
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::verifier::{Counters, Modes, Settings};
@@ -97,7 +97,8 @@ pub fn write_settings_json(
         statistics: &'a Counters,
         modes: &'a Modes,
         address: Va,
-        problems: Vec<&'a Problem>,
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     let flags = settings.level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name });
     write_json(
@@ -108,7 +109,7 @@ pub fn write_settings_json(
             statistics: &settings.statistics,
             modes,
             address: settings.address,
-            problems: settings.problems.iter().chain(&modes.problems).collect(),
+            verdict: Verdict::of(settings.problems.iter().chain(&modes.problems)),
         },
     )
 }
@@ -123,8 +124,8 @@ pub fn write_settings_csv(
     settings: &Settings,
     modes: &Modes,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row(["name", "value"])?;
+    let problems = settings.problems.iter().chain(&modes.problems);
+    let mut csv = Csv::new(out, problems, ["name", "value"])?;
     csv.row(["level", &settings.level.0.to_string()])?;
     for counter in &settings.statistics.0 {
         let name = to_snake_case(&counter.name);

@@ -77,7 +77,7 @@ impl<'a> Lost<'a> {
             let why = format!(
                 "it does not lead to {added} verified images, whose data were found by their signature"
             );
-            problems.push(Problem { what: "tree of target drivers".into(), address: None, why });
+            problems.push(Problem::new("tree of target drivers", why));
         }
     }
 

@@ -81,7 +81,7 @@ impl Place<'_> {
             }
         };
         if let ControlFlow::Break(why) = flow {
-            problems.push(Problem { what: what.into(), address: None, why });
+            problems.push(Problem::new(what, why));
         }
         count
     }

@@ -360,7 +360,7 @@ impl PoolInfo {
     fn is_stopped(&mut self, kernel: &Kernel, index: usize, what: &str) -> bool {
         let stopped = index.is_multiple_of(ELEMENTS_BETWEEN_LOOKS) && kernel.is_stopped();
         if stopped && !self.problems.iter().any(|p| p.what == what && p.why.contains(STOPPED)) {
-            self.problems.push(Problem { what: what.into(), address: None, why: STOPPED.into() });
+            self.problems.push(Problem::new(what, STOPPED));
         }
         stopped
     }

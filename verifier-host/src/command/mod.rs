@@ -1,7 +1,8 @@
 //! The `verifier` command: one file for each subcommand.
 //!
 //! Exit codes: 0 done, 1 what was asked for could not be read at all, 2 usage, 3 the limit of `--fail-on`
-//! is reached. Results go to standard output; problems and errors to standard error, one line each. In
+//! is reached, 4 cannot tell: the limit of `--fail-on` is not reached in what could be read, but the answer
+//! is not complete. Results go to standard output; problems and errors to standard error, one line each. In
 //! JSON the problems are in the document, and are not repeated.
 
 mod args;
@@ -71,6 +72,7 @@ fn end_of(error: &Error) -> u8 {
         Error::Output(why) if why.kind() == std::io::ErrorKind::BrokenPipe => return 0,
         Error::Usage(_) | Error::SymbolPath(_) => 2,
         Error::LimitReached(_) => 3,
+        Error::CannotTell(_) => 4,
         _ => 1,
     };
     output::complain(&error.to_string());

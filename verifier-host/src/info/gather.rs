@@ -66,7 +66,7 @@ impl Info {
         let mut note = |what: &str, error: &Error| {
             let problem = match error {
                 Error::Core(error) => Problem::from_error(what, error),
-                other => Problem { what: what.into(), address: None, why: other.to_string() },
+                other => Problem::new(what, other),
             };
             problems.push(problem);
         };

@@ -5,6 +5,7 @@ mod gather;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use verifier_core::render::Verdict;
 use verifier_core::{Pa, Problem, Va};
 
 pub(crate) use gather::filetime;
@@ -35,6 +36,7 @@ pub struct Info {
     /// The blocks that a driver held when it was unloaded, where the bug check is about that.
     pub unload_leak: Option<UnloadLeakInfo>,
     /// What could not be read or does not fit.
+    #[serde(flatten, serialize_with = "as_verdict")]
     pub problems: Vec<Problem>,
 }
 
@@ -277,6 +279,10 @@ pub struct GlobalInfo {
 
 fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&path.display())
+}
+
+fn as_verdict<S: serde::Serializer>(problems: &[Problem], to: S) -> Result<S::Ok, S::Error> {
+    Verdict::of(problems).serialize(to)
 }
 
 fn as_address<S: serde::Serializer>(address: &Pa, to: S) -> Result<S::Ok, S::Error> {

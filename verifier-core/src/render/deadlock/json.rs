@@ -9,7 +9,7 @@ use crate::addr::Va;
 use crate::analysis::{LockEdge, LockGraph, LockOrder, LockStep, OrderThread};
 use crate::error::Problem;
 use crate::render::Names;
-use crate::render::json::{FrameDoc, Seq, write_json};
+use crate::render::json::{FrameDoc, Seq, Verdict, write_json};
 use crate::verifier::Counters;
 use crate::verifier::deadlock::{Deadlock, Issue, Node, Resource, Thread};
 
@@ -53,7 +53,8 @@ impl Serialize for DeadlockDocument<'_> {
             nodes: N,
             edges: E,
             cycles: Vec<Vec<Va>>,
-            problems: &'a [Problem],
+            #[serde(flatten)]
+            verdict: Verdict<Vec<&'a Problem>>,
         }
         let &Self { deadlock, graph, names } = self;
         let view = View { deadlock, names };
@@ -71,7 +72,7 @@ impl Serialize for DeadlockDocument<'_> {
             nodes: Seq(|| deadlock.nodes().map(|node| NodeDoc { node, view })),
             edges: Seq(|| graph.edges.iter().map(|edge| EdgeDoc { edge, view })),
             cycles: graph.cycles(),
-            problems: &deadlock.problems,
+            verdict: Verdict::of(&deadlock.problems),
         }
         .serialize(serializer)
     }

@@ -9,7 +9,7 @@ use super::DiffView;
 use crate::addr::Va;
 use crate::analysis::{DiffGroup, Leaks};
 use crate::error::Problem;
-use crate::render::json::{Seq, TotalDoc, write_json};
+use crate::render::json::{Seq, TotalDoc, Verdict, write_json};
 use crate::render::leaks::FilterDoc;
 
 /// One of the two dumps.
@@ -88,7 +88,8 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
         groups: T,
         omitted: usize,
         unchanged: usize,
-        problems: P,
+        #[serde(flatten)]
+        verdict: Verdict<P>,
     }
     #[derive(Serialize)]
     struct ProblemDoc<'a> {
@@ -110,12 +111,15 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             groups: Seq(|| shown.iter().map(|group| GroupDoc::new(view, group))),
             omitted,
             unchanged: diff.unchanged,
-            problems: Seq(|| {
-                let old = view.old.problems.iter();
-                let new = view.new.problems.iter();
-                old.map(|problem| ProblemDoc { dump: "old", problem })
-                    .chain(new.map(|problem| ProblemDoc { dump: "new", problem }))
-            }),
+            verdict: Verdict::new(
+                view.completeness(),
+                Seq(|| {
+                    let old = view.old.problems.iter();
+                    let new = view.new.problems.iter();
+                    old.map(|problem| ProblemDoc { dump: "old", problem })
+                        .chain(new.map(|problem| ProblemDoc { dump: "new", problem }))
+                }),
+            ),
         },
     )
 }

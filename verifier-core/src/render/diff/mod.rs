@@ -9,6 +9,7 @@ pub use self::tables::{write_diff_csv, write_diff_markdown, write_diff_text};
 use super::leaks::{coverage_line, filter_line};
 use super::text::sanitize;
 use crate::analysis::{Diff, DiffGroup, Leaks};
+use crate::completeness::Completeness;
 
 /// What is rendered: a difference, and the dumps it is of.
 #[derive(Clone, Copy)]
@@ -30,6 +31,18 @@ impl<'a> DiffView<'a> {
         let groups = self.diff.groups.as_slice();
         let top = self.top.unwrap_or(groups.len()).min(groups.len());
         (groups.get(..top).unwrap_or(groups), groups.len() - top)
+    }
+
+    /// Whether both dumps gave a complete answer; each reason says of which dump it is.
+    #[must_use]
+    pub fn completeness(&self) -> Completeness {
+        let mut both = Completeness::default();
+        for (which, leaks) in [("earlier", self.old), ("later", self.new)] {
+            let one = Completeness::of(&leaks.problems);
+            both.extent = both.extent.max(one.extent);
+            both.because.extend(one.because.iter().map(|why| format!("{which} dump: {why}")));
+        }
+        both
     }
 
     /// Why a group has no stack, by the dump whose blocks it has.

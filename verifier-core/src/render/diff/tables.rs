@@ -147,20 +147,23 @@ fn write_addresses(
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row([
-        "count_growth",
-        "bytes_growth",
-        "old_count",
-        "old_bytes",
-        "new_count",
-        "new_bytes",
-        "tag",
-        "driver",
-        "label",
-        "why_no_stack",
-        "stack",
-    ])?;
+    let mut csv = Csv::new(
+        out,
+        view.old.problems.iter().chain(&view.new.problems),
+        [
+            "count_growth",
+            "bytes_growth",
+            "old_count",
+            "old_bytes",
+            "new_count",
+            "new_bytes",
+            "tag",
+            "driver",
+            "label",
+            "why_no_stack",
+            "stack",
+        ],
+    )?;
     for group in view.shown().0 {
         let (count, bytes) = group.growth();
         let stack = group.key.stack.as_ref().map(|stack| stack.join(" < ")).unwrap_or_default();

@@ -15,19 +15,22 @@ const EXAMPLES: usize = 8;
 /// # Errors
 /// Those of the writer.
 pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    let mut csv = Csv::new(out);
-    csv.row([
-        "count",
-        "bytes",
-        "largest",
-        "tag",
-        "driver",
-        "label",
-        "why_no_stack",
-        "stack",
-        "examples",
-        "stack_source",
-    ])?;
+    let mut csv = Csv::new(
+        out,
+        &view.leaks.problems,
+        [
+            "count",
+            "bytes",
+            "largest",
+            "tag",
+            "driver",
+            "label",
+            "why_no_stack",
+            "stack",
+            "examples",
+            "stack_source",
+        ],
+    )?;
     for group in view.split().0 {
         let blocks = group.blocks.iter().filter_map(|&index| view.leaks.blocks.get(index));
         let examples: Vec<String> =

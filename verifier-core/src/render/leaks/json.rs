@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{FilterDoc, LeaksView};
 use crate::analysis::{Block, Group, StackSource, TreeReach};
 use crate::error::Problem;
-use crate::render::json::{FrameDoc, Seq, TotalDoc, write_json};
+use crate::render::json::{FrameDoc, Seq, TotalDoc, Verdict, write_json};
 use crate::render::pool::AllocationDoc;
 
 struct BlockDoc<'a>(&'a LeaksView<'a>, &'a Block);
@@ -128,7 +128,8 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         pool_info: Option<TreeDoc>,
         groups: T,
         omitted: OmittedDoc,
-        problems: &'a [Problem],
+        #[serde(flatten)]
+        verdict: Verdict<Vec<&'a Problem>>,
     }
     let leaks = view.leaks;
     let coverage = leaks.coverage();
@@ -166,7 +167,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
             }),
             groups: Seq(|| shown.iter().map(|group| GroupDoc(view, group))),
             omitted: OmittedDoc { groups, total: total.into() },
-            problems: &leaks.problems,
+            verdict: Verdict::of(&leaks.problems),
         },
     )
 }

@@ -230,7 +230,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         let mut bytes = vec![0u8; PAGE_SIZE as usize];
         while let Some(crossing) = self.crossing.pop() {
             if let ControlFlow::Break(why) = self.complete_one(&crossing, &places, &mut bytes) {
-                problems.push(Problem { what: WHAT.into(), address: None, why });
+                problems.push(Problem::new(WHAT, why));
                 break;
             }
         }

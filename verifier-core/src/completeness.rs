@@ -1,0 +1,88 @@
+//! Whether an answer is complete.
+//!
+//! A user acts on "nothing leaked", so a view must know when it cannot know. Each [`Problem`] of a view
+//! says what it leaves of the answer ([`Problem::leaves`]), and the weakest of them decides
+//! ([`Completeness::of`]). An answer is [`Complete`](Extent::Complete) if Verifier's data was located,
+//! each list that leads to the answer was read to its end, and what was read agrees with the kernel's own
+//! counters.
+
+use std::fmt;
+
+use crate::error::Problem;
+
+/// How much of the answer is there. The order is from the strongest to the weakest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Extent {
+    /// All that was asked for was read, and nothing contradicts it.
+    #[default]
+    Complete,
+    /// What is shown was read; more may exist, and a part of what is shown may be wrong.
+    AtLeast,
+    /// Nothing supports the answer: it must not be taken for one.
+    Unknown,
+}
+
+impl Extent {
+    /// The words in text and JSON: `complete`, `at least`, `unknown`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Extent::Complete => "complete",
+            Extent::AtLeast => "at least",
+            Extent::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Reasons that are listed one by one; the others are counted.
+const MAX_REASONS: usize = 16;
+
+/// Whether an answer is complete, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Completeness {
+    /// How much of the answer is there.
+    pub extent: Extent,
+    /// Why it is not complete: the problems that leave least come first. Empty if it is complete.
+    pub because: Vec<String>,
+}
+
+impl Completeness {
+    /// The completeness of an answer with these problems.
+    ///
+    /// ```
+    /// use verifier_core::{Completeness, Extent, Problem};
+    ///
+    /// let remark = Problem::new("VfVerifyMode", "its page is not in the dump").remark();
+    /// let lost = Problem::new("list of configured drivers", "its head is null");
+    /// assert_eq!(Completeness::of([&remark]).extent, Extent::Complete);
+    /// let answer = Completeness::of([&remark, &lost]);
+    /// assert_eq!(answer.extent, Extent::AtLeast);
+    /// assert_eq!(answer.because, ["list of configured drivers: its head is null"]);
+    /// ```
+    #[must_use]
+    pub fn of<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Self {
+        let mut problems: Vec<&Problem> =
+            problems.into_iter().filter(|problem| problem.leaves > Extent::Complete).collect();
+        // A stable sort: problems of one kind stay in the order in which they were found.
+        problems.sort_by_key(|problem| std::cmp::Reverse(problem.leaves));
+        let mut because: Vec<String> =
+            problems.iter().take(MAX_REASONS).map(ToString::to_string).collect();
+        if problems.len() > MAX_REASONS {
+            because.push(format!("{} more problems", problems.len() - MAX_REASONS));
+        }
+        Self { extent: problems.first().map_or(Extent::Complete, |first| first.leaves), because }
+    }
+
+    /// True if the answer is complete.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.extent == Extent::Complete
+    }
+}
