@@ -236,6 +236,7 @@ impl Drivers {
         if let Some(unload) = Unload::of(kernel) {
             add_unloaded(kernel, &layout, unload, &mut drivers, &mut problems);
         }
+        problems.extend(kernel.layout_problem());
         Ok(Self { drivers, problems })
     }
 }
