@@ -169,6 +169,11 @@ impl Leaks {
     #[must_use]
     pub fn completeness(&self) -> Completeness {
         let mut answer = Completeness::of(&self.problems);
+        let untold = self.filter.as_ref().map_or(0, |filter| filter.untold);
+        if untold > 0 {
+            answer.extent = answer.extent.max(Extent::AtLeast);
+            answer.because.push(format!("{untold} blocks of unknown pool type were left out"));
+        }
         if self.blocks.is_empty() && !answer.is_complete() {
             answer.extent = Extent::Unknown;
         }
