@@ -751,7 +751,7 @@ mod documents {
                  myfault!MyfaultDeviceControl+0x358,tracker,complete"
             )
         );
-        assert!(csv(&["settings"], &[]).contains("\nlevel,8\n"));
+        assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));
         let stack =
             "allocate,nt!VeAllocatePoolWithTagPriority+0x2b6 < nt!VerifierExAllocatePoolEx+0x1d < ";
         assert!(csv(&["log", "pool"], &[]).lines().nth(1).unwrap().contains(stack));

@@ -257,6 +257,11 @@ fn a_dump_that_is_cut_short_has_not_grown() {
                 // Nothing is known to have grown, and the later dump may hide something.
                 assert_eq!(output.status.code(), Some(4), "{}: {diff}", folder.display());
                 assert_eq!(diff["complete"], false);
+                if diff["new"]["count"] == 0 {
+                    // The pool info tree is in the part that was cut off.
+                    assert!(whole["pool_info"].is_object(), "{}", folder.display());
+                    continue;
+                }
                 assert_eq!(diff["new"]["count"], whole["coverage"]["allocations"]);
                 assert_ne!(diff["old"]["with_stack"], diff["new"]["with_stack"]);
                 assert_eq!(diff["groups"], Value::Array(vec![]), "{all:?}");

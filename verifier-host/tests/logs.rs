@@ -139,7 +139,7 @@ fn watched_irps() {
     let one =
         files.clean(&["log", "watched"], &["--address", "ffffa00006000200", "--format", "csv"]);
     assert_eq!(one.lines().count(), 2);
-    assert!(one.ends_with(",0xffffa00006000200,82,1,-1,300\n"), "{one}");
+    assert!(one.ends_with(",0xffffa00006000200,82,1,-1,300,complete\n"), "{one}");
     let text = files.clean(&["log", "watched"], &["--last", "1"]);
     assert!(text.contains("Irp:                ffffa00006000100\n"), "{text}");
     let none = Files::write(&Machine::new(Build::Win11).assemble());
