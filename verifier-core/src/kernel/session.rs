@@ -179,10 +179,19 @@ impl Kernel {
         &self.limits
     }
 
-    /// What could not be read on opening.
+    /// What could not be read or does not fit on opening: the memory's source and the module list. Every
+    /// view carries these problems, because every view reads through both.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Puts the kernel's own problems before those of a view, each once, and that the layouts are in doubt
+    /// if they are.
+    pub(crate) fn report_into(&self, problems: &mut Vec<Problem>) {
+        let of_view = std::mem::replace(problems, self.problems.clone());
+        problems.extend(self.layout_problem());
+        Problem::extend(problems, of_view);
     }
 
     /// Lets the caller end what may take long: walks over logs, tracking pages and trees, deadlock
@@ -308,7 +317,7 @@ impl Kernel {
     }
 
     /// That the layouts in use may be another build's, if they say so themselves.
-    pub(crate) fn layout_problem(&self) -> Option<Problem> {
+    fn layout_problem(&self) -> Option<Problem> {
         let types = self.types().ok()?;
         Some(Problem::at(types.describe(), self.base, types.doubt()?).unknown())
     }

@@ -146,6 +146,7 @@ impl PoolReport {
             problems.push(if is_empty { problem.remark() } else { problem });
         }
         let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
+        kernel.report_into(&mut problems);
         Ok(Self { drivers: report, unowned, pool_info, problems })
     }
 
