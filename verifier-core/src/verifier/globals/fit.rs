@@ -4,15 +4,15 @@
 //! a header has none. The kernel's own name for its build (`NtBuildLab`) is trusted. Without one, the
 //! header's layouts are held against what is in memory, and so is one build of each era.
 //!
-//! *For* layouts speaks a verified image whose counters, above zero, agree with the blocks on its tracking
-//! pages; if blocks are in the pool info tree, one whose signed data the tree of images leads to. (List
-//! heads, entries, counters and the images' data are elsewhere in each era.) *Against* them speaks
-//! nonsense: a peak below the current value, blocks without bytes, more bytes than so many blocks can
-//! have, an image whose configured name is not a file's, a pool info tree in a kernel before there were
-//! any.
+//! A verified image *supports* layouts if its counters are above zero and agree with the blocks on its
+//! tracking pages. If blocks are in the pool info tree, an image does whose signed data the tree of images
+//! leads to. (List heads, entries, counters and the images' data are elsewhere in each era.) Nonsense
+//! *refutes* layouts: a peak below the current value, blocks without bytes, more bytes than so many blocks
+//! can have, an image whose configured name is not a file's, a pool info tree in a kernel before there
+//! were any.
 //!
-//! Layouts that the header does not state are taken only if something speaks for them and nothing against.
-//! If nothing speaks for any, those are taken that fit best, and say that they are in doubt.
+//! Layouts that the header does not state are certain only if something supports them and nothing refutes
+//! them. If nothing supports any, those that fit best serve, and say that they are in doubt.
 
 use super::Globals;
 use super::data::ImageData;
@@ -42,10 +42,10 @@ const BLOCKS_AND_BYTES: [[(&str, &str); 2]; 2] = [
 /// No block of pool is longer.
 const LONGEST_BLOCK: u64 = u32::MAX as u64;
 
-/// What speaks for layouts, and what against.
+/// What supports layouts, and what refutes them.
 #[derive(Debug, Default)]
 pub(super) struct Fit {
-    /// Verified images that speak for the layouts.
+    /// Verified images that support the layouts.
     agreeing: usize,
     /// Images whose counters are above zero.
     counting: usize,
@@ -60,13 +60,13 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// `in_tree`: how many blocks the pool info tree counts, if there is one.
+    /// `in_tree`: blocks are in the pool info tree.
     pub(super) fn of(
         kernel: &Kernel,
         types: &dyn TypeSource,
         globals: &Globals,
         images: &[(Va, TargetDriver)],
-        in_tree: Option<u32>,
+        in_tree: bool,
     ) -> Self {
         let counted = |image: &TargetDriver| image.counters.pool_allocations();
         let mut fit = Self {
@@ -77,7 +77,7 @@ impl Fit {
             ..Self::default()
         };
         fit.refuted = refuted(kernel, types, images, in_tree);
-        if in_tree.is_some() {
+        if in_tree {
             // Blocks are there, and counted by their tree: the images are what has to be right.
             fit.agreeing = fit.on_tree;
         } else if let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) {
@@ -94,7 +94,7 @@ impl Fit {
         fit
     }
 
-    /// True if something speaks for the layouts and nothing against them.
+    /// True if something supports the layouts and nothing refutes them.
     fn is_supported(&self) -> bool {
         self.agreeing > 0 && self.refuted.is_none()
     }
@@ -116,9 +116,9 @@ fn refuted(
     kernel: &Kernel,
     types: &dyn TypeSource,
     images: &[(Va, TargetDriver)],
-    in_tree: Option<u32>,
+    in_tree: bool,
 ) -> Option<String> {
-    if in_tree.is_some() && !has_trees(types) {
+    if in_tree && !has_trees(types) {
         return Some("kernels of these layouts have no pool info tree".into());
     }
     let statistics = Settings::read_by(kernel, types).map(|settings| settings.statistics);
@@ -199,7 +199,7 @@ pub(super) fn fit(kernel: &Kernel) -> Option<Profile> {
 }
 
 /// The layouts that fit best. Those that the header states are the first, and stay unless others fit
-/// better; others need verified images to speak for them at all.
+/// better; others need verified images at all.
 fn best(candidates: Vec<Candidate>, told: u32) -> Option<Candidate> {
     let mut best: Option<Candidate> = None;
     for candidate in candidates {

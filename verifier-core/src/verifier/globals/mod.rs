@@ -19,6 +19,7 @@
 mod data;
 mod drivers;
 mod fit;
+mod log_order;
 mod pool_log;
 mod trees;
 
@@ -121,9 +122,10 @@ impl Globals {
         let lost = Lost::new(kernel, types);
         let mut searched = Self::default();
         let images = drivers::find(kernel, types, data, &lost, &mut searched);
-        pool_log::find(kernel, types, data, (&images, &lost), &mut searched);
-        let in_tree = trees::find(kernel, types, data, &mut searched);
-        let fit = Fit::of(kernel, types, &searched, &images, in_tree);
+        let tree = trees::find(kernel, types, data, &mut searched);
+        let blocks = pool_log::Outstanding { images: &images, lost: &lost, tree: tree.as_ref() };
+        pool_log::find(kernel, types, data, &blocks, &mut searched);
+        let fit = Fit::of(kernel, types, &searched, &images, tree.is_some());
         if kernel.is_stopped() {
             searched.forget();
         }

@@ -9,10 +9,13 @@
 use super::data::ImageData;
 use super::drivers::only;
 use super::{Evidence, Globals};
+use std::collections::HashMap;
+
 use crate::addr::Va;
 use crate::bytes::le64;
 use crate::kernel::{AvlLayout, Kernel, walk_avl_to};
 use crate::types::TypeSource;
+use crate::verifier::drivers::TargetDriver;
 use crate::verifier::pool_info::{self, BLOCKS, PoolStack, STACKS, has_trees};
 
 /// Elements of a candidate that are looked at.
@@ -20,13 +23,43 @@ const SAMPLE: usize = 256;
 /// Tables whose elements are looked at: a kernel has a few dozen.
 const MOST_TRIED: usize = 1024;
 
-/// Finds both tables, and gives how many elements the tree of blocks counts.
-pub(super) fn find(
-    kernel: &Kernel,
+/// The tree of blocks.
+pub(super) struct BlockTree<'a> {
+    table: Va,
+    search: Search<'a>,
+}
+
+impl BlockTree<'_> {
+    /// The blocks, each with its innermost frame in one of `images`.
+    pub(super) fn callers(&self, images: &[(Va, TargetDriver)]) -> HashMap<Va, Va> {
+        let kernel = self.search.kernel;
+        let is_in_image =
+            |frame: &Va| images.iter().any(|(_, image)| frame.is_in(image.base, image.size));
+        // Many blocks have one stack.
+        let mut of_stacks: HashMap<Va, Option<Va>> = HashMap::new();
+        let mut callers = HashMap::new();
+        for element in self.search.elements(self.table, kernel.limits().pool_info_nodes) {
+            if kernel.is_stopped() {
+                break;
+            }
+            let Some((block, stack)) = self.search.block(element) else { continue };
+            let caller = of_stacks.entry(stack).or_insert_with(|| {
+                let stack = pool_info::read_stack(kernel, stack).ok()?;
+                stack.frames.iter().copied().find(is_in_image)
+            });
+            callers.extend(caller.map(|caller| (block, caller)));
+        }
+        callers
+    }
+}
+
+/// Finds both tables, and gives the tree of blocks.
+pub(super) fn find<'a>(
+    kernel: &'a Kernel,
     types: &dyn TypeSource,
     data: &ImageData,
     globals: &mut Globals,
-) -> Option<u32> {
+) -> Option<BlockTree<'a>> {
     let layout = AvlLayout::from_types(types).ok()?;
     let parent = types.field("_RTL_BALANCED_LINKS", "Parent").ok()?.offset;
     if kernel.space().pointer_size() != 8 {
@@ -38,7 +71,7 @@ pub(super) fn find(
         if kernel.is_stopped() {
             break;
         }
-        let sample = search.sample(table);
+        let sample = search.elements(table, SAMPLE);
         if most(&sample, |&element| search.is_stack(element)) {
             stacks.push(table);
         } else if most(&sample, |&element| search.is_block(element)) {
@@ -68,7 +101,7 @@ pub(super) fn find(
         }
         None
     });
-    search.layout.count(kernel.space(), blocks?).ok()
+    Some(BlockTree { table: blocks?, search })
 }
 
 /// True if three of four at least are what `is_one` says, and there is one.
@@ -101,9 +134,9 @@ impl Search<'_> {
     }
 
     /// The first elements of a table.
-    fn sample(&self, table: Va) -> Vec<Va> {
+    fn elements(&self, table: Va, most: usize) -> Vec<Va> {
         let stop = || self.kernel.is_stopped();
-        let limit = (SAMPLE, "SAMPLE");
+        let limit = (most, "Limits::pool_info_nodes");
         walk_avl_to(self.kernel.space(), table, &self.layout, "tree", limit, &stop).entries
     }
 
@@ -117,13 +150,16 @@ impl Search<'_> {
 
     fn is_block(&self, element: Va) -> bool {
         let space = self.kernel.space();
+        self.block(element).is_some_and(|(block, stack)| {
+            let is_address = block.is_null() || space.is_kernel(block);
+            is_address && space.is_kernel(stack) && self.is_stack(stack)
+        })
+    }
+
+    /// The address of an element's block, and its stack.
+    fn block(&self, element: Va) -> Option<(Va, Va)> {
         let mut raw = [0u8; pool_info::BLOCK_SIZE];
-        if space.read(element, &mut raw).is_err() {
-            return false;
-        }
-        let [block, _, stack] = [0, 8, 0x10].map(|offset| Va(le64(&raw, offset).unwrap_or(0)));
-        (block.is_null() || space.is_kernel(block))
-            && space.is_kernel(stack)
-            && self.is_stack(stack)
+        self.kernel.space().read(element, &mut raw).ok()?;
+        Some((Va(le64(&raw, 0)?), Va(le64(&raw, 0x10)?)))
     }
 }
