@@ -13,9 +13,16 @@ use verifier_core::verifier::{Globals, PoolReport, PoolStacks};
 use verifier_core::{Completeness, Extent, Problem};
 use verifier_synth::{Allocation, Assembly, Build, Driver, DumpKind, Machine, PoolStack};
 
-const WITH_TREES: [Build; 3] = [Build::Server2022, Build::Win11, Build::Win11Arm64];
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 const TREES: [&str; 2] = ["ViPoolInfoAvl", "ViPoolStackInfoAvl"];
+
+fn has_trees(build: Build) -> bool {
+    build.number() >= 20348
+}
+
+fn builds_with_trees() -> impl Iterator<Item = Build> {
+    Build::ALL.into_iter().filter(|&build| has_trees(build))
+}
 
 /// Two drivers that hold nothing.
 fn idle(build: Build) -> Machine {
@@ -89,7 +96,7 @@ fn extent<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Extent {
 
 #[test]
 fn the_trees_are_found_by_their_shape_and_give_blocks_and_stacks() {
-    for build in WITH_TREES {
+    for build in builds_with_trees() {
         let m = with_trees(build).assemble();
         let (bare, full) = (bare(&m), full(&m));
         for name in TREES {
@@ -109,7 +116,7 @@ fn the_trees_are_found_by_their_shape_and_give_blocks_and_stacks() {
 
 #[test]
 fn blocks_in_the_trees_speak_for_layouts_that_nobody_stated() {
-    for build in WITH_TREES {
+    for build in builds_with_trees() {
         for told in [0, 9200, 19041, build.number()] {
             let mut m = without_lab(&with_trees(build));
             m.header.build = told;
@@ -125,7 +132,7 @@ fn blocks_in_the_trees_speak_for_layouts_that_nobody_stated() {
 
 #[test]
 fn a_tree_of_blocks_that_is_lost_leaves_the_answer_incomplete() {
-    for build in WITH_TREES {
+    for build in builds_with_trees() {
         // The table, its root, or the page of the kernel's data that has both tables.
         let damages: [&dyn Fn(&mut Assembly); 3] = [
             &|m| m.patch(m.address("nt!ViPoolInfoAvl"), &[0; 0x68]),
@@ -146,7 +153,7 @@ fn a_tree_of_blocks_that_is_lost_leaves_the_answer_incomplete() {
 
 #[test]
 fn pages_that_hold_nothing_do_not_say_that_the_trees_are_empty() {
-    for build in WITH_TREES {
+    for build in builds_with_trees() {
         let report = pool(&bare(&idle(build).assemble()));
         assert_eq!(report.allocations().count(), 0);
         let of_tree = report.problems.iter().find(|problem| problem.what == "pool info tree");
@@ -178,7 +185,7 @@ fn layouts_that_nobody_stated_and_nothing_supports_leave_the_answer_unknown() {
             let extent = extent(&report.problems);
             if told == build.number() {
                 assert_eq!(types.doubt(), None, "{build:?}");
-                let complete = !WITH_TREES.contains(&build);
+                let complete = !has_trees(build);
                 assert_eq!(
                     extent == Extent::Complete,
                     complete,

@@ -6,13 +6,47 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::pool_log::{Found, Outstanding, SLOTS_BETWEEN_LOOKS};
+use super::trees::BlockTree;
 use crate::addr::Va;
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
+use crate::verifier::Lost;
+use crate::verifier::drivers::TargetDriver;
 use crate::verifier::log::Trace;
 use crate::verifier::pool::{EntryState, Layout as PoolLayout};
 use crate::verifier::trackers::PageBudget;
+
+/// Slots that are looked at between two looks at whether to go on.
+pub(super) const SLOTS_BETWEEN_LOOKS: u64 = 64;
+
+/// What leads to the blocks that are outstanding.
+pub(super) struct Outstanding<'a> {
+    /// Verified images.
+    pub(super) images: &'a [(Va, TargetDriver)],
+    /// It has their tracking pages if the lists of these are broken.
+    pub(super) lost: &'a Lost<'a>,
+    /// The pool info tree, if blocks are there.
+    pub(super) tree: Option<&'a BlockTree<'a>>,
+}
+
+impl Outstanding<'_> {
+    /// The callers of outstanding allocations by block.
+    pub(super) fn callers(&self, kernel: &Kernel, types: &dyn TypeSource) -> HashMap<Va, Va> {
+        let of_tree = self.tree.map(|tree| tree.callers(self.images));
+        let mut callers = of_tree.unwrap_or_default();
+        let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
+            return callers;
+        };
+        let mut budget = PageBudget::of(kernel);
+        for (_, image) in self.images {
+            let (data, lost) = (image.verified_data, Some(self.lost));
+            let tracker = layout.read(kernel, "", data, lost, &mut budget, &mut Vec::new());
+            let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
+            callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
+        }
+        callers
+    }
+}
 
 /// The records of one block: their slots, and whether each may be the newest.
 pub(super) type Block = Vec<(u64, bool)>;
@@ -61,23 +95,22 @@ const MOST_BLOCKS: u64 = 0x4_0000;
 impl Order {
     pub(super) fn read(
         kernel: &Kernel,
-        types: &dyn TypeSource,
         trace: &Trace,
-        outstanding: &Outstanding<'_>,
-        ring: &Found,
+        callers: &HashMap<Va, Va>,
+        array: Va,
+        used: impl Iterator<Item = u64>,
         length: u64,
     ) -> Self {
-        let callers = outstanding.callers(kernel, types);
         // Of very long rings every n-th block.
         let every = length.div_ceil(MOST_BLOCKS);
         let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
         let mut events_left = 2 * MOST_BLOCKS;
         let mut record = vec![0u8; trace.stride];
-        for slot in (0..length).filter(|&slot| ring.is_used(slot)) {
+        for slot in used {
             if slot.is_multiple_of(SLOTS_BETWEEN_LOOKS) && kernel.is_stopped() {
                 break;
             }
-            let at = ring.array.add(slot * trace.stride as u64);
+            let at = array.add(slot * trace.stride as u64);
             if kernel.space().read(at, &mut record).is_err() {
                 continue;
             }
@@ -170,25 +203,6 @@ fn kinds(blocks: &HashMap<Va, Vec<Event>>) -> HashMap<Va, bool> {
         kinds.insert(frame, vote >= 0);
     }
     kinds
-}
-
-impl Outstanding<'_> {
-    /// The callers of outstanding allocations by block.
-    fn callers(&self, kernel: &Kernel, types: &dyn TypeSource) -> HashMap<Va, Va> {
-        let of_tree = self.tree.map(|tree| tree.callers(self.images));
-        let mut callers = of_tree.unwrap_or_default();
-        let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
-            return callers;
-        };
-        let mut budget = PageBudget::of(kernel);
-        for (_, image) in self.images {
-            let (data, lost) = (image.verified_data, Some(self.lost));
-            let tracker = layout.read(kernel, "", data, lost, &mut budget, &mut Vec::new());
-            let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
-            callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
-        }
-        callers
-    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Globals {
         let mut searched = Self::default();
         let images = drivers::find(kernel, types, data, &lost, &mut searched);
         let tree = trees::find(kernel, types, data, &mut searched);
-        let blocks = pool_log::Outstanding { images: &images, lost: &lost, tree: tree.as_ref() };
+        let blocks = log_order::Outstanding { images: &images, lost: &lost, tree: tree.as_ref() };
         pool_log::find(kernel, types, data, &blocks, &mut searched);
         let fit = Fit::of(kernel, types, &searched, &images, tree.is_some());
         if kernel.is_stopped() {

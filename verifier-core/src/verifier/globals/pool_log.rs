@@ -16,14 +16,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::ImageData;
-use super::log_order::{Order, judge};
-use super::trees::BlockTree;
+use super::log_order::{Order, Outstanding, SLOTS_BETWEEN_LOOKS, judge};
 use super::{Evidence, Globals};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
-use crate::verifier::Lost;
-use crate::verifier::drivers::TargetDriver;
 use crate::verifier::log::{Slot, Trace};
 
 const ARRAY: &str = "VfPoolTraces";
@@ -36,28 +33,16 @@ const NEAR: u64 = 0x1000;
 const MAX_LENGTH: u64 = 0x80_0000;
 /// Slots that are looked at in all, whatever looks like a ring.
 const MOST_SLOTS: u64 = 2 * MAX_LENGTH;
-/// Slots that are looked at between two looks at whether to go on.
-pub(super) const SLOTS_BETWEEN_LOOKS: u64 = 64;
 /// The length that kernels up to 19041 choose by themselves, and the shortest one of later ones.
 const DEFAULT_LENGTH: u64 = 0x1_0000;
 /// Records without which nothing is believed.
 const FEWEST_RECORDS: usize = 4;
 
-/// What leads to the blocks that are outstanding.
-pub(super) struct Outstanding<'a> {
-    /// Verified images.
-    pub(super) images: &'a [(Va, TargetDriver)],
-    /// It has their tracking pages if the lists of these are broken.
-    pub(super) lost: &'a Lost<'a>,
-    /// The pool info tree, if blocks are there.
-    pub(super) tree: Option<&'a BlockTree<'a>>,
-}
-
 /// A ring that was found by its records.
-pub(super) struct Found {
+struct Found {
     /// Where the pointer to it stands.
     pointer: Va,
-    pub(super) array: Va,
+    array: Va,
     /// What each slot up to the last that is mapped holds.
     slots: Vec<Slot>,
     /// Mapped bytes behind `array`, where their end was reached.
@@ -65,7 +50,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn is_used(&self, slot: u64) -> bool {
+    fn is_used(&self, slot: u64) -> bool {
         let slot = usize::try_from(slot).ok().and_then(|slot| self.slots.get(slot));
         matches!(slot, Some(Slot::Record | Slot::Bare | Slot::Absent))
     }
@@ -306,7 +291,9 @@ fn find_index(
         }
         candidates.entry(newest(value)).or_insert(at);
     }
-    let order = Order::read(kernel, types, trace, blocks, ring, length);
+    let used = (0..length).filter(|&slot| ring.is_used(slot));
+    let order =
+        Order::read(kernel, trace, &blocks.callers(kernel, types), ring.array, used, length);
     let mut why = String::new();
     for (what, statements) in
         [("outstanding blocks", &order.outstanding), ("freed blocks", &order.freed)]
