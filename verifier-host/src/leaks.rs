@@ -180,7 +180,8 @@ impl Session {
             leaks.problems.push(problem.remark());
         }
         let stage = Stage::begin(progress, "finding symbols", None);
-        self.load_symbols_at(leaks.addresses());
+        let missing = self.find_symbols_at(|| leaks.addresses());
+        leaks.problems.extend(missing);
         drop(stage);
         let kernel = Arc::clone(kernel);
         let mut found = FilteredLeaks { leaks, filter, kernel, inputs: self.inputs() };

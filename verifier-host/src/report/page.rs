@@ -37,8 +37,6 @@ pub struct Report<'a> {
     pub timeline: Option<&'a Timeline>,
     /// All problems.
     pub problems: Vec<Problem>,
-    /// Modules whose addresses are shown without names, one line each.
-    pub missing_symbols: Vec<String>,
 }
 
 impl Report<'_> {
@@ -133,7 +131,7 @@ impl Report<'_> {
             ("Outstanding bytes", outstanding(coverage.all.bytes)),
             ("Blocks with a stack", share(coverage.with_stack.count, coverage.all.count)),
             ("Bytes with a stack", share(coverage.with_stack.bytes, coverage.all.bytes)),
-            ("Problems", number((self.problems.len() + self.missing_symbols.len()) as u64)),
+            ("Problems", number(self.problems.len() as u64)),
         ];
         out.push_str("<section aria-label=\"At a glance\">");
         if let Some(line) = extent_line(&answer) {
@@ -272,15 +270,12 @@ impl Report<'_> {
 
     fn write_problems(&self, out: &mut String) {
         out.push_str("<section id=\"problems\"><h2>Problems</h2>\n");
-        if self.problems.is_empty() && self.missing_symbols.is_empty() {
+        if self.problems.is_empty() {
             out.push_str("<p>None.</p>\n");
         } else {
             out.push_str("<ul>\n");
             for problem in self.problems.iter().take(MAX_PROBLEMS) {
                 let _ = writeln!(out, "<li>{}</li>", escape_html(&problem.to_string()));
-            }
-            for text in &self.missing_symbols {
-                let _ = writeln!(out, "<li>{}</li>", escape_html(text));
             }
             out.push_str("</ul>\n");
         }
