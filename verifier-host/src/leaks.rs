@@ -31,7 +31,7 @@ use verifier_core::verifier::PoolTag;
 use verifier_core::{Problem, Va};
 
 use crate::error::Error;
-use crate::file::{Inputs, is_same_file};
+use crate::outputs::{Inputs, is_same_file};
 use crate::progress::{Progress, Stage};
 use crate::session::Session;
 use crate::views::not_configured;

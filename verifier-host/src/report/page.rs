@@ -9,6 +9,8 @@ use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case};
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Extent, Problem};
 
+use crate::outputs::OutputKind;
+
 use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;
 use super::{MAX_GROUPS, MAX_PROBLEMS, data};
@@ -49,6 +51,7 @@ impl Report<'_> {
         let script = SCRIPT.replace('\r', "");
         let hash = base64(&Sha256::digest(script.as_bytes()));
         let title = escape_html(&self.title);
+        let mark = OutputKind::Report.mark();
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -56,7 +59,7 @@ impl Report<'_> {
              img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; \
              form-action 'none'\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"referrer\" content=\"no-referrer\">\n\
+             <meta name=\"referrer\" content=\"no-referrer\">\n{mark}\n\
              <link rel=\"icon\" href=\"data:,\">\n\
              <title>{title} – Driver Verifier report</title>\n<style>\n{STYLE}</style>\n</head>\n"
         )?;
