@@ -575,7 +575,8 @@ mod documents {
                 "options",
                 "rule_classes",
                 "verify_all_drivers",
-                "verify_mode"
+                "verify_mode",
+                "xdv_excluded_drivers"
             ]
         );
         // Windows 7 has no rule classes.

@@ -71,10 +71,14 @@ fn write_modes(out: &mut dyn io::Write, modes: &Modes) -> io::Result<()> {
             writeln!(out, "    {class:10}  {}", name.unwrap_or(UNKNOWN))?;
         }
     }
-    if let Some(excluded) = &modes.excluded_drivers {
+    for (what, excluded) in [
+        ("Excluded drivers", &modes.excluded_drivers),
+        ("Excluded drivers, second list (XDV)", &modes.xdv_excluded_drivers),
+    ] {
+        let Some(excluded) = excluded else { continue };
         let names: Vec<_> = excluded.iter().map(|name| sanitize(name)).collect();
         let names = if names.is_empty() { "none".into() } else { names.join(", ") };
-        writeln!(out, "  Excluded drivers: {names}")?;
+        writeln!(out, "  {what}: {names}")?;
     }
     let faults = &modes.faults;
     if let Some(probability) = faults.probability {
