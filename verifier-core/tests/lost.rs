@@ -232,16 +232,11 @@ fn memory_is_searched_once_for_all_views() {
         let stopped = pool();
         assert!(stopped.problems.iter().any(|problem| problem.why.contains("stopped")));
         stop_at.store(usize::MAX, Ordering::Relaxed);
-        let pages = m.space().memory().len();
+        let drivers = || Drivers::read(&kernel).unwrap();
         let first = questions(&|| assert_eq!(pool().allocations().count(), held, "{build:?}"));
-        assert!(first > pages / 2, "{build:?}: {first} questions, {pages} pages");
-        for read in [
-            &(|| assert_eq!(pool().allocations().count(), held)) as &dyn Fn(),
-            &(|| assert_eq!(Drivers::read(&kernel).unwrap().drivers.len(), 2)),
-            &(|| assert!(!Leaks::read(&kernel, |_| true).unwrap().blocks.is_empty())),
-        ] {
-            let again = questions(read);
-            assert!(again < first / 2, "{build:?}: {first} questions, then {again}");
-        }
+        let again = questions(&|| assert_eq!(pool().allocations().count(), held, "{build:?}"));
+        let other = questions(&|| assert_eq!(drivers().drivers.len(), 2, "{build:?}"));
+        // All but the pages that lists lead to is the search.
+        assert!(again < first / 2 && other < first / 2, "{build:?}: {first}, {again}, {other}");
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use verifier_core::Completeness;
 use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{write_settings_csv, write_settings_json};
-use verifier_core::verifier::{Modes, Settings};
+use verifier_core::verifier::Modes;
 use verifier_host::Error;
 
 use super::args::{Format, ViewArgs};
@@ -15,8 +15,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let settings = Settings::read(kernel)?;
-    let modes = Modes::read(kernel);
+    let (settings, modes) = session.settings()?;
     let mut out = stdout();
     match args.format {
         Format::Json => write_settings_json(&mut out, &settings, &modes)?,
