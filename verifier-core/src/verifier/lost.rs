@@ -117,8 +117,10 @@ impl<'a> Lost<'a> {
         has_pages: bool,
         problems: &mut Vec<Problem>,
     ) -> Option<(Va, TargetDriver)> {
-        let data = verified(self.kernel, layout, owner, &mut Vec::new()).ok()?;
-        if data.counters.pool_allocations() == 0 {
+        // Live memory may have changed since the search.
+        let mut changed = Vec::new();
+        let data = verified(self.kernel, layout, owner, &mut changed).ok()?;
+        if !changed.is_empty() || data.counters.pool_allocations() == 0 {
             return None;
         }
         let Some(driver) = sound_suspect(self.kernel, &layout.suspect, data.entry) else {
