@@ -33,14 +33,14 @@ pub fn undecorate(name: &str) -> &str {
 }
 
 /// The longest name that is shown, in bytes, whichever source it is from.
-pub(super) const MAX_NAME: usize = 512;
+pub(super) const MAX_SHOWN_NAME: usize = 512;
 
 /// A name as it is shown: [`demangle`]d, and cut if it is longer than any that people write.
 pub(crate) fn shown(name: &str) -> Cow<'_, str> {
     match demangle(name) {
-        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_NAME)),
+        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_SHOWN_NAME)),
         Cow::Owned(mut name) => {
-            name.truncate(cut(&name, MAX_NAME).len());
+            name.truncate(cut(&name, MAX_SHOWN_NAME).len());
             Cow::Owned(name)
         }
     }
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_between_characters() {
-        let long = format!("{}é", "a".repeat(MAX_NAME - 1));
-        assert_eq!(shown(&long), long[..MAX_NAME - 1]);
+        let long = format!("{}é", "a".repeat(MAX_SHOWN_NAME - 1));
+        assert_eq!(shown(&long), long[..MAX_SHOWN_NAME - 1]);
         assert_eq!(shown(&long[1..]), long[1..]);
-        let mangled = format!("?f@{}", "a".repeat(2 * MAX_NAME));
-        assert_eq!(shown(&mangled).len(), MAX_NAME);
+        let mangled = format!("?f@{}", "a".repeat(2 * MAX_SHOWN_NAME));
+        assert_eq!(shown(&mangled).len(), MAX_SHOWN_NAME);
     }
 
     /// Each type of the list is a function of eight of the one before.

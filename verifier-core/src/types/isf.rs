@@ -8,7 +8,7 @@
 //!
 //! Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept as it
 //! is, and the fields of a structure are read when the structure is first asked for. Every map has at most
-//! [`MAX_ENTRIES`] entries, so what is kept is in proportion to a kernel's table, whatever the file holds.
+//! [`MAX_TABLE_ENTRIES`] entries, so what is kept is in proportion to a kernel's table, whatever the file holds.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,11 +26,11 @@ use crate::error::Error;
 use crate::symbols::{self, PdbId, SymbolKind, SymbolTable};
 
 /// Entries of each map of a table. Kernels have 43,000 symbols and 2,000 types.
-const MAX_ENTRIES: usize = 1 << 20;
+const MAX_TABLE_ENTRIES: usize = 1 << 20;
 /// Bytes of the names of each map, together. A kernel's symbols have 1.2 MB of them.
-const MAX_NAMES: usize = 1 << 25;
+const MAX_TABLE_NAMES: usize = 1 << 25;
 /// Bytes of one name: what linkers write at most. The rest of a longer one is cut off.
-const MAX_NAME: usize = 4096;
+const MAX_TABLE_NAME: usize = 4096;
 /// Bytes of the fields of one structure. The longest of a kernel has 40,000.
 const MAX_FIELDS: usize = 1 << 22;
 /// Pointers inside pointers, arrays of arrays: deeper than this is no C type.
@@ -181,11 +181,15 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(Name(name)) = map.next_key()? {
             bytes += name.len();
-            if entries.len() == MAX_ENTRIES {
-                return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} entries")));
+            if entries.len() == MAX_TABLE_ENTRIES {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TABLE_ENTRIES} entries"
+                )));
             }
-            if bytes > MAX_NAMES {
-                return Err(A::Error::custom(format_args!("more than {MAX_NAMES} bytes of names")));
+            if bytes > MAX_TABLE_NAMES {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TABLE_NAMES} bytes of names"
+                )));
             }
             entries.push((name, map.next_value()?));
         }
@@ -212,11 +216,11 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 
     fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Name(symbols::cut(name, MAX_NAME).into()))
+        Ok(Name(symbols::cut(name, MAX_TABLE_NAME).into()))
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Name(symbols::cut(name, MAX_NAME).to_owned().into()))
+        Ok(Name(symbols::cut(name, MAX_TABLE_NAME).to_owned().into()))
     }
 }
 
@@ -263,7 +267,7 @@ impl Isf {
             symbols: symbols.finish(),
             machine: entry.as_ref().and_then(|entry| entry.machine_type),
             pdb: entry.and_then(|entry| {
-                let name = symbols::cut(&entry.database, MAX_NAME);
+                let name = symbols::cut(&entry.database, MAX_TABLE_NAME);
                 PdbId::from_hex(name, &entry.guid, entry.age)
             }),
         }
@@ -308,7 +312,7 @@ impl Isf {
 
     fn shape(&self, entry: &TypeEntry<'_>, depth: u32) -> Shape {
         let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
-        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_NAME);
+        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_TABLE_NAME);
         match entry.kind.as_ref() {
             "pointer" => Shape::Pointer(self.pointer),
             "base" => self.base.get(name).cloned().unwrap_or(Shape::Opaque),
