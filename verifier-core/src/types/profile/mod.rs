@@ -55,6 +55,8 @@ pub struct Profile {
     remarks: BTreeMap<String, String>,
     /// Why these layouts were chosen, if the build was not simply given.
     chosen_by: Option<String>,
+    /// Why these layouts may belong to another build.
+    doubt: Option<String>,
 }
 
 impl Profile {
@@ -70,6 +72,7 @@ impl Profile {
             symbols: BTreeMap::new(),
             remarks: BTreeMap::new(),
             chosen_by: None,
+            doubt: None,
         })
     }
 
@@ -93,6 +96,13 @@ impl Profile {
     #[must_use]
     pub fn chosen_by(mut self, why: String) -> Self {
         self.chosen_by = Some(why);
+        self
+    }
+
+    /// Adds the reason why these layouts may be another build's, which [`doubt`](TypeSource::doubt) shows.
+    #[must_use]
+    pub fn in_doubt(mut self, why: String) -> Self {
+        self.doubt = Some(why);
         self
     }
 
@@ -146,6 +156,10 @@ impl TypeSource for Profile {
                 )
             }
         }
+    }
+
+    fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
     }
 
     fn remark(&self, symbol: &str) -> Option<String> {
