@@ -18,14 +18,16 @@ impl Session {
     }
 
     /// The same for what one view shows: the kernel, and the modules that hold one of `addresses`. Few
-    /// are told one by one, the rest is one problem.
+    /// are told one by one, the rest is one problem. What does not fit in the images of these modules
+    /// ([`Kernel::image_problems`](verifier_core::kernel::Kernel::image_problems)) comes first.
     #[must_use]
     pub fn symbol_problems_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<Problem> {
         let Ok(kernel) = self.kernel() else { return Vec::new() };
         let mut missing = self.symbol_loads();
+        let mut images = self.image_problems_by_module(&missing);
         missing.retain(|load| load.found.is_none());
-        // Where all were found, as they mostly are, the addresses are not looked at.
-        if missing.is_empty() {
+        // If all is well, as it mostly is, the addresses are not looked at.
+        if missing.is_empty() && images.is_empty() {
             return Vec::new();
         }
         let mut is_shown = vec![false; kernel.modules().loaded().len()];
@@ -36,7 +38,9 @@ impl Session {
                 *is_shown = true;
             }
         }
-        missing.retain(|load| is_shown.get(load.wanted.module).copied().unwrap_or(false));
+        let is_shown = |module: usize| is_shown.get(module).copied().unwrap_or(false);
+        images.retain(|(module, _)| is_shown(*module));
+        missing.retain(|load| is_shown(load.wanted.module));
         let mut problems = self.problems_of(&missing);
         if problems.len() > MAX_MODULES {
             let rest = problems.len() - MAX_MODULES;
@@ -45,7 +49,22 @@ impl Session {
             let why = "they are missing too; info lists the wanted files of each module";
             problems.push(Problem::new(what, why).remark());
         }
-        problems
+        images.into_iter().map(|(_, problem)| problem).chain(problems).collect()
+    }
+
+    /// What does not fit in the images of the modules whose symbols were looked for.
+    #[must_use]
+    pub fn image_problems(&self) -> Vec<Problem> {
+        let problems = self.image_problems_by_module(&self.symbol_loads());
+        problems.into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    fn image_problems_by_module(&self, loads: &[SymbolLoad]) -> Vec<(usize, Problem)> {
+        let Ok(kernel) = self.kernel() else { return Vec::new() };
+        let modules = loads.iter().map(|load| load.wanted.module);
+        let problems =
+            |module| kernel.image_problems(module).into_iter().map(move |one| (module, one));
+        modules.flat_map(problems).collect()
     }
 
     /// The kernel's, where they are missing, and those of `loads` that are.

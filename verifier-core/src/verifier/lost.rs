@@ -144,7 +144,7 @@ impl<'a> Lost<'a> {
 }
 
 /// True where Verifier says itself that it is off and that it counted nothing.
-fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
+pub(super) fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
     Settings::read_by(kernel, types).is_ok_and(|settings| {
         settings.level.0 == 0 && settings.statistics.0.iter().all(|counter| counter.value == 0)
     })

@@ -23,6 +23,7 @@ mod pool_info;
 mod pool_stacks;
 mod settings;
 mod tag;
+mod totals;
 mod trackers;
 mod unload;
 

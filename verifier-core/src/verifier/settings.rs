@@ -6,6 +6,7 @@
 
 use super::counters::{Counters, required};
 use super::flags::Level;
+use super::totals;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
@@ -31,7 +32,9 @@ impl Settings {
     /// # Errors
     /// Where the structure cannot be found or read, or the kernel's symbols are missing.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        Self::read_by(kernel, kernel.types()?)
+        let mut settings = Self::read_by(kernel, kernel.types()?)?;
+        settings.problems.extend(totals::contradictions(kernel));
+        Ok(settings)
     }
 
     /// The same by types that need not be the kernel's.
