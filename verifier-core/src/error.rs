@@ -286,6 +286,15 @@ impl Problem {
         Problem { address: error.address(), ..Self::new(what, error) }
     }
 
+    /// Adds those of `more` that are not among `problems` yet.
+    pub(crate) fn extend(problems: &mut Vec<Problem>, more: Vec<Problem>) {
+        for problem in more {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+
     /// The same as a remark: the answer is complete all the same.
     #[must_use]
     pub fn remark(self) -> Self {

@@ -320,7 +320,7 @@ mod kernels {
             assert_eq!(pdb.find("NoSuchName"), None);
             assert_eq!(pdb.structure("_NO_SUCH_TYPE").unwrap(), None);
         }
-        assert_eq!(seen.len(), 5, "{seen:?}");
+        assert!(seen.len() >= 5, "{seen:?}");
     }
 
     #[test]
@@ -374,7 +374,7 @@ mod kernels {
                 assert!(pdb.symbol(name).is_some(), "{name}");
             }
         }
-        assert_eq!(seen.len(), 4, "{seen:?}");
+        assert!(seen.len() >= 4, "{seen:?}");
         assert!(compared > 4 * 100, "{compared} members");
     }
 }

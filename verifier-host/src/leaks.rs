@@ -172,14 +172,18 @@ impl Session {
                 })
         });
         if untold > 0 {
-            leaks.problems.push(Problem::new(
+            let problem = Problem::new(
                 "pool type",
                 format!("blocks left out, since their pool type is unknown: {untold}"),
-            ));
+            );
+            // A remark: the limit of --fail-on counts these blocks, so they do not make it uncertain.
+            leaks.problems.push(problem.remark());
         }
         let stage = Stage::begin(progress, "finding symbols", None);
         self.load_symbols_at(leaks.addresses());
         drop(stage);
+        let images = self.image_problems_at(leaks.addresses());
+        leaks.problems.extend(images);
         let kernel = Arc::clone(kernel);
         let mut found = FilteredLeaks { leaks, filter, kernel, inputs: self.inputs() };
         // Which frames are wrappers is told by their names.

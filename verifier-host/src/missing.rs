@@ -1,6 +1,7 @@
 //! Which symbols are missing, as problems.
 
 use verifier_core::dump::MemoryFile;
+use verifier_core::kernel::Kernel;
 use verifier_core::{Problem, Va};
 
 use crate::lookup::SymbolLoad;
@@ -18,29 +19,18 @@ impl Session {
     }
 
     /// The same for what one view shows: the kernel, and the modules that hold one of `addresses`. Few
-    /// are told one by one, the rest is one problem. What does not fit in the images of these modules
-    /// ([`Kernel::image_problems`](verifier_core::kernel::Kernel::image_problems)) comes first.
+    /// are told one by one, the rest is one problem.
     #[must_use]
     pub fn symbol_problems_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<Problem> {
         let Ok(kernel) = self.kernel() else { return Vec::new() };
         let mut missing = self.symbol_loads();
-        let mut images = self.image_problems_by_module(&missing);
         missing.retain(|load| load.found.is_none());
-        // If all is well, as it mostly is, the addresses are not looked at.
-        if missing.is_empty() && images.is_empty() {
+        // Where all were found, as they mostly are, the addresses are not looked at.
+        if missing.is_empty() {
             return Vec::new();
         }
-        let mut is_shown = vec![false; kernel.modules().loaded().len()];
-        for va in addresses {
-            if let Some((module, _)) = kernel.modules().find(va)
-                && let Some(is_shown) = is_shown.get_mut(module)
-            {
-                *is_shown = true;
-            }
-        }
-        let is_shown = |module: usize| is_shown.get(module).copied().unwrap_or(false);
-        images.retain(|(module, _)| is_shown(*module));
-        missing.retain(|load| is_shown(load.wanted.module));
+        let is_shown = modules_at(kernel, addresses);
+        missing.retain(|load| is_shown.get(load.wanted.module).copied().unwrap_or(false));
         let mut problems = self.problems_of(&missing);
         if problems.len() > MAX_MODULES {
             let rest = problems.len() - MAX_MODULES;
@@ -49,21 +39,35 @@ impl Session {
             let why = "they are missing too; info lists the wanted files of each module";
             problems.push(Problem::new(what, why).remark());
         }
-        images.into_iter().map(|(_, problem)| problem).chain(problems).collect()
+        problems
     }
 
-    /// What does not fit in the images of the modules whose symbols were looked for.
+    /// What does not fit in the images of the modules whose symbols were looked for
+    /// ([`Kernel::image_problems`]).
     #[must_use]
     pub fn image_problems(&self) -> Vec<Problem> {
-        let problems = self.image_problems_by_module(&self.symbol_loads());
+        self.image_problems_by_module().into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    /// The same for what one view shows: the modules that hold one of `addresses`.
+    #[must_use]
+    pub fn image_problems_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<Problem> {
+        let mut problems = self.image_problems_by_module();
+        // If all is well, as it mostly is, the addresses are not looked at.
+        if let Ok(kernel) = self.kernel()
+            && !problems.is_empty()
+        {
+            let is_shown = modules_at(kernel, addresses);
+            problems.retain(|(module, _)| is_shown.get(*module).copied().unwrap_or(false));
+        }
         problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
-    fn image_problems_by_module(&self, loads: &[SymbolLoad]) -> Vec<(usize, Problem)> {
+    fn image_problems_by_module(&self) -> Vec<(usize, Problem)> {
         let Ok(kernel) = self.kernel() else { return Vec::new() };
+        let loads = self.symbol_loads();
         let modules = loads.iter().map(|load| load.wanted.module);
-        let problems =
-            |module| kernel.image_problems(module).into_iter().map(move |one| (module, one));
+        let problems = |module| kernel.image_problems(module).into_iter().map(move |p| (module, p));
         modules.flat_map(problems).collect()
     }
 
@@ -92,4 +96,17 @@ impl Session {
             None => problem,
         })
     }
+}
+
+/// For each module, whether it holds one of `addresses`.
+fn modules_at(kernel: &Kernel, addresses: impl IntoIterator<Item = Va>) -> Vec<bool> {
+    let mut holds = vec![false; kernel.modules().loaded().len()];
+    for va in addresses {
+        if let Some((module, _)) = kernel.modules().find(va)
+            && let Some(holds) = holds.get_mut(module)
+        {
+            *holds = true;
+        }
+    }
+    holds
 }

@@ -18,7 +18,7 @@ impl Session {
     /// # Errors
     /// As [`PoolReport::read`]; [`Error::Usage`] where no such driver is configured.
     pub fn pool(&self, driver: Option<&str>) -> Result<PoolReport, Error> {
-        let report =
+        let mut report =
             PoolReport::read(self.kernel()?, |one| driver.is_none_or(|name| one.is_named(name)))?;
         if let Some(name) = driver
             && report.drivers.is_empty()
@@ -26,6 +26,8 @@ impl Session {
             return Err(not_configured(name));
         }
         self.load_symbols_at(report.callers());
+        let images = self.image_problems_at(report.callers());
+        report.problems.extend(images);
         Ok(report)
     }
 
@@ -41,8 +43,11 @@ impl Session {
         {
             return Err(not_configured(name));
         }
-        let stacks = PoolStacks::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
+        let mut stacks =
+            PoolStacks::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
         self.load_symbols_at(stacks.addresses());
+        let images = self.image_problems_at(stacks.addresses());
+        stacks.problems.extend(images);
         Ok(stacks)
     }
 
@@ -53,8 +58,10 @@ impl Session {
     /// As [`PoolLog::read`].
     pub fn pool_log(&self, last: Option<usize>, address: Option<Va>) -> Result<PoolLog, Error> {
         self.load_verifier_symbols();
-        let log = PoolLog::read_about(self.kernel()?, last, address)?;
+        let mut log = PoolLog::read_about(self.kernel()?, last, address)?;
         self.load_symbols_at(log.all_frames().iter().copied());
+        let images = self.image_problems_at(log.all_frames().iter().copied());
+        log.problems.extend(images);
         Ok(log)
     }
 
@@ -68,8 +75,10 @@ impl Session {
         last: Option<usize>,
         address: Option<Va>,
     ) -> Result<EventLog, Error> {
-        let log = EventLog::read(self.kernel()?, kind, last, address)?;
+        let mut log = EventLog::read(self.kernel()?, kind, last, address)?;
         self.load_symbols_at(log.all_frames().iter().copied());
+        let images = self.image_problems_at(log.all_frames().iter().copied());
+        log.problems.extend(images);
         Ok(log)
     }
 
@@ -79,8 +88,10 @@ impl Session {
     /// As [`History::read`].
     pub fn history(&self, address: Va) -> Result<History, Error> {
         self.load_verifier_symbols();
-        let history = History::read(self.kernel()?, address)?;
+        let mut history = History::read(self.kernel()?, address)?;
         self.load_symbols_at(history.addresses());
+        let images = self.image_problems_at(history.addresses());
+        history.problems.extend(images);
         Ok(history)
     }
 
@@ -89,8 +100,10 @@ impl Session {
     /// # Errors
     /// As [`Deadlock::read`].
     pub fn deadlock(&self) -> Result<Deadlock, Error> {
-        let deadlock = Deadlock::read(self.kernel()?)?;
+        let mut deadlock = Deadlock::read(self.kernel()?)?;
         self.load_symbols_at(deadlock.code_addresses());
+        let images = self.image_problems_at(deadlock.code_addresses());
+        deadlock.problems.extend(images);
         Ok(deadlock)
     }
 }

@@ -34,6 +34,7 @@ impl Settings {
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
         let mut settings = Self::read_by(kernel, kernel.types()?)?;
         settings.problems.extend(totals::contradictions(kernel));
+        kernel.report_into(&mut settings.problems);
         Ok(settings)
     }
 

@@ -64,7 +64,6 @@ pub(super) fn complain_missing_symbols(session: &Session) {
     for problem in session.symbol_problems().iter().skip(told) {
         complain(&problem.why);
     }
-    complain_problems(&session.image_problems());
 }
 
 /// Says first which file of the kernel's is missing, which every other error follows from.

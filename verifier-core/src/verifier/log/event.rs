@@ -136,6 +136,7 @@ impl EventLog {
             problems.insert(0, ring.torn(why));
         }
         problems.extend(Drivers::module_problems(kernel));
+        kernel.report_into(&mut problems);
         Ok(Self {
             kind,
             wrapped: ring.has_wrapped(kernel, |bytes| numbers(bytes) != [0; MAX_FIELDS]),

@@ -252,6 +252,7 @@ impl PoolLog {
             log.empty_because = log.ring.why_empty(log.unused, log.missing);
         }
         log.problems.extend(Drivers::module_problems(kernel));
+        kernel.report_into(&mut log.problems);
         Ok(log)
     }
 
