@@ -34,8 +34,8 @@ pub(super) fn compare(kernel: &Kernel, drivers: &[Driver]) -> Vec<Problem> {
     let images = || drivers.iter().flat_map(|driver| &driver.images);
     let differs = |name: &str| {
         let total = settings.statistics.get(name)?;
-        let counts = images().map(|image| image.counters.get(name));
-        let sum = counts.sum::<Option<u64>>()?;
+        let mut counts = images().map(|image| image.counters.get(name));
+        let sum = counts.try_fold(0u64, |sum, count| Some(sum.saturating_add(count?)))?;
         let why = format!(
             "{total} in MmVerifierData, but the counters of {} verified images add up to {sum}",
             images().count()
