@@ -22,6 +22,7 @@ mod pool;
 mod pool_info;
 mod pool_stacks;
 mod settings;
+mod sums;
 mod tag;
 mod totals;
 mod trackers;

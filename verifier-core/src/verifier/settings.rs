@@ -6,7 +6,6 @@
 
 use super::counters::{Counters, required};
 use super::flags::Level;
-use super::totals;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
@@ -27,18 +26,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads level and statistics.
-    ///
-    /// # Errors
-    /// Where the structure cannot be found or read, or the kernel's symbols are missing.
-    pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let mut settings = Self::read_by(kernel, kernel.types()?)?;
-        settings.problems.extend(totals::contradictions(kernel));
-        kernel.report_into(&mut settings.problems);
-        Ok(settings)
-    }
-
-    /// The same by types that need not be the kernel's.
+    /// Reads level and statistics alone, by types that need not be the kernel's.
     pub(super) fn read_by(kernel: &Kernel, types: &dyn TypeSource) -> Result<Self, Error> {
         let structure = required(types, "_MM_DRIVER_VERIFIER_DATA")?;
         let level = types.field("_MM_DRIVER_VERIFIER_DATA", "Level")?;

@@ -1,12 +1,10 @@
 //! The sums in `MmVerifierData` held against the counters of the drivers.
 //!
-//! The kernel counts each tracked block twice: for its driver, and in `MmVerifierData` for all of them. The two
-//! agree unless a driver was unloaded with its blocks (bug check 0xC4/0x62).
+//! The kernel counts each tracked block twice: for its driver, and in `MmVerifierData` for all of them.
 
-use super::drivers::{Driver, Drivers};
+use super::counters::Counters;
 use super::flags::Level;
 use super::settings::Settings;
-use super::unload::Unload;
 use crate::error::Problem;
 use crate::kernel::Kernel;
 
@@ -18,27 +16,17 @@ const SUMMED: [&str; 4] = [
     "NonPagedBytes",
 ];
 
-/// The sums that the drivers of tree and list do not add up to; nothing if they cannot be read.
-pub(super) fn contradictions(kernel: &Kernel) -> Vec<Problem> {
-    match Drivers::read_listed(kernel) {
-        Ok(found) => compare(kernel, &found.drivers),
-        Err(_) => Vec::new(),
-    }
-}
-
-/// The sums that `drivers` do not add up to, with the address of `MmVerifierData`.
-pub(super) fn compare(kernel: &Kernel, drivers: &[Driver]) -> Vec<Problem> {
-    let Some(settings) = settings(kernel).filter(|_| Unload::of(kernel).is_none()) else {
-        return Vec::new();
-    };
-    let images = || drivers.iter().flat_map(|driver| &driver.images);
+/// The sums that the counters of all verified images do not add up to, with the address of `MmVerifierData`;
+/// nothing if it cannot be read.
+pub(super) fn compare(kernel: &Kernel, images: &[&Counters]) -> Vec<Problem> {
+    let Some(settings) = settings(kernel) else { return Vec::new() };
     let differs = |name: &str| {
         let total = settings.statistics.get(name)?;
-        let mut counts = images().map(|image| image.counters.get(name));
+        let mut counts = images.iter().map(|counters| counters.get(name));
         let sum = counts.try_fold(0u64, |sum, count| Some(sum.saturating_add(count?)))?;
         let why = format!(
             "{total} in MmVerifierData, but the counters of {} verified images add up to {sum}",
-            images().count()
+            images.len()
         );
         (sum != total).then(|| Problem::at(format!("{name} of all drivers"), settings.address, why))
     };
@@ -48,7 +36,7 @@ pub(super) fn compare(kernel: &Kernel, drivers: &[Driver]) -> Vec<Problem> {
 /// True if Verifier counts blocks that drivers hold, and tracks them.
 pub(super) fn tracks_blocks(kernel: &Kernel) -> bool {
     settings(kernel).is_some_and(|settings| {
-        settings.level.0 & Level::POOL_TRACKING != 0 && settings.statistics.pool_allocations() > 0
+        settings.level.has(Level::POOL_TRACKING) && settings.statistics.pool_allocations() > 0
     })
 }
 
