@@ -251,9 +251,10 @@ fn name_of(entry: Va, base: Va, name: String, path: &str, problems: &mut Vec<Pro
         if !name.is_empty() {
             wrong(format!("BaseDllName {name:?} is not a file name; FullDllName is {path:?}"));
         }
-        return match is_file_name(of_path) {
-            true => of_path.to_string(),
-            false => format!("module_{base}"),
+        return match (is_file_name(of_path), name.is_empty()) {
+            (true, _) => of_path.to_string(),
+            (false, true) => format!("module_{base}"),
+            (false, false) => name,
         };
     }
     let is_driver = of_path.to_ascii_lowercase().ends_with(".sys");

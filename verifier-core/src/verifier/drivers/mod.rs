@@ -218,8 +218,10 @@ impl Drivers {
                 || images.iter().any(|(entry, _)| Some(*entry) == driver.suspect_entry)
         };
         let is_broken = problems.len() > before || !drivers.iter().all(is_on_tree);
-        // If list and tree are both lost, only the blocks that Verifier counts say so.
-        let is_nowhere = images.is_empty() && totals::tracks_blocks(kernel);
+        // If list and tree are both lost, only the blocks that Verifier counts say so. They may be those of a
+        // driver that was just unloaded.
+        let is_nowhere =
+            images.is_empty() && Unload::of(kernel).is_none() && totals::tracks_blocks(kernel);
         if let Some(lost) = lost.filter(|_| is_broken || is_nowhere) {
             lost.add_to(&mut images, &mut problems);
         }
