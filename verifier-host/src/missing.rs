@@ -42,6 +42,19 @@ impl Session {
         problems
     }
 
+    /// Finds the symbols of what a view shows, and says which of them are missing and what does not fit
+    /// in their images. `addresses` is called several times.
+    #[must_use]
+    pub fn find_symbols_at<I: IntoIterator<Item = Va>>(
+        &self,
+        addresses: impl Fn() -> I,
+    ) -> Vec<Problem> {
+        self.load_symbols_at(addresses());
+        let mut problems = self.image_problems_at(addresses());
+        problems.append(&mut self.symbol_problems_at(addresses()));
+        problems
+    }
+
     /// What does not fit in the images of the modules whose symbols were looked for
     /// ([`Kernel::image_problems`]).
     #[must_use]
@@ -78,7 +91,7 @@ impl Session {
         let others = loads.iter().filter(|load| Some(load.wanted.module) != own);
         let others = others.filter_map(|load| {
             let what = format!("symbols of {}", load.wanted.image);
-            Some(Problem::at(what, load.wanted.base, load.missing_line()?).remark())
+            Some(Problem::at(what, load.wanted.base, load.missing_why()?).remark())
         });
         self.kernel_symbol_problem().into_iter().chain(others).collect()
     }

@@ -5,13 +5,48 @@
 use verifier_core::Va;
 use verifier_core::analysis::History;
 use verifier_core::verifier::deadlock::Deadlock;
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
-use verifier_core::verifier::{Drivers, PoolReport, PoolStacks};
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
+use verifier_core::verifier::{Drivers, Modes, PoolReport, PoolStacks, Settings};
 
 use crate::error::Error;
 use crate::session::Session;
 
 impl Session {
+    /// Verifier's level and statistics, and its modes.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn settings(&self) -> Result<(Settings, Modes), Error> {
+        let kernel = self.kernel()?;
+        let mut settings = Settings::read(kernel)?;
+        settings.problems.extend(self.find_symbols_at(Vec::new));
+        Ok((settings, Modes::read(kernel)))
+    }
+
+    /// The configured drivers.
+    ///
+    /// # Errors
+    /// As [`Drivers::read`].
+    pub fn drivers(&self) -> Result<Drivers, Error> {
+        let mut drivers = Drivers::read(self.kernel()?)?;
+        drivers.problems.extend(self.find_symbols_at(Vec::new));
+        Ok(drivers)
+    }
+
+    /// Canceled IRPs that are watched, the first `last` of them or all, or the one at `address`.
+    ///
+    /// # Errors
+    /// As [`WatchedIrps::read`].
+    pub fn watched_irps(
+        &self,
+        last: Option<usize>,
+        address: Option<Va>,
+    ) -> Result<WatchedIrps, Error> {
+        let mut watched = WatchedIrps::read(self.kernel()?, last, address)?;
+        watched.problems.extend(self.find_symbols_at(Vec::new));
+        Ok(watched)
+    }
+
     /// Outstanding allocations, of all drivers or of the one that `driver` names (the file name, with
     /// or without extension); the callers' symbols are found.
     ///
@@ -25,9 +60,8 @@ impl Session {
         {
             return Err(not_configured(name));
         }
-        self.load_symbols_at(report.callers());
-        let images = self.image_problems_at(report.callers());
-        report.problems.extend(images);
+        let missing = self.find_symbols_at(|| report.callers());
+        report.problems.extend(missing);
         Ok(report)
     }
 
@@ -45,9 +79,8 @@ impl Session {
         }
         let mut stacks =
             PoolStacks::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
-        self.load_symbols_at(stacks.addresses());
-        let images = self.image_problems_at(stacks.addresses());
-        stacks.problems.extend(images);
+        let missing = self.find_symbols_at(|| stacks.addresses());
+        stacks.problems.extend(missing);
         Ok(stacks)
     }
 
@@ -59,9 +92,8 @@ impl Session {
     pub fn pool_log(&self, last: Option<usize>, address: Option<Va>) -> Result<PoolLog, Error> {
         self.load_verifier_symbols();
         let mut log = PoolLog::read_about(self.kernel()?, last, address)?;
-        self.load_symbols_at(log.all_frames().iter().copied());
-        let images = self.image_problems_at(log.all_frames().iter().copied());
-        log.problems.extend(images);
+        let missing = self.find_symbols_at(|| log.all_frames().iter().copied());
+        log.problems.extend(missing);
         Ok(log)
     }
 
@@ -76,9 +108,8 @@ impl Session {
         address: Option<Va>,
     ) -> Result<EventLog, Error> {
         let mut log = EventLog::read(self.kernel()?, kind, last, address)?;
-        self.load_symbols_at(log.all_frames().iter().copied());
-        let images = self.image_problems_at(log.all_frames().iter().copied());
-        log.problems.extend(images);
+        let missing = self.find_symbols_at(|| log.all_frames().iter().copied());
+        log.problems.extend(missing);
         Ok(log)
     }
 
@@ -89,9 +120,8 @@ impl Session {
     pub fn history(&self, address: Va) -> Result<History, Error> {
         self.load_verifier_symbols();
         let mut history = History::read(self.kernel()?, address)?;
-        self.load_symbols_at(history.addresses());
-        let images = self.image_problems_at(history.addresses());
-        history.problems.extend(images);
+        let missing = self.find_symbols_at(|| history.addresses());
+        history.problems.extend(missing);
         Ok(history)
     }
 
@@ -101,9 +131,8 @@ impl Session {
     /// As [`Deadlock::read`].
     pub fn deadlock(&self) -> Result<Deadlock, Error> {
         let mut deadlock = Deadlock::read(self.kernel()?)?;
-        self.load_symbols_at(deadlock.code_addresses());
-        let images = self.image_problems_at(deadlock.code_addresses());
-        deadlock.problems.extend(images);
+        let missing = self.find_symbols_at(|| deadlock.code_addresses());
+        deadlock.problems.extend(missing);
         Ok(deadlock)
     }
 }

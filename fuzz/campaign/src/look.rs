@@ -254,7 +254,6 @@ fn show_leaks(
             view,
             timeline: timeline.as_ref(),
             problems: leaks.problems.clone(),
-            missing_symbols: Vec::new(),
         };
         v.show(Document, "report.html", |out| report.write(out));
     }

@@ -13,6 +13,7 @@ mod debugger_data;
 mod hints;
 mod image_check;
 mod images;
+mod kept;
 mod list;
 mod modules;
 mod search;

@@ -192,6 +192,11 @@ pub trait TypeSource: Send + Sync {
         None
     }
 
+    /// Why the layouts may be another build's: then nothing that is read with them is certain.
+    fn doubt(&self) -> Option<&str> {
+        None
+    }
+
     /// The size of a structure in bytes.
     ///
     /// # Errors

@@ -55,6 +55,8 @@ pub struct Profile {
     remarks: BTreeMap<String, String>,
     /// Why these layouts, where the build was not simply told.
     chosen_by: Option<String>,
+    /// Why they may be another build's.
+    doubt: Option<String>,
 }
 
 impl Profile {
@@ -71,6 +73,7 @@ impl Profile {
             symbols: BTreeMap::new(),
             remarks: BTreeMap::new(),
             chosen_by: None,
+            doubt: None,
         })
     }
 
@@ -94,6 +97,13 @@ impl Profile {
     #[must_use]
     pub fn chosen_by(mut self, why: String) -> Self {
         self.chosen_by = Some(why);
+        self
+    }
+
+    /// The same with why these layouts may be another build's, for [`doubt`](TypeSource::doubt).
+    #[must_use]
+    pub fn in_doubt(mut self, why: String) -> Self {
+        self.doubt = Some(why);
         self
     }
 
@@ -147,6 +157,10 @@ impl TypeSource for Profile {
                 )
             }
         }
+    }
+
+    fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
     }
 
     fn remark(&self, symbol: &str) -> Option<String> {
