@@ -172,7 +172,7 @@ fn search(kernel: &Kernel, layout: &PageLayout, signature: u64) -> Found {
 }
 
 /// True if Verifier says itself that it is off and that it counted nothing.
-fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
+pub(super) fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
     let Ok(settings) = Settings::read_by(kernel, types) else { return false };
     let counts = &settings.statistics.0;
     settings.level.0 == 0

@@ -22,7 +22,9 @@ mod pool;
 mod pool_info;
 mod pool_stacks;
 mod settings;
+mod sums;
 mod tag;
+mod totals;
 mod trackers;
 mod unload;
 

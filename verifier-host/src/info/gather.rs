@@ -63,6 +63,7 @@ impl Info {
     #[must_use]
     pub fn gather(session: &Session) -> Self {
         let mut problems = Vec::new();
+        let mut found = Vec::new();
         let mut note = |what: &str, error: &Error| {
             let problem = match error {
                 Error::Core(error) => Problem::from_error(what, error),
@@ -90,6 +91,9 @@ impl Info {
                     PoolLog::read(kernel, Some(0)).map_err(|error| part("pool log", error)).ok()
                 })
                 .flatten();
+            found.extend(settings.iter().flat_map(|settings| settings.problems.clone()));
+            found.extend(drivers.iter().flat_map(|drivers| drivers.problems.clone()));
+            found.extend(log.iter().flat_map(|log| log.problems.clone()));
             VerifierInfo {
                 level: settings.map(|settings| settings.level.0),
                 drivers: drivers.as_ref().map(|drivers| drivers.drivers.len()),
@@ -113,7 +117,13 @@ impl Info {
             }
         }
         if let Some(kernel) = kernel {
-            problems.extend(kernel.problems().iter().cloned());
+            found.extend(kernel.problems().iter().cloned());
+        }
+        found.extend(session.image_problems());
+        for problem in found {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
         let header = session.dump().map(Dump::header);
         let space = kernel.map(|kernel| kernel.space());
