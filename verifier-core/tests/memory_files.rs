@@ -219,7 +219,7 @@ fn without_exports_the_symbols_lead_to_the_lists() {
     assert_eq!(kernel.modules_from(), ModuleSource::KernelAlone);
     assert_eq!((kernel.modules().loaded().len(), kernel.build()), (1, 0));
     assert_eq!(kernel.modules().loaded()[0].short_name, "nt");
-    assert!(kernel.problems()[0].why.contains("only the kernel's symbols tell where it is"));
+    assert!(kernel.problems()[0].why.contains("only the kernel's symbols say where it is"));
     assert!(kernel.with_lists_from_symbols().is_err());
     assert_eq!(supply(&kernel, &assembly.files), 1);
     let stopped = Arc::new(AtomicBool::new(false));
