@@ -491,10 +491,20 @@ mod documents {
         }
     }
 
+    /// The keys of a document, with those that every document has.
+    fn with_verdict<'a>(own: &[&'a str]) -> Vec<&'a str> {
+        let mut keys = [own, &["complete", "extent", "incomplete_because", "problems"]].concat();
+        keys.sort_unstable();
+        keys
+    }
+
     #[test]
     fn settings() {
         let json = Files::walkthrough().json(&["settings"], &[]);
-        assert_eq!(keys(&json), ["address", "flags", "level", "modes", "problems", "statistics"]);
+        assert_eq!(
+            keys(&json),
+            with_verdict(&["address", "flags", "level", "modes", "statistics"])
+        );
         assert_eq!(json["level"], 8);
         assert_eq!(json["flags"], serde_json::json!([{"bit": 8, "name": "Pool tracking"}]));
         assert_address(&json["address"]);
@@ -531,12 +541,13 @@ mod documents {
         assert_eq!(json["modes"]["fault_injection"]["pool_tags"], "");
         assert_eq!(json["statistics"]["level"], Value::Null, "it stands outside");
         assert_eq!(json["problems"], serde_json::json!([]));
+        assert_eq!((&json["complete"], &json["extent"]), (&true.into(), &"complete".into()));
     }
 
     #[test]
     fn drivers() {
         let json = Files::walkthrough().json(&["drivers"], &[]);
-        assert_eq!(keys(&json), ["drivers", "problems"]);
+        assert_eq!(keys(&json), with_verdict(&["drivers"]));
         assert_eq!(json["drivers"].as_array().unwrap().len(), 1);
         let driver = &json["drivers"][0];
         for key in ["base", "suspect_entry", "target_driver", "verified_data"] {
@@ -585,7 +596,7 @@ mod documents {
     fn pool() {
         let files = Files::walkthrough();
         let json = files.json(&["pool"], &[]);
-        assert_eq!(keys(&json), ["drivers", "pool_info", "problems", "unowned"]);
+        assert_eq!(keys(&json), with_verdict(&["drivers", "pool_info", "unowned"]));
         assert_eq!(keys(&json["drivers"][0]), ["allocations", "contiguous", "name"]);
         assert_eq!(json["drivers"][0]["name"], "myfault.sys");
         let allocations = json["drivers"][0]["allocations"].as_array().unwrap();
@@ -679,7 +690,7 @@ mod documents {
         assert_eq!(operations, ["free", "allocate"]);
         // An address that nobody knows is no error.
         let text = files.clean(&["history"], &["--address", "fffff8a000000000"]);
-        assert!(text.contains("is in no outstanding allocation"), "{text}");
+        assert!(text.contains("is not in an outstanding allocation."), "{text}");
     }
 
     #[test]
@@ -728,7 +739,7 @@ mod documents {
         ] {
             let out = csv(words, options);
             let mut lines = out.lines();
-            assert_eq!(lines.next(), Some(&*header), "{words:?}");
+            assert_eq!(lines.next(), Some(&*format!("{header},extent")), "{words:?}");
             if let Some(rows) = rows {
                 assert_eq!(lines.count(), rows, "{words:?}");
             }
@@ -737,10 +748,10 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358,tracker"
+                 myfault!MyfaultDeviceControl+0x358,tracker,complete"
             )
         );
-        assert!(csv(&["settings"], &[]).contains("\nlevel,8\n"));
+        assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));
         let stack =
             "allocate,nt!VeAllocatePoolWithTagPriority+0x2b6 < nt!VerifierExAllocatePoolEx+0x1d < ";
         assert!(csv(&["log", "pool"], &[]).lines().nth(1).unwrap().contains(stack));
@@ -907,7 +918,7 @@ mod output {
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),
-            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker"),
+            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,complete"),
             "{csv}"
         );
     }
