@@ -90,6 +90,25 @@ def test_memory_that_stands_still_is_asked_for_less(folder: Path, arguments: dic
     assert still[1] == moving[1] and still[0] * 2 < moving[0]
 
 
+@pytest.mark.parametrize("searched", [False, True])
+def test_page_tables_of_a_running_machine_are_walked_anew(
+    folder: Path, arguments: dict[str, Any], searched: bool
+) -> None:
+    if searched:
+        arguments["ps_loaded_module_list"] = arguments["kd_debugger_data_block"] = None
+    for stable in (False, True):
+        memory = Physical(folder / "memory.dmp")
+        session = verifier.Session(memory=memory, **arguments, stable=stable)
+        level = session.settings().level
+        # The top table goes: without it, only what was remembered leads to a page.
+        del memory.pages[arguments["dtb"] // 0x1000]
+        if stable:
+            assert session.settings().level == level
+        else:
+            with pytest.raises(verifier.FaultError):
+                session.settings()
+
+
 def test_virtual(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:
     dtb = arguments.pop("dtb")
     memory = Virtual(Physical(folder / "memory.dmp"), dtb)

@@ -22,11 +22,13 @@ const SECONDARY_DATA: [u8; 8] = *b"DumpBlob";
 pub struct Truncation {
     /// The length of the file in bytes.
     pub file_len: u64,
-    /// The length that the file must have at least.
+    /// The length that the file must have.
     pub expected_len: u64,
+    /// True if it must be longer still: the file ends before it says how many pages it has.
+    pub is_minimum: bool,
     /// Pages that the file does not hold, or not whole.
     pub missing_pages: u64,
-    /// Pages that it should hold; 0 if that is unknown, and for a small dump, which has no pages.
+    /// Pages that it should hold; 0 if that is unknown, and for a small dump, which has none.
     pub pages: u64,
 }
 
@@ -36,6 +38,7 @@ impl Truncation {
         (file_len < expected_len).then_some(Self {
             file_len,
             expected_len,
+            is_minimum: false,
             missing_pages: 0,
             pages: 0,
         })
@@ -63,6 +66,9 @@ impl Truncation {
 impl fmt::Display for Truncation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.missing_bytes();
+        if self.is_minimum {
+            f.write_str("at least ")?;
+        }
         write!(f, "{} byte{}", Thousands(bytes), if bytes == 1 { "" } else { "s" })?;
         if self.pages > 0 {
             let (missing, pages) = (Thousands(self.missing_pages), Thousands(self.pages));
@@ -94,10 +100,12 @@ impl Stored {
     /// What both the page map and the header want, and the file does not have.
     pub(super) fn truncation(&self, file_len: u64) -> Option<Truncation> {
         let counts = self.pages.into_iter().chain(self.declared.map(|declared| declared.pages));
-        let pages = counts.min().unwrap_or(0);
+        let count = counts.min();
+        let pages = count.unwrap_or(0);
         let held = file_len.saturating_sub(self.first_page) / PAGE_SIZE;
         let found = Truncation::new(file_len, self.end(pages))?;
-        Some(Truncation { missing_pages: pages.saturating_sub(held), pages, ..found })
+        let missing_pages = pages.saturating_sub(held);
+        Some(Truncation { is_minimum: count.is_none(), missing_pages, pages, ..found })
     }
 
     /// The header's count of pages, if the page map has another.
