@@ -264,7 +264,7 @@ fn each_view_of_a_file_that_was_cut_short_begins_with_what_is_missing() {
 
 #[test]
 fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
-    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11] {
+    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
         let pool = if build == Build::Win7Sp1X86 { 0 } else { 0xffff_b00f_0000_0000 };
         let mut m = machine(build);
         let quiet = m.driver(Driver::new("quiet.sys").symbol("QuietRead", 0x1100));
