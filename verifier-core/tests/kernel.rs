@@ -13,7 +13,7 @@ use verifier_core::kernel::{
 use verifier_core::machine::Machine;
 use verifier_core::memory::{FromFn, SparsePages};
 use verifier_core::types::{Isf, Literals, Shape};
-use verifier_core::{Error, Va};
+use verifier_core::{Error, Extent, Va};
 use verifier_synth::{Build, DebuggerKeys, Driver, DumpKind, Machine as Synth, UnloadedDriver};
 
 const AT: u64 = 0xffff_fa80_0000_0000;
@@ -293,6 +293,37 @@ fn without_a_module_list_the_error_says_so() {
     assert!(error.contains("list of loaded modules") && error.contains("0xfffffa8000000000"));
     let error = Kernel::open(space, Hints::default()).unwrap_err().to_string();
     assert!(error.contains("nothing says where"), "{error}");
+}
+
+#[test]
+fn hints_that_the_kernels_memory_contradicts_are_remarks() {
+    let dump = Dump::open(Arc::new(Synth::new(Build::Win10Vb).build(DumpKind::BitmapFull).dump));
+    let dump = dump.unwrap();
+    let open = |hints: Hints| Kernel::open(AddressSpace::of_dump(&dump).unwrap(), hints).unwrap();
+    let right = Hints::of_dump(&dump);
+    let whole = open(right.clone());
+    assert_eq!(whole.problems(), []);
+    let head = right.ps_loaded_module_list.unwrap();
+    for (hints, text) in [
+        (
+            Hints { build: Some(7601), ..right.clone() },
+            "the header or the caller says 7601, but NtBuildLab begins with 19041, which is used"
+                .to_string(),
+        ),
+        (
+            Hints { ps_loaded_module_list: Some(head.add(0x40)), ..right.clone() },
+            format!("the debugger data block at {}", right.kd_debugger_data_block.unwrap()),
+        ),
+    ] {
+        let kernel = open(hints);
+        let [problem] = kernel.problems() else { panic!("{:?}", kernel.problems()) };
+        assert!(problem.why.contains(&text), "{problem}");
+        assert_eq!(problem.leaves, Extent::Complete);
+        assert_eq!((kernel.build(), kernel.base()), (19041, whole.base()));
+        assert_eq!(kernel.modules().loaded(), whole.modules().loaded());
+    }
+    // An update that only switches features on has a build of its own.
+    assert_eq!(open(Hints { build: Some(19045), ..right }).problems(), []);
 }
 
 #[test]

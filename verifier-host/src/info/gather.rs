@@ -62,8 +62,13 @@ impl Info {
     /// [`Session::load_all_symbols`] before, to be told of all.
     #[must_use]
     pub fn gather(session: &Session) -> Self {
-        let mut problems = Vec::new();
         let mut found = Vec::new();
+        // What is wrong with the file comes first: the rest may follow from it.
+        let mut problems = match (session.kernel(), session.memory_file()) {
+            (Ok(kernel), _) => kernel.problems().to_vec(),
+            (Err(_), Some(file)) => file.problems(),
+            (Err(_), None) => Vec::new(),
+        };
         let mut note = |what: &str, error: &Error| {
             let problem = match error {
                 Error::Core(error) => Problem::from_error(what, error),
@@ -115,9 +120,6 @@ impl Info {
                 }
                 Err(error) => problems.push(Problem::from_error("blocks of the driver", &error)),
             }
-        }
-        if let Some(kernel) = kernel {
-            found.extend(kernel.problems().iter().cloned());
         }
         found.extend(session.image_problems());
         for problem in found {
@@ -176,6 +178,7 @@ impl FileInfo {
             file_size: file.file_len(),
             kind_name: file.kind_name(),
             pages,
+            missing_at_end: file.truncation().map(|truncation| truncation.missing_bytes()),
             header: file.dump().map(|dump| HeaderInfo::gather(dump, kernel, problems)),
         }
     }
@@ -206,10 +209,6 @@ impl HeaderInfo {
             directory_table_base: header.directory_table_base,
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
-            missing_at_end: header
-                .expected_len()
-                .and_then(|expected| expected.checked_sub(dump.file_len()))
-                .filter(|&missing| missing > 0),
             system_time: header.system_time.and_then(filetime),
             up_time_seconds: header.system_up_time.map(|time| time / 10_000_000),
             comment: header.comment.clone(),
