@@ -20,7 +20,7 @@ const MAX_DEBUG_ENTRIES: usize = 64;
 /// Limit on the bytes of a PDB's path.
 const MAX_PDB_PATH: usize = 1024;
 /// Limit on the bytes of an exported name.
-const MAX_EXPORT_NAME: usize = super::name::MAX_NAME;
+const MAX_EXPORT_NAME: usize = super::name::MAX_SHOWN_NAME;
 /// Limit on the exported names.
 const MAX_EXPORTS: u32 = 0x1_0000;
 
