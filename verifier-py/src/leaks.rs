@@ -102,6 +102,7 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
             "stack_source",
             groups.iter().map(|group| view.stack_source(group).map(StackSource::name)),
         ),
+        maybe_words("source", groups.iter().map(|group| view.source(group))),
         lists(
             "allocations",
             groups.iter().map(|group| of(group).len()),

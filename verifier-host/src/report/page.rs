@@ -5,7 +5,7 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 use verifier_core::Problem;
-use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case};
+use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case, unload_line};
 use verifier_core::verifier::{Drivers, Settings};
 
 use super::html::{base64, inert_json, number};
@@ -128,7 +128,11 @@ impl Report<'_> {
             ("Bytes with a stack", share(coverage.with_stack.bytes, coverage.all.bytes)),
             ("Problems", number((self.problems.len() + self.missing_symbols.len()) as u64)),
         ];
-        out.push_str("<section aria-label=\"At a glance\"><dl class=\"tiles\">");
+        out.push_str("<section aria-label=\"At a glance\">");
+        if let Some(line) = unload_line(self.view.leaks) {
+            let _ = writeln!(out, "<p><strong>{}.</strong></p>", escape_html(&line));
+        }
+        out.push_str("<dl class=\"tiles\">");
         for (what, value) in tiles {
             let _ = write!(out, "<div><dt>{what}</dt><dd>{value}</dd></div>");
         }

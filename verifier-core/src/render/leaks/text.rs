@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    LeaksView, Thousands, blocks, coverage_line, filter_line, more_groups, nothing_line, sentence,
-    tree_line, unread_line,
+    CONTIGUOUS, LeaksView, Thousands, blocks, coverage_line, filter_line, more_groups,
+    nothing_line, sentence, tree_line, unload_line, unread_line,
 };
 use crate::addr::Va;
 use crate::analysis::{Group, GroupBy, StackSource};
@@ -19,6 +19,9 @@ const EXAMPLES: usize = 4;
 /// # Errors
 /// Those of the writer.
 pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    if let Some(line) = unload_line(view.leaks) {
+        writeln!(out, "{line}.")?;
+    }
     let coverage = view.leaks.coverage();
     let line = coverage_line(&coverage);
     if coverage.all.count == 0 {
@@ -106,8 +109,10 @@ fn write_group(
     if count > 1 {
         write!(out, ", largest {}", Thousands(group.largest))?;
     }
-    if let Some(tag) = group.tag {
-        write!(out, ", tag {tag}")?;
+    match group.tag {
+        _ if group.is_contiguous => write!(out, ", {CONTIGUOUS}")?,
+        Some(tag) => write!(out, ", tag {tag}")?,
+        None => {}
     }
     if let Some(driver) = group.driver {
         write!(out, ", {}", sanitize(view.driver(driver)))?;
@@ -131,6 +136,14 @@ fn write_group(
             }
         }
         None => {}
+    }
+    match view.impossible(group) {
+        0 => {}
+        count => writeln!(
+            out,
+            "    {} cannot be as recorded (--format json says which)",
+            blocks(count as u64)
+        )?,
     }
     let mut addresses = group
         .blocks

@@ -200,6 +200,7 @@ impl Layout {
                         caller: Va(self.caller.get(raw).unwrap_or(0)),
                         entry: at,
                         source,
+                        impossible: None,
                     },
                 });
             }
