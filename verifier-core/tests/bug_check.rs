@@ -230,9 +230,6 @@ mod server_2003 {
     use verifier_core::dump::BugCheck;
     use verifier_core::kernel::{Kernel, Limits};
     use verifier_core::memory::SparsePages;
-    use verifier_core::render::{
-        LeaksView, Names, unload_line, write_leaks_json, write_leaks_text,
-    };
     use verifier_core::types::{Literals, Shape};
     use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak};
 

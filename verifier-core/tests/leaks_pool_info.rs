@@ -206,8 +206,9 @@ fn groups_and_renderings_name_the_source() {
     let text = String::from_utf8(text).unwrap();
     assert!(
         text.starts_with(
-            "4 of 4 blocks, 100 % of bytes, have a stack.\n  3 blocks, 1,024 bytes, with the stack \
-             of the pool info tree\n4 blocks outstanding, 1,040 bytes, in 3 groups by stack, the \
+            "Not complete: pool block at 0xffff9a8f4da81500: block 0xffff9a8f50003000 has no stack: \
+             null.\n4 of 4 blocks, 100 % of bytes, have a stack.\n  3 blocks, 1,024 bytes, with the stack \
+             of the pool info tree\nAt least 4 blocks outstanding, 1,040 bytes, in 3 groups by stack, the \
              most bytes first.\n\n#1  2 blocks, 768 bytes, largest 512, tag Leak, leaky.sys, stack \
              of the pool info tree\n    "
         ),

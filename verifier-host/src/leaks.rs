@@ -175,10 +175,12 @@ impl Session {
                 })
         });
         if untold > 0 {
-            leaks.problems.push(Problem::new(
+            let problem = Problem::new(
                 "pool type",
                 format!("blocks left out, since their pool type is unknown: {untold}"),
-            ));
+            );
+            // A remark: the limit of --fail-on counts these blocks, so they do not make it uncertain.
+            leaks.problems.push(problem.remark());
         }
         let stage = Stage::begin(progress, "finding symbols", None);
         self.load_symbols_at(leaks.addresses());

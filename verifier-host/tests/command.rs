@@ -491,10 +491,20 @@ mod documents {
         }
     }
 
+    /// The keys of a document, with those that every document has.
+    fn with_verdict<'a>(own: &[&'a str]) -> Vec<&'a str> {
+        let mut keys = [own, &["complete", "extent", "incomplete_because", "problems"]].concat();
+        keys.sort_unstable();
+        keys
+    }
+
     #[test]
     fn settings() {
         let json = Files::walkthrough().json(&["settings"], &[]);
-        assert_eq!(keys(&json), ["address", "flags", "level", "modes", "problems", "statistics"]);
+        assert_eq!(
+            keys(&json),
+            with_verdict(&["address", "flags", "level", "modes", "statistics"])
+        );
         assert_eq!(json["level"], 8);
         assert_eq!(json["flags"], serde_json::json!([{"bit": 8, "name": "Pool tracking"}]));
         assert_address(&json["address"]);
@@ -531,12 +541,13 @@ mod documents {
         assert_eq!(json["modes"]["fault_injection"]["pool_tags"], "");
         assert_eq!(json["statistics"]["level"], Value::Null, "it stands outside");
         assert_eq!(json["problems"], serde_json::json!([]));
+        assert_eq!((&json["complete"], &json["extent"]), (&true.into(), &"complete".into()));
     }
 
     #[test]
     fn drivers() {
         let json = Files::walkthrough().json(&["drivers"], &[]);
-        assert_eq!(keys(&json), ["drivers", "problems"]);
+        assert_eq!(keys(&json), with_verdict(&["drivers"]));
         assert_eq!(json["drivers"].as_array().unwrap().len(), 1);
         let driver = &json["drivers"][0];
         for key in ["base", "suspect_entry", "target_driver", "verified_data"] {
@@ -585,7 +596,7 @@ mod documents {
     fn pool() {
         let files = Files::walkthrough();
         let json = files.json(&["pool"], &[]);
-        assert_eq!(keys(&json), ["drivers", "pool_info", "problems", "unowned"]);
+        assert_eq!(keys(&json), with_verdict(&["drivers", "pool_info", "unowned"]));
         assert_eq!(keys(&json["drivers"][0]), ["allocations", "contiguous", "name"]);
         assert_eq!(json["drivers"][0]["name"], "myfault.sys");
         let allocations = json["drivers"][0]["allocations"].as_array().unwrap();
@@ -600,6 +611,7 @@ mod documents {
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
                 "source": "tracker",
                 "told_by": null,
+                "impossible": null,
             })
         );
         assert_eq!(files.json(&["pool"], &["--driver", "Myfault"]), json);
@@ -679,7 +691,7 @@ mod documents {
         assert_eq!(operations, ["free", "allocate"]);
         // An address that nobody knows is no error.
         let text = files.clean(&["history"], &["--address", "fffff8a000000000"]);
-        assert!(text.contains("is in no outstanding allocation"), "{text}");
+        assert!(text.contains("is not in an outstanding allocation."), "{text}");
     }
 
     #[test]
@@ -715,7 +727,7 @@ mod documents {
             (
                 &["pool"],
                 &[],
-                "driver,address,size,tag,caller,caller_symbol,source".into(),
+                "driver,address,size,tag,caller,caller_symbol,source,impossible".into(),
                 Some(10),
             ),
             (&["log", "pool"], &[], "slot,address,size,thread,operation,stack".into(), Some(12)),
@@ -728,7 +740,7 @@ mod documents {
         ] {
             let out = csv(words, options);
             let mut lines = out.lines();
-            assert_eq!(lines.next(), Some(&*header), "{words:?}");
+            assert_eq!(lines.next(), Some(&*format!("{header},extent")), "{words:?}");
             if let Some(rows) = rows {
                 assert_eq!(lines.count(), rows, "{words:?}");
             }
@@ -737,10 +749,10 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358,tracker"
+                 myfault!MyfaultDeviceControl+0x358,tracker,,complete"
             )
         );
-        assert!(csv(&["settings"], &[]).contains("\nlevel,8\n"));
+        assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));
         let stack =
             "allocate,nt!VeAllocatePoolWithTagPriority+0x2b6 < nt!VerifierExAllocatePoolEx+0x1d < ";
         assert!(csv(&["log", "pool"], &[]).lines().nth(1).unwrap().contains(stack));
@@ -806,10 +818,11 @@ mod output {
         let driver = m.driver(Driver::new("leaky.sys"));
         m.level(8);
         let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
+        let caller = m.image(driver).base + 0x1200;
         let verified = m.verified(driver);
         for i in 0..8000 {
-            let address = 0xffff_9a8f_5000_0000 + 0x1000 * i;
-            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", 0));
+            let address = 0xffff_9a8f_5000_0000 + 0x4000 * i;
+            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", caller));
         }
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
         let (old, by) = (quiet.path("memory.dmp"), ["--by", "size", "--format", "csv"]);
@@ -847,7 +860,10 @@ mod output {
         let caller = m.image(driver).base + 0x1200;
         let block = Allocation::nonpaged(0xffff_9a8f_5000_0000, 0x100, b"\x1b[2J", caller);
         // Counters that do not fit make a problem, which names the driver.
-        m.verified(driver).allocation(block).counter("CurrentNonPagedPoolAllocations", 7);
+        m.verified(driver)
+            .allocation(block)
+            .counter("CurrentNonPagedPoolAllocations", 7)
+            .counter("PeakNonPagedPoolAllocations", 7);
         m.pool_record(PoolRecord {
             address: block.address,
             size: 0xf0,
@@ -907,7 +923,9 @@ mod output {
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),
-            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker"),
+            Some(
+                "\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,caller in no image,at least"
+            ),
             "{csv}"
         );
     }

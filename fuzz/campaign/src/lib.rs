@@ -2,7 +2,8 @@
 //!
 //! **In:** dump files with their symbols, and dumps of every kind that `verifier-synth` makes.
 //! **Out:** for each damaged file whether it was refused, read in part or read whole, and each panic,
-//! each limit hit, each output that holds what a terminal would obey.
+//! each limit hit, each output that holds what a terminal would obey, and each answer that differs from the
+//! undamaged dump's without a word about it.
 //!
 //! How it knows where to strike: an ordinary run is recorded ([`Trace`]), once below the page map (which
 //! bytes of the file are read) and once above the page tables (which addresses, in which pieces). So
@@ -16,6 +17,7 @@
 //! after each how it went, so a process costs nothing; one that dies is started again behind the
 //! case that it died of.
 
+mod answers;
 mod cases;
 mod clean;
 mod look;
@@ -27,8 +29,9 @@ mod supervise;
 mod trace;
 mod worker;
 
+pub use answers::Answers;
 pub use cases::{Case, Damage, Kind, cases};
-pub use look::{Outcome, look};
+pub use look::{Look, Outcome, look};
 pub use overlay::Overlay;
 pub use peers::run_peers;
 pub use subject::{Subject, given, synthetic};

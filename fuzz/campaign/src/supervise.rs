@@ -167,9 +167,9 @@ fn told(name: &str, number: usize, case: &Case, how: &str) -> String {
 }
 
 fn take_line(tally: &mut Tally, cases: &[Case], line: &str) {
-    let mut parts = line.splitn(5, ' ');
+    let mut parts = line.splitn(6, ' ');
     let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok()).unwrap_or(0);
-    let (index, micros, peak) = (number() as usize, number(), number());
+    let (index, micros, peak, silent) = (number() as usize, number(), number(), number());
     let word = parts.next().unwrap_or("");
     let message = parts.next().unwrap_or("");
     let Some(case) = cases.get(index) else { return };
@@ -177,6 +177,7 @@ fn take_line(tally: &mut Tally, cases: &[Case], line: &str) {
     tally.peak = tally.peak.max(peak);
     let counts = tally.by_kind.entry(case.kind).or_default();
     counts.cases += 1;
+    counts.silent += u64::from(silent > 0);
     match word {
         "refused" => counts.refused += 1,
         "partial" => counts.partial += 1,

@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
+use verifier_core::Completeness;
 use verifier_core::analysis::LockGraph;
+use verifier_core::render::text::write_extent;
 use verifier_core::render::{Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text};
 use verifier_host::Error;
 
@@ -19,7 +21,10 @@ pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
     match args.format {
         DeadlockFormat::Json => write_deadlock_json(&mut out, &deadlock, &graph, &names)?,
         DeadlockFormat::Dot => write_deadlock_dot(&mut out, &deadlock, &graph, &names)?,
-        DeadlockFormat::Text => write_deadlock_text(&mut out, &deadlock, &graph, &names)?,
+        DeadlockFormat::Text => {
+            write_extent(&mut out, &Completeness::of(&deadlock.problems))?;
+            write_deadlock_text(&mut out, &deadlock, &graph, &names)?;
+        }
     }
     out.flush()?;
     if args.format != DeadlockFormat::Json {

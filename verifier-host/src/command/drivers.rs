@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use verifier_core::render::text::sanitize;
+use verifier_core::Completeness;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{write_drivers_csv, write_drivers_json};
 use verifier_core::verifier::{Counters, Drivers};
 use verifier_host::Error;
@@ -40,6 +41,7 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
         Format::Json => write_drivers_json(&mut out, &drivers)?,
         Format::Csv => write_drivers_csv(&mut out, &drivers)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&drivers.problems))?;
             if drivers.drivers.is_empty() {
                 writeln!(out, "No driver is configured for Verifier.")?;
             } else {

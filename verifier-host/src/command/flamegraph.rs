@@ -23,5 +23,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
         (picture, view.groups.len())
     });
     let blocks = counted(found.leaks.blocks.len(), "block");
+    let is_complete = found.leaks.completeness().is_complete();
+    let blocks = if is_complete { blocks } else { format!("at least {blocks}") };
     write_result(&args.output, &picture?, &format!("{blocks} in {}", counted(stacks, "stack")))
 }

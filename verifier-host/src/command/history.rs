@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use verifier_core::Completeness;
 use verifier_core::analysis::{Event, History, NoStack, Reach, is_kernel_or_verifier};
-use verifier_core::render::text::{sanitize, write_frames, write_pool_record};
+use verifier_core::render::text::{sanitize, write_extent, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
 use verifier_core::verifier::Allocation;
 use verifier_core::verifier::log::Order;
@@ -22,6 +23,8 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
         Format::Json => write_history_json(&mut out, &history, &names)?,
         Format::Csv => write_history_csv(&mut out, &history, &names)?,
         Format::Text => {
+            let answer = Completeness::of(&history.problems);
+            write_extent(&mut out, &answer)?;
             for tracker in &history.trackers {
                 let allocation = &tracker.entry.allocation;
                 let caller = names
@@ -43,7 +46,11 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                 write_frames(&mut out, &tracker.frames, &names)?;
             }
             if history.trackers.is_empty() {
-                writeln!(out, "{} is in no outstanding allocation.", history.address)?;
+                let fate = match answer.is_complete() {
+                    true => "is not in an outstanding allocation",
+                    false => "is not in an outstanding allocation that could be read",
+                };
+                writeln!(out, "{} {fate}.", history.address)?;
             }
             write_fate(&mut out, &history, &names)?;
             write_neighbors(&mut out, &history)?;

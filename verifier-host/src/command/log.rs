@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
+use verifier_core::Completeness;
 use verifier_core::render::text::{
-    Style, write_event_log, write_log_state, write_pool_log, write_watched_irps,
+    Style, write_event_log, write_extent, write_log_state, write_pool_log, write_watched_irps,
 };
 use verifier_core::render::{
     Names, write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
@@ -45,6 +46,7 @@ fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
         Format::Json => write_event_log_json(&mut out, &log, &names)?,
         Format::Csv => write_event_log_csv(&mut out, &log, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&log.problems))?;
             write_log_state(&mut out, kind.describe(), &log.ring, log.wrapped)?;
             write_event_log(&mut out, &log, &names, Style::Modern)?;
             complain_problems(&log.problems);
@@ -65,6 +67,7 @@ fn watched(args: &LogArgs) -> Result<(), Error> {
         Format::Json => write_watched_irps_json(&mut out, &watched)?,
         Format::Csv => write_watched_irps_csv(&mut out, &watched)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&watched.problems))?;
             write_watched_irps(&mut out, &watched, &Names::new(kernel))?;
             complain_problems(&watched.problems);
         }
@@ -82,6 +85,7 @@ fn pool(args: &LogArgs) -> Result<(), Error> {
         Format::Json => write_pool_log_json(&mut out, &log, &names)?,
         Format::Csv => write_pool_log_csv(&mut out, &log, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&log.problems))?;
             write_log_state(&mut out, "pool log", &log.ring, log.wrapped)?;
             write_pool_log(&mut out, &log, &names)?;
             complain_problems(&log.problems);

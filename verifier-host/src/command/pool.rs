@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use verifier_core::Completeness;
 use verifier_core::Va;
-use verifier_core::render::text::sanitize;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{
     Names, write_pool_csv, write_pool_json, write_pool_stacks_csv, write_pool_stacks_json,
     write_pool_stacks_text,
@@ -31,6 +32,7 @@ fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
         Format::Json => write_pool_json(&mut out, &report, &names)?,
         Format::Csv => write_pool_csv(&mut out, &report, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&report.problems))?;
             for pool in &report.drivers {
                 write_allocations(&mut out, &pool.driver.name, &pool.allocations, &names)?;
                 if !pool.contiguous.is_empty() {
@@ -113,6 +115,7 @@ fn stacks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
         Format::Json => write_pool_stacks_json(&mut out, &stacks, &names)?,
         Format::Csv => write_pool_stacks_csv(&mut out, &stacks, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&stacks.problems))?;
             write_pool_stacks_text(&mut out, &stacks, &names)?;
             complain_problems(&stacks.problems);
             complain_missing_symbols(session);

@@ -1,5 +1,6 @@
 //! `verifier report`: all of it for a browser.
 
+use verifier_core::Extent;
 use verifier_host::Error;
 use verifier_host::report::write_report;
 
@@ -13,6 +14,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
     let mut page = Vec::new();
     let of = write_report(&mut page, &session, args.filter.filter(), &Stages::default())?;
     let (blocks, groups) = (counted(of.blocks, "block"), counted(of.groups, "group"));
+    let blocks = if of.extent == Extent::Complete { blocks } else { format!("at least {blocks}") };
     let about = format!("{blocks} in {groups}, {} bytes", page.len());
     write_result(&args.output, &page, &about)
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use verifier_core::render::text::sanitize;
+use verifier_core::Completeness;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{write_settings_csv, write_settings_json};
 use verifier_core::verifier::{Modes, Settings};
 use verifier_host::Error;
@@ -21,6 +22,10 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
         Format::Json => write_settings_json(&mut out, &settings, &modes)?,
         Format::Csv => write_settings_csv(&mut out, &settings, &modes)?,
         Format::Text => {
+            write_extent(
+                &mut out,
+                &Completeness::of(settings.problems.iter().chain(&modes.problems)),
+            )?;
             writeln!(out, "Level {}", settings.level)?;
             for flag in settings.level.flags() {
                 writeln!(out, "  {:#010x}  {}", flag.bit, flag.name)?;

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::io;
 
 use sha2::{Digest as _, Sha256};
-use verifier_core::Problem;
+use verifier_core::render::text::extent_line;
 use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case, unload_line};
 use verifier_core::verifier::{Drivers, Settings};
+use verifier_core::{Extent, Problem};
 
 use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;
@@ -121,14 +122,23 @@ impl Report<'_> {
             (part, whole) if part == whole => "100 %".to_string(),
             (part, whole) => format!("{:.1} %", (part as f64 / whole as f64 * 100.0).min(99.9)),
         };
+        let answer = self.view.leaks.completeness();
+        let outstanding = |value: u64| match answer.extent {
+            Extent::Complete => number(value),
+            Extent::Unknown if value == 0 => "unknown".into(),
+            _ => format!("at least {}", number(value)),
+        };
         let tiles = [
-            ("Outstanding blocks", number(coverage.all.count)),
-            ("Outstanding bytes", number(coverage.all.bytes)),
+            ("Outstanding blocks", outstanding(coverage.all.count)),
+            ("Outstanding bytes", outstanding(coverage.all.bytes)),
             ("Blocks with a stack", share(coverage.with_stack.count, coverage.all.count)),
             ("Bytes with a stack", share(coverage.with_stack.bytes, coverage.all.bytes)),
             ("Problems", number((self.problems.len() + self.missing_symbols.len()) as u64)),
         ];
         out.push_str("<section aria-label=\"At a glance\">");
+        if let Some(line) = extent_line(&answer) {
+            let _ = write!(out, "<p class=\"extent\" role=\"status\">{}.</p>", escape_html(&line));
+        }
         if let Some(line) = unload_line(self.view.leaks) {
             let _ = writeln!(out, "<p><strong>{}.</strong></p>", escape_html(&line));
         }

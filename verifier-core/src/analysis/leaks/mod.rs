@@ -30,6 +30,7 @@ pub use no_stack::{NoStack, Reach};
 use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
+use crate::completeness::{Completeness, Extent};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog};
@@ -206,16 +207,30 @@ impl Leaks {
     fn read_unload(&mut self, kernel: &Kernel) {
         match UnloadLeak::read(kernel) {
             Ok(leak) => {
-                let problems = leak.iter().flat_map(|leak| leak.problems.clone());
-                let new: Vec<Problem> =
-                    problems.filter(|problem| !self.problems.contains(problem)).collect();
-                self.problems.extend(new);
+                let problems = leak.iter().flat_map(|leak| leak.problems.clone()).collect();
+                Problem::extend(&mut self.problems, problems);
                 self.unload_leak = leak.map(Box::new);
             }
             Err(error) => {
                 self.problems.push(Problem::from_error("driver that was unloaded", &error))
             }
         }
+    }
+
+    /// Whether all outstanding allocations are here. If none was found and the answer is not complete, what
+    /// is outstanding is unknown: "at least none" says nothing.
+    #[must_use]
+    pub fn completeness(&self) -> Completeness {
+        let mut answer = Completeness::of(&self.problems);
+        let untold = self.filter.as_ref().map_or(0, |filter| filter.untold);
+        if untold > 0 {
+            answer.extent = answer.extent.max(Extent::AtLeast);
+            answer.because.push(format!("{untold} blocks of unknown pool type were left out"));
+        }
+        if self.blocks.is_empty() && !answer.is_complete() {
+            answer.extent = Extent::Unknown;
+        }
+        answer
     }
 
     /// Gives each block of the tree its stack: kept with the block, it is the block's beyond doubt, where
@@ -257,7 +272,7 @@ impl Leaks {
                 return;
             }
         };
-        self.problems.append(&mut log.problems);
+        Problem::extend(&mut self.problems, std::mem::take(&mut log.problems));
         self.reach = Reach::of_log(&log, seen.get());
         // Without an order only a record that is alone is the newest of its address.
         let is_unordered = log.ring.order() == Order::Unknown;

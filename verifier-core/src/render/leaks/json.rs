@@ -196,7 +196,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
             groups: groups_of(false),
             contiguous: groups_of(true),
             omitted: OmittedDoc { groups, total: total.into() },
-            verdict: Verdict::of(&leaks.problems),
+            verdict: Verdict::new(leaks.completeness(), leaks.problems.iter().collect()),
         },
     )
 }

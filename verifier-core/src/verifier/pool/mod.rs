@@ -114,6 +114,7 @@ impl PoolReport {
             pool.allocations.append(blocks);
         }
         report.check(kernel, ownerless, !with_none);
+        kernel.report_into(&mut report.problems);
         Ok(report)
     }
 
