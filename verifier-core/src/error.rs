@@ -301,6 +301,12 @@ impl Problem {
         Problem { leaves: Extent::Complete, ..self }
     }
 
+    /// True if the answer is complete all the same.
+    #[must_use]
+    pub fn is_remark(&self) -> bool {
+        self.leaves == Extent::Complete
+    }
+
     /// The same as a problem that leaves nothing certain: the answer is unknown.
     #[must_use]
     pub fn unknown(self) -> Self {

@@ -101,7 +101,7 @@ fn frames(leaks: &Leaks, block: &Block) -> Vec<u64> {
 
 #[test]
 fn the_trees_stack_wins_over_the_logs() {
-    for build in [Build::Server2022, Build::Win11, Build::Win11Arm64] {
+    for build in [Build::Server2022, Build::Win11, Build::Win11Ge, Build::Win11Arm64] {
         let mut leaky = Leaky::new(build);
         let (read, write) = (leaky.read, leaky.write);
         // Its own record; one of another life; a free, whose allocation was not logged; no record.

@@ -5,6 +5,7 @@ use verifier_core::render::text::{extent_line, sanitize};
 use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks};
 
 use crate::error::Error;
+use crate::outputs::OutputKind;
 
 /// A flame graph of the groups of `view`, which should be by stack, as SVG. Without any block it says so.
 ///
@@ -33,6 +34,7 @@ fn draw(
 ) -> Result<Vec<u8>, Error> {
     let mut options = Options::default();
     options.title = title;
+    options.notes = OutputKind::FlameGraph.mark().into();
     (options.count_name, options.name_type) = match weight {
         Weight::Bytes => ("bytes".into(), "Frame:".into()),
         Weight::Count => ("blocks".into(), "Frame:".into()),

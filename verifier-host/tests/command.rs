@@ -450,6 +450,48 @@ mod missing_symbols {
     }
 
     #[test]
+    fn every_document_says_which_are_missing() {
+        let files = Files::walkthrough();
+        let dump = files.path("memory.dmp");
+        let block = "fffffa8005400000";
+        let problems = |words: &[&str], symbols: &str| -> Vec<String> {
+            let mut words = words.to_vec();
+            words.extend([&*dump, "--symbols", symbols, "--format", "json"]);
+            let output = run(&words);
+            assert_eq!(output.status.code(), Some(0), "{words:?}");
+            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let problems = document["problems"].as_array().unwrap();
+            let what = problems.iter().map(|problem| problem["what"].as_str().unwrap().to_owned());
+            what.filter(|what| what.starts_with("symbols of ")).collect()
+        };
+        let views: [&[&str]; 9] = [
+            &["settings"],
+            &["drivers"],
+            &["pool"],
+            &["pool", "--carve"],
+            &["log", "pool"],
+            &["log", "pool", "--carve"],
+            &["leaks"],
+            &["history", "--address", block],
+            &["log", "watched"],
+        ];
+        let (all, empty) = (files.path("symbols"), files.path("empty"));
+        fs::create_dir(&empty).unwrap();
+        for view in views {
+            assert!(!problems(view, &all).contains(&"symbols of the kernel".into()), "{view:?}");
+        }
+        for view in views.iter().filter(|view| view[1..] != ["watched"]) {
+            let said = problems(view, &empty);
+            assert_eq!(said[0], "symbols of the kernel", "{view:?}");
+            assert_eq!(
+                said.contains(&"symbols of myfault.sys".into()),
+                !matches!(view[0], "settings" | "drivers"),
+                "{view:?}: {said:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_driver_without_symbols_is_an_offset() {
         let files = Files::walkthrough();
         fs::remove_dir_all(files.path("symbols/myfault.pdb")).unwrap();
@@ -533,7 +575,8 @@ mod documents {
                 "options",
                 "rule_classes",
                 "verify_all_drivers",
-                "verify_mode"
+                "verify_mode",
+                "xdv_excluded_drivers"
             ]
         );
         // Windows 7 has no rule classes.
@@ -906,7 +949,8 @@ mod output {
         // A program gets the name as it is.
         let json = files.json(&["pool"], &[]);
         assert_eq!(json["drivers"][0]["name"], NAME);
-        assert_eq!(json["problems"].as_array().unwrap().len(), 1);
+        // The counters, and the driver's symbols, which are missing.
+        assert_eq!(json["problems"].as_array().unwrap().len(), 2);
     }
 
     #[test]

@@ -298,8 +298,8 @@ fn missing_symbols_are_one_line() {
     let error = String::from_utf8_lossy(&text.stderr);
     assert_eq!(
         error.trim(),
-        "verifier: no symbols for leaky.sys: leaky.pdb is missing; `verifier info` shows where it was \
-         looked for"
+        "verifier: symbols of leaky.sys at 0xfffff80318600000: leaky.pdb is missing; `verifier info` \
+         shows where it was looked for"
     );
     let markdown = on(folder, &["leaks", "--format", "markdown"]);
     assert!(stdout(&markdown).contains("\nNo symbols for `leaky.sys`:"), "{}", stdout(&markdown));

@@ -166,7 +166,7 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
 
 #[test]
 fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
-    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11] {
+    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
         let pool = if build == Build::Win7Sp1X86 { 0 } else { 0xffff_b00f_0000_0000 };
         let mut m = machine(build);
         let quiet = m.driver(Driver::new("quiet.sys").symbol("QuietRead", 0x1100));

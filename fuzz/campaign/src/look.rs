@@ -169,7 +169,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
         v.show(Document, "log pool.csv", |out| write_pool_log_csv(out, log, names));
     }
     for kind in EventKind::ALL {
-        // A build without the log says so; that is no damage.
+        // A build without the log says so; that is not damage.
         let Ok(log) = EventLog::read(kernel, kind, None, None) else { continue };
         v.problems(&log.problems);
         for style in [Style::Win7, Style::Modern] {
@@ -254,7 +254,6 @@ fn show_leaks(
             view,
             timeline: timeline.as_ref(),
             problems: leaks.problems.clone(),
-            missing_symbols: Vec::new(),
         };
         v.show(Document, "report.html", |out| report.write(out));
     }

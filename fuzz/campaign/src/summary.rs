@@ -1,4 +1,4 @@
-//! What came out, and the page that tells it.
+//! The results, and the page that shows them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -75,7 +75,7 @@ impl Tally {
         total
     }
 
-    /// True where no case failed.
+    /// True if no case failed.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.total().failures() == 0

@@ -28,7 +28,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| LAST_PANIC.with(|last| last.borrow().replace('\n', " ")))
 }
 
-/// Kilobytes of address space: now, and at most so far. Zeros where the system does not tell.
+/// Kilobytes of address space: now, and at most so far. Zeros if the system does not report it.
 fn address_space() -> (u64, u64) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let number = |key: &str| {
@@ -38,8 +38,8 @@ fn address_space() -> (u64, u64) {
     (number("VmSize:").unwrap_or(0), number("VmPeak:").unwrap_or(0))
 }
 
-/// Nanoseconds that a process (`self` or a number) has had of a processor, where the system tells: a
-/// machine that is busy with other things makes no case slow.
+/// Processor time of a process (`self` or a number) in nanoseconds, if the system reports it: a busy machine
+/// then does not make a case slow.
 pub(crate) fn processor_time(process: &str) -> Option<u64> {
     let line = fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
     line.split_whitespace().next()?.parse().ok()

@@ -9,7 +9,7 @@ use verifier_core::render::{Names, write_deadlock_dot, write_deadlock_json, writ
 use verifier_host::Error;
 
 use super::args::{DeadlockArgs, DeadlockFormat};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -29,7 +29,6 @@ pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
     out.flush()?;
     if args.format != DeadlockFormat::Json {
         complain_problems(&deadlock.problems);
-        complain_missing_symbols(&session);
     }
     Ok(())
 }

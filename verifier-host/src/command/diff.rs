@@ -11,9 +11,7 @@ use verifier_host::{Error, Progress as _, compare_boots};
 use super::args::DumpArgs;
 use super::leak_args::{BootArg, DiffArgs, DiffFormat};
 use super::leaks::{may_be_more, top};
-use super::output::{
-    complain, complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout,
-};
+use super::output::{complain, complain_kernel_symbols, complain_problems, stdout};
 use super::progress::Stages;
 
 pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
@@ -52,9 +50,6 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
         for line in view.remarks() {
             complain(&line);
         }
-    }
-    if matches!(args.format, DiffFormat::Text) {
-        complain_missing_symbols(&new);
     }
     match written {
         Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.limit.fail_on.is_some() => {}

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use verifier_core::Completeness;
 use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{write_drivers_csv, write_drivers_json};
-use verifier_core::verifier::{Counters, Drivers};
+use verifier_core::verifier::Counters;
 use verifier_host::Error;
 
 use super::args::{Format, ViewArgs};
@@ -35,7 +35,7 @@ fn write_memory(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
 pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let drivers = Drivers::read(session.kernel()?)?;
+    let drivers = session.drivers()?;
     let mut out = stdout();
     match args.format {
         Format::Json => write_drivers_json(&mut out, &drivers)?,

@@ -11,7 +11,7 @@ use verifier_core::verifier::log::Order;
 use verifier_host::Error;
 
 use super::args::{Format, HistoryArgs};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -80,7 +80,6 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                 write_pool_record(&mut out, &event.record, &event.frames, &names)?;
             }
             complain_problems(&history.problems);
-            complain_missing_symbols(&session);
         }
     }
     Ok(out.flush()?)

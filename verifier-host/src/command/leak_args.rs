@@ -44,6 +44,9 @@ pub(super) struct FlamegraphArgs {
     /// The picture's file; - for standard output
     #[arg(short, long, value_name = "FILE.svg")]
     pub(super) output: PathBuf,
+    /// Replace the file even if it is not a flame graph that verifier wrote
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Args)]
@@ -55,6 +58,9 @@ pub(super) struct ReportArgs {
     /// The report's file; - for standard output
     #[arg(short, long, value_name = "FILE.html")]
     pub(super) output: PathBuf,
+    /// Replace the file even if it is not a report that verifier wrote
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Args)]

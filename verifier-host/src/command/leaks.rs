@@ -17,9 +17,7 @@ use verifier_core::render::{
 use verifier_host::{Error, FilteredLeaks, Progress as _};
 
 use super::leak_args::{ByArg, LeaksArgs, LeaksFormat, LimitArgs, WeightArg};
-use super::output::{
-    complain, complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout,
-};
+use super::output::{complain, complain_kernel_symbols, complain_problems, stdout};
 use super::progress::Stages;
 
 /// Groups that are shown to people where they do not say how many.
@@ -45,9 +43,6 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     if matches!(args.format, LeaksFormat::Csv | LeaksFormat::Folded) {
         let lines = [unload_line(&found.leaks), filter_line(&found.leaks)];
         lines.iter().flatten().for_each(|line| complain(line));
-    }
-    if matches!(args.format, LeaksFormat::Text) {
-        complain_missing_symbols(&session);
     }
     match written {
         // Whoever reads the table may stop reading; the exit code counts all the same.

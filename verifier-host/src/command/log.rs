@@ -10,11 +10,11 @@ use verifier_core::render::{
     Names, write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
     write_watched_irps_csv, write_watched_irps_json,
 };
-use verifier_core::verifier::log::{EventKind, WatchedIrps};
+use verifier_core::verifier::log::EventKind;
 use verifier_host::Error;
 
 use super::args::{Format, LogArgs, LogKind};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -50,7 +50,6 @@ fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
             write_log_state(&mut out, kind.describe(), &log.ring, log.wrapped)?;
             write_event_log(&mut out, &log, &names, Style::Modern)?;
             complain_problems(&log.problems);
-            complain_missing_symbols(&session);
         }
     }
     out.flush()?;
@@ -61,7 +60,7 @@ fn watched(args: &LogArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let watched = WatchedIrps::read(kernel, args.last, args.address)?;
+    let watched = session.watched_irps(args.last, args.address)?;
     let mut out = stdout();
     match args.format {
         Format::Json => write_watched_irps_json(&mut out, &watched)?,
@@ -89,7 +88,6 @@ fn pool(args: &LogArgs) -> Result<(), Error> {
             write_log_state(&mut out, "pool log", &log.ring, log.wrapped)?;
             write_pool_log(&mut out, &log, &names)?;
             complain_problems(&log.problems);
-            complain_missing_symbols(&session);
         }
     }
     out.flush()?;

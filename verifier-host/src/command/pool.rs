@@ -13,7 +13,7 @@ use verifier_core::verifier::{Allocation, NO_DRIVER};
 use verifier_host::{Error, Session};
 
 use super::args::{Format, PoolArgs};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -43,7 +43,6 @@ fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
                 write_allocations(&mut out, NO_DRIVER, &report.unowned, &names)?;
             }
             complain_problems(&report.problems);
-            complain_missing_symbols(session);
         }
     }
     Ok(out.flush()?)
@@ -118,7 +117,6 @@ fn stacks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
             write_extent(&mut out, &Completeness::of(&stacks.problems))?;
             write_pool_stacks_text(&mut out, &stacks, &names)?;
             complain_problems(&stacks.problems);
-            complain_missing_symbols(session);
         }
     }
     Ok(out.flush()?)

@@ -1,15 +1,15 @@
 //! `verifier report`: all of it for a browser.
 
 use verifier_core::Extent;
-use verifier_host::Error;
 use verifier_host::report::write_report;
+use verifier_host::{Error, OutputKind};
 
 use super::leak_args::ReportArgs;
 use super::output::{complain_kernel_symbols, counted, write_result};
 use super::progress::Stages;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), Error> {
-    let session = args.dump.open_for(&args.output)?;
+    let session = args.dump.open_for(&args.output, OutputKind::Report, args.force)?;
     complain_kernel_symbols(&session);
     let mut page = Vec::new();
     let of = write_report(&mut page, &session, args.filter.filter(), &Stages::default())?;

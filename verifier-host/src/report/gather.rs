@@ -73,11 +73,6 @@ pub fn write_report(
             view,
             timeline: timeline.as_ref(),
             problems: problems.clone(),
-            missing_symbols: session
-                .symbol_loads()
-                .iter()
-                .filter_map(|load| load.missing_line())
-                .collect(),
         };
         report.write(out).map(|()| view.groups.len())
     })?;

@@ -238,7 +238,8 @@ pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::
         writeln!(out, "\n{}.", more_groups(more))?;
     }
     writeln!(out, "\n{}.", unchanged(view))?;
-    match view.old.problems.len() + view.new.problems.len() {
+    let problems = view.old.problems.iter().chain(&view.new.problems);
+    match problems.filter(|problem| !problem.is_remark()).count() {
         0 => Ok(()),
         count => {
             writeln!(out, "\n{count} problem{} while reading.", if count == 1 { "" } else { "s" })

@@ -163,16 +163,17 @@ fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     }
 }
 
+/// How many problems there are, and the first. Remarks, such as missing symbols, leave the answer as it is.
 fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    match view.leaks.problems.len() {
-        0 => Ok(()),
-        count => writeln!(
-            out,
-            "\n{count} problem{} while reading. The first: {}",
-            if count == 1 { "" } else { "s" },
-            view.leaks.problems.first().map(|p| span(&p.to_string())).unwrap_or_default()
-        ),
-    }
+    let mut problems = view.leaks.problems.iter().filter(|problem| !problem.is_remark());
+    let Some(first) = problems.next() else { return Ok(()) };
+    let count = 1 + problems.count();
+    writeln!(
+        out,
+        "\n{count} problem{} while reading. The first: {}",
+        if count == 1 { "" } else { "s" },
+        span(&first.to_string())
+    )
 }
 
 /// What the last column says.

@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(line(&[Problem::new("a", "b").remark()]), None);
         let lost = Problem::new("list", "its head is null\u{1b}[2J");
         assert_eq!(
-            line(&[lost.clone()]).unwrap(),
+            line(std::slice::from_ref(&lost)).unwrap(),
             "Not complete: list: its head is null\u{fffd}[2J"
         );
         let off = Problem::new("Driver Verifier", "it is off").unknown();
