@@ -861,7 +861,7 @@ mod output {
         let driver = m.driver(Driver::new("leaky.sys"));
         m.level(8);
         let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
-        let caller = m.image(driver).base + 0x1200;
+        let caller = m.kernel_address("IofCallDriver") + 0x10;
         let verified = m.verified(driver);
         for i in 0..8000 {
             let address = 0xffff_9a8f_5000_0000 + 0x4000 * i;

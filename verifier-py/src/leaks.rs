@@ -257,6 +257,17 @@ impl Leaks {
         tree.map(|tree| class.call1((tree.blocks, tree.unread, tree.stacks))).transpose()
     }
 
+    /// The driver that was unloaded before it freed its memory, if bug check 0xC4/0x62 says so.
+    #[getter]
+    fn unload_leak<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(leak) = &self.found.leaks.unload_leak else { return Ok(None) };
+        let class = py.import("verifier_py._records")?.getattr("UnloadLeak")?;
+        let count = leak.allocations.len();
+        class
+            .call1((&leak.driver, leak.verified_data.0, leak.counted, count, leak.bytes()))
+            .map(Some)
+    }
+
     /// Groups that `top` left out.
     #[getter]
     fn omitted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

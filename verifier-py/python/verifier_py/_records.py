@@ -566,6 +566,18 @@ class Omitted(NamedTuple):
     bytes: int
 
 
+class UnloadLeak(NamedTuple):
+    """A driver that was unloaded before it freed its memory: bug check 0xC4/0x62."""
+
+    driver: str
+    verified_data: Address
+    counted: int
+    """How many blocks the bug check says."""
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    """How many of them could be read."""
+    bytes: int
+
+
 class Total(NamedTuple):
     """Blocks and their bytes; negative where a growth is a loss."""
 
@@ -672,6 +684,7 @@ _RECORDS: dict[str, Any] = {
         SuppressedEvent,
         Total,
         TreeReach,
+        UnloadLeak,
         WatchedIrp,
         WithoutStack,
         WorkaroundEvent,
