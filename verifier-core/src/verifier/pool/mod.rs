@@ -94,8 +94,9 @@ impl PoolReport {
     pub fn read(kernel: &Kernel, wanted: impl Fn(&Driver) -> bool) -> Result<Self, Error> {
         let lost = Lost::new(kernel, kernel.types()?);
         let Drivers { drivers, mut problems } = Drivers::read_with(kernel, &lost)?;
+        let mut no_tree = None;
         let mut pool_info = PoolInfo::read(kernel).unwrap_or_else(|error| {
-            problems.push(Problem::from_error("pool info tree", &error));
+            no_tree = Some(error);
             PoolInfo::default()
         });
         problems.append(&mut pool_info.problems);
@@ -113,14 +114,32 @@ impl PoolReport {
         for (pool, blocks) in report.drivers.iter_mut().zip(&mut of_tree) {
             pool.allocations.append(blocks);
         }
+        report.problems.extend(no_tree.map(|error| report.without_tree(&error)));
         report.check(kernel, ownerless, !with_none);
         kernel.report_into(&mut report.problems);
         Ok(report)
     }
 
+    /// True if the pool info tree has blocks: a driver's pages need not hold all that it counts.
+    fn has_tree(&self) -> bool {
+        !self.pool_info.blocks.is_empty()
+    }
+
+    /// The problem of a tree that was not found. A kernel keeps blocks in the tree or on tracking pages: if
+    /// these hold as many as are counted, the tree that was looked for in vain is empty.
+    fn without_tree(&self, error: &Error) -> Problem {
+        let on_pages: u64 = self.drivers.iter().map(|pool| pool.allocations.len() as u64).sum();
+        let counted = self.drivers.iter().map(|pool| pool.driver.counters().pool_allocations());
+        let counted = counted.fold(0, u64::saturating_add);
+        let problem = Problem::from_error("pool info tree", error);
+        let is_empty =
+            on_pages > 0 && on_pages == counted && matches!(error, Error::UnknownGlobal { .. });
+        if is_empty { problem.remark() } else { problem }
+    }
+
     /// The tracking pages and contiguous memory of each driver's images.
     fn read_images(&mut self, kernel: &Kernel, lost: &Lost<'_>) -> Result<(), Error> {
-        let has_tree = self.pool_info.is_on();
+        let has_tree = self.has_tree();
         let problems = &mut self.problems;
         let mut images = Vec::new();
         let mut each = |index: usize, driver: &Driver, image: &TargetDriver, held: ImagePool| {
@@ -153,7 +172,7 @@ impl PoolReport {
         for pool in &self.drivers {
             let found = (pool.allocations.len() + pool.contiguous.len()) as u64;
             held = held.saturating_add(found.max(pool.driver.counters().pool_allocations()));
-            if self.pool_info.is_on() {
+            if self.has_tree() {
                 let on_pages = pool.tracked.iter().sum::<usize>() as u64;
                 let in_tree = (pool.allocations.len() as u64).saturating_sub(on_pages);
                 self.problems.extend(counted::check_tree(
