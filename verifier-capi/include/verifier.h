@@ -114,7 +114,27 @@ typedef enum VerifierSource {
   VERIFIER_SOURCE_CARVED = 2,
   // In a place that this interface has no name for yet.
   VERIFIER_SOURCE_OTHER = 3,
+  // The driver's list of contiguous memory, which is not pool and has no tag.
+  VERIFIER_SOURCE_CONTIGUOUS = 4,
 } VerifierSource;
+
+// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+typedef enum VerifierImpossible {
+  // Nothing.
+  VERIFIER_IMPOSSIBLE_NOTHING = 0,
+  // Its address is outside the kernel's half of the address space.
+  VERIFIER_IMPOSSIBLE_ADDRESS = 1,
+  // It would end past the address space, or is larger than all that its driver holds.
+  VERIFIER_IMPOSSIBLE_SIZE = 2,
+  // Another entry has the same address.
+  VERIFIER_IMPOSSIBLE_TWICE = 3,
+  // It overlaps the block of another entry.
+  VERIFIER_IMPOSSIBLE_OVERLAP = 4,
+  // No image, loaded or unloaded, holds its caller.
+  VERIFIER_IMPOSSIBLE_CALLER = 5,
+  // Something that this interface has no name for yet.
+  VERIFIER_IMPOSSIBLE_SOMETHING_ELSE = 6,
+} VerifierImpossible;
 
 // What a record of the pool log is about.
 typedef enum VerifierOperation {
@@ -293,6 +313,8 @@ typedef struct VerifierAllocation {
   enum VerifierSource source;
   // The pool tag, four characters and NUL; one that is not printable is a dot.
   char tag[5];
+  // Why it cannot be as its entry says, if something contradicts the entry.
+  enum VerifierImpossible impossible;
 } VerifierAllocation;
 
 // Outstanding allocations of one driver, tag and stack.
@@ -309,7 +331,7 @@ typedef struct VerifierGroup {
   const char *why_no_stack;
   // Frames of their stack.
   size_t frames;
-  // Their pool tag.
+  // Their pool tag; empty for contiguous memory.
   char tag[5];
 } VerifierGroup;
 

@@ -266,6 +266,8 @@ fn four_of_vista() {
     let text = golden("vista-4.txt");
     let [newest, older] = &stacks(&text)[..] else { panic!() };
     let mut m = machine_of(&text);
+    // A driver that was there and is gone: that nothing is outstanding is certain.
+    m.level(8).suspect(Suspect { name: "gone.sys".into(), loads: 1, unloads: 1, address: None });
     let ring = m.log(Log::Fault);
     (ring.length, ring.address, ring.index_before) = (0x80, Some(0x8354_a000), 0x75);
     for i in 0..0x80 {
@@ -415,10 +417,11 @@ fn a_section_for_each_image() {
     m.level(8);
     for (name, count) in [("a.sys", 2), ("b.sys", 1)] {
         let driver = m.driver(Driver::new(name));
+        let caller = m.image(driver).base + 0x1200;
         let verified = m.verified(driver);
         for i in 0..count {
             let block = BLOCKS + count * 0x1_0000 + i * 0x100;
-            verified.allocation(Allocation::nonpaged(block, 0x40 * count, b"Leak", 0));
+            verified.allocation(Allocation::nonpaged(block, 0x40 * count, b"Leak", caller));
         }
         verified.counter("PeakNonPagedBytes", 0x1000 * count);
     }

@@ -8,7 +8,7 @@ use verifier_core::{Error, Problem, Va};
 use verifier_host::{FilteredLeaks, compare_boots};
 
 use crate::arrow::{
-    Column, addresses, lists, maybe_lists, maybe_words, numbers, signed, structure, words,
+    Column, addresses, bools, lists, maybe_lists, maybe_words, numbers, signed, structure, words,
 };
 use crate::errors::Failure;
 use crate::leaks::{self, no_pickle};
@@ -36,6 +36,7 @@ fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
     let columns = vec![
         words("label", groups.iter().map(|group| &*group.label)),
         maybe_words("tag", groups.iter().map(|group| group.key.tag.map(|tag| tag.to_string()))),
+        bools("contiguous", groups.iter().map(|group| group.key.is_contiguous)),
         maybe_words("driver", groups.iter().map(|group| group.key.driver.as_deref())),
         maybe_lists(
             "stack",

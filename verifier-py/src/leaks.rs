@@ -102,6 +102,7 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
             "stack_source",
             groups.iter().map(|group| view.stack_source(group).map(StackSource::name)),
         ),
+        maybe_words("source", groups.iter().map(|group| view.source(group))),
         lists(
             "allocations",
             groups.iter().map(|group| of(group).len()),
@@ -254,6 +255,17 @@ impl Leaks {
         let class = py.import("verifier_py._records")?.getattr("TreeReach")?;
         let tree = self.found.leaks.tree;
         tree.map(|tree| class.call1((tree.blocks, tree.unread, tree.stacks))).transpose()
+    }
+
+    /// The driver that was unloaded before it freed its memory, if bug check 0xC4/0x62 says so.
+    #[getter]
+    fn unload_leak<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(leak) = &self.found.leaks.unload_leak else { return Ok(None) };
+        let class = py.import("verifier_py._records")?.getattr("UnloadLeak")?;
+        let count = leak.allocations.len();
+        class
+            .call1((&leak.driver, leak.verified_data.0, leak.counted, count, leak.bytes()))
+            .map(Some)
     }
 
     /// Groups that `top` left out.

@@ -7,8 +7,8 @@ use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{
-    Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, PoolStack, PoolStacks,
-    TargetDriver, ToldBy,
+    Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
+    PoolStacks, TargetDriver, ToldBy,
 };
 use verifier_core::{Error, Va};
 
@@ -94,11 +94,12 @@ pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Co
     Ok(vec![
         addresses("address", all.iter().map(|a| a.address)),
         numbers("size", all.iter().map(|a| a.size)),
-        words("tag", all.iter().map(|a| a.tag.to_string())),
+        maybe_words("tag", all.iter().map(|a| a.pool_tag().map(|tag| tag.to_string()))),
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
         words("source", all.iter().map(|a| a.source.name())),
         maybe_words("told_by", all.iter().map(|a| a.source.told_by().map(ToldBy::name))),
+        maybe_words("impossible", all.iter().map(|a| a.impossible.map(Impossible::name))),
     ])
 }
 
@@ -180,6 +181,10 @@ pub(crate) fn contiguous(report: PoolReport, kernel: &Kernel) -> Result<View, Er
         numbers("size", rows().map(|(_, memory)| memory.size)),
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
+        maybe_words(
+            "impossible",
+            rows().map(|(_, memory)| memory.impossible.map(Impossible::name)),
+        ),
     ];
     View::new("contiguous memory", "ContiguousMemory", columns, report.problems)
 }

@@ -68,7 +68,18 @@ def carved(pool: verifier.CarvedPool) -> dict[str, Any]:
 
 
 RING = ("kind", "capacity", "written", "order", "wrapped", "unused", "empty_because")
-LEAKS = ("by", "filter", "coverage", "log", "pool_info", "omitted")
+LEAKS = ("unload_leak", "by", "filter", "coverage", "log", "pool_info", "omitted")
+
+
+def leaks(groups: verifier.Leaks) -> dict[str, Any]:
+    """The table in two lists, as the command has it."""
+    rows = groups.to_dicts()
+    return {
+        "groups": [row for row in rows if row["source"] != "contiguous"],
+        "contiguous": [row for row in rows if row["source"] == "contiguous"],
+        **facts(groups, *LEAKS),
+    }
+
 
 VIEWS: dict[str, tuple[list[str], Callable[[verifier.Dump], dict[str, Any]]]] = {
     "info": (["info"], lambda dump: dump.info().to_dict()),
@@ -107,14 +118,11 @@ VIEWS: dict[str, tuple[list[str], Callable[[verifier.Dump], dict[str, Any]]]] = 
     ),
     "leaks": (
         ["leaks"],
-        lambda dump: {"groups": dump.leaks().to_dicts(), **facts(dump.leaks(), *LEAKS)},
+        lambda dump: leaks(dump.leaks()),
     ),
     "leaks --tag": (
         ["leaks", "--tag", "Leak", "--min-size", "16"],
-        lambda dump: {
-            "groups": dump.leaks(tag="Leak", min_size=16).to_dicts(),
-            **facts(dump.leaks(tag="Leak", min_size=16), *LEAKS),
-        },
+        lambda dump: leaks(dump.leaks(tag="Leak", min_size=16)),
     ),
     "history": (
         ["history", "--address"],

@@ -200,7 +200,7 @@ impl Machine {
 
     /// `MmVerifierData.Level`.
     pub fn level(&mut self, level: u32) -> &mut Self {
-        self.verifier.level = level;
+        self.verifier.level = Some(level);
         self
     }
 

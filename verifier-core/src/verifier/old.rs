@@ -266,7 +266,8 @@ impl PoolHash {
         let state = if is_allocation { EntryState::InUse } else { EntryState::Free };
         let tag = PoolTag(get(&self.tag) as u32);
         let source = Source::Tracker;
-        let allocation = Allocation { address, size, tag, caller, entry: at, source };
+        let allocation =
+            Allocation { address, size, tag, caller, entry: at, source, impossible: None };
         let next = self.next.get(raw).unwrap_or(u64::MAX);
         Slot { next, is_chained: false, entry: TrackerEntry { state, allocation } }
     }

@@ -50,6 +50,38 @@ impl Settings {
         let level = Level(level.get(&bytes).unwrap_or(0) as u32);
         let mut statistics = Counters::read(&structure, 0, &bytes);
         statistics.0.retain(|counter| counter.name != "Level");
-        Ok(Self { address, level, statistics, problems })
+        let mut settings = Self { address, level, statistics, problems };
+        settings.check();
+        Ok(settings)
+    }
+
+    /// Holds level and statistics against each other.
+    fn check(&mut self) {
+        let mut found = Vec::new();
+        let tracked = self.statistics.pool_allocations();
+        if !self.level.has(Level::POOL_TRACKING) && tracked > 0 {
+            let why = format!(
+                "it is {:#x}, without pool tracking ({:#x}), but the statistics count {tracked} tracked \
+                 blocks",
+                self.level.0,
+                Level::POOL_TRACKING
+            );
+            found.push(("level", why));
+        }
+        for (peak, most, now) in self.statistics.above_peak() {
+            found.push((peak, format!("{most} is below the current value, {now}")));
+        }
+        let count = |name| self.statistics.get(name).map(|value| value as u32);
+        if let (Some(attempted), Some(succeeded)) =
+            (count("AllocationsAttempted"), count("AllocationsSucceeded"))
+            // Both are free-running counters of 32 bits: only their distance says which is ahead.
+            && (attempted.wrapping_sub(succeeded) as i32) < 0
+        {
+            let why = format!("{succeeded} is above AllocationsAttempted, {attempted}");
+            found.push(("AllocationsSucceeded", why));
+        }
+        let problems = found.into_iter().map(|(what, why)| Problem::at(what, self.address, why));
+        let mut problems: Vec<Problem> = problems.collect();
+        self.problems.append(&mut problems);
     }
 }

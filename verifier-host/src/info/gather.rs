@@ -83,9 +83,11 @@ impl Info {
                 None
             }
         };
+        let mut contradictions = Vec::new();
         let verifier = kernel.map(|kernel| {
             let mut part = |what: &str, error: verifier_core::Error| note(what, &error.into());
             let settings = Settings::read(kernel).map_err(|error| part("settings", error)).ok();
+            contradictions.extend(settings.iter().flat_map(|one| one.problems.iter().cloned()));
             // Without the kernel's symbols each view would say the same, and so over a small dump.
             let has_types = kernel.types().is_ok() && !kernel.space().is_blocks();
             let drivers = has_types
@@ -111,6 +113,7 @@ impl Info {
                 globals: globals(kernel),
             }
         });
+        problems.append(&mut contradictions);
         let mut unload_leak = None;
         if let Some(kernel) = kernel.filter(|kernel| kernel.types().is_ok()) {
             match UnloadLeak::read(kernel) {

@@ -117,6 +117,8 @@ class Allocation(NamedTuple):
     """``tracker`` or ``pool info tree``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -130,13 +132,16 @@ class Outstanding(NamedTuple):
     """Where Verifier's own entry for the block lies."""
     address: Address
     size: int
-    tag: str
+    tag: str | None
+    """``None`` for contiguous memory."""
     caller: Address
     caller_symbol: str | None
     source: str
-    """``tracker`` or ``pool info tree``."""
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     stack: tuple[Frame, ...] | None
     """The stack that the pool info tree keeps of the block, innermost first."""
 
@@ -332,6 +337,8 @@ class ContiguousMemory(NamedTuple):
     size: int
     caller: Address
     caller_symbol: str | None
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -432,13 +439,16 @@ class LeakedBlock(NamedTuple):
 
     address: Address
     size: int
-    tag: str
+    tag: str | None
+    """``None`` for contiguous memory."""
     caller: Address
     caller_symbol: str | None
     source: str
-    """``tracker`` or ``pool info tree``."""
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     driver: str
     pool: str | None
     """``paged`` or ``nonpaged``, where it can be told."""
@@ -469,6 +479,8 @@ class LeakGroup(NamedTuple):
     why_no_stack: str | None
     stack_source: str | None
     """``pool log`` or ``pool info tree``; ``None`` also where the blocks differ."""
+    source: str | None
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``; ``None`` if the blocks differ."""
     allocations: tuple[LeakedBlock, ...]
 
     def __repr__(self) -> str:
@@ -554,6 +566,18 @@ class Omitted(NamedTuple):
     bytes: int
 
 
+class UnloadLeak(NamedTuple):
+    """A driver that was unloaded before it freed its memory: bug check 0xC4/0x62."""
+
+    driver: str
+    verified_data: Address
+    counted: int
+    """How many blocks the bug check says."""
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    """How many of them could be read."""
+    bytes: int
+
+
 class Total(NamedTuple):
     """Blocks and their bytes; negative where a growth is a loss."""
 
@@ -566,6 +590,8 @@ class DiffGroup(NamedTuple):
 
     label: str
     tag: str | None
+    contiguous: bool
+    """Whether they are contiguous memory, which has no tag."""
     driver: str | None
     stack: tuple[str, ...] | None
     """Names, or addresses without one, innermost first."""
@@ -658,6 +684,7 @@ _RECORDS: dict[str, Any] = {
         SuppressedEvent,
         Total,
         TreeReach,
+        UnloadLeak,
         WatchedIrp,
         WithoutStack,
         WorkaroundEvent,

@@ -36,6 +36,7 @@ from ._records import (
     SuppressedEvent,
     Total,
     TreeReach,
+    UnloadLeak,
     WorkaroundEvent,
 )
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
@@ -108,6 +109,8 @@ class Leaks(Table[LeakGroup]):
     def log(self) -> Reach: ...
     @property
     def pool_info(self) -> TreeReach | None: ...
+    @property
+    def unload_leak(self) -> UnloadLeak | None: ...
     @property
     def omitted(self) -> Omitted: ...
     @property

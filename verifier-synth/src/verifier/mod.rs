@@ -38,10 +38,14 @@ pub use watchdog::WatchedIrp;
 
 use crate::assembly::Assembly;
 
+/// The bit of the level without which no block is tracked.
+const POOL_TRACKING: u32 = 8;
+
 /// All data of Verifier.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Verifier {
-    pub(crate) level: u32,
+    /// Pool tracking if nothing is said and an image is verified.
+    pub(crate) level: Option<u32>,
     pub(crate) statistics: BTreeMap<String, u64>,
     pub(crate) suspects: Vec<Suspect>,
     /// (image base, image size, driver name, data of a verified driver).
@@ -95,8 +99,9 @@ impl Verifier {
     /// Writes `MmVerifierData`: sums over the verified drivers, unless the machine sets other values.
     fn statistics(&self, m: &mut Assembly, totals: BTreeMap<&'static str, u64>) {
         let va = m.global("MmVerifierData");
-        let mut record =
-            m.layouts.record("_MM_DRIVER_VERIFIER_DATA").set("Level", self.level.into());
+        let is_on = self.targets.iter().any(|(_, _, _, verified)| verified.is_some());
+        let level = self.level.unwrap_or(if is_on { POOL_TRACKING } else { 0 });
+        let mut record = m.layouts.record("_MM_DRIVER_VERIFIER_DATA").set("Level", level.into());
         let mut values: BTreeMap<&str, u64> = totals;
         values.insert("Loads", self.suspects.iter().map(|s| u64::from(s.loads)).sum());
         values.insert("Unloads", self.suspects.iter().map(|s| u64::from(s.unloads)).sum());
@@ -109,7 +114,7 @@ impl Verifier {
         m.set_u32("KernelVerifier", 0);
         m.set_u32("VfVerifyMode", if self.suspects.is_empty() { 0 } else { 3 });
         if m.has_global("VfRuleClasses") {
-            m.set_u32("VfRuleClasses", self.level);
+            m.set_u32("VfRuleClasses", level);
         }
     }
 }

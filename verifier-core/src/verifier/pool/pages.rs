@@ -202,6 +202,7 @@ impl Layout {
                         caller: Va(self.caller.get(raw).unwrap_or(0)),
                         entry: at,
                         source,
+                        impossible: None,
                     },
                 });
             }
