@@ -153,6 +153,8 @@ class PoolEvent(NamedTuple):
     thread: Address
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
+    impossible: str | None
+    """Which value no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -169,6 +171,8 @@ class IrqlEvent(NamedTuple):
     new_irql: int
     processor: int
     tick: int
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -181,6 +185,8 @@ class FaultEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -193,6 +199,8 @@ class RegionEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -210,6 +218,8 @@ class IrpEvent(NamedTuple):
     """None where the build's records do not have it (Windows 7)."""
     special_apc_disable: int | None
     irql: int | None
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -226,6 +236,8 @@ class SuppressedEvent(NamedTuple):
     parameter2: Address
     parameter3: Address
     parameter4: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -240,6 +252,8 @@ class WorkaroundEvent(NamedTuple):
     type: int
     caller: Address
     pointer: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -389,6 +403,8 @@ class PendingEvent(NamedTuple):
     slot: int
     irp: Address
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 

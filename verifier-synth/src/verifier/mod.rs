@@ -36,6 +36,11 @@ pub use watchdog::WatchedIrp;
 
 use crate::assembly::Assembly;
 
+/// The flag of pool tracking.
+const POOL_TRACKING: u32 = 8;
+/// Slots of a pool log that holds nothing.
+const EMPTY_LOG: u32 = 0x20;
+
 /// All that Verifier keeps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Verifier {
@@ -86,6 +91,11 @@ impl Verifier {
         watchdog::lay_out(m, &self.watched);
         self.suppressed.lay_out(m, "ViBugcheckLog", 5);
         self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);
+        // A kernel that tracks pool has a pool log.
+        let has_pool_log = self.rings.iter().any(|(log, _)| *log == Log::Pool);
+        if self.level & POOL_TRACKING != 0 && !has_pool_log {
+            Ring { length: EMPTY_LOG, ..Ring::new(Log::Pool) }.lay_out(Log::Pool, m);
+        }
     }
 
     /// `MmVerifierData`: sums over the verified drivers, unless the machine says otherwise.

@@ -195,14 +195,17 @@ impl Leaks {
             }
             newest.contains_key(&address)
         });
+        // The log adds stacks to blocks: without a block there is nothing that its problems can spoil.
+        let has_blocks = !self.blocks.is_empty();
+        let of_stacks = |problem: Problem| if has_blocks { problem } else { problem.remark() };
         let mut log = match log {
             Ok(log) => log,
             Err(error) => {
-                self.problems.push(Problem::from_error("pool log", &error));
+                self.problems.push(of_stacks(Problem::from_error("pool log", &error)));
                 return;
             }
         };
-        self.problems.append(&mut log.problems);
+        self.problems.extend(std::mem::take(&mut log.problems).into_iter().map(of_stacks));
         self.reach = Reach::of_log(&log, seen.get());
         // Without an order only a record that is alone is the newest of its address.
         let is_unordered = log.ring.order() == Order::Unknown;
@@ -230,6 +233,12 @@ impl Leaks {
                 }
                 continue;
             };
+            if record.impossible.is_some() {
+                if !is_known {
+                    block.stack = Err(NoStack::Impossible);
+                }
+                continue;
+            }
             let frames = log.frames(record);
             block.record = Some(RecordOf {
                 slot: record.slot,
