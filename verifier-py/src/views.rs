@@ -5,7 +5,9 @@ use verifier_core::Problem;
 use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::log::{EventLog, Impossible, Operation, PoolLog, PoolRecord, WatchedIrps};
+use verifier_core::verifier::log::{
+    EventLog, Impossible, Operation, PoolLog, PoolRecord, WatchedIrps,
+};
 use verifier_core::verifier::{
     Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, PoolStack, PoolStacks,
     TargetDriver, ToldBy,

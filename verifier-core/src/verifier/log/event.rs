@@ -149,6 +149,7 @@ impl EventLog {
         problems.extend(torn.map(|why| ring.torn(why)));
         problems.extend(contradictions.problems());
         problems.extend(result.problems);
+        kernel.report_into(&mut problems);
         Ok(Self {
             kind,
             wrapped,

@@ -118,6 +118,7 @@ impl PoolLog {
         problems.extend(why_absent(kernel, &ring));
         problems.extend(walk.problems(&result));
         problems.extend(result.problems);
+        kernel.report_into(&mut problems);
         Ok(Self {
             empty_because: if ring.array.is_null() {
                 Some("the pool log is off: VfPoolTraces is null (pool tracking was never enabled)")
