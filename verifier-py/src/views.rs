@@ -5,7 +5,9 @@ use verifier_core::Problem;
 use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord, WatchedIrps};
+use verifier_core::verifier::log::{
+    EventLog, Impossible, Operation, PoolLog, PoolRecord, WatchedIrps,
+};
 use verifier_core::verifier::{
     Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
     PoolStacks, TargetDriver, ToldBy,
@@ -129,7 +131,8 @@ fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Ve
         addresses("address", records.clone().map(|record| record.address)),
         numbers("size", records.clone().map(|record| record.size)),
         addresses("thread", records.clone().map(|record| record.thread)),
-        words("operation", records.map(|record| record.operation.name())),
+        words("operation", records.clone().map(|record| record.operation.name())),
+        maybe_words("impossible", records.map(|record| record.impossible.map(Impossible::name))),
     ]
 }
 
@@ -162,6 +165,8 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
             }
         });
     }
+    let marks = records.iter().map(|record| record.impossible.map(Impossible::name));
+    columns.push(maybe_words("impossible", marks));
     let lengths = records.iter().map(|record| log.frames(record).len());
     columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
     View::new(log.kind.describe(), event_record(log.kind.name()), columns, log.problems)

@@ -158,6 +158,8 @@ class PoolEvent(NamedTuple):
     thread: Address
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
+    impossible: str | None
+    """Which value no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -174,6 +176,8 @@ class IrqlEvent(NamedTuple):
     new_irql: int
     processor: int
     tick: int
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -186,6 +190,8 @@ class FaultEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -198,6 +204,8 @@ class RegionEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -215,6 +223,8 @@ class IrpEvent(NamedTuple):
     """None where the build's records do not have it (Windows 7)."""
     special_apc_disable: int | None
     irql: int | None
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -231,6 +241,8 @@ class SuppressedEvent(NamedTuple):
     parameter2: Address
     parameter3: Address
     parameter4: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -245,6 +257,8 @@ class WorkaroundEvent(NamedTuple):
     type: int
     caller: Address
     pointer: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -396,6 +410,8 @@ class PendingEvent(NamedTuple):
     slot: int
     irp: Address
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
