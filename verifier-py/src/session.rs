@@ -12,6 +12,7 @@ use verifier_host::info::Info;
 use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
 
+use crate::answer::problems;
 use crate::document::Value;
 use crate::errors::Failure;
 use crate::facts::{PoolFacts, StackFacts};
@@ -19,7 +20,7 @@ use crate::leaks::{self, Leaks};
 use crate::memory::CallbackMemory;
 use crate::source::{self, Source};
 use crate::symbols::{CallbackProgress, Symbols};
-use crate::table::{Described, Table, View, problems};
+use crate::table::{Described, Table, View};
 use crate::text::{self, Text};
 use crate::work::staged;
 use crate::{carve, deadlock, info, logs, views, work};

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use verifier_core::Problem;
 use verifier_host::write_file;
 
+use crate::answer::problems;
 use crate::errors::Failure;
-use crate::table::problems;
 use crate::work::{self, Output};
 
 /// Text with the problems that were met, on its way to Python.

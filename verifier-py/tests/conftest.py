@@ -74,6 +74,15 @@ def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Du
     return verifier.open(path, symbols=folder / "symbols")
 
 
+@pytest.fixture(scope="session")
+def damaged(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
+    """The sample without its last pages: what is left of the lists does not lead to their ends."""
+    place = tmp_path_factory.mktemp("damaged")
+    (place / "memory.dmp").write_bytes((folder / "memory.dmp").read_bytes()[:0x52000])
+    (place / "symbols").symlink_to(folder / "symbols")
+    return verifier.open(place / "memory.dmp", symbols=place / "symbols")
+
+
 @pytest.fixture(autouse=True)
 def no_symbol_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tests' symbols are those that they name."""
