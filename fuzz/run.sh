@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every fuzz target in turn, one job: fuzz/run.sh [SECONDS_EACH] [TARGET...]
 # Needs cargo-fuzz and a nightly toolchain. Seeds, then what earlier runs found worth keeping, are in
-# fuzz/corpus; a crash ends the run and lies in fuzz/artifacts.
+# fuzz/corpus; a crash ends the run and is in fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-120}
@@ -12,7 +12,7 @@ SEED_CORPUS="$PWD/fuzz/corpus" cargo test --quiet -p verifier-fuzz-targets seed_
 cd fuzz
 for target in "${targets[@]}"; do
     log=$(mktemp)
-    # Without the address sanitizer: there is no unsafe code here for it to watch.
+    # Without the address sanitizer: there is no unsafe code here for it to check.
     if ! cargo +nightly fuzz run -s none "$target" -- -max_total_time="$seconds" -timeout=10 \
         -rss_limit_mb=1024 -print_final_stats=1 2>"$log"; then
         tail -40 "$log"

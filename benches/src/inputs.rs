@@ -30,7 +30,7 @@ pub fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Writes `assembly` as the dump of a machine with `gib` of memory; the file takes little room where
+/// Writes `assembly` as the dump of a machine with `gib` of memory; the file takes little room if
 /// the file system has holes.
 pub fn write_sparse(path: &Path, assembly: &Assembly, gib: u64, spread: Spread) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create(path)?);

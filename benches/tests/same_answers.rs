@@ -1,4 +1,4 @@
-//! What was made fast says what the plain way says: on the PDBs of the shared dumps, where they are there.
+//! The fast ways give the same answers as the plain ways: on the PDBs of the shared dumps, if they are present.
 
 use std::fs;
 use std::sync::Arc;

@@ -116,7 +116,7 @@ address!(
 );
 
 impl Va {
-    /// True where the block of `size` bytes at `start` holds the address. A block of no size holds
+    /// True if the block of `size` bytes at `start` holds the address. A block of no size holds
     /// its own start.
     #[must_use]
     pub const fn is_in(self, start: Va, size: u64) -> bool {

@@ -1,6 +1,6 @@
 //! What can go wrong, and where.
 //!
-//! Four things stay apart because they call for four different acts: bytes that are **absent** from
+//! Four things stay apart because each calls for a different act: bytes that are **absent** from
 //! the dump ([`Reason::Absent`], take a fuller dump), an address that is **not present** in the
 //! page tables ([`Reason::NotPresent`], the page was paged out or never there), a name that is
 //! **not in the symbols** ([`Error::MissingType`], [`Error::MissingField`],
@@ -62,7 +62,7 @@ pub enum Reason {
         level: u8,
         /// The entry.
         entry: u64,
-        /// Where the entry lies.
+        /// The physical address of the entry.
         at: Pa,
     },
     /// A page table itself could not be read.
@@ -74,14 +74,14 @@ pub enum Reason {
         /// Why it could not be read.
         cause: Box<Reason>,
     },
-    /// The address is outside the address space: not canonical, or behind its end.
+    /// The address is outside the address space: not canonical, or past its end.
     OutOfRange,
     /// What the embedder's own reader said.
     Reader(Arc<str>),
 }
 
 impl Reason {
-    /// True where the bytes exist in the machine but not in this dump.
+    /// True if the bytes exist in the machine but not in this dump.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         match self {
@@ -101,10 +101,10 @@ impl fmt::Display for Reason {
             Reason::Absent { pfn } => write!(f, "page frame {pfn} is not in the dump"),
             Reason::Truncated { pfn, offset } => write!(
                 f,
-                "page frame {pfn} would be at file offset {offset:#x}, behind the end of the file"
+                "page frame {pfn} would be at file offset {offset:#x}, past the end of the file"
             ),
             Reason::FileEnds { offset } => {
-                write!(f, "it would be at file offset {offset:#x}, behind the end of the file")
+                write!(f, "it would be at file offset {offset:#x}, past the end of the file")
             }
             Reason::NotHeld => f.write_str("the source holds no bytes there"),
             Reason::NotPresent { level, entry, at } => {
@@ -141,7 +141,7 @@ pub enum Error {
     Read {
         /// What was being read.
         what: Cow<'static, str>,
-        /// Where and why it failed; the message has it, so it is no `source` that would say it again.
+        /// Where and why it failed; the message has it, so it is not a `source`, which would repeat it.
         fault: Fault,
     },
     /// The file is not what it says it is.
@@ -184,7 +184,7 @@ pub enum Error {
         /// The global's name.
         name: String,
     },
-    /// The kernel's symbols are not at hand, and the global was not found by what stands in memory.
+    /// The kernel's symbols are missing, and the global was not found by the contents of memory.
     #[error("{name} was not found without the kernel's symbols: {why}")]
     UnknownGlobal {
         /// The global's name.
@@ -203,7 +203,7 @@ pub enum Error {
     NoKernelSymbols {
         /// Which file would help.
         wanted: String,
-        /// Its identity, where the image tells it.
+        /// Its identity, if the image names it.
         pdb: Option<PdbId>,
     },
     /// A symbol file cannot be used.
@@ -239,12 +239,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Says what was being read when `fault` struck.
+    /// An error that says what was being read at the time of `fault`.
     pub fn read(what: impl Into<Cow<'static, str>>, fault: Fault) -> Self {
         Error::Read { what: what.into(), fault }
     }
 
-    /// The address that the error is about, where it has one in the kernel's virtual memory.
+    /// The address that the error is about, if it has one in the kernel's virtual memory.
     #[must_use]
     pub fn address(&self) -> Option<Va> {
         match self {
@@ -286,10 +286,25 @@ impl Problem {
         Problem { address: error.address(), ..Self::new(what, error) }
     }
 
+    /// Adds those of `more` that are not among `problems` yet.
+    pub(crate) fn extend(problems: &mut Vec<Problem>, more: Vec<Problem>) {
+        for problem in more {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+
     /// The same as a remark: the answer is complete all the same.
     #[must_use]
     pub fn remark(self) -> Self {
         Problem { leaves: Extent::Complete, ..self }
+    }
+
+    /// True if the answer is complete all the same.
+    #[must_use]
+    pub fn is_remark(&self) -> bool {
+        self.leaves == Extent::Complete
     }
 
     /// The same as a problem that leaves nothing certain: the answer is unknown.

@@ -4,19 +4,20 @@
 //! memory that something else translates) and the kernel's types and symbols (a PDB, a Volatility 3
 //! ISF table, or literals). **Out:** plain records: settings and statistics, verified drivers, each
 //! pool allocation that they still hold, the log of recent allocations and frees with call stacks,
-//! and the debugger's own text, JSON or CSV of all that.
+//! and the same as the debugger's own text, JSON or CSV.
 //!
 //! **What you bring:** this crate does no I/O. It says what it wants as values
 //! ([`Kernel::wanted_symbols`](kernel::Kernel::wanted_symbols) gives PDB names and GUIDs) and you
-//! bring the bytes; `verifier-host` is one way to do that. Without them it has layouts of its own
-//! ([`types::Profile`]) and finds Verifier's globals by what stands where they point
-//! ([`verifier::Globals`]), or the data themselves ([`verifier::CarvedPool`]), and says so. **What it
-//! will not do:** change a dump, take one of two places that both could be, or stop at one bad record:
-//! every view returns what it could read and `problems` that say where and why it could not.
+//! bring the bytes; `verifier-host` is one way to do that. Without symbols it uses layouts of its own
+//! ([`types::Profile`]), finds Verifier's globals by the data that they point to
+//! ([`verifier::Globals`]), or finds the data itself ([`verifier::CarvedPool`]), and says so. **What it
+//! will not do:** change a dump, guess between two possible places, or stop at one bad record: every
+//! view returns what it could read, `problems` that say where and why it could not read the rest, and
+//! whether the answer is complete ([`Completeness`]).
 //!
 //! # From three literals
 //!
-//! A view needs memory, types and symbols, however small:
+//! A view needs memory, types and symbols. Three literals are enough:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -54,26 +55,26 @@
 //! # Ok::<(), verifier_core::Error>(())
 //! ```
 //!
-//! # The rooms
+//! # The modules
 //!
-//! Each knows only those before it: [`addr`], [`raw`] (file formats), [`dump`] (where pages lie),
+//! Each module uses only those before it: [`addr`], [`raw`] (file formats), [`dump`] (where the pages of a file are),
 //! [`memory`] (the one loop over pages, page tables), [`symbols`] (addresses to names), [`types`]
-//! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each thing an
-//! engineer asks about), [`analysis`] (joins), [`render`] (text, JSON, CSV).
+//! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each question of an
+//! engineer), [`analysis`] (joins), [`render`] (text, JSON, CSV).
 //!
 //! # Growth
 //!
-//! Windows grows, and so do records and enums that show it: these are `#[non_exhaustive]`. What you build
-//! yourself, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module) and
-//! [`Structure`](types::Structure), is not.
+//! Windows grows, and so do the records and enums that show it: they are `#[non_exhaustive]`. Types that you
+//! build yourself, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module) and
+//! [`Structure`](types::Structure), are not.
 //!
 //! # Trust
 //!
 //! A dump is hostile input. There is no `unsafe` here, walks are bounded by
-//! [`Limits`](kernel::Limits) and end on cycles, declared counts are held against what is there
+//! [`Limits`](kernel::Limits) and end on cycles, declared counts are checked against the bytes that are there
 //! before anything is allocated (`SECURITY.md` lists the bounds), and lints deny indexing, `unwrap` and
-//! `panic!`. PDBs are parsed by the `pdb` crate, which may panic on malformed records: that is caught at
-//! its one file's border (with `panic = "abort"` it cannot be).
+//! `panic!`. PDBs are parsed by the `pdb` crate, which may panic on malformed records: such a panic is
+//! caught in the one file that uses the crate (with `panic = "abort"` it cannot be caught).
 
 pub mod addr;
 pub mod analysis;

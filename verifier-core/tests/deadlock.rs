@@ -15,7 +15,7 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::memory::SparsePages;
 use verifier_core::types::{Isf, Literals, Shape};
 use verifier_core::verifier::deadlock::{Deadlock, LockType};
-use verifier_core::{Problem, Va};
+use verifier_core::{Completeness, Problem, Va};
 use verifier_synth::{Assembly, Build, DumpKind, Lock, LockNode, Machine, MachineType, PageState};
 
 fn kind(m: &Assembly) -> DumpKind {
@@ -591,7 +591,7 @@ mod damage {
             (2, 4),
             "the mutex's node is out of reach"
         );
-        let counts = |problem: &Problem| problem.why.contains("active nodes name it");
+        let counts = |problem: &Problem| problem.why.contains("nodes name it");
         assert!(!d.problems.iter().any(counts), "which says nothing of its thread's count");
         m.patch_field(globals, "_VI_DEADLOCK_GLOBALS", "ThreadDatabase", 0x1000);
         let d = read(&m);
@@ -614,9 +614,38 @@ mod damage {
         assert_told(&d.problems, "database of locks", "its count is 0x5, its buckets hold 0x4");
         assert_told(&d.problems, "database of threads", "its count is 0x1, its buckets hold 0x2");
         assert_told(&d.problems, "nodes of lock", "NodeCount is 0xffff, the list has 0x2");
-        assert_told(&d.problems, "thread", "NodeCount is 0x9, 0x1 active nodes name it");
+        assert_told(
+            &d.problems,
+            "thread",
+            "NodeCount is 0x9, 0x1 nodes name it, 0x1 of them active",
+        );
         assert_eq!(d.problems.len(), 4);
         assert_eq!((d.resources().len(), d.nodes().len()), (4, 5));
+    }
+
+    /// Where the flags of a node are is not public for every build.
+    #[test]
+    fn a_thread_whose_nodes_are_not_marked_as_active_is_no_contradiction() {
+        let mut m = two_threads(BUILD).assemble();
+        for node in ["node:2", "node:4"] {
+            let node = label(&m, node);
+            m.patch_field(node, "_VI_DEADLOCK_NODE", "u1.Whole", 0);
+        }
+        let d = read(&m);
+        assert_eq!(d.nodes().filter(|node| node.active).count(), 0);
+        assert_eq!(d.problems, []);
+    }
+
+    #[test]
+    fn a_variable_whose_page_is_absent_is_a_remark() {
+        let mut m = two_threads(BUILD);
+        let page = m.kernel_mut().data_rva() + 0x3000;
+        m.kernel_symbol("ViDeadlockChildrenCountMaximum", page);
+        let d = read(&m.assemble());
+        assert_eq!((d.resources().len(), d.inactive_because.as_ref()), (4, None));
+        let [remark] = &d.problems[..] else { panic!("{:?}", d.problems) };
+        assert_eq!(&*remark.what, "ViDeadlockChildrenCountMaximum");
+        assert!(Completeness::of(&d.problems).is_complete());
     }
 
     #[test]

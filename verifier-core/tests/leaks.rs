@@ -229,13 +229,13 @@ nt!NtDeviceIoControlFile+0x10
     );
     assert_eq!(
         rendered(|out| write_leaks_csv(out, &view)),
-        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source
+        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source,extent
 2,544,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← ReadRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!ReadRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log
+         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log,complete
 1,272,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← WriteRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!WriteRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log
+         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log,complete
 "
     );
     let all = LeaksView { top: None, ..view };

@@ -14,7 +14,8 @@ use verifier_synth::{
     Tracker,
 };
 
-const BUILDS: [Build; 4] = [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11Arm64];
+const BUILDS: [Build; 5] =
+    [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11Ge, Build::Win11Arm64];
 
 fn base(build: Build) -> u64 {
     if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 }

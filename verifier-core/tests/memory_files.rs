@@ -219,7 +219,7 @@ fn without_exports_the_symbols_lead_to_the_lists() {
     assert_eq!(kernel.modules_from(), ModuleSource::KernelAlone);
     assert_eq!((kernel.modules().loaded().len(), kernel.build()), (1, 0));
     assert_eq!(kernel.modules().loaded()[0].short_name, "nt");
-    assert!(kernel.problems()[0].why.contains("only the kernel's symbols tell where it is"));
+    assert!(kernel.problems()[0].why.contains("only the kernel's symbols say where it is"));
     assert!(kernel.with_lists_from_symbols().is_err());
     assert_eq!(supply(&kernel, &assembly.files), 1);
     let stopped = Arc::new(AtomicBool::new(false));
@@ -275,16 +275,19 @@ fn tables_that_lead_to_no_kernel_are_passed_over() {
     memory.write(0x5000, &0x5063u64.to_le_bytes().repeat(512));
     let found = search(&raw(&assembly), None).unwrap();
     assert_eq!(found.directory_table_base, Pa(assembly.header.dtb));
-    // Every address is mapped, to the page itself: the search for an image ends by its limit.
+    // Every address is mapped, to the page itself: at each level that is one table.
     let mut file = vec![0u8; 0x6000];
     file[0x5000..].copy_from_slice(&0x5063u64.to_le_bytes().repeat(512));
     let mut limits = Limits::default();
+    let memory = MemoryFile::raw(Arc::new(file.clone())).unlabeled().unwrap();
+    let error = find_kernel(&memory, None, &limits).unwrap_err().to_string();
+    assert!(error.contains("look like top page tables") && !error.contains("limit"), "{error}");
     limits.search_pages = 0x1234;
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     assert!(find_kernel(&memory, Some(Pa(0x5000)), &limits).is_err());
     let error = find_kernel(&memory, None, &limits).unwrap_err();
     let tells = |error: &Error, text: &str| assert!(error.to_string().contains(text), "{error}");
-    tells(&error, "of 0x6 page frames 1 look like top page tables");
+    tells(&error, "of 0x6 page frames 2 look like top page tables");
     tells(&error, "limit reached (Limits::search_pages)");
     limits.search_frames = 5;
     let error = find_kernel(&memory, None, &limits).unwrap_err();
@@ -296,19 +299,25 @@ fn tables_that_lead_to_no_kernel_are_passed_over() {
 
 #[test]
 fn a_search_that_is_cut_short_says_by_which_limit() {
-    // A hundred pages that map themselves once and nothing else; behind them one that maps all of
-    // memory to itself.
-    let mut file = vec![0u8; 101 * 0x1000];
-    for page in 0..100 {
-        word(&mut file, page * 0x1000 + 8 * 0x1b6, (page as u64 * 0x1000) | 0x63, 8);
+    // A hundred pages that map themselves once and nothing else; after them five directories of 512
+    // empty tables each, what maps these, and the top table.
+    let mut file = vec![0u8; (100 + 5 + 5 * 512 + 2) * 0x1000];
+    let mut link = |table: usize, index: usize, to: usize| {
+        word(&mut file, table * 0x1000 + 8 * index, (to as u64 * 0x1000) | 0x63, 8);
+    };
+    (0..100).for_each(|page| link(page, 0x1b6, page));
+    let (middle, top) = (105 + 5 * 512, 106 + 5 * 512);
+    link(top, 0x1f0, middle);
+    for directory in 0..5 {
+        link(middle, directory, 100 + directory);
+        (0..512).for_each(|i| link(100 + directory, i, 105 + directory * 512 + i));
     }
-    let all = 100 * 0x1000u64;
-    file[all as usize..].copy_from_slice(&(all | 0x63).to_le_bytes().repeat(512));
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     let error = find_kernel(&memory, None, &Limits::default()).unwrap_err().to_string();
-    // The last page has the shape of a 32-bit machine's or ARM64's table too.
+    // The directories have the shape of a 32-bit machine's table too.
     assert!(error.contains("limit reached (MAX_SHAPE_STEPS, MAX_TABLES)"), "{error}");
-    let error = find_kernel(&memory, Some(Pa(all)), &Limits::default()).unwrap_err().to_string();
+    let top = Pa(top as u64 * 0x1000);
+    let error = find_kernel(&memory, Some(top), &Limits::default()).unwrap_err().to_string();
     assert!(error.ends_with("limit reached (MAX_STEPS)"), "{error}");
 }
 

@@ -5,8 +5,8 @@
 mod common;
 
 use common::session;
-use verifier_core::Va;
 use verifier_core::verifier::{Modes, OptionFlags, RuleClasses, Settings};
+use verifier_core::{Completeness, Extent, Va};
 use verifier_synth::{Assembly, Build, DumpKind, Machine, MachineType};
 
 fn kind(build: Build) -> DumpKind {
@@ -24,6 +24,9 @@ fn utf16(text: &str) -> Vec<u8> {
 fn configured(build: Build) -> Assembly {
     let mut m = Machine::new(build);
     m.level(0x9bf).excluded("good.sys").excluded("old.sys");
+    if build.number() >= 9600 {
+        m.xdv_excluded("rules.sys");
+    }
     let mut m = m.assemble();
     for (global, value) in [
         ("VfVerifyMode", 3u32),
@@ -60,6 +63,8 @@ fn every_build() {
             modes.excluded_drivers.as_deref(),
             Some(&["good.sys".into(), "old.sys".into()][..])
         );
+        let second = (build.number() >= 9600).then(|| vec!["rules.sys".into()]);
+        assert_eq!(modes.xdv_excluded_drivers, second);
         let faults = &modes.faults;
         assert_eq!((faults.probability, faults.max_probability), (Some(600), Some(10_000)));
         assert_eq!(faults.boot_minutes, Some(8));
@@ -74,6 +79,7 @@ fn off() {
         let modes = read(&Machine::new(build).assemble(), build);
         assert_eq!(modes.problems, []);
         assert_eq!(modes.excluded_drivers.as_deref(), Some(&[][..]));
+        assert!(modes.xdv_excluded_drivers.is_none_or(|names| names.is_empty()));
         assert_eq!(modes.option_flags, Some(OptionFlags(0)));
     }
 }
@@ -85,7 +91,7 @@ fn a_build_without_a_global_has_no_value_and_no_problem() {
 }
 
 #[test]
-fn pages_that_are_absent_are_told_once() {
+fn pages_that_are_absent_are_one_remark() {
     let build = Build::Win10Vb;
     let mut m = Machine::new(build);
     let page = m.kernel_mut().data_rva() + 0x3000;
@@ -99,7 +105,40 @@ fn pages_that_are_absent_are_told_once() {
     let [problem] = &modes.problems[..] else { panic!("{modes:?}") };
     assert_eq!(problem.what, "VfVerifyMode, VfOptionFlags");
     assert!(problem.why.contains("is not in the dump"), "{problem}");
+    assert!(Completeness::of(&modes.problems).is_complete());
     assert_eq!(Settings::read(&kernel).unwrap().level.0, 8);
+}
+
+#[test]
+fn a_list_of_excluded_drivers_whose_head_is_absent_is_a_mode_without_a_value() {
+    let build = Build::Win11;
+    let mut m = Machine::new(build);
+    let page = m.kernel_mut().data_rva() + 0x3000;
+    m.level(0x8).excluded("good.sys").xdv_excluded("rules.sys");
+    m.kernel_symbol("VfXdvExcludedDriversList", page);
+    let mut m = m.assemble();
+    m.remove_page(m.address("nt!VfXdvExcludedDriversList"));
+    let modes = read(&m, build);
+    assert_eq!(modes.excluded_drivers.as_deref(), Some(&["good.sys".into()][..]));
+    assert_eq!(modes.xdv_excluded_drivers, None);
+    let [remark] = &modes.problems[..] else { panic!("{modes:?}") };
+    assert_eq!((&*remark.what, remark.leaves), ("VfXdvExcludedDriversList", Extent::Complete));
+}
+
+#[test]
+fn a_head_of_which_one_link_is_null_is_not_an_empty_list() {
+    let build = Build::Win10Rs5;
+    let mut m = configured(build);
+    let head = m.address("nt!VfExcludedDriversList");
+    m.patch_pointer(head, 0);
+    let modes = read(&m, build);
+    let names = ["good.sys".into(), "old.sys".into()];
+    assert_eq!(modes.excluded_drivers.as_deref(), Some(&names[..]), "by the other link");
+    assert!(!Completeness::of(&modes.problems).is_complete(), "{modes:?}");
+    // Both are null before the kernel sets the list up.
+    m.patch(head, &[0; 0x10]);
+    let modes = read(&m, build);
+    assert_eq!((modes.excluded_drivers.as_deref(), modes.problems), (Some(&[][..]), vec![]));
 }
 
 #[test]
@@ -109,9 +148,10 @@ fn a_damaged_list_of_excluded_drivers() {
     let (first, second) = (m.address("excluded:good.sys"), m.address("excluded:old.sys"));
     // A ring without the head; a name that is not there.
     m.patch_pointer(second, first);
-    m.patch_field(first, "_VF_SUSPECT_DRIVER_ENTRY", "BaseName.Buffer", 0xffff_f6fb_0000_0000);
+    m.patch_field(first, "_VI_EXCLUDED_DRIVER", "Name.Buffer", 0xffff_f6fb_0000_0000);
     let modes = read(&m, build);
     assert_eq!(modes.excluded_drivers.as_deref(), Some(&["old.sys".into()][..]));
     assert_eq!(modes.problems.len(), 2, "{modes:?}");
+    assert_eq!(Completeness::of(&modes.problems).extent, Extent::AtLeast);
     assert!(modes.problems.iter().any(|problem| problem.address == Some(Va(second))));
 }

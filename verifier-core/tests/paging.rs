@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use verifier_core::addr::Space;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::AddressSpace;
-use verifier_core::memory::{FromFn, Memory, PageTables, PagingMode, Residence};
+use verifier_core::memory::{FromFn, Memory, PageTables, PagingMode, Residence, SparsePages};
 use verifier_core::{Fault, Pa, Pfn, Reason, Va};
 use verifier_synth::dump::write_dump;
 use verifier_synth::{
@@ -632,4 +632,84 @@ fn a_cached_space_walks_the_tables_to_a_page_once() {
         assert_eq!([reads(&plain), reads(&plain)], [levels + 1, levels + 1], "{paging:?}");
         assert_eq!([reads(&cached), reads(&cached)], [levels + 1, 1], "{paging:?}");
     }
+}
+
+/// Every page in turn, by its own look-up.
+fn one_by_one(tables: &PageTables, first: u64, last: u64) -> Vec<(Va, Pa, u64, Residence)> {
+    let pages = (0..=(last - first) / PAGE).map(|i| Va(first + i * PAGE));
+    let found = pages.filter_map(|va| {
+        let found = tables.translate(va).ok()?;
+        Some((va, found.pa, found.page_size, found.residence))
+    });
+    found.collect()
+}
+
+#[test]
+fn mapped_pages_are_those_that_translate() {
+    for paging in SCHEMES {
+        let slots = [
+            Slot::State(PageState::Present),
+            Slot::State(PageState::Transition),
+            Slot::Unmapped,
+            Slot::State(PageState::NotPresent),
+            Slot::Absent,
+        ];
+        let scene = scene(paging, &slots, 0b1011);
+        let dump = dump(&scene.space);
+        let tables = tables(&dump, paging);
+        let physical = dump.physical().unwrap();
+        let size = scene.space.size_of(PageSize::Large);
+        // From within the tables, and to within the large page.
+        for (first, last) in [
+            (base(paging) - 6 * PAGE, base(paging) + size + 6 * PAGE),
+            (base(paging) - 3 * PAGE, base(paging) + size - 2 * PAGE),
+            (base(paging) + PAGE, base(paging) + size - PAGE - 1),
+            (base(paging) + size, base(paging) + size + PAGE),
+        ] {
+            let mut pages = tables.mapped_pages(Va(first), Va(last), 1 << 20);
+            let found: Vec<_> = pages
+                .by_ref()
+                .map(|(va, found)| (va, found.pa, found.page_size, found.residence))
+                .collect();
+            // Of a large page only what the dump holds is worth a look.
+            let mut expected = one_by_one(&tables, first, last);
+            expected.retain(|(_, pa, size, _)| *size == PAGE || physical.read_u8(*pa).is_ok());
+            assert_eq!(found, expected, "{paging:?} {first:#x} {last:#x}");
+            assert!(pages.steps_left() > 0);
+        }
+    }
+}
+
+#[test]
+fn tables_in_a_circle_are_walked_once_at_each_level() {
+    for paging in SCHEMES {
+        let size = if paging == Paging::X86 { 4 } else { 8 };
+        let entry = if paging == Paging::Arm64 { 0x1703u64 } else { 0x1063 };
+        // PAE's top table has reserved bits.
+        let top = if paging == Paging::X86Pae { 0x1001 } else { entry };
+        let mut memory = SparsePages::<Pa>::new();
+        memory.write(Pa(0x1000), &entry.to_le_bytes()[..size].repeat(PAGE as usize / size));
+        memory.write(Pa(0x2000), &top.to_le_bytes()[..size].repeat(PAGE as usize / size));
+        let tables = PageTables::new(Arc::new(memory), Pa(0x2000), mode(paging));
+        let mut pages = tables.mapped_pages(Va(0), Va(u64::MAX), 1 << 20);
+        let found = pages.by_ref().count() as u64;
+        assert_eq!(found, PAGE / size as u64, "{paging:?}");
+        let steps = (1 << 20) - pages.steps_left();
+        assert!(steps <= 5 * 1024, "{paging:?}: {steps:#x}");
+    }
+}
+
+#[test]
+fn a_large_page_of_memory_that_is_not_there_is_one_step() {
+    let mut memory = SparsePages::<Pa>::new();
+    // 512 pages of 1 GiB each, of which the last begins with a page that is held.
+    let entries = (1..=512u64).flat_map(|i| (i << 30 | 0xe3).to_le_bytes());
+    memory.write(Pa(0x2000), &entries.collect::<Vec<u8>>());
+    memory.write(Pa(0x1000), &0x2063u64.to_le_bytes().repeat(512));
+    memory.write(Pa(512 << 30), &[1; 0x1000]);
+    let tables = PageTables::new(Arc::new(memory), Pa(0x1000), PagingMode::X64);
+    let mut pages = tables.mapped_pages(Va(0), Va(u64::MAX), 1 << 20);
+    let found: Vec<_> = pages.by_ref().map(|(va, found)| (va.0, found.pa.0)).collect();
+    assert_eq!(found, [(511 << 30, 512 << 30)]);
+    assert!((1 << 20) - pages.steps_left() < 2048);
 }

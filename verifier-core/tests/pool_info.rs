@@ -16,7 +16,7 @@ use verifier_synth::{
     UnloadedDriver,
 };
 
-const WITH_TREES: [Build; 3] = [Build::Server2022, Build::Win11, Build::Win11Arm64];
+const WITH_TREES: [Build; 4] = [Build::Server2022, Build::Win11, Build::Win11Ge, Build::Win11Arm64];
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 /// Where an image was before it was unloaded.
 const GONE: u64 = 0xffff_f803_2000_0000;

@@ -43,7 +43,7 @@ impl Session {
         address: Option<Va>,
     ) -> Result<CarvedLog, Error> {
         let kernel = self.kernel()?;
-        let log = self.in_place(range, |place| {
+        let mut log = self.in_place(range, |place| {
             let wanted = |start: Va, size: u64| {
                 address.is_none_or(|address| {
                     address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
@@ -51,7 +51,8 @@ impl Session {
             };
             Ok(CarvedLog::read(kernel, place, wanted)?)
         })?;
-        self.load_symbols_at(log.all_frames().iter().copied());
+        let missing = self.find_symbols_at(|| log.all_frames().iter().copied());
+        log.problems.extend(missing);
         Ok(log)
     }
 

@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use verifier_core::dump::{FileError, ReadAt};
 
 use crate::error::Error;
-use crate::symbols::{Element, SymbolPath};
 
 /// Symbolic links that are followed from one to the next.
 const MAX_LINKS: usize = 40;
@@ -57,49 +56,6 @@ pub fn open_file(path: &Path, mode: FileMode) -> Result<Arc<dyn ReadAt>, Error> 
         return Ok(Arc::new(Mapped(map)));
     }
     Ok(Arc::new(Read { len: meta.len(), file }))
-}
-
-/// True where both paths lead to one file, whatever they are called: links are followed. Not where one of
-/// them leads nowhere.
-pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let id = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
-        matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
-    }
-    #[cfg(not(unix))]
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// The files that are read, and what each is: "the dump". Nothing is written over them.
-#[derive(Debug, Clone, Default)]
-pub struct Inputs(Vec<(PathBuf, &'static str)>);
-
-impl Inputs {
-    /// A dump, and the symbol files that a path names one by one.
-    #[must_use]
-    pub fn new(dump: Option<&Path>, symbols: &SymbolPath) -> Self {
-        let dump = dump.map(|path| (path.to_path_buf(), "the dump"));
-        let symbols = symbols.elements().iter().filter_map(|element| match element {
-            Element::Plain(path) => Some((path.clone(), "a symbol file")),
-            Element::Cache(_) | Element::Chain { .. } => None,
-        });
-        Self(dump.into_iter().chain(symbols).collect())
-    }
-
-    /// Refuses an output that would be written over one of them.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where `output` leads to one of them.
-    pub fn spare(&self, output: &Path) -> Result<(), Error> {
-        match self.0.iter().find(|(input, _)| is_same_file(output, input)) {
-            Some((_, what)) => {
-                Err(Error::Usage(format!("{}: the output is {what} itself", output.display())))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 /// Writes a file under a temporary name and renames it, so that no half of it is ever there; its folder is

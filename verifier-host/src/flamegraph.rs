@@ -1,10 +1,11 @@
 //! A picture of the stacks that hold pool. The only user of the crate `inferno`.
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
-use verifier_core::render::text::sanitize;
+use verifier_core::render::text::{extent_line, sanitize};
 use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks};
 
 use crate::error::Error;
+use crate::outputs::OutputKind;
 
 /// A flame graph of the groups of `view`, which should be by stack, as SVG. Without any block it says so.
 ///
@@ -12,16 +13,28 @@ use crate::error::Error;
 /// [`Error::Output`].
 pub fn flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Error> {
     let mut title = "Outstanding pool allocations".to_owned();
-    for more in [view.leaks.dump.clone(), filter_line(view.leaks)].into_iter().flatten() {
+    let answer = view.leaks.completeness();
+    let more = [view.leaks.dump.clone(), filter_line(view.leaks), extent_line(&answer)];
+    for more in more.into_iter().flatten() {
         title.push_str(" – ");
         title.push_str(&sanitize(&more));
     }
-    draw(&folded_stacks(view, weight), weight, title)
+    let nothing = if answer.is_complete() { "no outstanding allocation" } else { UNKNOWN };
+    draw(&folded_stacks(view, weight), weight, title, nothing)
 }
 
-fn draw(stacks: &[(String, u64)], weight: Weight, title: String) -> Result<Vec<u8>, Error> {
+/// The one frame of a picture without blocks, if more may exist.
+const UNKNOWN: &str = "unknown: no block was found, and more may exist";
+
+fn draw(
+    stacks: &[(String, u64)],
+    weight: Weight,
+    title: String,
+    nothing: &str,
+) -> Result<Vec<u8>, Error> {
     let mut options = Options::default();
     options.title = title;
+    options.notes = OutputKind::FlameGraph.mark().into();
     (options.count_name, options.name_type) = match weight {
         Weight::Bytes => ("bytes".into(), "Frame:".into()),
         Weight::Count => ("blocks".into(), "Frame:".into()),
@@ -31,7 +44,7 @@ fn draw(stacks: &[(String, u64)], weight: Weight, title: String) -> Result<Vec<u
     // The module and the start of a name say more than its end.
     options.text_truncate_direction = TextTruncateDirection::Right;
     let lines: Vec<String> = if stacks.iter().all(|(_, value)| *value == 0) {
-        vec!["(no outstanding allocation) 1".into()]
+        vec![format!("({nothing}) 1")]
     } else {
         stacks.iter().map(|(path, value)| format!("{path} {value}")).collect()
     };
@@ -51,7 +64,8 @@ mod tests {
             ("a.sys;<img src=x onerror=alert(1)>;\"&]]>'".to_string(), 10),
             ("a.sys;<script>alert(1)</script>".to_string(), 5),
         ];
-        let svg = String::from_utf8(draw(&stacks, Weight::Bytes, "<b>".into()).unwrap()).unwrap();
+        let svg =
+            String::from_utf8(draw(&stacks, Weight::Bytes, "<b>".into(), "none").unwrap()).unwrap();
         assert!(svg.contains("&lt;img src=x onerror=alert(1)&gt;"), "escaped");
         assert!(!svg.contains("<img") && !svg.contains("<b>"), "no element of that name");
         assert!(svg.contains("&lt;b&gt;"), "the title too");
@@ -60,7 +74,8 @@ mod tests {
 
     #[test]
     fn nothing_to_draw() {
-        let svg = String::from_utf8(draw(&[], Weight::Count, String::new()).unwrap()).unwrap();
-        assert!(svg.contains("no outstanding allocation"));
+        let svg =
+            String::from_utf8(draw(&[], Weight::Count, String::new(), UNKNOWN).unwrap()).unwrap();
+        assert!(svg.contains(UNKNOWN));
     }
 }

@@ -31,7 +31,7 @@ use verifier_core::verifier::PoolTag;
 use verifier_core::{Problem, Va};
 
 use crate::error::Error;
-use crate::file::{Inputs, is_same_file};
+use crate::outputs::{Inputs, is_same_file};
 use crate::progress::{Progress, Stage};
 use crate::session::Session;
 use crate::views::not_configured;
@@ -172,13 +172,16 @@ impl Session {
                 })
         });
         if untold > 0 {
-            leaks.problems.push(Problem::new(
+            let problem = Problem::new(
                 "pool type",
                 format!("blocks left out, since their pool type is unknown: {untold}"),
-            ));
+            );
+            // A remark: the limit of --fail-on counts these blocks, so they do not make it uncertain.
+            leaks.problems.push(problem.remark());
         }
         let stage = Stage::begin(progress, "finding symbols", None);
-        self.load_symbols_at(leaks.addresses());
+        let missing = self.find_symbols_at(|| leaks.addresses());
+        leaks.problems.extend(missing);
         drop(stage);
         let kernel = Arc::clone(kernel);
         let mut found = FilteredLeaks { leaks, filter, kernel, inputs: self.inputs() };

@@ -40,6 +40,7 @@ mod loads;
 mod lookup;
 mod missing;
 mod open;
+mod outputs;
 mod progress;
 #[cfg(feature = "reports")]
 pub mod report;
@@ -50,13 +51,14 @@ pub mod symbols;
 mod views;
 
 pub use error::Error;
-pub use file::{FileMode, Inputs, open_file, write_file};
+pub use file::{FileMode, open_file, write_file};
 #[cfg(feature = "reports")]
 pub use flamegraph::flame_graph;
 pub use info::Info;
 pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, PatternError, compare_boots};
 pub use lookup::SymbolLoad;
 pub use open::TablesInUse;
+pub use outputs::{Inputs, OutputKind, may_replace};
 pub use progress::{Progress, Silent};
 #[cfg(feature = "demo")]
 pub use sample::write_sample;

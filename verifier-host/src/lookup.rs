@@ -57,15 +57,18 @@ impl SymbolLoad {
     /// The same in one short line, without the places.
     #[must_use]
     pub fn missing_line(&self) -> Option<String> {
+        let image = &self.wanted.image;
+        Some(format!("no symbols for {image}: {}", self.missing_why()?))
+    }
+
+    /// The same without the image's name.
+    pub(crate) fn missing_why(&self) -> Option<String> {
         if self.found.is_some() {
             return None;
         }
-        let WantedSymbols { image, pdb, .. } = &self.wanted;
-        let wanted = pdb.as_ref().map_or("its PDB", |pdb| &pdb.name);
+        let wanted = self.wanted.pdb.as_ref().map_or("its PDB", |pdb| &pdb.name);
         let verb = if self.unusable.is_some() { "cannot be used" } else { "is missing" };
-        Some(format!(
-            "no symbols for {image}: {wanted} {verb}; `verifier info` shows where it was looked for"
-        ))
+        Some(format!("{wanted} {verb}; `verifier info` shows where it was looked for"))
     }
 }
 

@@ -48,6 +48,17 @@ impl Session {
         problems
     }
 
+    /// Finds the symbols of what a view shows, and says which of them are missing. `addresses` is called
+    /// twice.
+    #[must_use]
+    pub fn find_symbols_at<I: IntoIterator<Item = Va>>(
+        &self,
+        addresses: impl Fn() -> I,
+    ) -> Vec<Problem> {
+        self.load_symbols_at(addresses());
+        self.symbol_problems_at(addresses())
+    }
+
     /// The kernel's, where they are missing, and those of `loads` that are.
     fn problems_of(&self, loads: &[SymbolLoad]) -> Vec<Problem> {
         let kernel = self.kernel().ok().filter(|kernel| !kernel.has_own_types());
@@ -55,7 +66,7 @@ impl Session {
         let others = loads.iter().filter(|load| Some(load.wanted.module) != own);
         let others = others.filter_map(|load| {
             let what = format!("symbols of {}", load.wanted.image);
-            Some(Problem::at(what, load.wanted.base, load.missing_line()?).remark())
+            Some(Problem::at(what, load.wanted.base, load.missing_why()?).remark())
         });
         self.kernel_symbol_problem().into_iter().chain(others).collect()
     }

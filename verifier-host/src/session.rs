@@ -12,11 +12,12 @@ use verifier_core::verifier::{Globals, is_verifier_image};
 use verifier_core::{Pa, Va};
 
 use crate::error::Error;
-use crate::file::{FileMode, Inputs, open_file};
+use crate::file::{FileMode, open_file};
 use crate::info::filetime;
 use crate::loads::SymbolLoads;
 use crate::lookup::{KernelSymbols, Lookup, OTHER_ADDRESSES, SymbolLoad};
 use crate::open::{TablesInUse, open_kernel};
+use crate::outputs::Inputs;
 use crate::progress::{Progress, Silent};
 use crate::symbols::SymbolPath;
 
@@ -149,7 +150,8 @@ impl Session {
         Inputs::new(self.path(), &self.symbol_path)
     }
 
-    /// Refuses a file to write to that is the dump, or a symbol file that the symbol path names.
+    /// Refuses a file to write to that is the dump, a symbol file that the symbol path names, or a file of
+    /// one of its folders that this program did not write.
     ///
     /// # Errors
     /// [`Error::Usage`].

@@ -5,27 +5,63 @@
 use verifier_core::Va;
 use verifier_core::analysis::History;
 use verifier_core::verifier::deadlock::Deadlock;
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog};
-use verifier_core::verifier::{Drivers, PoolReport, PoolStacks};
+use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
+use verifier_core::verifier::{Drivers, Modes, PoolReport, PoolStacks, Settings};
 
 use crate::error::Error;
 use crate::session::Session;
 
 impl Session {
+    /// Verifier's level and statistics, and its modes.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn settings(&self) -> Result<(Settings, Modes), Error> {
+        let kernel = self.kernel()?;
+        let mut settings = Settings::read(kernel)?;
+        settings.problems.extend(self.find_symbols_at(Vec::new));
+        Ok((settings, Modes::read(kernel)))
+    }
+
+    /// The configured drivers.
+    ///
+    /// # Errors
+    /// As [`Drivers::read`].
+    pub fn drivers(&self) -> Result<Drivers, Error> {
+        let mut drivers = Drivers::read(self.kernel()?)?;
+        drivers.problems.extend(self.find_symbols_at(Vec::new));
+        Ok(drivers)
+    }
+
+    /// Canceled IRPs that are watched, the first `last` of them or all, or the one at `address`.
+    ///
+    /// # Errors
+    /// As [`WatchedIrps::read`].
+    pub fn watched_irps(
+        &self,
+        last: Option<usize>,
+        address: Option<Va>,
+    ) -> Result<WatchedIrps, Error> {
+        let mut watched = WatchedIrps::read(self.kernel()?, last, address)?;
+        watched.problems.extend(self.find_symbols_at(Vec::new));
+        Ok(watched)
+    }
+
     /// Outstanding allocations, of all drivers or of the one that `driver` names (the file name, with
     /// or without extension); the callers' symbols are found.
     ///
     /// # Errors
     /// As [`PoolReport::read`]; [`Error::Usage`] where no such driver is configured.
     pub fn pool(&self, driver: Option<&str>) -> Result<PoolReport, Error> {
-        let report =
+        let mut report =
             PoolReport::read(self.kernel()?, |one| driver.is_none_or(|name| one.is_named(name)))?;
         if let Some(name) = driver
             && report.drivers.is_empty()
         {
             return Err(not_configured(name));
         }
-        self.load_symbols_at(report.callers());
+        let missing = self.find_symbols_at(|| report.callers());
+        report.problems.extend(missing);
         Ok(report)
     }
 
@@ -41,8 +77,10 @@ impl Session {
         {
             return Err(not_configured(name));
         }
-        let stacks = PoolStacks::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
-        self.load_symbols_at(stacks.addresses());
+        let mut stacks =
+            PoolStacks::read(kernel, |one| driver.is_none_or(|name| one.is_named(name)))?;
+        let missing = self.find_symbols_at(|| stacks.addresses());
+        stacks.problems.extend(missing);
         Ok(stacks)
     }
 
@@ -53,8 +91,9 @@ impl Session {
     /// As [`PoolLog::read`].
     pub fn pool_log(&self, last: Option<usize>, address: Option<Va>) -> Result<PoolLog, Error> {
         self.load_verifier_symbols();
-        let log = PoolLog::read_about(self.kernel()?, last, address)?;
-        self.load_symbols_at(log.all_frames().iter().copied());
+        let mut log = PoolLog::read_about(self.kernel()?, last, address)?;
+        let missing = self.find_symbols_at(|| log.all_frames().iter().copied());
+        log.problems.extend(missing);
         Ok(log)
     }
 
@@ -68,8 +107,9 @@ impl Session {
         last: Option<usize>,
         address: Option<Va>,
     ) -> Result<EventLog, Error> {
-        let log = EventLog::read(self.kernel()?, kind, last, address)?;
-        self.load_symbols_at(log.all_frames().iter().copied());
+        let mut log = EventLog::read(self.kernel()?, kind, last, address)?;
+        let missing = self.find_symbols_at(|| log.all_frames().iter().copied());
+        log.problems.extend(missing);
         Ok(log)
     }
 
@@ -79,8 +119,9 @@ impl Session {
     /// As [`History::read`].
     pub fn history(&self, address: Va) -> Result<History, Error> {
         self.load_verifier_symbols();
-        let history = History::read(self.kernel()?, address)?;
-        self.load_symbols_at(history.addresses());
+        let mut history = History::read(self.kernel()?, address)?;
+        let missing = self.find_symbols_at(|| history.addresses());
+        history.problems.extend(missing);
         Ok(history)
     }
 
@@ -89,8 +130,9 @@ impl Session {
     /// # Errors
     /// As [`Deadlock::read`].
     pub fn deadlock(&self) -> Result<Deadlock, Error> {
-        let deadlock = Deadlock::read(self.kernel()?)?;
-        self.load_symbols_at(deadlock.code_addresses());
+        let mut deadlock = Deadlock::read(self.kernel()?)?;
+        let missing = self.find_symbols_at(|| deadlock.code_addresses());
+        deadlock.problems.extend(missing);
         Ok(deadlock)
     }
 }

@@ -297,6 +297,8 @@ cases! {
     arm64_22000_rich: with_pdbs("arm64-22000-rich");
     win7_x86_pae_rich: with_pdbs("win7-x86-pae-rich");
     win7_x86_leak: with_pdbs("win7-x86-leak");
+    win11_22000_live_1e5: with_pdbs("win11-22000-live-1e5");
+    win11_26100_rich: with_pdbs("win11-26100-rich");
     win7_leak_isf: with_isf("win7-leak");
     win7_rich_isf: with_isf("win7-rich");
     win81_rich_isf: with_isf("win81-rich");
@@ -316,7 +318,9 @@ fn every_dump_has_a_test() {
     let tested = [
         "arm64_22000_rich",
         "win10_19041_rich",
+        "win11_22000_live_1e5",
         "win11_22000_rich",
+        "win11_26100_rich",
         "win7_leak",
         "win7_rich",
         "win7_x86_leak",

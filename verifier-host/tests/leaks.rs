@@ -71,6 +71,16 @@ fn shared_dumps_equal_their_answer_sheets() {
                 (record["free"] == false).then(|| frames().map(|f| f.as_u64().unwrap()).collect())
             });
         }
+        // Where the kernel keeps blocks in a tree, each has its own stack there, and no driver's pages do.
+        if let Some(blocks) = want["pool_info"].as_array() {
+            stacks.clear();
+            for block in blocks {
+                let number = |value: &Value| value.as_u64().unwrap();
+                live.insert(number(&block["address"]), number(&block["size"]));
+                let frames = block["frames"].as_array().unwrap().iter().map(number);
+                stacks.insert(number(&block["address"]), Some(frames.collect()));
+            }
+        }
         let got = json(&on(&folder, &["leaks", "--format", "json"]));
         let mut seen = HashSet::new();
         let (mut with_stack, mut bytes_with_stack) = (0, 0);
@@ -244,7 +254,14 @@ fn a_dump_that_is_cut_short_has_not_grown() {
                 let all = [&["--boot", "other", "--by", by, "--fail-on", "1"], skip].concat();
                 let output = diff(&all);
                 let diff: Value = serde_json::from_slice(&output.stdout).unwrap();
-                assert_eq!(output.status.code(), Some(0), "{}: {diff}", folder.display());
+                // Nothing is known to have grown, and the later dump may hide something.
+                assert_eq!(output.status.code(), Some(4), "{}: {diff}", folder.display());
+                assert_eq!(diff["complete"], false);
+                if diff["new"]["count"] == 0 {
+                    // The pool info tree is in the part that was cut off.
+                    assert!(whole["pool_info"].is_object(), "{}", folder.display());
+                    continue;
+                }
                 assert_eq!(diff["new"]["count"], whole["coverage"]["allocations"]);
                 assert_ne!(diff["old"]["with_stack"], diff["new"]["with_stack"]);
                 assert_eq!(diff["groups"], Value::Array(vec![]), "{all:?}");
@@ -264,8 +281,8 @@ fn missing_symbols_are_one_line() {
     let error = String::from_utf8_lossy(&text.stderr);
     assert_eq!(
         error.trim(),
-        "verifier: no symbols for leaky.sys: leaky.pdb is missing; `verifier info` shows where it was \
-         looked for"
+        "verifier: symbols of leaky.sys at 0xfffff80318600000: leaky.pdb is missing; `verifier info` \
+         shows where it was looked for"
     );
     let markdown = on(folder, &["leaks", "--format", "markdown"]);
     assert!(stdout(&markdown).contains("\nNo symbols for `leaky.sys`:"), "{}", stdout(&markdown));
@@ -281,7 +298,8 @@ fn a_damaged_dump_is_no_clean_run() {
     save(folder.path(), &assembly.sample(DumpKind::BitmapKernel));
     let output = on(folder.path(), &["leaks", "--format", "markdown", "--fail-on", "1"]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(stdout(&output).contains("the numbers may be incomplete"), "{}", stdout(&output));
+    let unknown = "### Driver Verifier: what is outstanding is unknown";
+    assert!(stdout(&output).starts_with(unknown), "{}", stdout(&output));
     assert!(String::from_utf8_lossy(&output.stderr).contains("counters say 3"));
 }
 

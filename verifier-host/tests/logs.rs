@@ -105,8 +105,8 @@ fn suppressed_bug_checks() {
     let csv = files.clean(&["log", "suppressed"], &["--last", "1", "--format", "csv"]);
     assert_eq!(
         csv,
-        "slot,code,parameter1,parameter2,parameter3,parameter4,stack\n\
-         4,196,0x74,0xffffa00006000014,0x0,0x0,\n"
+        "slot,code,parameter1,parameter2,parameter3,parameter4,stack,extent\n\
+         4,196,0x74,0xffffa00006000014,0x0,0x0,,complete\n"
     );
 }
 
@@ -139,7 +139,7 @@ fn watched_irps() {
     let one =
         files.clean(&["log", "watched"], &["--address", "ffffa00006000200", "--format", "csv"]);
     assert_eq!(one.lines().count(), 2);
-    assert!(one.ends_with(",0xffffa00006000200,82,1,-1,300\n"), "{one}");
+    assert!(one.ends_with(",0xffffa00006000200,82,1,-1,300,complete\n"), "{one}");
     let text = files.clean(&["log", "watched"], &["--last", "1"]);
     assert!(text.contains("Irp:                ffffa00006000100\n"), "{text}");
     let none = Files::write(&Machine::new(Build::Win11).assemble());
@@ -211,8 +211,8 @@ fn settings_name_the_modes() {
     assert_eq!(modes["options"][0], json!({"bit": 4, "meaning": null}));
     assert_eq!(modes["excluded_drivers"], json!(["good.sys"]));
     let csv = files.clean(&["settings"], &["--format", "csv"]);
-    assert!(csv.contains("\nrule_classes,4503676937963963\n"), "{csv}");
-    assert!(csv.contains("\nfault_probability,600\n"), "{csv}");
+    assert!(csv.contains("\nrule_classes,4503676937963963,complete\n"), "{csv}");
+    assert!(csv.contains("\nfault_probability,600,complete\n"), "{csv}");
 }
 
 /// Nothing of a log that is there is an answer of its own, and not the answer of an empty log.

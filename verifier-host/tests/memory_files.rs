@@ -160,7 +160,7 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
 
 #[test]
 fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
-    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11] {
+    for build in [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
         let pool = if build == Build::Win7Sp1X86 { 0 } else { 0xffff_b00f_0000_0000 };
         let mut m = machine(build);
         let quiet = m.driver(Driver::new("quiet.sys").symbol("QuietRead", 0x1100));
@@ -198,7 +198,7 @@ fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
         let table = files.run(&["pool", &path, "--symbols", "none", "--format", "csv"]);
         let table = String::from_utf8(table.stdout).unwrap();
         assert_eq!(table.matches("quiet.sys,").count(), 2, "{table}");
-        assert!(table.contains(",carved\n"), "{table}");
+        assert!(table.contains(",carved,at least\n"), "{table}");
         let kd = files.run(&["kd", &path, "--symbols", "none", "-c", "!verifier 3 quiet.sys"]);
         let kd = String::from_utf8(kd.stdout).unwrap();
         assert!(kd.contains("Leak") && kd.contains("Peak"), "{kd}");
@@ -337,7 +337,7 @@ fn raw_memory() {
     let info = files.run(&["info", "memory.raw", "--raw", "--format", "json"]);
     let info: Value = serde_json::from_slice(&info.stdout).unwrap();
     assert_eq!(info["kernel"]["modules_from"], "the kernel's image alone");
-    assert!(info["problems"].to_string().contains("only the kernel's symbols tell where it is"));
+    assert!(info["problems"].to_string().contains("only the kernel's symbols say where it is"));
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_small_dump() {
     assert_eq!(text.matches("never Verifier's").count(), 1, "{text}");
     let output = files.run(&[&["settings"][..], &args].concat());
     assert_eq!(output.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("Level 0x00000008"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Level 0x00000008"));
     // Every other view: one line, which says what such a dump never holds.
     let views: [&[&str]; 9] = [
         &["drivers"],
@@ -447,7 +447,7 @@ fn a_small_dumps_symbols_by_a_named_file() {
     assert!(info.contains("built-in layouts"), "{info}");
     assert!(types(&["--symbols", &right]).contains("ISF table"));
     let out = files.run(&["settings", "small.dmp", "--symbols", &wrong, "--symbols", &right]);
-    assert!(String::from_utf8_lossy(&out.stdout).starts_with("Level 0x00000008"), "{out:?}");
+    assert!(String::from_utf8_lossy(&out.stdout).contains("Level 0x00000008"), "{out:?}");
     // The same bytes, handed over.
     let open = || Session::open(&files.path("small.dmp"), SymbolPath::new()).unwrap();
     let error = open().supply_kernel_symbols(table(&other)).unwrap_err();
@@ -509,7 +509,7 @@ fn a_small_dumps_symbols_by_the_images_file() {
         let key = format!("{:08X}{:x}", kernel.time_date_stamp, kernel.size);
         files.put(&format!("symbols/ntoskrnl.exe/{key}/ntoskrnl.exe"), &bytes);
         let out = files.run(&["settings", "small.dmp", "--symbols", "symbols"]);
-        assert!(String::from_utf8_lossy(&out.stdout).starts_with("Level 0x00000008"), "{out:?}");
+        assert!(String::from_utf8_lossy(&out.stdout).contains("Level 0x00000008"), "{out:?}");
         // What is no image, or ends early, tells nothing.
         assert_eq!(pdb_of_image(&assembly.small_dump(&[])), None);
         for end in (0..0x2000).step_by(7) {

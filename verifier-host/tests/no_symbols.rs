@@ -242,7 +242,7 @@ fn a_header_with_another_build() {
 /// Memory without a header tells no build.
 #[test]
 fn a_raw_image_tells_its_layouts() {
-    for build in [Build::Win7Sp1X86, Build::Win81, Build::Win10Vb, Build::Win11] {
+    for build in [Build::Win7Sp1X86, Build::Win81, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
         let mut assembly = machine(build).assemble();
         assembly.patch(assembly.address("nt!NtBuildLab"), &[0; 0x40]);
         let folder = put(&assembly.sample(DumpKind::Complete));
@@ -301,7 +301,7 @@ fn missing_symbols_are_problems() {
 /// A first lap of which no number says where it ends: the records are there, their order is not.
 #[test]
 fn a_log_without_its_index() {
-    for build in [Build::Win7Sp1X86, Build::Win10Vb, Build::Win11] {
+    for build in [Build::Win7Sp1X86, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
         let (mut machine, block, caller) = machine_and_block(build);
         let record = |address, size| verifier_synth::PoolRecord {
             address,

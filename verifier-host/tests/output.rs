@@ -65,12 +65,79 @@ fn what_is_read_is_not_written_over() {
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains("the output is a symbol file itself"));
         assert_eq!(fs::read(folder.join("named.pdb")).unwrap(), b"not a PDB, but the user's");
-        // Any other file is replaced.
-        fs::write(folder.join("old.html"), b"old").unwrap();
-        let output = verifier(folder, &[command, "-o", "old.html"]);
-        assert!(output.status.success(), "{}", stderr(&output));
-        assert!(fs::read(folder.join("old.html")).unwrap().len() > 100);
     }
+}
+
+#[test]
+fn only_what_the_program_wrote_itself_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    sample(folder);
+    for (command, other) in [("report", "flamegraph"), ("flamegraph", "report")] {
+        let read = || fs::read(folder.join(command)).unwrap();
+        // A new file, the same again, an empty one.
+        for _ in 0..2 {
+            assert!(verifier(folder, &[command, "-o", command]).status.success());
+            assert!(read().len() > 100);
+        }
+        fs::write(folder.join(command), b"").unwrap();
+        assert!(verifier(folder, &[command, "-o", command]).status.success());
+        let own = read();
+        for text in [&own[20..], b"the user's notes"] {
+            fs::write(folder.join(command), text).unwrap();
+            let output = verifier(folder, &[command, "-o", command]);
+            assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+            assert!(stderr(&output).contains(&format!("verifier: {command}: this file is not a ")));
+            assert!(stderr(&output).contains("--force"), "{}", stderr(&output));
+            assert_eq!(read(), text);
+        }
+        assert!(verifier(folder, &[command, "-o", command, "--force"]).status.success());
+        assert_eq!(read(), own);
+        let output = verifier(folder, &[other, "-o", command]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert_eq!(read(), own);
+    }
+}
+
+#[test]
+fn no_file_of_a_symbol_folder_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    sample(folder);
+    fs::create_dir(folder.join("cache")).unwrap();
+    for file in ["symbols/leaky.pdb/note.svg", "cache/note.svg"] {
+        fs::create_dir_all(folder.join(file).parent().unwrap()).unwrap();
+        fs::write(folder.join(file), b"<?xml?>").unwrap();
+        let output =
+            verifier(folder, &["flamegraph", "-o", file, "--force", "--symbols", "cache*cache"]);
+        assert_eq!(output.status.code(), Some(2), "{file}");
+        assert!(stderr(&output).contains("would replace a file of the symbol folder"), "{file}");
+        assert_eq!(fs::read(folder.join(file)).unwrap(), b"<?xml?>");
+    }
+    // Dump, symbols and results are often in one folder.
+    for _ in 0..2 {
+        let output = verifier(folder, &["flamegraph", "-o", "x.svg", "--symbols", "."]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_sample_replaces_nothing_but_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
+        command.args(["demo", "-o", "sample"]).current_dir(folder.path()).output().unwrap()
+    };
+    assert!(demo().status.success());
+    assert!(demo().status.success());
+    let dump = folder.path().join("sample/memory.dmp");
+    fs::write(&dump, b"the user's own").unwrap();
+    fs::remove_dir_all(folder.path().join("sample/symbols")).unwrap();
+    let output = demo();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("memory.dmp: this file is not the sample's"));
+    assert_eq!(fs::read(&dump).unwrap(), b"the user's own");
+    assert!(!folder.path().join("sample/symbols").exists());
 }
 
 #[test]
@@ -97,7 +164,7 @@ fn links_and_pipes_stay() {
     let folder = folder.path();
     sample(folder);
     fs::create_dir(folder.join("there")).unwrap();
-    fs::write(folder.join("there/real.svg"), b"old").unwrap();
+    fs::write(folder.join("there/real.svg"), b"").unwrap();
     symlink("there/real.svg", folder.join("second")).unwrap();
     symlink("second", folder.join("link.svg")).unwrap();
     symlink("there/new.svg", folder.join("dangling.svg")).unwrap();

@@ -154,6 +154,7 @@ mod identity {
             ("folder/", NameFault::Empty),
             ("..", NameFault::Folder("..".to_owned())),
             ("a\\..", NameFault::Folder("..".to_owned())),
+            ("..a.pdb", NameFault::Folder("..a.pdb".to_owned())),
             ("c:secret", NameFault::Character(':')),
             ("secret\0.pdb", NameFault::Character('\0')),
             ("sec*", NameFault::Character('*')),
@@ -668,6 +669,8 @@ mod servers {
         Truncated(Vec<u8>),
         /// As `Truncated` the first time, then as `Body`.
         TruncatedOnce(Vec<u8>),
+        /// A body without its length.
+        Endless(Vec<u8>),
         Status(u16),
         Redirect(String),
     }
@@ -727,6 +730,10 @@ mod servers {
             Some(Answer::Truncated(body) | Answer::TruncatedOnce(body)) => {
                 let half = &body[..body.len() / 2];
                 (200, String::new(), half, body.len())
+            }
+            Some(Answer::Endless(body)) => {
+                stream.write_all(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")?;
+                return stream.write_all(body);
             }
             Some(Answer::Status(status)) => (*status, String::new(), &b"no"[..], 2),
             Some(Answer::Redirect(to)) => (302, format!("Location: {to}\r\n"), &b""[..], 0),
@@ -883,6 +890,32 @@ mod servers {
         assert_eq!(looked[1].why, Miss::Http(503));
         assert_eq!(looked[2].why, Miss::Http(403));
         assert_eq!(server.asked(), [PLAIN, PLAIN, PLAIN, PACKED]);
+    }
+
+    #[test]
+    fn a_server_that_floods_is_left_alone_after_its_first_try() {
+        let mut body = pdb(GUID, 1);
+        body.resize(1 << 20, 0);
+        let server = Server::new(&[(PLAIN, Answer::Endless(body.clone()))]);
+        let cache = TempDir::new().unwrap();
+        let mut path = cached(&cache, &server);
+        let mut limits = *path.limits();
+        limits.file_bytes = 1 << 19;
+        path.set_limits(limits);
+        let looked = missing(locate(&path));
+        assert!(matches!(looked[1].why, Miss::Network { tries: 1, .. }), "{}", looked[1]);
+        assert!(looked[1].why.to_string().contains("larger than the limit"), "{}", looked[1]);
+        assert_eq!(looked.len(), 2, "the other name is not asked for");
+        let looked = missing(locate(&path));
+        assert!(matches!(looked[1].why, Miss::Unreachable(_)), "{}", looked[1]);
+        assert_eq!(server.asked(), [PLAIN]);
+        // A server that says beforehand how large the file is has done nothing wrong.
+        let server = Server::new(&[(PLAIN, Answer::Body(body))]);
+        let mut path = cached(&cache, &server);
+        path.set_limits(limits);
+        let looked = missing(locate(&path));
+        assert_eq!(looked[1].why, Miss::TooLarge { limit: 1 << 19 });
+        assert_eq!(server.asked(), [PLAIN, PACKED]);
     }
 
     /// Wants no more once so many bytes have come.

@@ -84,8 +84,7 @@ impl Pool {
         };
         carved.owners.retain(|owner| driver.is_none_or(|name| owner.is_named(name)));
         let callers = || carved.owners.iter().flat_map(|o| &o.allocations).map(|a| a.caller);
-        host.load_symbols_at(callers());
-        let missing = host.symbol_problems_at(callers());
+        let missing = host.find_symbols_at(callers);
         carved.problems.extend(missing);
         let pages =
             |page: &CarvedPage| PageFacts { physical: page.pa.map(|pa| pa.0), address: page.va };
@@ -183,9 +182,7 @@ pub(crate) fn log(
     range: Option<&Range<Va>>,
     address: Option<Va>,
 ) -> Result<Described, Failure> {
-    let mut log = host.carve_pool_log(range, address)?;
-    let missing = host.symbol_problems_at(log.all_frames().iter().copied());
-    log.problems.extend(missing);
+    let log = host.carve_pool_log(range, address)?;
     let records = &log.records;
     let lengths = records.iter().map(|record| log.frames(record).len());
     let physical = records.iter().map(|record| record.page.pa.map(|pa| Va(pa.0)));

@@ -27,8 +27,7 @@ pub(crate) struct Document {
 type Write = fn(&mut dyn io::Write, &Deadlock, &LockGraph, &Names<'_>) -> io::Result<()>;
 
 pub(crate) fn read(host: &Session, kernel: &Kernel) -> Result<Document, Failure> {
-    let mut deadlock = host.deadlock()?;
-    deadlock.problems.extend(host.symbol_problems_at(deadlock.code_addresses()));
+    let deadlock = host.deadlock()?;
     let (graph, names) = (LockGraph::of(&deadlock), Names::new(kernel));
     let text = |write: Write| {
         Text::write("Text", |out| {

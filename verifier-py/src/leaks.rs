@@ -113,10 +113,7 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
 
 /// The allocations that `filter` leaves, whose problems say which symbols are missing.
 pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, Failure> {
-    let mut found = host.leaks(filter, host.progress())?;
-    let missing = host.symbol_problems_at(found.leaks.addresses());
-    found.leaks.problems.extend(missing);
-    Ok(found)
+    Ok(host.leaks(filter, host.progress())?)
 }
 
 /// The flame graph of outstanding allocations.

@@ -26,9 +26,7 @@ pub(crate) fn read(
     address: Option<Va>,
 ) -> Result<Described, Failure> {
     if kind == "pool" {
-        let mut log = staged(host, "reading the pool log", || host.pool_log(last, address))?;
-        let missing = host.symbol_problems_at(log.all_frames().iter().copied());
-        log.problems.extend(missing);
+        let log = staged(host, "reading the pool log", || host.pool_log(last, address))?;
         return describe(LogFacts::from(&log), views::pool_log(log, kernel)?);
     }
     if kind == "watched" {
@@ -39,9 +37,7 @@ pub(crate) fn read(
         Failure::usage(format!("no log is called {kind:?}; known are: {known}, watched"))
     })?;
     let stage = format!("reading the {}", kind.describe());
-    let mut log = staged(host, &stage, || host.event_log(kind, last, address))?;
-    let missing = host.symbol_problems_at(log.all_frames().iter().copied());
-    log.problems.extend(missing);
+    let log = staged(host, &stage, || host.event_log(kind, last, address))?;
     describe(LogFacts::from(&log), views::event_log(log, kernel)?)
 }
 

@@ -83,7 +83,8 @@ impl Session {
 
 /// The kernel's symbols, where they are missing: what follows from that is seldom said elsewhere.
 pub(crate) fn told(mut problems: Vec<Problem>, host: &verifier_host::Session) -> Vec<Problem> {
-    problems.extend(host.kernel_symbol_problem());
+    let missing = host.kernel_symbol_problem();
+    problems.extend(missing.filter(|missing| !problems.contains(missing)));
     problems
 }
 
@@ -208,8 +209,7 @@ impl Session {
             return carved.into_pyobject(py);
         }
         let table = self.view(py, |host, kernel| {
-            let mut report = host.pool(driver)?;
-            report.problems.extend(host.symbol_problems_at(report.callers()));
+            let report = host.pool(driver)?;
             let facts = PoolFacts { pool_info: PoolInfoDocument(&report.pool_info) };
             Ok(Described::new(views::pool(&report, kernel)?, "Pool", &facts)?)
         })?;
@@ -252,8 +252,7 @@ impl Session {
     #[pyo3(signature = (driver=None))]
     fn contiguous(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
         let view = self.view(py, |host, kernel| {
-            let mut report = host.pool(driver)?;
-            report.problems.extend(host.symbol_problems_at(report.callers()));
+            let report = host.pool(driver)?;
             Ok(views::contiguous(report, kernel)?)
         })?;
         Ok(view.into())
@@ -268,8 +267,7 @@ impl Session {
         driver: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let table = self.view(py, |host, kernel| {
-            let mut stacks = host.pool_stacks(driver)?;
-            stacks.problems.extend(host.symbol_problems_at(stacks.addresses()));
+            let stacks = host.pool_stacks(driver)?;
             let info = &stacks.info;
             let facts = StackFacts { source: "pool info tree", pool_info: PoolInfoDocument(info) };
             let view = views::pool_stacks(&stacks, kernel)?.empty_because(info.empty_because);
@@ -298,8 +296,7 @@ impl Session {
     /// their lives, and the blocks around.
     fn history<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
         let (history, views) = self.view(py, |host, kernel| {
-            let mut history = staged(host, "reading the pool log", || host.history(Va(address)))?;
-            history.problems.extend(host.symbol_problems_at(history.addresses()));
+            let history = staged(host, "reading the pool log", || host.history(Va(address)))?;
             let views = views::history(&history, kernel)?;
             Ok((history, views))
         })?;

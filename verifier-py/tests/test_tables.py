@@ -446,6 +446,7 @@ def test_smaller_views(dump: verifier.Dump) -> None:
     # Windows 7 has no rule classes; what it has are numbers.
     assert modes["rule_classes"] is None and isinstance(modes["fault_injection"], dict)
     assert modes["excluded_drivers"] == ()
+    assert modes["xdv_excluded_drivers"] is None
     assert dump.settings().to_dict()["modes"] == dict(modes) | {"excluded_drivers": [], "options": list(modes["options"])}
     log = dump.log("pool")
     assert log.wrapped is False and (log.capacity, log.written) == (65536, 12)

@@ -20,7 +20,9 @@ pub enum Build {
     Server2022,
     /// Windows 11 21H2, 22000, x64.
     Win11,
-    /// Windows 11 21H2, 22000, ARM64: the layouts of x64.
+    /// Windows 11 24H2 and Server 2025, 26100, x64.
+    Win11Ge,
+    /// Windows 11 21H2, 22000, ARM64: the layouts of x64, but for `_VF_AVL_TABLE`.
     Win11Arm64,
     /// Windows 7 SP1, 7601, x86.
     Win7Sp1X86,
@@ -30,7 +32,7 @@ pub enum Build {
 
 impl Build {
     /// Every build.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Win7Sp1,
         Self::Win81,
         Self::Win10Rs1,
@@ -38,6 +40,7 @@ impl Build {
         Self::Win10Vb,
         Self::Server2022,
         Self::Win11,
+        Self::Win11Ge,
         Self::Win11Arm64,
         Self::Win7Sp1X86,
         Self::Win10VbX86,
@@ -53,6 +56,7 @@ impl Build {
             Self::Win10Vb | Self::Win10VbX86 => 19041,
             Self::Server2022 => 20348,
             Self::Win11 | Self::Win11Arm64 => 22000,
+            Self::Win11Ge => 26100,
         }
     }
 

@@ -98,12 +98,14 @@ pub(crate) const GLOBALS: &[(&str, u32)] = &[
     ("ViBugcheckLogIndex", 4),
     ("ViBugcheckWorkaroundLog", 0x180),
     ("ViBugcheckWorkaroundLogIndex", 4),
+    ("VfXdvExcludedDriversList", 0x10),
 ];
 
 /// Since which build there is a global, of those that not every build has.
 pub(crate) fn since(global: &str) -> u32 {
     match global {
         "VfRuleClasses" => 17763,
+        "VfXdvExcludedDriversList" => 9600,
         _ if global.starts_with("DifpPoolTags") => 22000,
         _ if global.starts_with("ViPool") => 20348,
         _ => 0,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::build::Build;
+use crate::dump::MachineType;
 use crate::record::Record;
 
 /// What a field is.
@@ -79,6 +80,10 @@ impl Layouts {
             include_str!("../layouts/x86.txt")
         };
         let number = build.number().to_string();
+        let on_arm64 = format!("arm64:{number}");
+        let is_ours = |listed: &str| {
+            listed == number || (listed == on_arm64 && build.machine() == MachineType::Arm64)
+        };
         let mut layouts = Self { pointer_size, types: BTreeMap::new() };
         let mut lines = text.lines().filter(|line| !line.starts_with('#')).peekable();
         while let Some(line) = lines.next() {
@@ -88,7 +93,7 @@ impl Layouts {
             while let Some(field) = lines.next_if(|line| line.starts_with(' ')) {
                 body.push(field);
             }
-            if builds.split(' ').any(|b| b == number) {
+            if builds.split(' ').any(is_ours) {
                 let fields = parse_fields(&mut body.into_iter().peekable(), 2, 0);
                 let layout =
                     TypeLayout { size: hex(words[2]), fields, hidden: words[0] == "hidden" };
@@ -303,6 +308,11 @@ mod tests {
         assert_eq!(verified(Build::Win10Vb), 0x38);
         assert_eq!(verified(Build::Server2022), 0x30);
         assert_eq!(verified(Build::Win7Sp1X86), 0x14);
+        assert_eq!(verified(Build::Win11Ge), 0x40);
+        let name = |build: Build| build.layouts().offset("_VF_SUSPECT_DRIVER_ENTRY", "BaseName");
+        assert_eq!((name(Build::Win11), name(Build::Win11Ge)), (0x18, 0x28));
+        let table = |build: Build| build.layouts().size("_VF_AVL_TABLE");
+        assert_eq!((table(Build::Win11), table(Build::Win11Arm64)), (0xc0, 0x100));
         assert_eq!(Build::Win11.layouts().count("_VF_POOL_TRACE", "StackTrace"), 50);
         assert_eq!(Build::Win10Vb.layouts().offset("_VF_TARGET_DRIVER", "TreeNode.Base.p"), 0);
     }

@@ -285,6 +285,12 @@ impl Machine {
         self
     }
 
+    /// A driver on the second list of those that are left out, which kernels have since 8.1.
+    pub fn xdv_excluded(&mut self, name: &str) -> &mut Self {
+        self.verifier.xdv_excluded.push(name.to_owned());
+        self
+    }
+
     /// A canceled IRP that is watched.
     pub fn watched_irp(&mut self, irp: WatchedIrp) -> &mut Self {
         self.verifier.watched.push(irp);

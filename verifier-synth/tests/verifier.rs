@@ -490,5 +490,37 @@ fn the_smaller_logs_lie_where_the_facts_say() {
     assert_eq!(dump.word(assembly.address("nt!ViWdIrpListLength")), 1);
     let excluded = dump.pointer(assembly.address("nt!VfExcludedDriversList"));
     assert_eq!(excluded, assembly.address("excluded:good.sys"));
-    assert_eq!(dump.read(dump.pointer(excluded + 0x20), 4), [b'g', 0, b'o', 0]);
+    // A `UNICODE_STRING` straight after the links, the characters after that.
+    assert_eq!(dump.pointer(excluded + 0x18), excluded + 0x20);
+    assert_eq!(dump.text(excluded + 0x10), "good.sys");
+}
+
+#[test]
+fn drivers_of_26100_are_where_its_types_say() {
+    let mut m = Machine::new(Build::Win11Ge);
+    let leaky = m.driver(Driver::new("leaky.sys"));
+    m.verified(leaky).allocation(Allocation::nonpaged(0x1000, 0x40, b"Leak", 0));
+    m.suspect(Suspect { name: "never.sys".into(), loads: 0, unloads: 0, address: None });
+    let assembly = m.assemble();
+    let file = assembly.dump(DumpKind::BitmapKernel);
+    let dump = Dump::open(&file);
+    let data = assembly.address("verified:leaky.sys");
+    let entry = dump.pointer(data);
+    assert_eq!(entry, assembly.address("suspect:leaky.sys"));
+    assert_eq!((dump.word(entry + 0x10), dump.text(entry + 0x28)), (1, "leaky.sys".into()));
+    assert_eq!(dump.text(entry + 0x18), r"\SystemRoot\System32\drivers\leaky.sys");
+    let never = dump.pointer(entry);
+    assert_eq!(
+        (dump.text(never + 0x18), dump.text(never + 0x28)),
+        (String::new(), "never.sys".into())
+    );
+    // The node's user data: base, size, then the data at the end of 0x48 bytes.
+    let target = assembly.address("target:leaky.sys");
+    assert_eq!(dump.pointer(target + 0x40), data);
+    let tree = dump.read(assembly.address("nt!ViTargetDriversAvl"), 0x20);
+    assert_eq!((u64_at(&tree, 0x10), u32_at(&tree, 0x18)), (assembly.address("avl table"), 1));
+    assert_eq!([dump.word(data + 0x74), dump.pointer(data + 0x88)], [1, 0x40]);
+    let statistics = assembly.address("nt!MmVerifierData");
+    assert_eq!([dump.word(statistics + 0x34), dump.word(statistics + 0x48)], [1, 1]);
+    assert_eq!(dump.pointer(statistics + 0x60), 0x40);
 }

@@ -34,7 +34,7 @@ impl Damage {
 pub enum Kind {
     /// The file cut at a page boundary.
     CutPage,
-    /// The file cut where something that is read begins or ends.
+    /// The file cut at the start or end of something that is read.
     CutStructure,
     /// A byte of the headers, the page map or the page tables.
     HeaderByte,
@@ -163,7 +163,7 @@ fn number(file: &[u8], at: usize, size: usize) -> Option<u64> {
     Some(u64::from_le_bytes(raw))
 }
 
-/// Every aligned word of what is read: its offset, its address, where its structure begins.
+/// Every aligned word of what is read: its offset, its address, the start of its structure.
 fn words(trace: &Trace, size: usize) -> BTreeSet<(usize, u64, u64)> {
     trace
         .pieces

@@ -33,7 +33,7 @@ impl Clean {
     fn is_wrong(&self, byte: u8) -> bool {
         match (self.last, byte) {
             (_, b'\n') => false,
-            // CSV ends its lines so where it is told to, and HTML's style sheet may.
+            // CSV can end its lines so, and HTML's style sheet, too.
             (_, b'\r') => self.form == Form::Text,
             (_, 0..0x20 | 0x7f) => true,
             // C1 in UTF-8.

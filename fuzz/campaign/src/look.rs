@@ -1,6 +1,6 @@
 //! Opens a damaged file and shows everything that can be shown of it, as every renderer does.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side};
@@ -27,6 +27,7 @@ use verifier_host::report::{Report, Timeline};
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Info, Session};
 
+use crate::answers::Answers;
 use crate::clean::{Clean, Form};
 use crate::overlay::Overlay;
 use crate::subject::Subject;
@@ -44,14 +45,23 @@ pub enum Outcome {
     Unclean(String),
 }
 
+/// How a case went, and what its documents answer.
+#[derive(Debug)]
+pub struct Look {
+    /// How it went.
+    pub outcome: Outcome,
+    /// The documents.
+    pub answers: Answers,
+}
+
 /// Opens a damaged file and shows it whole.
 #[must_use]
-pub fn look(subject: &Subject, file: Overlay) -> Outcome {
+pub fn look(subject: &Subject, file: Overlay) -> Look {
     match subject.open(Arc::new(file)) {
         Ok((dump, kernel)) => look_at(&dump, &Arc::new(kernel)),
         Err(error) => {
             let _ = error.to_string();
-            Outcome::Refused
+            Look { outcome: Outcome::Refused, answers: Answers::default() }
         }
     }
 }
@@ -60,6 +70,7 @@ pub fn look(subject: &Subject, file: Overlay) -> Outcome {
 struct Viewer {
     is_partial: bool,
     unclean: Option<String>,
+    answers: Answers,
 }
 
 impl Viewer {
@@ -70,10 +81,16 @@ impl Viewer {
         write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
     ) {
         let mut out = Clean::new(form, what);
-        if let Err(error) = write(&mut out) {
+        let mut document = Vec::new();
+        let written = match form {
+            Form::Document => write(&mut document).and_then(|()| out.write_all(&document)),
+            Form::Text => write(&mut out),
+        };
+        if let Err(error) = written {
             // Nothing but the writer fails, and this one does not.
             self.unclean.get_or_insert(format!("{what}: {error}"));
         }
+        self.answers.take(what, &document);
         if let Some(found) = out.finish() {
             self.unclean.get_or_insert(found);
         }
@@ -95,9 +112,9 @@ impl Viewer {
 }
 
 /// Shows everything.
-pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
+pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
     use Form::{Document, Text};
-    let mut viewer = Viewer { is_partial: false, unclean: None };
+    let mut viewer = Viewer { is_partial: false, unclean: None, answers: Answers::default() };
     let v = &mut viewer;
     let _ = format!("{:?}", dump.header());
     let session = Session::of_kernel(Arc::clone(kernel), SymbolPath::with_default_cache(None));
@@ -152,13 +169,13 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
         v.show(Document, "log pool.csv", |out| write_pool_log_csv(out, log, names));
     }
     for kind in EventKind::ALL {
-        // A build without the log says so; that is no damage.
+        // A build without the log says so; that is not damage.
         let Ok(log) = EventLog::read(kernel, kind, None, None) else { continue };
         v.problems(&log.problems);
         for style in [Style::Win7, Style::Modern] {
             v.show(Text, "event log", |out| text::write_event_log(out, &log, names, style));
         }
-        v.show(Document, "event log.json", |out| write_event_log_json(out, &log, names));
+        v.show(Document, kind.name(), |out| write_event_log_json(out, &log, names));
         v.show(Document, "event log.csv", |out| write_event_log_csv(out, &log, names));
     }
     if let Ok(watched) = WatchedIrps::read(kernel, None, None) {
@@ -188,11 +205,13 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Outcome {
         v.problems(&leaks.problems);
         show_leaks(v, kernel, names, &leaks, settings.as_ref(), drivers.as_ref(), log.as_ref());
     }
-    match viewer {
-        Viewer { unclean: Some(what), .. } => Outcome::Unclean(what),
-        Viewer { is_partial: true, .. } => Outcome::Partial,
-        Viewer { .. } => Outcome::Whole,
-    }
+    let Viewer { is_partial, unclean, answers } = viewer;
+    let outcome = match unclean {
+        Some(what) => Outcome::Unclean(what),
+        None if is_partial => Outcome::Partial,
+        None => Outcome::Whole,
+    };
+    Look { outcome, answers }
 }
 
 fn show_history(v: &mut Viewer, kernel: &Kernel, names: &Names<'_>, address: Va) {
@@ -235,7 +254,6 @@ fn show_leaks(
             view,
             timeline: timeline.as_ref(),
             problems: leaks.problems.clone(),
-            missing_symbols: Vec::new(),
         };
         v.show(Document, "report.html", |out| report.write(out));
     }

@@ -33,10 +33,10 @@ struct Args {
     /// MiB that one case may take beyond the dump and its symbols.
     #[arg(long, default_value_t = 256)]
     memory_limit: u64,
-    /// Cases of each dump file that other programs read too, where they are installed.
+    /// Cases of each dump file that other programs read, too, if they are installed.
     #[arg(long, default_value_t = 0)]
     peers: usize,
-    /// The `verifier` that stands beside them; else the one beside this program.
+    /// The `verifier` that is compared with them [default: the one beside this program].
     #[arg(long)]
     verifier: Option<PathBuf>,
     /// A folder of ISF tables for volatility3.
@@ -45,7 +45,7 @@ struct Args {
     /// Writes the page here; else on standard output.
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// What a child is told: its dump, its first case, the one behind its last.
+    /// The arguments of a child: its dump, its first case, the one after its last.
     #[arg(long, hide = true, num_args = 3)]
     worker: Option<Vec<usize>>,
 }

@@ -1,4 +1,4 @@
-//! The same damaged files, read by other programs where they are installed, and by `verifier` as a
+//! The same damaged files, read by other programs if they are installed, and by `verifier` as a
 //! program beside them.
 //!
 //! Each gets a file on disk and is asked for about the same: modules and what it knows of Verifier. One

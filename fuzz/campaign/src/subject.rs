@@ -32,7 +32,7 @@ pub struct Subject {
 
 impl Subject {
     /// Opens a file of these bytes with the symbols, as far as its images ask for them. The kernel's
-    /// are supplied too where its image does not say which it wants.
+    /// are supplied, too, if its image does not name its PDB.
     ///
     /// # Errors
     /// Those of the library.
@@ -73,7 +73,7 @@ impl Subject {
 /// A dump file, with the symbols in the folder `symbols` beside it; or that file in a folder.
 ///
 /// # Errors
-/// Where the file cannot be read or is no dump.
+/// If the file cannot be read or is not a dump.
 pub fn given(path: &Path) -> io::Result<Subject> {
     let path = if path.is_dir() { path.join("memory.dmp") } else { path.to_path_buf() };
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! What came out, and the page that tells it.
+//! The results, and the page that shows them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +22,8 @@ pub struct Counts {
     pub(crate) whole: u64,
     pub(crate) partial: u64,
     pub(crate) refused: u64,
+    /// A view differs from the undamaged dump's, and nothing in it says so. Counted above, too.
+    pub(crate) silent: u64,
     pub(crate) unclean: u64,
     pub(crate) panics: u64,
     pub(crate) time_limit: u64,
@@ -35,6 +37,7 @@ impl Counts {
         self.whole += other.whole;
         self.partial += other.partial;
         self.refused += other.refused;
+        self.silent += other.silent;
         self.unclean += other.unclean;
         self.panics += other.panics;
         self.time_limit += other.time_limit;
@@ -72,18 +75,36 @@ impl Tally {
         total
     }
 
-    /// True where no case failed.
+    /// True if no case failed.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.total().failures() == 0
     }
 }
 
+/// Why some answers differ and cannot say so: what the bytes of a dump do not contradict.
+const UNKNOWABLE: &str = "\
+## What cannot be known
+
+A silent answer is one that nothing in the dump contradicts. These classes remain:
+
+| damage | why nothing contradicts it |
+|---|---|
+| a tag; the low bits of a block's address; a caller or frame a few bytes on | any value is as good as the one before |
+| a counter that nothing else counts (trims, spin locks, IRQL raises), a time, a thread, a tick, an IRQL in its range | it is kept in one place only |
+| a block's size, if the driver's and the kernel's sums were changed with it | all that is there agrees |
+| the GUID, age or time stamp of an image | any value may be right; its symbols are then missing, which is reported |
+| two pages of a log exchanged, a record that is possible by itself | each record is possible, and only their order is wrong |
+| a setting that the kernel only reads (modes, excluded drivers, limits) | nothing follows from it in memory |
+| a header field that the writer may leave empty | empty is a legal value |
+| bytes of a log's records and entries that are free, stale frames after a short stack | they are not part of an answer, unless the damage makes them so |";
+
 fn row(out: &mut dyn io::Write, name: &str, of: &str, counts: &Counts) -> io::Result<()> {
-    let Counts { cases, whole, partial, refused, unclean, panics, time_limit, died } = counts;
+    let Counts { cases, whole, partial, refused, silent, unclean, panics, time_limit, died } =
+        counts;
     writeln!(
         out,
-        "| {name} | {of}{cases} | {whole} | {partial} | {refused} | {panics} | {time_limit} | {died} \
+        "| {name} | {of}{cases} | {whole} | {partial} | {refused} | {silent} | {panics} | {time_limit} | {died} \
          | {unclean} |"
     )
 }
@@ -98,8 +119,8 @@ pub fn write_summary(
     limits: &Limits,
     peers: Option<&str>,
 ) -> io::Result<()> {
-    const HEAD: &str = "| cases | whole | in part | refused | panics | over time | over memory | unclean |\n\
-                        |---|--:|--:|--:|--:|--:|--:|--:|--:|";
+    const HEAD: &str = "| cases | whole | in part | refused | silent | panics | over time | over memory | unclean |\n\
+                        |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
     writeln!(
         out,
         "# Robustness\n\nWritten by the program: `cargo build --release -p verifier-host && cargo run \
@@ -113,6 +134,8 @@ pub fn write_summary(
          good as the one before\n- *in part*: read, with problems that say what is missing, or a view \
          that says why it cannot be; a dump that has some undamaged, as the shared ones have on \
          purpose, is here always\n- *refused*: an error that says why the file cannot be opened\n- \
+         *silent*: of the cases read whole or in part, those in which the document of some view differs \
+         from the undamaged dump's, and has no new problem and no new reason why it is not complete\n- \
          *over time*: more than {} s for everything; *over memory*: more than {} MiB beyond the \
          dump and its symbols, or any other end of the process\n- *unclean*: an output holds a \
          control character or a bidirectional override out of the dump\n",
@@ -150,6 +173,7 @@ pub fn write_summary(
         slowest / 1000,
         peak.div_ceil(1024)
     )?;
+    writeln!(out, "\n{UNKNOWABLE}")?;
     if let Some(peers) = peers {
         writeln!(out, "\n{peers}")?;
     }

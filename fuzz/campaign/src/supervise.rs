@@ -1,5 +1,5 @@
-//! The parent: hands cases to children, holds their time limit, starts a new one behind a case that
-//! ended one.
+//! The parent: hands cases to child processes, watches their time limit, and starts a new child after a case
+//! that ended one.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -17,7 +17,7 @@ use crate::worker::processor_time;
 /// How children are started.
 pub struct Supervisor {
     /// The program and the arguments that lead to [`work`](crate::work) on a subject; the number of
-    /// the subject, of the first case and of the one behind the last follow.
+    /// the subject, of the first case and of the one after the last follow.
     pub worker: Vec<OsString>,
     /// What a case may take.
     pub limits: Limits,
@@ -73,7 +73,7 @@ impl Worker {
 /// How often a child that says nothing is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The time that a child has had of a processor, where the system tells it.
+/// The processor time of a child, if the system reports it.
 struct Clock {
     wall: Instant,
     processor: Option<u64>,
@@ -167,9 +167,9 @@ fn told(name: &str, number: usize, case: &Case, how: &str) -> String {
 }
 
 fn take_line(tally: &mut Tally, cases: &[Case], line: &str) {
-    let mut parts = line.splitn(5, ' ');
+    let mut parts = line.splitn(6, ' ');
     let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok()).unwrap_or(0);
-    let (index, micros, peak) = (number() as usize, number(), number());
+    let (index, micros, peak, silent) = (number() as usize, number(), number(), number());
     let word = parts.next().unwrap_or("");
     let message = parts.next().unwrap_or("");
     let Some(case) = cases.get(index) else { return };
@@ -177,6 +177,7 @@ fn take_line(tally: &mut Tally, cases: &[Case], line: &str) {
     tally.peak = tally.peak.max(peak);
     let counts = tally.by_kind.entry(case.kind).or_default();
     counts.cases += 1;
+    counts.silent += u64::from(silent > 0);
     match word {
         "refused" => counts.refused += 1,
         "partial" => counts.partial += 1,

@@ -55,9 +55,9 @@ impl Memory<Va> for Virtual {
 /// A piece of a structure that an ordinary run reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Piece {
-    /// Where it lies in the file.
+    /// Its offset in the file.
     pub offset: usize,
-    /// Where it lies in the kernel's memory.
+    /// Its address in the kernel's memory.
     pub va: u64,
     /// Its length; a whole page is one of entries or records.
     pub len: usize,

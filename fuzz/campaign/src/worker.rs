@@ -28,7 +28,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| LAST_PANIC.with(|last| last.borrow().replace('\n', " ")))
 }
 
-/// Kilobytes of address space: now, and at most so far. Zeros where the system does not tell.
+/// Kilobytes of address space: now, and at most so far. Zeros if the system does not report it.
 fn address_space() -> (u64, u64) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let number = |key: &str| {
@@ -38,8 +38,8 @@ fn address_space() -> (u64, u64) {
     (number("VmSize:").unwrap_or(0), number("VmPeak:").unwrap_or(0))
 }
 
-/// Nanoseconds that a process (`self` or a number) has had of a processor, where the system tells: a
-/// machine that is busy with other things makes no case slow.
+/// Processor time of a process (`self` or a number) in nanoseconds, if the system reports it: a busy machine
+/// then does not make a case slow.
 pub(crate) fn processor_time(process: &str) -> Option<u64> {
     let line = fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
     line.split_whitespace().next()?.parse().ok()
@@ -62,8 +62,9 @@ fn limit_memory(_: u64) -> io::Result<()> {
 }
 
 /// Runs the cases `from..to` of a subject and writes a line for each on standard output:
-/// `NUMBER MICROSECONDS KILOBYTES WORD MESSAGE`, the kilobytes being what the process took at most so
-/// far beyond what it began with.
+/// `NUMBER MICROSECONDS KILOBYTES SILENT WORD MESSAGE`, the kilobytes being what the process took at most so
+/// far beyond what it began with, and SILENT how many views differ from the undamaged dump's and do not say
+/// so.
 ///
 /// # Errors
 /// Where standard output is closed or the limit cannot be set.
@@ -71,19 +72,21 @@ pub fn work(subject: &Subject, from: usize, to: usize, memory: u64) -> io::Resul
     let trace = Trace::record(subject).map_err(io::Error::other)?;
     let cases = cases(subject, &trace);
     drop(trace);
+    let undamaged = look(subject, Overlay::whole(Arc::clone(&subject.file))).answers;
     limit_memory(memory)?;
     let (before, _) = address_space();
     let mut out = io::stdout().lock();
     for (number, case) in cases.iter().enumerate().take(to).skip(from) {
         let file = Overlay::damaged(Arc::clone(&subject.file), case.at, case.damage);
         let start = (Instant::now(), processor_time("self"));
-        let outcome = guarded(|| look(subject, file));
+        let looked = guarded(|| look(subject, file));
         let micros = match (start.1, processor_time("self")) {
             (Some(before), Some(now)) => u128::from((now - before) / 1000),
             _ => start.0.elapsed().as_micros(),
         };
         let (_, peak) = address_space();
-        let (word, message) = match outcome {
+        let silent = looked.as_ref().map_or(0, |look| look.answers.silent(&undamaged).len());
+        let (word, message) = match looked.map(|look| look.outcome) {
             Ok(Outcome::Refused) => ("refused", String::new()),
             Ok(Outcome::Partial) => ("partial", String::new()),
             Ok(Outcome::Whole) => ("whole", String::new()),
@@ -91,7 +94,7 @@ pub fn work(subject: &Subject, from: usize, to: usize, memory: u64) -> io::Resul
             Err(panic) => ("panic", panic),
         };
         let peak = peak.saturating_sub(before);
-        writeln!(out, "{number} {micros} {peak} {word} {message}")?;
+        writeln!(out, "{number} {micros} {peak} {silent} {word} {message}")?;
     }
     out.flush()
 }

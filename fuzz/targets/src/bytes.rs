@@ -1,4 +1,4 @@
-//! Bytes in, numbers out, zeros behind the end: what a target makes its choices from.
+//! Bytes in, numbers out, zeros past the end: the source of a target's choices.
 
 /// Takes numbers off the front of the input.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);

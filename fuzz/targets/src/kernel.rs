@@ -111,7 +111,7 @@ pub fn ring(data: &[u8]) {
         [array.to_le_bytes(), (u64::from(index) | u64::from(length) << 32).to_le_bytes()].concat();
     let memory = words(input.0, BASE);
     let list = BASE - 0x10_0000;
-    // A kernel of one module whose globals lie behind its list entry.
+    // A kernel of one module whose globals are after its list entry.
     let head = SparsePages::new()
         .with(Va(list), &[(list + 0x100).to_le_bytes(); 2].concat())
         .with(Va(list + 0x100), &[[list.to_le_bytes(); 2].concat(), vec![0; 0x90]].concat())

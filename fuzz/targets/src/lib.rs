@@ -37,7 +37,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("session", session),
 ];
 
-/// Inputs to begin with, where the target's grammar is not its own teacher.
+/// Inputs to begin with, for targets whose grammar random bytes seldom meet.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "dump_header" => machine::headers(),

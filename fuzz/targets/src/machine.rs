@@ -30,7 +30,7 @@ pub(crate) fn limits() -> Limits {
     limits
 }
 
-/// A dump, its table, and where its labels lie in the file.
+/// A dump, its table, and the offsets of its labels in the file.
 pub(crate) struct Sample {
     file: Vec<u8>,
     isf: Arc<Isf>,
@@ -39,7 +39,7 @@ pub(crate) struct Sample {
 
 struct Label {
     va: u64,
-    /// Offsets in the file of the page and of the one behind it.
+    /// Offsets in the file of the page and of the one after it.
     pages: [Option<u64>; 2],
     is_pool: bool,
 }

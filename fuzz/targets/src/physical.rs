@@ -12,7 +12,7 @@ use verifier_core::{Pa, Va};
 use crate::bytes::Input;
 use crate::machine;
 
-/// A file of any bytes, or (where its first byte is odd) a dump with a changed and cut head: what `info`
+/// A file of any bytes, or (if its first byte is odd) a dump with a changed and cut head: what `info`
 /// does with it.
 pub fn dump_header(data: &[u8]) {
     let mut input = Input(data);

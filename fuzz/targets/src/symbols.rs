@@ -36,7 +36,7 @@ fn look_up(types: &dyn TypeSource) {
     let _ = types.describe();
 }
 
-/// A PDB of any bytes, or where the first byte is odd one of the small ones with changes.
+/// A PDB of any bytes, or, if the first byte is odd, one of the small ones with changes.
 pub fn pdb(data: &[u8]) {
     let mut input = Input(data);
     let bytes = if input.0.first().is_some_and(|first| first & 1 == 1) {

@@ -193,7 +193,8 @@ impl History {
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
         }
-        problems.append(&mut log_problems);
+        Problem::extend(&mut problems, log_problems);
+        kernel.report_into(&mut problems);
         let block = |entry: &TrackerMatch| {
             let Allocation { address, size, .. } = entry.entry.allocation;
             (address, size)

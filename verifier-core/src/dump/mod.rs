@@ -229,11 +229,15 @@ impl Memory<Pa> for PhysicalPages {
     fn held(&self) -> Option<u64> {
         Some(self.map.page_count().saturating_mul(PAGE_SIZE).min(self.file.len()))
     }
+
+    fn next_held(&self, page: Pa) -> Option<Pa> {
+        let frame = self.map.next_stored(page.0.div_ceil(PAGE_SIZE), self.file.len())?;
+        frame.checked_mul(PAGE_SIZE).map(Pa)
+    }
 }
 
 impl Pages for PhysicalPages {
     fn next_page(&self, from: Pa) -> Option<Pa> {
-        let frame = self.map.next_stored(from.0.div_ceil(PAGE_SIZE), self.file.len())?;
-        frame.checked_mul(PAGE_SIZE).map(Pa)
+        self.next_held(from)
     }
 }

@@ -136,8 +136,7 @@ impl FileSpans<Pa> {
 
 impl Pages for FileSpans<Pa> {
     fn next_page(&self, from: Pa) -> Option<Pa> {
-        let first = from.0.checked_next_multiple_of(PAGE_SIZE)?;
-        next_stored(&self.spans, first, 1, self.file.len()).map(|at| Pa(at).page())
+        self.next_held(from)
     }
 }
 
@@ -181,6 +180,12 @@ impl<A: Address> Memory<A> for FileSpans<A> {
     fn held(&self) -> Option<u64> {
         // Stretches may show one place of the file many times.
         Some(self.bytes().min(self.file.len()))
+    }
+
+    fn next_held(&self, page: A) -> Option<A> {
+        let first = page.raw().checked_next_multiple_of(PAGE_SIZE)?;
+        let at = next_stored(&self.spans, first, 1, self.file.len())?;
+        Some(A::from_raw(at - at % PAGE_SIZE))
     }
 }
 

@@ -188,10 +188,17 @@ impl Kernel {
         &self.limits
     }
 
-    /// What could not be read on opening.
+    /// What could not be read or does not fit on opening: the memory's source and the module list. Every
+    /// view carries these problems, because every view reads through both.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Puts the kernel's own problems before those of a view, each once.
+    pub(crate) fn report_into(&self, problems: &mut Vec<Problem>) {
+        let of_view = std::mem::replace(problems, self.problems.clone());
+        Problem::extend(problems, of_view);
     }
 
     /// Lets the caller end what may take long: walks over logs, tracking pages and trees, deadlock

@@ -83,6 +83,12 @@ pub trait Memory<A: Address>: Send + Sync {
         None
     }
 
+    /// The first page at or above `page`, a multiple of 4 KiB, that the source may hold; `None` if there is
+    /// none. A source that does not know says `page`.
+    fn next_held(&self, page: A) -> Option<A> {
+        Some(page)
+    }
+
     /// The byte at `at`.
     ///
     /// # Errors
@@ -138,6 +144,10 @@ impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for Arc<M> {
     fn held(&self) -> Option<u64> {
         (**self).held()
     }
+
+    fn next_held(&self, page: A) -> Option<A> {
+        (**self).next_held(page)
+    }
 }
 
 impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for &M {
@@ -151,5 +161,9 @@ impl<A: Address, M: Memory<A> + ?Sized> Memory<A> for &M {
 
     fn held(&self) -> Option<u64> {
         (**self).held()
+    }
+
+    fn next_held(&self, page: A) -> Option<A> {
+        (**self).next_held(page)
     }
 }

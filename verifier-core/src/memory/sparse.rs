@@ -87,12 +87,16 @@ impl<A: Address> Memory<A> for SparsePages<A> {
     fn held(&self) -> Option<u64> {
         Some(self.pages.len() as u64 * PAGE_SIZE)
     }
+
+    fn next_held(&self, page: A) -> Option<A> {
+        let first = page.raw().div_ceil(PAGE_SIZE);
+        self.pages.range(first..).next().map(|(page, _)| A::from_raw(page * PAGE_SIZE))
+    }
 }
 
 impl Pages for SparsePages<Pa> {
     fn next_page(&self, from: Pa) -> Option<Pa> {
-        let first = from.0.div_ceil(PAGE_SIZE);
-        self.pages.range(first..).next().map(|(page, _)| Pa(page * PAGE_SIZE))
+        self.next_held(from)
     }
 }
 

@@ -26,7 +26,15 @@ impl<'a> Csv<'a> {
         problems: impl IntoIterator<Item = &'p Problem>,
         heading: impl IntoIterator<Item = T>,
     ) -> io::Result<Self> {
-        let extent = Completeness::of(problems).extent;
+        Self::of_extent(out, Completeness::of(problems).extent, heading)
+    }
+
+    /// The same for an answer that knows itself how complete it is.
+    pub(super) fn of_extent<T: AsRef<[u8]>>(
+        out: &'a mut dyn io::Write,
+        extent: Extent,
+        heading: impl IntoIterator<Item = T>,
+    ) -> io::Result<Self> {
         let writer = csv::WriterBuilder::new().flexible(false).from_writer(out);
         let mut csv = Self { writer, extent, columns: 0, is_empty: true };
         csv.write(heading, "extent")?;

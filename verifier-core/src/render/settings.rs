@@ -45,6 +45,7 @@ struct ModesDoc<'a> {
     options: Option<Vec<OptionDoc>>,
     verify_all_drivers: Option<u32>,
     excluded_drivers: Option<&'a [String]>,
+    xdv_excluded_drivers: Option<&'a [String]>,
     fault_injection: FaultsDoc<'a>,
 }
 
@@ -64,6 +65,7 @@ impl<'a> ModesDoc<'a> {
             options,
             verify_all_drivers: modes.verify_all_drivers,
             excluded_drivers: modes.excluded_drivers.as_deref(),
+            xdv_excluded_drivers: modes.xdv_excluded_drivers.as_deref(),
             fault_injection: FaultsDoc {
                 probability: faults.probability,
                 max_probability: faults.max_probability,

@@ -20,7 +20,7 @@ const MAX_DEBUG_ENTRIES: usize = 64;
 /// Bytes of a PDB's path that are read.
 const MAX_PDB_PATH: usize = 1024;
 /// Bytes of an exported name that are read.
-const MAX_EXPORT_NAME: usize = 512;
+const MAX_EXPORT_NAME: usize = super::name::MAX_NAME;
 /// Exported names that are read.
 const MAX_EXPORTS: u32 = 0x1_0000;
 

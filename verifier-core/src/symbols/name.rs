@@ -4,7 +4,8 @@
 //! (fastcall). C++ names start with `?` on every machine.
 
 use std::borrow::Cow;
-use std::panic::catch_unwind;
+
+use super::guard::guard;
 
 /// A 32-bit C name without its decoration; any other name as it is.
 ///
@@ -29,6 +30,26 @@ pub fn undecorate(name: &str) -> &str {
         return without_size(rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
     }
     name
+}
+
+/// The longest name that is shown, in bytes, whichever source it is from.
+pub(super) const MAX_NAME: usize = 512;
+
+/// A name as it is shown: [`demangle`]d, and cut if it is longer than any that people write.
+pub(crate) fn shown(name: &str) -> Cow<'_, str> {
+    match demangle(name) {
+        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_NAME)),
+        Cow::Owned(mut name) => {
+            name.truncate(cut(&name, MAX_NAME).len());
+            Cow::Owned(name)
+        }
+    }
+}
+
+/// At most so many bytes of a text, whole characters.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The longest part of a C++ name that is demangled, in bytes: the reader calls itself for each type
@@ -65,7 +86,7 @@ pub fn demangle(name: &str) -> Cow<'_, str> {
         // Its arithmetic overflows on some malformed names, which builds that check it answer with a
         // panic.
         let parse = || msvc_demangler::demangle(mangled, flags).ok();
-        unfolds_little(mangled).then(|| catch_unwind(parse).ok().flatten()).flatten()
+        unfolds_little(mangled).then(|| guard("C++ name", parse).ok().flatten()).flatten()
     };
     // The type behind the name is not shown, and most digits are in it: the first end of a name at
     // which an `int` will do for it is the right one, since any other leaves the name open. Not so
@@ -114,6 +135,15 @@ mod tests {
         ] {
             assert_eq!(demangle(mangled), name);
         }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        let long = format!("{}é", "a".repeat(MAX_NAME - 1));
+        assert_eq!(shown(&long), long[..MAX_NAME - 1]);
+        assert_eq!(shown(&long[1..]), long[1..]);
+        let mangled = format!("?f@{}", "a".repeat(2 * MAX_NAME));
+        assert_eq!(shown(&mangled).len(), MAX_NAME);
     }
 
     /// Each type of the list is a function of eight of the one before.

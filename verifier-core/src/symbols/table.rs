@@ -10,7 +10,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, OnceLock};
 
-use super::name::{demangle, undecorate};
+use super::name::{shown, undecorate};
 use crate::addr::Rva;
 
 /// Where a symbol is from.
@@ -308,7 +308,7 @@ impl SymbolTable {
         let nearest = self.entries.get(behind.checked_sub(1)?)?.rva;
         let first = self.entries.partition_point(|entry| entry.rva < nearest);
         let entry = self.entries.get(first)?;
-        Some((demangle(self.name_of(entry)), rva.0 - nearest))
+        Some((shown(self.name_of(entry)), rva.0 - nearest))
     }
 
     /// Where the symbol of that name lies; of several the one at the lowest address.

@@ -5,154 +5,268 @@
 //! PDBs. `user_types` have `fields` of `{offset, type}`, where a type is one of base, pointer,
 //! array, bitfield, struct / union / class (by name), enum, function. `symbols` have `address`, an
 //! RVA. `metadata.windows.pdb` names the PDB that the table was made from.
+//!
+//! Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept as it
+//! is, and the fields of a structure are read when the structure is first asked for. Every map has at most
+//! [`MAX_ENTRIES`] entries, so what is kept is in proportion to a kernel's table, whatever the file holds.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::{Member, Shape, Structure, TypeSource};
 use crate::addr::Rva;
 use crate::error::Error;
-use crate::symbols::PdbId;
+use crate::symbols::{self, PdbId, SymbolKind, SymbolTable};
+
+/// Entries of each map of a table. Kernels have 43,000 symbols and 2,000 types.
+const MAX_ENTRIES: usize = 1 << 20;
+/// Bytes of the names of each map, together. A kernel's symbols have 1.2 MB of them.
+const MAX_NAMES: usize = 1 << 25;
+/// Bytes of one name: what linkers write at most. The rest of a longer one is cut off.
+const MAX_NAME: usize = 4096;
+/// Bytes of the fields of one structure. The longest of a kernel has 40,000.
+const MAX_FIELDS: usize = 1 << 22;
+/// Pointers inside pointers, arrays of arrays: deeper than this is no C type.
+const MAX_DEPTH: u32 = 16;
 
 /// An ISF table.
 #[derive(Debug)]
 pub struct Isf {
-    types: HashMap<String, Arc<Structure>>,
-    symbols: HashMap<String, u64>,
+    /// The JSON of all structures' fields.
+    fields: Box<str>,
+    types: HashMap<Box<str>, TypeText>,
+    /// Shapes of base types.
+    base: HashMap<Box<str>, Shape>,
+    /// Bytes of enumerations.
+    enums: HashMap<Box<str>, u8>,
+    pointer: u8,
+    /// Structures whose fields were read.
+    known: Mutex<HashMap<Box<str>, Arc<Structure>>>,
+    symbols: SymbolTable,
     pdb: Option<PdbId>,
     machine: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Table {
-    #[serde(default)]
-    base_types: HashMap<String, BaseType>,
-    #[serde(default)]
-    user_types: HashMap<String, UserType>,
-    #[serde(default)]
-    enums: HashMap<String, Enum>,
-    #[serde(default)]
-    symbols: HashMap<String, Symbol>,
-    #[serde(default)]
-    metadata: Metadata,
+/// A structure whose fields were not read yet.
+#[derive(Debug)]
+struct TypeText {
+    size: u64,
+    /// Where its fields are in [`Isf::fields`].
+    fields: Range<usize>,
 }
 
-#[derive(Deserialize)]
-struct BaseType {
+#[derive(serde::Deserialize)]
+struct Table<'a> {
+    #[serde(default, borrow)]
+    base_types: Entries<'a, BaseType<'a>>,
+    #[serde(default, borrow)]
+    user_types: Entries<'a, UserType<'a>>,
+    #[serde(default, borrow)]
+    enums: Entries<'a, Enum>,
+    #[serde(default, borrow)]
+    symbols: Entries<'a, Symbol>,
+    #[serde(default, borrow)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct BaseType<'a> {
     #[serde(default)]
     size: u64,
     #[serde(default)]
     signed: bool,
-    #[serde(default)]
-    kind: String,
+    #[serde(default, borrow)]
+    kind: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
-struct UserType {
+#[derive(serde::Deserialize)]
+struct UserType<'a> {
     size: u64,
-    #[serde(default)]
-    fields: HashMap<String, FieldEntry>,
+    #[serde(default, borrow)]
+    fields: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct FieldEntry {
+#[derive(serde::Deserialize)]
+struct FieldEntry<'a> {
     offset: u64,
-    #[serde(rename = "type")]
-    kind: TypeEntry,
+    #[serde(rename = "type", borrow)]
+    kind: TypeEntry<'a>,
 }
 
-#[derive(Deserialize)]
-struct TypeEntry {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    name: Option<String>,
+#[derive(serde::Deserialize)]
+struct TypeEntry<'a> {
+    #[serde(default, borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    name: Option<Cow<'a, str>>,
     #[serde(default)]
     count: u64,
-    #[serde(default)]
-    subtype: Option<Box<TypeEntry>>,
+    #[serde(default, borrow)]
+    subtype: Option<Box<TypeEntry<'a>>>,
     #[serde(default)]
     bit_length: u8,
     #[serde(default)]
     bit_position: u8,
-    #[serde(default, rename = "type")]
-    inner: Option<Box<TypeEntry>>,
+    #[serde(default, rename = "type", borrow)]
+    inner: Option<Box<TypeEntry<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Enum {
     #[serde(default)]
     size: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Symbol {
     #[serde(default)]
     address: u64,
 }
 
-#[derive(Deserialize, Default)]
-struct Metadata {
-    #[serde(default)]
-    windows: Option<Windows>,
+#[derive(serde::Deserialize, Default)]
+struct Metadata<'a> {
+    #[serde(default, borrow)]
+    windows: Option<Windows<'a>>,
 }
 
-#[derive(Deserialize)]
-struct Windows {
-    #[serde(default)]
-    pdb: Option<PdbEntry>,
+#[derive(serde::Deserialize)]
+struct Windows<'a> {
+    #[serde(default, borrow)]
+    pdb: Option<PdbEntry<'a>>,
 }
 
-#[derive(Deserialize)]
-struct PdbEntry {
-    #[serde(rename = "GUID")]
-    guid: String,
+#[derive(serde::Deserialize)]
+struct PdbEntry<'a> {
+    #[serde(rename = "GUID", borrow)]
+    guid: Cow<'a, str>,
     age: u32,
-    #[serde(default)]
-    database: String,
+    #[serde(default, borrow)]
+    database: Cow<'a, str>,
     #[serde(default)]
     machine_type: Option<u32>,
 }
 
-/// Pointers inside pointers, arrays of arrays: deeper than this is no C type.
-const MAX_DEPTH: u32 = 16;
+/// A map in the order of the text, no longer than the limits.
+struct Entries<'a, T>(Vec<(Cow<'a, str>, T)>);
+
+impl<T> Default for Entries<'_, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Entries<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
+    type Value = Entries<'de, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while let Some(Name(name)) = map.next_key()? {
+            bytes += name.len();
+            if entries.len() == MAX_ENTRIES {
+                return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} entries")));
+            }
+            if bytes > MAX_NAMES {
+                return Err(A::Error::custom(format_args!("more than {MAX_NAMES} bytes of names")));
+            }
+            entries.push((name, map.next_value()?));
+        }
+        Ok(Entries(entries))
+    }
+}
+
+/// A name of an entry, cut.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Name(symbols::cut(name, MAX_NAME).into()))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Name(symbols::cut(name, MAX_NAME).to_owned().into()))
+    }
+}
 
 impl Isf {
     /// Reads a table. `json` is the text itself: a caller that has a `.json.xz` decompresses it.
     ///
     /// # Errors
-    /// [`Error::Symbols`] where it is not JSON of that schema, with line and column.
+    /// [`Error::Symbols`] if it is not JSON of that schema, or has more entries than any kernel's; with line
+    /// and column.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let table: Table = serde_json::from_slice(json)
-            .map_err(|error| Error::Symbols { kind: "ISF", why: error.to_string() })?;
-        let pointer = table.base_types.get("pointer").map_or(8, |base| base.size);
-        let pointer = u8::try_from(pointer).unwrap_or(8);
-        let types = table
-            .user_types
-            .iter()
-            .map(|(name, user)| {
-                let mut members: Vec<Member> = user
-                    .fields
-                    .iter()
-                    .map(|(name, field)| Member {
-                        name: name.clone(),
-                        offset: field.offset,
-                        shape: table.shape(&field.kind, pointer, MAX_DEPTH),
-                    })
-                    .collect();
-                members.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
-                let structure = Structure { name: name.clone(), size: user.size, members };
-                (name.clone(), Arc::new(structure))
-            })
-            .collect();
+        symbols::guard("ISF", || serde_json::from_slice(json).map(Self::of_table))?
+            .map_err(malformed)
+    }
+
+    fn of_table(table: Table<'_>) -> Self {
+        let sizes = &table.base_types.0;
+        let pointer =
+            sizes.iter().find(|(name, _)| name == "pointer").map_or(8, |(_, base)| base.size);
+        let base = table.base_types.0.into_iter();
+        let enums = table.enums.0.into_iter();
+        let mut fields = String::new();
+        let types = table.user_types.0.into_iter().map(|(name, user)| {
+            let start = fields.len();
+            fields.push_str(user.fields.map_or("{}", RawValue::get));
+            (name.into(), TypeText { size: user.size, fields: start..fields.len() })
+        });
+        let types = types.collect();
+        let mut symbols = SymbolTable::builder(false);
+        for (name, symbol) in table.symbols.0 {
+            if let Ok(rva) = u32::try_from(symbol.address) {
+                symbols.add(Rva(rva), &name, SymbolKind::Public);
+            }
+        }
         let entry = table.metadata.windows.and_then(|windows| windows.pdb);
-        let machine = entry.as_ref().and_then(|entry| entry.machine_type);
-        let pdb = entry.and_then(|entry| PdbId::from_hex(&entry.database, &entry.guid, entry.age));
-        let symbols =
-            table.symbols.into_iter().map(|(name, symbol)| (name, symbol.address)).collect();
-        Ok(Self { types, symbols, pdb, machine })
+        Self {
+            fields: fields.into(),
+            types,
+            base: base.map(|(name, base)| (name.into(), base.shape())).collect(),
+            enums: enums
+                .filter_map(|(name, kind)| Some((name.into(), u8::try_from(kind.size).ok()?)))
+                .collect(),
+            pointer: u8::try_from(pointer).unwrap_or(8),
+            known: Mutex::default(),
+            symbols: symbols.finish(),
+            machine: entry.as_ref().and_then(|entry| entry.machine_type),
+            pdb: entry.and_then(|entry| {
+                let name = symbols::cut(&entry.database, MAX_NAME);
+                PdbId::from_hex(name, &entry.guid, entry.age)
+            }),
+        }
     }
 
     /// The PDB that the table was made from, where the table says.
@@ -167,37 +281,43 @@ impl Isf {
         self.machine
     }
 
-    /// Every symbol with its RVA, in no order.
+    /// Every symbol with its RVA, in order of address.
     pub fn symbols(&self) -> impl Iterator<Item = (&str, Rva)> {
-        self.symbols
-            .iter()
-            .filter_map(|(name, &address)| Some((name.as_str(), Rva(u32::try_from(address).ok()?))))
+        self.symbols.iter().map(|(rva, name, _)| (name, rva))
     }
-}
 
-impl Table {
-    fn shape(&self, entry: &TypeEntry, pointer: u8, depth: u32) -> Shape {
+    fn read(&self, name: &str, text: &TypeText) -> Result<Structure, Error> {
+        let json = self.fields.get(text.fields.clone()).unwrap_or_default();
+        if json.len() > MAX_FIELDS {
+            return Err(Error::Limit {
+                what: format!("fields of {name}, in bytes").into(),
+                limit: MAX_FIELDS as u64,
+                name: "MAX_FIELDS",
+            });
+        }
+        let fields: Entries<'_, FieldEntry<'_>> = serde_json::from_str(json).map_err(malformed)?;
+        let members = fields.0.iter().map(|(name, field)| Member {
+            name: name.as_ref().into(),
+            offset: field.offset,
+            shape: self.shape(&field.kind, MAX_DEPTH),
+        });
+        let mut members: Vec<Member> = members.collect();
+        members.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
+        Ok(Structure { name: name.into(), size: text.size, members })
+    }
+
+    fn shape(&self, entry: &TypeEntry<'_>, depth: u32) -> Shape {
         let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
-        let name = entry.name.as_deref().unwrap_or("");
-        match entry.kind.as_str() {
-            "pointer" => Shape::Pointer(pointer),
-            "base" => match self.base_types.get(name) {
-                Some(base) => {
-                    let Ok(size @ 1..=16) = u8::try_from(base.size) else { return Shape::Opaque };
-                    match (base.kind.as_str(), base.signed) {
-                        ("float", _) => Shape::Float(size),
-                        ("int", true) => Shape::Signed(size),
-                        _ => Shape::Unsigned(size),
-                    }
-                }
-                None => Shape::Opaque,
-            },
-            "enum" => match self.enums.get(name).map(|kind| u8::try_from(kind.size)) {
-                Some(Ok(size @ 1..=8)) => Shape::Unsigned(size),
+        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_NAME);
+        match entry.kind.as_ref() {
+            "pointer" => Shape::Pointer(self.pointer),
+            "base" => self.base.get(name).cloned().unwrap_or(Shape::Opaque),
+            "enum" => match self.enums.get(name) {
+                Some(&size @ 1..=8) => Shape::Unsigned(size),
                 _ => Shape::Unsigned(4),
             },
             "bitfield" => {
-                let container = entry.inner.as_ref().map(|t| self.shape(t, pointer, depth));
+                let container = entry.inner.as_ref().map(|t| self.shape(t, depth));
                 let bytes = container.and_then(|shape| shape.size()).unwrap_or(4);
                 Shape::Bits {
                     bytes: u8::try_from(bytes).unwrap_or(4),
@@ -207,26 +327,47 @@ impl Table {
             }
             "array" => {
                 let element =
-                    entry.subtype.as_ref().map_or(Shape::Opaque, |t| self.shape(t, pointer, depth));
+                    entry.subtype.as_ref().map_or(Shape::Opaque, |t| self.shape(t, depth));
                 let size = element.size().unwrap_or(0).saturating_mul(entry.count);
                 Shape::Array { element: Box::new(element), size, count: entry.count }
             }
-            "struct" | "union" | "class" => Shape::Named {
-                name: name.into(),
-                size: self.user_types.get(name).map(|user| user.size),
-            },
+            "struct" | "union" | "class" => {
+                Shape::Named { name: name.into(), size: self.types.get(name).map(|text| text.size) }
+            }
             _ => Shape::Opaque,
         }
     }
 }
 
+impl BaseType<'_> {
+    fn shape(&self) -> Shape {
+        let Ok(size @ 1..=16) = u8::try_from(self.size) else { return Shape::Opaque };
+        match (self.kind.as_ref(), self.signed) {
+            ("float", _) => Shape::Float(size),
+            ("int", true) => Shape::Signed(size),
+            _ => Shape::Unsigned(size),
+        }
+    }
+}
+
+fn malformed(error: serde_json::Error) -> Error {
+    Error::Symbols { kind: "ISF", why: error.to_string() }
+}
+
 impl TypeSource for Isf {
     fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error> {
-        Ok(self.types.get(name).cloned())
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(structure) = known().get(name) {
+            return Ok(Some(Arc::clone(structure)));
+        }
+        let Some(text) = self.types.get(name) else { return Ok(None) };
+        let structure = Arc::new(symbols::guard("ISF", || self.read(name, text))??);
+        known().insert(name.into(), Arc::clone(&structure));
+        Ok(Some(structure))
     }
 
     fn symbol(&self, name: &str) -> Option<Rva> {
-        self.symbols.get(name).and_then(|&address| u32::try_from(address).ok()).map(Rva)
+        self.symbols.find(name)
     }
 
     fn describe(&self) -> String {

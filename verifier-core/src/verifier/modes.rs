@@ -4,17 +4,17 @@
 //! |---|---|---|
 //! | `VfRuleClasses` | 8: two words of 32 classes | 17763 on |
 //! | `VfVerifyMode`, `VfOptionFlags`, `ViVerifyAllDrivers` | 4 | 7 on |
-//! | `VfExcludedDriversList` | `LIST_ENTRY` of `_VF_SUSPECT_DRIVER_ENTRY` | 7 on |
+//! | `VfExcludedDriversList`, `VfXdvExcludedDriversList` | `LIST_ENTRY` each | 7 on; 8.1 on |
 //! | `VfFaultInjectionProbability`, `…MaxProbability`, `…BootMinutes` | 4 | 7 on |
 //! | `VerifierFaultTagsBuffer`, `VerifierFaultApplicationsBuffer` | 0x100 of UTF-16 | 7 on |
 //!
-//! Sizes are the distances to the next symbol in 7601, 9600, 14393, 19041 and 22000. That the excluded
-//! drivers' entries are of the configured drivers' type is told by the one routine that makes both
-//! (`VfSuspectExcludedDriversAllocateEntry`). Numbers whose meaning no public source gives are numbers
-//! here.
+//! Sizes are the distances to the next symbol in 7601, 9600, 14393, 19041 and 22000. An entry of a list of
+//! excluded drivers is a `LIST_ENTRY`, a `UNICODE_STRING` straight after it, and the characters after that;
+//! it is in no public type, and not of the configured drivers' type. Kernels of 22631 and later make it so
+//! (`VfSuspectExcludedDriversAllocateEntry`); those before are taken to do the same. Numbers whose meaning
+//! no public source gives are numbers here.
 
 use super::flags::FLAGS;
-use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, Limits, read_unicode_string, read_utf16_z, walk_list};
 
@@ -84,7 +84,7 @@ pub struct FaultInjection {
     pub applications: Option<String>,
 }
 
-/// How Verifier runs. `None` is what the build does not have, or could not be read.
+/// How Verifier runs. `None` is what the build does not have, or what could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Modes {
@@ -96,8 +96,10 @@ pub struct Modes {
     pub option_flags: Option<OptionFlags>,
     /// `ViVerifyAllDrivers`: not 0 where all drivers are verified.
     pub verify_all_drivers: Option<u32>,
-    /// `VfExcludedDriversList`: drivers that are left out where all are verified.
+    /// `VfExcludedDriversList`: drivers that are left out if all are verified.
     pub excluded_drivers: Option<Vec<String>>,
+    /// `VfXdvExcludedDriversList`: drivers that the kernel keeps on a second list of the same form.
+    pub xdv_excluded_drivers: Option<Vec<String>>,
     /// Random faults.
     pub faults: FaultInjection,
     /// What could not be read or does not fit.
@@ -105,8 +107,8 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Reads what there is. A global that the symbols do not have is no problem; those whose pages
-    /// cannot be read are one.
+    /// Reads what there is. A global that the symbols do not have is not a problem. A remark names those
+    /// whose pages cannot be read: they have no value, and level and statistics are whole without them.
     #[must_use]
     pub fn read(kernel: &Kernel) -> Self {
         let mut globals = Globals { kernel, unread: Vec::new(), problems: Vec::new() };
@@ -118,7 +120,9 @@ impl Modes {
             verify_mode: globals.number("VfVerifyMode", 0),
             option_flags: globals.number("VfOptionFlags", 0).map(OptionFlags),
             verify_all_drivers: globals.number("ViVerifyAllDrivers", 0),
-            excluded_drivers: globals.excluded(),
+            excluded_drivers: globals.excluded("VfExcludedDriversList", "list of excluded drivers"),
+            xdv_excluded_drivers: globals
+                .excluded("VfXdvExcludedDriversList", "second list of excluded drivers"),
             faults: FaultInjection {
                 probability: globals.number("VfFaultInjectionProbability", 0),
                 max_probability: globals.number("VfFaultInjectionMaxProbability", 0),
@@ -157,39 +161,42 @@ impl Globals<'_> {
         read.map_err(|error| self.unread.push((name, error))).ok()
     }
 
-    /// They lie on few pages: one problem tells of all.
+    /// They are on few pages: one remark names all.
     fn into_problems(mut self) -> Vec<Problem> {
         if let Some((_, error)) = self.unread.first() {
             let mut names: Vec<&str> = self.unread.iter().map(|(name, _)| *name).collect();
             names.dedup();
-            self.problems.push(Problem::from_error(names.join(", "), error));
+            self.problems.push(Problem::from_error(names.join(", "), error).remark());
         }
         self.problems
     }
 
-    fn excluded(&mut self) -> Option<Vec<String>> {
-        let what = "list of excluded drivers";
-        let (kernel, entry) = (self.kernel, "_VF_SUSPECT_DRIVER_ENTRY");
-        let head = kernel.global("VfExcludedDriversList").ok()?;
-        let types = kernel.types().ok()?;
-        let links = types.field(entry, "Links").ok()?.offset;
-        let name = types.field(entry, "BaseName").ok()?.offset;
-        let limits = kernel.limits();
-        let mut walk = walk_list(kernel.space(), head, what, limits);
-        // Zeros where the head is: the list was never set up, Verifier is off.
-        if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
+    /// The names on a list of excluded drivers.
+    fn excluded(&mut self, global: &'static str, what: &'static str) -> Option<Vec<String>> {
+        let kernel = self.kernel;
+        let (space, limits) = (kernel.space(), kernel.limits());
+        let head = kernel.global(global).ok()?;
+        let size = space.pointer_size() as u64;
+        let links = space.read_pointer(head).and_then(|next| {
+            let last = space.read_pointer(head.add(size))?;
+            Ok([next, last])
+        });
+        let links = self.told(global, links.map_err(|fault| Error::read(global, fault)))?;
+        // A head of zeros: the kernel never set the list up.
+        if links.iter().all(|link| link.is_null()) {
             return Some(Vec::new());
         }
+        let mut walk = walk_list(space, head, what, limits);
         if let Some(error) = walk.broken {
             self.problems.push(Problem::from_error(what, &error));
         }
         Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, &mut self.problems);
         let mut names = Vec::new();
-        for link in walk.entries {
-            match read_unicode_string(kernel.space(), link.sub(links).add(name), limits) {
+        for entry in walk.entries {
+            match read_unicode_string(space, entry.add(2 * size), limits) {
                 Ok(name) => names.push(name),
                 Err(error) => {
-                    self.problems.push(Problem::from_error("name of an excluded driver", &error));
+                    self.problems.push(Problem::at("name of an excluded driver", entry, error));
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Where data are searched for: physical memory, or a range of virtual addresses.
 
+use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
 use crate::addr::{PAGE_SIZE, Pa, Va};
@@ -15,7 +16,8 @@ pub enum Place<'a> {
     /// In a range of the kernel's virtual addresses.
     Virtual(Range<Va>),
     /// In every page that the kernel's page tables map, in the order of addresses. A page that is mapped
-    /// more than once comes as often. Where the kernel's memory does not translate there is none.
+    /// more than once comes once, at its first address. If the kernel's memory does not translate, there
+    /// is none.
     Mapped,
 }
 
@@ -65,18 +67,10 @@ impl Place<'_> {
                 .step_by(PAGE_SIZE as usize)
                 .try_for_each(|va| visit(CarvedPage { pa: None, va: Some(Va(va)) })),
             Place::Mapped => {
-                let steps = kernel.limits().search_pages;
-                kernel.space().mapped_pages(steps).map_or(ControlFlow::Continue(()), |mut all| {
-                    all.by_ref().try_for_each(|(va, page)| {
-                        visit(CarvedPage { pa: Some(page.pa), va: Some(va) })
-                    })?;
-                    match all.steps_left() {
-                        0 => ControlFlow::Break(format!(
-                            "limit of {steps} look-ups reached (Limits::search_pages); not all that \
-                             is mapped was looked at"
-                        )),
-                        _ => ControlFlow::Continue(()),
-                    }
+                let mut seen = Frames::default();
+                mappings(kernel, |page| match page.pa {
+                    Some(pa) if !seen.insert(pa) => ControlFlow::Continue(()),
+                    _ => visit(page),
                 })
             }
         };
@@ -84,6 +78,27 @@ impl Place<'_> {
             problems.push(Problem::new(what, why));
         }
         count
+    }
+
+    /// Calls `each` with every address at which the kernel's page tables map a page.
+    pub(super) fn for_each_mapping(
+        kernel: &Kernel,
+        what: &str,
+        problems: &mut Vec<Problem>,
+        mut each: impl FnMut(Pa, Va),
+    ) {
+        let flow = mappings(kernel, |page| {
+            if kernel.is_stopped() {
+                return ControlFlow::Break(STOPPED.into());
+            }
+            if let CarvedPage { pa: Some(pa), va: Some(va) } = page {
+                each(pa, va);
+            }
+            ControlFlow::Continue(())
+        });
+        if let ControlFlow::Break(why) = flow {
+            problems.push(Problem::new(what, why));
+        }
     }
 
     /// Fills `buf` from `offset` of a page on; false where it cannot be read.
@@ -103,5 +118,40 @@ impl Place<'_> {
             }
             _ => false,
         }
+    }
+}
+
+/// Calls `each` with every page that the kernel's page tables map, in the order of addresses, until it
+/// breaks off or the look-ups are used up.
+fn mappings(
+    kernel: &Kernel,
+    mut each: impl FnMut(CarvedPage) -> ControlFlow<String>,
+) -> ControlFlow<String> {
+    let steps = kernel.limits().search_pages;
+    let Some(mut all) = kernel.space().mapped_pages(steps) else {
+        return ControlFlow::Continue(());
+    };
+    all.by_ref().try_for_each(|(va, page)| each(CarvedPage { pa: Some(page.pa), va: Some(va) }))?;
+    match all.steps_left() {
+        0 => ControlFlow::Break(format!(
+            "limit of {steps} look-ups reached (Limits::search_pages); not all that is mapped was \
+             looked at"
+        )),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+/// Page frames, 64 of them in a word: memory is mostly mapped in stretches.
+#[derive(Default)]
+struct Frames(HashMap<u64, u64>);
+
+impl Frames {
+    /// Adds the frame of an address; false if it is there already.
+    fn insert(&mut self, pa: Pa) -> bool {
+        let frame = pa.pfn().0;
+        let (word, bit) = (self.0.entry(frame / 64).or_default(), 1 << (frame % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 }

@@ -60,6 +60,7 @@ impl PoolStacks {
             let (bytes, count) = (stack.live_bytes(), stack.live_count());
             (Reverse(bytes), Reverse(count), stack.tag, stack.hash)
         });
+        kernel.report_into(&mut problems);
         Ok(Self { stacks, info, problems })
     }
 

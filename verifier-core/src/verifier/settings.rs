@@ -31,7 +31,9 @@ impl Settings {
     /// # Errors
     /// Where the structure cannot be found or read, or the kernel's symbols are missing.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        Self::read_by(kernel, kernel.types()?)
+        let mut settings = Self::read_by(kernel, kernel.types()?)?;
+        kernel.report_into(&mut settings.problems);
+        Ok(settings)
     }
 
     /// The same by types that need not be the kernel's.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use verifier_core::render::text::Style;
 use verifier_core::{Pa, Va};
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Error, FileMode, Inputs, Session, SessionOptions};
+use verifier_host::{Error, FileMode, Inputs, OutputKind, Session, SessionOptions, may_replace};
 
 use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
 use super::output::is_stdout;
@@ -87,10 +87,19 @@ impl DumpArgs {
         Ok(path)
     }
 
-    /// Opens the dump, unless what is to be written is one of the files that are read.
-    pub(super) fn open_for(&self, output: &Path) -> Result<Session, Error> {
+    /// Opens the dump, unless what is to be written is one of the files that are read, or, without `force`,
+    /// not an output of that kind.
+    pub(super) fn open_for(
+        &self,
+        output: &Path,
+        kind: OutputKind,
+        force: bool,
+    ) -> Result<Session, Error> {
         if !is_stdout(output) {
             Inputs::new(Some(&self.dump), &self.symbol_path()?).spare(output)?;
+            if !force {
+                may_replace(output, kind)?;
+            }
         }
         self.open()
     }

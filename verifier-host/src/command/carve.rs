@@ -12,7 +12,7 @@ use verifier_core::verifier::{CarvedAllocation, CarvedOwner, CarvedPool, Compari
 use verifier_host::Error;
 
 use super::args::{Format, LogArgs, PoolArgs};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -23,8 +23,9 @@ pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
     if let Some(name) = &args.driver {
         carved.owners.retain(|owner| owner.is_named(name));
     }
-    let callers = carved.owners.iter().flat_map(|owner| &owner.allocations).map(|a| a.caller);
-    session.load_symbols_at(callers);
+    let callers = || carved.owners.iter().flat_map(|owner| &owner.allocations).map(|a| a.caller);
+    let missing = session.find_symbols_at(callers);
+    carved.problems.extend(missing);
     let names = Names::new(kernel);
     let mut out = stdout();
     match args.format {
@@ -57,7 +58,6 @@ pub(super) fn pool(args: &PoolArgs) -> Result<(), Error> {
                 Err(why) => writeln!(out, "Not held against the lists: {}", sanitize(why))?,
             }
             complain_problems(&carved.problems);
-            complain_missing_symbols(&session);
         }
     }
     Ok(out.flush()?)
@@ -161,7 +161,6 @@ pub(super) fn log(args: &LogArgs) -> Result<(), Error> {
                 }
             }
             complain_problems(&log.problems);
-            complain_missing_symbols(&session);
         }
     }
     Ok(out.flush()?)

@@ -10,10 +10,8 @@ use verifier_host::{Error, Progress as _, compare_boots};
 
 use super::args::DumpArgs;
 use super::leak_args::{BootArg, DiffArgs, DiffFormat};
-use super::leaks::top;
-use super::output::{
-    complain, complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout,
-};
+use super::leaks::{may_be_more, top};
+use super::output::{complain, complain_kernel_symbols, complain_problems, stdout};
 use super::progress::Stages;
 
 pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
@@ -53,20 +51,17 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
             complain(&line);
         }
     }
-    if matches!(args.format, DiffFormat::Text) {
-        complain_missing_symbols(&new);
-    }
     match written {
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.fail_on.is_some() => {}
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.limit.fail_on.is_some() => {}
         written => written?,
     }
     let growth = diff.growth();
-    match args.fail_on {
+    match args.limit.fail_on {
         Some(limit) if growth.count >= limit => Err(Error::LimitReached(format!(
             "{} allocations more are outstanding; --fail-on {limit}",
             growth.count
         ))),
-        _ => Ok(()),
+        _ => may_be_more(&args.limit, || view.completeness()),
     }
 }
 

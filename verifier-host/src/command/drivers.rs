@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use verifier_core::render::text::sanitize;
+use verifier_core::Completeness;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{write_drivers_csv, write_drivers_json};
-use verifier_core::verifier::{Counters, Drivers};
+use verifier_core::verifier::Counters;
 use verifier_host::Error;
 
 use super::args::{Format, ViewArgs};
@@ -34,12 +35,13 @@ fn write_memory(out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
 pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
-    let drivers = Drivers::read(session.kernel()?)?;
+    let drivers = session.drivers()?;
     let mut out = stdout();
     match args.format {
         Format::Json => write_drivers_json(&mut out, &drivers)?,
         Format::Csv => write_drivers_csv(&mut out, &drivers)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&drivers.problems))?;
             if drivers.drivers.is_empty() {
                 writeln!(out, "No driver is configured for Verifier.")?;
             } else {

@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
+use verifier_core::Completeness;
 use verifier_core::analysis::{Event, History, NoStack, Reach, is_kernel_or_verifier};
-use verifier_core::render::text::{sanitize, write_frames, write_pool_record};
+use verifier_core::render::text::{sanitize, write_extent, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
 use verifier_core::verifier::log::Order;
 use verifier_host::Error;
 
 use super::args::{Format, HistoryArgs};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
@@ -21,6 +22,8 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
         Format::Json => write_history_json(&mut out, &history, &names)?,
         Format::Csv => write_history_csv(&mut out, &history, &names)?,
         Format::Text => {
+            let answer = Completeness::of(&history.problems);
+            write_extent(&mut out, &answer)?;
             for tracker in &history.trackers {
                 let allocation = &tracker.entry.allocation;
                 let caller = names
@@ -41,7 +44,11 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                 write_frames(&mut out, &tracker.frames, &names)?;
             }
             if history.trackers.is_empty() {
-                writeln!(out, "{} is in no outstanding allocation.", history.address)?;
+                let fate = match answer.is_complete() {
+                    true => "is not in an outstanding allocation",
+                    false => "is not in an outstanding allocation that could be read",
+                };
+                writeln!(out, "{} {fate}.", history.address)?;
             }
             write_fate(&mut out, &history, &names)?;
             write_neighbors(&mut out, &history)?;
@@ -71,7 +78,6 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                 write_pool_record(&mut out, &event.record, &event.frames, &names)?;
             }
             complain_problems(&history.problems);
-            complain_missing_symbols(&session);
         }
     }
     Ok(out.flush()?)

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use verifier_core::render::text::sanitize;
+use verifier_core::Completeness;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::write_json;
 use verifier_host::Error;
 use verifier_host::info::{BugCheckInfo, Info, UnloadLeakInfo, VerifierInfo};
@@ -18,6 +19,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Error> {
     match args.format {
         TextOrJson::Json => write_json(&mut out, &info)?,
         TextOrJson::Text => {
+            write_extent(&mut out, &Completeness::of(&info.problems))?;
             write(&info, &mut out)?;
             complain_problems(&info.problems);
         }

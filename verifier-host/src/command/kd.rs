@@ -7,7 +7,7 @@ use verifier_host::kd::run_kd_command;
 
 use super::args::KdArgs;
 use super::end_of;
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 /// Runs the commands and returns the worst of their exit codes.
 pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
@@ -30,6 +30,6 @@ pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     if let Err(error) = out.flush() {
         return Ok(worst.max(end_of(&error.into())));
     }
-    complain_missing_symbols(&session);
+    complain_problems(&session.symbol_problems());
     Ok(worst)
 }

@@ -22,9 +22,8 @@ pub(super) struct LeaksArgs {
     /// Only the N groups with the most bytes; 0 for all. Text and Markdown show 20 by default
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
-    /// Exit with 3 where at least N allocations are outstanding after the filters
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) fail_on: Option<u64>,
+    #[command(flatten)]
+    pub(super) limit: LimitArgs,
     /// What folded stacks weigh [default: bytes]
     #[arg(long, value_enum)]
     pub(super) weight: Option<WeightArg>,
@@ -45,6 +44,9 @@ pub(super) struct FlamegraphArgs {
     /// The picture's file; - for standard output
     #[arg(short, long, value_name = "FILE.svg")]
     pub(super) output: PathBuf,
+    /// Replace the file even if it is not a flame graph that verifier wrote
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Args)]
@@ -56,6 +58,9 @@ pub(super) struct ReportArgs {
     /// The report's file; - for standard output
     #[arg(short, long, value_name = "FILE.html")]
     pub(super) output: PathBuf,
+    /// Replace the file even if it is not a report that verifier wrote
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Args)]
@@ -75,12 +80,22 @@ pub(super) struct DiffArgs {
     /// Only the N groups that grew most; 0 for all. Text and Markdown show 20 by default
     #[arg(long, value_name = "N")]
     pub(super) top: Option<usize>,
-    /// Exit with 3 where at least N allocations more are outstanding, in the groups that grew
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) fail_on: Option<u64>,
+    #[command(flatten)]
+    pub(super) limit: LimitArgs,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: DiffFormat,
+}
+
+#[derive(Args)]
+pub(super) struct LimitArgs {
+    /// Exit with 3 if at least N allocations are outstanding after the filters (diff: N more than before),
+    /// with 4 if fewer were found but the answer is not complete
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) fail_on: Option<u64>,
+    /// With --fail-on: exit with 0 instead of 4 if the answer is not complete
+    #[arg(long, requires = "fail_on")]
+    pub(super) allow_incomplete: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,20 +3,21 @@
 //! `--fail-on N` counts allocations after the filters. Where the drivers' own counters, or the pool info
 //! tree's, say that there are more than could be read, and no filter but `--driver` is set, the counters
 //! decide: a damaged dump must not pass for a clean run. Nor may one whose blocks cannot be told apart: a
-//! block of which nothing tells the pool counts with those of the pool that is asked for.
+//! block of which nothing tells the pool counts with those of the pool that is asked for. If the limit is
+//! not reached and the answer is not complete, the command cannot tell, and says so by exit code 4.
 
 use std::io::{self, Write as _};
 
+use verifier_core::Completeness;
+use verifier_core::render::text::extent_line;
 use verifier_core::render::{
     LeaksView, filter_line, write_leaks_csv, write_leaks_folded, write_leaks_json,
     write_leaks_markdown, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, Progress as _};
 
-use super::leak_args::{ByArg, LeaksArgs, LeaksFormat, WeightArg};
-use super::output::{
-    complain, complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout,
-};
+use super::leak_args::{ByArg, LeaksArgs, LeaksFormat, LimitArgs, WeightArg};
+use super::output::{complain, complain_kernel_symbols, complain_problems, stdout};
 use super::progress::Stages;
 
 /// Groups that are shown to people where they do not say how many.
@@ -44,15 +45,14 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     {
         complain(&line);
     }
-    if matches!(args.format, LeaksFormat::Text) {
-        complain_missing_symbols(&session);
-    }
     match written {
         // Whoever reads the table may stop reading; the exit code counts all the same.
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.fail_on.is_some() => {}
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.limit.fail_on.is_some() => {}
         written => written?,
     }
-    reached(args, &found)
+    reached(args, &found)?;
+    // Blocks of unknown pool type are counted above.
+    may_be_more(&args.limit, || Completeness::of(&found.leaks.problems))
 }
 
 /// Folded stacks are stacks, and nothing else has a weight.
@@ -90,8 +90,23 @@ pub(super) fn top(asked: Option<usize>, to_people: bool) -> Option<usize> {
     }
 }
 
+/// Ends with "cannot tell" if a limit was set and was not reached, but the answer is not complete.
+pub(super) fn may_be_more(
+    args: &LimitArgs,
+    answer: impl FnOnce() -> Completeness,
+) -> Result<(), Error> {
+    let Some(limit) = args.fail_on.filter(|_| !args.allow_incomplete) else { return Ok(()) };
+    match extent_line(&answer()) {
+        None => Ok(()),
+        Some(line) => Err(Error::CannotTell(format!(
+            "cannot tell whether {limit} allocations are outstanding. {line}. Take a complete dump, or \
+             give --allow-incomplete to accept this answer"
+        ))),
+    }
+}
+
 fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
-    let Some(limit) = args.fail_on else { return Ok(()) };
+    let Some(limit) = args.limit.fail_on else { return Ok(()) };
     let read = found.leaks.blocks.len() as u64;
     if read >= limit {
         return Err(Error::LimitReached(format!(

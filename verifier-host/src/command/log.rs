@@ -2,18 +2,19 @@
 
 use std::io::Write as _;
 
+use verifier_core::Completeness;
 use verifier_core::render::text::{
-    Style, write_event_log, write_log_state, write_pool_log, write_watched_irps,
+    Style, write_event_log, write_extent, write_log_state, write_pool_log, write_watched_irps,
 };
 use verifier_core::render::{
     Names, write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
     write_watched_irps_csv, write_watched_irps_json,
 };
-use verifier_core::verifier::log::{EventKind, WatchedIrps};
+use verifier_core::verifier::log::EventKind;
 use verifier_host::Error;
 
 use super::args::{Format, LogArgs, LogKind};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -45,10 +46,10 @@ fn events(args: &LogArgs, kind: EventKind) -> Result<(), Error> {
         Format::Json => write_event_log_json(&mut out, &log, &names)?,
         Format::Csv => write_event_log_csv(&mut out, &log, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&log.problems))?;
             write_log_state(&mut out, kind.describe(), &log.ring, log.wrapped)?;
             write_event_log(&mut out, &log, &names, Style::Modern)?;
             complain_problems(&log.problems);
-            complain_missing_symbols(&session);
         }
     }
     out.flush()?;
@@ -59,12 +60,13 @@ fn watched(args: &LogArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let watched = WatchedIrps::read(kernel, args.last, args.address)?;
+    let watched = session.watched_irps(args.last, args.address)?;
     let mut out = stdout();
     match args.format {
         Format::Json => write_watched_irps_json(&mut out, &watched)?,
         Format::Csv => write_watched_irps_csv(&mut out, &watched)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&watched.problems))?;
             write_watched_irps(&mut out, &watched, &Names::new(kernel))?;
             complain_problems(&watched.problems);
         }
@@ -82,10 +84,10 @@ fn pool(args: &LogArgs) -> Result<(), Error> {
         Format::Json => write_pool_log_json(&mut out, &log, &names)?,
         Format::Csv => write_pool_log_csv(&mut out, &log, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&log.problems))?;
             write_log_state(&mut out, "pool log", &log.ring, log.wrapped)?;
             write_pool_log(&mut out, &log, &names)?;
             complain_problems(&log.problems);
-            complain_missing_symbols(&session);
         }
     }
     out.flush()?;

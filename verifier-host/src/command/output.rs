@@ -1,7 +1,9 @@
 //! Standard output and standard error.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use verifier_core::Problem;
 use verifier_core::render::text::sanitize;
@@ -40,10 +42,14 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// One line on standard error.
+/// One line on standard error. What was said once is not said again: the missing symbols of the kernel are
+/// said first, and are among the problems of each view.
 pub(super) fn complain(text: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let line = text.lines().map(sanitize).collect::<Vec<_>>().join("; ");
-    let _ = writeln!(io::stderr(), "verifier: {line}");
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(line.clone()) {
+        let _ = writeln!(io::stderr(), "verifier: {line}");
+    }
 }
 
 /// Problems of a view, one line each.
@@ -57,18 +63,7 @@ pub(super) fn complain_problems(problems: &[Problem]) {
     }
 }
 
-/// Modules whose addresses were shown without names, one line each.
-pub(super) fn complain_missing_symbols(session: &Session) {
-    // The kernel's have been told of first.
-    let told = usize::from(session.kernel_symbol_problem().is_some());
-    for problem in session.symbol_problems().iter().skip(told) {
-        complain(&problem.why);
-    }
-}
-
 /// Says first which file of the kernel's is missing, which every other error follows from.
 pub(super) fn complain_kernel_symbols(session: &Session) {
-    if let Some(problem) = session.kernel_symbol_problem() {
-        complain(&problem.why);
-    }
+    complain_problems(session.kernel_symbol_problem().as_slice());
 }

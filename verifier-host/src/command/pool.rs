@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use verifier_core::Completeness;
 use verifier_core::Va;
-use verifier_core::render::text::sanitize;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{
     Names, write_pool_csv, write_pool_json, write_pool_stacks_csv, write_pool_stacks_json,
     write_pool_stacks_text,
@@ -12,7 +13,7 @@ use verifier_core::verifier::{Allocation, Contiguous, NO_DRIVER};
 use verifier_host::{Error, Session};
 
 use super::args::{Format, PoolArgs};
-use super::output::{complain_kernel_symbols, complain_missing_symbols, complain_problems, stdout};
+use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &PoolArgs) -> Result<(), Error> {
     if args.carve.is_asked_for() {
@@ -31,6 +32,7 @@ fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
         Format::Json => write_pool_json(&mut out, &report, &names)?,
         Format::Csv => write_pool_csv(&mut out, &report, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&report.problems))?;
             for pool in &report.drivers {
                 write_allocations(&mut out, &pool.driver.name, &pool.allocations, &names)?;
                 write_contiguous(&mut out, &pool.driver.name, &pool.contiguous, &names)?;
@@ -39,7 +41,6 @@ fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
                 write_allocations(&mut out, NO_DRIVER, &report.unowned, &names)?;
             }
             complain_problems(&report.problems);
-            complain_missing_symbols(session);
         }
     }
     Ok(out.flush()?)
@@ -140,9 +141,9 @@ fn stacks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
         Format::Json => write_pool_stacks_json(&mut out, &stacks, &names)?,
         Format::Csv => write_pool_stacks_csv(&mut out, &stacks, &names)?,
         Format::Text => {
+            write_extent(&mut out, &Completeness::of(&stacks.problems))?;
             write_pool_stacks_text(&mut out, &stacks, &names)?;
             complain_problems(&stacks.problems);
-            complain_missing_symbols(session);
         }
     }
     Ok(out.flush()?)

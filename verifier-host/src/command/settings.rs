@@ -2,9 +2,10 @@
 
 use std::io::{self, Write as _};
 
-use verifier_core::render::text::sanitize;
+use verifier_core::Completeness;
+use verifier_core::render::text::{sanitize, write_extent};
 use verifier_core::render::{write_settings_csv, write_settings_json};
-use verifier_core::verifier::{Modes, Settings};
+use verifier_core::verifier::Modes;
 use verifier_host::Error;
 
 use super::args::{Format, ViewArgs};
@@ -14,13 +15,16 @@ pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
     let session = args.dump.open()?;
     complain_kernel_symbols(&session);
     let kernel = session.kernel()?;
-    let settings = Settings::read(kernel)?;
-    let modes = Modes::read(kernel);
+    let (settings, modes) = session.settings()?;
     let mut out = stdout();
     match args.format {
         Format::Json => write_settings_json(&mut out, &settings, &modes)?,
         Format::Csv => write_settings_csv(&mut out, &settings, &modes)?,
         Format::Text => {
+            write_extent(
+                &mut out,
+                &Completeness::of(settings.problems.iter().chain(&modes.problems)),
+            )?;
             writeln!(out, "Level {}", settings.level)?;
             for flag in settings.level.flags() {
                 writeln!(out, "  {:#010x}  {}", flag.bit, flag.name)?;
@@ -67,10 +71,14 @@ fn write_modes(out: &mut dyn io::Write, modes: &Modes) -> io::Result<()> {
             writeln!(out, "    {class:10}  {}", name.unwrap_or(UNKNOWN))?;
         }
     }
-    if let Some(excluded) = &modes.excluded_drivers {
+    for (what, excluded) in [
+        ("Excluded drivers", &modes.excluded_drivers),
+        ("Excluded drivers, second list (XDV)", &modes.xdv_excluded_drivers),
+    ] {
+        let Some(excluded) = excluded else { continue };
         let names: Vec<_> = excluded.iter().map(|name| sanitize(name)).collect();
         let names = if names.is_empty() { "none".into() } else { names.join(", ") };
-        writeln!(out, "  Excluded drivers: {names}")?;
+        writeln!(out, "  {what}: {names}")?;
     }
     let faults = &modes.faults;
     if let Some(probability) = faults.probability {

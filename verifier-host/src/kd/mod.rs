@@ -7,22 +7,36 @@ mod verifier;
 
 use std::io;
 
-use verifier_core::Problem;
 use verifier_core::machine::Machine;
 use verifier_core::render::text::{
-    DeadlockDetail, Style, write_bug_check, write_deadlock, write_modules,
+    DeadlockDetail, Style, extent_line, write_bug_check, write_deadlock, write_modules,
 };
 use verifier_core::verifier::violated_condition;
+use verifier_core::{Completeness, Problem};
 
 use crate::error::Error;
 use crate::session::Session;
 
-/// Runs one debugger command on a session and writes what the debugger would. Returns what could
-/// not be read or does not fit.
+/// Runs one debugger command on a session and writes what the debugger would; then a warning if the answer
+/// is not complete. Returns what could not be read or does not fit.
 ///
 /// # Errors
 /// [`Error::Usage`] for a command that is not known here, and what the views return.
 pub fn run_kd_command(
+    out: &mut dyn io::Write,
+    session: &Session,
+    command: &str,
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let problems = dispatch(out, session, command, style)?;
+    // Ours: the debugger prints its warnings between its lines in this form.
+    if let Some(line) = extent_line(&Completeness::of(&problems)) {
+        writeln!(out, "*** WARNING: {line}.")?;
+    }
+    Ok(problems)
+}
+
+fn dispatch(
     out: &mut dyn io::Write,
     session: &Session,
     command: &str,

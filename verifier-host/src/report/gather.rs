@@ -6,7 +6,7 @@ use std::io;
 use verifier_core::analysis::GroupBy;
 use verifier_core::verifier::log::{Order, PoolLog};
 use verifier_core::verifier::{Drivers, Settings};
-use verifier_core::{Problem, Va};
+use verifier_core::{Extent, Problem, Va};
 
 use super::{Fact, Report, Timeline};
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub struct ReportSummary {
     pub blocks: usize,
     /// Groups of them, by stack.
     pub groups: usize,
+    /// How much of the outstanding allocations is there.
+    pub extent: Extent,
     /// What could not be read or does not fit; the report has it too.
     pub problems: Vec<Problem>,
 }
@@ -71,15 +73,11 @@ pub fn write_report(
             view,
             timeline: timeline.as_ref(),
             problems: problems.clone(),
-            missing_symbols: session
-                .symbol_loads()
-                .iter()
-                .filter_map(|load| load.missing_line())
-                .collect(),
         };
         report.write(out).map(|()| view.groups.len())
     })?;
-    Ok(ReportSummary { blocks: found.leaks.blocks.len(), groups, problems })
+    let extent = found.leaks.completeness().extent;
+    Ok(ReportSummary { blocks: found.leaks.blocks.len(), groups, extent, problems })
 }
 
 /// The dump's file name.

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 use std::io;
 
 use sha2::{Digest as _, Sha256};
-use verifier_core::Problem;
+use verifier_core::render::text::extent_line;
 use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case};
 use verifier_core::verifier::{Drivers, Settings};
+use verifier_core::{Extent, Problem};
+
+use crate::outputs::OutputKind;
 
 use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;
@@ -36,8 +39,6 @@ pub struct Report<'a> {
     pub timeline: Option<&'a Timeline>,
     /// All problems.
     pub problems: Vec<Problem>,
-    /// Modules whose addresses are shown without names, one line each.
-    pub missing_symbols: Vec<String>,
 }
 
 impl Report<'_> {
@@ -50,6 +51,7 @@ impl Report<'_> {
         let script = SCRIPT.replace('\r', "");
         let hash = base64(&Sha256::digest(script.as_bytes()));
         let title = escape_html(&self.title);
+        let mark = OutputKind::Report.mark();
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -57,7 +59,7 @@ impl Report<'_> {
              img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; \
              form-action 'none'\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"referrer\" content=\"no-referrer\">\n\
+             <meta name=\"referrer\" content=\"no-referrer\">\n{mark}\n\
              <link rel=\"icon\" href=\"data:,\">\n\
              <title>{title} – Driver Verifier report</title>\n<style>\n{STYLE}</style>\n</head>\n"
         )?;
@@ -121,14 +123,24 @@ impl Report<'_> {
             (part, whole) if part == whole => "100 %".to_string(),
             (part, whole) => format!("{:.1} %", (part as f64 / whole as f64 * 100.0).min(99.9)),
         };
+        let answer = self.view.leaks.completeness();
+        let outstanding = |value: u64| match answer.extent {
+            Extent::Complete => number(value),
+            Extent::Unknown if value == 0 => "unknown".into(),
+            _ => format!("at least {}", number(value)),
+        };
         let tiles = [
-            ("Outstanding blocks", number(coverage.all.count)),
-            ("Outstanding bytes", number(coverage.all.bytes)),
+            ("Outstanding blocks", outstanding(coverage.all.count)),
+            ("Outstanding bytes", outstanding(coverage.all.bytes)),
             ("Blocks with a stack", share(coverage.with_stack.count, coverage.all.count)),
             ("Bytes with a stack", share(coverage.with_stack.bytes, coverage.all.bytes)),
-            ("Problems", number((self.problems.len() + self.missing_symbols.len()) as u64)),
+            ("Problems", number(self.problems.len() as u64)),
         ];
-        out.push_str("<section aria-label=\"At a glance\"><dl class=\"tiles\">");
+        out.push_str("<section aria-label=\"At a glance\">");
+        if let Some(line) = extent_line(&answer) {
+            let _ = write!(out, "<p class=\"extent\" role=\"status\">{}.</p>", escape_html(&line));
+        }
+        out.push_str("<dl class=\"tiles\">");
         for (what, value) in tiles {
             let _ = write!(out, "<div><dt>{what}</dt><dd>{value}</dd></div>");
         }
@@ -261,15 +273,12 @@ impl Report<'_> {
 
     fn write_problems(&self, out: &mut String) {
         out.push_str("<section id=\"problems\"><h2>Problems</h2>\n");
-        if self.problems.is_empty() && self.missing_symbols.is_empty() {
+        if self.problems.is_empty() {
             out.push_str("<p>None.</p>\n");
         } else {
             out.push_str("<ul>\n");
             for problem in self.problems.iter().take(MAX_PROBLEMS) {
                 let _ = writeln!(out, "<li>{}</li>", escape_html(&problem.to_string()));
-            }
-            for text in &self.missing_symbols {
-                let _ = writeln!(out, "<li>{}</li>", escape_html(text));
             }
             out.push_str("</ul>\n");
         }

@@ -11,21 +11,27 @@ use super::place::Miss;
 const COFF_FILES: usize = 0x10;
 /// `CFFILE.uoffFolderStart`: where in the expanded folder the file begins.
 const UOFF_FOLDER_START: usize = 4;
+/// `CFFILE.iFolder`: which folder the file is in.
+const I_FOLDER: usize = 8;
 
 /// Expands the first file of a cabinet, to no more than `limit` bytes.
 pub(super) fn expand(cabinet: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     let damaged = |error: std::io::Error| Miss::Damaged(error.to_string());
     // The crate walks to an offset without looking whether the folder is that long, and panics
     // when it is not. A store's cabinet holds one file, which begins where its folder begins.
-    if first_file_offset(cabinet) != Some(0) {
-        let why = "the first file does not begin its folder";
-        return Err(Miss::Damaged(why.to_owned()));
-    }
+    let folder = match first_file(cabinet) {
+        Some((folder, 0)) => folder,
+        _ => {
+            let why = "the first file does not begin its folder";
+            return Err(Miss::Damaged(why.to_owned()));
+        }
+    };
     let mut cabinet = cab::Cabinet::new(Cursor::new(cabinet)).map_err(damaged)?;
+    // The first file of the header is the first of its folder, and the one that the crate finds by name.
     let first = cabinet
         .folder_entries()
-        .flat_map(|folder| folder.file_entries())
-        .next()
+        .nth(folder.into())
+        .and_then(|folder| folder.file_entries().next())
         .map(|file| (file.name().to_owned(), u64::from(file.uncompressed_size())));
     let Some((name, size)) = first else {
         return Err(Miss::Damaged("the cabinet is empty".to_owned()));
@@ -45,21 +51,24 @@ pub(super) fn expand(cabinet: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     Ok(bytes)
 }
 
-fn first_file_offset(cabinet: &[u8]) -> Option<u32> {
+/// The folder of the header's first file, and where in it the file begins.
+fn first_file(cabinet: &[u8]) -> Option<(u16, u32)> {
     let word = |at: usize| {
         let four = cabinet.get(at..)?.first_chunk()?;
         Some(u32::from_le_bytes(*four))
     };
     let file = usize::try_from(word(COFF_FILES)?).ok()?;
-    word(file.checked_add(UOFF_FOLDER_START)?)
+    let folder = cabinet.get(file.checked_add(I_FOLDER)?..)?.first_chunk()?;
+    Some((u16::from_le_bytes(*folder), word(file.checked_add(UOFF_FOLDER_START)?)?))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn cabinet(files: &[(&str, &[u8])]) -> Vec<u8> {
-        use std::io::Write;
         let mut builder = cab::CabinetBuilder::new();
         let folder = builder.add_folder(cab::CompressionType::MsZip);
         for (name, _) in files {
@@ -89,6 +98,27 @@ mod tests {
         packed[file + UOFF_FOLDER_START + 2] = 1;
         let why = "the first file does not begin its folder".to_owned();
         assert_eq!(expand(&packed, 100), Err(Miss::Damaged(why)));
+    }
+
+    /// The header's first file is in the second folder, and its second file is past the end of the first.
+    #[test]
+    fn of_two_folders_the_first_file_of_the_header_counts() {
+        let mut builder = cab::CabinetBuilder::new();
+        for name in ["a.pdb", "b.pdb"] {
+            builder.add_folder(cab::CompressionType::None).add_file(name);
+        }
+        let mut writer = builder.build(Cursor::new(Vec::new())).unwrap();
+        while let Some(mut file) = writer.next_file().unwrap() {
+            let text = file.file_name().to_owned();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        let mut packed = writer.finish().unwrap().into_inner();
+        let first = packed[COFF_FILES] as usize;
+        let second = first + 16 + "a.pdb\0".len();
+        packed[first + I_FOLDER] = 1;
+        packed[second + I_FOLDER] = 0;
+        packed[second + UOFF_FOLDER_START + 1] = 0x10;
+        assert_eq!(expand(&packed, 100), Ok(b"b.pdb".to_vec()));
     }
 
     #[test]

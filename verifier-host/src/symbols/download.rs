@@ -12,7 +12,7 @@
 //! on this machine is asked without one, because a proxy would ask its own machine.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,8 +28,10 @@ const RESOLVE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Servers that expand or fetch from behind take their time before the first byte.
 const RESPOND: Duration = Duration::from_secs(30);
-/// A transfer may take long, but it may not stand still.
+/// A transfer may take long, but it may not stand still, nor come byte by byte.
 const STALL: Duration = Duration::from_secs(30);
+/// What comes in that time at least: a thousandth of what a slow line brings.
+const LEAST: u64 = 30 << 10;
 const TRANSFER: Duration = Duration::from_secs(60 * 60);
 
 /// How often one URL is tried when the network or the server fails.
@@ -37,9 +39,11 @@ const TRIES: u32 = 3;
 /// Before the second try; doubled before the third.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a server that could not be reached is left alone: a dump has a hundred modules, and
-/// each would wait for all its tries.
-const LEFT_ALONE: Duration = Duration::from_secs(60);
+/// How long a server that failed is left alone: a dump has a hundred modules, and each would wait for all
+/// its tries. Longer than most runs of the command take.
+const LEFT_ALONE: Duration = Duration::from_secs(10 * 60);
+/// Files in a row that failed after all their tries, after which the server is left alone.
+const STRIKES: u32 = 3;
 /// How long a URL is taken as missing: long enough for many dumps of one build, and a service or a
 /// notebook that never ends still sees what is uploaded later.
 const STAYS_MISSING: Duration = Duration::from_secs(10 * 60);
@@ -61,8 +65,10 @@ pub(super) enum Fault {
 struct Memory {
     /// URLs that the server does not have, when it said so, and by which status.
     missing: HashMap<String, (Instant, u16)>,
-    /// Servers that could not be reached, when, and why.
-    unreachable: HashMap<String, (Instant, String)>,
+    /// Servers that failed, when, and why.
+    failed: HashMap<String, (Instant, String)>,
+    /// How many files in a row a server failed to give.
+    strikes: HashMap<String, u32>,
 }
 
 impl Memory {
@@ -74,11 +80,24 @@ impl Memory {
         {
             return Some(Fault::File(Miss::HttpBefore(status)));
         }
-        match self.unreachable.get(server) {
+        match self.failed.get(server) {
             Some((when, why)) if is_fresh(*when, LEFT_ALONE) => {
                 Some(Fault::Server(Miss::Unreachable(why.clone())))
             }
             _ => None,
+        }
+    }
+
+    fn note_failed(&mut self, server: &str, why: &str, now: Instant) {
+        self.strikes.remove(server);
+        self.failed.insert(server.to_owned(), (now, why.to_owned()));
+    }
+
+    fn note_strike(&mut self, server: &str, why: &str, now: Instant) {
+        let strikes = self.strikes.entry(server.to_owned()).or_default();
+        *strikes += 1;
+        if *strikes >= STRIKES {
+            self.note_failed(server, why, now);
         }
     }
 
@@ -162,7 +181,10 @@ pub(super) fn get(
     let mut tries = 1;
     loop {
         let failure = match attempt(url, title, limit, progress) {
-            Ok(bytes) => return Ok(bytes),
+            Ok(bytes) => {
+                memory().strikes.remove(server);
+                return Ok(bytes);
+            }
             Err(failure) => failure,
         };
         if tries < TRIES && failure.is_passing() {
@@ -178,40 +200,91 @@ pub(super) fn get(
 /// How one try failed.
 enum Failure {
     Status(u16),
+    /// The server says itself that the file is larger than what is read.
     TooLarge(u64),
     NoAnswer(String),
     BrokenOff(String),
+    /// The server keeps the caller waiting, or sends without end: another try would take as long.
+    Misbehaves(String),
     Canceled,
 }
 
 impl Failure {
+    fn of_call(error: &ureq::Error, why: String) -> Self {
+        match error {
+            ureq::Error::Timeout(_) | ureq::Error::LargeResponseHeader(..) => {
+                Failure::Misbehaves(why)
+            }
+            _ => Failure::NoAnswer(why),
+        }
+    }
+
+    fn of_body(error: &io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(ureq::Error::Timeout(_)) => Failure::Misbehaves(error.to_string()),
+            _ => Failure::BrokenOff(error.to_string()),
+        }
+    }
+
     /// Whether another try may go better.
     fn is_passing(&self) -> bool {
         match self {
-            Failure::Status(status) => matches!(status, 408 | 429 | 500..=599),
-            Failure::TooLarge(_) | Failure::Canceled => false,
+            Failure::Status(status) => is_passing(*status),
+            Failure::TooLarge(_) | Failure::Misbehaves(_) | Failure::Canceled => false,
             Failure::NoAnswer(_) | Failure::BrokenOff(_) => true,
         }
     }
 
     fn remember(self, server: &str, url: &str, tries: u32) -> Fault {
+        let now = Instant::now();
         match self {
+            Failure::Status(status) if is_passing(status) => {
+                memory().note_strike(server, &Miss::Http(status).to_string(), now);
+                Fault::File(Miss::Http(status))
+            }
             Failure::Status(status) => {
+                memory().strikes.remove(server);
                 if matches!(status, 404 | 410) {
-                    memory().note_missing(url, status, Instant::now());
+                    memory().note_missing(url, status, now);
                 }
                 Fault::File(Miss::Http(status))
             }
             Failure::TooLarge(limit) => Fault::File(Miss::TooLarge { limit }),
             // The other names of this file are not wanted either.
             Failure::Canceled => Fault::Server(Miss::Canceled),
-            Failure::BrokenOff(why) => Fault::File(Miss::Network { why, tries }),
-            Failure::NoAnswer(why) => {
-                let left_alone = (Instant::now(), why.clone());
-                memory().unreachable.insert(server.to_owned(), left_alone);
+            Failure::BrokenOff(why) => {
+                memory().note_strike(server, &why, now);
+                Fault::File(Miss::Network { why, tries })
+            }
+            Failure::NoAnswer(why) | Failure::Misbehaves(why) => {
+                memory().note_failed(server, &why, now);
                 Fault::Server(Miss::Network { why, tries })
             }
         }
+    }
+}
+
+/// True for a status that may be another one soon.
+fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+/// How fast a body comes.
+struct Pace {
+    since: Instant,
+    done: u64,
+}
+
+impl Pace {
+    /// True if too little came in the time that just ended.
+    fn is_too_slow(&mut self, done: u64, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) < STALL {
+            return false;
+        }
+        let came = done.saturating_sub(self.done);
+        *self = Self { since: now, done };
+        came < LEAST
     }
 }
 
@@ -224,8 +297,8 @@ fn attempt(
     let request = agent().get(url).config();
     // A redirection must not lead from a server that proves who it is to one that does not.
     let request = request.https_only(url.starts_with("https://")).build();
-    let told = |error: ureq::Error| error.to_string().replace(url, &without_credentials(url));
-    let response = request.call().map_err(|error| Failure::NoAnswer(told(error)))?;
+    let told = |error: &ureq::Error| error.to_string().replace(url, &without_credentials(url));
+    let response = request.call().map_err(|error| Failure::of_call(&error, told(&error)))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(Failure::Status(status));
@@ -240,19 +313,26 @@ fn attempt(
     let mut body = body.into_reader();
     let mut bytes = Vec::new();
     let mut chunk = vec![0; CHUNK];
+    let mut pace = Pace { since: Instant::now(), done: 0 };
     loop {
-        let count = body.read(&mut chunk).map_err(|error| Failure::BrokenOff(error.to_string()))?;
+        let count = body.read(&mut chunk).map_err(|error| Failure::of_body(&error))?;
         if count == 0 {
             break;
         }
-        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
-        let done = bytes.len() as u64;
+        let done = bytes.len() as u64 + count as u64;
         if done > limit {
-            return Err(Failure::TooLarge(limit));
+            let why = format!("the answer is {}", Miss::TooLarge { limit });
+            return Err(Failure::Misbehaves(why));
         }
+        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
         progress.advance(done);
         if progress.is_canceled() {
             return Err(Failure::Canceled);
+        }
+        if pace.is_too_slow(done, Instant::now()) {
+            let seconds = STALL.as_secs();
+            let why = format!("less than {LEAST} bytes came in {seconds} seconds");
+            return Err(Failure::Misbehaves(why));
         }
     }
     let got = bytes.len() as u64;
@@ -297,10 +377,39 @@ mod tests {
     #[test]
     fn a_dead_server_is_asked_again_after_a_while() {
         let (mut memory, then) = (Memory::default(), Instant::now());
-        memory.unreachable.insert("http://a".into(), (then, "refused".into()));
+        memory.note_failed("http://a", "refused", then);
         let recall = |after| memory.recall("http://a", "http://a/x", then + after);
         assert!(matches!(recall(Duration::ZERO), Some(Fault::Server(Miss::Unreachable(_)))));
         assert!(recall(LEFT_ALONE).is_none());
+    }
+
+    #[test]
+    fn a_server_that_fails_file_after_file_is_left_alone() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let recall = |memory: &Memory| memory.recall("http://a", "http://a/x", now).is_some();
+        for _ in 1..STRIKES {
+            memory.note_strike("http://a", "HTTP status 500", now);
+        }
+        assert!(!recall(&memory));
+        memory.strikes.remove("http://a");
+        memory.note_strike("http://a", "HTTP status 500", now);
+        assert!(!recall(&memory), "a file came between");
+        for _ in 1..STRIKES {
+            memory.note_strike("http://a", "HTTP status 500", now);
+        }
+        assert!(recall(&memory));
+    }
+
+    #[test]
+    fn a_body_that_comes_byte_by_byte_is_too_slow() {
+        let start = Instant::now();
+        let mut pace = Pace { since: start, done: 0 };
+        let before = STALL - Duration::from_millis(1);
+        assert!(!pace.is_too_slow(1, start + before));
+        assert!(!pace.is_too_slow(LEAST, start + STALL));
+        // The next stretch begins with what has come.
+        assert!(!pace.is_too_slow(LEAST + 1, start + STALL + before));
+        assert!(pace.is_too_slow(LEAST + 30, start + 2 * STALL));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use verifier_core::symbols::guard;
+
 use super::place::Miss;
 
 /// How many entries of one folder are looked through for a name in another case.
@@ -41,9 +43,17 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
 /// The bytes decide, not the last letter of the name: some servers expand on the way.
 pub(super) fn expanded(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Miss> {
     if bytes.starts_with(CABINET) {
-        return super::cabinet::expand(&bytes, limit);
+        return guarded("cabinet", || super::cabinet::expand(&bytes, limit));
     }
     Ok(bytes)
+}
+
+/// Runs a reader of a packed form that is not this project's own.
+pub(super) fn guarded<T>(
+    kind: &'static str,
+    work: impl FnOnce() -> Result<T, Miss>,
+) -> Result<T, Miss> {
+    guard(kind, work).unwrap_or_else(|error| Err(Miss::Damaged(error.to_string())))
 }
 
 /// The entry of a folder by that name, else by that name in another case.

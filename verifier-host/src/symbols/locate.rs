@@ -230,7 +230,7 @@ impl Got {
 }
 
 /// The folders of an element, the nearest first.
-pub(super) fn folders(element: &Element) -> Vec<&Path> {
+pub(crate) fn folders(element: &Element) -> Vec<&Path> {
     match element {
         Element::Plain(root) | Element::Cache(root) => vec![root],
         Element::Chain { stores, .. } => stores.iter().map(PathBuf::as_path).collect(),

@@ -64,6 +64,7 @@ pub use identity::{ImageId, PdbId, guid_hex};
 pub use image::{image_identity, pdb_of_image};
 pub use limits::SymbolLimits;
 pub use locate::Verify;
+pub(crate) use locate::folders;
 pub use name::NameFault;
 pub use path::{Element, PathError, PathFault, SymbolPath, default_cache};
 pub use place::{FileKind, Found, Located, Miss, NotFound, Place};

@@ -21,8 +21,9 @@ pub enum NameFault {
     /// Nothing is left to name a file.
     #[error("the file name is empty")]
     Empty,
-    /// `.` or `..`.
-    #[error("the file name is a folder, {0:?}")]
+    /// `.`, or a name that begins with two dots: the folder above, or one whose first two letters, which a
+    /// two-tier store takes for a folder, are it.
+    #[error("the file name leads out of its folder, {0:?}")]
     Folder(String),
     /// Longer than file systems take.
     #[error("the file name has {0} bytes, more than {MAX_NAME}")]
@@ -54,7 +55,7 @@ impl FileName {
         if name.len() > MAX_NAME {
             return Err(NameFault::Long(name.len()));
         }
-        if name == "." || name == ".." {
+        if name == "." || name.starts_with("..") {
             return Err(NameFault::Folder(name.to_owned()));
         }
         let wrong = |c: &char| c.is_control() || ":*?\"<>|".contains(*c);

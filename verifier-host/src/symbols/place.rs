@@ -197,8 +197,9 @@ pub enum Miss {
         /// How often it was tried.
         tries: u32,
     },
-    /// The server could not be reached shortly before; it was not asked again.
-    #[error("the server could not be reached a moment ago ({0}), not asked again")]
+    /// The server failed shortly before (no connection, no answer in time, an answer without end); it was not
+    /// asked again.
+    #[error("the server failed a while ago ({0}), not asked again")]
     Unreachable(String),
     /// The caller wanted no more of it.
     #[error("canceled")]

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::file::guarded;
 use super::place::Miss;
 
 /// The decoder's memory in KiB. `xz -9` asks for a dictionary of 64 MiB; the format would allow
@@ -10,6 +11,10 @@ const MEMORY_KIB: u32 = 200 << 10;
 
 /// Expands an `.xz` file to no more than `limit` bytes.
 pub(crate) fn expand(packed: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
+    guarded(".xz file", || expand_unguarded(packed, limit))
+}
+
+fn expand_unguarded(packed: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     let reader = lzma_rust2::XzReader::new_mem_limit(packed, true, MEMORY_KIB);
     let mut bytes = Vec::new();
     let read = reader.take(limit.saturating_add(1)).read_to_end(&mut bytes);

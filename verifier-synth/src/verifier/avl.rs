@@ -1,16 +1,17 @@
-//! Balanced trees: `_VF_AVL_TABLE`, whose `_RTL_AVL_TABLE` has the root at `BalancedRoot.RightChild`; a node is
-//! `_RTL_BALANCED_LINKS`, what it holds follows. Source: the structures' facts, section 2.2.
+//! Balanced trees: an `_RTL_AVL_TABLE`, alone or at the start of a `_VF_AVL_TABLE`, has the root at
+//! `BalancedRoot.RightChild`; a node is `_RTL_BALANCED_LINKS`, what it holds follows. Source: the structures'
+//! facts, section 2.2.
 
 use crate::assembly::Assembly;
 
 /// Links nodes, in the order of their keys, to the tree of the table at `table`.
 pub(super) fn table(m: &mut Assembly, table: u64, nodes: &[u64]) {
     let (root, depth) = subtree(m, nodes, table);
-    let record = m.layouts.record("_VF_AVL_TABLE").set("RtlTable.BalancedRoot.Parent", table);
-    let record = record.set("RtlTable.BalancedRoot.RightChild", root);
+    let record = m.layouts.record("_RTL_AVL_TABLE").set("BalancedRoot.Parent", table);
+    let record = record.set("BalancedRoot.RightChild", root);
     let bytes = record
-        .set("RtlTable.NumberGenericTableElements", nodes.len() as u64)
-        .set("RtlTable.DepthOfTree", depth)
+        .set("NumberGenericTableElements", nodes.len() as u64)
+        .set("DepthOfTree", depth)
         .bytes();
     m.patch(table, &bytes);
 }

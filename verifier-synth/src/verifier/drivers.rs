@@ -1,6 +1,7 @@
 //! The configured drivers and the loaded images that are verified.
 //!
-//! `VfSuspectDriversList`: a ring of `_VF_SUSPECT_DRIVER_ENTRY`, one for each configured name.
+//! `VfSuspectDriversList`: a ring of `_VF_SUSPECT_DRIVER_ENTRY`, one for each configured name; since 26100 with
+//! the full name of the image, once it was loaded.
 //! `ViTargetDriversAvl`: a `_VF_AVL_TREE` → one `_VF_AVL_TABLE` whose `_RTL_AVL_TABLE` has the root at
 //! `BalancedRoot.RightChild`; nodes are `_RTL_BALANCED_LINKS` followed by a `_VF_TARGET_DRIVER`, keyed by
 //! image base; `VerifiedData` → `_VF_TARGET_VERIFIED_DRIVER_DATA`, signature 0x98761940, which points back at
@@ -103,6 +104,12 @@ pub(super) fn suspects(
         let bytes = record.bytes();
         m.patch(va, &bytes);
         m.put_string(va + m.layouts.offset(structure, "BaseName") as u64, &suspect.name);
+        if let Some((offset, _)) = m.layouts.find(structure, "FullName")
+            && suspect.loads > 0
+        {
+            let path = format!(r"\SystemRoot\System32\drivers\{}", suspect.name);
+            m.put_string(va + offset as u64, &path);
+        }
         m.label(format!("suspect:{}", suspect.name), va);
         entries.push(va);
     }
@@ -110,20 +117,6 @@ pub(super) fn suspects(
     let listed: Vec<u64> = listed.map(|(&entry, _)| entry).collect();
     m.link(m.global("VfSuspectDriversList"), &listed);
     entries
-}
-
-/// Writes the list of drivers that are left out: entries as those of configured ones.
-pub(super) fn excluded(m: &mut Assembly, names: &[String]) {
-    let structure = "_VF_SUSPECT_DRIVER_ENTRY";
-    let mut entries = Vec::new();
-    for name in names {
-        let va = m.allocate(m.layouts.size(structure), 16);
-        m.patch(va, &vec![0; m.layouts.size(structure)]);
-        m.put_string(va + m.layouts.offset(structure, "BaseName") as u64, name);
-        m.label(format!("excluded:{name}"), va);
-        entries.push(va);
-    }
-    m.link(m.global("VfExcludedDriversList"), &entries);
 }
 
 /// Writes the data of a verified driver, adds its counters to `totals`, and returns its address.
@@ -251,7 +244,8 @@ pub(super) fn targets(m: &mut Assembly, mut targets: Vec<(u64, u64, &str, Option
 
     let table = m.allocate(m.layouts.size("_VF_AVL_TABLE"), 0x40);
     m.label("avl table", table);
-    avl::table(m, table, &nodes);
+    m.patch(table, &vec![0; m.layouts.size("_VF_AVL_TABLE")]);
+    avl::table(m, table + m.layouts.offset("_VF_AVL_TABLE", "RtlTable") as u64, &nodes);
     let record =
         m.layouts.record("_VF_AVL_TREE").set("NodeCount", nodes.len() as u64).set("Tables", table);
     let bytes = record.set("TablesNo", 1).set("u1.NodeSize", (links + size) as u64).bytes();

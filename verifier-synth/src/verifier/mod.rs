@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `MmVerifierData` | here |
 //! | `VfSuspectDriversList`, `ViTargetDriversAvl` | `drivers` |
+//! | `VfExcludedDriversList`, `VfXdvExcludedDriversList` | `excluded` |
 //! | pages of `_VI_POOL_ENTRY` | `trackers` |
 //! | `ViPoolInfoAvl`, `ViPoolStackInfoAvl` | `pool_info` |
 //! | balanced trees | `avl` |
@@ -16,6 +17,7 @@
 mod avl;
 mod deadlock;
 mod drivers;
+mod excluded;
 mod pool_info;
 mod ring;
 mod static_log;
@@ -51,6 +53,7 @@ pub(crate) struct Verifier {
     /// A driver that was unloaded while it held pool, by name.
     pub(crate) unload: Option<(String, Unload)>,
     pub(crate) excluded: Vec<String>,
+    pub(crate) xdv_excluded: Vec<String>,
     pub(crate) watched: Vec<WatchedIrp>,
     pub(crate) suppressed: StaticLog,
     pub(crate) workarounds: StaticLog,
@@ -82,7 +85,8 @@ impl Verifier {
         if let Some(info) = &self.pool_info {
             info.lay_out(m);
         }
-        drivers::excluded(m, &self.excluded);
+        excluded::lay_out(m, "VfExcludedDriversList", &self.excluded);
+        excluded::lay_out(m, "VfXdvExcludedDriversList", &self.xdv_excluded);
         watchdog::lay_out(m, &self.watched);
         self.suppressed.lay_out(m, "ViBugcheckLog", 5);
         self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);

@@ -29,6 +29,7 @@ pub use no_stack::{NoStack, Reach};
 use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
+use crate::completeness::{Completeness, Extent};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog};
@@ -163,6 +164,22 @@ impl Leaks {
         Ok(leaks)
     }
 
+    /// Whether all outstanding allocations are here. If none was found and the answer is not complete, what
+    /// is outstanding is unknown: "at least none" says nothing.
+    #[must_use]
+    pub fn completeness(&self) -> Completeness {
+        let mut answer = Completeness::of(&self.problems);
+        let untold = self.filter.as_ref().map_or(0, |filter| filter.untold);
+        if untold > 0 {
+            answer.extent = answer.extent.max(Extent::AtLeast);
+            answer.because.push(format!("{untold} blocks of unknown pool type were left out"));
+        }
+        if self.blocks.is_empty() && !answer.is_complete() {
+            answer.extent = Extent::Unknown;
+        }
+        answer
+    }
+
     /// Gives each block of the tree its stack: kept with the block, it is the block's beyond doubt, where
     /// the log's newest record of the address may be of another life of it.
     fn take_stacks(&mut self, info: &PoolInfo, stacks: &mut Stacks) {
@@ -202,7 +219,7 @@ impl Leaks {
                 return;
             }
         };
-        self.problems.append(&mut log.problems);
+        Problem::extend(&mut self.problems, std::mem::take(&mut log.problems));
         self.reach = Reach::of_log(&log, seen.get());
         // Without an order only a record that is alone is the newest of its address.
         let is_unordered = log.ring.order() == Order::Unknown;

@@ -1,43 +1,151 @@
 //! Which pages are mapped, in order.
 
-use super::{PageTables, Translation};
-use crate::addr::{PAGE_SIZE, Va};
-use crate::error::Reason;
+use std::collections::HashSet;
+
+use super::{Entry, PageTables, Translation};
+use crate::addr::{PAGE_SIZE, Pa, Va};
+use crate::bytes::le;
+use crate::memory::Residence;
 
 /// The 4 KiB pages of a range that page tables map, those within large pages one by one.
 ///
-/// What a table leaves out is passed over in one step, so the walk takes as long as there are pages
-/// and tables, not addresses. Tables of hostile memory may refer to each other without end: the walk
-/// ends after a number of steps.
+/// Each table is read once, so the walk takes as long as there are tables and pages, not addresses. A
+/// table that several entries of one level lead to is walked for the first of them, and a large page that
+/// is mapped again is not walked again: damaged tables that refer to each other in circles show no page
+/// more often than there are tables. Of a large page the parts that memory does not hold are passed over.
+/// The walk ends after a number of steps, whatever the tables say.
 #[derive(Debug, Clone)]
 pub struct MappedPages<'a> {
     tables: &'a PageTables,
-    next: u64,
+    first: u64,
     last: u64,
     steps: u64,
+    /// The tables that lead to the next entry, the top table first.
+    path: Vec<Table>,
+    /// The large page that is being walked.
+    large: Option<LargePage>,
+    /// What was walked as a whole: a table's address and level, a large page's address and bits.
+    walked: HashSet<u64>,
+}
+
+/// A table that is being walked.
+#[derive(Debug, Clone)]
+struct Table {
+    level: u8,
+    /// The address that its first entry maps.
+    start: u64,
+    /// The next entry.
+    index: u64,
+    residence: Residence,
+    /// Its bytes up to the first that cannot be read.
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LargePage {
+    va: u64,
+    pa: Pa,
+    /// Bytes that are left.
+    left: u64,
+    page_size: u64,
+    residence: Residence,
 }
 
 impl PageTables {
-    /// The mapped pages from `first` on, up to the one that holds `last`, in at most `steps` look-ups.
+    /// The mapped pages from `first` on, up to the one that holds `last`, in at most `steps` look-ups of
+    /// entries and pages.
     #[must_use]
     pub fn mapped_pages(&self, first: Va, last: Va, steps: u64) -> MappedPages<'_> {
-        MappedPages { tables: self, next: first.page().0, last: last.0, steps }
+        let mut pages = MappedPages {
+            tables: self,
+            first: first.page().0,
+            last: last.0,
+            steps,
+            path: Vec::new(),
+            large: None,
+            walked: HashSet::new(),
+        };
+        let level = self.mode.levels();
+        // What the top table maps, seen from its own start: the address's upper bits repeat.
+        let start = first.0 & !(self.mode.span(level + 1) - 1);
+        pages.enter(self.root, level, start, Residence::Valid);
+        pages
     }
 }
 
 impl MappedPages<'_> {
-    /// How many look-ups are left; 0 where the walk ended because of that.
+    /// How many look-ups are left; 0 if the walk ended because of that.
     #[must_use]
     pub fn steps_left(&self) -> u64 {
         self.steps
     }
 
-    /// Goes on behind the stretch of `span` bytes that holds the address.
-    fn pass(&mut self, span: u64) {
-        match (self.next & !(span - 1)).checked_add(span) {
-            Some(next) => self.next = next,
-            None => (self.next, self.last) = (1, 0),
+    /// Goes on with the table at `at`, unless it was walked at that level before.
+    fn enter(&mut self, at: u64, level: u8, start: u64, residence: Residence) {
+        let mode = self.tables.mode;
+        let is_whole = start >= self.first;
+        if is_whole && !self.walked.insert(at | u64::from(level)) {
+            return;
         }
+        let size = mode.entry_size() * mode.entries(level);
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        if let Err(fault) = self.tables.physical.read(Pa(at), &mut bytes) {
+            bytes.truncate(fault.done);
+        }
+        let index = if is_whole { 0 } else { mode.index(self.first, level) };
+        self.path.push(Table { level, start, index, residence, bytes });
+    }
+
+    /// The next entry of the tables, with its level, the address that it maps, and its table's residence.
+    fn next_entry(&mut self) -> Option<(u64, u8, u64, Residence)> {
+        let mode = self.tables.mode;
+        loop {
+            let table = self.path.last_mut()?;
+            let size = usize::try_from(mode.entry_size()).ok()?;
+            let offset = usize::try_from(table.index).ok()?.checked_mul(size)?;
+            let entry = le(&table.bytes, offset, size);
+            let va = table.start.wrapping_add(table.index * mode.span(table.level));
+            table.index += 1;
+            match entry {
+                Some(_) if va > self.last || !mode.in_range(va) => return None,
+                Some(entry) => return Some((entry, table.level, va, table.residence)),
+                None => self.path.pop(),
+            };
+        }
+    }
+
+    /// The next page of the large page that is being walked.
+    fn next_of_large(&mut self) -> Option<(Va, Translation)> {
+        let large = self.large.as_mut()?;
+        let held = self.tables.physical.next_held(large.pa).filter(|held| *held >= large.pa);
+        let passed = held.map(|held| held.0 - large.pa.0).filter(|passed| *passed < large.left);
+        let va = passed.and_then(|passed| large.va.checked_add(passed));
+        let (Some(passed), Some(va)) = (passed, va.filter(|va| *va <= self.last)) else {
+            self.large = None;
+            return None;
+        };
+        let LargePage { page_size, residence, .. } = *large;
+        let pa = large.pa.add(passed);
+        // The end of the address space is the end of the page.
+        (large.va, large.pa) = (va.saturating_add(PAGE_SIZE), pa.add(PAGE_SIZE));
+        large.left -= passed + PAGE_SIZE;
+        if large.left == 0 {
+            self.large = None;
+        }
+        Some((Va(va), Translation { pa, page_size, residence }))
+    }
+
+    /// Goes on with the pages of a large page from [`first`](Self::first) on, unless it was walked before.
+    fn enter_large(&mut self, va: u64, page: Translation) {
+        let passed = self.first.saturating_sub(va);
+        let bits = u64::from(page.page_size.trailing_zeros());
+        if passed == 0 && !self.walked.insert(page.pa.0 | bits) {
+            return;
+        }
+        let Translation { pa, page_size, residence } = page;
+        let left = page_size.saturating_sub(passed);
+        let (va, pa) = (va + passed, pa.add(passed));
+        self.large = Some(LargePage { va, pa, left, page_size, residence });
     }
 }
 
@@ -45,22 +153,29 @@ impl Iterator for MappedPages<'_> {
     type Item = (Va, Translation);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.next <= self.last && self.steps > 0 {
+        while self.steps > 0 {
+            if let Some(page) = self.next_of_large() {
+                self.steps -= 1;
+                return Some(page);
+            }
+            let Some((entry, level, va, above)) = self.next_entry() else {
+                self.path.clear();
+                return None;
+            };
             self.steps -= 1;
-            let here = Va(self.next);
-            match self.tables.translate(here) {
-                Ok(found) => {
-                    self.pass(PAGE_SIZE);
-                    return Some((here, found));
+            match self.tables.mode.decode(entry, level) {
+                Entry::Table { at, residence } => {
+                    self.enter(at, level - 1, va, above.max(residence));
                 }
-                Err(fault) => match fault.reason {
-                    Reason::NotPresent { level, .. } => self.pass(self.tables.mode().span(level)),
-                    // The whole table is out of reach.
-                    Reason::Table { level, .. } if level < self.tables.mode().levels() => {
-                        self.pass(self.tables.mode().span(level + 1));
+                Entry::Page { at, bits, residence } => {
+                    let (pa, page_size) = (Pa(at), 1 << bits);
+                    let page = Translation { pa, page_size, residence: above.max(residence) };
+                    if page_size == PAGE_SIZE {
+                        return Some((Va(va), page));
                     }
-                    _ => return None,
-                },
+                    self.enter_large(va, page);
+                }
+                Entry::NotPresent => {}
             }
         }
         None

@@ -85,6 +85,15 @@ impl PagingMode {
         (va >> shift) & ((1 << width) - 1)
     }
 
+    /// Entries of a table of `level`.
+    fn entries(self, level: u8) -> u64 {
+        match (self, level) {
+            (PagingMode::X86, _) => 1024,
+            (PagingMode::X86Pae, 3) => 4,
+            _ => 512,
+        }
+    }
+
     /// The top table's address out of the directory table base, whose low bits may be in use.
     fn root(self, base: Pa) -> u64 {
         match self {

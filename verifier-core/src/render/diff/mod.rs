@@ -38,7 +38,7 @@ impl<'a> DiffView<'a> {
     pub fn completeness(&self) -> Completeness {
         let mut both = Completeness::default();
         for (which, leaks) in [("earlier", self.old), ("later", self.new)] {
-            let one = Completeness::of(&leaks.problems);
+            let one = leaks.completeness();
             both.extent = both.extent.max(one.extent);
             both.because.extend(one.because.iter().map(|why| format!("{which} dump: {why}")));
         }

@@ -6,11 +6,14 @@ use std::io;
 use super::DiffView;
 use crate::analysis::{DiffGroup, GroupBy};
 use crate::render::csv::{Csv, inert};
-use crate::render::leaks::{Thousands, blocks, cell, more_groups, plain};
-use crate::render::text::sanitize;
+use crate::render::leaks::{Thousands, blocks, cell, extent, more_groups, plain};
+use crate::render::text::{sanitize, write_extent};
 
 /// Example addresses of a group.
 const EXAMPLES: usize = 4;
+
+/// What is said if nothing is known to have grown and one of the dumps did not give a complete answer.
+const UNKNOWN: &str = "What grew is unknown";
 
 /// A number with its sign.
 struct Signed(i128);
@@ -54,13 +57,16 @@ fn how(view: &DiffView<'_>) -> String {
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
+    let answer = view.completeness();
+    write_extent(out, &answer)?;
     writeln!(out, "{}.\n{}", heading(view), how(view))?;
     for line in view.remarks() {
         writeln!(out, "{line}")?;
     }
     let (shown, more) = view.shown();
     if view.diff.groups.is_empty() {
-        return writeln!(out, "Nothing grew: {} by {}.", unchanged(view), view.diff.by.name());
+        let nothing = if answer.is_complete() { "Nothing grew" } else { UNKNOWN };
+        return writeln!(out, "{nothing}: {} by {}.", unchanged(view), view.diff.by.name());
     }
     for group in shown {
         let (count, bytes) = group.growth();
@@ -147,9 +153,9 @@ fn write_addresses(
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let mut csv = Csv::new(
+    let mut csv = Csv::of_extent(
         out,
-        view.old.problems.iter().chain(&view.new.problems),
+        view.completeness().extent,
         [
             "count_growth",
             "bytes_growth",
@@ -190,8 +196,11 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
 /// Those of the writer.
 pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
     let growth = view.diff.growth();
-    if growth.count == 0 && growth.bytes == 0 {
+    let answer = view.completeness();
+    if growth.count == 0 && growth.bytes == 0 && answer.is_complete() {
         writeln!(out, "### Driver Verifier: nothing grew\n")?;
+    } else if growth.count == 0 && growth.bytes == 0 {
+        writeln!(out, "### Driver Verifier: what grew is unknown\n")?;
     } else {
         writeln!(
             out,
@@ -209,6 +218,7 @@ pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::
         writeln!(out)?;
     }
     writeln!(out, "{}. {}", heading(view), how(view))?;
+    extent(out, &answer)?;
     for line in view.remarks() {
         writeln!(out, "- {}", plain(&line))?;
     }
@@ -224,13 +234,12 @@ pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::
         writeln!(out, "\n{}.", more_groups(more))?;
     }
     writeln!(out, "\n{}.", unchanged(view))?;
-    match view.old.problems.len() + view.new.problems.len() {
+    let problems = view.old.problems.iter().chain(&view.new.problems);
+    match problems.filter(|problem| !problem.is_remark()).count() {
         0 => Ok(()),
-        count => writeln!(
-            out,
-            "\n{count} problem{} while reading: the numbers may be incomplete.",
-            if count == 1 { "" } else { "s" }
-        ),
+        count => {
+            writeln!(out, "\n{count} problem{} while reading.", if count == 1 { "" } else { "s" })
+        }
     }
 }
 

@@ -15,9 +15,9 @@ const EXAMPLES: usize = 8;
 /// # Errors
 /// Those of the writer.
 pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    let mut csv = Csv::new(
+    let mut csv = Csv::of_extent(
         out,
-        &view.leaks.problems,
+        view.leaks.completeness().extent,
         [
             "count",
             "bytes",

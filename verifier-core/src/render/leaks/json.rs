@@ -167,7 +167,7 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
             }),
             groups: Seq(|| shown.iter().map(|group| GroupDoc(view, group))),
             omitted: OmittedDoc { groups, total: total.into() },
-            verdict: Verdict::of(&leaks.problems),
+            verdict: Verdict::new(leaks.completeness(), leaks.problems.iter().collect()),
         },
     )
 }

@@ -6,11 +6,12 @@
 use std::io;
 
 use super::{
-    LeaksView, Thousands, blocks, coverage_line, filter_line, more_groups, nothing_line, tree_line,
-    unread_line,
+    LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line, more_groups,
+    nothing_line, tree_line, unread_line,
 };
 use crate::analysis::{Group, GroupBy};
-use crate::render::text::sanitize;
+use crate::completeness::Completeness;
+use crate::render::text::{extent_line, sanitize};
 
 /// Groups whose stacks are written below the table.
 const STACKS: usize = 10;
@@ -24,9 +25,13 @@ const MARKUP: &str = "`*_<>[]#@&\\|~";
 pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     let coverage = view.leaks.coverage();
     let all = coverage.all;
+    let answer = view.leaks.completeness();
     if all.count == 0 {
-        writeln!(out, "### Driver Verifier: {}", plain(&nothing_line(view.leaks)))?;
+        let nothing = nothing_line(view.leaks);
+        let heading = if answer.is_complete() { &nothing } else { UNKNOWN };
+        writeln!(out, "### Driver Verifier: {}", plain(heading))?;
         about(out, view)?;
+        extent(out, &answer)?;
         if let Some(line) = unread_line(view.leaks) {
             writeln!(out, "\n{line}.")?;
         }
@@ -35,10 +40,11 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     writeln!(
         out,
         "### Driver Verifier: {} ({} bytes) outstanding",
-        blocks(all.count),
+        at_least(&answer, &blocks(all.count)),
         Thousands(all.bytes)
     )?;
     about(out, view)?;
+    extent(out, &answer)?;
     writeln!(out)?;
     writeln!(out, "{}.", coverage_line(&coverage))?;
     if let Some(line) = tree_line(&coverage) {
@@ -121,6 +127,13 @@ fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     }
 }
 
+/// A quotation that says that the answer is not complete, and why.
+pub(in crate::render) fn extent(out: &mut dyn io::Write, answer: &Completeness) -> io::Result<()> {
+    let Some(line) = extent_line(answer) else { return Ok(()) };
+    let (what, why) = line.split_once(": ").unwrap_or((&line, ""));
+    writeln!(out, "\n> **{what}:** {}", span(why))
+}
+
 /// Our own words around text that somebody else gave: a pattern holds what is markup otherwise.
 pub(in crate::render) fn plain(text: &str) -> String {
     let links = ["://", "www."].iter().any(|start| text.contains(start));
@@ -147,16 +160,17 @@ fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     }
 }
 
+/// How many problems there are, and the first. Remarks, such as missing symbols, leave the answer as it is.
 fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    match view.leaks.problems.len() {
-        0 => Ok(()),
-        count => writeln!(
-            out,
-            "\n{count} problem{} while reading: the numbers may be incomplete. The first: {}",
-            if count == 1 { "" } else { "s" },
-            view.leaks.problems.first().map(|p| span(&p.to_string())).unwrap_or_default()
-        ),
-    }
+    let mut problems = view.leaks.problems.iter().filter(|problem| !problem.is_remark());
+    let Some(first) = problems.next() else { return Ok(()) };
+    let count = 1 + problems.count();
+    writeln!(
+        out,
+        "\n{count} problem{} while reading. The first: {}",
+        if count == 1 { "" } else { "s" },
+        span(&first.to_string())
+    )
 }
 
 /// What the last column says.

@@ -16,7 +16,7 @@ pub(super) use self::filter::{FilterDoc, nothing_line};
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
 pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
-pub(super) use self::markdown::{cell, plain};
+pub(super) use self::markdown::{cell, extent, plain};
 pub use self::text::write_leaks_text;
 pub(super) use self::text::write_stack_lines;
 
@@ -26,6 +26,7 @@ use crate::analysis::{
     Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, StackSource, Total, is_kernel_or_verifier,
     no_frame,
 };
+use crate::completeness::Completeness;
 
 /// Frames of callers that a line tells beside the first.
 const CALLERS: usize = 2;
@@ -140,6 +141,15 @@ impl<'a> LeaksView<'a> {
         let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
         first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
     }
+}
+
+/// What is said if no block was found and the answer is not complete.
+pub(super) const UNKNOWN: &str =
+    "what is outstanding is unknown: no block was found, and more may exist";
+
+/// "at least 41 blocks" if more may exist, else "41 blocks".
+pub(super) fn at_least(answer: &Completeness, what: &str) -> String {
+    if answer.is_complete() { what.into() } else { format!("at least {what}") }
 }
 
 /// A number with commas between thousands.

@@ -3,13 +3,13 @@
 use std::io;
 
 use super::{
-    LeaksView, Thousands, blocks, coverage_line, filter_line, more_groups, nothing_line, sentence,
-    tree_line, unread_line,
+    LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line, more_groups,
+    nothing_line, sentence, tree_line, unread_line,
 };
 use crate::addr::Va;
 use crate::analysis::{Group, GroupBy, StackSource};
 use crate::render::Names;
-use crate::render::text::{digits, sanitize};
+use crate::render::text::{digits, sanitize, write_extent};
 
 /// Example addresses of a group.
 const EXAMPLES: usize = 4;
@@ -21,10 +21,16 @@ const EXAMPLES: usize = 4;
 pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     let coverage = view.leaks.coverage();
     let line = coverage_line(&coverage);
+    let answer = view.leaks.completeness();
+    write_extent(out, &answer)?;
     if coverage.all.count == 0 {
-        match unread_line(view.leaks) {
-            Some(line) => writeln!(out, "No outstanding allocation could be read: {line}.")?,
-            None => writeln!(out, "{}.", sentence(&nothing_line(view.leaks)))?,
+        if answer.is_complete() {
+            writeln!(out, "{}.", sentence(&nothing_line(view.leaks)))?;
+        } else {
+            writeln!(out, "{}.", sentence(UNKNOWN))?;
+        }
+        if let Some(line) = unread_line(view.leaks) {
+            writeln!(out, "  {line}")?;
         }
         return filtered(out, view);
     }
@@ -49,7 +55,7 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     writeln!(
         out,
         "{} outstanding, {} bytes, in {} group{} by {}, the most bytes first.",
-        blocks(coverage.all.count),
+        sentence(&at_least(&answer, &blocks(coverage.all.count))),
         Thousands(coverage.all.bytes),
         Thousands(view.groups.len() as u64),
         if view.groups.len() == 1 { "" } else { "s" },

@@ -6,6 +6,7 @@
 
 mod deadlock;
 mod event_log;
+mod extent;
 mod flags;
 mod kd;
 mod lines;
@@ -14,6 +15,7 @@ mod verifier;
 
 pub use deadlock::{DeadlockDetail, write_deadlock, write_deadlock_state};
 pub use event_log::{write_event_log, write_log_state, write_log_title, write_watched_irps};
+pub use extent::{extent_line, write_extent};
 pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules};
 pub use lines::sanitize;

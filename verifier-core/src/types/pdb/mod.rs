@@ -9,7 +9,8 @@
 //!
 //! A PDB is input like any other. The crate asserts some of what it parses and its views allocate
 //! what a stream claims to be long, so every call goes through a guard that turns a panic into an
-//! error, and the source refuses views that are longer than the file.
+//! error, the source refuses views that are longer than the file, and counts for which the crate would set
+//! memory aside are held against the stream first.
 
 mod publics;
 mod source;
@@ -17,7 +18,6 @@ mod types;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -31,7 +31,7 @@ use super::{Structure, TypeSource};
 use crate::addr::Rva;
 use crate::bytes::le;
 use crate::error::Error;
-use crate::symbols::{PdbId, PlacedNames, SymbolKind, SymbolLookup, SymbolTable};
+use crate::symbols::{self, PdbId, PlacedNames, SymbolKind, SymbolLookup, SymbolTable};
 
 /// `S_PUB32` and its older form.
 const PUBLIC: u16 = 0x110e;
@@ -399,12 +399,6 @@ fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
 
 /// Runs `work`, turning the crate's errors and panics into ours.
 fn guard<T>(work: impl FnOnce() -> pdb::Result<T>) -> Result<T, Error> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Error::Symbols { kind: "PDB", why: error.to_string() }),
-        Err(_) => Err(Error::Symbols {
-            kind: "PDB",
-            why: "a record is malformed in a way that the PDB reader does not survive".into(),
-        }),
-    }
+    let refuse = |error: pdb::Error| Error::Symbols { kind: "PDB", why: error.to_string() };
+    symbols::guard("PDB", work)?.map_err(refuse)
 }

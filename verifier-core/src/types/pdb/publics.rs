@@ -23,7 +23,7 @@ use memchr::memmem;
 use super::source::Piece;
 use crate::addr::Rva;
 use crate::bytes::{le, le32};
-use crate::symbols::{SymbolKind, demangle, undecorate};
+use crate::symbols::{SymbolKind, shown, undecorate};
 
 const HEADER: usize = 28;
 const HASH_HEADER: usize = 16;
@@ -157,7 +157,7 @@ impl PublicIndex {
             best = Some(best.map_or(this, |best| best.min(this)));
         }
         let (_, name) = best?;
-        Some(Some((demangle(name), rva.0.checked_sub(start.0)?)))
+        Some(Some((shown(name), rva.0.checked_sub(start.0)?)))
     }
 
     /// Where the symbol of that name lies; of several the one at the lowest address.

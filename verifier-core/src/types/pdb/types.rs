@@ -8,7 +8,6 @@
 //! names: each of these ways goes through all of the stream.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use memchr::memmem;
@@ -19,6 +18,7 @@ use super::source::{Bytes, File, Piece, Pieces};
 use super::{guard, open};
 use crate::bytes::{le, le32};
 use crate::error::Error;
+use crate::symbols;
 use crate::types::{Member, Shape, Structure};
 
 /// Unnamed structures inside unnamed structures: deeper than this is no C type.
@@ -32,6 +32,10 @@ const MEMBER_BYTES: usize = 128;
 /// structure of a hostile file may have a hundred thousand members, each of a type of its own: then all
 /// names are read once.
 const MOST_SCANS: usize = 64;
+/// `LF_ARGLIST`.
+const ARGUMENT_LIST: u16 = 0x1201;
+/// Bytes of a record without data: its length, its kind.
+const SMALLEST_RECORD: u64 = 4;
 /// The number of the type stream.
 const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
 
@@ -69,6 +73,7 @@ impl Types {
                     (whole, replaced)
                 }
             };
+            check_indexes(stream.as_slice())?;
             let hashes = hashes(file, &mut pdb, stream.as_slice());
             Ok(Self {
                 first: le32(stream.as_slice(), 8).unwrap_or(0),
@@ -181,10 +186,27 @@ fn repaired(stream: &[u8]) -> Option<Vec<u8>> {
     repaired
 }
 
-/// A type record's data, `None` where the crate cannot read it. One such record (an array with a
+/// A type record's data, `None` if the crate cannot read it. One such record (an array with a
 /// negative size) is no reason to do without all others, so each has a guard of its own.
+///
+/// An argument list is not read: the crate would set memory aside for as many as the record says, and no
+/// structure has one as a member.
 fn parse(item: pdb::Item<'_, TypeIndex>) -> Option<TypeData<'_>> {
-    catch_unwind(AssertUnwindSafe(|| item.parse().ok())).ok().flatten()
+    let is_readable = item.len() >= 2 && item.raw_kind() != ARGUMENT_LIST;
+    symbols::guard("PDB", || is_readable.then(|| item.parse().ok())).ok().flatten().flatten()
+}
+
+/// Refuses a range of type indexes that the stream has no room for: the crate sets memory aside for it.
+fn check_indexes(stream: &[u8]) -> pdb::Result<()> {
+    let field = |offset| le32(stream, offset).unwrap_or(0);
+    let (header, first, end) = (field(4), field(8), field(12));
+    let bytes = (stream.len() as u64).saturating_sub(header.into());
+    match u64::from(end.saturating_sub(first)) <= bytes / SMALLEST_RECORD {
+        true => Ok(()),
+        false => {
+            Err(pdb::Error::InvalidTypeInformationHeader("more types than the stream has room for"))
+        }
+    }
 }
 
 /// The name of a structure or union, and whether it is a forward reference; `None` for all other

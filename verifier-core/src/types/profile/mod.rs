@@ -2,13 +2,13 @@
 //!
 //! A [`Profile`] has the structures that the views read, by pointer width and build, out of
 //! `layouts.txt` beside this file (which names its sources), and no globals: those differ with every
-//! update of a kernel. Whoever finds one by other means adds it with what it is known by
-//! ([`Profile::with_symbol`]); `verifier::Globals` does so from what stands in the kernel's data.
+//! update of a kernel. A caller that finds one by other means adds it with what it is known by
+//! ([`Profile::with_symbol`]); `verifier::Globals` does so from what is in the kernel's data.
 //!
-//! A build that no table was read of gets the layouts of the nearest one below it; [`Profile::describe`]
-//! says which build that is. ARM64 kernels get the 64-bit layouts: headers of 16299 and 17134 have the
-//! same fields in the same order, offsets of later ones were not at hand. Layouts for builds above
-//! 22631 are read off listings of kernel code whose build is not known; views check what they lead to.
+//! A build of which no table was read gets the layouts of the nearest one below it, and
+//! [`Profile::describe`] says so: 26100's serve later builds. ARM64 kernels get the 64-bit layouts with
+//! their own `_VF_AVL_TABLE`: the table of an ARM64 kernel of build 19569 agrees with x64's of 20348 but
+//! for that, and headers of 16299 and 17134 have the same fields in the same order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::machine::Machine;
 /// The layouts, as `layouts.txt` explains.
 const LAYOUTS: &str = include_str!("layouts.txt");
 
-/// Builds whose type tables the layouts were read from, and those that are known to share them: the
-/// updates of 19041, and 22621 and 22631, whose listings agree with the types of 22000.
-const KNOWN_64: [(u32, u32); 16] = [
+/// Builds whose type tables the layouts were read from, and those that share them: the updates of 19041
+/// and of 26100, and 22621 and 22631, whose types are those of 22000.
+const KNOWN: [(u32, u32); 19] = [
     (3790, 3790),
     (6000, 6002),
     (7600, 7601),
@@ -40,6 +40,9 @@ const KNOWN_64: [(u32, u32); 16] = [
     (19041, 19045),
     (20348, 20348),
     (22000, 22000),
+    (22621, 22621),
+    (22631, 22631),
+    (26100, 26200),
 ];
 
 /// Built-in layouts of one build.
@@ -59,7 +62,7 @@ impl Profile {
     /// that is not known).
     #[must_use]
     pub fn new(machine: Machine, build: u32) -> Option<Self> {
-        let types = read(LAYOUTS, (machine.pointer_size() * 8) as u32, build);
+        let types = read(LAYOUTS, machine, build);
         // Verifier's data are what a profile is for.
         types.contains_key("_MM_DRIVER_VERIFIER_DATA").then(|| Self {
             machine,
@@ -94,16 +97,16 @@ impl Profile {
         self
     }
 
-    /// True where the layouts were read from this very build (or one known to share them), false
-    /// where they are those of the nearest build below.
+    /// True if the layouts were read from this very build (or one known to share them), false if they
+    /// are those of the nearest build below.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        // No x86 table later than 19041 was at hand, no ARM64 one at all.
-        self.machine != Machine::Arm64
-            && (self.machine == Machine::X64 || self.build <= 19045)
-            && (known(self.build)
-                || (self.machine == Machine::X86 && self.build == 2600)
-                || (self.machine == Machine::X64 && matches!(self.build, 22621 | 22631)))
+        match self.machine {
+            Machine::X64 => is_known(self.build),
+            // No x86 kernel is later than 19041 and its updates.
+            Machine::X86 => self.build == 2600 || (self.build <= 19045 && is_known(self.build)),
+            Machine::Arm64 => self.build == 19569,
+        }
     }
 
     /// Every structure that the profile has.
@@ -112,8 +115,8 @@ impl Profile {
     }
 }
 
-fn known(build: u32) -> bool {
-    KNOWN_64.iter().any(|&(first, last)| (first..=last).contains(&build))
+fn is_known(build: u32) -> bool {
+    KNOWN.iter().any(|&(first, last)| (first..=last).contains(&build))
 }
 
 impl TypeSource for Profile {
@@ -134,7 +137,8 @@ impl TypeSource for Profile {
             (_, true) => format!("built-in layouts of {machine} build {build}"),
             (Machine::Arm64, false) => {
                 format!(
-                    "built-in layouts of x64 kernels for arm64 build {build}, presumed to be the same"
+                    "built-in layouts of x64 kernels for arm64 build {build}, presumed to be the same \
+                     but for _VF_AVL_TABLE"
                 )
             }
             (_, false) => {
@@ -151,8 +155,13 @@ impl TypeSource for Profile {
     }
 }
 
-/// The structures that `text` has for a pointer width and a build.
-fn read(text: &'static str, bits: u32, build: u32) -> BTreeMap<&'static str, Arc<Structure>> {
+/// The structures that `text` has for a machine and a build.
+fn read(
+    text: &'static str,
+    machine: Machine,
+    build: u32,
+) -> BTreeMap<&'static str, Arc<Structure>> {
+    let bits = (machine.pointer_size() * 8) as u32;
     let mut types = BTreeMap::new();
     let mut name = "";
     // Members of the line before of the same width, whatever the build: "^" refers to it.
@@ -172,12 +181,13 @@ fn read(text: &'static str, bits: u32, build: u32) -> BTreeMap<&'static str, Arc
             continue;
         };
         let mut words = head.split_whitespace();
+        let is_ours = match words.next() {
+            Some("arm64") => machine == Machine::Arm64,
+            width => width.and_then(number) == Some(u64::from(bits)),
+        };
         let mut number = || words.next().and_then(number);
-        let (Some(width), Some(since)) = (number(), number()) else { continue };
+        let (true, Some(since)) = (is_ours, number()) else { continue };
         let size = number();
-        if width != u64::from(bits) {
-            continue;
-        }
         let reached = since <= u64::from(build);
         let kept = words.next().and_then(|word| word.strip_prefix('^'));
         let keep = kept.and_then(|last| members.iter().position(|member| member.name == last));
@@ -258,7 +268,7 @@ mod tests {
                 }
                 (None, Some(head)) => {
                     let words: Vec<&str> = head.split_whitespace().collect();
-                    assert!(matches!(words.first(), Some(&"32" | &"64")), "{line:?}");
+                    assert!(matches!(words.first(), Some(&"32" | &"64" | &"arm64")), "{line:?}");
                     assert!(number(words[1]).is_some(), "{line:?}");
                     assert!(words[2] == "-" || number(words[2]).is_some(), "{line:?}");
                     assert!(words.get(3).is_none_or(|word| word.starts_with('^')), "{line:?}");
@@ -284,6 +294,7 @@ mod tests {
                 Machine::X86,
                 vec![2600, 3790, 6000, 6002, 7601, 9200, 9600, 10586, 14393, 17134, 19041],
             ),
+            (Machine::Arm64, vec![16299, 17134, 19041, 19569, 20348, 22000, 26100]),
         ] {
             for build in builds {
                 let profile = Profile::new(machine, build).unwrap();
@@ -320,9 +331,41 @@ mod tests {
     }
 
     #[test]
+    fn builds_between_two_tables_are_those_of_the_one_below() {
+        let types = |build| Profile::new(Machine::X64, build).unwrap().types;
+        assert_eq!(types(22621), types(22000));
+        assert_eq!(types(22631), types(22000));
+        assert_eq!(types(26200), types(26100));
+        assert_eq!(types(27774), types(26100));
+        assert_ne!(types(26100), types(22631));
+    }
+
+    #[test]
+    fn arm64_has_the_tables_of_x64_but_for_those_that_fill_cache_lines() {
+        let types = |machine, build| Profile::new(machine, build).unwrap().types;
+        for build in [17134, 20348, 22000, 26100] {
+            let (mut ours, mut theirs) = (types(Machine::Arm64, build), types(Machine::X64, build));
+            let (table, x64) = (ours.remove("_VF_AVL_TABLE"), theirs.remove("_VF_AVL_TABLE"));
+            assert_eq!(ours, theirs, "{build}");
+            let (table, x64) = (table.unwrap(), x64.unwrap());
+            assert_eq!((table.size, x64.size), (0x100, 0xc0), "{build}");
+            assert_eq!(table.members, x64.members, "{build}");
+        }
+        let profile = Profile::new(Machine::Arm64, 19569).unwrap();
+        let offset = |name: &str, path| profile.field(name, path).map(|field| field.offset);
+        assert_eq!(profile.size_of("_VF_POOL_TRACE"), Ok(0x80));
+        assert_eq!(profile.size_of("_VF_TARGET_DRIVER"), Ok(0x40));
+        assert_eq!(offset("_VF_TARGET_DRIVER", "VerifiedData"), Ok(0x38));
+        assert_eq!(profile.size_of("_VF_TARGET_VERIFIED_DRIVER_DATA"), Ok(0x130));
+        assert_eq!(offset("_VF_TARGET_VERIFIED_DRIVER_DATA", "PagedBytes"), Ok(0x80));
+    }
+
+    #[test]
     fn what_it_says_of_itself() {
         let says = |machine, build| Profile::new(machine, build).unwrap().describe();
         assert_eq!(says(Machine::X64, 19045), "built-in layouts of x64 build 19045");
+        assert_eq!(says(Machine::X64, 26200), "built-in layouts of x64 build 26200");
+        assert_eq!(says(Machine::X86, 19041), "built-in layouts of x86 build 19041");
         assert!(says(Machine::X64, 18000).contains("nearest build below"));
         assert!(says(Machine::Arm64, 22000).contains("presumed"));
         let profile = Profile::new(Machine::X64, 7601).unwrap();

@@ -1,4 +1,4 @@
-//! 0xE6: violations that DMA checking finds. Of five subcodes parameter 2 tells more.
+//! 0xE6: violations that DMA checking finds. For five subcodes, parameter 2 says more.
 //!
 //! Source: the reference of 0xE6 in the Windows driver documentation.
 
@@ -42,10 +42,10 @@ pub(super) const VIOLATIONS: &[Violation] = &[
     v(0xd, ["bytes mapped", "most bytes that can be mapped", NONE], "a driver did not flush its adapter buffers"),
     v(0xe, [MDL, NONE, NONE], "DMA into a paged buffer that is not locked"),
     d(0xf, 0x1, [LENGTH, START], "the tag before a DMA buffer was overwritten"),
-    d(0xf, 0x2, [LENGTH, START], "the tag behind a DMA buffer was overwritten"),
+    d(0xf, 0x2, [LENGTH, START], "the tag after a DMA buffer was overwritten"),
     d(0xf, 0x3, ["address overwritten", NONE], "a free map register was overwritten"),
     d(0xf, 0x4, [START, "address overwritten"], "the padding before a DMA buffer was overwritten"),
-    d(0xf, 0x5, [START, "address overwritten"], "the padding behind a DMA buffer was overwritten"),
+    d(0xf, 0x5, [START, "address overwritten"], "the padding after a DMA buffer was overwritten"),
     v(0xf, [MORE, NONE, NONE], "driver or hardware wrote outside a DMA buffer"),
     v(0x10, ["map registers mapped", NONE, NONE], "map registers were freed while mapped"),
     v(0x11, ["reference count", ADAPTER, INTERNAL], "an adapter has too many references"),
@@ -61,7 +61,7 @@ pub(super) const VIOLATIONS: &[Violation] = &[
     v(0x1d, [START, "end of the buffer", "address that is mapped"], "an address range was mapped twice"),
     v(0x1e, [NONE, NONE, NONE], "HalGetAdapter is obsolete: IoGetDmaAdapter is wanted"),
     d(0x1f, 0x1, [START, MDL], "a DMA buffer begins before its first MDL"),
-    d(0x1f, 0x2, [START, MDL], "a DMA buffer begins behind its first MDL"),
+    d(0x1f, 0x2, [START, MDL], "a DMA buffer begins after its first MDL"),
     d(0x1f, 0x3, [MDL, "length of the transfer"], "a transfer is longer than its MDL and crosses a page"),
     d(0x1f, 0x4, [START, MDL], "the address of a DMA buffer is not aligned to the cache"),
     d(0x1f, 0x5, [LENGTH, MDL], "the length of a DMA buffer is not aligned to the cache"),

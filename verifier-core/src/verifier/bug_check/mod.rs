@@ -9,8 +9,8 @@
 //! | 0xC9, I/O verification | parameter 1 | `c9` |
 //! | 0xE6, DMA checking | parameter 1, at some parameter 2 as well | `dma` |
 //!
-//! Source: the Windows driver documentation. A subcode that it does not name is called unknown, and
-//! its number told.
+//! Source: the Windows driver documentation. A subcode that it does not name is reported as
+//! unknown, with its number.
 
 mod c4;
 mod c9;
@@ -21,16 +21,16 @@ pub use rules::violated_condition;
 
 use crate::dump::BugCheck;
 
-/// What a parameter is called that has no meaning: zero or reserved.
+/// The name of a parameter without a meaning: zero or reserved.
 const NONE: &str = "reserved";
-/// What a parameter is called whose meaning is not known.
+/// The name of a parameter with an unknown meaning.
 const UNKNOWN: &str = "unknown";
 
 /// A violation: a subcode and what it says.
 #[derive(Debug, Clone, Copy)]
 struct Violation {
     subcode: u64,
-    /// The value of parameter 2 that it is for, where that decides too.
+    /// The value of parameter 2 that it is for, if that decides, too.
     detail: Option<u64>,
     /// Names of the parameters but the subcode's, in order.
     parameters: [&'static str; 3],
@@ -50,7 +50,7 @@ pub struct Explanation {
     pub meaning: String,
     /// What each parameter is.
     pub parameters: [&'static str; 4],
-    /// False where the subcode is not in the tables.
+    /// False if the subcode is not in the tables.
     pub is_known: bool,
 }
 
@@ -65,14 +65,14 @@ const SPECIAL_POOL: &[Violation] = &{
         v(0x21, SIZES, "a driver freed a bad address"),
         v(0x22, SIZES, "a driver freed a bad address"),
         v(0x23, [FREED, CORRUPT, NONE], "bytes beside a block in its page are corrupted"),
-        v(0x24, [FREED, CORRUPT, NONE], "bytes behind the end of a block are overwritten"),
+        v(0x24, [FREED, CORRUPT, NONE], "bytes past the end of a block are overwritten"),
         v(0x30, [IRQL, TYPE, "number of bytes"], "a driver allocated pool at a wrong IRQL"),
         v(0x31, [IRQL, TYPE, FREED], "a driver freed pool at a wrong IRQL"),
         v(0x32, [FREED, CORRUPT, NONE], "one bit beside a block in its page is wrong"),
     ]
 };
 
-/// What a bug check says, where it is one of Verifier's.
+/// What a bug check says, if it is one of Verifier's.
 #[must_use]
 pub fn explain_bug_check(bug_check: &BugCheck) -> Option<Explanation> {
     let [first, second, _, fourth] = bug_check.parameters;
@@ -106,7 +106,7 @@ pub fn explain_bug_check(bug_check: &BugCheck) -> Option<Explanation> {
         0xc9 => by_subcode("DRIVER_VERIFIER_IOMANAGER_VIOLATION", c9::VIOLATIONS, first, second),
         0xd6 => plain(
             "DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION",
-            "a driver accessed memory behind the end of its pool allocation",
+            "a driver accessed memory past the end of its pool allocation",
             ["address accessed", "0: read, 1: write", "address of the access, if known", NONE],
         ),
         0xe6 => by_subcode("DRIVER_VERIFIER_DMA_VIOLATION", dma::VIOLATIONS, first, second),

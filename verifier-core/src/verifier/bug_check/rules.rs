@@ -2,7 +2,7 @@
 //! port class drivers, by number and name.
 //!
 //! Source: the references of 0xC4 and 0x1C4 in the Windows driver documentation. They differ in two
-//! things: the number of SpinLockRelease (0x4000B and 0x4000A, both stand here), and parameter 3 of the
+//! things: the number of SpinLockRelease (0x4000B and 0x4000A, both are here), and parameter 3 of the
 //! rules of 0x20002 to 0x2001F, which 0xC4 calls an optional pointer to the rule's state and 0x1C4
 //! reserved.
 
@@ -15,7 +15,7 @@ use crate::kernel::{Kernel, read_ansi_z};
 enum State {
     /// Neither does.
     None,
-    /// Parameter 3 of 0xC4 does, where it is not null.
+    /// Parameter 3 of 0xC4 does, if it is not null.
     Optional,
     /// Both do.
     Both,
@@ -45,10 +45,10 @@ impl Rule {
 }
 
 /// The condition that a driver violated, in the words of the rule: what parameter 2 of 0xC4 and 0x1C4
-/// points to. `None` where the bug check is not about a rule.
+/// points to. `None` if the bug check is not about a rule.
 ///
 /// # Errors
-/// [`Error::Read`] where the text is not in memory, [`Error::Limit`] where it does not end.
+/// [`Error::Read`] if the text is not in memory, [`Error::Limit`] if it does not end.
 pub fn violated_condition(kernel: &Kernel) -> Result<Option<String>, Error> {
     let rule = kernel.bug_check().filter(|bug_check| {
         matches!(bug_check.code, 0xc4 | 0x1c4) && Rule::by_id(bug_check.parameters[0]).is_some()

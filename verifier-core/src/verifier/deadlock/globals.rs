@@ -179,13 +179,14 @@ impl Reader<'_> {
         Field { offset: 0, shape: field.shape.clone() }.get(bytes)
     }
 
-    /// A global of 32 bits; `None` where it cannot be read or the symbols do not have it.
+    /// A global of 32 bits; `None` if it cannot be read or the symbols do not have it. The locks are all
+    /// there without it, so what cannot be read is a remark.
     fn variable(&mut self, name: &'static str) -> Option<u32> {
         let at = self.kernel.global(name).ok()?;
         match self.kernel.space().memory().read_u32(at) {
             Ok(value) => Some(value),
             Err(fault) => {
-                self.problems.push(Problem::at(name, at, fault));
+                self.problems.push(Problem::at(name, at, fault).remark());
                 None
             }
         }

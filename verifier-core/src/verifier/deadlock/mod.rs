@@ -84,7 +84,8 @@ impl Deadlock {
             .read_pointer(global)
             .map_err(|fault| Error::read("ViDeadlockGlobals", fault))?;
         let issue = kernel.bug_check().as_ref().and_then(Issue::of_bug_check);
-        let mut found = Self { address, issue, ..Self::default() };
+        let problems = kernel.problems().to_vec();
+        let mut found = Self { address, issue, problems, ..Self::default() };
         if address.is_null() {
             found.inactive_because =
                 Some("deadlock detection is off: ViDeadlockGlobals is null".into());
@@ -92,7 +93,7 @@ impl Deadlock {
         }
         let layout = Layout::resolve(kernel.types()?)?;
         let globals = Globals::read(kernel, address)?;
-        found.problems = globals.problems;
+        found.problems.extend(globals.problems);
         if let Some(issue) = globals.issue {
             found.issue = Some(issue);
         }

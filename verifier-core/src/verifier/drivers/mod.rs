@@ -170,7 +170,9 @@ impl Drivers {
     /// # Errors
     /// Where the kernel's symbols are missing or do not have the list, and no image is verified either.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        Self::read_with(kernel, &Lost::new(kernel, kernel.types()?))
+        let mut drivers = Self::read_with(kernel, &Lost::new(kernel, kernel.types()?))?;
+        kernel.report_into(&mut drivers.problems);
+        Ok(drivers)
     }
 
     /// The same; where the tree does not lead to all images, `lost` does.

@@ -256,16 +256,13 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
             return places;
         }
         let what = "search for where records go on";
-        Place::Mapped.for_each_page(self.kernel, what, problems, |page| {
-            if let CarvedPage { pa: Some(pa), va: Some(va) } = page
-                && self.found.contains_key(&Ok(pa))
-            {
+        Place::for_each_mapping(self.kernel, what, problems, |pa, va| {
+            if self.found.contains_key(&Ok(pa)) {
                 let places = places.entry(pa).or_default();
                 if places.len() < MOST_PLACES {
                     places.push(va);
                 }
             }
-            ControlFlow::Continue(())
         });
         places
     }

@@ -134,6 +134,7 @@ impl EventLog {
         if let Some(why) = torn {
             problems.insert(0, ring.torn(why));
         }
+        kernel.report_into(&mut problems);
         Ok(Self {
             kind,
             wrapped: ring.has_wrapped(kernel, |bytes| numbers(bytes) != [0; MAX_FIELDS]),

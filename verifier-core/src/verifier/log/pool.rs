@@ -250,6 +250,7 @@ impl PoolLog {
         if !log.ring.array.is_null() {
             log.empty_because = log.ring.why_empty(log.unused, log.missing);
         }
+        kernel.report_into(&mut log.problems);
         Ok(log)
     }
 

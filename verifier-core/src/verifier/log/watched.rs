@@ -109,6 +109,7 @@ impl WatchedIrps {
                 format!("ViWdIrpListLength says {length}, the list holds {found}"),
             ));
         }
+        kernel.report_into(&mut problems);
         Ok(Self {
             irps,
             length,

@@ -134,6 +134,7 @@ impl PoolReport {
             report.push(DriverPool { driver, allocations, tracked, contiguous });
         }
         let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
+        kernel.report_into(&mut problems);
         Ok(Self { drivers: report, unowned, pool_info, problems })
     }
 
