@@ -86,6 +86,11 @@ impl VerifierView {
         Self { rows, names, empty_because: None, problems, extent }
     }
 
+    /// The same view of an answer that judges itself.
+    pub(crate) fn of_extent(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
+
     /// The same view of a log that has no records, and why.
     pub(crate) fn empty_because(self, why: Option<&str>) -> Self {
         Self { empty_because: why.map(c_string), ..self }
@@ -140,17 +145,9 @@ pub(crate) unsafe fn view(
     guard(|| {
         let make = || {
             let session = get(session, "session")?;
-            let mut view = session.stop.during(|| {
+            session.stop.during(|| {
                 read(&session, session.host.kernel()?).map_err(|why| why.explained(&session.host))
-            })?;
-            // What was found without them is told, and that they are missing.
-            if !matches!(view.rows, Rows::Modules(_) | Rows::BugCheck(_))
-                && let Some(missing) = session.host.missing_kernel_symbols()
-            {
-                let missing = Problem::new("the kernel's symbols", missing).remark();
-                view.problems.insert(0, Told::from(&missing));
-            }
-            Ok(view)
+            })
         };
         // SAFETY: the caller's word for `view`.
         unsafe { put_new(view, "view", make) }
@@ -189,8 +186,8 @@ pub unsafe extern "C" fn verifier_statistics(
     session: *const VerifierSession,
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
-    let read = |_: &VerifierSession, kernel: &Kernel| {
-        let settings = Settings::read(kernel)?;
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        let (settings, _) = session.host.settings()?;
         let counters = settings.statistics.0.iter();
         let rows = counters.map(|counter| (c_string(&counter.name), counter.value)).collect();
         Ok(VerifierView::new(Rows::Statistics(rows), kernel, [], &settings.problems))
@@ -209,8 +206,8 @@ pub unsafe extern "C" fn verifier_drivers(
     session: *const VerifierSession,
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
-    let read = |_: &VerifierSession, kernel: &Kernel| {
-        let Drivers { drivers, problems } = Drivers::read(kernel)?;
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        let Drivers { drivers, problems } = session.host.drivers()?;
         let rows = drivers.into_iter().map(|driver| (c_string(&driver.name), driver)).collect();
         Ok(VerifierView::new(Rows::Drivers(rows), kernel, [], &problems))
     };
@@ -278,9 +275,9 @@ pub unsafe extern "C" fn verifier_leaks(
         let groups = groups.into_iter().map(|group| (why(&group), group));
         let groups = groups.map(|(why, group)| (group, why)).collect();
         let drivers = leaks.drivers.iter().map(|driver| c_string(&driver.name)).collect();
-        let problems = leaks.problems.clone();
+        let (problems, extent) = (leaks.problems.clone(), leaks.completeness().extent);
         let rows = Rows::Leaks { leaks, drivers, groups };
-        Ok(VerifierView::new(rows, kernel, addresses, &problems))
+        Ok(VerifierView::new(rows, kernel, addresses, &problems).of_extent(extent))
     };
     // SAFETY: the caller's word is the one that `view` asks for.
     unsafe { self::view(session, view, read) }

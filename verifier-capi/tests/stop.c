@@ -102,7 +102,7 @@ static void limits(char **argv) {
     CHECK(verifier_open_file_with(argv[5], argv[4], &options, &session) == VERIFIER_STATUS_OK);
     CHECK(verifier_pool(session, NULL, &view) == VERIFIER_STATUS_OK);
     CHECK(verifier_view_problem_at(view, 0, INTO(problem)) == VERIFIER_STATUS_OK);
-    CHECK(!strcmp(problem.what, "the kernel's symbols") && problem.leaves == VERIFIER_EXTENT_COMPLETE);
+    CHECK(!strcmp(problem.what, "symbols of the kernel") && problem.leaves == VERIFIER_EXTENT_COMPLETE);
     verifier_view_free(view);
     verifier_session_free(session);
 

@@ -93,23 +93,39 @@ pub(crate) fn require(py: Python<'_>, answer: &Completeness) -> PyResult<()> {
     Err(PyErr::from_value(class.call((text,), Some(&attributes))?))
 }
 
-fn of(problems: Vec<ProblemTuple>) -> PyResult<Completeness> {
-    let problems: Vec<Problem> = problems.into_iter().map(problem).collect::<PyResult<_>>()?;
-    Ok(Completeness::of(&problems))
+/// An extent's name and reasons out of Python.
+pub(crate) fn answer((name, because): (String, Vec<String>)) -> PyResult<Completeness> {
+    let mut answer = Completeness::default();
+    (answer.extent, answer.because) = (extent(&name)?, because);
+    Ok(answer)
 }
 
-/// Raises `IncompleteError` if an answer with these problems is not complete.
-#[pyfunction]
-pub(crate) fn _require_complete(py: Python<'_>, problems: Vec<ProblemTuple>) -> PyResult<()> {
-    require(py, &of(problems)?)
+/// An extent's name and reasons for Python.
+pub(crate) fn told<'py>(
+    py: Python<'py>,
+    answer: &Completeness,
+) -> PyResult<(&'static str, Bound<'py, PyTuple>)> {
+    Ok((answer.extent.name(), PyTuple::new(py, &answer.because)?))
 }
 
-/// The extent of an answer with these problems, why it is not complete, and what its text ends with.
+/// How much of an answer with these problems is there, and why not all.
 #[pyfunction]
 pub(crate) fn _completeness(
     py: Python<'_>,
     problems: Vec<ProblemTuple>,
-) -> PyResult<(&'static str, Bound<'_, PyTuple>, &'static str)> {
-    let answer = of(problems)?;
-    Ok((answer.extent.name(), PyTuple::new(py, &answer.because)?, note(answer.extent)))
+) -> PyResult<(&'static str, Bound<'_, PyTuple>)> {
+    let problems: Vec<Problem> = problems.into_iter().map(problem).collect::<PyResult<_>>()?;
+    told(py, &Completeness::of(&problems))
+}
+
+/// Raises `IncompleteError` if such an answer is not complete.
+#[pyfunction]
+pub(crate) fn _require_complete(py: Python<'_>, answer: (String, Vec<String>)) -> PyResult<()> {
+    require(py, &self::answer(answer)?)
+}
+
+/// What the text of such an answer ends with.
+#[pyfunction]
+pub(crate) fn _note(name: &str) -> PyResult<&'static str> {
+    extent(name).map(note)
 }

@@ -100,11 +100,13 @@ impl Diff {
         write: fn(&mut dyn std::io::Write, &DiffView<'_>) -> std::io::Result<()>,
     ) -> PyResult<Text> {
         work::run(py, None, || {
-            Text::write("Text", |out| {
-                write(out, &self.view(top)).map_err(verifier_host::Error::from)?;
+            let view = self.view(top);
+            let text = Text::write("Text", |out| {
+                write(out, &view).map_err(verifier_host::Error::from)?;
                 let found = self.found.iter().flat_map(|found| &found.leaks.problems);
                 Ok(found.cloned().collect::<Vec<Problem>>())
-            })
+            })?;
+            Ok(text.part_of(view.completeness()))
         })
     }
 

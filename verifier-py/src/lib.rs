@@ -58,7 +58,7 @@ mod _verifier_py {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
-    use crate::answer::{_completeness, _require_complete};
+    use crate::answer::{_completeness, _note, _require_complete};
     #[pymodule_export]
     use crate::diff::{Diff, diff};
     #[pymodule_export]

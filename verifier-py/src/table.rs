@@ -307,7 +307,7 @@ impl Table {
             pickle::columns(py, batch)?,
             self.problems(py)?,
             empty_because.as_deref(),
-            (answer.extent.name(), &answer.because),
+            answer::told(py, answer)?,
         );
         Ok((restore, state).into_pyobject(py)?.into_any())
     }
@@ -417,15 +417,12 @@ pub(crate) fn _restore(
     empty_because: Option<&str>,
     answer: (String, Vec<String>),
 ) -> PyResult<Table> {
-    let (extent, because) = answer;
-    let mut answer = Completeness::default();
-    (answer.extent, answer.because) = (answer::extent(&extent)?, because);
     Ok(Table::from(View {
         name: name.into(),
         record: record.into(),
         batch: pickle::batch(columns, rows)?,
         problems: problems.into_iter().map(answer::problem).collect::<PyResult<_>>()?,
-        answer: answer.into(),
+        answer: answer::answer(answer)?.into(),
         empty_because: empty_because.map(Arc::from),
     }))
 }

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ._records import Lifetime, Neighbor, Outstanding, PoolEvent, Problem, _freeze, _hex
-from ._verifier_py import _completeness, _require_complete, escape_html
+from ._verifier_py import _completeness, _note, _require_complete, escape_html
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,6 +57,9 @@ class _Answer:
         problems: tuple[Problem, ...] = getattr(self, "problems")  # noqa: B009
         return problems
 
+    def _answer(self) -> tuple[Extent, tuple[str, ...]]:
+        return _completeness(self._problems())
+
     @property
     def complete(self) -> bool:
         """Whether it is the whole answer: all that leads to it was read, and nothing contradicts it."""
@@ -65,20 +68,20 @@ class _Answer:
     @property
     def extent(self) -> Extent:
         """``complete``; ``at least``, if more may exist; ``unknown``, if nothing supports it."""
-        return _completeness(self._problems())[0]
+        return self._answer()[0]
 
     @property
     def incomplete_because(self) -> tuple[str, ...]:
         """Why the answer is not complete, the gravest reasons first; empty if it is."""
-        return _completeness(self._problems())[1]
+        return self._answer()[1]
 
     def require_complete(self) -> Self:
         """Itself if the answer is complete, else :class:`IncompleteError` is raised."""
-        _require_complete(self._problems())
+        _require_complete(self._answer())
         return self
 
     def _note(self) -> str:
-        return _completeness(self._problems())[2]
+        return _note(self.extent)
 
     def _conclusion(self) -> dict[str, Any]:
         """What every document ends with."""
@@ -97,15 +100,25 @@ class _Told(_Answer, str):
     """Text with the problems that were met."""
 
     problems: tuple[Problem, ...]
+    _judged: tuple[Extent, tuple[str, ...]]
 
-    def __new__(cls, text: str, problems: tuple[Problem, ...] = ()) -> Self:
-        """Text with problems."""
+    def __new__(
+        cls,
+        text: str,
+        problems: tuple[Problem, ...] = (),
+        answer: tuple[Extent, tuple[str, ...]] | None = None,
+    ) -> Self:
+        """Text with problems, and what they leave of the answer unless the answer judges itself."""
         this = super().__new__(cls, text)
         this.problems = problems
+        this._judged = answer or _completeness(problems)
         return this
 
-    def __getnewargs__(self) -> tuple[str, tuple[Problem, ...]]:  # type: ignore[override]
-        return (str(self), self.problems)
+    def _answer(self) -> tuple[Extent, tuple[str, ...]]:
+        return self._judged
+
+    def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return (str(self), self.problems, self._judged)
 
 
 class Text(_Told):
