@@ -625,7 +625,7 @@ mod damage {
 
     /// Where the flags of a node are is not public for every build.
     #[test]
-    fn a_thread_whose_nodes_are_not_marked_as_active_is_no_contradiction() {
+    fn a_thread_whose_nodes_are_not_marked_as_active_is_not_a_contradiction() {
         let mut m = two_threads(BUILD).assemble();
         for node in ["node:2", "node:4"] {
             let node = label(&m, node);

@@ -77,7 +77,8 @@ fn search(
     let found = find_kernel_until(&file.unlabeled()?, base, limits, stop)?;
     let tables =
         TablesInUse { base: found.directory_table_base, from: found.tables_from.to_string() };
-    let hints = Hints { kernel_base: found.hints.kernel_base, ..hints };
+    let Hints { kernel_base, is_uncertain, .. } = found.hints;
+    let hints = Hints { kernel_base, is_uncertain, ..hints };
     let kernel = Kernel::open_with(found.space, hints, limits.clone())?;
     Ok((Arc::new(kernel), tables))
 }

@@ -139,6 +139,7 @@ impl Session {
             let space = if told.iter().all(Option::is_none) {
                 let found = source.search(machine)?;
                 hints.kernel_base = found.hints.kernel_base;
+                hints.is_uncertain = found.hints.is_uncertain;
                 found.space
             } else {
                 source.space(machine, pae, &Landmarks::from(&hints))

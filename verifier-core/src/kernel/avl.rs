@@ -46,6 +46,11 @@ impl AvlLayout {
 }
 
 impl AvlLayout {
+    /// Where a table has its root.
+    pub(crate) fn root_offset(&self) -> u64 {
+        self.right_of_root.offset
+    }
+
     /// True where a table that holds something may lie at `table`: a number of elements from one to
     /// `most`, and a root in the kernel.
     #[must_use]

@@ -44,6 +44,27 @@ pub(super) struct Images {
     pub(super) problems: Vec<Problem>,
 }
 
+/// Finds the images and the debugger data, as far as these show themselves before symbols are there.
+pub(super) fn locate(
+    space: &AddressSpace,
+    hints: &Hints,
+    limits: &Limits,
+) -> Result<(Images, Option<DebuggerData>), Error> {
+    let data = hints
+        .kd_debugger_data_block
+        .and_then(|address| DebuggerData::read(space, address, None).ok());
+    let images = find(space, hints, data.as_ref(), limits)?;
+    if images.source == ModuleSource::KernelAlone
+        && data.is_none()
+        && let Some(kernel) = images.loaded.first()
+        // The block of the one image that is known says where the others are.
+        && let Some(data) = DebuggerData::search(space, kernel.base, kernel.size)
+    {
+        return Ok((find(space, hints, Some(&data), limits)?, Some(data)));
+    }
+    Ok((images, data))
+}
+
 /// Finds the images: by `PsLoadedModuleList` as the hints, the debugger data or the kernel's exports
 /// tell it, else by the hints' own list, else the kernel alone.
 pub(super) fn find(
@@ -76,6 +97,7 @@ pub(super) fn find(
     for head in heads.into_iter().filter_map(|head| head()) {
         problems.clear();
         (loaded, broken) = read_loaded(space, head, limits, &mut problems);
+        add_kernel(&mut loaded, hints, headers.as_ref(), &mut problems);
         if !loaded.is_empty() {
             break;
         }
@@ -105,6 +127,11 @@ pub(super) fn find(
                 "list of loaded modules",
                 "only the kernel's symbols say where it is: no other image is known",
             ));
+        }
+        if hints.is_uncertain {
+            let why = "only their shape speaks for them: they map a kernel's image, but no list of \
+                       loaded modules that has it reads through them";
+            problems.push(Problem::at("page tables", base, why).unknown());
         }
         loaded.push(kernel_alone(base, headers));
     }
@@ -168,6 +195,26 @@ pub(super) fn read_build(space: &AddressSpace, at: Va) -> Option<u32> {
 fn exported(exports: &SymbolTable, base: Option<Va>, name: &str) -> Option<Va> {
     let Rva(rva) = exports.find(name)?;
     Some(base?.add(rva.into()))
+}
+
+/// Holds a list of images against the kernel's image that a search found. The list's first entries may be
+/// lost; but through page tables that are uncertain it is another list.
+fn add_kernel(
+    loaded: &mut Vec<Module>,
+    hints: &Hints,
+    headers: Option<&ImageHeaders>,
+    problems: &mut Vec<Problem>,
+) {
+    let (Some(base), Some(headers)) = (hints.kernel_base, headers) else { return };
+    if loaded.is_empty() || loaded.iter().any(|module| module.base == base) {
+        return;
+    }
+    let why = "the kernel's image, which a search found here, is not in it";
+    problems.push(Problem::at("list of loaded modules", base, why));
+    match hints.is_uncertain {
+        true => loaded.clear(),
+        false => loaded.insert(0, kernel_alone(base, headers)),
+    }
 }
 
 fn kernel_alone(base: Va, headers: &ImageHeaders) -> Module {

@@ -12,6 +12,7 @@ mod avl;
 mod debugger_data;
 mod hints;
 mod images;
+mod kept;
 mod list;
 mod modules;
 mod search;

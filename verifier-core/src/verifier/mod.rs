@@ -33,7 +33,7 @@ pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, FlagGroup, Level};
 pub use globals::{Evidence, FoundGlobal, Globals, MissingGlobal};
-pub(crate) use lost::{Lost, Places};
+pub(crate) use lost::Lost;
 pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier, is_verifier_image};
 pub use place::{CarvedPage, Place};

@@ -35,11 +35,12 @@ use crate::addr::Va;
 use crate::bytes::{le32, le64};
 use crate::error::{Error, Fault, Problem};
 use crate::kernel::{AvlLayout, Kernel, STOPPED, walk_avl_to};
+use crate::types::TypeSource;
 
 /// Bit of `VfOptionFlags`: blocks are kept in the trees.
 const OPTION: u32 = 0x1000;
 /// An element of `ViPoolInfoAvl`.
-const BLOCK_SIZE: usize = 0x18;
+pub(super) const BLOCK_SIZE: usize = 0x18;
 /// An element of `ViPoolStackInfoAvl`.
 const STACK_SIZE: usize = 0x1b8;
 const FRAMES: usize = 0x28;
@@ -51,8 +52,8 @@ const ELEMENTS_BETWEEN_LOOKS: usize = 64;
 /// Tags that `DifpPoolTags` has room for.
 const MAX_TAGS: u32 = 10;
 
-const BLOCKS: &str = "ViPoolInfoAvl";
-const STACKS: &str = "ViPoolStackInfoAvl";
+pub(super) const BLOCKS: &str = "ViPoolInfoAvl";
+pub(super) const STACKS: &str = "ViPoolStackInfoAvl";
 
 /// A live block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,14 +165,17 @@ impl Tally {
     }
 }
 
-/// The first build whose kernels can have the trees.
-const FIRST_BUILD: u32 = 20348;
+/// True if kernels of these types can have the trees: `AllocationFreed` came in the same version. The
+/// build's number may be unknown, or a hint that is wrong.
+pub(super) fn has_trees(types: &dyn TypeSource) -> bool {
+    types.field("_MM_DRIVER_VERIFIER_DATA", "AllocationFreed").is_ok()
+}
 
-/// True where the kernel has no trees: its symbols say so, or where there are none, its build.
-fn is_without(kernel: &Kernel, error: &Error) -> bool {
+/// True if the kernel has no trees: its symbols say so, or if there are none, the layouts that fit it.
+fn is_without(types: &dyn TypeSource, error: &Error) -> bool {
     match error {
         Error::MissingSymbol { .. } => true,
-        Error::UnknownGlobal { .. } => kernel.build() < FIRST_BUILD,
+        Error::UnknownGlobal { .. } => !has_trees(types),
         _ => false,
     }
 }
@@ -185,13 +189,14 @@ impl PoolInfo {
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
         let types = kernel.types()?;
         let table = match kernel.global(BLOCKS) {
-            Err(error) if is_without(kernel, &error) => {
+            Err(error) if is_without(types, &error) => {
                 return Ok(Self::empty(
                     "this kernel has no pool info tree (20348 and 22000 on have): blocks are in the \
                      drivers' tracking pages",
                 ));
             }
-            found => found?,
+            Err(error) => return Self::without_blocks(kernel, error),
+            Ok(table) => table,
         };
         let layout = AvlLayout::from_types(types)?;
         let mut info = Self::default();
@@ -208,7 +213,8 @@ impl PoolInfo {
                      clear",
                 ));
             }
-            (Ok(_), _) => {}
+            // Without symbols the table is known by what it holds.
+            (Ok(_), _) | (Err(Error::UnknownGlobal { .. }), Some(1..)) => {}
             (Err(_), Some(0)) => {
                 return Ok(Self::empty(
                     "ViPoolInfoAvl holds nothing (VfOptionFlags cannot be read)",
@@ -235,6 +241,21 @@ impl PoolInfo {
         info.deletion_failures = number("ViPoolInfoAllocDeletionFailure");
         info.stack_failures = number("ViPoolStackInfoFailureCount");
         info.read_tags(kernel);
+        Ok(info)
+    }
+
+    /// What the stacks say if the tree of blocks was not found: without symbols an empty one cannot be.
+    fn without_blocks(kernel: &Kernel, error: Error) -> Result<Self, Error> {
+        if kernel.global(STACKS).is_err() {
+            return Err(error);
+        }
+        let mut info = Self::default();
+        info.read_stacks(kernel, &AvlLayout::from_types(kernel.types()?)?);
+        let live = info.stacks.iter().any(|stack| stack.live_count() > 0);
+        if info.problems.is_empty() && !live {
+            return Ok(Self::empty("no stack of ViPoolStackInfoAvl has a live block"));
+        }
+        info.problems.push(Problem::from_error(BLOCKS, &error));
         Ok(info)
     }
 
@@ -402,7 +423,7 @@ impl PoolInfo {
                 invalid
                     .add(at, || format!("its flags are {:#x}, its frames {frames}", stack.flags));
             }
-            if stack.frees > stack.allocations || stack.bytes_freed > stack.bytes_allocated {
+            if !counts_fit(stack) {
                 freed.add(at, || {
                     format!(
                         "it freed {} of {} allocations, {:#x} of {:#x} bytes",
@@ -469,11 +490,21 @@ impl PoolInfo {
     }
 }
 
+/// True if no more was freed than allocated.
+fn counts_fit(stack: &PoolStack) -> bool {
+    stack.frees <= stack.allocations && stack.bytes_freed <= stack.bytes_allocated
+}
+
+/// True if nothing speaks against a stack.
+pub(super) fn is_sound(stack: &PoolStack) -> bool {
+    looks_valid(stack) && counts_fit(stack)
+}
+
 fn looks_valid(stack: &PoolStack) -> bool {
     stack.flags & VALID != 0 && !stack.frames.is_empty()
 }
 
-fn read_stack(kernel: &Kernel, element: Va) -> Result<PoolStack, Fault> {
+pub(super) fn read_stack(kernel: &Kernel, element: Va) -> Result<PoolStack, Fault> {
     let space = kernel.space();
     let mut raw = [0u8; STACK_SIZE];
     space.read(element, &mut raw)?;

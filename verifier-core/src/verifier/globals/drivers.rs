@@ -86,7 +86,7 @@ pub(super) fn find(
 }
 
 /// The one candidate; `Err(None)` where there is none.
-fn only<T>(mut candidates: Vec<T>, what: &str) -> Result<T, Option<String>> {
+pub(super) fn only<T>(mut candidates: Vec<T>, what: &str) -> Result<T, Option<String>> {
     match (candidates.pop(), candidates.len()) {
         (Some(one), 0) => Ok(one),
         (Some(_), more) => Err(Some(format!("{} {what} are in the kernel's data", more + 1))),
@@ -283,7 +283,12 @@ enum Suspect {
     Unlike,
 }
 
-/// What stands at a place where an entry may be; `None` where it cannot be read.
+/// Whether an entry can be a configured driver's; `None` if it cannot be read.
+pub(super) fn names_a_driver(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<bool> {
+    Some(suspect(kernel, layout, entry)? != Suspect::Unlike)
+}
+
+/// What is at a place where an entry may be; `None` if it cannot be read.
 fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect> {
     let mut bytes = vec![0u8; layout.size];
     kernel.space().read(entry, &mut bytes).ok()?;

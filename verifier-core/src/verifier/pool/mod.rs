@@ -85,8 +85,9 @@ impl PoolReport {
         let lost = Lost::new(kernel, kernel.types()?);
         let Drivers { drivers, mut problems } = Drivers::read_with(kernel, &lost)?;
         let trackers = Trackers::resolve(kernel)?;
+        let mut no_tree = None;
         let mut pool_info = PoolInfo::read(kernel).unwrap_or_else(|error| {
-            problems.push(Problem::from_error("pool info tree", &error));
+            no_tree = Some(error);
             PoolInfo::default()
         });
         problems.append(&mut pool_info.problems);
@@ -94,6 +95,7 @@ impl PoolReport {
         let mut budget = PageBudget::of(kernel);
         let mut lists = kernel.limits().clone();
         let mut report = Vec::new();
+        let (mut on_pages, mut counted_on_pages) = (0u64, 0u64);
         for (driver, mut of_tree) in drivers.into_iter().zip(of_tree) {
             if !wanted(&driver) {
                 continue;
@@ -112,6 +114,8 @@ impl PoolReport {
                 tracked.push(allocations.len() - before);
                 let found = (allocations.len() - before) as u64;
                 let counted = image.counters.pool_allocations();
+                on_pages = on_pages.saturating_add(found);
+                counted_on_pages = counted_on_pages.saturating_add(counted);
                 if found != counted {
                     problems.push(Problem::at(
                         format!("allocations of {}", driver.name),
@@ -132,6 +136,14 @@ impl PoolReport {
             }
             allocations.append(&mut of_tree);
             report.push(DriverPool { driver, allocations, tracked, contiguous });
+        }
+        if let Some(error) = no_tree {
+            let problem = Problem::from_error("pool info tree", &error);
+            // A kernel keeps blocks in the tree or on tracking pages. If these hold as many as are counted,
+            // the tree that was looked for in vain is empty.
+            let is_unused = on_pages > 0 && on_pages == counted_on_pages;
+            let is_empty = is_unused && matches!(error, Error::UnknownGlobal { .. });
+            problems.push(if is_empty { problem.remark() } else { problem });
         }
         let unowned = if wanted(&Driver::none()) { unowned } else { Vec::new() };
         kernel.report_into(&mut problems);
