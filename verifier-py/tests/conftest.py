@@ -28,6 +28,15 @@ class Sheet:
         self.want: dict[str, Any] = json.loads(lzma.open(folder / "expect.json.xz").read())
         self.dump = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
 
+    def blocks(self) -> dict[int, tuple[str | None, dict[str, Any]]]:
+        """The outstanding blocks with their drivers; of one in the pool info tree the sheet names none."""
+        blocks = {
+            one["address"]: (driver["name"].lower(), one)
+            for driver in self.want["drivers"]
+            for one in driver["allocations"]
+        }
+        return blocks | {one["address"]: (None, one) for one in self.want.get("pool_info", ())}
+
     def names(self, address: int) -> list[str]:
         """Every right name of an address."""
         names: list[str] = self.want["symbols"][f"{address:#x}"]

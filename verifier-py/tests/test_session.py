@@ -54,7 +54,7 @@ def everything(session: verifier.Session) -> list[Any]:
         str(session.leaks().to_text(top=None)),
         *(logged(session, kind) for kind in verifier.LOGS if kind != "pool"),
         # The title names the file, where there is one.
-        re.sub(" – memory.dmp[^<]*", "", str(session.flamegraph())),
+        re.sub(" – memory.dmp[^<–]*[^<– ]", "", str(session.flamegraph())),
         str(session.kd("!verifier 3")),
         session.info().to_dict()["kernel"]["modules"],
     ]

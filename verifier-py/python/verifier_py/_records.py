@@ -224,7 +224,8 @@ class SuppressedEvent(NamedTuple):
     """A record of the log of bug checks that were suppressed."""
 
     slot: int
-    code: Address
+    code: int
+    """The bug check's code."""
     parameter1: Address
     parameter2: Address
     parameter3: Address
