@@ -1,7 +1,6 @@
 //! Records of the views as columns: one function for each table. Names and order are those of the JSON
 //! contract.
 
-use verifier_core::Problem;
 use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
@@ -12,6 +11,7 @@ use verifier_core::verifier::{
     Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
     PoolStacks, TargetDriver, ToldBy,
 };
+use verifier_core::{Completeness, Problem};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
@@ -261,7 +261,11 @@ pub(crate) struct HistoryViews {
 
 /// `history()`
 pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews, Error> {
-    let none = Vec::<Problem>::new;
+    // The history has the problems of all of them.
+    let answer = Completeness::of(&history.problems);
+    let part = |name, record, columns| {
+        Ok(View::new(name, record, columns, Vec::new())?.part_of(answer.clone()))
+    };
     let trackers = |name, trackers: &[TrackerMatch]| {
         let all: Vec<&Allocation> = trackers.iter().map(|one| &one.entry.allocation).collect();
         let mut columns = vec![
@@ -274,7 +278,7 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
         let all_frames = trackers.iter().flat_map(|one| one.frames.iter().copied()).collect();
         let lengths = trackers.iter().map(stack);
         columns.push(maybe_lists("stack", lengths, frames(all_frames, kernel)?)?);
-        View::new(name, "Outstanding", columns, none())
+        part(name, "Outstanding", columns)
     };
     let events = &history.events;
     let mut log = pool_records(events.iter().map(|event| &event.record));
@@ -303,10 +307,10 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
     ];
     Ok(HistoryViews {
         outstanding: trackers("outstanding", &history.trackers)?,
-        events: View::new("events", "PoolEvent", log, none())?,
-        lifetimes: View::new("lifetimes", "Lifetime", lifetimes, none())?,
+        events: part("events", "PoolEvent", log)?,
+        lifetimes: part("lifetimes", "Lifetime", lifetimes)?,
         freed_entries: trackers("freed entries", &history.freed_entries)?,
-        neighbors: View::new("neighbors", "Neighbor", neighbors, none())?,
+        neighbors: part("neighbors", "Neighbor", neighbors)?,
     })
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
+    from ._types import Extent
     from ._verifier_py import Table
 
 Address: TypeAlias = int
@@ -77,6 +78,8 @@ class Problem(NamedTuple):
     what: str
     address: Address | None
     why: str
+    leaves: Extent = "at least"
+    """What it leaves of the answer: ``complete`` (a remark), ``at least`` or ``unknown``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -236,7 +239,8 @@ class SuppressedEvent(NamedTuple):
     """A record of the log of bug checks that were suppressed."""
 
     slot: int
-    code: Address
+    code: int
+    """The bug check's code."""
     parameter1: Address
     parameter2: Address
     parameter3: Address
