@@ -5,7 +5,7 @@ use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::{
-    EventLog, Impossible, Operation, PoolLog, PoolRecord, WatchedIrps,
+    EventLog, ImpossibleRecord, Operation, PoolLog, PoolRecord, WatchedIrps,
 };
 use verifier_core::verifier::{
     Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
@@ -132,7 +132,10 @@ fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Ve
         numbers("size", records.clone().map(|record| record.size)),
         addresses("thread", records.clone().map(|record| record.thread)),
         words("operation", records.clone().map(|record| record.operation.name())),
-        maybe_words("impossible", records.map(|record| record.impossible.map(Impossible::name))),
+        maybe_words(
+            "impossible",
+            records.map(|record| record.impossible.map(ImpossibleRecord::name)),
+        ),
     ]
 }
 
@@ -165,7 +168,7 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
             }
         });
     }
-    let marks = records.iter().map(|record| record.impossible.map(Impossible::name));
+    let marks = records.iter().map(|record| record.impossible.map(ImpossibleRecord::name));
     columns.push(maybe_words("impossible", marks));
     let lengths = records.iter().map(|record| log.frames(record).len());
     columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);

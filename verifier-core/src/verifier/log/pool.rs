@@ -10,7 +10,7 @@
 //! from a free: see [`classify`]. Sizes differ in kind too: an allocation logs what was asked for, a
 //! free the size of the block.
 
-use super::check::Impossible;
+use super::check::ImpossibleRecord;
 use super::operation::Operation;
 use super::pool_walk::Walk;
 use super::ring::Ring;
@@ -38,7 +38,7 @@ pub struct PoolRecord {
     /// What happened.
     pub operation: Operation,
     /// Which of its values no kernel writes: then the record was damaged, and none of it can be relied on.
-    pub impossible: Option<Impossible>,
+    pub impossible: Option<ImpossibleRecord>,
     pub(super) stack: Stack,
 }
 
