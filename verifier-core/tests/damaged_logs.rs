@@ -104,7 +104,7 @@ fn an_impossible_record_is_marked_reported_and_no_blocks_stack() {
         let leaks = leaks(&kernel);
         assert_eq!(extent(&leaks.problems), Extent::AtLeast, "{field}");
         let of_block = leaks.blocks.iter().find(|one| one.allocation.address == Va(block)).unwrap();
-        let why = if field == "Address" { NoStack::LogDamaged } else { NoStack::ImpossibleRecord };
+        let why = if field == "Address" { NoStack::LogDamaged } else { NoStack::Impossible };
         assert_eq!((of_block.stack, of_block.record), (Err(why), None), "{field}");
         assert!(leaks.why(why).contains("damaged"), "{}", leaks.why(why));
         let history = History::read(&kernel, Va(block)).unwrap();
