@@ -1,8 +1,8 @@
 //! Addresses that cannot be mixed up: physical, virtual, page frame, relative.
 //!
-//! Each is a plain number in a named wrapper. Arithmetic wraps (hostile dumps hold any value; a
-//! wrapped address faults at the next read, which is the right place to say so). 32-bit kernels
-//! use the same types with the upper half zero.
+//! Each is a plain number in a named wrapper. Arithmetic wraps, because a hostile dump can hold any value. A
+//! wrapped address then fails at the next read, and that read reports it. 32-bit kernels use the same types
+//! with the upper half zero.
 
 use core::fmt;
 
@@ -44,22 +44,22 @@ macro_rules! address {
         pub struct $name(pub u64);
 
         impl $name {
-            /// The address `bytes` further on, wrapping at 2^64.
+            /// The address `bytes` higher, wrapping at 2^64.
             #[must_use]
             pub const fn add(self, bytes: u64) -> Self {
                 Self(self.0.wrapping_add(bytes))
             }
-            /// The address `bytes` before, wrapping at zero.
+            /// The address `bytes` lower, wrapping at zero.
             #[must_use]
             pub const fn sub(self, bytes: u64) -> Self {
                 Self(self.0.wrapping_sub(bytes))
             }
-            /// The start of the 4 KiB page that holds the address.
+            /// The start of the 4 KiB page that contains the address.
             #[must_use]
             pub const fn page(self) -> Self {
                 Self(self.0 & !(PAGE_SIZE - 1))
             }
-            /// The distance from the start of its page.
+            /// The offset of the address in its page.
             #[must_use]
             pub const fn page_offset(self) -> u64 {
                 self.0 & (PAGE_SIZE - 1)
@@ -116,8 +116,7 @@ address!(
 );
 
 impl Va {
-    /// True if the block of `size` bytes at `start` holds the address. A block of no size holds
-    /// its own start.
+    /// True if the block of `size` bytes at `start` holds the address. An empty block holds its own start.
     #[must_use]
     pub const fn is_in(self, start: Va, size: u64) -> bool {
         let size = if size == 0 { 1 } else { size };
@@ -126,7 +125,7 @@ impl Va {
 }
 
 impl Pa {
-    /// The page frame that holds the address.
+    /// The page frame that contains the address.
     #[must_use]
     pub const fn pfn(self) -> Pfn {
         Pfn(self.0 / PAGE_SIZE)

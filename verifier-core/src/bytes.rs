@@ -1,11 +1,11 @@
-//! Little-endian numbers out of byte slices, without panics.
+//! Reads little-endian numbers from byte slices, without panics.
 
 use crate::addr::Va;
 
-/// The little-endian number of `size` bytes (1 to 8) at `offset`, if the slice holds it.
+/// The little-endian number of `size` bytes (1 to 8) at `offset`, or `None` if the slice is too short.
 pub(crate) fn le(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
     let field = bytes.get(offset..offset.checked_add(size)?)?;
-    // Nearly every number is one of these; a copy of any length would be a call.
+    // Nearly every number has one of these sizes; copying a variable length would be a call.
     match size {
         8 => return field.first_chunk().map(|raw| u64::from_le_bytes(*raw)),
         4 => return field.first_chunk().map(|raw| u32::from_le_bytes(*raw).into()),
@@ -29,8 +29,8 @@ pub(crate) fn le64(bytes: &[u8], offset: usize) -> Option<u64> {
     le(bytes, offset, 8)
 }
 
-/// The return addresses of a stack of at most `count` frames of `size` bytes each: those up to the first
-/// null. What comes behind it is left over from another stack.
+/// The return addresses of a stack of at most `count` frames of `size` bytes each, up to the first null.
+/// Entries after the null are left over from another stack.
 pub(crate) fn frames(raw: &[u8], count: usize, size: usize) -> impl Iterator<Item = Va> + '_ {
     raw.chunks_exact(size.max(1))
         .take(count)

@@ -1,4 +1,4 @@
-//! Symbols that say what no kernel's do: views give what they can and end.
+//! Symbols with values that no kernel has: views show what they can, and end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use verifier_core::{Error, Va};
 use verifier_synth::{Allocation, Assembly, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+const SUSPECT: &str = "_VF_SUSPECT_DRIVER_ENTRY";
 const BLOCK: u64 = 0xffff_9a8f_5000_0000;
 const COUNTERS: [&str; 2] = ["CurrentPagedPoolAllocations", "CurrentNonPagedPoolAllocations"];
 
-/// The kernel's own types, but for what `change` makes of each structure.
+/// The kernel's own types; `change` edits or removes each structure.
 struct Changed<F>(Isf, F);
 
 impl<F: Fn(&mut Structure) -> bool + Send + Sync> TypeSource for Changed<F> {
@@ -35,7 +36,7 @@ impl<F: Fn(&mut Structure) -> bool + Send + Sync> TypeSource for Changed<F> {
     }
 }
 
-/// A driver of two images, each with one block, whose types are those that `change` leaves.
+/// A driver of two images, each with one block. Its types are changed by `change`.
 fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Kernel {
     let mut m = Machine::new(Build::Win10Vb);
     m.level(8);
@@ -54,6 +55,13 @@ fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Ke
         "SuspectDriverEntry",
         m.address("suspect:one.sys"),
     );
+    // One name that stands for both.
+    let entry = m.address("suspect:one.sys");
+    let text = m.layouts().offset(SUSPECT, "BaseName") as u64 + 8;
+    let text = u64::from_le_bytes(m.read(entry + text, 8).unwrap().try_into().unwrap());
+    m.patch(text, b"?\0?\0?\0");
+    m.patch_field(entry, SUSPECT, "Loads", 2);
+    m.patch_field(m.address("suspect:two.sys"), SUSPECT, "Loads", 0);
     let dump = Dump::open(Arc::new(m.dump(DumpKind::BitmapKernel))).unwrap();
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open(space, Hints::from(dump.header())).unwrap();
@@ -66,9 +74,9 @@ fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Ke
 
 #[test]
 fn counters_that_do_not_fit_64_bits_together() {
-    // Both are made to lie on the signature and what is before it, eight bytes that are not small.
+    // Both are moved to the signature and the bytes before it, eight bytes with a large value.
     let kernel = kernel(|structure| {
-        // The statistics of all drivers together have counters of the same names.
+        // The statistics of all drivers together have counters with the same names.
         let Some(signature) = structure.member("Signature").map(|member| member.offset) else {
             return true;
         };
@@ -83,22 +91,22 @@ fn counters_that_do_not_fit_64_bits_together() {
     let driver = &report.drivers[0].driver;
     assert_eq!(driver.images.len(), 2);
     let count = driver.images[0].counters.get(COUNTERS[0]).unwrap();
-    assert!(count.checked_mul(2).is_none(), "{count:#x} twice is too much");
+    assert!(count.checked_mul(2).is_none(), "{count:#x} doubled overflows");
     assert_eq!(driver.counters().get(COUNTERS[0]), Some(u64::MAX));
-    let told = format!("its counters say {}, its pages hold 1", u64::MAX);
-    assert!(report.problems.iter().any(|p| p.why == told), "{:?}", report.problems);
+    let expected = format!("its counters say {}, its pages hold 1", u64::MAX);
+    assert!(report.problems.iter().any(|p| p.why == expected), "{:?}", report.problems);
     let leaks = Leaks::read(&kernel, |_| true).unwrap();
     assert_eq!((leaks.blocks.len(), leaks.drivers[0].counted), (2, u64::MAX));
 }
 
 #[test]
-fn the_log_answers_where_tracking_entries_have_no_type() {
+fn the_log_is_read_if_tracking_entries_have_no_type() {
     let kernel = kernel(|structure| !structure.name.starts_with("_VI_POOL_ENTRY"));
     assert!(PoolReport::read(&kernel, |_| true).is_err());
     let history = History::read(&kernel, Va(BLOCK + 0x10)).unwrap();
     assert_eq!(history.events.len(), 1);
     assert!(history.trackers.is_empty());
-    let told =
+    let expected =
         |p: &verifier_core::Problem| p.what == "tracking entries" && p.why.contains("no type");
-    assert!(history.problems.iter().any(told), "{:?}", history.problems);
+    assert!(history.problems.iter().any(expected), "{:?}", history.problems);
 }

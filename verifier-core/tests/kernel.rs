@@ -116,6 +116,56 @@ fn a_torn_list_is_walked_from_both_ends() {
     assert_eq!(fault.address, node(4));
 }
 
+/// Nodes 0 to 7 in a ring, node 0 being the head, with links that are changed: (node, link, to).
+fn ring(changes: &[(u64, u64, u64)]) -> (Vec<u64>, Option<Error>) {
+    let node = |i: u64| AT + 0x1000 * i;
+    let mut memory = SparsePages::new();
+    for i in 0..8u64 {
+        memory.write(Va(node(i)), &node((i + 1) % 8).to_le_bytes());
+        memory.write(Va(node(i) + 8), &node((i + 7) % 8).to_le_bytes());
+    }
+    // A ring of others, which never comes back.
+    for i in 8..12u64 {
+        memory.write(Va(node(i)), &node(8 + (i + 1) % 4).to_le_bytes());
+        memory.write(Va(node(i) + 8), &node(8 + (i + 3) % 4).to_le_bytes());
+    }
+    for &(at, link, to) in changes {
+        memory.write(Va(node(at) + 8 * link), &node(to).to_le_bytes());
+    }
+    let walk = walk_list(&space(memory), Va(node(0)), "list", &Limits::default());
+    (walk.entries.iter().map(|at| (at.0 - AT) / 0x1000).collect(), walk.broken)
+}
+
+#[test]
+fn each_link_of_a_list_is_confirmed_by_the_next_entry() {
+    let all = [1, 2, 3, 4, 5, 6, 7];
+    assert_eq!(ring(&[]), (all.to_vec(), None));
+    // An entry that is skipped, an early end, a wrong Blink, an entry that leads to itself, a head that does.
+    for (changes, at) in [
+        (&[(2, 0, 5)][..], 2),
+        (&[(3, 0, 0)], 3),
+        (&[(4, 1, 1)], 3),
+        (&[(4, 0, 4)], 4),
+        (&[(0, 0, 0)], 0),
+        (&[(0, 1, 0)], 7),
+    ] {
+        let (mut entries, broken) = ring(changes);
+        let Some(Error::Malformed { address, .. }) = broken else {
+            panic!("{changes:?} {broken:?}")
+        };
+        assert_eq!(address, Va(AT + 0x1000 * at), "{changes:?}");
+        entries.sort_unstable();
+        assert_eq!(entries, all, "{changes:?}");
+    }
+}
+
+#[test]
+fn a_link_into_another_list_adds_nothing_of_it() {
+    assert_eq!(ring(&[(3, 0, 9)]).0, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ring(&[(3, 1, 9)]).0, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ring(&[(3, 0, 9), (6, 1, 9)]).0, [1, 2, 3, 6, 7]);
+}
+
 #[test]
 fn slist_heads_of_each_form() {
     let entry = AT + 0x5550;

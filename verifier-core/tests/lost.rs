@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use common::{kernel_of, supply};
 use verifier_core::Va;
 use verifier_core::analysis::{History, Leaks};
@@ -30,7 +33,7 @@ fn machine(build: Build) -> Assembly {
     let per_page = if build.machine() == MachineType::X86 { 255 } else { 127 };
     let verified = m.verified(leaky);
     for i in 1..=2 * per_page + 20 {
-        let block = Block::nonpaged(base(build) + 0x1000 * i, 0x40 + 16 * i, b"Leak", caller);
+        let block = Block::nonpaged(base(build) + 0x4000 * i, 0x40 + 16 * i, b"Leak", caller);
         verified.tracker(match i % 7 {
             0 => Tracker::Freed(block),
             1 => Tracker::Fresh,
@@ -40,7 +43,7 @@ fn machine(build: Build) -> Assembly {
     let quiet = m.driver(Driver::new("quiet.sys"));
     m.verified(quiet).allocation(Block::paged(base(build) + 0x800, 0x50, b"Quie", caller));
     m.pool_record(PoolRecord {
-        address: base(build) + 0x2000,
+        address: base(build) + 0x8000,
         size: 0x60,
         thread: base(build),
         frames: vec![caller],
@@ -101,7 +104,7 @@ fn an_overwritten_tree_hides_no_block() {
             // What builds on it has them too.
             let leaks = Leaks::read(&kernel, |_| true).unwrap();
             assert_eq!((leaks.blocks.len(), leaks.coverage().with_stack.count), (count, 1));
-            let history = History::read(&kernel, Va(base(build) + 0x2000)).unwrap();
+            let history = History::read(&kernel, Va(base(build) + 0x8000)).unwrap();
             assert_eq!(history.trackers.len(), 1);
             assert_eq!(history.trackers[0].entry.allocation.source, Source::Carved);
             // Held against the lists they are still what no list leads to.
@@ -200,5 +203,40 @@ fn nothing_is_carved_that_is_not_there() {
         off.patch_pointer(off.address("nt!ViTargetDriversAvl") + tables, 0x1234_5678);
         let drivers = Drivers::read(&open(&off)).unwrap();
         assert_eq!(drivers.drivers, []);
+    }
+}
+
+#[test]
+fn memory_is_searched_once_for_all_views() {
+    for build in BUILDS {
+        let mut m = machine(build);
+        let held = PoolReport::read(&open(&m), |_| true).unwrap().allocations().count();
+        let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
+        m.patch_pointer(m.address("nt!ViTargetDriversAvl") + tables, 0x1234_5678);
+        let kernel = open(&m);
+        // The search asks before each page whether it has to stop.
+        let asked = Arc::new(AtomicUsize::new(0));
+        let stop_at = Arc::new(AtomicUsize::new(usize::MAX));
+        let (count, most) = (Arc::clone(&asked), Arc::clone(&stop_at));
+        kernel.stop_when(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed) >= most.load(Ordering::Relaxed)
+        }));
+        let questions = |read: &dyn Fn()| {
+            asked.store(0, Ordering::Relaxed);
+            read();
+            asked.load(Ordering::Relaxed)
+        };
+        let pool = || PoolReport::read(&kernel, |_| true).unwrap();
+        // A search that is stopped is not kept.
+        stop_at.store(8, Ordering::Relaxed);
+        let stopped = pool();
+        assert!(stopped.problems.iter().any(|problem| problem.why.contains("stopped")));
+        stop_at.store(usize::MAX, Ordering::Relaxed);
+        let drivers = || Drivers::read(&kernel).unwrap();
+        let first = questions(&|| assert_eq!(pool().allocations().count(), held, "{build:?}"));
+        let again = questions(&|| assert_eq!(pool().allocations().count(), held, "{build:?}"));
+        let other = questions(&|| assert_eq!(drivers().drivers.len(), 2, "{build:?}"));
+        // All but the pages that lists lead to is the search.
+        assert!(again < first / 2 && other < first / 2, "{build:?}: {first}, {again}, {other}");
     }
 }

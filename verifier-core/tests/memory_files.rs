@@ -21,7 +21,7 @@ use verifier_core::memory::{Memory, PageTables, Pages, PagingMode, Residence};
 use verifier_core::types::Profile;
 use verifier_core::verifier::log::Ring;
 use verifier_core::verifier::{PoolReport, Settings};
-use verifier_core::{Error, Fault, Pa, Pfn, Reason, Rva, Va};
+use verifier_core::{Completeness, Error, Extent, Fault, Pa, Pfn, Reason, Rva, Va};
 use verifier_synth::{
     Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Machine, MachineType, Paging,
     PoolRecord,
@@ -38,7 +38,7 @@ fn machine(build: Build) -> Machine {
     m.pool_record(PoolRecord {
         address: 0x8500_0000,
         size: 0x200,
-        thread: 0x8500_0040,
+        thread: caller & !0xff,
         frames: vec![caller],
         stale: vec![],
     });
@@ -169,6 +169,51 @@ fn tables_that_do_not_map_themselves_are_found_by_their_shape() {
         assert_eq!(found.tables_from, TableSource::Shape);
         assert_eq!(found.directory_table_base, Pa(dtb), "{paging:?}");
         is_the_same_machine(&session(found, &assembly), &assembly);
+    }
+}
+
+/// A machine whose tables do not map themselves, and before them in memory a table that maps the first pages
+/// of the kernel's image and nothing else.
+fn with_decoy() -> Assembly {
+    const DECOY: u64 = 0x3000;
+    let mut assembly = machine(Build::Win7Sp1X86).paging(Paging::X86).clone().assemble();
+    let (dtb, kernel) = (assembly.header.dtb, assembly.address("nt!PsLoadedModuleList"));
+    let base = kernel_of(assembly.dump(DumpKind::Complete)).base().0;
+    assert!(DECOY < dtb && base >> 22 != 0x300 && kernel > base);
+    let memory = assembly.space_mut().memory_mut();
+    memory.write(dtb + 0x300 * 4, &[0; 4]);
+    memory.write(DECOY, &[0; 0x1000]);
+    let entry = memory.read(dtb + (base >> 22) * 4, 4).unwrap();
+    memory.write(DECOY + (base >> 22) * 4, &entry);
+    assembly
+}
+
+#[test]
+fn tables_through_which_no_module_list_reads_are_passed_over() {
+    let assembly = with_decoy();
+    let found = search(&raw(&assembly), None).unwrap();
+    assert_eq!(found.tables_from, TableSource::Shape);
+    assert_eq!(found.directory_table_base, Pa(assembly.header.dtb));
+    is_the_same_machine(&session(found, &assembly), &assembly);
+}
+
+#[test]
+fn tables_that_only_their_shape_speaks_for_leave_every_answer_unknown() {
+    let mut assembly = with_decoy();
+    let dtb = assembly.header.dtb;
+    assembly.space_mut().memory_mut().write(dtb, &[0; 0x1000]);
+    let found = search(&raw(&assembly), None).unwrap();
+    assert!(found.hints.is_uncertain && found.directory_table_base != Pa(dtb));
+    let kernel = Kernel::open(found.space, found.hints).unwrap();
+    assert_eq!(kernel.modules_from(), ModuleSource::KernelAlone);
+    assert!(supply(&kernel, &assembly.files) > 0);
+    let kernel = kernel.with_lists_from_symbols().unwrap();
+    supply(&kernel, &assembly.files);
+    if let Ok(report) = PoolReport::read(&kernel, |_| true) {
+        assert_eq!(report.allocations().count(), 0);
+        let answer = Completeness::of(&report.problems);
+        assert_eq!(answer.extent, Extent::Unknown);
+        assert!(answer.because[0].contains("only their shape speaks for them"), "{answer:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Virtual reads through page tables, held to one-byte reads and to the builder that made the tables.
+//! Virtual reads through page tables, compared with one-byte reads and with the builder that made the tables.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ fn mode(paging: Paging) -> PagingMode {
     }
 }
 
-/// The shift of each level's index from the root down, and the bits of an index below the root.
+/// The shift of each level's index from the root down, and the mask of an index below the root.
 fn shifts(paging: Paging) -> (&'static [u32], u64) {
     match paging {
         Paging::X64 | Paging::Arm64 => (&[39, 30, 21, 12], 0x1ff),
@@ -49,7 +49,7 @@ fn shifts(paging: Paging) -> (&'static [u32], u64) {
     }
 }
 
-/// A 1 GiB aligned address of the kernel; on x86 one with room for large pages around.
+/// A kernel address aligned to 1 GiB; on x86 an address with room for large pages around it.
 fn base(paging: Paging) -> u64 {
     match paging {
         Paging::X64 | Paging::Arm64 => 0xffff_f800_4000_0000,
@@ -58,7 +58,7 @@ fn base(paging: Paging) -> u64 {
     }
 }
 
-/// Where the self-pointing list head lies by which the mode is told.
+/// The address of the self-pointing list head that identifies the mode.
 fn list_head(paging: Paging) -> u64 {
     base(paging) - 0x1000_0000 + 0x7f0
 }
@@ -85,12 +85,12 @@ fn open(bytes: Vec<u8>) -> Dump {
     Dump::open(Arc::new(bytes)).unwrap()
 }
 
-/// A dump of `space`, of the kind that both widths have.
+/// A dump of `space`, of a kind that both widths have.
 fn dump(space: &Builder) -> Dump {
     open(write_dump(DumpKind::Summary, &header(space), space.memory()))
 }
 
-/// The page tables of a dump without a memory of where pages were found.
+/// The page tables of a dump, without a cache of translations.
 fn tables(dump: &Dump, paging: Paging) -> PageTables {
     let physical = Arc::new(dump.physical().unwrap());
     PageTables::new(physical, dump.header().directory_table_base, mode(paging))
@@ -107,13 +107,13 @@ fn fault<T: std::fmt::Debug>(result: Result<T, Fault>) -> Fault {
     result.expect_err("a fault")
 }
 
-/// What becomes of one 4 KiB page.
+/// The state of one 4 KiB page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Slot {
     State(PageState),
     /// Mapped to a page frame that is not in the dump.
     Absent,
-    /// Not even entered.
+    /// No entry at all.
     Unmapped,
 }
 
@@ -129,7 +129,7 @@ fn slot() -> impl Strategy<Value = Slot> {
     ]
 }
 
-/// One read: which edge, how far from it (less 0x3000), how long.
+/// One read: which edge, the distance from it (0x3000 is zero), the length.
 type Read = (usize, u64, usize);
 
 fn read() -> impl Strategy<Value = Read> {
@@ -144,7 +144,7 @@ struct Scene {
     edges: Vec<u64>,
 }
 
-/// Bytes of a page frame that no other has at the same place.
+/// Contents of a page frame that differ from those of every other frame at each offset.
 fn content(pfn: u64) -> Vec<u8> {
     let mut x = pfn.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..PAGE)
@@ -157,7 +157,8 @@ fn content(pfn: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Small pages around a large page, around a huge one where there is one, and at both ends.
+/// Small pages around a large page, around a huge one if the mode has them, and at both ends of the address
+/// space.
 fn scene(paging: Paging, slots: &[Slot], ends: u8) -> Scene {
     let mut space = builder(paging);
     let base = base(paging);
@@ -172,7 +173,7 @@ fn scene(paging: Paging, slots: &[Slot], ends: u8) -> Scene {
         let frames = length / PAGE;
         let first = space.memory_mut().reserve(frames, frames);
         space.map(at, first, size, PageState::Present);
-        // Two frames at each end, as `ends` says; all others are not in the dump.
+        // Two frames at each end, selected by `ends`; the dump does not hold the others.
         let held = [0, 1, frames - 2, frames - 1];
         for (bit, frame) in held.into_iter().enumerate() {
             if ends & 1 << bit != 0 {
@@ -215,7 +216,7 @@ fn scene(paging: Paging, slots: &[Slot], ends: u8) -> Scene {
             transition.insert(va);
         }
     }
-    // At the end: a frame that is gone could be handed out again.
+    // Last, because a removed frame could be allocated again.
     for pfn in absent {
         assert!(space.memory_mut().remove(pfn));
     }
@@ -223,7 +224,7 @@ fn scene(paging: Paging, slots: &[Slot], ends: u8) -> Scene {
 }
 
 impl Scene {
-    /// Holds a one-byte read to the builder.
+    /// Compares a one-byte read with the builder.
     fn check_byte(&self, kind: DumpKind, va: u64, got: &Result<(u8, Residence), Fault>) {
         let Some(pa) = self.space.translate(va) else {
             let fault = fault(got.clone());
@@ -268,7 +269,7 @@ impl Scene {
                     let va = at.wrapping_add(i);
                     let mut byte = [0xcc];
                     let got = plain.read(Va(va), &mut byte).map(|r| (byte[0], r));
-                    // The neighbors of a page edge tell all that the builder can know of the page.
+                    // The neighbors of a page edge cover all that the builder knows of the page.
                     if i == 0 || va % PAGE < 2 || va % PAGE > PAGE - 3 {
                         self.check_byte(kind, va, &got);
                     }
@@ -286,7 +287,7 @@ impl Scene {
                     }
                 }
                 let expected = first_fault.map_or(Ok(residence), Err);
-                // The third finds what the second kept.
+                // The third read finds what the second cached.
                 let memories: [&dyn Memory<Va>; 3] = [&plain, space.memory(), space.memory()];
                 for memory in memories {
                     let mut buf = vec![0xcc; length];
@@ -325,7 +326,7 @@ schemes! {
     a_long_read_is_its_one_byte_reads_arm64: Paging::Arm64;
 }
 
-/// The physical address and value of each entry on the way to `va`, by level from the top, until one that
+/// The level, physical address and value of each entry on the way to `va`, from the top, until an entry that
 /// points at `end`.
 fn way_to(space: &Builder, va: u64, end: Option<u64>) -> Vec<(u8, u64, u64)> {
     let paging = space.paging();
@@ -347,7 +348,7 @@ fn way_to(space: &Builder, va: u64, end: Option<u64>) -> Vec<(u8, u64, u64)> {
     out
 }
 
-/// The whole way to a small page.
+/// The entries on the way to a small page, down to the last level.
 fn way(space: &Builder, va: u64) -> Vec<(u8, u64, u64)> {
     way_to(space, va, None)
 }
@@ -394,7 +395,7 @@ fn a_page_table_in_transition_is_walked() {
 }
 
 #[test]
-fn an_entry_without_a_page_frame_is_told() {
+fn an_entry_without_a_page_frame_is_reported() {
     for paging in SCHEMES {
         let states: &[PageState] = match paging {
             Paging::Arm64 => &[PageState::NotPresent],
@@ -423,7 +424,7 @@ fn an_entry_without_a_page_frame_is_told() {
 }
 
 #[test]
-fn an_absent_page_table_is_told_with_its_level() {
+fn an_absent_page_table_is_reported_with_its_level() {
     for paging in SCHEMES {
         let mut space = builder(paging);
         let va = base(paging) + 0x2345;
@@ -442,12 +443,12 @@ fn an_absent_page_table_is_told_with_its_level() {
 }
 
 #[test]
-fn a_table_that_was_never_made_ends_the_walk_at_its_level() {
+fn a_missing_table_ends_the_walk_at_its_level() {
     for paging in SCHEMES {
         let space = builder(paging);
         let (shifts, _) = shifts(paging);
         let dump = dump(&space);
-        // The list head's way, left at each level above the last.
+        // Follows the list head's path and leaves it at each level above the last.
         for (i, shift) in shifts.iter().enumerate() {
             let va = list_head(paging) ^ 1 << shift;
             let level = (shifts.len() - i) as u8;
@@ -460,8 +461,8 @@ fn a_table_that_was_never_made_ends_the_walk_at_its_level() {
 }
 
 #[test]
-fn the_list_head_tells_four_levels_from_five() {
-    // An address that both can translate.
+fn the_list_head_distinguishes_four_levels_from_five() {
+    // An address that both modes can translate.
     let head: u64 = 0xffff_f800_1234_5ff8;
     for paging in [Paging::X64, Paging::X64La57] {
         let mut space = builder(paging);
@@ -470,7 +471,7 @@ fn the_list_head_tells_four_levels_from_five() {
         let mut info = header(&space);
         for (list, expected) in [
             (Some(head), mode(paging)),
-            // Nothing to tell them by: the more common.
+            // Nothing distinguishes them, so the more common mode is used.
             (None, PagingMode::X64),
             (Some(head + 0x8_0000), PagingMode::X64),
         ] {
@@ -486,7 +487,7 @@ fn the_list_head_tells_four_levels_from_five() {
 }
 
 #[test]
-fn the_list_head_tells_pae_where_the_header_does_not() {
+fn the_list_head_shows_pae_if_the_header_does_not() {
     for paging in [Paging::X86, Paging::X86Pae] {
         let space = builder(paging);
         let mut bytes = write_dump(DumpKind::Complete, &header(&space), space.memory());
@@ -536,7 +537,7 @@ fn an_address_that_is_not_canonical_is_out_of_range() {
 }
 
 #[test]
-fn a_canonical_twin_is_not_served_from_the_memory_of_found_pages() {
+fn the_cache_does_not_translate_a_non_canonical_twin() {
     let mut space = builder(Paging::X64);
     let va = base(Paging::X64);
     space.write(va, &[9; 8]);
@@ -557,7 +558,7 @@ fn low_bits_of_the_directory_table_base_are_ignored() {
         space.write(va, b"across!");
         for low in [0, 1, 0x18, 0x1f, 0x7ff, 0xfff] {
             let mut info = header(&space);
-            // PAE's base is aligned to 32 bytes only.
+            // PAE's base is aligned to only 32 bytes.
             info.dtb |= if paging == Paging::X86Pae { low & 0x1f } else { low };
             let dump = open(write_dump(DumpKind::Summary, &info, space.memory()));
             assert_eq!(dump.header().directory_table_base, Pa(info.dtb));
@@ -570,7 +571,7 @@ fn low_bits_of_the_directory_table_base_are_ignored() {
 }
 
 #[test]
-fn a_large_page_is_told_with_its_size() {
+fn a_large_page_is_reported_with_its_size() {
     for (paging, size, length) in [
         (Paging::X64, PageSize::Large, 0x20_0000),
         (Paging::X64, PageSize::Huge, 0x4000_0000),
@@ -586,7 +587,7 @@ fn a_large_page_is_told_with_its_size() {
         let va = base(paging) + if paging == Paging::X86Pae { 0x20_0000 } else { 0x4000_0000 };
         space.map(va, first, size, PageState::Present);
         if paging != Paging::Arm64 {
-            // PAT of a large page: bit 12, no part of the address.
+            // The PAT bit of a large page is bit 12, which does not belong to the address.
             let &(_, at, entry) = way_to(&space, va, Some(first * PAGE)).last().unwrap();
             space.memory_mut().write(at, &(entry as u32 | 0x1000).to_le_bytes());
         }
@@ -596,15 +597,15 @@ fn a_large_page_is_told_with_its_size() {
             assert_eq!(found.page_size, length, "{paging:?} {size:?}");
             assert_eq!(found.pa, Pa(first * PAGE + offset), "{paging:?} {size:?}");
         }
-        // The page behind is another's.
+        // The next page is not mapped.
         assert!(tables(&dump, paging).translate(Va(va + length)).is_err());
     }
 }
 
-/// Memory that stands still is asked once for the tables that lead to a page, other memory at each read.
+/// If memory does not change, the tables on the way to a page are read once; otherwise at each read.
 #[test]
 fn a_cached_space_walks_the_tables_to_a_page_once() {
-    // Tables of five levels have no such memory.
+    // Tables of five levels have no cache.
     for paging in [Paging::X64, Paging::X86, Paging::X86Pae, Paging::Arm64] {
         let dump = dump(&builder(paging));
         let header = dump.header();
@@ -634,7 +635,7 @@ fn a_cached_space_walks_the_tables_to_a_page_once() {
     }
 }
 
-/// Every page in turn, by its own look-up.
+/// Every page in turn, each with its own look-up.
 fn one_by_one(tables: &PageTables, first: u64, last: u64) -> Vec<(Va, Pa, u64, Residence)> {
     let pages = (0..=(last - first) / PAGE).map(|i| Va(first + i * PAGE));
     let found = pages.filter_map(|va| {
@@ -645,7 +646,7 @@ fn one_by_one(tables: &PageTables, first: u64, last: u64) -> Vec<(Va, Pa, u64, R
 }
 
 #[test]
-fn mapped_pages_are_those_that_translate() {
+fn the_mapped_pages_are_the_pages_that_translate() {
     for paging in SCHEMES {
         let slots = [
             Slot::State(PageState::Present),
@@ -659,7 +660,7 @@ fn mapped_pages_are_those_that_translate() {
         let tables = tables(&dump, paging);
         let physical = dump.physical().unwrap();
         let size = scene.space.size_of(PageSize::Large);
-        // From within the tables, and to within the large page.
+        // From the middle of the tables, and to the middle of the large page.
         for (first, last) in [
             (base(paging) - 6 * PAGE, base(paging) + size + 6 * PAGE),
             (base(paging) - 3 * PAGE, base(paging) + size - 2 * PAGE),
@@ -671,7 +672,7 @@ fn mapped_pages_are_those_that_translate() {
                 .by_ref()
                 .map(|(va, found)| (va, found.pa, found.page_size, found.residence))
                 .collect();
-            // Of a large page only what the dump holds is worth a look.
+            // Of a large page, only the parts that the dump holds are listed.
             let mut expected = one_by_one(&tables, first, last);
             expected.retain(|(_, pa, size, _)| *size == PAGE || physical.read_u8(*pa).is_ok());
             assert_eq!(found, expected, "{paging:?} {first:#x} {last:#x}");
@@ -700,9 +701,9 @@ fn tables_in_a_circle_are_walked_once_at_each_level() {
 }
 
 #[test]
-fn a_large_page_of_memory_that_is_not_there_is_one_step() {
+fn a_large_page_of_absent_memory_is_one_step() {
     let mut memory = SparsePages::<Pa>::new();
-    // 512 pages of 1 GiB each, of which the last begins with a page that is held.
+    // 512 pages of 1 GiB each; the last one begins with a page that is held.
     let entries = (1..=512u64).flat_map(|i| (i << 30 | 0xe3).to_le_bytes());
     memory.write(Pa(0x2000), &entries.collect::<Vec<u8>>());
     memory.write(Pa(0x1000), &0x2063u64.to_le_bytes().repeat(512));

@@ -1,5 +1,5 @@
-//! Types out of PDBs: fixtures whose layout C fixes, the kernels' PDBs against ISF tables of the same kernels,
-//! and damaged files.
+//! Types from PDBs: fixtures whose layout C fixes, kernels' PDBs compared with ISF tables of the same
+//! kernels, and damaged files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -19,7 +19,7 @@ use verifier_core::types::{Isf, Pdb, Shape, TypeSource};
 const SHAPES: &[u8] = include_bytes!("fixtures/pdb/shapes.pdb");
 const CLASSES: &[u8] = include_bytes!("fixtures/pdb/classes.pdb");
 const DECORATED: &[u8] = include_bytes!("fixtures/pdb/decorated.pdb");
-/// Without procedures: names come through its indexes.
+/// Without procedures, so names are looked up through its indexes.
 const PUBLIC: &[u8] = include_bytes!("../../fuzz/targets/fixtures/public.pdb");
 
 fn pdb(bytes: &[u8]) -> Pdb {
@@ -40,7 +40,7 @@ mod shapes {
         use Shape::{Signed, Unsigned};
         let pdb = pdb(SHAPES);
         assert_eq!(pdb.size_of("nested"), Ok(32));
-        // C writes `nested.high_high`; a PDB has the members of unnamed members in their place.
+        // C writes `nested.high_high`; a PDB has the members of unnamed members at their own offsets.
         for (path, offset, shape) in [
             ("head", 0, Unsigned(4)),
             ("whole", 8, Unsigned(8)),
@@ -114,7 +114,7 @@ mod shapes {
     fn scalars() {
         use Shape::{Float, Pointer, Signed, Unsigned};
         let expected = [
-            // Plain `signed char` is a character in CodeView, as an `UCHAR` is.
+            // In CodeView, plain `signed char` is a character, like `UCHAR`.
             ("u8_", 1, Unsigned(1)),
             ("i16", 2, Signed(2)),
             ("u16_", 4, Unsigned(2)),
@@ -152,16 +152,16 @@ mod shapes {
         assert_eq!(pdb.field("large", "last").unwrap().offset, 6000);
     }
 
-    /// Some makers of PDBs write an array's size as a signed number; the PDB reader has no such case.
+    /// Some writers of PDBs store an array's size as a signed number, which the PDB reader does not support.
     #[test]
-    fn one_record_that_cannot_be_read_costs_one_field() {
+    fn an_unreadable_record_costs_only_one_field() {
         // LF_ULONG and the size of `arrays.big`.
         let size = [0x04, 0x80, 0x45, 0x23, 0x01, 0x00];
         let mut bytes = SHAPES.to_vec();
         let places: Vec<usize> =
             (0..bytes.len() - size.len()).filter(|&i| bytes[i..].starts_with(&size)).collect();
         assert_eq!(places.len(), 1, "{places:x?}");
-        // LF_ULONG becomes LF_QUADWORD.
+        // Changes LF_ULONG to LF_QUADWORD.
         bytes[places[0]] = 0x09;
         silence();
         let damaged = pdb(&bytes);
@@ -184,7 +184,7 @@ mod names {
         }
         let kinds: BTreeSet<_> =
             table.iter().filter(|(_, name, _)| *name == "hidden").map(|symbol| symbol.2).collect();
-        assert_eq!(kinds, BTreeSet::from([SymbolKind::Procedure]), "it is in no public symbol");
+        assert_eq!(kinds, BTreeSet::from([SymbolKind::Procedure]), "no public symbol has it");
         assert_eq!(pdb(SHAPES).symbol("bits"), table.find("bits"));
     }
 
@@ -204,7 +204,7 @@ mod names {
         assert_eq!(
             pdb.field("device::queue", "depth").unwrap().offset,
             8,
-            "behind the table of methods"
+            "after the table of methods"
         );
     }
 
@@ -238,7 +238,7 @@ mod names {
 mod kernels {
     use super::*;
 
-    /// Types that views and walks read.
+    /// Types that the views and walks read.
     const TYPES: [&str; 22] = [
         "_MM_DRIVER_VERIFIER_DATA",
         "_VF_SUSPECT_DRIVER_ENTRY",
@@ -264,7 +264,7 @@ mod kernels {
         "_VI_DEADLOCK_GLOBALS",
     ];
 
-    /// Size, count and bits, the same from both sources: what a number is called does not matter.
+    /// Size, count and bits, which both sources must agree on; the name of an integer type does not matter.
     fn plain(shape: &Shape) -> (Option<u64>, Option<u64>, Option<(u8, u8)>) {
         match shape {
             Shape::Array { size, count, .. } => (Some(*size), Some(*count), None),
@@ -275,7 +275,7 @@ mod kernels {
         }
     }
 
-    /// Every kernel's PDB with its key in the store.
+    /// Every kernel's PDB and its key in the store.
     fn kernel_pdbs(folder: &Path) -> Vec<(PathBuf, String)> {
         let mut found = Vec::new();
         for dump in fs::read_dir(folder).unwrap().flatten() {
@@ -293,7 +293,7 @@ mod kernels {
     }
 
     #[test]
-    fn names_through_the_indexes_are_those_of_the_whole_table() {
+    fn names_found_through_the_indexes_match_the_whole_table() {
         let Some(dumps) = shared("dumps") else { return };
         let mut seen = BTreeSet::new();
         for (path, key) in kernel_pdbs(&dumps) {
@@ -305,7 +305,7 @@ mod kernels {
             let mut pdb = Pdb::parse("", bytes.clone()).unwrap();
             assert_eq!(pdb.len(), whole.len());
             for (number, (Rva(rva), name, _)) in whole.iter().step_by(5).enumerate() {
-                // The indexes answer only the first few hundred times.
+                // Only the first few hundred look-ups use the indexes.
                 if number % 100 == 0 {
                     pdb = Pdb::parse("", bytes.clone()).unwrap();
                 }
@@ -331,7 +331,7 @@ mod kernels {
         for (path, key) in kernel_pdbs(&dumps) {
             let table = tables.join(format!("{}-1.json.xz", &key[..32]));
             if !table.is_file() || !seen.insert(key) {
-                // Those of x86 have no table, and two dumps share a kernel.
+                // x86 kernels have no table, and two dumps share a kernel.
                 continue;
             }
             let mut json = Vec::new();
@@ -379,18 +379,18 @@ mod kernels {
     }
 }
 
-/// Counts in a PDB for which memory would be set aside.
+/// Counts in a PDB for which the reader would allocate memory.
 mod counts {
     use super::*;
 
-    /// Where the type stream of a fixture is: its header's version, its size, the first type index.
+    /// The offset of a fixture's type stream, found by its header's version, size and first type index.
     fn type_stream() -> usize {
         let start = [0x0131_ca0bu32, 56, 0x1000].map(u32::to_le_bytes).concat();
         SHAPES.windows(start.len()).position(|bytes| bytes == start).unwrap()
     }
 
     #[test]
-    fn a_range_of_type_indexes_that_the_stream_has_no_room_for_is_refused() {
+    fn a_range_of_type_indexes_larger_than_the_stream_is_refused() {
         let mut bytes = SHAPES.to_vec();
         let end = type_stream() + 12;
         bytes[end..end + 4].fill(0xff);
@@ -399,7 +399,7 @@ mod counts {
     }
 
     #[test]
-    fn a_member_that_is_an_argument_list_without_end_is_opaque() {
+    fn a_member_that_is_an_endless_argument_list_is_opaque() {
         let mut bytes = SHAPES.to_vec();
         let half = |bytes: &[u8], at| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let mut at = type_stream() + 56;
@@ -430,7 +430,7 @@ mod isf {
     }
 
     #[test]
-    fn fields_are_read_when_they_are_asked_for() {
+    fn fields_are_read_when_they_are_requested() {
         let table = table(
             r#""base_types": {"pointer": {"size": 4}, "c\u0068ar": {"size": 1, "kind": "char"}},
             "user_types": {
@@ -502,7 +502,7 @@ mod isf {
     }
 }
 
-/// The PDB crate's own assertions fire in the tests below; what they print helps nobody.
+/// The PDB crate's own assertions fail in the tests below; their output is noise.
 fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -517,7 +517,7 @@ fn silence() {
     });
 }
 
-/// All that a caller can ask of a PDB.
+/// Calls everything that a caller can call on a PDB.
 fn exercise(bytes: Vec<u8>) {
     let Ok(pdb) = Pdb::parse("damaged.pdb", Arc::new(bytes)) else { return };
     let _ = (pdb.id(), pdb.machine_image_type(), pdb.describe());

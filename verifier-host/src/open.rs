@@ -111,6 +111,7 @@ impl Search<'_> {
         let found = find_kernel_until(&self.file.unlabeled()?, base, self.limits, self.stop)?;
         hints.problems.extend(problem(&found));
         hints.kernel_base = found.hints.kernel_base;
+        hints.is_uncertain = found.hints.is_uncertain;
         let tables =
             TablesInUse { base: found.directory_table_base, from: found.tables_from.to_string() };
         // A file does not change.

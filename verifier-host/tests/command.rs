@@ -629,7 +629,9 @@ mod documents {
         assert_eq!(states, ["never loaded", "unloaded"]);
         assert_eq!(json["drivers"][0]["base"], Value::Null);
         assert_eq!(json["drivers"][0]["counters"], Value::Null);
-        // No pool log: said, and no error.
+        // Nothing in the pool log, or none: said, and no error.
+        assert!(files.clean(&["log", "pool"], &[]).contains("nothing was written to it"));
+        let files = Files::write(&m.level(0).build(DumpKind::BitmapKernel));
         let log = files.json(&["log", "pool"], &[]);
         assert_eq!((&log["capacity"], &log["entries"]), (&Value::from(0), &serde_json::json!([])));
         assert!(files.clean(&["log", "pool"], &[]).contains("The log is empty"));
@@ -654,6 +656,7 @@ mod documents {
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
                 "source": "tracker",
                 "told_by": null,
+                "impossible": null,
             })
         );
         assert_eq!(files.json(&["pool"], &["--driver", "Myfault"]), json);
@@ -672,7 +675,9 @@ mod documents {
         let entries = json["entries"].as_array().unwrap();
         assert_eq!(entries.len(), 12);
         for entry in entries {
-            assert_eq!(keys(entry), ["address", "frames", "operation", "size", "slot", "thread"]);
+            let of_record =
+                ["address", "frames", "impossible", "operation", "size", "slot", "thread"];
+            assert_eq!(keys(entry), of_record);
             assert_address(&entry["address"]);
             assert_address(&entry["thread"]);
             assert!(entry["size"].is_u64() && entry["slot"].is_u64());
@@ -769,7 +774,7 @@ mod documents {
             (
                 &["pool"],
                 &[],
-                "driver,address,size,tag,caller,caller_symbol,source".into(),
+                "driver,address,size,tag,caller,caller_symbol,source,impossible".into(),
                 Some(10),
             ),
             (&["log", "pool"], &[], "slot,address,size,thread,operation,stack".into(), Some(12)),
@@ -791,7 +796,7 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358,tracker,complete"
+                 myfault!MyfaultDeviceControl+0x358,tracker,,complete"
             )
         );
         assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));
@@ -860,10 +865,11 @@ mod output {
         let driver = m.driver(Driver::new("leaky.sys"));
         m.level(8);
         let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
+        let caller = m.kernel_address("IofCallDriver") + 0x10;
         let verified = m.verified(driver);
         for i in 0..8000 {
-            let address = 0xffff_9a8f_5000_0000 + 0x1000 * i;
-            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", 0));
+            let address = 0xffff_9a8f_5000_0000 + 0x4000 * i;
+            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", caller));
         }
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
         let (old, by) = (quiet.path("memory.dmp"), ["--by", "size", "--format", "csv"]);
@@ -901,7 +907,10 @@ mod output {
         let caller = m.image(driver).base + 0x1200;
         let block = Allocation::nonpaged(0xffff_9a8f_5000_0000, 0x100, b"\x1b[2J", caller);
         // Counters that do not fit make a problem, which names the driver.
-        m.verified(driver).allocation(block).counter("CurrentNonPagedPoolAllocations", 7);
+        m.verified(driver)
+            .allocation(block)
+            .counter("CurrentNonPagedPoolAllocations", 7)
+            .counter("PeakNonPagedPoolAllocations", 7);
         m.pool_record(PoolRecord {
             address: block.address,
             size: 0xf0,
@@ -944,8 +953,13 @@ mod output {
         // A program gets the name as it is.
         let json = files.json(&["pool"], &[]);
         assert_eq!(json["drivers"][0]["name"], NAME);
-        // The counters, and the driver's symbols, which are missing.
-        assert_eq!(json["problems"].as_array().unwrap().len(), 2);
+        // The name, as the module list and the list of configured drivers have it; the counters; the driver's
+        // symbols, which are missing.
+        let problems = json["problems"].as_array().unwrap();
+        let with = |text: &str| {
+            problems.iter().filter(|one| one["why"].as_str().unwrap().contains(text)).count()
+        };
+        assert_eq!((with("is not a file name"), with("counters say 7"), with(".pdb")), (2, 1, 1));
     }
 
     #[test]
@@ -959,10 +973,13 @@ mod output {
             0,
         ));
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        // No file has such a name, so the answer is not complete.
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),
-            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,complete"),
+            Some(
+                "\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,caller in no image,at least"
+            ),
             "{csv}"
         );
     }

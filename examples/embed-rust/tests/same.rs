@@ -279,7 +279,7 @@ fn absent_bytes_are_a_fault_at_every_host() {
     assert_eq!((fault.address, fault.done), (hole.0, 0));
 
     let absent = embed::kdmp::open(Path::new("/nowhere")).unwrap_err().to_string();
-    assert!(absent.contains("a reader cannot be made"), "{absent}");
+    assert!(absent.contains("the reader cannot be created"), "{absent}");
     assert!(embed::elf::open(b"no ELF".to_vec(), 0, Hints::default()).is_err());
 }
 

@@ -17,8 +17,8 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord};
 use crate::verifier::{
-    Allocation, Driver, Drivers, EntryState, Lost, NO_DRIVER, PoolInfo, Source, Tracker,
-    TrackerEntry, for_each_tracker, told,
+    Allocation, Checks, Driver, Drivers, EntryState, ImagePool, Lost, NO_DRIVER, PoolInfo,
+    Settings, Source, TargetDriver, TrackerEntry, for_each_image, mark, told,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -164,10 +164,21 @@ impl History {
         let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
         match drivers {
             Ok((drivers, lost)) => {
-                problems.extend(drivers.problems);
+                problems.extend(drivers.problems.iter().cloned());
+                let settings = Settings::read(kernel).ok();
+                let all = &drivers.drivers;
+                let mut checks = Checks::new(kernel, all.iter(), settings.as_ref());
                 // Of a million entries a handful concern the address: only they are kept.
-                let mut each = |driver: &Driver, tracker: Tracker| {
-                    for mut entry in tracker.entries {
+                let mut each = |_, driver: &Driver, image: &TargetDriver, held_by: ImagePool| {
+                    let ImagePool { mut tracker, mut contiguous } = held_by;
+                    let entries = tracker.entries.iter_mut();
+                    let in_use = entries.filter(|entry| entry.state == EntryState::InUse);
+                    let in_use = in_use.map(|entry| &mut entry.allocation).chain(&mut contiguous);
+                    checks.look_at(&driver.name, Some(&image.counters), in_use);
+                    let contiguous = contiguous.into_iter();
+                    let contiguous = contiguous
+                        .map(|allocation| TrackerEntry { state: EntryState::InUse, allocation });
+                    for mut entry in tracker.entries.into_iter().chain(contiguous) {
                         let block = &mut entry.allocation;
                         let kept = match entry.state {
                             EntryState::InUse if is_near(block.address, block.size, address) => {
@@ -185,11 +196,13 @@ impl History {
                     }
                     problems.extend(tracker.problems);
                 };
-                let read = for_each_tracker(kernel, &drivers.drivers, &lost, &mut each);
-                if let Err(error) = read {
+                if let Err(error) = for_each_image(kernel, all.iter(), &lost, &mut each) {
                     problems.push(Problem::from_error("tracking entries", &error));
                 }
-                held.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
+                held.extend(of_tree(kernel, all, address, &mut checks, &mut problems));
+                let (marks, mut impossible) = checks.finish();
+                problems.append(&mut impossible);
+                mark(&marks, held.iter_mut().map(|one| &mut one.entry.allocation));
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
         }
@@ -239,7 +252,10 @@ impl History {
             (Order::NewestFirst, [first, ..]) | (Order::Unknown, [first]) => first,
             _ => return None,
         };
-        Some(newest).filter(|event| event.record.operation == Operation::Free)
+        let is_free = |record: &PoolRecord| {
+            record.operation == Operation::Free && record.impossible.is_none()
+        };
+        Some(newest).filter(|event| is_free(&event.record))
     }
 }
 
@@ -250,11 +266,12 @@ fn untold(events: &[Event], order: Order) -> HashSet<Va> {
     blocks.filter(|&block| !seen.insert(block) && order == Order::Unknown).collect()
 }
 
-/// The blocks of the pool info tree that hold the address or lie near it.
+/// The blocks of the pool info tree that hold the address or are near it.
 fn of_tree(
     kernel: &Kernel,
     drivers: &[Driver],
     address: Va,
+    checks: &mut Checks<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<TrackerMatch> {
     let mut info = match PoolInfo::read(kernel) {
@@ -265,20 +282,22 @@ fn of_tree(
         }
     };
     problems.append(&mut info.problems);
-    info.blocks.retain(|block| is_near(block.address, block.size, address));
     let (of_drivers, unowned) = told(kernel, drivers, &info);
-    let found = |name: &str, allocation: Allocation| TrackerMatch {
-        driver: name.into(),
-        entry: TrackerEntry { state: EntryState::InUse, allocation },
-        frames: match allocation.source {
-            Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
-            Source::Tracker | Source::Carved => Vec::new(),
-        },
-    };
-    let of_drivers = drivers.iter().zip(of_drivers).flat_map(|(driver, blocks)| {
-        blocks.into_iter().map(|one| found(&driver.name, one)).collect::<Vec<_>>()
-    });
-    of_drivers.chain(unowned.into_iter().map(|one| found(NO_DRIVER, one))).collect()
+    let names = drivers.iter().map(|driver| driver.name.as_str()).chain([NO_DRIVER]);
+    let mut found = Vec::new();
+    for (name, mut blocks) in names.zip(of_drivers.into_iter().chain([unowned])) {
+        checks.look_at(name, None, blocks.iter_mut());
+        blocks.retain(|block| is_near(block.address, block.size, address));
+        found.extend(blocks.into_iter().map(|allocation| TrackerMatch {
+            driver: name.into(),
+            entry: TrackerEntry { state: EntryState::InUse, allocation },
+            frames: match allocation.source {
+                Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
+                _ => Vec::new(),
+            },
+        }));
+    }
+    found
 }
 
 /// True where the block reaches into the pages around the address.
@@ -310,7 +329,7 @@ fn neighbors<'a>(
         neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
     let untold = untold(near, order);
     // Newest first: the first record of a block is its newest, where they have an order.
-    for Event { record, .. } in near {
+    for Event { record, .. } in near.iter().filter(|event| event.record.impossible.is_none()) {
         if address.is_in(record.address, record.size) {
             continue;
         }
@@ -342,14 +361,15 @@ fn neighbors<'a>(
 }
 
 /// Pairs allocations with the frees that followed them, block by block. A record that does not say
-/// what it is counts as an allocation, as everywhere. Records of `untold` blocks pair with none.
+/// what it is counts as an allocation, as everywhere. Records of `untold` blocks pair with none, nor do
+/// records that are impossible.
 fn lifetimes(events: &[Event], untold: &HashSet<Va>) -> Vec<Lifetime> {
     let mut open: HashMap<Va, usize> = HashMap::new();
     let mut lifetimes: Vec<Lifetime> = Vec::new();
     // From the oldest on.
     for (index, Event { record, .. }) in events.iter().enumerate().rev() {
         let block = record.address;
-        if untold.contains(&block) {
+        if untold.contains(&block) || record.impossible.is_some() {
             continue;
         }
         if record.operation == Operation::Free {
@@ -399,7 +419,8 @@ fn mark_held(
 fn sizes_by_frame<'a>(events: impl Iterator<Item = &'a Event>) -> HashMap<Va, BTreeSet<u64>> {
     let mut sizes: HashMap<Va, BTreeSet<u64>> = HashMap::new();
     for Event { record, frames } in events {
-        if matches!(record.operation, Operation::Allocate | Operation::Unknown) {
+        let is_allocation = matches!(record.operation, Operation::Allocate | Operation::Unknown);
+        if is_allocation && record.impossible.is_none() {
             for &frame in frames {
                 sizes.entry(frame).or_default().insert(record.size);
             }

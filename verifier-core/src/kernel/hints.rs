@@ -19,6 +19,9 @@ pub struct Hints {
     /// Where the kernel's image lies, for memory in which it was searched for. It serves where nothing
     /// leads to the list of loaded modules; the list is then looked for by the kernel's exports.
     pub kernel_base: Option<Va>,
+    /// True if nothing but their shape speaks for the page tables that lead to that image. Until a list of
+    /// loaded modules that has the image reads through them, whatever is read is unknown.
+    pub is_uncertain: bool,
     /// Loaded images that something else than the kernel's list tells, the kernel first: a small dump's
     /// driver list. They serve where the kernel's list is not there, or has fewer.
     pub modules: Vec<Module>,

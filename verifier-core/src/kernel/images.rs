@@ -44,6 +44,27 @@ pub(super) struct Images {
     pub(super) problems: Vec<Problem>,
 }
 
+/// Finds the images and the debugger data, as far as these show themselves before symbols are there.
+pub(super) fn locate(
+    space: &AddressSpace,
+    hints: &Hints,
+    limits: &Limits,
+) -> Result<(Images, Option<DebuggerData>), Error> {
+    let data = hints
+        .kd_debugger_data_block
+        .and_then(|address| DebuggerData::read(space, address, None).ok());
+    let images = find(space, hints, data.as_ref(), limits)?;
+    if images.source == ModuleSource::KernelAlone
+        && data.is_none()
+        && let Some(kernel) = images.loaded.first()
+        // The block of the one image that is known says where the others are.
+        && let Some(data) = DebuggerData::search(space, kernel.base, kernel.size)
+    {
+        return Ok((find(space, hints, Some(&data), limits)?, Some(data)));
+    }
+    Ok((images, data))
+}
+
 /// Finds the images: by `PsLoadedModuleList` as the hints, the debugger data or the kernel's exports
 /// tell it, else by the hints' own list, else the kernel alone.
 pub(super) fn find(
@@ -66,19 +87,30 @@ pub(super) fn find(
         (Some(told), Some(lab)) if !(lab..lab + FEATURE_UPDATES).contains(&told) => Some(lab),
         (told, lab) => told.or_else(|| read_build(space, exported("NtBuildNumber")?)).or(lab),
     };
-    let heads: [&dyn Fn() -> Option<Va>; 3] =
-        [&|| hints.ps_loaded_module_list, &|| data.map(|data| data.ps_loaded_module_list), &|| {
-            exported("PsLoadedModuleList")
-        }];
-    let mut problems = Vec::new();
-    let mut loaded = Vec::new();
-    let mut broken = None;
-    for head in heads.into_iter().filter_map(|head| head()) {
-        problems.clear();
-        (loaded, broken) = read_loaded(space, head, limits, &mut problems);
-        if !loaded.is_empty() {
-            break;
-        }
+    let block = data.map(|data| data.ps_loaded_module_list);
+    let told = [
+        hints.ps_loaded_module_list,
+        block.filter(|&head| hints.ps_loaded_module_list != Some(head)),
+    ];
+    let read = |head| {
+        let mut problems = Vec::new();
+        let (mut loaded, broken) = read_loaded(space, head, limits, &mut problems);
+        add_kernel(&mut loaded, hints, headers.as_ref(), &mut problems);
+        List { loaded, broken, problems }
+    };
+    let mut list = best_list(told.into_iter().flatten().map(read));
+    let is_somewhere = told.iter().any(Option::is_some);
+    let exported = if list.loaded.is_empty() { exported("PsLoadedModuleList") } else { None };
+    if let Some(head) = exported {
+        list = read(head);
+    }
+    let List { mut loaded, broken, mut problems } = list;
+    if let [Some(hint), Some(block)] = told
+        && space.is_kernel(block)
+    {
+        let why =
+            format!("the dump says that its head is here, the debugger data block says {block}");
+        problems.insert(0, Problem::at("list of loaded modules", hint, why));
     }
     let mut source = ModuleSource::List;
     // A small dump may hold some entries of the kernel's list by chance; its own list is whole.
@@ -106,6 +138,11 @@ pub(super) fn find(
                 "only the kernel's symbols say where it is: no other image is known",
             ));
         }
+        if hints.is_uncertain {
+            let why = "only their shape speaks for them: they map a kernel's image, but no list of \
+                       loaded modules that has it reads through them";
+            problems.push(Problem::at("page tables", base, why).unknown());
+        }
         loaded.push(kernel_alone(base, headers));
     }
     let Some(first) = loaded.first() else {
@@ -118,7 +155,7 @@ pub(super) fn find(
                 Some(problem) => {
                     format!("the list of loaded modules cannot be read: {problem}")
                 }
-                None if heads.iter().any(|head| head().is_some()) => {
+                None if is_somewhere || exported.is_some() => {
                     "the list of loaded modules is empty".into()
                 }
                 None => "nothing says where the list of loaded modules is".into(),
@@ -136,6 +173,30 @@ pub(super) fn find(
         }
     }
     Ok(Images { loaded, base, build, source, problems })
+}
+
+/// What one head leads to.
+#[derive(Default)]
+struct List {
+    loaded: Vec<Module>,
+    /// What first kept it from being whole.
+    broken: Option<Error>,
+    problems: Vec<Problem>,
+}
+
+/// The first list that is whole, else the one with the most modules.
+fn best_list(lists: impl Iterator<Item = List>) -> List {
+    let mut best = List::default();
+    for list in lists {
+        let is_whole = !list.loaded.is_empty() && list.broken.is_none();
+        if is_whole || best.broken.is_none() || list.loaded.len() > best.loaded.len() {
+            best = list;
+        }
+        if is_whole {
+            break;
+        }
+    }
+    best
 }
 
 /// How many builds updates go beyond the one in their lab's name: 19045 is of 19041, 26200 of 26100.
@@ -168,6 +229,26 @@ pub(super) fn read_build(space: &AddressSpace, at: Va) -> Option<u32> {
 fn exported(exports: &SymbolTable, base: Option<Va>, name: &str) -> Option<Va> {
     let Rva(rva) = exports.find(name)?;
     Some(base?.add(rva.into()))
+}
+
+/// Holds a list of images against the kernel's image that a search found. The list's first entries may be
+/// lost; but through page tables that are uncertain it is another list.
+fn add_kernel(
+    loaded: &mut Vec<Module>,
+    hints: &Hints,
+    headers: Option<&ImageHeaders>,
+    problems: &mut Vec<Problem>,
+) {
+    let (Some(base), Some(headers)) = (hints.kernel_base, headers) else { return };
+    if loaded.is_empty() || loaded.iter().any(|module| module.base == base) {
+        return;
+    }
+    let why = "the kernel's image, which a search found here, is not in it";
+    problems.push(Problem::at("list of loaded modules", base, why));
+    match hints.is_uncertain {
+        true => loaded.clear(),
+        false => loaded.insert(0, kernel_alone(base, headers)),
+    }
 }
 
 fn kernel_alone(base: Va, headers: &ImageHeaders) -> Module {

@@ -14,12 +14,15 @@
 //!
 //! *The image.* Loaders put kernels at 0xfffff800`00000000 and the 512 GiB above, on x86 anywhere in the
 //! kernel's half. Every mapped page that begins with `MZ` is looked at; the kernel is the one whose PDB or
-//! export directory has a kernel's name.
+//! export directory has a kernel's name. Of tables that are known by their shape alone the first is taken
+//! through which the list of loaded modules reads, and has that image. If there are none, the first that map
+//! a kernel's image serve until symbols lead to the list ([`Hints::is_uncertain`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use super::{AddressSpace, Hints, Limits};
+use super::images::{self, ModuleSource};
+use super::{AddressSpace, Hints, Limits, MAX_IMAGE};
 use crate::addr::{PAGE_SIZE, Pa, Pfn, Va};
 use crate::bytes::{le32, le64};
 use crate::dump::Unlabeled;
@@ -106,7 +109,8 @@ pub fn find_kernel_until(
     stop: &dyn Fn() -> bool,
 ) -> Result<FoundKernel, Error> {
     let steps = Cell::new(limits.search_pages);
-    let search = Search { memory, limits, stop, steps, struck: RefCell::default() };
+    let (struck, uncertain) = Default::default();
+    let search = Search { memory, limits, stop, steps, struck, uncertain };
     let found = search.find(directory_table_base);
     found.map_err(|error| match stop() {
         true => Error::Stopped { what: "search for the kernel".into() },
@@ -130,6 +134,8 @@ struct Search<'a> {
     steps: Cell<u64>,
     /// Limits that cut the search short.
     struck: RefCell<BTreeSet<&'static str>>,
+    /// A kernel for which only the shape of page tables speaks.
+    uncertain: RefCell<Option<FoundKernel>>,
 }
 
 impl Search<'_> {
@@ -154,6 +160,9 @@ impl Search<'_> {
             if let Some(found) = self.by_look(source, &mut looked)? {
                 return Ok(found);
             }
+        }
+        if let Some(found) = self.uncertain.take() {
+            return Ok(found);
         }
         let Looked { frames, tables } = looked;
         Err(Error::Unsupported {
@@ -274,6 +283,8 @@ impl Search<'_> {
             let steps = if by_mark { MAX_STEPS } else { MAX_SHAPE_STEPS };
             for (base, mode) in bases {
                 let found = self.kernel_through(base, source, steps, &|other| other == mode);
+                let found =
+                    found.and_then(|found| if by_mark { Some(found) } else { self.certain(found) });
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -290,6 +301,21 @@ impl Search<'_> {
         looked.frames = looked.frames.max(frames);
         looked.tables += tables;
         Ok(None)
+    }
+
+    /// The kernel, if the list of loaded modules confirms what only the shape of page tables speaks for.
+    /// If not, the first such kernel is kept.
+    fn certain(&self, mut found: FoundKernel) -> Option<FoundKernel> {
+        found.hints.is_uncertain = true;
+        // The image may be looked through for the way to the list.
+        let pages = MAX_IMAGE / PAGE_SIZE;
+        self.steps.set(self.steps.get().saturating_sub(pages));
+        let located = images::locate(&found.space, &found.hints, self.limits);
+        if located.is_ok_and(|(images, _)| images.source == ModuleSource::List) {
+            return Some(found);
+        }
+        self.uncertain.borrow_mut().get_or_insert(found);
+        None
     }
 
     /// The top tables that the page may hold.

@@ -1,11 +1,13 @@
 //! The session: a kernel's memory, modules and the symbols supplied for them.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::images::{self, Images, ModuleSource, read_build};
+use super::kept::Kept;
 use super::modules::read_unloaded;
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
@@ -73,6 +75,7 @@ pub struct Kernel {
     exports_left: AtomicU32,
     problems: Vec<Problem>,
     stop: OnceLock<Arc<dyn Fn() -> bool + Send + Sync>>,
+    kept: Kept,
 }
 
 impl Kernel {
@@ -89,20 +92,7 @@ impl Kernel {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(space: AddressSpace, hints: Hints, limits: Limits) -> Result<Self, Error> {
-        let mut data = hints
-            .kd_debugger_data_block
-            .and_then(|address| DebuggerData::read(&space, address, None).ok());
-        let mut images = images::find(&space, &hints, data.as_ref(), &limits)?;
-        if images.source == ModuleSource::KernelAlone
-            && data.is_none()
-            && let Some(kernel) = images.loaded.first()
-        {
-            // The block of the one image that is known tells where the others are.
-            data = DebuggerData::search(&space, kernel.base, kernel.size);
-            if data.is_some() {
-                images = images::find(&space, &hints, data.as_ref(), &limits)?;
-            }
-        }
+        let (images, data) = images::locate(&space, &hints, &limits)?;
         let known = data.as_ref();
         let Images { loaded, base, build, source: modules_from, mut problems } = images;
         let contradicted = hints.contradicted(build, known);
@@ -142,6 +132,7 @@ impl Kernel {
             limits,
             problems,
             stop: OnceLock::new(),
+            kept: Kept::default(),
         })
     }
 
@@ -196,9 +187,11 @@ impl Kernel {
         &self.problems
     }
 
-    /// Puts the kernel's own problems before those of a view, each once.
+    /// Puts the kernel's own problems before those of a view, each once, and that the layouts are in doubt
+    /// if they are.
     pub(crate) fn report_into(&self, problems: &mut Vec<Problem>) {
         let of_view = std::mem::replace(problems, self.problems.clone());
+        problems.extend(self.layout_problem());
         Problem::extend(problems, of_view);
     }
 
@@ -215,6 +208,12 @@ impl Kernel {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.stop.get().is_some_and(|stop| stop())
+    }
+
+    /// What `search` finds in all of memory: the first view that asks searches, the others share the
+    /// result. A search that is stopped is not kept, and the next caller searches again.
+    pub(crate) fn search_once<T: Any + Send + Sync>(&self, search: impl FnOnce() -> T) -> Arc<T> {
+        self.kept.get_or_search(search, || !self.is_stopped())
     }
 
     /// The debugger data block, decoded with the kernel's symbols where it is encoded: where the hints
@@ -316,6 +315,12 @@ impl Kernel {
                 },
             }
         })
+    }
+
+    /// That the layouts in use may be another build's, if they say so themselves.
+    fn layout_problem(&self) -> Option<Problem> {
+        let types = self.types().ok()?;
+        Some(Problem::at(types.describe(), self.base, types.doubt()?).unknown())
     }
 
     /// True where types of the kernel's own build were supplied: from a PDB, a table, the caller.

@@ -1,13 +1,12 @@
-//! Bytes by address: the seam through which everything else reads.
+//! Memory that is read by address. Everything else in the library reads through this trait.
 //!
-//! [`Memory`] has one required method, which fills a buffer that lies within one 4 KiB page. The
-//! loop that crosses pages exists once, in [`Memory::read`]; a source never sees a request that
-//! crosses, so it cannot get that wrong. A source that has its pages in memory may lend them besides
-//! ([`Memory::lend`]), which spares walks over large arrays a copy. `Memory<Pa>` is physical
-//! memory (a dump, another tool's reader), `Memory<Va>` the kernel's virtual memory ([`PageTables`] over
-//! physical memory, or a source that already translates).
+//! [`Memory`] has one required method, which fills a buffer inside one 4 KiB page. The loop that crosses
+//! pages exists once, in [`Memory::read`], so a source never sees a request that crosses a page. A source
+//! that has its pages in memory can also lend them ([`Memory::lend`]); a walk over a large array then needs
+//! no copy. `Memory<Pa>` is physical memory (a dump, another tool's reader). `Memory<Va>` is the kernel's
+//! virtual memory ([`PageTables`] over physical memory, or a source that already translates).
 //!
-//! Reading takes `&self` and sources are `Send + Sync`: one session serves many threads.
+//! Reading takes `&self` and sources are `Send + Sync`, so many threads can share one session.
 
 mod on_thread;
 mod paging;
@@ -29,24 +28,24 @@ use crate::error::Fault;
 pub enum Residence {
     /// Valid, or read physically.
     Valid,
-    /// The page is in transition: trimmed from the working set, still in memory.
+    /// The page is in transition: it was trimmed from the working set and is still in memory.
     Transition,
 }
 
 /// Bytes by address.
 pub trait Memory<A: Address>: Send + Sync {
-    /// Fills `buf` from `at` on; `buf` never crosses a 4 KiB page.
+    /// Fills `buf` with the bytes that start at `at`; `buf` never crosses a 4 KiB page.
     ///
-    /// A source that holds a page in part (blocks, literals, stretches of a file) fills what lies before
-    /// the fault and says by [`Fault::done`] how much that is; what `buf` holds behind it means nothing.
-    /// A source that has a page whole or not at all leaves `done` at 0.
+    /// A source that holds only part of a page (blocks, literals, parts of a file) fills the bytes before the
+    /// fault and reports their number in [`Fault::done`]; the rest of `buf` is undefined. A source that holds
+    /// a page whole or not at all leaves `done` at 0.
     ///
     /// # Errors
-    /// A [`Fault`] that says which byte is the first that cannot be read, and why.
+    /// A [`Fault`] with the first byte that cannot be read, and the reason.
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault>;
 
-    /// Fills `buf` from `at` on, across pages. What was read before a fault stays in `buf`, and
-    /// [`Fault::done`] says how much that is. Not meant to be overridden.
+    /// Fills `buf` with the bytes that start at `at`, across pages. The bytes read before a fault stay in
+    /// `buf`, and [`Fault::done`] is their number. Do not override this method.
     ///
     /// # Errors
     /// The [`Fault`] of the first page that cannot be read.
@@ -57,34 +56,34 @@ pub trait Memory<A: Address>: Send + Sync {
         while !rest.is_empty() {
             let here = A::from_raw(at.raw().wrapping_add(done as u64));
             let left = (PAGE_SIZE - here.raw() % PAGE_SIZE) as usize;
-            let (part, behind) = rest.split_at_mut(left.min(rest.len()));
+            let (part, after) = rest.split_at_mut(left.min(rest.len()));
             let here_residence = self
                 .read_in_page(here, part)
-                // A source of the caller's may say anything.
+                // A caller's own source can return any value.
                 .map_err(|fault| Fault { done: done + fault.done.min(part.len()), ..fault })?;
             residence = residence.max(here_residence);
             done += part.len();
-            rest = behind;
+            rest = after;
         }
         Ok(residence)
     }
 
-    /// The whole page at `page`, a multiple of 4 KiB, without a copy, where the source has it in memory
-    /// as one piece. `None` says nothing of whether the page can be read.
+    /// The whole page at `page` (a multiple of 4 KiB) without a copy, if the source has it in memory as one
+    /// piece. `None` does not mean that the page cannot be read.
     fn lend(&self, _page: A) -> Option<&[u8; PAGE_SIZE as usize]> {
         None
     }
 
-    /// Bytes that the source holds at most, `None` where it does not know.
+    /// The most bytes that the source can hold, or `None` if the source does not know.
     ///
-    /// Page tables can show one page at a million addresses. A walk over an array holds what it has
-    /// read against this, so that what it gathers grows with the source and not with a count in it.
+    /// Page tables can show one page at a million addresses. A walk over an array checks what it has read
+    /// against this number, so its memory use grows with the source and not with a count in the source.
     fn held(&self) -> Option<u64> {
         None
     }
 
-    /// The first page at or above `page`, a multiple of 4 KiB, that the source may hold; `None` if there is
-    /// none. A source that does not know says `page`.
+    /// The first page at or above `page` (a multiple of 4 KiB) that the source may hold, or `None` if there
+    /// are no more. A source that does not know returns `page`.
     fn next_held(&self, page: A) -> Option<A> {
         Some(page)
     }
@@ -128,7 +127,7 @@ pub trait Memory<A: Address>: Send + Sync {
 
 /// Physical memory that can say which of its pages it holds.
 pub trait Pages: Memory<Pa> {
-    /// The first page at or above `from` that is held, by its own address; `None` where none is.
+    /// The address of the first page at or above `from` that is held, or `None` if there are no more.
     fn next_page(&self, from: Pa) -> Option<Pa>;
 }
 

@@ -1,4 +1,4 @@
-//! Memory of a reader that must stay on one thread.
+//! Memory for a reader that must stay on one thread.
 
 use std::marker::PhantomData;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
@@ -8,15 +8,15 @@ use super::{Memory, Residence};
 use crate::addr::Address;
 use crate::error::{Error, Fault, Reason};
 
-/// Memory of a reader that is not `Send`, or that wants `&mut`: it lives on a thread of its own.
+/// Memory for a reader that is not `Send` or that needs `&mut`: the reader gets its own thread.
 ///
-/// Many readers keep a position in their file, a cache in a `RefCell` or pages in an `Rc`, and no lock
-/// makes such a one `Sync`. Here it is made on the thread that it stays on; every read is a message
-/// there and a copy back, which takes some microseconds. Where memory does not change,
-/// [`PageTables::cached`](super::PageTables::cached) spares those of page tables. Dropping the memory
-/// drops the reader and ends its thread.
+/// Many readers keep a position in their file, a cache in a `RefCell` or pages in an `Rc`, and a lock cannot
+/// make such a reader `Sync`. `OnThread` creates the reader on the thread where it stays. Each read sends a
+/// message to that thread and copies the answer back, which takes some microseconds. If the memory does not
+/// change, [`PageTables::cached`](super::PageTables::cached) avoids these round trips for page tables.
+/// Dropping the memory drops the reader and ends its thread.
 ///
-/// A reader that is `Send` and reads through `&self` needs none of this: see [`FromFn`](super::FromFn).
+/// A reader that is `Send` and reads through `&self` does not need this: see [`FromFn`](super::FromFn).
 ///
 /// ```
 /// use std::{cell::Cell, rc::Rc};
@@ -26,18 +26,18 @@ use crate::error::{Error, Fault, Reason};
 ///     let reads = Rc::new(Cell::new(0)); // not Send
 ///     Ok::<_, String>(move |at: Pa, buf: &mut [u8]| {
 ///         reads.set(reads.get() + 1);
-///         if at.0 >= 0x1000 { return Err("behind the end".to_string()); }
+///         if at.0 >= 0x1000 { return Err("past the end".to_string()); }
 ///         buf.fill(reads.get());
 ///         Ok(())
 ///     })
 /// })?;
 /// assert_eq!(memory.read_u16(Pa(0)).unwrap(), 0x0101);
 /// assert_eq!(memory.read_u16(Pa(0)).unwrap(), 0x0202);
-/// assert!(memory.read_u8(Pa(0x1000)).unwrap_err().to_string().ends_with("behind the end"));
+/// assert!(memory.read_u8(Pa(0x1000)).unwrap_err().to_string().ends_with("past the end"));
 /// # Ok::<(), verifier_core::Error>(())
 /// ```
 pub struct OnThread<A> {
-    /// `None` only while the memory is dropped: the thread ends when nobody can ask it.
+    /// `None` only during the drop: the thread ends when no sender is left.
     requests: Option<Sender<Request>>,
     thread: Option<JoinHandle<()>>,
     address: PhantomData<fn(A)>,
@@ -46,25 +46,27 @@ pub struct OnThread<A> {
 struct Request {
     at: u64,
     buf: Vec<u8>,
-    /// Gets `buf` filled, or what the reader said.
+    /// Receives the filled `buf`, or the reader's error.
     answer: SyncSender<Result<Vec<u8>, String>>,
 }
 
 impl<A: Address> OnThread<A> {
-    /// Memory that the closure reads which `open` makes. `open` runs on the reader's thread.
+    /// Memory that is read by the closure that `open` returns. `open` runs on the reader's thread.
     ///
-    /// The closure gets what that of a [`FromFn`](super::FromFn) gets, one request after the other.
+    /// The closure gets the same arguments as that of a [`FromFn`](super::FromFn), one request after the
+    /// other.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with what `open` says, or where the system has no thread left.
+    /// [`Error::Unsupported`] with the error of `open`, or if the system cannot start a thread.
     pub fn new<R, F, E>(open: impl FnOnce() -> Result<R, E> + Send + 'static) -> Result<Self, Error>
     where
         R: FnMut(A, &mut [u8]) -> Result<(), F> + 'static,
         F: ToString,
         E: ToString,
     {
-        let failed =
-            |why: String| Error::Unsupported { what: format!("a reader cannot be made: {why}") };
+        let failed = |why: String| Error::Unsupported {
+            what: format!("the reader cannot be created: {why}"),
+        };
         let (requests, inbox) = channel();
         let (opened, outcome) = sync_channel(1);
         let thread = Builder::new().name("memory reader".into());
@@ -73,7 +75,7 @@ impl<A: Address> OnThread<A> {
                 let _ = opened.send(Ok(()));
                 for Request { at, mut buf, answer } in inbox {
                     let read = read(A::from_raw(at), &mut buf).map_err(|error| error.to_string());
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     let _ = answer.send(read.map(|()| buf));
                 }
             }
@@ -97,7 +99,7 @@ impl<A: Address> Memory<A> for OnThread<A> {
         let sent = self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok());
         let read = match outcome.recv() {
             Ok(read) if sent => read,
-            _ => Err("it panicked, its thread has ended".into()),
+            _ => Err("it panicked and its thread has ended".into()),
         };
         match read {
             Ok(bytes) => {
@@ -118,7 +120,7 @@ impl<A> Drop for OnThread<A> {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // Its panic was told to whoever asked.
+            // The caller already got the panic as an error.
             let _ = thread.join();
         }
     }
@@ -134,17 +136,17 @@ mod tests {
     use super::*;
     use crate::addr::{PAGE_SIZE, Pa};
 
-    /// A reader that is not `Send`, gives the low byte of each address, and fails at page 2.
+    /// A reader that is not `Send`, returns the low byte of each address, and fails at page 2.
     fn memory(dropped: &Arc<AtomicBool>) -> OnThread<Pa> {
-        struct Told(Rc<Cell<u64>>, Arc<AtomicBool>);
-        impl Drop for Told {
+        struct CountingReader(Rc<Cell<u64>>, Arc<AtomicBool>);
+        impl Drop for CountingReader {
             fn drop(&mut self) {
                 self.1.store(true, Ordering::SeqCst);
             }
         }
         let dropped = Arc::clone(dropped);
         OnThread::new(move || {
-            let reads = Told(Rc::default(), dropped);
+            let reads = CountingReader(Rc::default(), dropped);
             Ok::<_, String>(move |at: Pa, buf: &mut [u8]| {
                 reads.0.set(reads.0.get() + 1);
                 assert!(at.0 < 3 * PAGE_SIZE, "page 3");
@@ -181,11 +183,11 @@ mod tests {
         assert!(fault.to_string().contains("page 2 is absent"), "{fault}");
         assert!(!dropped.load(Ordering::SeqCst));
         drop(memory);
-        assert!(dropped.load(Ordering::SeqCst), "the reader is gone with its memory");
+        assert!(dropped.load(Ordering::SeqCst), "the reader is dropped with its memory");
     }
 
     #[test]
-    fn a_panic_of_the_reader_is_told() {
+    fn a_panic_of_the_reader_is_reported() {
         let memory = memory(&Arc::default());
         for _ in 0..2 {
             let fault = memory.read_u8(Pa(3 * PAGE_SIZE)).unwrap_err();
@@ -194,11 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_cannot_be_made_is_told() {
+    fn a_reader_that_cannot_be_created_is_reported() {
         type Read = fn(Pa, &mut [u8]) -> Result<(), String>;
         let failed = OnThread::<Pa>::new(|| Err::<Read, _>("no such file")).err().unwrap();
-        assert_eq!(failed.to_string(), "a reader cannot be made: no such file");
+        assert_eq!(failed.to_string(), "the reader cannot be created: no such file");
         let failed = OnThread::<Pa>::new(|| -> Result<Read, String> { panic!("no") }).err();
-        assert_eq!(failed.unwrap().to_string(), "a reader cannot be made: it panicked");
+        assert_eq!(failed.unwrap().to_string(), "the reader cannot be created: it panicked");
     }
 }

@@ -1,4 +1,4 @@
-//! Memory made of literals and of closures: what tests, examples and embedders bring.
+//! Memory made of literals and of closures, for tests, examples and embedding programs.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use super::{Memory, Pages, Residence};
 use crate::addr::{Address, PAGE_SIZE, Pa};
 use crate::error::{Fault, Reason};
 
-/// Blocks of bytes at addresses; everything else is not held.
+/// Blocks of bytes at addresses. All other addresses are absent.
 ///
 /// ```
 /// use verifier_core::{Va, memory::{Memory, SparsePages}};
@@ -25,25 +25,25 @@ pub struct SparsePages<A> {
 #[derive(Debug, Clone)]
 struct Page {
     bytes: Box<[u8; PAGE_SIZE as usize]>,
-    /// One flag for each byte that was given.
+    /// One flag for each byte: true if it was written.
     held: Box<[bool; PAGE_SIZE as usize]>,
 }
 
 impl<A: Address> SparsePages<A> {
-    /// No bytes at all.
+    /// Memory without any bytes.
     #[must_use]
     pub fn new() -> Self {
         Self { pages: BTreeMap::new(), address: PhantomData }
     }
 
-    /// The same with `bytes` at `at`; what was there is overwritten.
+    /// Returns the memory with `bytes` at `at`, replacing earlier bytes there.
     #[must_use]
     pub fn with(mut self, at: A, bytes: &[u8]) -> Self {
         self.write(at, bytes);
         self
     }
 
-    /// Puts `bytes` at `at`; what was there is overwritten.
+    /// Puts `bytes` at `at`, replacing earlier bytes there.
     pub fn write(&mut self, at: A, bytes: &[u8]) {
         for (i, &byte) in bytes.iter().enumerate() {
             let address = at.raw().wrapping_add(i as u64);
@@ -100,21 +100,21 @@ impl Pages for SparsePages<Pa> {
     }
 }
 
-/// Memory that a closure reads: the shortest way to plug in another tool's reader.
+/// Memory that a closure reads: the shortest way to use another tool's reader.
 ///
-/// The closure gets an address and a buffer that never crosses a 4 KiB page; its error is the text
-/// that will be shown ([`Reason::Reader`]).
+/// The closure gets an address and a buffer that never crosses a 4 KiB page. Its error text is shown to the
+/// user ([`Reason::Reader`]).
 ///
 /// ```
 /// use verifier_core::{Pa, memory::{FromFn, Memory}};
 ///
 /// let memory = FromFn::new(|at: Pa, buf: &mut [u8]| {
-///     if at.0 >= 0x1000 { return Err("behind the end".to_string()); }
+///     if at.0 >= 0x1000 { return Err("past the end".to_string()); }
 ///     buf.fill(at.0 as u8);
 ///     Ok(())
 /// });
 /// assert_eq!(memory.read_u16(Pa(7)).unwrap(), 0x0707);
-/// assert!(memory.read_u16(Pa(0xfff)).unwrap_err().to_string().ends_with("behind the end (after 0x1 bytes)"));
+/// assert!(memory.read_u16(Pa(0xfff)).unwrap_err().to_string().ends_with("past the end (after 0x1 bytes)"));
 /// ```
 pub struct FromFn<A, F> {
     read: F,
@@ -127,7 +127,7 @@ where
     F: Fn(A, &mut [u8]) -> Result<(), E> + Send + Sync,
     E: ToString,
 {
-    /// Memory that `read` gives.
+    /// Memory that is read by calling `read`.
     pub fn new(read: F) -> Self {
         Self { read, address: PhantomData }
     }

@@ -1,9 +1,9 @@
-//! A walk over an array of records, page by page: each page is found once, records that lie in one page
-//! are lent out of it, and the few that cross are put together.
+//! A walk over an array of records, page by page. Each page is looked up once. Records inside one page are
+//! lent from it, and the few that cross a page edge are copied together.
 //!
-//! Pages come without a copy where the source lends them ([`Memory::lend`]), else they are read whole.
-//! Of a source that holds parts of pages (blocks of a small dump, literals) a record is read by itself
-//! where its page cannot be had whole.
+//! If the source lends its pages ([`Memory::lend`]), they come without a copy; otherwise they are read whole.
+//! Some sources hold only parts of pages (blocks of a small dump, literals). If such a page cannot be read
+//! whole, each record is read alone.
 
 use super::Memory;
 use crate::addr::{Address, PAGE_SIZE};
@@ -11,38 +11,38 @@ use crate::error::{Fault, Reason};
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// The two pages that a walk is at: neighbors never share a slot.
+/// The last two pages of a walk: neighboring pages never share a slot.
 pub(crate) struct Window<'m, A> {
     memory: &'m dyn Memory<A>,
     even: Slot<'m>,
     odd: Slot<'m>,
-    /// False once a page was there and not lent: such a source is not asked again, for page tables would
-    /// be walked twice for each page.
+    /// False after a page was readable but not lent. Such a source is not asked again, because page tables
+    /// would be walked twice for each page.
     lends: bool,
-    /// A record that crosses pages, or one of a page that is held in part.
+    /// A record that crosses pages, or one from a page that is held in part.
     joint: Vec<u8>,
 }
 
 #[derive(Default)]
 struct Slot<'m> {
-    /// The number of the page that was looked at last.
+    /// The number of the page that was looked up last.
     page: Option<u64>,
     lent: Option<&'m [u8; PAGE]>,
     copy: Option<Box<[u8; PAGE]>>,
-    /// Why the page can be neither lent nor read.
+    /// Why the page could not be lent or read.
     fault: Option<Fault>,
 }
 
 impl<'m> Slot<'m> {
-    /// Takes the page of that number; returns whether the source may lend others.
+    /// Loads the page with that number; returns whether the source may lend other pages.
     fn load<A: Address>(&mut self, memory: &'m dyn Memory<A>, number: u64, lends: bool) -> bool {
         self.page = Some(number);
         self.fault = None;
         let page = A::from_raw(number * PAGE_SIZE);
         self.lent = if lends { memory.lend(page) } else { None };
         if let Some(bytes) = self.lent {
-            // A byte of each cache line from the start of the page: the processor fetches ahead in this
-            // direction, and records are mostly walked in the other.
+            // Touches each cache line from the start of the page: the processor prefetches in this direction,
+            // and records are mostly walked in the other.
             let lines = bytes.iter().step_by(64);
             std::hint::black_box(lines.fold(0u8, |all, byte| all ^ byte));
         }
@@ -73,7 +73,7 @@ impl<'m, A: Address> Window<'m, A> {
     /// The fault of the first byte that cannot be read.
     pub(crate) fn read(&mut self, at: A, len: usize) -> Result<&[u8], Fault> {
         let offset = (at.raw() % PAGE_SIZE) as usize;
-        // Looked up twice: a borrow that is returned on one way only does not end on the other.
+        // Looked up twice, because a borrow that is returned on only one path does not end on the other.
         if offset + len > PAGE || self.slot(at.raw()).bytes().is_none() {
             return self.join(at, len);
         }
@@ -81,7 +81,7 @@ impl<'m, A: Address> Window<'m, A> {
         Ok(bytes.and_then(|bytes| bytes.get(offset..offset + len)).unwrap_or_default())
     }
 
-    /// The slot of the page that holds the address, with that page in it.
+    /// The slot for the page that contains the address, with that page loaded.
     fn slot(&mut self, address: u64) -> &Slot<'m> {
         let number = address / PAGE_SIZE;
         let slot = if number & 1 == 0 { &mut self.even } else { &mut self.odd };
@@ -91,7 +91,7 @@ impl<'m, A: Address> Window<'m, A> {
         slot
     }
 
-    /// Puts a record together out of its pages, or out of the part of its page that is held.
+    /// Copies a record together from its pages, or from the part of its page that is held.
     fn join(&mut self, at: A, len: usize) -> Result<&[u8], Fault> {
         let mut joint = std::mem::take(&mut self.joint);
         joint.resize(len, 0);
@@ -106,7 +106,7 @@ impl<'m, A: Address> Window<'m, A> {
         while !rest.is_empty() {
             let here = at.wrapping_add(done as u64);
             let offset = (here % PAGE_SIZE) as usize;
-            let (part, behind) = rest.split_at_mut((PAGE - offset).min(rest.len()));
+            let (part, after) = rest.split_at_mut((PAGE - offset).min(rest.len()));
             let slot = self.slot(here);
             match (
                 slot.bytes().and_then(|bytes| bytes.get(offset..offset + part.len())),
@@ -124,13 +124,13 @@ impl<'m, A: Address> Window<'m, A> {
                 }
             }
             done += part.len();
-            rest = behind;
+            rest = after;
         }
         Ok(())
     }
 }
 
-/// True of a source that may hold some bytes of a page that it does not hold whole.
+/// True if the source may hold some bytes of a page that cannot be read whole.
 fn may_hold_parts(reason: &Reason) -> bool {
     matches!(reason, Reason::NotHeld | Reason::FileEnds { .. } | Reason::Truncated { .. })
 }
@@ -143,7 +143,7 @@ mod tests {
     use crate::addr::Va;
     use crate::memory::{Residence, SparsePages};
 
-    /// Pages 1 to 3, each byte the low byte of its address; lends those that it is told to.
+    /// Pages 1 to 3, each byte the low byte of its address. Lends the pages that a test names.
     struct Pages {
         bytes: Vec<[u8; PAGE]>,
         lends: [bool; 3],
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    /// What a window reads is what the memory reads, however pages come and in whatever order.
+    /// A window reads the same bytes as the memory, whether pages are lent or read, and in any order.
     #[test]
     fn reads_what_the_memory_reads() {
         for lends in [[true; 3], [false; 3], [true, false, true], [false, true, true]] {
@@ -186,11 +186,13 @@ mod tests {
                 for step in (0..0x5000u64).step_by(97) {
                     for at in [Va(step), Va(0x5000 - step)] {
                         let mut expected = vec![0; len];
-                        let told = memory.read(at, &mut expected);
-                        match (window.read(at, len), told) {
+                        let direct = memory.read(at, &mut expected);
+                        match (window.read(at, len), direct) {
                             (Ok(bytes), Ok(_)) => assert_eq!(bytes, expected, "{at} {len}"),
                             (Err(fault), Err(other)) => assert_eq!(fault, other, "{at} {len}"),
-                            (got, told) => panic!("{at} {len}: {got:?}, {told:?}"),
+                            (got, direct) => {
+                                panic!("{at} {len}: {got:?}, {direct:?}")
+                            }
                         }
                     }
                 }
@@ -198,9 +200,9 @@ mod tests {
         }
     }
 
-    /// A source that does not lend is asked to once, and read once a page.
+    /// A source that does not lend is asked once to lend, and each page is read once.
     #[test]
-    fn what_is_not_lent_is_read_once() {
+    fn a_page_that_is_not_lent_is_read_once() {
         struct Counting([AtomicU32; 2]);
         impl Memory<Va> for Counting {
             fn read_in_page(&self, _: Va, _: &mut [u8]) -> Result<Residence, Fault> {
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_a_page_that_is_held_in_part() {
+    fn records_of_a_partly_held_page_are_read() {
         let memory = SparsePages::new().with(Va(0x1f80), &[7; 0x100]);
         let mut window = Window::new(&memory);
         assert_eq!(window.read(Va(0x1f80), 0x80).unwrap(), [7; 0x80]);

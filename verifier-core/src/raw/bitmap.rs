@@ -1,13 +1,13 @@
-//! Headers of dumps whose pages are told by a bitmap: the summary dumps of Windows 7 and before
-//! (type 2) and the bitmap dumps of Windows 8 and later (types 5 and 6).
+//! Headers of dumps that list their pages in a bitmap: the summary dumps of Windows 7 and earlier (type 2)
+//! and the bitmap dumps of Windows 8 and later (types 5 and 6).
 //!
-//! Bit n of the bitmap is page frame n, least significant bit first; the k-th set bit is the k-th
-//! page stored.
+//! Bit n of the bitmap is page frame n, least significant bit first. The k-th set bit is the k-th stored
+//! page.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 
-/// `SUMMARY_DUMP`, behind the dump header (0x2000, or 0x1000 in a 32-bit dump). The bitmap starts
-/// 0x28 bytes in (0x20 in a 32-bit dump).
+/// `SUMMARY_DUMP`, after the dump header (at 0x2000, or 0x1000 in a 32-bit dump). The bitmap is at offset
+/// 0x28 (0x20 in a 32-bit dump).
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct SummaryHeader {
@@ -23,13 +23,13 @@ pub struct SummaryHeader {
     pub bitmap_size: U32<LE>,
     /// Bits that are set.
     pub pages: U32<LE>,
-    /// `RTL_BITMAP.SizeOfBitMap`: bits once more.
+    /// `RTL_BITMAP.SizeOfBitMap`: the number of bits again.
     pub size_of_bit_map: U32<LE>,
 }
 
 const _: () = assert!(size_of::<SummaryHeader>() == 0x1c);
 
-/// The header of a bitmap dump, at 0x2000. The bitmap starts 0x38 bytes in.
+/// The header of a bitmap dump, at 0x2000. The bitmap is at offset 0x38.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct BitmapHeader {

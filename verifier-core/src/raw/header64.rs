@@ -1,7 +1,6 @@
 //! `DUMP_HEADER64`: the first 0x2000 bytes of a dump of a 64-bit kernel.
 //!
-//! Fields that the writer never set hold the filler `PAGE` (0x45474150) repeated, so any number
-//! here may be that.
+//! Fields that the writer never set hold the filler `PAGE` (0x45474150), so any number here may be filler.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 

@@ -1,9 +1,9 @@
-//! File formats as they lie on disk: fixed structures, no logic.
+//! File formats as they are on disk: fixed structures without logic.
 //!
-//! Every structure is `zerocopy`-readable at any alignment, little-endian, and its size is asserted
-//! at compile time. Sources: public type definitions in `ntdddmp.h`-style headers, the structures of
-//! kdmp-parser, rekall and volatility, the PE/COFF specification; offsets checked against real
-//! dump headers written by Windows, LiveKD and DumpIt.
+//! `zerocopy` can read every structure at any alignment. All numbers are little-endian, and each size is
+//! asserted at compile time. Sources: public type definitions in `ntdddmp.h`-style headers, the structures of
+//! kdmp-parser, rekall and volatility, and the PE/COFF specification. Offsets were checked against real dump
+//! headers written by Windows, LiveKD and DumpIt.
 
 mod bitmap;
 mod header32;

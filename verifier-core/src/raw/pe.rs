@@ -1,4 +1,4 @@
-//! The parts of a PE image that lead to its PDB and its exports, as loaded in memory.
+//! The parts of a PE image, as loaded in memory, that lead to its PDB and its exports.
 //!
 //! Source: Microsoft's PE/COFF specification. The optional header differs between PE32 and PE32+
 //! only in where the data directories start (0x60 and 0x70), so it is read by offset.
@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U16, U32, Unaligned};
 pub struct DosHeader {
     /// `MZ`.
     pub magic: [u8; 2],
-    /// Fields of no use here.
+    /// Fields that are not used here.
     pub reserved: [u8; 0x3a],
     /// Offset of the `PE\0\0` signature.
     pub new_header: U32<LE>,
@@ -47,7 +47,7 @@ const _: () = assert!(size_of::<FileHeader>() == 0x18);
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
 pub struct DataDirectory {
-    /// Where it starts.
+    /// RVA of the data.
     pub virtual_address: U32<LE>,
     /// Its size in bytes.
     pub size: U32<LE>,
@@ -127,7 +127,7 @@ pub struct SectionHeader {
     pub name: [u8; 8],
     /// Bytes in memory.
     pub virtual_size: U32<LE>,
-    /// Where it is loaded.
+    /// RVA of the section.
     pub virtual_address: U32<LE>,
     /// Bytes in the file.
     pub size_of_raw_data: U32<LE>,

@@ -1,5 +1,5 @@
-//! `QEMUCPUState`: the note in which QEMU keeps a processor's registers in a core file (owner `QEMU`,
-//! type 0). Source: QEMU's `docs` and `elf2dmp`; version 1, which only ever grew at its end.
+//! `QEMUCPUState`: the note in which QEMU stores a processor's registers in a core file (owner `QEMU`, type
+//! 0). Source: QEMU's `docs` and `elf2dmp`. This is version 1, which has only been extended at its end.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 

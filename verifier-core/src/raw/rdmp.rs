@@ -1,9 +1,9 @@
-//! Header of the dumps that WinDbg's `.dump /k`, `/ka` and `/f` write (types 8, 9 and 0xA): page
-//! frame ranges behind a small header at 0x2000.
+//! Header of the dumps that WinDbg's `.dump /k`, `/ka` and `/f` write (types 8, 9 and 0xA): page frame ranges
+//! after a small header at 0x2000.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 
-/// The header at 0x2000 and the 16 bytes behind it; the ranges follow at 0x2030.
+/// The header at 0x2000 and the 16 bytes after it; the ranges follow at 0x2030.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct RdmpHeader {
@@ -29,7 +29,7 @@ pub struct RdmpHeader {
 
 const _: () = assert!(size_of::<RdmpHeader>() == 0x30);
 
-/// A range of page frames, stored one behind the other.
+/// A range of page frames. Their pages are stored one after the other.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
 pub struct PfnRange {

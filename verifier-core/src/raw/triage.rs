@@ -1,9 +1,9 @@
-//! `TRIAGE_DUMP64` and `TRIAGE_DUMP32`: what a small dump has behind its header (0x2000, or 0x1000 in
-//! a 32-bit dump), and the tables that it points at.
+//! `TRIAGE_DUMP64` and `TRIAGE_DUMP32`: the data after the header of a small dump (at 0x2000, or 0x1000 in a
+//! 32-bit dump), and the tables that it points to.
 //!
-//! All `…Offset` fields are file offsets; 0 is a part that is not there. Source: the structures that
-//! rizin, rekall and Ghidra publish; the 64-bit ones were checked against dumps of 19041 (x64) and
-//! 22000 (ARM64). No 32-bit file was at hand: those follow the published definitions.
+//! All `…Offset` fields are file offsets; 0 means that the part is absent. Source: the structures that rizin,
+//! rekall and Ghidra publish. The 64-bit ones were checked against dumps of 19041 (x64) and 22000 (ARM64). No
+//! 32-bit file was available, so the 32-bit ones follow the published definitions.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U16, U32, U64, Unaligned};
 
@@ -13,9 +13,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U16, U32, U64, Unaligned};
 pub struct TriageParts {
     /// Service pack.
     pub service_pack_build: U32<LE>,
-    /// Bytes of the dump, without the secondary data behind it.
+    /// Bytes of the dump, without the secondary data after it.
     pub size_of_dump: U32<LE>,
-    /// Where `TRGD` stands: the last thing that is written.
+    /// Offset of `TRGD`, which is written last.
     pub valid_offset: U32<LE>,
     /// `CONTEXT`.
     pub context_offset: U32<LE>,
@@ -43,7 +43,7 @@ pub struct TriageParts {
     pub string_pool_offset: U32<LE>,
     /// Its bytes.
     pub string_pool_size: U32<LE>,
-    /// The driver that is to blame, if one is.
+    /// The driver that caused the crash, if there is one.
     pub broken_driver_offset: U32<LE>,
     /// Options of the writer.
     pub triage_options: U32<LE>,
@@ -51,7 +51,7 @@ pub struct TriageParts {
 
 const _: () = assert!(size_of::<TriageParts>() == 0x48);
 
-/// The parts behind the stack's address, alike in both widths.
+/// The parts after the stack's address, the same in both widths.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
 pub struct TriageData {
@@ -81,7 +81,7 @@ pub struct Triage64 {
     pub top_of_stack: U64<LE>,
     /// IA-64 only.
     pub backing_store: [u8; 0x10],
-    /// Address of a page that the writer thought of use.
+    /// Address of a page that the writer found useful.
     pub data_page_address: U64<LE>,
     /// The rest.
     pub data: TriageData,
@@ -97,7 +97,7 @@ pub struct Triage32 {
     pub parts: TriageParts,
     /// Address of the stack's first byte in the dump.
     pub top_of_stack: U32<LE>,
-    /// Address of a page that the writer thought of use.
+    /// Address of a page that the writer found useful.
     pub data_page_address: U32<LE>,
     /// The rest.
     pub data: TriageData,
@@ -109,9 +109,9 @@ const _: () = assert!(size_of::<Triage32>() == 0x68);
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
 pub struct TriageBlock {
-    /// Where it lay in the kernel.
+    /// Its address in the kernel.
     pub address: U64<LE>,
-    /// Where it lies in the file.
+    /// Its offset in the file.
     pub offset: U32<LE>,
     /// Its bytes.
     pub size: U32<LE>,
@@ -119,7 +119,7 @@ pub struct TriageBlock {
 
 const _: () = assert!(size_of::<TriageBlock>() == 0x10);
 
-/// `DUMP_DRIVER_ENTRY64`: an offset and a `_KLDR_DATA_TABLE_ENTRY` of which only these fields are set.
+/// `DUMP_DRIVER_ENTRY64`: an offset and a `_KLDR_DATA_TABLE_ENTRY` in which only these fields are set.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
 pub struct TriageDriver64 {
@@ -185,9 +185,9 @@ pub struct TriageUnloaded64 {
     pub reserved: [u8; 14],
     /// The first characters of the name, UTF-16.
     pub name: [u8; 24],
-    /// Where it was.
+    /// Its start address.
     pub start: U64<LE>,
-    /// The first address behind it.
+    /// The first address after it.
     pub end: U64<LE>,
 }
 
@@ -203,9 +203,9 @@ pub struct TriageUnloaded32 {
     pub reserved: [u8; 6],
     /// The first characters of the name, UTF-16.
     pub name: [u8; 24],
-    /// Where it was.
+    /// Its start address.
     pub start: U32<LE>,
-    /// The first address behind it.
+    /// The first address after it.
     pub end: U32<LE>,
 }
 

@@ -1,19 +1,19 @@
-//! One guard around every reader of symbol files that is not this project's own.
+//! One guard for every third-party reader of symbol files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::Error;
 
-/// Runs `work`, which reads a symbol file of that `kind`, and turns a panic of it into an error.
+/// Runs `work`, which reads a symbol file of that `kind`, and turns a panic into an error.
 ///
-/// Symbol files are input like any other, and the crates that read them assert some of what they parse.
+/// Symbol files are untrusted input, and the crates that read them assert some of what they parse.
 ///
 /// # Errors
 /// [`Error::Symbols`] if `work` panics.
 pub fn guard<T>(kind: &'static str, work: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Error::Symbols {
         kind,
-        why: "a record is malformed in a way that its reader does not survive".into(),
+        why: "a malformed record made the reader of this file panic".into(),
     })
 }
 

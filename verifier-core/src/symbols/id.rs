@@ -1,20 +1,21 @@
-//! The identity of a PDB, as the image's CodeView record gives it.
+//! The identity of a PDB, as stored in the image's CodeView record.
 
 use std::fmt;
 
-/// Which PDB belongs to an image.
+/// Identifies the PDB that belongs to an image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PdbId {
     /// The file's name without its path, `ntkrnlmp.pdb`.
     pub name: String,
-    /// The GUID as the record holds it: first three fields little-endian.
+    /// The GUID as stored in the record: the first three fields are little-endian.
     pub guid: [u8; 16],
     /// The age.
     pub age: u32,
 }
 
 impl PdbId {
-    /// The identity from the GUID's 32 hexadecimal digits, as symbol stores and ISF tables write it.
+    /// Builds the identity from the GUID's 32 hexadecimal digits, in the order that symbol stores and ISF
+    /// tables use.
     #[must_use]
     pub fn from_hex(name: &str, guid: &str, age: u32) -> Option<Self> {
         if guid.len() != 32 || !guid.is_ascii() {
@@ -31,7 +32,7 @@ impl PdbId {
         Some(Self { name: name.into(), guid: bytes, age })
     }
 
-    /// The GUID as 32 upper-case hexadecimal digits, in the order people write it.
+    /// The GUID as 32 upper-case hexadecimal digits, in the usual text order.
     #[must_use]
     pub fn guid_hex(&self) -> String {
         guid_hex(&self.guid)
@@ -50,7 +51,7 @@ impl PdbId {
     }
 }
 
-/// A GUID as 32 upper-case hexadecimal digits; its first three fields lie little-endian.
+/// A GUID as 32 upper-case hexadecimal digits; the first three fields of `guid` are little-endian.
 #[must_use]
 pub fn guid_hex(guid: &[u8; 16]) -> String {
     let [a0, a1, a2, a3, b0, b1, c0, c1, rest @ ..] = *guid;
@@ -63,7 +64,7 @@ pub fn guid_hex(guid: &[u8; 16]) -> String {
 
 impl fmt::Display for PdbId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The name comes from the dump: control characters in it stay text.
+        // The name comes from the dump, so control characters are escaped.
         let name = self.name.escape_debug();
         write!(f, "{name} with GUID {} age {}", self.guid_hex(), self.age)
     }

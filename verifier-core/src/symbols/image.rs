@@ -1,7 +1,7 @@
-//! What an image in memory says of itself: its PDB's identity and its exports.
+//! Data that an image in memory contains about itself: its PDB's identity and its exports.
 //!
-//! Both are read from the image's pages in the dump, which a kernel dump may hold only in part:
-//! each part that is absent is said, none stops the rest.
+//! Both are read from the image's pages in the dump. A kernel dump may hold only some of these pages, so each
+//! missing part is reported and the other parts are still read.
 
 use zerocopy::FromBytes;
 
@@ -15,16 +15,18 @@ use crate::raw::{
     SectionHeader,
 };
 
-/// Debug directory entries that are looked at.
+/// Limit on the debug directory entries that are read.
 const MAX_DEBUG_ENTRIES: usize = 64;
-/// Bytes of a PDB's path that are read.
+/// Limit on the bytes of a PDB's path.
 const MAX_PDB_PATH: usize = 1024;
-/// Bytes of an exported name that are read.
-const MAX_EXPORT_NAME: usize = super::name::MAX_NAME;
-/// Exported names that are read.
+/// Limit on the bytes of an exported name.
+const MAX_EXPORT_NAME: usize = super::name::MAX_SHOWN_NAME;
+/// Limit on the exported names.
 const MAX_EXPORTS: u32 = 0x1_0000;
 
-/// Section headers that are read.
+/// The start of records of compilers before 2002 (`NB10`): such a record has no GUID.
+const OLD_CODEVIEW: &[u8] = b"NB";
+/// Limit on the section headers.
 const MAX_SECTIONS: u16 = 96;
 
 /// A section of an image.
@@ -32,13 +34,13 @@ const MAX_SECTIONS: u16 = 96;
 pub struct Section {
     /// Its name: `.data`, `ALMOSTRO`.
     pub name: String,
-    /// Where it starts.
+    /// Start of the section.
     pub start: Rva,
-    /// Its bytes in memory.
+    /// Size in memory, in bytes.
     pub size: u32,
-    /// True for code.
+    /// True if the section contains code.
     pub is_executable: bool,
-    /// True for data that change.
+    /// True if the section is writable.
     pub is_writable: bool,
 }
 
@@ -68,7 +70,7 @@ impl ImageHeaders {
     /// Reads the headers of the image at `base`.
     ///
     /// # Errors
-    /// [`Error::Read`] where they are absent, [`Error::Malformed`] where they are none.
+    /// [`Error::Read`] if the headers are absent, [`Error::Malformed`] if they are not image headers.
     pub fn read(memory: &dyn Memory<Va>, base: Va) -> Result<Self, Error> {
         let malformed = |why: &str| Error::Malformed {
             address: base,
@@ -90,7 +92,7 @@ impl ImageHeaders {
         let optional_at = new_header.add(size_of::<FileHeader>() as u64);
         let mut optional = vec![0u8; usize::from(file.size_of_optional_header.get())];
         memory.read(optional_at, &mut optional).map_err(fault)?;
-        // PE32 and PE32+ have SizeOfImage at 0x38 and differ in where the directories start.
+        // PE32 and PE32+ both have SizeOfImage at 0x38 but start their directories at different offsets.
         let directories = match le(&optional, 0, 2) {
             Some(0x10b) => 0x60,
             Some(0x20b) => 0x70,
@@ -120,7 +122,7 @@ impl ImageHeaders {
     /// The image's sections, in the order of their headers.
     ///
     /// # Errors
-    /// [`Error::Read`] where their headers are absent.
+    /// [`Error::Read`] if their headers are absent.
     pub fn sections(&self, memory: &dyn Memory<Va>) -> Result<Vec<Section>, Error> {
         let mut sections = Vec::new();
         for i in 0..self.number_of_sections.min(MAX_SECTIONS) {
@@ -147,7 +149,8 @@ impl ImageHeaders {
     /// The identity of the image's PDB, from its CodeView record.
     ///
     /// # Errors
-    /// [`Error::Read`] where the record is absent, [`Error::Malformed`] where the image has none.
+    /// [`Error::Read`] if the record is absent, [`Error::Malformed`] if the image has none (the error is then
+    /// about the image's base) or the record is not one (the error is about the record).
     pub fn pdb_id(&self, memory: &dyn Memory<Va>) -> Result<PdbId, Error> {
         let malformed = |why: &str| Error::Malformed {
             address: self.base,
@@ -169,22 +172,32 @@ impl ImageHeaders {
             let bytes = read::<{ size_of::<CodeViewRsds>() }>(memory, at)
                 .map_err(|fault| Error::read("CodeView record", fault))?;
             let record = CodeViewRsds::ref_from_bytes(&bytes).map_err(|_| malformed("short"))?;
-            if &record.signature != b"RSDS" {
+            if record.signature.starts_with(OLD_CODEVIEW) {
                 continue;
+            }
+            if &record.signature != b"RSDS" {
+                let [a, b, c, d] = record.signature;
+                return Err(Error::Malformed {
+                    address: at,
+                    what: "CodeView record".into(),
+                    why: format!(
+                        "it begins with {a:02x} {b:02x} {c:02x} {d:02x}, not with \"RSDS\""
+                    ),
+                });
             }
             let path = read_text(memory, at.add(bytes.len() as u64), MAX_PDB_PATH)
                 .map_err(|fault| Error::read("CodeView record", fault))?;
-            // Drivers carry the full path of the machine that built them.
+            // Drivers carry the full path from the machine that built them.
             let name = path.rsplit(['\\', '/']).next().unwrap_or("").to_string();
             return Ok(PdbId { name, guid: record.guid, age: record.age.get() });
         }
         Err(malformed("no CodeView (RSDS) record"))
     }
 
-    /// The name that the image's export directory gives it.
+    /// The image's name in its export directory.
     ///
     /// # Errors
-    /// [`Error::Read`] where it is absent, [`Error::Malformed`] where the image exports nothing.
+    /// [`Error::Read`] if the name is absent, [`Error::Malformed`] if the image exports nothing.
     pub fn export_name(&self, memory: &dyn Memory<Va>) -> Result<String, Error> {
         let directory = self.export.ok_or_else(|| Error::Malformed {
             address: self.base,
@@ -197,13 +210,13 @@ impl ImageHeaders {
         read_text(memory, self.at(name.map_err(fault)?), MAX_EXPORT_NAME).map_err(fault)
     }
 
-    /// The image's exported names as a symbol table, at most `left` (and 65,536) of them; how many the
-    /// image says that it has is taken off `left`, which so bounds the work over many images. Names
+    /// The image's exported names as a symbol table, at most `left` (and 65,536) of them. The number of names
+    /// that the image claims to have is subtracted from `left`, which limits the work over many images. Names
     /// whose pages are absent are left out.
     ///
     /// # Errors
-    /// [`Error::Read`] where the export directory itself is absent, [`Error::Malformed`] where the
-    /// image exports nothing.
+    /// [`Error::Read`] if the export directory itself is absent, [`Error::Malformed`] if the image exports
+    /// nothing.
     pub fn exports(&self, memory: &dyn Memory<Va>, left: &mut u32) -> Result<SymbolTable, Error> {
         let malformed = |why: &str| Error::Malformed {
             address: self.base,
@@ -234,7 +247,7 @@ impl ImageHeaders {
             }
             let function = self.at(exports.address_of_functions.get()).add(u64::from(ordinal) * 4);
             let Ok(rva) = memory.read_u32(function) else { continue };
-            // An address inside the directory is the name of another image's function.
+            // An address inside the directory is a forwarder: the name of another image's function.
             if forwarders.contains(&rva) {
                 continue;
             }
@@ -246,12 +259,12 @@ impl ImageHeaders {
     }
 }
 
-/// A NUL-terminated string of at most `max` bytes; one that does not end by then is cut.
+/// A NUL-terminated string; a string longer than `max` bytes is cut.
 fn read_text(memory: &dyn Memory<Va>, at: Va, max: usize) -> Result<String, Fault> {
     let mut text = Vec::new();
     let mut here = at;
     while text.len() < max {
-        // Up to the end of a page at a time: the next page may be absent and not needed.
+        // Reads up to the end of one page at a time: the next page may be absent and not needed.
         let left = (crate::addr::PAGE_SIZE - here.page_offset()) as usize;
         let mut part = vec![0u8; left.min(64).min(max - text.len())];
         memory.read(here, &mut part)?;

@@ -1,10 +1,10 @@
-//! Addresses in, names out: one table for each image.
+//! Names for addresses: one table for each image.
 //!
-//! A [`SymbolTable`] is sorted by address and answers with the nearest symbol at or below, as
-//! debuggers do. It is filled from a PDB (procedures of a private one before public symbols), from
-//! an ISF table, or from the image's own export directory where no PDB can be had ([`ImageHeaders`]).
-//! What a kernel asks is a [`SymbolLookup`], which a PDB with indexes of its own is too.
-//! Decoration is taken off when names go in (32-bit `_Name@8`) or come out (C++).
+//! A [`SymbolTable`] is sorted by address and returns the nearest symbol at or below an address, as debuggers
+//! do. It is filled from a PDB (procedures of a private PDB come before public symbols), from an ISF table,
+//! or from the image's own export directory if no PDB is available ([`ImageHeaders`]). A kernel uses the
+//! trait [`SymbolLookup`], which a PDB with its own indexes also implements. Decoration is removed when names
+//! are added (32-bit `_Name@8`) or returned (C++).
 
 mod guard;
 mod id;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::guard::guard;
 
-/// A 32-bit C name without its decoration; any other name as it is.
+/// A 32-bit C name without its decoration; any other name unchanged.
 ///
 /// ```
 /// use verifier_core::symbols::undecorate;
@@ -32,39 +32,39 @@ pub fn undecorate(name: &str) -> &str {
     name
 }
 
-/// The longest name that is shown, in bytes, whichever source it is from.
-pub(super) const MAX_NAME: usize = 512;
+/// The longest name that is shown, in bytes, for every source.
+pub(super) const MAX_SHOWN_NAME: usize = 512;
 
-/// A name as it is shown: [`demangle`]d, and cut if it is longer than any that people write.
+/// The name in its displayed form: [`demangle`]d, and cut if it is longer than [`MAX_SHOWN_NAME`].
 pub(crate) fn shown(name: &str) -> Cow<'_, str> {
     match demangle(name) {
-        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_NAME)),
+        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_SHOWN_NAME)),
         Cow::Owned(mut name) => {
-            name.truncate(cut(&name, MAX_NAME).len());
+            name.truncate(cut(&name, MAX_SHOWN_NAME).len());
             Cow::Owned(name)
         }
     }
 }
 
-/// At most so many bytes of a text, whole characters.
+/// The start of a text, at most `bytes` bytes, cut at a character boundary.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// The longest part of a C++ name that is demangled, in bytes: the reader calls itself for each type
-/// within a type, and 3,400 bytes overflow the stack of a thread (500 without optimization).
+/// The longest part of a C++ name that is demangled, in bytes. The demangler recurses for each type within a
+/// type, and 3,400 bytes overflow a thread's stack (500 bytes in a build without optimization).
 const MAX_MANGLED: usize = 256;
-/// How much a C++ name may unfold to while it is demangled; others are shown as they are.
+/// Limit on the parts that a C++ name may expand to; a name above it is shown mangled.
 ///
-/// A digit may stand for a name or type that came before, and what it stands for may hold digits
-/// too: 115 bytes take 10 seconds, and twice that more memory than there is. With `d` digits a name of
-/// `n` bytes unfolds to no more than `n` times `e^(d/e)` parts; that is held against this.
+/// A digit can refer to an earlier name or type, which can contain digits too: demangling 115 bytes can take
+/// 10 seconds, and twice as many bytes can exhaust the memory. With `d` digits, a name of `n` bytes expands
+/// to at most `n` times `e^(d/e)` parts; that bound is compared with this limit.
 const MAX_DEMANGLED_PARTS: u64 = 1 << 13;
-/// Places at which the end of a name is looked for.
+/// Limit on the positions that are tried as the end of a name.
 const MAX_ENDS: usize = 16;
 
-/// A C++ name as people write it, without parameters; any other name as it is.
+/// A C++ name in readable form, without parameters; any other name unchanged.
 ///
 /// ```
 /// use verifier_core::symbols::demangle;
@@ -78,19 +78,19 @@ pub fn demangle(name: &str) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     if name.starts_with("??_C@") {
-        // A string, whose first characters are the rest.
+        // A string; the rest of the name is its first characters.
         return Cow::Borrowed("`string'");
     }
     let parse = |mangled: &str| {
         let flags = msvc_demangler::DemangleFlags::NAME_ONLY;
-        // Its arithmetic overflows on some malformed names, which builds that check it answer with a
-        // panic.
+        // The demangler's arithmetic overflows on some malformed names, which panics in builds with overflow
+        // checks.
         let parse = || msvc_demangler::demangle(mangled, flags).ok();
         unfolds_little(mangled).then(|| guard("C++ name", parse).ok().flatten()).flatten()
     };
-    // The type behind the name is not shown, and most digits are in it: the first end of a name at
-    // which an `int` will do for it is the right one, since any other leaves the name open. Not so
-    // for conversions, whose type is their name, and for what the compiler made of types.
+    // The type after the name is not shown, and it holds most of the digits. The name ends at the first `@@`
+    // after which an `int` parses as the type, because any other `@@` leaves the name incomplete. This does
+    // not work for conversions, whose type is their name, and for names that the compiler made from types.
     let ends = if name.starts_with("??B") || name.starts_with("??_") { 0 } else { MAX_ENDS };
     let pairs = name.as_bytes().windows(2).enumerate().filter(|(_, pair)| pair == b"@@");
     let short = pairs.take(ends).find_map(|(end, _)| parse(&format!("{}@@3HA", name.get(..end)?)));
@@ -130,7 +130,7 @@ mod tests {
                 "std::v<class std::s<char,struct std::t<char>,class std::a<char> > >::f",
             ),
             ("?\u{1b}[2J", "?\u{1b}[2J"),
-            // A number that overflows the demangler's own arithmetic.
+            // A number that overflows the demangler's arithmetic.
             ("?f?($E@??B\u{b}\u{2}(@@_01@?$@Y/V@Y/", "?f?($E@??B\u{b}\u{2}(@@_01@?$@Y/V@Y/"),
         ] {
             assert_eq!(demangle(mangled), name);
@@ -139,22 +139,22 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_between_characters() {
-        let long = format!("{}é", "a".repeat(MAX_NAME - 1));
-        assert_eq!(shown(&long), long[..MAX_NAME - 1]);
+        let long = format!("{}é", "a".repeat(MAX_SHOWN_NAME - 1));
+        assert_eq!(shown(&long), long[..MAX_SHOWN_NAME - 1]);
         assert_eq!(shown(&long[1..]), long[1..]);
-        let mangled = format!("?f@{}", "a".repeat(2 * MAX_NAME));
-        assert_eq!(shown(&mangled).len(), MAX_NAME);
+        let mangled = format!("?f@{}", "a".repeat(2 * MAX_SHOWN_NAME));
+        assert_eq!(shown(&mangled).len(), MAX_SHOWN_NAME);
     }
 
-    /// Each type of the list is a function of eight of the one before.
+    /// Each type in the list is a function of eight arguments of the type before it.
     fn bomb(levels: usize) -> String {
         let levels = (0..levels).map(|i| format!("P6AX{}@Z", i.to_string().repeat(8)));
         format!("P6AXHH@Z{}", levels.collect::<String>())
     }
 
     #[test]
-    fn no_name_unfolds_without_end() {
-        // Behind the name nothing matters; in it, it is shown as it stands.
+    fn the_expansion_of_a_name_is_limited() {
+        // Digits after the name do not matter; if they are in the name, it is shown mangled.
         assert_eq!(demangle(&format!("?f@@YAX{}@Z", bomb(9))), "f");
         let inside = format!("?f@?$C@{}@@QEAAXXZ", bomb(9));
         assert_eq!(demangle(&inside), inside);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_is_too_deep() {
+    fn a_deeply_nested_name_does_not_overflow_the_stack() {
         for unit in ["PEA", "QEAP8a@@", "V?$a@", "?$a@", "?a@?1??", "$$BY_", "P_E", "$1?", "A"] {
             for head in ["?f@@3", "??BFoo@@QEBA", "?f@?$C@", "??$C@", "??_R0", "?f@?1??"] {
                 for count in [10, 100, (MAX_MANGLED - head.len()) / unit.len()] {

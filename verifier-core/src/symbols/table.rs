@@ -1,9 +1,9 @@
-//! Symbols of one image, sorted by address.
+//! The symbols of one image, sorted by address.
 //!
-//! Names lie somewhere in one block of bytes (which may be a PDB's own records), so a table of 40,000
-//! symbols is two allocations. Where several symbols stand at one address, procedures come before public
-//! functions, public data and exports, then names in order: the answer never depends on the order
-//! in which they were added.
+//! All names are in one block of bytes (which may be a PDB's own records), so a table of 40,000 symbols is
+//! two allocations. If several symbols have the same address, procedures come before public functions, public
+//! data and exports; symbols of one kind are ordered by name. The answer therefore never depends on the order
+//! in which symbols were added.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use super::name::{shown, undecorate};
 use crate::addr::Rva;
 
-/// Where a symbol is from.
+/// The source of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SymbolKind {
@@ -21,7 +21,7 @@ pub enum SymbolKind {
     Procedure,
     /// A public symbol (`S_PUB32`) marked as code or function.
     PublicFunction,
-    /// Any other public symbol, or one of a source that does not tell.
+    /// Any other public symbol, or a symbol from a source without kinds.
     Public,
     /// An export of the image.
     Export,
@@ -35,7 +35,7 @@ struct Entry {
     kind: SymbolKind,
 }
 
-/// The bytes that names lie in.
+/// The bytes that contain the names.
 pub(crate) type NameBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Symbols of one image.
@@ -44,7 +44,7 @@ pub struct SymbolTable {
     /// `None` for an empty table.
     names: Option<NameBytes>,
     entries: Vec<Entry>,
-    /// Made when a name is first looked up.
+    /// Created on the first look-up of a name.
     by_name: OnceLock<NameIndex>,
 }
 
@@ -63,7 +63,7 @@ pub struct SymbolTableBuilder {
 }
 
 impl SymbolTableBuilder {
-    /// Adds a symbol. One whose name would push the names beyond 4 GiB is dropped.
+    /// Adds a symbol. A symbol whose name would make the names larger than 4 GiB is dropped.
     pub fn add(&mut self, rva: Rva, name: &str, kind: SymbolKind) {
         let name = if self.undecorate { undecorate(name) } else { name };
         let (Ok(start), Ok(len)) = (u32::try_from(self.names.len()), u32::try_from(name.len()))
@@ -92,7 +92,7 @@ fn sort(names: &[u8], entries: &mut [Entry]) {
     });
 }
 
-/// Collects symbols in any order, their names staying where they are.
+/// Collects symbols in any order and leaves their names in place.
 pub(crate) struct PlacedNames {
     entries: Vec<Entry>,
     undecorate: bool,
@@ -103,7 +103,7 @@ impl PlacedNames {
         Self { entries: Vec::with_capacity(capacity), undecorate }
     }
 
-    /// Adds a symbol whose name stands at `start` of the bytes; `None` where it is not ASCII, or holds a
+    /// Adds a symbol whose name is at offset `start` of the bytes; `None` if it is not ASCII or contains a
     /// null.
     #[must_use]
     pub(crate) fn add(
@@ -120,7 +120,7 @@ impl PlacedNames {
         if self.undecorate {
             let whole = std::str::from_utf8(name).ok()?;
             let name = undecorate(whole);
-            // Decoration goes from both ends; what is left is a part of the name.
+            // Decoration is removed from both ends, so the rest is a part of the name.
             start += (name.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
             len = name.len();
         }
@@ -143,25 +143,25 @@ impl PlacedNames {
     }
 }
 
-/// True where every byte is ASCII and none is null, eight at a time.
+/// True if every byte is ASCII and not null; checks eight bytes at a time.
 fn is_plain(name: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    // The upper bit of a byte that is null or not ASCII; what a null borrows from the bytes above it
-    // can only add to what is wrong.
+    // The upper bit is set for each byte that is null or not ASCII. A borrow from a null can only set more
+    // bits above it, in a word that is already wrong.
     let wrong = |eight: &[u8; 8]| {
         let value = u64::from_le_bytes(*eight);
         (value.wrapping_sub(ONES) | value) & (ONES << 7)
     };
     let (eights, rest) = name.as_chunks::<8>();
     match name.last_chunk::<8>() {
-        // The last eight cover the rest, some bytes twice.
+        // The last eight cover the remainder, so some bytes are checked twice.
         Some(last) => eights.iter().fold(wrong(last), |all, eight| all | wrong(eight)) == 0,
         None => rest.iter().all(|byte| (1..0x80).contains(byte)),
     }
 }
 
-/// Sorts by address alone, twelve bits at a time: for tens of thousands of entries several times
-/// faster than by comparing.
+/// Radix sort by address, twelve bits at a time: several times faster than a comparison sort for tens of
+/// thousands of entries.
 fn sort_by_rva(mut entries: Vec<Entry>) -> Vec<Entry> {
     let highest = entries.iter().fold(0, |bits, entry| bits | entry.rva);
     let mut shift = 0;
@@ -198,11 +198,11 @@ fn slice<'a>(names: &'a [u8], entry: &Entry) -> &'a [u8] {
     names.get(start..start + entry.len as usize).unwrap_or_default()
 }
 
-/// Entries by name: open addressing, at most half full. The hash is keyed, so that a file cannot
+/// Index of entries by name: open addressing, at most half full. The hash is keyed, so that a file cannot
 /// choose names that collide.
 struct NameIndex {
     keys: RandomState,
-    /// Upper half of the hash and number of the entry plus one; 0 is free.
+    /// Upper half of the hash, and the entry's number plus one; 0 means free.
     slots: Vec<(u32, u32)>,
 }
 
@@ -213,7 +213,7 @@ impl NameIndex {
         for (number, entry) in (1u32..).zip(entries) {
             let name = slice(names, entry);
             let (at, tag) = index.place(name);
-            // The first of a name stays, which is the one at the lowest address.
+            // The first symbol of a name stays; it has the lowest address.
             if let Err(free) = index.probe(names, entries, name, at, tag)
                 && let Some(slot) = index.slots.get_mut(free)
             {
@@ -228,7 +228,7 @@ impl NameIndex {
         (hash as usize & (self.slots.len() - 1), (hash >> 32) as u32)
     }
 
-    /// The entry of that name, or the free slot where it would be.
+    /// The entry with that name, or the free slot for it.
     fn probe<'e>(
         &self,
         names: &[u8],
@@ -251,20 +251,20 @@ impl NameIndex {
     }
 }
 
-/// Names of one image's addresses, and addresses of its names.
+/// Looks up names by address and addresses by name, for one image.
 pub trait SymbolLookup: Send + Sync {
     /// Number of symbols.
     fn len(&self) -> usize;
 
-    /// True where there are none.
+    /// True if there are no symbols.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The nearest symbol at or below `rva`, and how far `rva` is behind it.
+    /// The nearest symbol at or below `rva`, and the distance of `rva` from it.
     fn resolve(&self, rva: Rva) -> Option<(Cow<'_, str>, u32)>;
 
-    /// Where the symbol of that name lies; of several the one at the lowest address.
+    /// The address of the symbol with that name; the lowest one if there are several.
     fn find(&self, name: &str) -> Option<Rva>;
 }
 
@@ -283,7 +283,7 @@ impl SymbolLookup for SymbolTable {
 }
 
 impl SymbolTable {
-    /// An empty table to fill; `undecorate` takes the decoration of 32-bit C names off.
+    /// A builder for a table; `undecorate` removes the decoration of 32-bit C names.
     #[must_use]
     pub fn builder(undecorate: bool) -> SymbolTableBuilder {
         SymbolTableBuilder { names: String::new(), entries: Vec::new(), undecorate }
@@ -295,23 +295,23 @@ impl SymbolTable {
         self.entries.len()
     }
 
-    /// True for a table without symbols.
+    /// True if the table has no symbols.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The nearest symbol at or below `rva`, and how far `rva` is behind it.
+    /// The nearest symbol at or below `rva`, and the distance of `rva` from it.
     #[must_use]
     pub fn resolve(&self, rva: Rva) -> Option<(Cow<'_, str>, u32)> {
-        let behind = self.entries.partition_point(|entry| entry.rva <= rva.0);
-        let nearest = self.entries.get(behind.checked_sub(1)?)?.rva;
+        let end = self.entries.partition_point(|entry| entry.rva <= rva.0);
+        let nearest = self.entries.get(end.checked_sub(1)?)?.rva;
         let first = self.entries.partition_point(|entry| entry.rva < nearest);
         let entry = self.entries.get(first)?;
         Some((shown(self.name_of(entry)), rva.0 - nearest))
     }
 
-    /// Where the symbol of that name lies; of several the one at the lowest address.
+    /// The address of the symbol with that name; the lowest one if there are several.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Rva> {
         let (names, name) = (self.names(), name.as_bytes());
@@ -325,7 +325,7 @@ impl SymbolTable {
     }
 
     fn name_of(&self, entry: &Entry) -> &str {
-        // Always text: what is added is checked, and the bytes are never changed.
+        // Always valid text: names are checked when they are added, and the bytes never change.
         std::str::from_utf8(slice(self.names(), entry)).unwrap_or("")
     }
 

@@ -1,14 +1,15 @@
 //! Volatility 3 ISF tables (Intermediate Symbol Format, schema 4 to 6): JSON with a kernel's types
 //! and symbols.
 //!
-//! Source: the schema in volatility3's `schemas/`, and tables made by its `pdbconv` from Microsoft's
-//! PDBs. `user_types` have `fields` of `{offset, type}`, where a type is one of base, pointer,
-//! array, bitfield, struct / union / class (by name), enum, function. `symbols` have `address`, an
-//! RVA. `metadata.windows.pdb` names the PDB that the table was made from.
+//! Source: the schema in volatility3's `schemas/`, and tables that its `pdbconv` made from Microsoft's PDBs.
+//! `user_types` have `fields` of `{offset, type}`; a type is a base type, pointer, array, bitfield, struct /
+//! union / class (by name), enum or function. `symbols` have an `address`, which is an RVA.
+//! `metadata.windows.pdb` names the PDB that the table was made from.
 //!
-//! Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept as it
-//! is, and the fields of a structure are read when the structure is first asked for. Every map has at most
-//! [`MAX_ENTRIES`] entries, so what is kept is in proportion to a kernel's table, whatever the file holds.
+//! Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept
+//! unparsed; the fields of a structure are read when the structure is first requested. Every map has at most
+//! [`MAX_TABLE_ENTRIES`] entries, so the memory that a table takes is in proportion to a kernel's table, whatever
+//! the file contains.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,15 +26,15 @@ use crate::addr::Rva;
 use crate::error::Error;
 use crate::symbols::{self, PdbId, SymbolKind, SymbolTable};
 
-/// Entries of each map of a table. Kernels have 43,000 symbols and 2,000 types.
-const MAX_ENTRIES: usize = 1 << 20;
-/// Bytes of the names of each map, together. A kernel's symbols have 1.2 MB of them.
-const MAX_NAMES: usize = 1 << 25;
-/// Bytes of one name: what linkers write at most. The rest of a longer one is cut off.
-const MAX_NAME: usize = 4096;
-/// Bytes of the fields of one structure. The longest of a kernel has 40,000.
+/// Limit on the entries of each map. Kernels have 43,000 symbols and 2,000 types.
+const MAX_TABLE_ENTRIES: usize = 1 << 20;
+/// Limit on the total bytes of the names in each map. A kernel's symbols have 1.2 MB of names.
+const MAX_TABLE_NAMES: usize = 1 << 25;
+/// Limit on the bytes of one name: the longest that linkers write. A longer name is cut.
+const MAX_TABLE_NAME: usize = 4096;
+/// Limit on the bytes of the fields of one structure. The longest in a kernel has 40,000.
 const MAX_FIELDS: usize = 1 << 22;
-/// Pointers inside pointers, arrays of arrays: deeper than this is no C type.
+/// Limit on pointers inside pointers and arrays of arrays; C types do not nest deeper.
 const MAX_DEPTH: u32 = 16;
 
 /// An ISF table.
@@ -42,23 +43,23 @@ pub struct Isf {
     /// The JSON of all structures' fields.
     fields: Box<str>,
     types: HashMap<Box<str>, TypeText>,
-    /// Shapes of base types.
+    /// Base types by name.
     base: HashMap<Box<str>, Shape>,
-    /// Bytes of enumerations.
+    /// Sizes of enumerations, in bytes.
     enums: HashMap<Box<str>, u8>,
     pointer: u8,
-    /// Structures whose fields were read.
+    /// Structures whose fields have been read.
     known: Mutex<HashMap<Box<str>, Arc<Structure>>>,
     symbols: SymbolTable,
     pdb: Option<PdbId>,
     machine: Option<u32>,
 }
 
-/// A structure whose fields were not read yet.
+/// A structure whose fields have not been read yet.
 #[derive(Debug)]
 struct TypeText {
     size: u64,
-    /// Where its fields are in [`Isf::fields`].
+    /// The range of its fields in [`Isf::fields`].
     fields: Range<usize>,
 }
 
@@ -153,7 +154,7 @@ struct PdbEntry<'a> {
     machine_type: Option<u32>,
 }
 
-/// A map in the order of the text, no longer than the limits.
+/// A map in the order of the text, within the limits.
 struct Entries<'a, T>(Vec<(Cow<'a, str>, T)>);
 
 impl<T> Default for Entries<'_, T> {
@@ -181,11 +182,15 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(Name(name)) = map.next_key()? {
             bytes += name.len();
-            if entries.len() == MAX_ENTRIES {
-                return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} entries")));
+            if entries.len() == MAX_TABLE_ENTRIES {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TABLE_ENTRIES} entries"
+                )));
             }
-            if bytes > MAX_NAMES {
-                return Err(A::Error::custom(format_args!("more than {MAX_NAMES} bytes of names")));
+            if bytes > MAX_TABLE_NAMES {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TABLE_NAMES} bytes of names"
+                )));
             }
             entries.push((name, map.next_value()?));
         }
@@ -193,7 +198,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
     }
 }
 
-/// A name of an entry, cut.
+/// The name of an entry, cut to [`MAX_TABLE_NAME`].
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -212,20 +217,20 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 
     fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Name(symbols::cut(name, MAX_NAME).into()))
+        Ok(Name(symbols::cut(name, MAX_TABLE_NAME).into()))
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Name(symbols::cut(name, MAX_NAME).to_owned().into()))
+        Ok(Name(symbols::cut(name, MAX_TABLE_NAME).to_owned().into()))
     }
 }
 
 impl Isf {
-    /// Reads a table. `json` is the text itself: a caller that has a `.json.xz` decompresses it.
+    /// Reads a table. `json` is uncompressed text; decompress a `.json.xz` first.
     ///
     /// # Errors
-    /// [`Error::Symbols`] if it is not JSON of that schema, or has more entries than any kernel's; with line
-    /// and column.
+    /// [`Error::Symbols`], with line and column, if the text is not JSON of that schema or has more entries
+    /// than any kernel has.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
         symbols::guard("ISF", || serde_json::from_slice(json).map(Self::of_table))?
             .map_err(malformed)
@@ -263,19 +268,19 @@ impl Isf {
             symbols: symbols.finish(),
             machine: entry.as_ref().and_then(|entry| entry.machine_type),
             pdb: entry.and_then(|entry| {
-                let name = symbols::cut(&entry.database, MAX_NAME);
+                let name = symbols::cut(&entry.database, MAX_TABLE_NAME);
                 PdbId::from_hex(name, &entry.guid, entry.age)
             }),
         }
     }
 
-    /// The PDB that the table was made from, where the table says.
+    /// The PDB that the table was made from, if the table names it.
     #[must_use]
     pub fn pdb_id(&self) -> Option<&PdbId> {
         self.pdb.as_ref()
     }
 
-    /// The PE machine number, where the table says.
+    /// The PE machine number, if the table has it.
     #[must_use]
     pub fn machine_image_type(&self) -> Option<u32> {
         self.machine
@@ -308,7 +313,7 @@ impl Isf {
 
     fn shape(&self, entry: &TypeEntry<'_>, depth: u32) -> Shape {
         let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
-        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_NAME);
+        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_TABLE_NAME);
         match entry.kind.as_ref() {
             "pointer" => Shape::Pointer(self.pointer),
             "base" => self.base.get(name).cloned().unwrap_or(Shape::Opaque),

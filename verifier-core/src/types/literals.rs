@@ -1,4 +1,4 @@
-//! Types and globals written down by hand: for tests, for examples, for layouts that no PDB has.
+//! Types and globals written by hand: for tests, for examples, and for layouts that are in no PDB.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::{Member, Shape, Structure, TypeSource};
 use crate::addr::Rva;
 use crate::error::Error;
 
-/// Types and globals that the caller spells out.
+/// Types and globals that the caller defines.
 ///
 /// ```
 /// use verifier_core::types::{Literals, Shape, TypeSource};
@@ -24,14 +24,13 @@ pub struct Literals {
 }
 
 impl Literals {
-    /// Nothing yet.
+    /// An empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with a structure: its name, its size in bytes, and its members' names, offsets and
-    /// shapes.
+    /// Adds a structure: its name, its size in bytes, and its members' names, offsets and shapes.
     #[must_use]
     pub fn with_type(mut self, name: &str, size: u64, members: &[(&str, u64, Shape)]) -> Self {
         let members = members
@@ -46,7 +45,7 @@ impl Literals {
         self
     }
 
-    /// The same with a global at `rva`.
+    /// Adds a global at `rva`.
     #[must_use]
     pub fn with_symbol(mut self, name: &str, rva: u32) -> Self {
         self.symbols.insert(name.into(), Rva(rva));

@@ -1,10 +1,9 @@
-//! Names in, offsets out: where the fields of kernel structures lie in one build.
+//! Offsets for names: the positions of the fields of kernel structures in one build.
 //!
-//! A [`TypeSource`] gives whole structures by name and globals by name; it is implemented by a
-//! [`Pdb`], a Volatility 3 [`Isf`] table, the library's own [`Profile`] of a build, and
-//! [`Literals`]. Field paths are resolved here, once for all sources:
-//! `"InUse.VirtualAddress"` walks named and unnamed structures and unions. A [`Field`] is then
-//! plain arithmetic over bytes that have been read.
+//! A [`TypeSource`] returns whole structures by name and globals by name. A [`Pdb`], a Volatility 3 [`Isf`]
+//! table, the library's own [`Profile`] of a build and [`Literals`] implement it. Field paths are resolved
+//! here, once for all sources: `"InUse.VirtualAddress"` goes through named and unnamed structures and unions.
+//! A [`Field`] is then plain arithmetic on bytes that have been read.
 
 mod isf;
 mod literals;
@@ -22,7 +21,7 @@ use crate::addr::Rva;
 use crate::bytes::le;
 use crate::error::Error;
 
-/// What a field is.
+/// The type of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
@@ -43,30 +42,30 @@ pub enum Shape {
         /// Number of bits.
         length: u8,
     },
-    /// Elements one behind the other.
+    /// Consecutive elements of one type.
     Array {
-        /// What each element is.
+        /// The type of each element.
         element: Box<Shape>,
         /// Bytes in the whole array.
         size: u64,
         /// Number of elements.
         count: u64,
     },
-    /// A structure or union that has a name of its own.
+    /// A structure or union that has a name.
     Named {
         /// The name.
         name: String,
-        /// Its size in bytes, where the source has it beside the field.
+        /// Its size in bytes, if the source has it beside the field.
         size: Option<u64>,
     },
     /// A structure or union without a name.
     Unnamed(Arc<Structure>),
-    /// Nothing that has bytes (functions, `void`) or that is not known.
+    /// A type that has no bytes (functions, `void`) or that is unknown.
     Opaque,
 }
 
 impl Shape {
-    /// Bytes, where the source told them with the field.
+    /// The size in bytes, if the source gave it with the field.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         match self {
@@ -82,7 +81,7 @@ impl Shape {
         }
     }
 
-    /// True where the field is a number that fits 64 bits.
+    /// True if the field is a number that fits in 64 bits.
     #[must_use]
     pub fn is_integer(&self) -> bool {
         matches!(
@@ -102,7 +101,7 @@ pub struct Member {
     pub name: String,
     /// Bytes from the start of the structure.
     pub offset: u64,
-    /// What it is.
+    /// Its type.
     pub shape: Shape,
 }
 
@@ -118,25 +117,25 @@ pub struct Structure {
 }
 
 impl Structure {
-    /// The member of that name.
+    /// The member with that name.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
     }
 }
 
-/// A field whose place has been resolved from a path.
+/// A field whose position has been resolved from a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// Bytes from the start of the outermost structure.
     pub offset: u64,
-    /// What it is.
+    /// Its type.
     pub shape: Shape,
 }
 
 impl Field {
-    /// The number that the field holds in `record`, if it is a number and the record is long enough.
-    /// Signed numbers are sign-extended to 64 bits.
+    /// The number that the field holds in `record`, if it is a number and the record is long enough. Signed
+    /// numbers are sign-extended to 64 bits.
     #[must_use]
     #[inline]
     pub fn get(&self, record: &[u8]) -> Option<u64> {
@@ -174,39 +173,44 @@ impl Field {
 
 /// Structures and globals of one kernel by name.
 pub trait TypeSource: Send + Sync {
-    /// The structure or union of that name, `None` where the source has none.
+    /// The structure or union with that name, or `None` if the source does not have it.
     ///
     /// # Errors
-    /// [`Error::Symbols`] where the source itself is damaged.
+    /// [`Error::Symbols`] if the source itself is damaged.
     fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error>;
 
-    /// Where a global lies, counted from the image base.
+    /// The address of a global, relative to the image base.
     fn symbol(&self, name: &str) -> Option<Rva>;
 
-    /// What the source is, for messages: "PDB ntkrnlmp.pdb", "ISF table".
+    /// The source's name for messages: "PDB ntkrnlmp.pdb", "ISF table".
     fn describe(&self) -> String;
 
-    /// What a global is known by, or why it is not known, where the source does not simply list names
+    /// How the address of a global was found, or why it is unknown, if the source does not simply list names
     /// with addresses.
     fn remark(&self, _symbol: &str) -> Option<String> {
+        None
+    }
+
+    /// Why the layouts may be another build's: then nothing that is read with them is certain.
+    fn doubt(&self) -> Option<&str> {
         None
     }
 
     /// The size of a structure in bytes.
     ///
     /// # Errors
-    /// [`Error::MissingType`] where the source has no such type.
+    /// [`Error::MissingType`] if the source does not have the type.
     fn size_of(&self, name: &str) -> Result<u64, Error> {
         self.structure(name)?
             .map(|structure| structure.size)
             .ok_or_else(|| Error::MissingType { name: name.into() })
     }
 
-    /// The place of a field: `path` is one or more member names with dots between.
+    /// Resolves a field: `path` is one or more member names with dots between.
     ///
     /// # Errors
-    /// [`Error::MissingType`] where the source has no such type, [`Error::MissingField`] where the
-    /// type has no such member.
+    /// [`Error::MissingType`] if the source does not have the type, [`Error::MissingField`] if the type does
+    /// not have the member.
     fn field(&self, name: &str, path: &str) -> Result<Field, Error> {
         let missing = || Error::MissingField { type_name: name.into(), path: path.into() };
         let mut structure =

@@ -119,15 +119,6 @@ impl CarvedPool {
         }
     }
 
-    /// The same by types that need not be the kernel's.
-    pub(super) fn read_with(
-        kernel: &Kernel,
-        types: &dyn TypeSource,
-        place: &Place<'_>,
-    ) -> Result<Self, Error> {
-        Self::read_by(kernel, &Layout::resolve(kernel, types, true)?, place)
-    }
-
     fn read_by(kernel: &Kernel, layout: &Layout, place: &Place<'_>) -> Result<Self, Error> {
         let mut carved = Self::default();
         let found = carved.find_pages(kernel, layout, place);
@@ -195,7 +186,7 @@ impl CarvedPool {
             }
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
             if place.read(kernel, page, 0, &mut bytes)
-                && layout.is_tracker(kernel, &bytes)
+                && layout.owner_of_page(kernel, &bytes).is_some()
                 && page.pa.is_none_or(|pa| frames.insert(pa))
             {
                 if let Err(why) = budget.take(kernel) {
@@ -249,7 +240,8 @@ fn virtual_addresses(kernel: &Kernel, layout: &Layout, found: &[PageBytes]) -> H
     addresses
 }
 
-struct Layout {
+/// Offsets of pages, entries and owners, resolved once.
+pub(super) struct Layout {
     owner: Field,
     signature: Field,
     signature_size: usize,
@@ -269,7 +261,11 @@ struct Layout {
 
 impl Layout {
     /// `known`: the types are those of the build, so owners are where they say.
-    fn resolve(kernel: &Kernel, types: &dyn TypeSource, known: bool) -> Result<Self, Error> {
+    pub(super) fn resolve(
+        kernel: &Kernel,
+        types: &dyn TypeSource,
+        known: bool,
+    ) -> Result<Self, Error> {
         let machine = kernel.space().machine();
         let header = "_VI_POOL_PAGE_HEADER";
         let entry = "_VI_POOL_ENTRY_INUSE";
@@ -317,9 +313,13 @@ impl Layout {
         bytes.chunks_exact(self.entry_size).enumerate().skip(1)
     }
 
-    /// True where a page with the signature has an owner in the kernel, and no entry that cannot be one.
-    fn is_tracker(&self, kernel: &Kernel, bytes: &[u8]) -> bool {
+    /// The owner of a tracking page; `None` if the page is not one: it has no signature, no owner in the
+    /// kernel, or entries that cannot be entries.
+    pub(super) fn owner_of_page(&self, kernel: &Kernel, bytes: &[u8]) -> Option<Va> {
         let space = kernel.space();
+        if self.signature.get(bytes) != Some(PAGE_SIGNATURE) {
+            return None;
+        }
         let owner = Va(self.owner.get(bytes).unwrap_or(0));
         let next = Va(self.next.get(bytes).unwrap_or(0));
         let next_fits = next.is_null() || (space.is_kernel(next) && next.page_offset() == 0);
@@ -331,7 +331,8 @@ impl Layout {
         };
         // One torn entry is no reason to drop a page.
         let misfits = self.entries(bytes).filter(|entry| !fits(*entry)).count();
-        space.is_kernel(owner) && owner.0.is_multiple_of(4) && next_fits && misfits <= 1
+        let is_owned = space.is_kernel(owner) && owner.0.is_multiple_of(4);
+        (is_owned && next_fits && misfits <= 1).then_some(owner)
     }
 
     /// The name of an owner, and whether it is signed.

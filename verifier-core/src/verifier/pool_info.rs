@@ -31,15 +31,17 @@
 use std::collections::HashMap;
 
 use super::tag::PoolTag;
+use super::tally::Tally;
 use crate::addr::Va;
 use crate::bytes::{le32, le64};
 use crate::error::{Error, Fault, Problem};
 use crate::kernel::{AvlLayout, Kernel, STOPPED, walk_avl_to};
+use crate::types::TypeSource;
 
 /// Bit of `VfOptionFlags`: blocks are kept in the trees.
 const OPTION: u32 = 0x1000;
 /// An element of `ViPoolInfoAvl`.
-const BLOCK_SIZE: usize = 0x18;
+pub(super) const BLOCK_SIZE: usize = 0x18;
 /// An element of `ViPoolStackInfoAvl`.
 const STACK_SIZE: usize = 0x1b8;
 const FRAMES: usize = 0x28;
@@ -51,8 +53,8 @@ const ELEMENTS_BETWEEN_LOOKS: usize = 64;
 /// Tags that `DifpPoolTags` has room for.
 const MAX_TAGS: u32 = 10;
 
-const BLOCKS: &str = "ViPoolInfoAvl";
-const STACKS: &str = "ViPoolStackInfoAvl";
+pub(super) const BLOCKS: &str = "ViPoolInfoAvl";
+pub(super) const STACKS: &str = "ViPoolStackInfoAvl";
 
 /// A live block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,34 +146,17 @@ pub struct PoolInfo {
     pub problems: Vec<Problem>,
 }
 
-/// Elements in which the same is the matter: the first is told, the others counted.
-#[derive(Default)]
-struct Tally(Option<(Va, String)>, u64);
-
-impl Tally {
-    fn add(&mut self, at: Va, why: impl FnOnce() -> String) {
-        self.0.get_or_insert_with(|| (at, why()));
-        self.1 += 1;
-    }
-
-    fn tell(self, what: &str, problems: &mut Vec<Problem>) {
-        let Some((at, why)) = self.0 else { return };
-        let why = match self.1 {
-            1 => why,
-            count => format!("{why}; {count} elements are like this, the first is told"),
-        };
-        problems.push(Problem::at(what, at, why));
-    }
+/// True if kernels of these types can have the trees: `AllocationFreed` came in the same version. The
+/// build's number may be unknown, or a hint that is wrong.
+pub(super) fn has_trees(types: &dyn TypeSource) -> bool {
+    types.field("_MM_DRIVER_VERIFIER_DATA", "AllocationFreed").is_ok()
 }
 
-/// The first build whose kernels can have the trees.
-const FIRST_BUILD: u32 = 20348;
-
-/// True where the kernel has no trees: its symbols say so, or where there are none, its build.
-fn is_without(kernel: &Kernel, error: &Error) -> bool {
+/// True if the kernel has no trees: its symbols say so, or if there are none, the layouts that fit it.
+fn is_without(types: &dyn TypeSource, error: &Error) -> bool {
     match error {
         Error::MissingSymbol { .. } => true,
-        Error::UnknownGlobal { .. } => kernel.build() < FIRST_BUILD,
+        Error::UnknownGlobal { .. } => !has_trees(types),
         _ => false,
     }
 }
@@ -185,13 +170,14 @@ impl PoolInfo {
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
         let types = kernel.types()?;
         let table = match kernel.global(BLOCKS) {
-            Err(error) if is_without(kernel, &error) => {
+            Err(error) if is_without(types, &error) => {
                 return Ok(Self::empty(
                     "this kernel has no pool info tree (20348 and 22000 on have): blocks are in the \
                      drivers' tracking pages",
                 ));
             }
-            found => found?,
+            Err(error) => return Self::without_blocks(kernel, error),
+            Ok(table) => table,
         };
         let layout = AvlLayout::from_types(types)?;
         let mut info = Self::default();
@@ -208,7 +194,8 @@ impl PoolInfo {
                      clear",
                 ));
             }
-            (Ok(_), _) => {}
+            // Without symbols the table is known by what it holds.
+            (Ok(_), _) | (Err(Error::UnknownGlobal { .. }), Some(1..)) => {}
             (Err(_), Some(0)) => {
                 return Ok(Self::empty(
                     "ViPoolInfoAvl holds nothing (VfOptionFlags cannot be read)",
@@ -229,12 +216,24 @@ impl PoolInfo {
         }
         let by_element = info.read_stacks(kernel, &layout);
         info.read_blocks(kernel, &layout, table, by_element);
-        info.check();
-        let number = |name: &str| space.memory().read_u32(kernel.global(name).ok()?).ok();
-        info.insertion_failures = number("ViPoolInfoAllocInsertionFailure");
-        info.deletion_failures = number("ViPoolInfoAllocDeletionFailure");
-        info.stack_failures = number("ViPoolStackInfoFailureCount");
+        info.read_failures(kernel);
         info.read_tags(kernel);
+        info.check();
+        Ok(info)
+    }
+
+    /// What the stacks say if the tree of blocks was not found: without symbols an empty one cannot be.
+    fn without_blocks(kernel: &Kernel, error: Error) -> Result<Self, Error> {
+        if kernel.global(STACKS).is_err() {
+            return Err(error);
+        }
+        let mut info = Self::default();
+        info.read_stacks(kernel, &AvlLayout::from_types(kernel.types()?)?);
+        let live = info.stacks.iter().any(|stack| stack.live_count() > 0);
+        if info.problems.is_empty() && !live {
+            return Ok(Self::empty("no stack of ViPoolStackInfoAvl has a live block"));
+        }
+        info.problems.push(Problem::from_error(BLOCKS, &error));
         Ok(info)
     }
 
@@ -266,7 +265,7 @@ impl PoolInfo {
                 Err(fault) => unread.add(element, || fault.to_string()),
             }
         }
-        unread.tell("stack of pool blocks", &mut self.problems);
+        self.problems.extend(unread.problem("stack of pool blocks"));
         by_element
     }
 
@@ -285,8 +284,8 @@ impl PoolInfo {
     ) {
         let space = kernel.space();
         let all_stacks = self.stacks_counted.is_some_and(|all| all as usize == self.stacks.len());
-        let [mut unread, mut outside, mut disorder] = [const { Tally(None, 0) }; 3];
-        let [mut no_stack, mut stray, mut not_in_tree] = [const { Tally(None, 0) }; 3];
+        let [mut unread, mut disorder, mut no_stack] = <[Tally; 3]>::default();
+        let [mut stray, mut not_in_tree] = <[Tally; 2]>::default();
         let mut before = Va(0);
         let mut raw = [0u8; BLOCK_SIZE];
         let elements = self.walk(kernel, layout, table, BLOCKS, self.blocks_counted);
@@ -304,14 +303,14 @@ impl PoolInfo {
                 self.failed += 1;
                 continue;
             }
-            if !space.is_kernel(address) {
-                outside.add(element, || format!("its block {address} is outside the kernel"));
-                continue;
+            // One outside the kernel is impossible, and nothing is to be held against it.
+            if space.is_kernel(address) {
+                if address <= before {
+                    disorder
+                        .add(element, || format!("its block {address} does not follow {before}"));
+                }
+                before = address;
             }
-            if address <= before {
-                disorder.add(element, || format!("its block {address} does not follow {before}"));
-            }
-            before = address;
             let stack = match by_element.get(&pointer) {
                 Some(&stack) => Some(stack),
                 None if pointer.is_null() => {
@@ -349,11 +348,10 @@ impl PoolInfo {
             }
             self.blocks.push(PoolBlock { address, size, stack, element });
         }
-        for tally in [unread, outside, disorder, no_stack] {
-            tally.tell("pool block", &mut self.problems);
-        }
-        stray.tell("stack of a pool block", &mut self.problems);
-        not_in_tree.tell("stack of a pool block", &mut self.problems);
+        let blocks = [unread, disorder, no_stack].into_iter();
+        self.problems.extend(blocks.filter_map(|tally| tally.problem("pool block")));
+        let stacks = [stray, not_in_tree].into_iter();
+        self.problems.extend(stacks.filter_map(|tally| tally.problem("stack of a pool block")));
     }
 
     /// True where the caller wants no more elements, which is told; asked before every few of them.
@@ -392,9 +390,47 @@ impl PoolInfo {
         walk.entries
     }
 
+    /// What the kernel counts as not entered is not in the trees. Since two elements cannot have one key,
+    /// each allocation that fails after the first is among these insertions, too.
+    fn read_failures(&mut self, kernel: &Kernel) {
+        let number = |name: &str| {
+            let at = kernel.global(name).ok()?;
+            Some((at, kernel.space().memory().read_u32(at).ok()?))
+        };
+        let (insertions, stacks) =
+            ("ViPoolInfoAllocInsertionFailure", "ViPoolStackInfoFailureCount");
+        if let Some((at, count)) = number(insertions) {
+            self.insertion_failures = Some(count);
+            let problem = |why: String| Problem::at(insertions, at, why);
+            match (count, self.failed) {
+                (0, _) => {}
+                (_, 0) => self
+                    .problems
+                    .push(problem(format!("{count} blocks were not entered in {BLOCKS}"))),
+                _ => self.problems.push(
+                    problem(format!("{count} blocks were not entered in {BLOCKS}, or failed"))
+                        .remark(),
+                ),
+            }
+        }
+        if let Some((at, count)) = number(stacks) {
+            self.stack_failures = Some(count);
+            if count > 0 {
+                let why = format!("{count} stacks, and so their blocks, were not entered");
+                self.problems.push(Problem::at(stacks, at, why));
+            }
+        }
+        self.deletion_failures = number("ViPoolInfoAllocDeletionFailure").map(|(_, count)| count);
+    }
+
     /// Holds each stack's counts against each other and against the blocks that point at it.
     fn check(&mut self) {
-        let [mut invalid, mut freed, mut more] = [const { Tally(None, 0) }; 3];
+        // A failed allocation has a stack that counts it, and no block.
+        let failures = self.failed + u64::from(self.insertion_failures.unwrap_or(0));
+        let is_whole = self.blocks_counted.is_some_and(|all| all as usize == self.blocks.len())
+            && self.blocks.iter().all(|block| block.stack.is_some())
+            && failures == 0;
+        let [mut invalid, mut freed, mut other] = <[Tally; 3]>::default();
         for stack in &self.stacks {
             let at = stack.element;
             if !looks_valid(stack) {
@@ -402,7 +438,7 @@ impl PoolInfo {
                 invalid
                     .add(at, || format!("its flags are {:#x}, its frames {frames}", stack.flags));
             }
-            if stack.frees > stack.allocations || stack.bytes_freed > stack.bytes_allocated {
+            if !counts_fit(stack) {
                 freed.add(at, || {
                     format!(
                         "it freed {} of {} allocations, {:#x} of {:#x} bytes",
@@ -410,15 +446,19 @@ impl PoolInfo {
                     )
                 });
             }
-            if stack.blocks > stack.live_count().into() {
-                more.add(at, || {
-                    format!("it counts {} live, {} blocks are", stack.live_count(), stack.blocks)
+            let live = u64::from(stack.live_count());
+            if stack.blocks > live || (is_whole && stack.blocks < live) {
+                other.add(at, || format!("it counts {live} live, {} blocks are", stack.blocks));
+            } else if stack.blocks == live && stack.block_bytes != stack.live_bytes() {
+                other.add(at, || {
+                    let (counted, found) = (stack.live_bytes(), stack.block_bytes);
+                    format!("it counts {counted:#x} bytes live, its blocks have {found:#x}")
                 });
             }
         }
-        for tally in [invalid, freed, more] {
-            tally.tell("stack of pool blocks", &mut self.problems);
-        }
+        let tallies = [invalid, freed, other].into_iter();
+        let problems = tallies.filter_map(|tally| tally.problem("stack of pool blocks"));
+        self.problems.extend(problems);
     }
 
     fn read_tags(&mut self, kernel: &Kernel) {
@@ -436,10 +476,16 @@ impl PoolInfo {
         });
         match tags {
             Ok(tags) => self.tags = tags,
+            // The counts of blocks say whether some are missing.
             Err(fault) => {
                 let error = Error::read("which tags alone are kept", fault);
-                self.problems.push(Problem::from_error("DifpPoolTags", &error));
+                self.problems.push(Problem::from_error("DifpPoolTags", &error).remark());
             }
+        }
+        if !self.tags.is_empty() {
+            let tags: Vec<String> = self.tags.iter().map(ToString::to_string).collect();
+            let why = format!("blocks of other tags than {} are not kept", tags.join(", "));
+            self.problems.push(Problem::at("DifpPoolTags", array, why));
         }
     }
 
@@ -469,11 +515,21 @@ impl PoolInfo {
     }
 }
 
+/// True if no more was freed than allocated.
+fn counts_fit(stack: &PoolStack) -> bool {
+    stack.frees <= stack.allocations && stack.bytes_freed <= stack.bytes_allocated
+}
+
+/// True if nothing speaks against a stack.
+pub(super) fn is_sound(stack: &PoolStack) -> bool {
+    looks_valid(stack) && counts_fit(stack)
+}
+
 fn looks_valid(stack: &PoolStack) -> bool {
     stack.flags & VALID != 0 && !stack.frames.is_empty()
 }
 
-fn read_stack(kernel: &Kernel, element: Va) -> Result<PoolStack, Fault> {
+pub(super) fn read_stack(kernel: &Kernel, element: Va) -> Result<PoolStack, Fault> {
     let space = kernel.space();
     let mut raw = [0u8; STACK_SIZE];
     space.read(element, &mut raw)?;

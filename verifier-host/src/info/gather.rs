@@ -62,6 +62,7 @@ impl Info {
     /// [`Session::load_all_symbols`] before, to be told of all.
     #[must_use]
     pub fn gather(session: &Session) -> Self {
+        let mut found = Vec::new();
         // What is wrong with the file comes first: the rest may follow from it.
         let mut problems = match (session.kernel(), session.memory_file()) {
             (Ok(kernel), _) => kernel.problems().to_vec(),
@@ -82,9 +83,11 @@ impl Info {
                 None
             }
         };
+        let mut contradictions = Vec::new();
         let verifier = kernel.map(|kernel| {
             let mut part = |what: &str, error: verifier_core::Error| note(what, &error.into());
             let settings = Settings::read(kernel).map_err(|error| part("settings", error)).ok();
+            contradictions.extend(settings.iter().flat_map(|one| one.problems.iter().cloned()));
             // Without the kernel's symbols each view would say the same, and so over a small dump.
             let has_types = kernel.types().is_ok() && !kernel.space().is_blocks();
             let drivers = has_types
@@ -95,6 +98,9 @@ impl Info {
                     PoolLog::read(kernel, Some(0)).map_err(|error| part("pool log", error)).ok()
                 })
                 .flatten();
+            found.extend(settings.iter().flat_map(|settings| settings.problems.clone()));
+            found.extend(drivers.iter().flat_map(|drivers| drivers.problems.clone()));
+            found.extend(log.iter().flat_map(|log| log.problems.clone()));
             VerifierInfo {
                 level: settings.map(|settings| settings.level.0),
                 drivers: drivers.as_ref().map(|drivers| drivers.drivers.len()),
@@ -107,6 +113,7 @@ impl Info {
                 globals: globals(kernel),
             }
         });
+        problems.append(&mut contradictions);
         let mut unload_leak = None;
         if let Some(kernel) = kernel.filter(|kernel| kernel.types().is_ok()) {
             match UnloadLeak::read(kernel) {
@@ -115,6 +122,12 @@ impl Info {
                     problems.extend(leak.into_iter().flat_map(|leak| leak.problems));
                 }
                 Err(error) => problems.push(Problem::from_error("blocks of the driver", &error)),
+            }
+        }
+        found.extend(session.image_problems());
+        for problem in found {
+            if !problems.contains(&problem) {
+                problems.push(problem);
             }
         }
         let header = session.dump().map(Dump::header);

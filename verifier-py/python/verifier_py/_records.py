@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
+    from ._types import Extent
     from ._verifier_py import Table
 
 Address: TypeAlias = int
@@ -77,6 +78,8 @@ class Problem(NamedTuple):
     what: str
     address: Address | None
     why: str
+    leaves: Extent = "at least"
+    """What it leaves of the answer: ``complete`` (a remark), ``at least`` or ``unknown``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -117,6 +120,8 @@ class Allocation(NamedTuple):
     """``tracker`` or ``pool info tree``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -130,13 +135,16 @@ class Outstanding(NamedTuple):
     """Where Verifier's own entry for the block lies."""
     address: Address
     size: int
-    tag: str
+    tag: str | None
+    """``None`` for contiguous memory."""
     caller: Address
     caller_symbol: str | None
     source: str
-    """``tracker`` or ``pool info tree``."""
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     stack: tuple[Frame, ...] | None
     """The stack that the pool info tree keeps of the block, innermost first."""
 
@@ -153,6 +161,8 @@ class PoolEvent(NamedTuple):
     thread: Address
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
+    impossible: str | None
+    """Which value no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -169,6 +179,8 @@ class IrqlEvent(NamedTuple):
     new_irql: int
     processor: int
     tick: int
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -181,6 +193,8 @@ class FaultEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -193,6 +207,8 @@ class RegionEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -210,6 +226,8 @@ class IrpEvent(NamedTuple):
     """None where the build's records do not have it (Windows 7)."""
     special_apc_disable: int | None
     irql: int | None
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -221,11 +239,14 @@ class SuppressedEvent(NamedTuple):
     """A record of the log of bug checks that were suppressed."""
 
     slot: int
-    code: Address
+    code: int
+    """The bug check's code."""
     parameter1: Address
     parameter2: Address
     parameter3: Address
     parameter4: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -240,6 +261,8 @@ class WorkaroundEvent(NamedTuple):
     type: int
     caller: Address
     pointer: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -332,6 +355,8 @@ class ContiguousMemory(NamedTuple):
     size: int
     caller: Address
     caller_symbol: str | None
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -389,6 +414,8 @@ class PendingEvent(NamedTuple):
     slot: int
     irp: Address
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -432,13 +459,16 @@ class LeakedBlock(NamedTuple):
 
     address: Address
     size: int
-    tag: str
+    tag: str | None
+    """``None`` for contiguous memory."""
     caller: Address
     caller_symbol: str | None
     source: str
-    """``tracker`` or ``pool info tree``."""
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     driver: str
     pool: str | None
     """``paged`` or ``nonpaged``, where it can be told."""
@@ -469,6 +499,8 @@ class LeakGroup(NamedTuple):
     why_no_stack: str | None
     stack_source: str | None
     """``pool log`` or ``pool info tree``; ``None`` also where the blocks differ."""
+    source: str | None
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``; ``None`` if the blocks differ."""
     allocations: tuple[LeakedBlock, ...]
 
     def __repr__(self) -> str:
@@ -554,6 +586,18 @@ class Omitted(NamedTuple):
     bytes: int
 
 
+class UnloadLeak(NamedTuple):
+    """A driver that was unloaded before it freed its memory: bug check 0xC4/0x62."""
+
+    driver: str
+    verified_data: Address
+    counted: int
+    """How many blocks the bug check says."""
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    """How many of them could be read."""
+    bytes: int
+
+
 class Total(NamedTuple):
     """Blocks and their bytes; negative where a growth is a loss."""
 
@@ -566,6 +610,8 @@ class DiffGroup(NamedTuple):
 
     label: str
     tag: str | None
+    contiguous: bool
+    """Whether they are contiguous memory, which has no tag."""
     driver: str | None
     stack: tuple[str, ...] | None
     """Names, or addresses without one, innermost first."""
@@ -658,6 +704,7 @@ _RECORDS: dict[str, Any] = {
         SuppressedEvent,
         Total,
         TreeReach,
+        UnloadLeak,
         WatchedIrp,
         WithoutStack,
         WorkaroundEvent,

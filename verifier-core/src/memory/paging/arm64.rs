@@ -1,16 +1,16 @@
 //! ARM64 translation table descriptors, 4 KiB granule, four levels.
 //!
-//! Levels are counted as elsewhere here: 4 is the top table (the architecture's level 0), 1 the
-//! last (its level 3). Bit 0 is valid; bit 1 tells a table (or, in the last level, a page) from a
-//! block. The format of invalid descriptors on Windows is not established, so a page in transition
-//! reads as not present.
+//! Levels are counted as in the rest of this module: 4 is the top table (the architecture's level 0), 1 the
+//! last (its level 3). Bit 0 is the valid bit. Bit 1 is set for a table (or, in the last level, a page) and
+//! clear for a block. The format of invalid descriptors on Windows is not established, so a page in
+//! transition reads as not present.
 
 use super::{Entry, Residence};
 
 /// Bits 12 to 47.
 const FRAME: u64 = 0x0000_ffff_ffff_f000;
 
-/// True where bits 63 to 48 repeat bit 55, which chooses the kernel's half.
+/// True if bits 63 to 48 equal bit 55, which selects the kernel's half.
 pub(super) fn in_range(va: u64) -> bool {
     let top = va >> 48;
     if va & (1 << 55) == 0 { top == 0 } else { top == 0xffff }

@@ -1,28 +1,22 @@
-//! Where pages were found: one number for each of 8,192 slots, so that many threads share it without a
-//! lock and a torn entry cannot be.
+//! A cache of translations: one number in each of 8,192 slots, so that threads can share it without a lock
+//! and never see half an entry.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::PagingMode;
 use crate::addr::{PAGE_SIZE, Pa, Va};
 
 /// Bits of the page number that choose the slot.
 const INDEX_BITS: u32 = 13;
-/// Bits above them that are kept: with the page offset these are bits 0 to 48 of an address, which
-/// tell all addresses apart that four levels can translate.
+/// Bits above them that are stored. With the page offset they are bits 0 to 48 of an address, which is enough
+/// to distinguish all addresses that four levels can translate.
 const TAG_BITS: u32 = 24;
-/// Bits of a page frame number; frames beyond 256 TiB are not kept.
+/// Bits of a page frame number; frames above 256 TiB are not cached.
 const FRAME_BITS: u32 = 36;
 
-/// An entry is a tag, a frame, and a one for an entry that is taken.
+/// Each entry is a tag, a frame number, and a low bit that is 1 if the slot is in use.
 pub(super) struct Cache(Box<[AtomicU64]>);
 
 impl Cache {
-    /// True where the bits that are kept tell addresses apart.
-    pub(super) fn serves(mode: PagingMode) -> bool {
-        mode != PagingMode::X64La57
-    }
-
     pub(super) fn new() -> Self {
         Self((0..1 << INDEX_BITS).map(|_| AtomicU64::new(0)).collect())
     }
@@ -33,7 +27,7 @@ impl Cache {
         Some((slot, page >> INDEX_BITS & ((1 << TAG_BITS) - 1)))
     }
 
-    /// Where the byte at `va` was found.
+    /// The cached physical address of the byte at `va`.
     pub(super) fn get(&self, va: Va) -> Option<Pa> {
         let (slot, tag) = self.slot(va)?;
         let entry = slot.load(Ordering::Relaxed);
@@ -44,7 +38,7 @@ impl Cache {
         Some(Pa(frame * PAGE_SIZE + va.page_offset()))
     }
 
-    /// Keeps where the byte at `va` was found.
+    /// Caches the physical address of the byte at `va`.
     pub(super) fn put(&self, va: Va, pa: Pa) {
         let frame = pa.pfn().0;
         if let Some((slot, tag)) = self.slot(va)
@@ -60,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_apart_what_shares_a_slot() {
+    fn addresses_that_share_a_slot_are_kept_apart() {
         let cache = Cache::new();
         let far = 1u64 << (12 + INDEX_BITS);
         let kernel = Va(0xffff_f800_0000_1234);

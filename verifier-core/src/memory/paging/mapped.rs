@@ -1,4 +1,4 @@
-//! Which pages are mapped, in order.
+//! Iterates over the mapped pages, in order of address.
 
 use std::collections::HashSet;
 
@@ -7,24 +7,24 @@ use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::bytes::le;
 use crate::memory::Residence;
 
-/// The 4 KiB pages of a range that page tables map, those within large pages one by one.
+/// The 4 KiB pages of a range that page tables map. The pages inside large pages come one by one.
 ///
-/// Each table is read once, so the walk takes as long as there are tables and pages, not addresses. A
-/// table that several entries of one level lead to is walked for the first of them, and a large page that
-/// is mapped again is not walked again: damaged tables that refer to each other in circles show no page
-/// more often than there are tables. Of a large page the parts that memory does not hold are passed over.
-/// The walk ends after a number of steps, whatever the tables say.
+/// Each table is read once, so the time of the walk depends on the number of tables and pages, not of
+/// addresses. If several entries of one level refer to one table, the table is walked for the first entry
+/// only; a large page that is mapped again is not walked again. Damaged tables that refer to each other in
+/// circles therefore show no page more often than there are tables. The parts of a large page that memory
+/// does not hold are skipped. The walk ends after a fixed number of steps, whatever the tables contain.
 #[derive(Debug, Clone)]
 pub struct MappedPages<'a> {
     tables: &'a PageTables,
     first: u64,
     last: u64,
     steps: u64,
-    /// The tables that lead to the next entry, the top table first.
+    /// The tables on the path to the next entry, the top table first.
     path: Vec<Table>,
     /// The large page that is being walked.
     large: Option<LargePage>,
-    /// What was walked as a whole: a table's address and level, a large page's address and bits.
+    /// Tables and large pages that were walked: a table's address and level, a large page's address and bits.
     walked: HashSet<u64>,
 }
 
@@ -34,10 +34,10 @@ struct Table {
     level: u8,
     /// The address that its first entry maps.
     start: u64,
-    /// The next entry.
+    /// The index of the next entry.
     index: u64,
     residence: Residence,
-    /// Its bytes up to the first that cannot be read.
+    /// Its bytes up to the first one that cannot be read.
     bytes: Vec<u8>,
 }
 
@@ -45,14 +45,14 @@ struct Table {
 struct LargePage {
     va: u64,
     pa: Pa,
-    /// Bytes that are left.
+    /// Bytes not yet walked.
     left: u64,
     page_size: u64,
     residence: Residence,
 }
 
 impl PageTables {
-    /// The mapped pages from `first` on, up to the one that holds `last`, in at most `steps` look-ups of
+    /// The mapped pages from `first` up to the one that contains `last`, in at most `steps` look-ups of
     /// entries and pages.
     #[must_use]
     pub fn mapped_pages(&self, first: Va, last: Va, steps: u64) -> MappedPages<'_> {
@@ -66,7 +66,7 @@ impl PageTables {
             walked: HashSet::new(),
         };
         let level = self.mode.levels();
-        // What the top table maps, seen from its own start: the address's upper bits repeat.
+        // The start of the range that the top table maps: the address's upper bits repeat.
         let start = first.0 & !(self.mode.span(level + 1) - 1);
         pages.enter(self.root, level, start, Residence::Valid);
         pages
@@ -74,13 +74,13 @@ impl PageTables {
 }
 
 impl MappedPages<'_> {
-    /// How many look-ups are left; 0 if the walk ended because of that.
+    /// The number of look-ups left; 0 if the walk ended because the limit was reached.
     #[must_use]
     pub fn steps_left(&self) -> u64 {
         self.steps
     }
 
-    /// Goes on with the table at `at`, unless it was walked at that level before.
+    /// Continues with the table at `at`, unless it was already walked at that level.
     fn enter(&mut self, at: u64, level: u8, start: u64, residence: Residence) {
         let mode = self.tables.mode;
         let is_whole = start >= self.first;
@@ -126,7 +126,7 @@ impl MappedPages<'_> {
         };
         let LargePage { page_size, residence, .. } = *large;
         let pa = large.pa.add(passed);
-        // The end of the address space is the end of the page.
+        // At the end of the address space the page ends too.
         (large.va, large.pa) = (va.saturating_add(PAGE_SIZE), pa.add(PAGE_SIZE));
         large.left -= passed + PAGE_SIZE;
         if large.left == 0 {
@@ -135,7 +135,7 @@ impl MappedPages<'_> {
         Some((Va(va), Translation { pa, page_size, residence }))
     }
 
-    /// Goes on with the pages of a large page from [`first`](Self::first) on, unless it was walked before.
+    /// Continues with the pages of a large page from [`first`](Self::first) on, unless it was already walked.
     fn enter_large(&mut self, va: u64, page: Translation) {
         let passed = self.first.saturating_sub(va);
         let bits = u64::from(page.page_size.trailing_zeros());

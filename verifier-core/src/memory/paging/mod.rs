@@ -1,14 +1,14 @@
 //! Page tables over physical memory.
 //!
-//! One walk serves every architecture: a [`PagingMode`] says how many levels there are, how wide
-//! their indexes and entries are, and one function for each architecture says what an entry means
-//! (a table, a page, a page in transition, nothing). Sources: Intel SDM volume 3 chapter 4, the Arm
-//! architecture manual (VMSAv8-64, 4 KiB granule), and `_MMPTE_TRANSITION` of the public PDBs
-//! (Prototype is bit 10, Transition bit 11, the frame number where a valid entry has it) for pages
-//! that were trimmed from a working set and are still in memory.
+//! One walk serves every architecture. A [`PagingMode`] defines the number of levels and the width of their
+//! indexes and entries, and one function for each architecture decodes an entry (a table, a page, a page in
+//! transition, nothing). Sources: Intel SDM volume 3 chapter 4, the Arm architecture manual (VMSAv8-64, 4 KiB
+//! granule), and `_MMPTE_TRANSITION` of the public PDBs (Prototype is bit 10, Transition bit 11, the frame
+//! number is at the same place as in a valid entry) for pages that were trimmed from a working set and are
+//! still in memory.
 //!
-//! Not handled: entries whose frame number the kernel stores inverted against L1TF (an invalid
-//! entry with `SwizzleBit` clear on machines that need it): their frame reads as absent.
+//! Not handled: an entry whose frame number the kernel stores inverted as a protection against L1TF (an
+//! invalid entry with `SwizzleBit` clear, on machines that need it). Its frame reads as absent.
 
 mod arm64;
 mod cache;
@@ -81,7 +81,7 @@ impl PagingMode {
     fn index(self, va: u64, level: u8) -> u64 {
         let width = if self == PagingMode::X86 { 10 } else { 9 };
         let shift = 12 + width * u32::from(level - 1);
-        // The top table of PAE has four entries, the address no bits above them.
+        // The top table of PAE has four entries; the address has no bits above their index.
         (va >> shift) & ((1 << width) - 1)
     }
 
@@ -94,7 +94,7 @@ impl PagingMode {
         }
     }
 
-    /// The top table's address out of the directory table base, whose low bits may be in use.
+    /// The top table's address from the directory table base, whose low bits may be in use.
     fn root(self, base: Pa) -> u64 {
         match self {
             PagingMode::X86 => base.0 & 0xffff_f000,
@@ -110,7 +110,7 @@ impl PagingMode {
         1 << (12 + width * u32::from(level - 1))
     }
 
-    /// True where the mode can translate `va` at all.
+    /// True if the mode can translate `va` at all.
     fn in_range(self, va: u64) -> bool {
         let sign_extended = |bits: u32| {
             let shift = 64 - bits;
@@ -134,7 +134,7 @@ impl PagingMode {
     }
 }
 
-/// Where a virtual address lies in physical memory.
+/// The physical address of a virtual address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Translation {
@@ -142,7 +142,7 @@ pub struct Translation {
     pub pa: Pa,
     /// Bytes in the page: 4 KiB, 2 MiB, 4 MiB or 1 GiB.
     pub page_size: u64,
-    /// Whether a step of the way was in transition.
+    /// Whether an entry on the way was in transition.
     pub residence: Residence,
 }
 
@@ -156,17 +156,18 @@ pub struct PageTables {
 }
 
 impl PageTables {
-    /// The address space whose top table is at `base`; low bits that are no part of the address
-    /// (PCID, PAE's 32-byte alignment, ARM64's CnP) are ignored.
+    /// The address space whose top table is at `base`. Low bits that do not belong to the address (PCID,
+    /// PAE's 32-byte alignment, ARM64's CnP) are ignored.
     pub fn new(physical: Arc<dyn Memory<Pa>>, base: Pa, mode: PagingMode) -> Self {
         Self { physical, root: mode.root(base), mode, cache: None }
     }
 
-    /// The same with a memory of 64 KiB for where pages were found. Only for physical memory that does
-    /// not change, such as a dump's: what was found once is not looked up again.
+    /// The same address space with a 64 KiB cache of translations. Use it only for physical memory that does
+    /// not change, such as a dump's, because a cached translation is not looked up again.
     #[must_use]
     pub fn cached(mut self) -> Self {
-        self.cache = Cache::serves(self.mode).then(|| Arc::new(Cache::new()));
+        // The cache keeps bits 0 to 48 of an address, which cannot distinguish those of five levels.
+        self.cache = (self.mode != PagingMode::X64La57).then(|| Arc::new(Cache::new()));
         self
     }
 
@@ -179,7 +180,7 @@ impl PageTables {
     /// Finds the physical address of `va`.
     ///
     /// # Errors
-    /// A [`Fault`] that tells the level and the entry where the walk ended.
+    /// A [`Fault`] with the level and the entry where the walk ended.
     pub fn translate(&self, va: Va) -> Result<Translation, Fault> {
         let fault = |reason| Fault { space: Space::Virtual, address: va.0, done: 0, reason };
         if !self.mode.in_range(va.0) {
@@ -221,7 +222,7 @@ impl PageTables {
 }
 
 impl PageTables {
-    /// Where the byte at `at` lies, and whether its page is valid; out of the cache where it is known.
+    /// The physical address of the byte at `at` and whether its page is valid, from the cache if it is there.
     fn find(&self, at: Va) -> Result<(Pa, Residence), Fault> {
         let known = self.cache.as_ref().filter(|_| self.mode.in_range(at.0));
         if let Some(pa) = known.and_then(|cache| cache.get(at)) {

@@ -4,8 +4,8 @@ use super::{Entry, Residence};
 
 /// Bits 12 to 51.
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
-/// Frame bits of an entry in transition: `_MMPTE_TRANSITION.PageFrameNumber`, 36 bits at bit 12 on
-/// every build that the facts cover (the bits above are software's).
+/// Frame bits of an entry in transition: `_MMPTE_TRANSITION.PageFrameNumber`, 36 bits at bit 12 in all known
+/// builds (the bits above belong to software).
 const TRANSITION_FRAME: u64 = 0x0000_ffff_ffff_f000;
 
 pub(super) fn decode(entry: u64, level: u8) -> Entry {

@@ -2,7 +2,7 @@
 
 use super::{Entry, Residence};
 
-/// Bits 12 to 35, and more where the processor has them.
+/// Bits 12 to 35, and more if the processor has them.
 const PAE_FRAME: u64 = 0x000f_ffff_ffff_f000;
 /// `_MMPTE_TRANSITION.PageFrameNumber` under PAE: 26 bits at bit 12.
 const PAE_TRANSITION_FRAME: u64 = 0x3f_ffff_f000;
@@ -38,8 +38,8 @@ pub(super) fn decode_pae(entry: u64, level: u8) -> Entry {
     }
 }
 
-/// An entry whose valid bit is clear: in transition (bit 11 set, prototype bit 10 clear) the page
-/// or table is still where the frame number says. The same on x64.
+/// Decodes an entry whose valid bit is clear, on x86 and x64. In transition (bit 11 set, prototype bit 10
+/// clear) the page or table is still at its frame number.
 pub(super) fn invalid(entry: u64, level: u8, frame: u64) -> Entry {
     if entry & 0xc00 != 0x800 {
         return Entry::NotPresent;

@@ -21,13 +21,16 @@ pub(super) use self::text::write_stack_lines;
 pub(super) use crate::number::Thousands;
 
 use super::Names;
+use super::text::sanitize;
 use crate::addr::Va;
 use crate::analysis::{
-    Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, StackSource, Total, is_kernel_or_verifier,
-    no_frame,
+    Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, NO_TAG, StackSource, Total,
+    is_kernel_or_verifier, no_frame,
 };
 use crate::completeness::Completeness;
 
+/// What people read in place of a tag.
+pub(super) const CONTIGUOUS: &str = "contiguous memory";
 /// Frames of callers that a line tells beside the first.
 const CALLERS: usize = 2;
 
@@ -84,7 +87,8 @@ impl<'a> LeaksView<'a> {
             }
             GroupKey::Frame(None) | GroupKey::Function(None) => NO_FRAME.into(),
             GroupKey::NoFrame(va) => no_frame(self.names.kernel(), va, &self.name(va)),
-            GroupKey::Tag(tag) => tag.to_string(),
+            GroupKey::Tag(Some(tag)) => tag.to_string(),
+            GroupKey::Tag(None) => NO_TAG.into(),
             GroupKey::Driver(driver) => self.driver(driver).to_string(),
             GroupKey::Size(size) => format!("{size} bytes"),
         }
@@ -135,6 +139,31 @@ impl<'a> LeaksView<'a> {
         let mut sources = blocks.map(|block| block.stack_source);
         let first = sources.next().flatten()?;
         sources.all(|source| source == Some(first)).then_some(first)
+    }
+
+    /// Where a group's blocks are from, if all are from one source.
+    #[must_use]
+    pub fn source(&self, group: &Group) -> Option<&'static str> {
+        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
+        let mut sources = blocks.map(|block| block.allocation.source.name());
+        let first = sources.next()?;
+        sources.all(|source| source == first).then_some(first)
+    }
+
+    /// How many of a group's blocks cannot be as their entries say.
+    #[must_use]
+    pub fn impossible(&self, group: &Group) -> usize {
+        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
+        blocks.filter(|block| block.allocation.impossible.is_some()).count()
+    }
+
+    /// The tag that a group's blocks share, or that they are contiguous memory.
+    #[must_use]
+    pub fn tag(&self, group: &Group) -> Option<String> {
+        match group.is_contiguous {
+            true => Some(CONTIGUOUS.into()),
+            false => group.tag.map(|tag| tag.to_string()),
+        }
     }
 
     fn first_caller(&self, group: &Group) -> String {
@@ -202,6 +231,26 @@ pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
     (unread > 0).then(|| {
         format!("{} more in the pool info tree by its own count, not read", blocks(unread))
     })
+}
+
+/// "Bug check 0xc4/0x62: leaky.sys was unloaded before it freed 3 blocks, 288 bytes", if the dump was taken
+/// for that.
+#[must_use]
+pub fn unload_line(leaks: &Leaks) -> Option<String> {
+    let leak = leaks.unload_leak.as_ref()?;
+    let bytes = leak.bytes();
+    let read = leak.allocations.len() as u64;
+    let which = match read == leak.counted {
+        true => format!("{}, {} bytes", blocks(read), Thousands(bytes)),
+        false => format!(
+            "{}, of which {} could be read, {} bytes",
+            blocks(leak.counted),
+            Thousands(read),
+            Thousands(bytes)
+        ),
+    };
+    let driver = sanitize(&leak.driver);
+    Some(format!("Bug check 0xc4/0x62: {driver} was unloaded before it freed {which}"))
 }
 
 /// A share in percent: "100 %" and "0 %" only where it is all or nothing.

@@ -1,16 +1,16 @@
-//! PDB files: types, public symbols and procedures, behind the only user of the `pdb` crate.
+//! PDB files: types, public symbols and procedures. Only this module uses the `pdb` crate.
 //!
-//! What is read of a PDB is read when it is first asked for: identity on opening, a name or an
-//! address through the file's own indexes where it has them (`publics`), a structure through the
-//! hash of types (`types`). A [`SymbolTable`](crate::symbols::SymbolTable) of all symbols is made where
-//! there are procedures, or the indexes are not as the linkers write them. Unnamed structures and
-//! unions (`<unnamed-tag>`, `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so they are
-//! carried inside the member that has them.
+//! Each part of a PDB is read when it is first requested: the identity on opening; a name or an address
+//! through the file's own indexes, if it has them (`publics`); a structure through the hash of types
+//! (`types`). A [`SymbolTable`](crate::symbols::SymbolTable) of all symbols is made if there are procedures,
+//! or if the indexes differ from the linkers' format. Unnamed structures and unions (`<unnamed-tag>`,
+//! `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so each is stored inside the member that
+//! has it.
 //!
-//! A PDB is input like any other. The crate asserts some of what it parses and its views allocate
-//! what a stream claims to be long, so every call goes through a guard that turns a panic into an
-//! error, the source refuses views that are longer than the file, and counts for which the crate would set
-//! memory aside are held against the stream first.
+//! A PDB is untrusted input. The crate asserts some of what it parses, and its views allocate the length that
+//! a stream claims. So every call goes through a guard that turns a panic into an error, the source refuses
+//! views longer than the file, and counts for which the crate would allocate memory are first checked against
+//! the length of the stream.
 
 mod publics;
 mod source;
@@ -23,25 +23,23 @@ use std::sync::{Arc, OnceLock};
 
 use pdb::{FallibleIterator as _, SymbolData};
 
-use self::publics::{ByName, PublicIndex};
+use self::publics::{ByName, PUBLIC, PublicIndex, public_kind};
 pub use self::source::Bytes;
-use self::source::{File, Piece};
+use self::source::{File, Piece, guard, open};
 use self::types::Types;
 use super::{Structure, TypeSource};
 use crate::addr::Rva;
 use crate::bytes::le;
 use crate::error::Error;
-use crate::symbols::{self, PdbId, PlacedNames, SymbolKind, SymbolLookup, SymbolTable};
+use crate::symbols::{PdbId, PlacedNames, SymbolKind, SymbolLookup, SymbolTable};
 
-/// `S_PUB32` and its older form.
-const PUBLIC: u16 = 0x110e;
+/// The older form of `S_PUB32`.
 const PUBLIC_OLD: u16 = 0x1009;
-/// Addresses looked up in the map; from then on the whole table pays for itself.
+/// Limit on the addresses looked up in the map; after that, making the whole table is cheaper.
 const RESOLVED_BY_INDEX: u32 = 512;
-/// The number of the stream with the debug information.
+/// The number of the debug information stream.
 const DEBUG: pdb::StreamIndex = pdb::StreamIndex(3);
-/// Where its header has the numbers of streams: public symbols' indexes,
-/// symbol records.
+/// Offsets in its header of two stream numbers: the public symbols' indexes and the symbol records.
 const PUBLICS: usize = 16;
 const RECORDS: usize = 20;
 
@@ -55,7 +53,7 @@ pub struct Pdb {
     types: OnceLock<Result<Types, Error>>,
     publics: OnceLock<Option<PublicIndex>>,
     symbols: OnceLock<Result<Arc<SymbolTable>, Error>>,
-    /// Addresses that were looked up so far.
+    /// The number of addresses looked up so far.
     resolved: AtomicU32,
 }
 
@@ -63,14 +61,14 @@ impl Pdb {
     /// Opens a PDB; `name` is for messages.
     ///
     /// # Errors
-    /// [`Error::Symbols`] where the bytes are no PDB.
+    /// [`Error::Symbols`] if the bytes are not a PDB.
     pub fn parse(name: &str, bytes: Bytes) -> Result<Self, Error> {
         let (guid, age, machine) = guard(|| {
             let mut pdb = open(&bytes)?;
             let info = pdb.pdb_information()?;
             let guid = info.guid.to_bytes_le();
-            // The age that images carry is the debug information's, not the one of the PDB stream,
-            // which grows with every write.
+            // Images carry the age of the debug information, not that of the PDB stream, which grows with
+            // every write.
             let debug = pdb.debug_information().ok();
             let age = debug.as_ref().and_then(pdb::DebugInformation::age).unwrap_or(info.age);
             let machine = debug.and_then(|debug| debug.machine_type().ok()).and_then(machine);
@@ -95,17 +93,17 @@ impl Pdb {
         PdbId { name: self.name.clone(), guid: self.guid, age: self.age }
     }
 
-    /// The PE machine number it was made for, where it says.
+    /// The PE machine number that the PDB was made for, if it has one.
     #[must_use]
     pub fn machine_image_type(&self) -> Option<u32> {
         self.machine
     }
 
-    /// All its symbols by address and by name; made on the first call. A name or two come cheaper
-    /// through [`SymbolLookup`].
+    /// All symbols by address and by name, made on the first call. For a few names, [`SymbolLookup`] is
+    /// cheaper.
     ///
     /// # Errors
-    /// [`Error::Symbols`] where the symbol streams are damaged.
+    /// [`Error::Symbols`] if the symbol streams are damaged.
     pub fn symbol_table(&self) -> Result<Arc<SymbolTable>, Error> {
         self.symbols
             .get_or_init(|| {
@@ -119,7 +117,7 @@ impl Pdb {
             .clone()
     }
 
-    /// Whether symbols can be had at all.
+    /// Checks that the symbols can be read.
     ///
     /// # Errors
     /// As [`symbol_table`](Self::symbol_table).
@@ -135,11 +133,11 @@ impl Pdb {
         self.symbols.get()?.as_deref().ok()
     }
 
-    /// Calls `each` with every public symbol and, in a private PDB, every procedure: its place, its
-    /// name with all decoration, its kind.
+    /// Calls `each` with the address, the decorated name and the kind of every public symbol and, in a
+    /// private PDB, of every procedure.
     ///
     /// # Errors
-    /// [`Error::Symbols`] where the streams are damaged; what came before has been passed on.
+    /// [`Error::Symbols`] if the streams are damaged; the symbols before the damage have been passed on.
     pub fn for_each_symbol(
         &self,
         each: &mut dyn FnMut(Rva, &str, SymbolKind),
@@ -180,8 +178,8 @@ impl Pdb {
         })
     }
 
-    /// The indexes of the public symbols, where there are no others and no optimizer has moved code
-    /// (then the order of the map is not that of addresses).
+    /// The indexes of the public symbols, if there are no other symbols and no optimizer has moved code
+    /// (after that, the map is not in order of address).
     fn public_index(&self) -> Option<&PublicIndex> {
         let index = || -> pdb::Result<Option<PublicIndex>> {
             let mut pdb = open(&self.bytes)?;
@@ -199,12 +197,12 @@ impl Pdb {
         self.publics.get_or_init(|| guard(index).ok().flatten()).as_ref()
     }
 
-    /// True where C names carry decoration.
+    /// True if C names carry decoration.
     fn is_decorated(&self) -> bool {
         self.machine == Some(0x14c)
     }
 
-    /// The stream whose number the header of the debug information has at `offset`.
+    /// The stream whose number is at `offset` in the header of the debug information.
     fn debug_stream(
         &self,
         pdb: &mut pdb::PDB<'static, File>,
@@ -234,11 +232,11 @@ impl Pdb {
         Ok(false)
     }
 
-    /// The symbols of a PDB without procedures (a public one), names staying in the file: several
-    /// times faster than copying each name.
+    /// The symbols of a PDB without procedures (a public PDB). Names stay in the file, which is several times
+    /// faster than copying each name.
     ///
-    /// `None` wherever anything is not as the linkers write it; [`for_each_symbol`](Self::for_each_symbol)
-    /// then finds what there is. Source: the PDB documentation of LLVM (`DbiStream`, `CodeView`).
+    /// `None` if anything differs from the linkers' format; [`for_each_symbol`](Self::for_each_symbol) then
+    /// reads the symbols. Source: the PDB documentation of LLVM (`DbiStream`, `CodeView`).
     fn public_table(&self, undecorate: bool) -> pdb::Result<Option<SymbolTable>> {
         let mut pdb = open(&self.bytes)?;
         let map = pdb.address_map()?;
@@ -248,13 +246,13 @@ impl Pdb {
         }
         let records = piece.as_slice();
         let (bytes, start) = piece.clone().into_bytes();
-        // A public record takes some 60 bytes.
+        // A public record has about 60 bytes.
         let mut table = PlacedNames::new(undecorate, records.len() / 50);
         let mut rest = records;
-        while let Some((&[len, len2, kind, kind2], behind)) = rest.split_first_chunk::<4>() {
+        while let Some((&[len, len2, kind, kind2], after)) = rest.split_first_chunk::<4>() {
             let len = usize::from(u16::from_le_bytes([len, len2]));
-            let Some((record, behind)) =
-                len.checked_sub(2).and_then(|len| behind.split_at_checked(len))
+            let Some((record, after)) =
+                len.checked_sub(2).and_then(|len| after.split_at_checked(len))
             else {
                 return Ok(None);
             };
@@ -269,7 +267,7 @@ impl Pdb {
                     let offset = u32::from_le_bytes([o0, o1, o2, o3]);
                     let section = u16::from_le_bytes([s0, s1]);
                     let place = pdb::PdbInternalSectionOffset::new(section, offset);
-                    // The name ends with a null, behind which up to three more fill the word.
+                    // The name ends with a null; up to three more nulls fill the word.
                     let Some(end) = name.iter().rposition(|&byte| byte != 0) else {
                         return Ok(None);
                     };
@@ -280,7 +278,7 @@ impl Pdb {
                         return Ok(None);
                     }
                     let kind = public_kind(f0);
-                    // No place has an absolute symbol, whose section the image does not have.
+                    // An absolute symbol has no address: the image does not have its section.
                     if let Some(rva) = place.to_rva(&map)
                         && table.add(Rva(rva.0), name, at, kind).is_none()
                     {
@@ -290,7 +288,7 @@ impl Pdb {
                 PUBLIC_OLD => return Ok(None),
                 _ => {}
             }
-            rest = behind;
+            rest = after;
         }
         Ok(rest.is_empty().then(|| table.finish(bytes)))
     }
@@ -345,8 +343,8 @@ impl fmt::Debug for Pdb {
     }
 }
 
-/// How many bytes of symbols a file has room for. Each module has a stream of its own, or the file
-/// says of a thousand modules that one stream is theirs.
+/// The bytes of symbols that the file has room for. Normally each module has its own stream, but a file can
+/// claim that a thousand modules have the same one.
 struct Room(usize);
 
 impl Room {
@@ -373,9 +371,9 @@ fn machine(kind: pdb::MachineType) -> Option<u32> {
     }
 }
 
-/// True where an optimizer moved code after linking: the debug information then knows the sections
-/// of before, whose headers' stream is the eleventh of the optional ones. Their numbers come behind
-/// the header (64 bytes) and six parts.
+/// True if an optimizer moved code after linking. The debug information then has the sections from before,
+/// and the eleventh of the optional streams has their headers. The stream numbers come after the header (64
+/// bytes) and six parts.
 fn is_moved(debug: &[u8]) -> bool {
     const ORIGINAL_SECTIONS: usize = 10;
     let sizes = [24, 28, 32, 36, 40, 52].iter().filter_map(|&offset| le(debug, offset, 4));
@@ -383,22 +381,4 @@ fn is_moved(debug: &[u8]) -> bool {
     let count = le(debug, 48, 4).unwrap_or(0) / 2;
     count > ORIGINAL_SECTIONS as u64
         && le(debug, start.saturating_add(ORIGINAL_SECTIONS * 2), 2) != Some(0xffff)
-}
-
-/// Of the flags of a public symbol: code, function.
-fn public_kind(flags: u8) -> SymbolKind {
-    match flags & 3 {
-        0 => SymbolKind::Public,
-        _ => SymbolKind::PublicFunction,
-    }
-}
-
-fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
-    pdb::PDB::open(File { bytes: Arc::clone(bytes), replaced: None, last: Arc::default() })
-}
-
-/// Runs `work`, turning the crate's errors and panics into ours.
-fn guard<T>(work: impl FnOnce() -> pdb::Result<T>) -> Result<T, Error> {
-    let refuse = |error: pdb::Error| Error::Symbols { kind: "PDB", why: error.to_string() };
-    symbols::guard("PDB", work)?.map_err(refuse)
 }

@@ -1,7 +1,8 @@
-//! Public symbols through the PDB's own indexes: the address map and the hash of names, so that a few
-//! names out of 40,000 cost a few dozen records.
+//! Public symbols through the PDB's own indexes: the address map and the hash of names. A look-up of a few
+//! names out of 40,000 then reads only a few dozen records.
 //!
-//! Stream (its number is at +16 of the debug information stream, that of the symbol records at +20):
+//! The format of the stream, whose number is at +16 of the debug information stream (the number of the symbol
+//! records' stream is at +20):
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -10,11 +11,11 @@
 //! | 28 | H | the hash: signature -1, version, size R of the records, size of the buckets; records {offset of the symbol + 1, count}; a bitmap of 4,097 buckets; for each that is not empty the number of its first record times 12 |
 //! | 28+H | M | offsets of the symbols in order of section and offset |
 //!
-//! Sources: the PDB documentation of LLVM ("The PDB Global and Public Symbol Streams"), checked on
-//! the files of its linker. Writers differ in what they hash (one of them gives names of eight
-//! characters another bucket), and any byte may be wrong, so neither index is taken at its word:
-//! what it leads to is compared, a name that it does not have must not stand among the records
-//! either, and in all doubt the whole table is made.
+//! Sources: the PDB documentation of LLVM ("The PDB Global and Public Symbol Streams"), checked on the files
+//! of its linker. Writers hash differently (one of them puts names of eight characters into another bucket),
+//! and any byte may be wrong, so neither index is trusted. The record that an index leads to is compared. A
+//! name that the hash does not find is also searched for among the records. In any doubt the whole table is
+//! made.
 
 use std::borrow::Cow;
 
@@ -25,15 +26,17 @@ use crate::addr::Rva;
 use crate::bytes::{le, le32};
 use crate::symbols::{SymbolKind, shown, undecorate};
 
+/// `S_PUB32`.
+pub(super) const PUBLIC: u16 = 0x110e;
 const HEADER: usize = 28;
 const HASH_HEADER: usize = 16;
 const HASH_VERSION: u32 = 0xf12f_091a;
 const BUCKETS: u32 = 4096;
-/// One bit for each bucket and one more, in whole words.
+/// The size of the bitmap: one bit for each bucket and one more, in whole words.
 const BITMAP: usize = (BUCKETS as usize / 32 + 1) * 4;
-/// What a hash record takes in the memory of the program that defined the format.
+/// The size of a hash record in the memory of the program that defined the format.
 const RECORD_IN_MEMORY: u32 = 12;
-/// Symbols at one address, or in one bucket, that are looked at.
+/// Limit on the symbols at one address, or in one bucket, that are read.
 const MAX_ALIKE: usize = 4096;
 
 /// The public symbols of one PDB.
@@ -48,11 +51,11 @@ pub(super) struct PublicIndex {
     undecorate: bool,
 }
 
-/// What the hash of names says.
+/// The result of a look-up in the hash of names.
 pub(super) enum ByName {
     At(Rva),
     Absent,
-    /// The name stands somewhere among the records and the hash does not lead to it.
+    /// The name is among the records but the hash does not lead to it.
     Unsure,
 }
 
@@ -64,7 +67,7 @@ struct Public<'a> {
 }
 
 impl PublicIndex {
-    /// The indexes, `None` where the stream is not as the linkers write it.
+    /// The indexes, or `None` if the stream differs from the linkers' format.
     pub(super) fn new(
         stream: &Piece,
         records: Piece,
@@ -81,7 +84,7 @@ impl PublicIndex {
         let is_hash = le32(bytes, HEADER)? == u32::MAX
             && le32(bytes, HEADER + 4)? == HASH_VERSION
             && records_end.checked_add(BITMAP)? <= map_start;
-        // A symbol has an entry in each.
+        // Each symbol has an entry in both.
         let both = map_size.is_multiple_of(4) && map_size / 4 == records_size / 8 && map_size > 0;
         if !is_hash || !both || map_end > bytes.len() {
             return None;
@@ -103,13 +106,13 @@ impl PublicIndex {
         self.map.as_slice().len() / 4
     }
 
-    /// True where order of section and offset is order of address: sections follow each other, and
-    /// the last symbol of each lies before the next one.
+    /// True if the order of section and offset is the order of address: each section starts after the last
+    /// symbol of the section before it.
     fn is_in_order_of_addresses(&self) -> bool {
         let mut last = 0;
         for (number, &start) in (1u16..).zip(&self.sections) {
-            let behind = self.partition(|public| public.section <= number);
-            let newest = behind.and_then(|behind| match behind.checked_sub(1) {
+            let end = self.partition(|public| public.section <= number);
+            let newest = end.and_then(|end| match end.checked_sub(1) {
                 Some(at) => self.at(at),
                 None => Some(Public { section: 0, offset: 0, kind: SymbolKind::Public, name: "" }),
             });
@@ -126,30 +129,30 @@ impl PublicIndex {
         true
     }
 
-    /// The nearest symbol at or below `rva`. `None` where the map is not what it should be.
+    /// The nearest symbol at or below `rva`. `None` if the map is inconsistent.
     pub(super) fn resolve(&self, rva: Rva) -> Option<Option<(Cow<'_, str>, u32)>> {
-        let behind = self.partition(|public| self.is_at_or_below(public, rva))?;
-        let Some(last) = behind.checked_sub(1) else { return Some(None) };
+        let end = self.partition(|public| self.is_at_or_below(public, rva))?;
+        let Some(last) = end.checked_sub(1) else { return Some(None) };
         let nearest = self.at(last)?;
         // Absolute symbols have no section and come first.
         let Some(start) = self.rva(&nearest) else { return Some(None) };
-        // The next one has to be above: a map out of order would have led elsewhere.
-        if let Some(next) = self.at(behind)
+        // The next symbol must be above `rva`; otherwise the map is out of order and led to the wrong place.
+        if let Some(next) = self.at(end)
             && self.is_at_or_below(&next, rva)
         {
             return None;
         }
         let mut best: Option<(SymbolKind, &str)> = None;
-        for at in (0..behind).rev().take(MAX_ALIKE) {
+        for at in (0..end).rev().take(MAX_ALIKE) {
             let public = self.at(at)?;
             match self.rva(&public) {
                 Some(rva) if rva == start => {}
-                // The same: what comes before must not be above.
+                // Likewise, the symbols before must not be above.
                 Some(rva) if rva > start => return None,
                 _ => break,
             }
             let name = self.plain(public.name);
-            // A symbol without a name is none; what is below it then is another matter.
+            // A symbol without a name does not count; the whole table then finds the symbol below it.
             if name.is_empty() {
                 return None;
             }
@@ -160,9 +163,9 @@ impl PublicIndex {
         Some(Some((shown(name), rva.0.checked_sub(start.0)?)))
     }
 
-    /// Where the symbol of that name lies; of several the one at the lowest address.
+    /// Looks up the address of the symbol with that name; the lowest one if there are several.
     pub(super) fn find(&self, name: &str) -> ByName {
-        // What is asked for is the name without decoration, what is hashed the one with it.
+        // The caller's name has no decoration, but the hash is made from the decorated name.
         if self.undecorate || name.is_empty() {
             return ByName::Unsure;
         }
@@ -211,7 +214,7 @@ impl PublicIndex {
         if self.undecorate { undecorate(name) } else { name }
     }
 
-    /// How many symbols of the map come first, as `comes_first` sees it.
+    /// The number of symbols at the start of the map for which `comes_first` is true.
     fn partition(&self, comes_first: impl Fn(&Public<'_>) -> bool) -> Option<usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -225,7 +228,7 @@ impl PublicIndex {
         Some(low)
     }
 
-    /// A symbol by its place in the map.
+    /// A symbol by its position in the map.
     fn at(&self, place: usize) -> Option<Public<'_>> {
         self.public(le32(self.map.as_slice(), place.checked_mul(4)?)?)
     }
@@ -242,11 +245,11 @@ impl PublicIndex {
         self.sections.get(section)?.checked_add(public.offset).map(Rva)
     }
 
-    /// The symbol whose record stands at `offset`.
+    /// The symbol whose record is at `offset`.
     fn public(&self, offset: u32) -> Option<Public<'_>> {
         let record = self.records.as_slice().get(usize::try_from(offset).ok()?..)?;
         let (length, kind) = (le(record, 0, 2)?, le(record, 2, 2)?);
-        if kind != u64::from(super::PUBLIC) {
+        if kind != u64::from(PUBLIC) {
             return None;
         }
         let name = record.get(14..2usize.checked_add(usize::try_from(length).ok()?)?)?;
@@ -254,9 +257,17 @@ impl PublicIndex {
         Some(Public {
             section: u16::try_from(le(record, 12, 2)?).ok()?,
             offset: le32(record, 8)?,
-            kind: super::public_kind(*record.get(4)?),
+            kind: public_kind(*record.get(4)?),
             name: std::str::from_utf8(name).ok().filter(|name| name.is_ascii())?,
         })
+    }
+}
+
+/// Decodes the flags of a public symbol: code, function.
+pub(super) fn public_kind(flags: u8) -> SymbolKind {
+    match flags & 3 {
+        0 => SymbolKind::Public,
+        _ => SymbolKind::PublicFunction,
     }
 }
 

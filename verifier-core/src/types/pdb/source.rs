@@ -1,22 +1,25 @@
-//! The bytes of a PDB as the crate wants them, and streams that outlive their reader.
+//! The bytes of a PDB in the form that the crate reads, and streams that outlive their reader.
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::Error;
+use crate::symbols;
+
 /// The bytes of a file, owned: a vector, a mapping.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// Where in the file the pieces of a stream lie: offset and size.
+/// The pieces of a stream in the file: offset and size.
 pub(super) type Pieces = Vec<(u64, usize)>;
 
-/// A file that reads as another in one stream.
+/// A file in which one stream may be replaced.
 pub(super) struct File {
     pub(super) bytes: Bytes,
-    /// The pieces of a stream, and the bytes to give in their place.
+    /// The pieces of a stream, and the bytes to return in their place.
     pub(super) replaced: Option<(Pieces, Bytes)>,
-    /// The pieces of the view that was asked for last.
+    /// The pieces of the last view that was requested.
     pub(super) last: Arc<Mutex<Pieces>>,
 }
 
@@ -26,7 +29,7 @@ impl fmt::Debug for File {
     }
 }
 
-/// A stream: in place where its pages follow each other, which they mostly do, else copied.
+/// A stream: borrowed from the file if its pages follow each other, as they mostly do, otherwise a copy.
 #[derive(Clone)]
 pub(super) struct Piece {
     bytes: Bytes,
@@ -38,8 +41,8 @@ impl Piece {
         Self { range: 0..bytes.len(), bytes: Arc::new(bytes) }
     }
 
-    /// The bytes of a stream that the crate gave: those of the file, or a copy where the stream does
-    /// not lie in the file in one piece.
+    /// The bytes of a stream that the crate returned: those of the file, or a copy if the stream is not in
+    /// one piece in the file.
     pub(super) fn of(file: &Bytes, stream: &[u8]) -> Self {
         let whole = (**file).as_ref();
         let start = (stream.as_ptr() as usize).checked_sub(whole.as_ptr() as usize);
@@ -54,13 +57,13 @@ impl Piece {
         (*self.bytes).as_ref().get(self.range.clone()).unwrap_or_default()
     }
 
-    /// A part of it, cut at its end.
+    /// A part of it; a range past the end is cut.
     pub(super) fn part(&self, range: Range<usize>) -> Self {
         let at = |offset: usize| self.range.start.saturating_add(offset).min(self.range.end);
         Self { bytes: Arc::clone(&self.bytes), range: at(range.start)..at(range.end) }
     }
 
-    /// The bytes that it is a part of, and where it begins in them.
+    /// The bytes that contain it, and its offset in them.
     pub(super) fn into_bytes(self) -> (Bytes, usize) {
         (self.bytes, self.range.start)
     }
@@ -114,4 +117,14 @@ impl pdb::Source<'static> for File {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = pieces;
         Ok(Box::new(piece))
     }
+}
+
+pub(super) fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
+    pdb::PDB::open(File { bytes: Arc::clone(bytes), replaced: None, last: Arc::default() })
+}
+
+/// Runs `work` and turns the crate's errors and panics into this library's errors.
+pub(super) fn guard<T>(work: impl FnOnce() -> pdb::Result<T>) -> Result<T, Error> {
+    let refuse = |error: pdb::Error| Error::Symbols { kind: "PDB", why: error.to_string() };
+    symbols::guard("PDB", work)?.map_err(refuse)
 }

@@ -1,11 +1,12 @@
-//! Types: each structure is read when it is first asked for.
+//! Types: each structure is read when it is first requested.
 //!
-//! The type stream's own hash leads from a name to its record: behind the records' names, modulo the
-//! number of buckets, one number for each record in the stream at +20 of the header (its place there
-//! at +32 and +36, the number of buckets at +28). Source: the PDB documentation of LLVM ("The PDB TPI
-//! and IPI Streams"). What it leads to is compared; a name that it does not have is looked for among
-//! the bytes of the records, and only where it stands there all names are read. So they are after many
-//! names: each of these ways goes through all of the stream.
+//! The type stream's own hash leads from a name to its record. One number for each record, the hash of the
+//! record's name modulo the number of buckets, is in the stream whose number is at +20 of the header (the
+//! offset and size of these numbers in it are at +32 and +36, the number of buckets at +28). Source: the PDB
+//! documentation of LLVM ("The PDB TPI and IPI Streams"). The record that the hash leads to is checked. A
+//! name that the hash does not find is searched for in the bytes of the records, and only if it is there are
+//! all names read. All names are also read after many look-ups, because each look-up goes through the whole
+//! stream.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,27 +15,26 @@ use memchr::memmem;
 use pdb::{FallibleIterator as _, RawString, TypeData, TypeIndex};
 
 use super::publics::hash;
-use super::source::{Bytes, File, Piece, Pieces};
-use super::{guard, open};
+use super::source::{Bytes, File, Piece, Pieces, guard, open};
 use crate::bytes::{le, le32};
 use crate::error::Error;
 use crate::symbols;
 use crate::types::{Member, Shape, Structure};
 
-/// Unnamed structures inside unnamed structures: deeper than this is no C type.
+/// Limit on unnamed structures inside unnamed structures; C types do not nest deeper.
 const MAX_DEPTH: u32 = 16;
-/// Bytes of the members of one structure with all unnamed ones in it; a hostile file could otherwise
-/// unfold without end, or give one long name to many.
+/// Limit on the bytes of the members of one structure, including all unnamed structures in it. Without it, a
+/// hostile file could expand without end, or give one long name to many members.
 const MAX_MEMBER_BYTES: usize = 1 << 26;
-/// What a member takes besides its name.
+/// The size of a member besides its name.
 const MEMBER_BYTES: usize = 128;
-/// Names that are looked for by going through all hashes. A kernel's views ask for some twenty; a
-/// structure of a hostile file may have a hundred thousand members, each of a type of its own: then all
+/// Limit on the names that are looked up by a scan of all hashes. A kernel's views ask for about twenty. In a
+/// hostile file, one structure may have a hundred thousand members of different types; after this limit all
 /// names are read once.
 const MOST_SCANS: usize = 64;
 /// `LF_ARGLIST`.
 const ARGUMENT_LIST: u16 = 0x1201;
-/// Bytes of a record without data: its length, its kind.
+/// Bytes of a record without data: its length and its kind.
 const SMALLEST_RECORD: u64 = 4;
 /// The number of the type stream.
 const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
@@ -42,15 +42,15 @@ const TYPES: pdb::StreamIndex = pdb::StreamIndex(2);
 /// The types of one PDB.
 pub(super) struct Types {
     stream: Piece,
-    /// Where the stream lies in the file; `None` where it needed no repair.
+    /// The stream's pieces in the file and its repaired bytes; `None` if it needed no repair.
     replaced: Option<(Pieces, Bytes)>,
     /// Index of the first record.
     first: u32,
-    /// A bucket for each record, and how many buckets there are.
+    /// The bucket of each record, and the number of buckets.
     hashes: Option<(Piece, u32)>,
-    /// Names that were looked for, and the records that define them, where there are any.
+    /// Names that were looked up, each with the record that defines it, if there is one.
     places: Mutex<HashMap<String, Option<u32>>>,
-    /// Every name; made where the hash fails, and after [`MOST_SCANS`].
+    /// Every name; read if the hash fails, and after [`MOST_SCANS`].
     names: OnceLock<HashMap<String, u32>>,
     known: Mutex<HashMap<String, Option<Arc<Structure>>>>,
 }
@@ -142,7 +142,7 @@ impl Types {
     }
 }
 
-/// Where the type stream lies in the file.
+/// The pieces of the type stream in the file.
 fn pdb_pieces(file: &Bytes) -> pdb::Result<Pieces> {
     let last: Arc<Mutex<Pieces>> = Arc::default();
     let source = File { bytes: Arc::clone(file), replaced: None, last: Arc::clone(&last) };
@@ -160,9 +160,9 @@ fn hashes(file: &Bytes, pdb: &mut pdb::PDB<'static, File>, types: &[u8]) -> Opti
     Some((hashes, le32(types, 28)?))
 }
 
-/// The stream with lists of members that continue made readable, where it has any: the crate takes
-/// the index of the next list right behind the leaf `LF_INDEX`, where two bytes of padding come
-/// first. Here the padding goes behind the index.
+/// Repairs continued lists of members, if the stream has any. The crate reads the index of the next list
+/// directly after the leaf `LF_INDEX`, but in the format two bytes of padding come first. The repair moves
+/// the padding after the index.
 fn repaired(stream: &[u8]) -> Option<Vec<u8>> {
     let mut at = le(stream, 4, 4)?;
     let mut repaired: Option<Vec<u8>> = None;
@@ -172,7 +172,7 @@ fn repaired(stream: &[u8]) -> Option<Vec<u8>> {
         && let Some(record) = stream.get(start + 2..end)
     {
         at = at.saturating_add(2 + length);
-        // LF_FIELDLIST whose last member is LF_INDEX.
+        // An LF_FIELDLIST whose last member is LF_INDEX.
         if record.starts_with(&[0x03, 0x12])
             && let Some(&[0x04, 0x14, 0, 0, a, b, c, d]) = record.last_chunk::<8>()
             && let Some(tail) = repaired
@@ -186,17 +186,18 @@ fn repaired(stream: &[u8]) -> Option<Vec<u8>> {
     repaired
 }
 
-/// A type record's data, `None` if the crate cannot read it. One such record (an array with a
-/// negative size) is no reason to do without all others, so each has a guard of its own.
+/// A type record's data, or `None` if the crate cannot read it. One unreadable record (an array with a
+/// negative size) must not cost all others, so each record has its own guard.
 ///
-/// An argument list is not read: the crate would set memory aside for as many as the record says, and no
+/// An argument list is not read: the crate would allocate memory for the count in the record, and no
+/// structure has one as a member.
 /// structure has one as a member.
 fn parse(item: pdb::Item<'_, TypeIndex>) -> Option<TypeData<'_>> {
     let is_readable = item.len() >= 2 && item.raw_kind() != ARGUMENT_LIST;
     symbols::guard("PDB", || is_readable.then(|| item.parse().ok())).ok().flatten().flatten()
 }
 
-/// Refuses a range of type indexes that the stream has no room for: the crate sets memory aside for it.
+/// Refuses a range of type indexes for which the stream is too short: the crate would allocate memory for it.
 fn check_indexes(stream: &[u8]) -> pdb::Result<()> {
     let field = |offset| le32(stream, offset).unwrap_or(0);
     let (header, first, end) = (field(4), field(8), field(12));
@@ -209,8 +210,8 @@ fn check_indexes(stream: &[u8]) -> pdb::Result<()> {
     }
 }
 
-/// The name of a structure or union, and whether it is a forward reference; `None` for all other
-/// records and for what has no name.
+/// The name of a structure or union, and whether it is a forward reference; `None` for all other records and
+/// for unnamed types.
 fn named(data: TypeData<'_>) -> Option<(RawString<'_>, bool)> {
     let (name, properties) = match data {
         TypeData::Class(class) => (class.name, class.properties),
@@ -225,18 +226,18 @@ struct Reader<'a, 't> {
     types: &'a Types,
     information: &'t pdb::TypeInformation<'static>,
     finder: pdb::TypeFinder<'t>,
-    /// What is left of [`MAX_MEMBER_BYTES`]; nothing more is read when it is used up.
+    /// The rest of [`MAX_MEMBER_BYTES`]; reading stops when it is zero.
     left: usize,
 }
 
 impl Reader<'_, '_> {
-    /// The definition of a structure or union, the first where there are several.
+    /// The definition of a structure or union; the first one if there are several.
     fn find(&self, name: &str) -> Option<TypeIndex> {
         let places = || self.types.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places().get(name) {
             return place.map(TypeIndex);
         }
-        // Not in the condition of what follows: the lock would be held while the file is gone through.
+        // A separate statement: in the condition below, the lock would be held during the scan of the file.
         let looked_for = places().len();
         let place = if looked_for < MOST_SCANS {
             self.scan(name).map(|index| index.0)
@@ -247,7 +248,7 @@ impl Reader<'_, '_> {
         place.map(TypeIndex)
     }
 
-    /// Looks for a definition by the hashes, then by its name's bytes.
+    /// Searches for a definition with the hashes, then for the bytes of its name.
     fn scan(&self, name: &str) -> Option<TypeIndex> {
         let is_definition = |index: &TypeIndex| {
             let Some((found, forward)) =
@@ -260,8 +261,8 @@ impl Reader<'_, '_> {
         if let Some(index) = self.types.hashed(name).find(is_definition) {
             return Some(index);
         }
-        // Types inside others and some writers' have another hash. What is not among the bytes at
-        // all is no type.
+        // Nested types, and the types of some writers, have a different hash. A name that is not among the
+        // bytes at all is not a type.
         memmem::find(self.types.stream.as_slice(), format!("{name}\0").as_bytes())?;
         self.all_names().get(name).copied().map(TypeIndex)
     }
@@ -290,7 +291,7 @@ impl Reader<'_, '_> {
         let mut structure =
             Structure { name: name.to_string().into_owned(), size, members: Vec::new() };
         let mut next = fields;
-        // A list of continued lists that closes into a ring ends at the member limit or here.
+        // A chain of continued lists that forms a ring ends at the member limit or here.
         let mut lists = 0;
         while let Some(list) = next.take()
             && lists < 1000
@@ -347,7 +348,7 @@ impl Reader<'_, '_> {
             },
             TypeData::Array(array) => {
                 let mut shape = self.shape(array.element_type, depth);
-                // Each dimension is the size in bytes up to there, innermost first.
+                // Each dimension is the size in bytes up to that dimension, innermost first.
                 for &size in &array.dimensions {
                     let each = self.size_of(&shape);
                     let size = u64::from(size);
@@ -432,7 +433,7 @@ mod tests {
         (file, types)
     }
 
-    /// The names of structures that the file defines.
+    /// The names of the structures that the file defines.
     fn defined() -> Vec<String> {
         let (file, types) = types();
         types.places.lock().unwrap().extend((0..MOST_SCANS).map(|i| (i.to_string(), None)));
@@ -443,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_for_once_and_so_is_one_that_is_not_there() {
+    fn present_and_absent_names_are_looked_up_once() {
         let (file, types) = types();
         let name = defined().remove(0);
         assert!(types.structure(&file, &name).unwrap().is_some());
@@ -451,8 +452,8 @@ mod tests {
         let mut places = types.places.lock().unwrap();
         assert!(places[&name].is_some());
         assert_eq!(places["_NO_SUCH_TYPE"], None);
-        assert!(types.names.get().is_none(), "two names are no reason to read all");
-        // What stands there is the answer from then on.
+        assert!(types.names.get().is_none(), "two names must not read all names");
+        // From now on the cached entry is the answer.
         *places.get_mut(&name).unwrap() = None;
         drop(places);
         types.known.lock().unwrap().clear();
@@ -460,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn after_many_names_all_are_read_and_tell_the_same() {
+    fn after_many_names_all_names_are_read_with_the_same_answers() {
         let names = defined();
         assert!(names.len() > 3, "{names:?}");
         let (file, few) = types();

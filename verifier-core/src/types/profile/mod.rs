@@ -1,14 +1,14 @@
-//! Layouts that come with the library, for kernels whose PDB is not at hand.
+//! Layouts that are built into the library, for kernels whose PDB is not available.
 //!
-//! A [`Profile`] has the structures that the views read, by pointer width and build, out of
-//! `layouts.txt` beside this file (which names its sources), and no globals: those differ with every
-//! update of a kernel. A caller that finds one by other means adds it with what it is known by
-//! ([`Profile::with_symbol`]); `verifier::Globals` does so from what is in the kernel's data.
+//! A [`Profile`] has the structures that the views read, by pointer width and build. They come from
+//! `layouts.txt` beside this file, which names its sources. A profile has no globals, because their addresses
+//! change with every update of a kernel. A caller that finds a global in another way adds it with the reason
+//! ([`Profile::with_symbol`]); `verifier::Globals` does so from the kernel's data.
 //!
-//! A build of which no table was read gets the layouts of the nearest one below it, and
-//! [`Profile::describe`] says so: 26100's serve later builds. ARM64 kernels get the 64-bit layouts with
-//! their own `_VF_AVL_TABLE`: the table of an ARM64 kernel of build 19569 agrees with x64's of 20348 but
-//! for that, and headers of 16299 and 17134 have the same fields in the same order.
+//! A build without its own table gets the layouts of the nearest build below, and [`Profile::describe`] says
+//! so; the layouts of 26100 serve later builds. ARM64 kernels get the 64-bit layouts with their own
+//! `_VF_AVL_TABLE`: the table of an ARM64 kernel of build 19569 is otherwise the same as x64's of 20348, and
+//! headers of 16299 and 17134 have the same fields in the same order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::addr::Rva;
 use crate::error::Error;
 use crate::machine::Machine;
 
-/// The layouts, as `layouts.txt` explains.
+/// The layouts; the file explains its format.
 const LAYOUTS: &str = include_str!("layouts.txt");
 
-/// Builds whose type tables the layouts were read from, and those that share them: the updates of 19041
-/// and of 26100, and 22621 and 22631, whose types are those of 22000.
+/// Builds whose type tables the layouts were read from, and builds that share them: the updates of 19041 and
+/// of 26100, and 22621 and 22631, whose types are those of 22000.
 const KNOWN: [(u32, u32); 19] = [
     (3790, 3790),
     (6000, 6002),
@@ -53,17 +53,18 @@ pub struct Profile {
     types: BTreeMap<&'static str, Arc<Structure>>,
     symbols: BTreeMap<String, Rva>,
     remarks: BTreeMap<String, String>,
-    /// Why these layouts, where the build was not simply told.
+    /// Why these layouts were chosen, if the build was not simply given.
     chosen_by: Option<String>,
+    /// Why these layouts may belong to another build.
+    doubt: Option<String>,
 }
 
 impl Profile {
-    /// The layouts for a kernel; `None` where there are none (builds before XP SP2, a build number
-    /// that is not known).
+    /// The layouts for a kernel; `None` if there are none (builds before XP SP2, an unknown build number).
     #[must_use]
     pub fn new(machine: Machine, build: u32) -> Option<Self> {
         let types = read(LAYOUTS, machine, build);
-        // Verifier's data are what a profile is for.
+        // A profile without Verifier's own structures would be useless.
         types.contains_key("_MM_DRIVER_VERIFIER_DATA").then(|| Self {
             machine,
             build,
@@ -71,10 +72,11 @@ impl Profile {
             symbols: BTreeMap::new(),
             remarks: BTreeMap::new(),
             chosen_by: None,
+            doubt: None,
         })
     }
 
-    /// The same with a global, and what it is known by.
+    /// Adds a global with the reason for its address.
     #[must_use]
     pub fn with_symbol(mut self, name: &str, rva: Rva, known_by: impl Into<String>) -> Self {
         self.symbols.insert(name.into(), rva);
@@ -82,7 +84,7 @@ impl Profile {
         self
     }
 
-    /// The same with the reason why a global is not there.
+    /// Adds the reason why a global is missing.
     #[must_use]
     pub fn without_symbol(mut self, name: &str, why: impl Into<String>) -> Self {
         self.symbols.remove(name);
@@ -90,26 +92,33 @@ impl Profile {
         self
     }
 
-    /// The same with why these layouts were chosen, for [`describe`](TypeSource::describe).
+    /// Adds the reason for these layouts, which [`describe`](TypeSource::describe) shows.
     #[must_use]
     pub fn chosen_by(mut self, why: String) -> Self {
         self.chosen_by = Some(why);
         self
     }
 
-    /// True if the layouts were read from this very build (or one known to share them), false if they
-    /// are those of the nearest build below.
+    /// Adds the reason why these layouts may be another build's, which [`doubt`](TypeSource::doubt) shows.
+    #[must_use]
+    pub fn in_doubt(mut self, why: String) -> Self {
+        self.doubt = Some(why);
+        self
+    }
+
+    /// True if the layouts were read from exactly this build (or one known to share them), false if they come
+    /// from the nearest build below.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         match self.machine {
             Machine::X64 => is_known(self.build),
-            // No x86 kernel is later than 19041 and its updates.
+            // The last x86 kernel is 19041 with its updates.
             Machine::X86 => self.build == 2600 || (self.build <= 19045 && is_known(self.build)),
             Machine::Arm64 => self.build == 19569,
         }
     }
 
-    /// Every structure that the profile has.
+    /// Every structure in the profile.
     pub fn structures(&self) -> impl Iterator<Item = &Structure> {
         self.types.values().map(|structure| &**structure)
     }
@@ -137,25 +146,29 @@ impl TypeSource for Profile {
             (_, true) => format!("built-in layouts of {machine} build {build}"),
             (Machine::Arm64, false) => {
                 format!(
-                    "built-in layouts of x64 kernels for arm64 build {build}, presumed to be the same \
-                     but for _VF_AVL_TABLE"
+                    "built-in layouts of x64 kernels for arm64 build {build}, presumed the same \
+                     except for _VF_AVL_TABLE"
                 )
             }
             (_, false) => {
                 format!(
-                    "built-in layouts for {machine} build {build}, those of the nearest build below"
+                    "built-in layouts for {machine} build {build}, from the nearest build below"
                 )
             }
         }
     }
 
+    fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
+    }
+
     fn remark(&self, symbol: &str) -> Option<String> {
-        let unknown = || "only the kernel's symbols tell where it is".to_string();
+        let unknown = || "only the kernel's symbols have its address".to_string();
         Some(self.remarks.get(symbol).cloned().unwrap_or_else(unknown))
     }
 }
 
-/// The structures that `text` has for a machine and a build.
+/// The structures in `text` for a machine and a build.
 fn read(
     text: &'static str,
     machine: Machine,
@@ -164,9 +177,9 @@ fn read(
     let bits = (machine.pointer_size() * 8) as u32;
     let mut types = BTreeMap::new();
     let mut name = "";
-    // Members of the line before of the same width, whatever the build: "^" refers to it.
+    // Members of the previous line of the same width, whatever its build: "^" refers to it.
     let mut members: Vec<Member> = Vec::new();
-    // The line that is being read: its size, and whether build and width are ours.
+    // The line that is being read: its size, and whether its build and width apply.
     let mut here: Option<(u64, bool)> = None;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if let Some(listed) = line.strip_prefix("  ") {
@@ -194,7 +207,7 @@ fn read(
         members.truncate(keep.map_or(0, |index| index + 1));
         match size {
             Some(size) => here = Some((size, reached)),
-            // Gone from this build on.
+            // Removed from this build on.
             None if reached => {
                 types.remove(name);
             }
@@ -205,7 +218,7 @@ fn read(
     types.into_iter().map(|(name, structure)| (name, Arc::new(structure))).collect()
 }
 
-/// Keeps the structure that has been read, where the build has reached it.
+/// Keeps the structure that has been read, if the build has reached it.
 fn finish(
     types: &mut BTreeMap<&'static str, Structure>,
     name: &'static str,
@@ -254,7 +267,7 @@ fn shape(text: &str, bits: u32) -> Option<Shape> {
 mod tests {
     use super::*;
 
-    /// Every word of the text means something: a slip of the pen would silently lose a member.
+    /// Every word of the text is used: a typing error would otherwise silently lose a member.
     #[test]
     fn the_whole_text_is_read() {
         let mut members = 0;
@@ -279,7 +292,7 @@ mod tests {
         assert!(members > 300, "{members} members");
     }
 
-    /// Members lie inside their structure, in order, and "^" found what it names.
+    /// Members are inside their structure and in order, and each "^" found its field.
     #[test]
     fn members_fit() {
         for (machine, builds) in [
@@ -322,7 +335,7 @@ mod tests {
         assert!(has(Machine::X86, 2600, "_MI_VERIFIER_DRIVER_ENTRY"));
         assert!(!has(Machine::X86, 2600, "_VI_POOL_PAGE_HEADER"), "XP has a hash array");
         assert!(has(Machine::X86, 6002, "_MI_VERIFIER_DRIVER_ENTRY"));
-        assert!(!has(Machine::X64, 7601, "_MI_VERIFIER_DRIVER_ENTRY"), "gone since 7");
+        assert!(!has(Machine::X64, 7601, "_MI_VERIFIER_DRIVER_ENTRY"), "removed in 7");
         assert!(has(Machine::X64, 7601, "_VF_TARGET_DRIVER"));
         assert!(Profile::new(Machine::X64, 2600).is_none(), "XP x64 is 3790");
         assert!(Profile::new(Machine::X64, 0).is_none());
@@ -331,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn builds_between_two_tables_are_those_of_the_one_below() {
+    fn builds_between_two_tables_use_the_lower_one() {
         let types = |build| Profile::new(Machine::X64, build).unwrap().types;
         assert_eq!(types(22621), types(22000));
         assert_eq!(types(22631), types(22000));
@@ -341,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn arm64_has_the_tables_of_x64_but_for_those_that_fill_cache_lines() {
+    fn arm64_has_the_tables_of_x64_except_those_padded_to_cache_lines() {
         let types = |machine, build| Profile::new(machine, build).unwrap().types;
         for build in [17134, 20348, 22000, 26100] {
             let (mut ours, mut theirs) = (types(Machine::Arm64, build), types(Machine::X64, build));
@@ -361,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_of_itself() {
+    fn the_description_names_machine_and_build() {
         let says = |machine, build| Profile::new(machine, build).unwrap().describe();
         assert_eq!(says(Machine::X64, 19045), "built-in layouts of x64 build 19045");
         assert_eq!(says(Machine::X64, 26200), "built-in layouts of x64 build 26200");
@@ -370,12 +383,12 @@ mod tests {
         assert!(says(Machine::Arm64, 22000).contains("presumed"));
         let profile = Profile::new(Machine::X64, 7601).unwrap();
         let profile = profile
-            .with_symbol("A", Rva(8), "it stands there")
-            .without_symbol("B", "nothing stands there");
+            .with_symbol("A", Rva(8), "found in the data")
+            .without_symbol("B", "not found in the data");
         assert_eq!(profile.symbol("A"), Some(Rva(8)));
         assert_eq!(profile.symbol("B"), None);
-        assert_eq!(profile.remark("A").as_deref(), Some("it stands there"));
-        assert_eq!(profile.remark("B").as_deref(), Some("nothing stands there"));
+        assert_eq!(profile.remark("A").as_deref(), Some("found in the data"));
+        assert_eq!(profile.remark("B").as_deref(), Some("not found in the data"));
         assert!(profile.remark("C").unwrap().contains("symbols"));
     }
 }

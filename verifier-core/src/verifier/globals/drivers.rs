@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::data::ImageData;
 use super::{Evidence, Globals};
 use crate::addr::Va;
-use crate::kernel::{Kernel, Limits, read_unicode_string, walk_list};
+use crate::kernel::{Kernel, Limits, is_file_name, read_unicode_string, walk_list};
 use crate::types::TypeSource;
 use crate::verifier::drivers::{DATA_SIGNATURE, Layout, SuspectLayout, TargetDriver, targets};
 use crate::verifier::{Lost, old};
@@ -86,7 +86,7 @@ pub(super) fn find(
 }
 
 /// The one candidate; `Err(None)` where there is none.
-fn only<T>(mut candidates: Vec<T>, what: &str) -> Result<T, Option<String>> {
+pub(super) fn only<T>(mut candidates: Vec<T>, what: &str) -> Result<T, Option<String>> {
     match (candidates.pop(), candidates.len()) {
         (Some(one), 0) => Ok(one),
         (Some(_), more) => Err(Some(format!("{} {what} are in the kernel's data", more + 1))),
@@ -283,7 +283,12 @@ enum Suspect {
     Unlike,
 }
 
-/// What stands at a place where an entry may be; `None` where it cannot be read.
+/// Whether an entry can be a configured driver's; `None` if it cannot be read.
+pub(super) fn names_a_driver(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<bool> {
+    Some(suspect(kernel, layout, entry)? != Suspect::Unlike)
+}
+
+/// What is at a place where an entry may be; `None` if it cannot be read.
 fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect> {
     let mut bytes = vec![0u8; layout.size];
     kernel.space().read(entry, &mut bytes).ok()?;
@@ -293,12 +298,8 @@ fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect
     let Ok(name) = read_unicode_string(kernel.space(), name, kernel.limits()) else {
         return Some(Suspect::Unlike);
     };
-    let is_file_name = !name.is_empty()
-        && name.len() <= 260
-        && !name.contains(['\\', '/', ':', '"', '<', '>', '|', char::REPLACEMENT_CHARACTER])
-        && !name.chars().any(char::is_control)
-        && (name.contains('.') || name.contains('*'));
-    if !is_file_name || unloads > loads || loads > MAX_LOADS {
+    let is_driver_name = is_file_name(&name) && (name.contains('.') || name.contains('*'));
+    if !is_driver_name || unloads > loads || loads > MAX_LOADS {
         return Some(Suspect::Unlike);
     }
     let is_loaded = kernel.modules().by_name(&name).is_some();

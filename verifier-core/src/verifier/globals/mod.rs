@@ -9,22 +9,26 @@
 //!   link of the ring that lies in the kernel's image is its head. Without such data: a list whose
 //!   entries all have a file name and counts that agree with the loaded modules;
 //! * `VfPoolTraces`: a pointer to a page on which records lie whose stacks start in modules;
-//!   `VfPoolTracesLength` and `VfPoolTracesIndex` by which slots are in use (see `pool_log.rs`).
+//!   `VfPoolTracesLength` and `VfPoolTracesIndex` by which slots are in use (see `pool_log.rs`);
+//! * `ViPoolInfoAvl` and `ViPoolStackInfoAvl`: trees whose elements are blocks that point at stacks, and
+//!   those stacks (see `trees.rs`).
 //!
-//! Nothing is taken that two places could be: then the global is missing, and says so. Whoever has the
-//! kernel's symbols needs none of this.
+//! Nothing is taken that two places could be: then the global is missing, and says so. A caller that has
+//! the kernel's symbols needs none of this.
 
 mod data;
 mod drivers;
 mod fit;
+mod log_order;
 mod pool_log;
+mod trees;
 
 use self::data::ImageData;
 use self::fit::Fit;
 use crate::addr::{Rva, Va};
 use crate::kernel::{Kernel, STOPPED};
 use crate::types::{Profile, TypeSource};
-use crate::verifier::{Lost, Places};
+use crate::verifier::Lost;
 
 /// How much speaks for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +89,7 @@ impl Globals {
     /// found by a search that is stopped ([`Kernel::stop_when`]).
     #[must_use]
     pub fn find(kernel: &Kernel, types: &dyn TypeSource) -> Self {
-        Self::find_in(kernel, types, &ImageData::read(kernel), Places::default()).0
+        Self::find_in(kernel, types, &ImageData::read(kernel)).0
     }
 
     /// The built-in layouts that fit `kernel`, with the globals that were found by them; `None` where none
@@ -96,12 +100,7 @@ impl Globals {
     }
 
     /// The globals, and what speaks for `types`.
-    fn find_in(
-        kernel: &Kernel,
-        types: &dyn TypeSource,
-        data: &ImageData,
-        places: Places,
-    ) -> (Self, Fit) {
+    fn find_in(kernel: &Kernel, types: &dyn TypeSource, data: &ImageData) -> (Self, Fit) {
         let mut globals = Self::default();
         match kernel.debugger_data() {
             Ok(data) if kernel.space().is_kernel(data.mm_verifier_data) => {
@@ -120,11 +119,13 @@ impl Globals {
                 format!("the debugger data block would name it: {error}"),
             ),
         }
-        let lost = Lost::sharing(kernel, types, places);
+        let lost = Lost::new(kernel, types);
         let mut searched = Self::default();
         let images = drivers::find(kernel, types, data, &lost, &mut searched);
-        pool_log::find(kernel, types, data, (&images, &lost), &mut searched);
-        let fit = Fit::of(kernel, types, &searched, &images);
+        let tree = trees::find(kernel, types, data, &mut searched);
+        let blocks = log_order::Outstanding { images: &images, lost: &lost, tree: tree.as_ref() };
+        pool_log::find(kernel, types, data, &blocks, &mut searched);
+        let fit = Fit::of(kernel, types, &searched, &images, tree.is_some());
         if kernel.is_stopped() {
             searched.forget();
         }

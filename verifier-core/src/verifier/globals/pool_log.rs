@@ -10,24 +10,18 @@
 //! in the kernel's data as a number.
 //!
 //! **The index** lies near the pointer (at most 0x37c bytes in the kernels of 7601 to 22000 that were
-//! at hand). In the first lap it is the number of the highest slot in use. Later any number could be
-//! it, and records have no time. But the newest record of a block that is still outstanding is its
-//! allocation (the one whose stack holds the caller that the tracker remembers), and of any other block
-//! it is a free; allocations and frees are told apart by their innermost frames, which take turns. The
-//! number under which clearly fewer blocks contradict that than under any other is taken.
+//! at hand). In the first lap it is the number of the highest slot in use. Later any number could be it,
+//! and the number is taken that clearly fewer blocks contradict than any other (see `log_order.rs`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::ImageData;
+use super::log_order::{Order, Outstanding, SLOTS_BETWEEN_LOOKS, judge};
 use super::{Evidence, Globals};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
-use crate::verifier::Lost;
-use crate::verifier::drivers::TargetDriver;
 use crate::verifier::log::{Slot, Trace};
-use crate::verifier::pool::{EntryState, Layout as PoolLayout};
-use crate::verifier::trackers::PageBudget;
 
 const ARRAY: &str = "VfPoolTraces";
 const INDEX: &str = "VfPoolTracesIndex";
@@ -39,15 +33,10 @@ const NEAR: u64 = 0x1000;
 const MAX_LENGTH: u64 = 0x80_0000;
 /// Slots that are looked at in all, whatever looks like a ring.
 const MOST_SLOTS: u64 = 2 * MAX_LENGTH;
-/// Slots that are looked at between two looks at whether to go on.
-const SLOTS_BETWEEN_LOOKS: u64 = 64;
 /// The length that kernels up to 19041 choose by themselves, and the shortest one of later ones.
 const DEFAULT_LENGTH: u64 = 0x1_0000;
 /// Records without which nothing is believed.
 const FEWEST_RECORDS: usize = 4;
-
-/// Verified images, and where their tracking pages are where the lists of these are broken.
-type Images<'a> = (&'a [(Va, TargetDriver)], &'a Lost<'a>);
 
 /// A ring that was found by its records.
 struct Found {
@@ -79,7 +68,7 @@ pub(super) fn find(
     kernel: &Kernel,
     types: &dyn TypeSource,
     data: &ImageData,
-    images: Images<'_>,
+    blocks: &Outstanding<'_>,
     globals: &mut Globals,
 ) {
     let none = |globals: &mut Globals, why: &str| {
@@ -121,7 +110,7 @@ pub(super) fn find(
             return;
         }
     };
-    match find_index(kernel, types, &trace, data, images, &ring, length) {
+    match find_index(kernel, types, &trace, data, blocks, &ring, length) {
         Ok((at, evidence, known_by)) => globals.found(INDEX, at, evidence, known_by),
         Err(why) => globals.missing(INDEX, why),
     }
@@ -259,7 +248,7 @@ fn find_index(
     types: &dyn TypeSource,
     trace: &Trace,
     data: &ImageData,
-    images: Images<'_>,
+    blocks: &Outstanding<'_>,
     ring: &Found,
     length: u64,
 ) -> Result<(Va, Evidence, String), String> {
@@ -302,7 +291,9 @@ fn find_index(
         }
         candidates.entry(newest(value)).or_insert(at);
     }
-    let order = Order::read(kernel, types, trace, images, ring, length);
+    let used = (0..length).filter(|&slot| ring.is_used(slot));
+    let order =
+        Order::read(kernel, trace, &blocks.callers(kernel, types), ring.array, used, length);
     let mut why = String::new();
     for (what, statements) in
         [("outstanding blocks", &order.outstanding), ("freed blocks", &order.freed)]
@@ -323,231 +314,4 @@ fn find_index(
         "{} numbers near the pointer may be it, and the records do not tell which{why}",
         candidates.len()
     ))
-}
-
-/// The records of one block: their slots, and whether each may be the newest.
-type Block = Vec<(u64, bool)>;
-
-/// The candidate under which clearly fewer blocks have a wrong newest record than under any other, how
-/// many have a right one and how many do not.
-fn judge(
-    candidates: &BTreeMap<u64, Va>,
-    blocks: &[Block],
-    mask: u64,
-    stop: &dyn Fn() -> bool,
-) -> Result<(Va, usize, usize), String> {
-    let against = |newest: u64| {
-        let age = |slot: u64| newest.wrapping_sub(slot) & mask;
-        let wrong = |block: &&Block| {
-            block.iter().min_by_key(|(slot, _)| age(*slot)).is_some_and(|&(_, right)| !right)
-        };
-        blocks.iter().filter(wrong).count()
-    };
-    let mut scores: Vec<(usize, Va)> =
-        candidates.iter().take_while(|_| !stop()).map(|(&n, &at)| (against(n), at)).collect();
-    scores.sort_unstable();
-    let (best, at) = scores.first().copied().ok_or("no number stands near the pointer")?;
-    // A number alone must agree with what it could contradict.
-    let next = scores.get(1).map_or(blocks.len(), |(next, _)| *next);
-    if next < 2 * best + 3 {
-        return Err(format!(
-            "of {} that could tell, {best} are against the best and {next} against the next",
-            blocks.len()
-        ));
-    }
-    Ok((at, blocks.len() - best, best))
-}
-
-/// What records say of their order. Only blocks with both right and wrong records are kept.
-struct Order {
-    /// Outstanding blocks: the newest record is the allocation that the tracker remembers.
-    outstanding: Vec<Block>,
-    /// Other blocks: the newest record is a free.
-    freed: Vec<Block>,
-}
-
-/// Blocks that are followed through the ring.
-const MOST_BLOCKS: u64 = 0x4_0000;
-
-impl Order {
-    fn read(
-        kernel: &Kernel,
-        types: &dyn TypeSource,
-        trace: &Trace,
-        images: Images<'_>,
-        ring: &Found,
-        length: u64,
-    ) -> Self {
-        let callers = callers(kernel, types, images);
-        // Of very long rings every n-th block.
-        let every = length.div_ceil(MOST_BLOCKS);
-        let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
-        let mut events_left = 2 * MOST_BLOCKS;
-        let mut record = vec![0u8; trace.stride];
-        for slot in (0..length).filter(|&slot| ring.is_used(slot)) {
-            if slot.is_multiple_of(SLOTS_BETWEEN_LOOKS) && kernel.is_stopped() {
-                break;
-            }
-            let at = ring.array.add(slot * trace.stride as u64);
-            if kernel.space().read(at, &mut record).is_err() {
-                continue;
-            }
-            let block = Va(trace.address.get(&record).unwrap_or(0));
-            let caller = callers.get(&block);
-            if block.is_null() || (caller.is_none() && !(block.0 >> 4).is_multiple_of(every)) {
-                continue;
-            }
-            events_left = match events_left {
-                0 => break,
-                left => left - 1,
-            };
-            let frame = trace.stack(&record).next().unwrap_or(Va(0));
-            let is_tracked =
-                caller.is_some_and(|caller| trace.stack(&record).any(|f| f == *caller));
-            blocks.entry(block).or_default().push(Event { slot, frame, is_tracked });
-        }
-        blocks.retain(|_, events| events.len() > 1);
-        let kinds = kinds(&blocks);
-        let kind = |event: &Event| kinds.get(&event.frame).copied();
-        // The kind of allocations is that of those which the trackers know.
-        let tracked = blocks.values().flatten().filter(|event| event.is_tracked).filter_map(kind);
-        let lean = tracked.map(|kind| if kind { 1i64 } else { -1 }).sum::<i64>();
-        let mut order = Self { outstanding: Vec::new(), freed: Vec::new() };
-        for (block, events) in &blocks {
-            if callers.contains_key(block) {
-                order.outstanding.push(events.iter().map(|e| (e.slot, e.is_tracked)).collect());
-            } else if lean != 0 {
-                let told = events.iter().filter_map(|e| Some((e.slot, kind(e)? != (lean > 0))));
-                order.freed.push(told.collect());
-            }
-        }
-        for blocks in [&mut order.outstanding, &mut order.freed] {
-            blocks.retain(|block| {
-                block.iter().any(|&(_, right)| right) && block.iter().any(|&(_, right)| !right)
-            });
-        }
-        order
-    }
-}
-
-/// A record of a block.
-struct Event {
-    slot: u64,
-    /// Its innermost frame.
-    frame: Va,
-    /// Its stack holds the caller that a tracker remembers for the block.
-    is_tracked: bool,
-}
-
-/// Frames that are told apart: the most common ones.
-const MOST_FRAMES: usize = 64;
-
-/// The two kinds of innermost frames: a block is allocated and freed by turns, so frames that follow
-/// each other are of different kinds. Which kind is which does not matter.
-fn kinds(blocks: &HashMap<Va, Vec<Event>>) -> HashMap<Va, bool> {
-    let mut pairs: HashMap<(Va, Va), i64> = HashMap::new();
-    let mut common: BTreeMap<Va, usize> = BTreeMap::new();
-    for pair in blocks.values().flat_map(|events| events.windows(2)) {
-        if let [one, other] = pair {
-            *pairs.entry((one.frame, other.frame)).or_default() += 1;
-            *common.entry(one.frame).or_default() += 1;
-            *common.entry(other.frame).or_default() += 1;
-        }
-    }
-    let mut frames: Vec<(usize, Va)> = common.iter().map(|(&frame, &n)| (n, frame)).collect();
-    frames.sort_unstable_by(|a, b| b.cmp(a));
-    frames.truncate(MOST_FRAMES);
-    let mut kinds: HashMap<Va, bool> = HashMap::new();
-    // The frame that is best known by those that are known already goes next.
-    while kinds.len() < frames.len() {
-        let vote = |frame: Va| {
-            let against = |known: Va, kind: bool| {
-                let count = |pair| pairs.get(&pair).copied().unwrap_or(0);
-                let follows = count((known, frame)) + count((frame, known));
-                if kind { -follows } else { follows }
-            };
-            kinds.iter().map(|(&known, &kind)| against(known, kind)).sum::<i64>()
-        };
-        let unknown = frames.iter().filter(|(_, frame)| !kinds.contains_key(frame));
-        let Some((vote, frame)) = unknown
-            .map(|&(_, frame)| (vote(frame), frame))
-            .max_by_key(|(vote, frame)| (vote.abs(), common.get(frame).copied()))
-        else {
-            break;
-        };
-        if vote == 0 && !kinds.is_empty() {
-            break;
-        }
-        kinds.insert(frame, vote >= 0);
-    }
-    kinds
-}
-
-/// The callers of outstanding allocations by block.
-fn callers(kernel: &Kernel, types: &dyn TypeSource, images: Images<'_>) -> HashMap<Va, Va> {
-    let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
-        return HashMap::new();
-    };
-    let mut budget = PageBudget::of(kernel);
-    let mut callers = HashMap::new();
-    for (_, image) in images.0 {
-        let data = image.verified_data;
-        let lost = Some(images.1);
-        let tracker = layout.read(kernel, "", data, lost, &mut budget, &mut Vec::new());
-        let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
-        callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
-    }
-    callers
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Blocks of an eight-slot ring whose newest slot is 5: each allocated (wrong) and then freed (right).
-    fn freed() -> Vec<Block> {
-        vec![
-            vec![(6, false), (7, true)],
-            vec![(0, false), (3, true)],
-            vec![(1, false), (2, true)],
-            vec![(7, false), (4, true)],
-            vec![(0, false), (5, true)],
-        ]
-    }
-
-    #[test]
-    fn the_number_that_clearly_fits_is_taken() {
-        let at = |rva| Va(0xffff_f800_0000_0000 + rva);
-        let judged = |newest: &[u64], blocks: &[Block]| {
-            let candidates = newest.iter().map(|&newest| (newest, at(newest))).collect();
-            judge(&candidates, blocks, 7, &|| false)
-        };
-        assert_eq!(judged(&[5, 1, 0], &freed()), Ok((at(5), 5, 0)));
-        // One number alone is held to the same.
-        assert_eq!(judged(&[5], &freed()), Ok((at(5), 5, 0)));
-        assert!(judged(&[1], &freed()).is_err());
-        assert!(judged(&[5], &freed()[..2]).is_err(), "two blocks are too few");
-        // One that fits nearly as well makes it uncertain.
-        assert!(judged(&[5, 4], &freed()).is_err());
-        assert!(judged(&[], &freed()).is_err());
-    }
-
-    #[test]
-    fn frames_that_take_turns_are_of_two_kinds() {
-        let event = |slot, frame| Event { slot, frame: Va(frame), is_tracked: false };
-        // 1 and 2 allocate, 11 and 12 free; now and then a record between is missing.
-        let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
-        let stories =
-            [&[1, 11, 2, 12][..], &[11, 1, 12], &[2, 11, 2, 11], &[1, 12, 1, 12], &[1, 2], &[99]];
-        for (block, story) in stories.into_iter().enumerate() {
-            let events = story.iter().enumerate().map(|(slot, &frame)| event(slot as u64, frame));
-            blocks.insert(Va(block as u64), events.collect());
-        }
-        let kinds = kinds(&blocks);
-        let kind = |frame| kinds[&Va(frame)];
-        assert_eq!(kind(1), kind(2));
-        assert_eq!(kind(11), kind(12));
-        assert_ne!(kind(1), kind(11));
-        assert!(!kinds.contains_key(&Va(99)), "nothing follows it");
-    }
 }
