@@ -1,359 +1,519 @@
-//! What a dump's entries and counters contradict, and what Verifier's settings leave of an answer.
+//! One damaged field at a time in what leads to drivers and modules: something else in memory contradicts it, so
+//! a problem has its address, and what was read is still shown.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 
-use common::session;
-use verifier_core::analysis::{History, Leaks};
+use common::{kernel_of, supply};
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::{Impossible, PoolReport, Settings};
-use verifier_core::{Completeness, Extent, Problem, Va};
+use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::{Drivers, PoolReport, Settings};
+use verifier_core::{Completeness, Problem, Va};
 use verifier_synth::{
-    Allocation, Assembly, Build, Contiguous, Driver, DumpKind, Machine, MachineType, Suspect,
+    Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, PoolRecord, Suspect,
 };
 
-const BUILDS: [Build; 3] = [Build::Win7Sp1X86, Build::Win10Vb, Build::Win11Arm64];
+const BUILDS: [Build; 4] = [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11];
+const SUSPECT: &str = "_VF_SUSPECT_DRIVER_ENTRY";
 const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
-const TOTALS: &str = "_MM_DRIVER_VERIFIER_DATA";
+const BLOCKS: u64 = 5;
+/// A user address.
+const USER: u64 = 0x40_0000;
 
-fn is_wide(build: Build) -> bool {
-    build.machine() != MachineType::X86
-}
-
-fn pool(build: Build) -> u64 {
-    if is_wide(build) { 0xffff_b00f_0000_0000 } else { 0xb000_0000 }
-}
-
-/// A driver with eight blocks of nonpaged pool, and one that holds nothing.
-fn machine(build: Build) -> Machine {
+/// Three drivers, two of which hold blocks, and one that never loaded.
+fn machine(build: Build) -> Assembly {
+    let pool =
+        if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 };
     let mut m = Machine::new(build);
-    let leaky = m.driver(Driver::new("leaky.sys").symbol("Leak", 0x1200));
-    let quiet = m.driver(Driver::new("quiet.sys"));
-    let caller = m.driver_address(leaky, "Leak") + 0x10;
     m.level(8);
-    let verified = m.verified(leaky);
-    for i in 0..8 {
-        let address = pool(build) + 0x1000 * i;
-        verified.allocation(Allocation::nonpaged(address, 0x100, b"Leak", caller));
+    for (number, name) in ["leaky.sys", "quiet.sys", "third.sys"].into_iter().enumerate() {
+        let pdb = name.replace(".sys", ".pdb");
+        let driver = m.driver(Driver::new(name).pdb(&pdb).symbol("Read", 0x1200));
+        let caller = m.driver_address(driver, "Read") + 0x34;
+        let verified = m.verified(driver);
+        for i in (0..BLOCKS).filter(|_| number < 2) {
+            let address = pool + number as u64 * 0x10_0000 + i * 0x40;
+            verified.allocation(Allocation::nonpaged(address, 0x40, b"Leak", caller));
+        }
+        let frames = vec![caller];
+        m.pool_record(PoolRecord {
+            address: pool,
+            size: 0x40,
+            thread: pool,
+            frames,
+            stale: vec![],
+        });
     }
-    m.verified(quiet);
-    m
+    m.suspect(Suspect { name: "absent.sys".into(), loads: 0, unloads: 0, address: None });
+    m.assemble()
 }
 
-fn open(m: &Assembly, build: Build) -> Kernel {
-    session(m.sample(if is_wide(build) { DumpKind::BitmapKernel } else { DumpKind::Complete }))
+fn open(m: &Assembly) -> Kernel {
+    let kernel = kernel_of(m.dump(DumpKind::Complete));
+    supply(&kernel, &m.files);
+    kernel
 }
 
-fn report(m: &Assembly, build: Build) -> PoolReport {
-    PoolReport::read(&open(m, build), |_| true).unwrap()
+fn pointer(m: &Assembly, at: u64) -> u64 {
+    let bytes = m.read(at, m.layouts().pointer_size()).unwrap();
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-fn entry(m: &Assembly, number: u64) -> u64 {
-    let size = m.layouts().size("_VI_POOL_ENTRY") as u64;
-    m.address("trackers:leaky.sys:0") + size * (number + 1)
+fn assert_told(problems: &[Problem], at: u64, why: &str) {
+    let told = |one: &Problem| one.address == Some(Va(at)) && one.why.contains(why);
+    assert!(problems.iter().any(told), "no {why:?} at {at:#x}: {problems:#?}");
+    assert!(!Completeness::of(problems).is_complete());
 }
 
-#[track_caller]
-fn assert_said(problems: &[Problem], address: u64, why: &str) {
-    assert!(
-        problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
-        "no {why:?} at {address:#x} in {problems:#?}"
-    );
+/// How many blocks each driver holds.
+fn held(report: &PoolReport) -> Vec<(&str, usize)> {
+    let mut held: Vec<_> =
+        report.drivers.iter().map(|pool| (&*pool.driver.name, pool.allocations.len())).collect();
+    held.sort_unstable();
+    held
 }
 
-fn extent(problems: &[Problem]) -> Extent {
-    Completeness::of(problems).extent
-}
+const ALL: [(&str, usize); 4] =
+    [("absent.sys", 0), ("leaky.sys", 5), ("quiet.sys", 5), ("third.sys", 0)];
 
-/// A field of the third entry, the value that it gets, how its allocation is marked, and why.
-type Damage = (&'static str, u64, Impossible, &'static str);
-
-fn damages(build: Build) -> Vec<Damage> {
-    let pool = pool(build);
-    let largest = if is_wide(build) { 1 << 62 } else { 0x7fff_fff0 };
-    let mut all = vec![
-        ("VirtualAddress", 0x1_0000, Impossible::Address, "outside the kernel's half"),
-        ("VirtualAddress", pool + 0x4000, Impossible::Twice, "is that of the entry at"),
-        ("VirtualAddress", pool + 0x4040, Impossible::Overlap, "overlaps the block"),
-        ("NumberOfBytes", largest, Impossible::Size, "would end past the address space"),
-        ("NumberOfBytes", 0x80_0000, Impossible::Size, "is larger than all that is counted, 0x800"),
-        ("CallingAddress", 0, Impossible::Caller, "is in no image"),
-        ("CallingAddress", 0x1_0000, Impossible::Caller, "is in no image"),
-        ("CallingAddress", pool + 0x3000, Impossible::Caller, "is in no image"),
-    ];
-    if is_wide(build) {
-        let not_canonical = pool & 0x00ff_ffff_ffff_ffff;
-        all.push(("VirtualAddress", not_canonical, Impossible::Address, "outside the kernel's"));
+/// Damages a machine of each build, and gives the pool report to `check`.
+fn each(damage: impl Fn(&mut Assembly), check: impl Fn(&Assembly, &PoolReport)) {
+    for build in BUILDS {
+        let mut m = machine(build);
+        damage(&mut m);
+        check(&m, &PoolReport::read(&open(&m), |_| true).unwrap());
     }
-    all
 }
 
 #[test]
-fn an_impossible_allocation_is_kept_and_marked_and_the_answer_is_not_complete() {
+fn an_undamaged_machine_contradicts_nothing() {
     for build in BUILDS {
-        let whole = machine(build).assemble();
-        assert_eq!(report(&whole, build).problems, [], "{build:?}");
-        let held = pool(build) + 0x3000;
-        for (field, value, mark, why) in damages(build) {
-            let mut m = machine(build).assemble();
-            let at = entry(&m, 3);
-            m.patch_field(at, "_VI_POOL_ENTRY", &format!("InUse.{field}"), value);
-            let kernel = open(&m, build);
-            let found = PoolReport::read(&kernel, |_| true).unwrap();
-            let blocks = &found.drivers[0].allocations;
-            assert_eq!(blocks.len(), 8, "{build:?} {field} {value:#x}");
-            assert_eq!(blocks[3].impossible, Some(mark), "{build:?} {field} {value:#x}");
-            let marked = blocks.iter().filter(|block| block.impossible.is_some()).count();
-            let both = matches!(mark, Impossible::Twice | Impossible::Overlap);
-            assert_eq!(marked, if both { 2 } else { 1 }, "{build:?} {field} {value:#x}");
-            // Which of two is damaged nothing says: the one that follows by its address is shown.
-            let shown = if both && blocks[3].address > blocks[4].address { 3 } else { 4 };
-            assert_said(&found.problems, entry(&m, if both { shown } else { 3 }), why);
-            assert_eq!(extent(&found.problems), Extent::AtLeast);
-
-            let leaks = Leaks::read(&kernel, |_| true).unwrap();
-            assert_eq!(leaks.blocks[3].allocation.impossible, Some(mark));
-            assert_eq!(extent(&leaks.problems), Extent::AtLeast);
-            let history = History::read(&kernel, Va(held)).unwrap();
-            assert_said(&history.problems, entry(&m, if both { shown } else { 3 }), why);
+        let m = machine(build);
+        let kernel = open(&m);
+        let report = PoolReport::read(&kernel, |_| true).unwrap();
+        assert_eq!((report.problems.as_slice(), held(&report)), (&[][..], ALL.to_vec()));
+        assert_eq!(Settings::read(&kernel).unwrap().problems, []);
+        assert_eq!(PoolLog::read(&kernel, None).unwrap().problems, []);
+        for module in 0..kernel.modules().loaded().len() {
+            assert_eq!(kernel.image_problems(module), [], "{build:?}");
         }
     }
 }
 
-#[test]
-fn impossible_entries_of_a_whole_page_are_one_problem() {
-    let build = Build::Win10Vb;
-    let mut m = machine(build).assemble();
-    for i in 0..8 {
-        let at = entry(&m, i);
-        m.patch_field(at, "_VI_POOL_ENTRY", "InUse.CallingAddress", 0x77);
-    }
-    let problems = report(&m, build).problems;
-    assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert_said(&problems, entry(&m, 0), "8 are like this, the first is shown");
-}
-
-#[test]
-fn sizes_that_do_not_add_up_to_the_drivers_bytes_are_a_problem() {
-    for build in BUILDS {
-        for size in [0, 0x101, 0x110] {
-            let mut m = machine(build).assemble();
-            let at = entry(&m, 3);
-            m.patch_field(at, "_VI_POOL_ENTRY", "InUse.NumberOfBytes", size);
-            let found = report(&m, build);
-            let data = m.address("verified:leaky.sys");
-            let why = format!("its counters say 0x800 bytes, its pages hold {:#x}", 0x700 + size);
-            assert_said(&found.problems, data, &why);
-            assert_eq!(found.problems.len(), 1, "{:#?}", found.problems);
-            assert_eq!(found.drivers[0].allocations[3].impossible, None);
-        }
-    }
-}
-
-#[test]
-fn contiguous_memory_is_held_against_its_driver_and_the_pool_too() {
-    let build = Build::Win10Vb;
-    let mut m = machine(build);
-    let leaky = m.driver(Driver::new("dma.sys").symbol("Start", 0x1200));
-    let caller = m.driver_address(leaky, "Start") + 0x10;
-    let address = pool(build) + 0x10_0000;
-    m.verified(leaky).contiguous(Contiguous { address, size: 0x3000, caller });
-    let mut m = m.assemble();
-    assert_eq!(report(&m, build).problems, []);
-    let node = m.address("contiguous:dma.sys:0");
-    m.patch_field(node, "_VI_CONTIGUOUS_MEMORY", "Address", pool(build) + 0x4000);
-    let found = report(&m, build);
-    assert_eq!(found.drivers[2].contiguous[0].impossible, Some(Impossible::Twice));
-    assert_eq!(found.drivers[0].allocations[4].impossible, Some(Impossible::Twice));
-    assert_said(&found.problems, node, "is that of the entry at");
-    assert!(found.problems.iter().any(|one| one.what == "contiguous memory of dma.sys"));
-}
-
-mod settings {
+mod list_and_tree {
     use super::*;
 
-    const BUILD: Build = Build::Win10Vb;
+    fn head(m: &Assembly) -> u64 {
+        m.address("nt!VfSuspectDriversList")
+    }
 
-    fn settings(change: impl FnOnce(&mut Assembly, u64)) -> (Settings, u64) {
-        let mut m = machine(BUILD).assemble();
-        let at = m.address("nt!MmVerifierData");
-        change(&mut m, at);
-        (Settings::read(&open(&m, BUILD)).unwrap(), at)
+    fn zero_tree(m: &mut Assembly) {
+        let (tree, size) = (m.address("nt!ViTargetDriversAvl"), m.layouts().size("_VF_AVL_TREE"));
+        m.patch(tree, &vec![0; size]);
     }
 
     #[test]
-    fn a_level_without_pool_tracking_contradicts_blocks_that_are_counted() {
-        for level in [0, 0x9b3] {
-            let change = |m: &mut Assembly, at| m.patch_field(at, TOTALS, "Level", level);
-            let (settings, at) = settings(change);
-            assert_said(&settings.problems, at, "the statistics count 8 tracked blocks");
-            let mut m = machine(BUILD).assemble();
-            change(&mut m, at);
-            let found = report(&m, BUILD);
-            assert_eq!(found.drivers[0].allocations.len(), 8);
-            assert_said(&found.problems, at, "the statistics count 8 tracked blocks");
-            assert_eq!(extent(&found.problems), Extent::AtLeast);
-        }
+    fn a_null_head_is_not_an_empty_list_if_verifier_is_on() {
+        each(
+            |m| {
+                let (head, size) = (head(m), m.layouts().pointer_size());
+                m.patch(head, &vec![0; 2 * size]);
+            },
+            |m, report| {
+                assert_told(&report.problems, head(m), "the link to 0x0 leads out of the kernel");
+                assert_eq!(held(report), ALL[1..]);
+            },
+        );
     }
 
     #[test]
-    fn a_peak_below_the_current_value_is_a_problem() {
-        for (peak, now) in [
-            ("PeakPagedPoolAllocations", "CurrentPagedPoolAllocations"),
-            ("PeakNonPagedPoolAllocations", "CurrentNonPagedPoolAllocations"),
-            ("PeakPagedBytes", "PagedBytes"),
-            ("PeakNonPagedBytes", "NonPagedBytes"),
+    fn if_list_and_tree_are_both_lost_the_counted_blocks_are_searched_for() {
+        each(
+            |m| {
+                let (head, size) = (head(m), m.layouts().pointer_size() as u64);
+                m.patch_pointer(head, head);
+                m.patch_pointer(head + size, head);
+                zero_tree(m);
+            },
+            |_, report| {
+                assert_eq!(held(report), ALL[1..3]);
+                assert!(!Completeness::of(&report.problems).is_complete());
+            },
+        );
+    }
+
+    #[test]
+    fn a_skipped_entry_is_found_on_the_way_back() {
+        each(
+            |m| {
+                let first = pointer(m, head(m));
+                let second = pointer(m, first);
+                let third = pointer(m, second);
+                m.patch_pointer(first, third);
+            },
+            |m, report| {
+                assert_told(&report.problems, pointer(m, head(m)), "is not confirmed");
+                assert_eq!(held(report), ALL);
+            },
+        );
+    }
+
+    #[test]
+    fn a_list_that_ends_early_is_found_on_the_way_back() {
+        each(
+            |m| {
+                let first = pointer(m, head(m));
+                m.patch_pointer(first, head(m));
+            },
+            |m, report| {
+                assert_told(&report.problems, pointer(m, head(m)), "is not confirmed");
+                assert_eq!(held(report), ALL);
+            },
+        );
+    }
+
+    #[test]
+    fn a_tree_without_a_table_has_no_nodes() {
+        each(
+            |m| {
+                let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
+                m.patch_pointer(m.address("nt!ViTargetDriversAvl") + tables, 0);
+            },
+            |m, report| {
+                let tree = m.address("nt!ViTargetDriversAvl");
+                assert_told(&report.problems, tree, "it has no table, but NodeCount is 3");
+            },
+        );
+    }
+
+    #[test]
+    fn node_count_and_parents_agree_with_the_tree() {
+        each(
+            |m| {
+                let tree = m.address("nt!ViTargetDriversAvl");
+                m.patch_field(tree, "_VF_AVL_TREE", "NodeCount", 7);
+            },
+            |m, report| {
+                let tree = m.address("nt!ViTargetDriversAvl");
+                assert_told(&report.problems, tree, "NodeCount is 7, but the tree holds 3 nodes");
+            },
+        );
+        each(
+            |m| {
+                let node = m.address("node:leaky.sys");
+                m.patch_field(node, "_RTL_BALANCED_LINKS", "Parent", node);
+            },
+            |m, report| {
+                let node = m.address("node:leaky.sys");
+                assert_told(&report.problems, node, "its parent is");
+                assert_eq!(held(report), ALL);
+            },
+        );
+    }
+}
+
+mod drivers {
+    use super::*;
+
+    fn suspect(field: &'static str, value: u64, why: &str) {
+        each(
+            |m| m.patch_field(m.address("suspect:leaky.sys"), SUSPECT, field, value),
+            |m, report| {
+                assert_told(&report.problems, m.address("suspect:leaky.sys"), why);
+                assert_eq!(held(report), ALL);
+            },
+        );
+    }
+
+    #[test]
+    fn loads_and_unloads_agree_with_the_images() {
+        suspect("Loads", 0x7fff_ffff, "but 1 verified images belong to it");
+        suspect("Loads", 0, "it was loaded 0 times");
+        suspect("Unloads", 3, "it was unloaded 3 times, but loaded 1 times");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_one_is_the_modules() {
+        for (field, value, why) in [
+            ("BaseName.Length", 0, "\"\" is not a file name"),
+            ("BaseName.Length", 0x13, "a length of 0x13 bytes"),
+            ("BaseName.Length", 0x40, "a length of 0x40 bytes"),
+            ("BaseName.Buffer", USER, "its buffer 0x400000 is outside the kernel"),
         ] {
-            let (settings, at) = settings(|m, at| {
-                m.patch_field(at, TOTALS, now, 40);
-                m.patch_field(at, TOTALS, peak, 39);
-            });
-            assert_said(&settings.problems, at, "39 is below the current value, 40");
-            assert!(settings.problems.iter().any(|problem| problem.what == peak));
+            each(
+                |m| m.patch_field(m.address("suspect:leaky.sys"), SUSPECT, field, value),
+                |m, report| {
+                    let entry = m.address("suspect:leaky.sys");
+                    let name = entry + m.layouts().offset(SUSPECT, "BaseName") as u64;
+                    let at = if value == 0 { entry } else { name };
+                    assert_told(&report.problems, at, why);
+                    assert_eq!(held(report), ALL);
+                },
+            );
         }
     }
 
     #[test]
-    fn counters_that_have_wrapped_are_not_more_successes_than_attempts() {
-        let with = |attempted, succeeded| {
-            settings(|m, at| {
-                m.patch_field(at, TOTALS, "AllocationsAttempted", attempted);
-                m.patch_field(at, TOTALS, "AllocationsSucceeded", succeeded);
-            })
-        };
-        assert_eq!(with(5, 0xffff_fff0).0.problems, []);
-        assert_eq!(with(351, 350).0.problems, []);
-        for succeeded in [352, 0x7fff_ffff] {
-            let (settings, at) = with(351, succeeded);
-            let why = format!("{succeeded} is above AllocationsAttempted, 351");
-            assert_said(&settings.problems, at, &why);
-            assert_eq!(extent(&settings.problems), Extent::AtLeast);
+    fn another_file_name_contradicts_the_module() {
+        each(
+            |m| {
+                let name = m.layouts().offset(SUSPECT, "BaseName") + m.layouts().pointer_size();
+                let text = pointer(m, m.address("suspect:leaky.sys") + name as u64);
+                m.patch(text, b"s");
+            },
+            |m, report| {
+                let target = m.address("target:leaky.sys");
+                assert_told(&report.problems, target, "is leaky.sys");
+                assert!(held(report).contains(&("seaky.sys", 5)));
+            },
+        );
+    }
+
+    #[test]
+    fn data_that_point_at_the_entry_of_another_driver_stay_with_their_image() {
+        for other in ["suspect:quiet.sys", ""] {
+            each(
+                |m| {
+                    let entry = if other.is_empty() { 0 } else { m.address(other) };
+                    m.patch_field(
+                        m.address("verified:leaky.sys"),
+                        DATA,
+                        "SuspectDriverEntry",
+                        entry,
+                    );
+                },
+                |m, report| {
+                    let target = m.address("target:leaky.sys");
+                    assert_told(&report.problems, target, "the module at its base is leaky.sys");
+                    assert_eq!(held(report), ALL);
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn two_nodes_never_share_data() {
+        each(
+            |m| {
+                let (target, data) =
+                    (m.address("target:leaky.sys"), m.address("verified:quiet.sys"));
+                m.patch_field(target, "_VF_TARGET_DRIVER", "VerifiedData", data);
+            },
+            |m, report| {
+                let target = m.address("target:leaky.sys");
+                assert_told(&report.problems, target, "it leads to the data of the image at");
+                // Its own data are found by their signature.
+                assert_eq!(held(report), ALL);
+            },
+        );
+    }
+
+    #[test]
+    fn an_image_is_where_its_module_is() {
+        for (base, why) in [
+            (Some(USER), "its base 0x400000 is outside the kernel"),
+            (None, "where no loaded module begins"),
+        ] {
+            each(
+                |m| {
+                    let target = m.address("target:leaky.sys");
+                    let base = base.unwrap_or(pointer(m, target) + 0x1000);
+                    m.patch_pointer(target, base);
+                },
+                |m, report| {
+                    assert_told(&report.problems, m.address("target:leaky.sys"), why);
+                    assert_eq!(held(report), ALL);
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_peak_is_not_below_the_value() {
+        for field in ["PeakNonPagedPoolAllocations", "PeakNonPagedBytes"] {
+            each(
+                |m| m.patch_field(m.address("verified:leaky.sys"), DATA, field, 0),
+                |m, report| {
+                    let data = m.address("verified:leaky.sys");
+                    assert_told(&report.problems, data, &format!("its {field}, 0, is below"));
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn drivers_settings_and_pool_say_that_the_sums_differ() {
+        for build in BUILDS {
+            let mut m = machine(build);
+            m.patch_field(m.address("verified:leaky.sys"), DATA, "NonPagedBytes", 0x1140);
+            let kernel = open(&m);
+            let total = m.address("nt!MmVerifierData");
+            let why = "640 in MmVerifierData, but the counters of 3 verified images add up to 4736";
+            for problems in [
+                Drivers::read(&kernel).unwrap().problems,
+                Settings::read(&kernel).unwrap().problems,
+                PoolReport::read(&kernel, |_| true).unwrap().problems,
+            ] {
+                assert_told(&problems, total, why);
+            }
         }
     }
 }
 
-mod unknown {
+mod modules {
     use super::*;
 
-    const BUILD: Build = Build::Win10Vb;
-
-    /// A machine whose drivers hold nothing.
-    fn idle(level: u32) -> Machine {
-        let mut m = Machine::new(BUILD);
-        let driver = m.driver(Driver::new("leaky.sys"));
-        m.level(level);
-        m.verified(driver);
-        let suspect = Suspect { name: "absent.sys".into(), loads: 0, unloads: 0, address: None };
-        m.suspect(suspect);
-        m
+    /// Where an entry has base, size, full name and base name.
+    fn fields(m: &Assembly) -> [u64; 4] {
+        match m.layouts().pointer_size() {
+            4 => [0x18, 0x20, 0x24, 0x2c],
+            _ => [0x30, 0x40, 0x48, 0x58],
+        }
     }
 
-    fn answer(m: &Assembly, driver: Option<&str>) -> Completeness {
-        let wanted =
-            |one: &verifier_core::verifier::Driver| driver.is_none_or(|name| one.is_named(name));
-        let kernel = open(m, BUILD);
-        let found = PoolReport::read(&kernel, wanted).unwrap();
-        assert_eq!(found.allocations().count(), 0);
-        let leaks = Leaks::read(&kernel, wanted).unwrap();
-        assert_eq!(extent(&leaks.problems), extent(&found.problems));
-        Completeness::of(&found.problems)
+    fn names(kernel: &Kernel) -> Vec<&str> {
+        kernel.modules().loaded().iter().map(|module| &*module.name).collect()
     }
 
-    #[test]
-    fn nothing_is_outstanding_if_pool_was_tracked_for_a_driver_that_was_loaded() {
-        let m = idle(8).assemble();
-        assert_eq!(answer(&m, None), Completeness::default());
-        assert_eq!(answer(&m, Some("leaky")), Completeness::default());
-    }
-
-    #[test]
-    fn verifier_or_its_pool_tracking_is_off() {
-        for (level, why) in [(0, "Verifier is off"), (0x9b3, "pool tracking (0x8) is off")] {
-            let answer = answer(&idle(level).assemble(), None);
-            assert_eq!(answer.extent, Extent::Unknown);
-            assert!(answer.because[0].contains(why), "{answer:?}");
+    /// Damages the entry of leaky.sys, and looks at the session.
+    fn entry(damage: impl Fn(&mut Assembly, u64, [u64; 4]), check: impl Fn(&Assembly, &Kernel)) {
+        for build in BUILDS {
+            let mut m = machine(build);
+            let at = m.address("module:leaky.sys");
+            let fields = fields(&m);
+            damage(&mut m, at, fields);
+            check(&m, &open(&m));
         }
     }
 
     #[test]
-    fn rule_classes_can_turn_pool_tracking_on() {
-        let mut m = idle(0).assemble();
-        m.patch(m.address("nt!VfRuleClasses"), &8u32.to_le_bytes());
-        assert_eq!(answer(&m, None), Completeness::default());
+    fn sizes_are_not_null_and_ranges_do_not_overlap() {
+        entry(
+            |m, at, [_, size, ..]| m.patch(at + size, &[0; 4]),
+            |m, kernel| {
+                assert_told(kernel.problems(), m.address("module:leaky.sys"), "its size is 0");
+            },
+        );
+        entry(
+            |m, at, [_, size, ..]| m.patch(at + size, &0x7fff_ffffu32.to_le_bytes()),
+            |m, kernel| {
+                let at = m.address("module:leaky.sys");
+                assert_told(kernel.problems(), at, "overlap quiet.sys and 1 more");
+            },
+        );
     }
 
     #[test]
-    fn a_driver_that_was_never_loaded_has_leaked_nothing_that_anyone_could_know() {
-        let m = idle(8).assemble();
-        let answer = answer(&m, Some("absent"));
-        assert_eq!(answer.extent, Extent::Unknown);
-        assert!(answer.because[0].starts_with("absent.sys: it was never loaded"), "{answer:?}");
+    fn a_name_that_cannot_be_one_is_the_end_of_the_path() {
+        entry(
+            |m, at, [.., name]| {
+                let base = m.address("nt!ViTargetDriversAvl") & !0xfff;
+                let pointer = m.layouts().pointer_size() as u64;
+                m.patch_pointer(at + name + pointer, base);
+            },
+            |m, kernel| {
+                let at = m.address("module:leaky.sys");
+                assert_told(kernel.problems(), at, "is not a file name; FullDllName is");
+                assert!(names(kernel).contains(&"leaky.sys"));
+            },
+        );
     }
 
     #[test]
-    fn no_driver_is_configured_or_none_was_loaded() {
-        let mut m = Machine::new(BUILD);
-        m.level(8);
-        let none = answer(&m.assemble(), None);
-        assert_eq!(none.extent, Extent::Unknown);
-        assert!(none.because[0].starts_with("list of configured drivers"), "{none:?}");
-        m.suspect(Suspect { name: "absent.sys".into(), loads: 0, unloads: 0, address: None });
-        let absent = answer(&m.assemble(), None);
-        assert_eq!(absent.extent, Extent::Unknown);
-        assert!(absent.because[0].contains("none was ever loaded"), "{absent:?}");
-        // One that was loaded and unloaded held nothing when it went: the kernel looks.
-        m.suspect(Suspect { name: "gone.sys".into(), loads: 1, unloads: 1, address: None });
-        assert_eq!(answer(&m.assemble(), None), Completeness::default());
-    }
-
-    #[test]
-    fn settings_that_cannot_be_read_leave_nothing_known() {
-        let mut m = idle(8);
-        m.kernel_symbol("MmVerifierData", 0x60_0000);
-        let mut m = m.assemble();
-        m.remove_page(m.address("nt!MmVerifierData"));
-        let answer = answer(&m, None);
-        assert_eq!(answer.extent, Extent::Unknown);
-        assert!(answer.because[0].starts_with("whether pool tracking is on"), "{answer:?}");
-    }
-}
-
-/// Where the kernel keeps blocks in the pool info tree, a driver's counters may count them or may not.
-#[test]
-fn counters_agree_with_the_tree_whether_they_count_its_blocks_or_not() {
-    let build = Build::Win11;
-    for counted in [0u64, 3, 4, 2, 5] {
-        let mut m = Machine::new(build);
-        let leaky = m.driver(Driver::new("leaky.sys").symbol("Leak", 0x1200));
-        let frames = vec![m.driver_address(leaky, "Leak") + 0x10];
-        m.level(8);
-        m.verified(leaky);
-        let info = m.pool_info();
-        let stack = verifier_synth::PoolStack { tag: *b"Leak", frames, ..Default::default() };
-        let stack = info.stack(stack);
-        for i in 0..3 {
-            info.block(pool(build) + 0x1000 * i, 0x80, stack);
+    fn the_list_is_read_both_ways() {
+        for build in BUILDS {
+            let whole = machine(build);
+            let expected = open(&whole);
+            let mut m = whole.clone();
+            let (hal, quiet) = (m.address("module:hal.dll"), m.address("module:quiet.sys"));
+            m.patch_pointer(hal, quiet);
+            let kernel = open(&m);
+            assert_told(kernel.problems(), hal, "is not confirmed");
+            assert_eq!(names(&kernel), names(&expected), "{build:?}");
         }
-        // A block of which nothing says whose it is.
-        info.block(pool(build) + 0x8000, 0x80, None);
-        let mut m = m.assemble();
-        let data = m.address("verified:leaky.sys");
-        m.patch_field(data, DATA, "CurrentNonPagedPoolAllocations", counted);
-        m.patch_field(data, DATA, "PeakNonPagedPoolAllocations", counted);
-        let kernel = open(&m, build);
-        let found = PoolReport::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
-        let counters: Vec<_> =
-            found.problems.iter().filter(|p| p.address == Some(Va(data))).collect();
-        let agrees = matches!(counted, 0 | 3 | 4);
-        assert_eq!(counters.is_empty(), agrees, "{counted}: {:#?}", found.problems);
-        if !agrees {
-            let why = format!(
-                "its counters say {counted}, its pages hold 0, and the pool info tree has 3 of it"
+    }
+
+    #[test]
+    fn pool_and_log_miss_the_module_of_a_verified_image() {
+        for build in BUILDS {
+            let mut m = machine(build);
+            let pointer = m.layouts().pointer_size() as u64;
+            let (hal, quiet) = (m.address("module:hal.dll"), m.address("module:quiet.sys"));
+            m.patch_pointer(hal, quiet);
+            m.patch_pointer(quiet + pointer, hal);
+            let kernel = open(&m);
+            assert_eq!(kernel.problems(), []);
+            let target = m.address("target:leaky.sys");
+            for problems in [
+                PoolReport::read(&kernel, |_| true).unwrap().problems,
+                PoolLog::read(&kernel, None).unwrap().problems,
+            ] {
+                assert_told(&problems, target, "where no loaded module begins");
+            }
+        }
+    }
+
+    fn problems_of(kernel: &Kernel, name: &str) -> Vec<Problem> {
+        let index = names(kernel).iter().position(|one| *one == name).unwrap();
+        kernel.image_problems(index)
+    }
+
+    fn base(m: &Assembly, name: &str) -> u64 {
+        pointer(m, m.address(&format!("target:{name}")))
+    }
+
+    #[test]
+    fn an_image_has_a_header_of_the_size_that_the_list_says() {
+        for build in BUILDS {
+            let mut m = machine(build);
+            let at = m.address("module:leaky.sys") + fields(&m)[1];
+            m.patch(at, &0x5000u32.to_le_bytes());
+            let base = base(&m, "leaky.sys");
+            let problems = problems_of(&open(&m), "leaky.sys");
+            assert_told(
+                &problems,
+                base,
+                "its header has a size of 0x9000, the module list has 0x5000",
             );
-            assert_said(&found.problems, data, &why);
+            m.patch(base, &[0; 0x400]);
+            let problems = problems_of(&open(&m), "leaky.sys");
+            // It costs names alone.
+            assert!(Completeness::of(&problems).is_complete());
+            assert_eq!((problems[0].address, problems.len()), (Some(Va(base)), 1));
         }
-        let leaks = Leaks::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
-        assert_eq!(leaks.drivers[0].counted, counted.max(3));
+    }
+
+    /// The offset of an image's CodeView record.
+    fn record(m: &Assembly, name: &str) -> u64 {
+        let base = base(m, name);
+        let page =
+            |i: u64| (base + 0x1000 * i, m.read(base + 0x1000 * i, 0x1000).unwrap_or_default());
+        let find = |(at, bytes): (u64, Vec<u8>)| {
+            Some(at + bytes.windows(4).position(|bytes| bytes == b"RSDS")? as u64)
+        };
+        (0..9).map(page).find_map(find).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_codeview_and_no_other_images() {
+        for build in BUILDS {
+            let mut m = machine(build);
+            let (leaky, quiet) = (record(&m, "leaky.sys"), record(&m, "quiet.sys"));
+            let other = m.read(quiet, 0x18 + 10).unwrap();
+            m.patch(leaky, b"XXXX");
+            let problems = problems_of(&open(&m), "leaky.sys");
+            assert_eq!(problems[0].address, Some(Va(leaky)));
+            assert!(problems[0].why.contains("not with \"RSDS\""), "{problems:?}");
+            m.patch(leaky, &other);
+            let kernel = open(&m);
+            let base = base(&m, "leaky.sys");
+            assert_told(
+                &problems_of(&kernel, "leaky.sys"),
+                base,
+                "which is the PDB of quiet.sys too",
+            );
+            assert_eq!(problems_of(&kernel, "quiet.sys"), []);
+        }
     }
 }

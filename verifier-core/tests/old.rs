@@ -117,6 +117,10 @@ fn xp_memory(size: u64) -> (Writer, u64) {
     w.number(entries + 0x44, 1, 4);
     w.number(entries + 0x50, 0x123, 4); // PagedBytes
     w.number(entries + 0x54, 0x80, 4);
+    // Their peaks.
+    for (at, value) in [(0x48, 1), (0x4c, 1), (0x58, 0x123), (0x5c, 0x80)] {
+        w.number(entries + at, value, 4);
+    }
     (w, list)
 }
 

@@ -309,9 +309,18 @@ mod free_rule {
         m.patch_field(data, structure, "CurrentNonPagedPoolAllocations", 40);
         let (found, problems) = numbers(&m);
         assert_eq!(found, [0, 1, 2]);
-        assert_eq!(problems.len(), 1);
+        assert_eq!(problems.len(), 3, "{problems:?}");
         assert_told(&problems, data, "its counters say 41, its pages hold 3");
-        assert_eq!(problems[0].what, "allocations of leaky.sys");
+        assert_told(
+            &problems,
+            data,
+            "its PeakNonPagedPoolAllocations, 2, is below the current value, 40",
+        );
+        assert_told(
+            &problems,
+            m.address("nt!MmVerifierData"),
+            "2 in MmVerifierData, but the counters of 1 verified images add up to 40",
+        );
     }
 }
 
@@ -434,6 +443,12 @@ mod join {
     use super::*;
 
     const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+    const SUSPECT: &str = "_VF_SUSPECT_DRIVER_ENTRY";
+
+    fn pointer(m: &Assembly, at: u64) -> u64 {
+        let bytes = m.read(at, m.layouts().pointer_size()).unwrap();
+        bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
 
     /// Two verified images that load under names of their own.
     fn two(build: Build) -> Assembly {
@@ -456,6 +471,13 @@ mod join {
             let mut m = two(build);
             let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
             m.patch_field(data, DATA, "SuspectDriverEntry", entry);
+            // One name that stands for both, of the same length.
+            let text = m.layouts().offset(SUSPECT, "BaseName") + m.layouts().pointer_size();
+            let text = pointer(&m, entry + text as u64);
+            m.patch(text, b"?");
+            m.patch_field(entry, SUSPECT, "Loads", 2);
+            let other = m.address("suspect:b.sys");
+            m.patch_field(other, SUSPECT, "Loads", 0);
             let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
             assert_eq!(report.problems, []);
             let [a, b] = &report.drivers[..] else { panic!("{report:?}") };
@@ -479,6 +501,11 @@ mod join {
         let mut m = two(build);
         let (data, target) = (m.address("verified:b.sys"), m.address("target:b.sys"));
         m.patch_field(data, DATA, "SuspectDriverEntry", 0xffff_8000_0000_2000);
+        // The list has a.sys alone.
+        let (head, first) = (m.address("nt!VfSuspectDriversList"), m.address("suspect:a.sys"));
+        for (at, to) in [(head, first), (head + 8, first), (first, head), (first + 8, head)] {
+            m.patch_pointer(at, to);
+        }
         let report =
             PoolReport::read(&open(&m, build), |driver| driver.suspect_entry.is_none()).unwrap();
         let [b] = &report.drivers[..] else { panic!("{report:?}") };
@@ -493,8 +520,11 @@ mod join {
         for (name, loads, unloads) in [("never.sys", 0, 0), ("gone.sys", 4, 4), ("odd.sys", 2, 1)] {
             m.suspect(Suspect { name: name.into(), loads, unloads, address: None });
         }
-        let drivers = Drivers::read(&open(&m.assemble(), Build::Win81)).unwrap();
-        assert_eq!(drivers.problems, []);
+        let m = m.assemble();
+        let drivers = Drivers::read(&open(&m, Build::Win81)).unwrap();
+        assert_eq!(drivers.problems.len(), 1, "{:?}", drivers.problems);
+        let why = "it was loaded 2 times and unloaded 1 times, but 0 verified images belong to it";
+        assert_told(&drivers.problems, m.address("suspect:odd.sys"), why);
         let states: Vec<_> =
             drivers.drivers.iter().map(|driver| (&*driver.name, driver.state())).collect();
         assert_eq!(

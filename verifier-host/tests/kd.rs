@@ -428,13 +428,20 @@ fn a_section_for_each_image() {
     let mut m = m.assemble();
     let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
     m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "SuspectDriverEntry", entry);
+    // One name that stands for both.
+    let suspect = "_VF_SUSPECT_DRIVER_ENTRY";
+    let text = m.layouts().offset(suspect, "BaseName") as u64 + 8;
+    let text = u64::from_le_bytes(m.read(entry + text, 8).unwrap().try_into().unwrap());
+    m.patch(text, b"?");
+    m.patch_field(entry, suspect, "Loads", 2);
+    m.patch_field(m.address("suspect:b.sys"), suspect, "Loads", 0);
     let targets = ["target:a.sys", "target:b.sys"].map(|label| m.address(label));
     let open = Open::new(&m.sample(DumpKind::BitmapKernel));
-    let (text, problems) = open.run("!verifier 3 a.sys", Style::Modern);
+    let (text, problems) = open.run("!verifier 3 ?.sys", Style::Modern);
     assert_eq!(problems, 0);
     let heads: Vec<usize> = targets
         .iter()
-        .map(|target| text.find(&format!("nt!_VF_TARGET_DRIVER {target:#x}: a.sys ")).unwrap())
+        .map(|target| text.find(&format!("nt!_VF_TARGET_DRIVER {target:#x}: ?.sys ")).unwrap())
         .collect();
     let [a, b] = [&text[heads[0]..heads[1]], &text[heads[1]..]];
     for (section, bytes, peak, blocks) in [

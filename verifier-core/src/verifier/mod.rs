@@ -22,8 +22,10 @@ mod pool;
 mod pool_info;
 mod pool_stacks;
 mod settings;
+mod sums;
 mod tag;
 mod tally;
+mod totals;
 mod trackers;
 mod unload;
 

@@ -15,7 +15,8 @@
 
 use super::counters::{Counters, required};
 use super::drivers::{
-    DATA_SIGNATURE, Driver, Drivers, SuspectLayout, TargetDriver, suspect, suspects,
+    DATA_SIGNATURE, Driver, Drivers, SuspectLayout, TargetDriver, check_images, name_unnamed,
+    suspect, suspects,
 };
 use super::pool::{Allocation, EntryState, Source, Tracker, TrackerEntry};
 use super::tag::PoolTag;
@@ -66,6 +67,8 @@ pub(super) fn read_drivers(kernel: &Kernel) -> Result<Drivers, Error> {
     for driver in &mut drivers {
         driver.images.extend(images.read(kernel, driver));
     }
+    name_unnamed(kernel, &mut drivers);
+    check_images(kernel, &drivers, &mut problems);
     Ok(Drivers { drivers, problems })
 }
 

@@ -26,17 +26,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads level and statistics.
-    ///
-    /// # Errors
-    /// Where the structure cannot be found or read, or the kernel's symbols are missing.
-    pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let mut settings = Self::read_by(kernel, kernel.types()?)?;
-        kernel.report_into(&mut settings.problems);
-        Ok(settings)
-    }
-
-    /// The same by types that need not be the kernel's.
+    /// Reads level and statistics alone, by types that need not be the kernel's.
     pub(super) fn read_by(kernel: &Kernel, types: &dyn TypeSource) -> Result<Self, Error> {
         let structure = required(types, "_MM_DRIVER_VERIFIER_DATA")?;
         let level = types.field("_MM_DRIVER_VERIFIER_DATA", "Level")?;

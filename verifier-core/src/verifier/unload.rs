@@ -38,8 +38,8 @@ impl Unload {
         read_utf16_z(kernel.space(), self.name, MAX_NAME)
     }
 
-    /// True where `driver` is the one.
-    fn is_of(&self, driver: &Driver) -> bool {
+    /// True if `driver` is the one.
+    pub(super) fn is_of(&self, driver: &Driver) -> bool {
         driver.images.iter().any(|image| image.verified_data == self.data)
     }
 }

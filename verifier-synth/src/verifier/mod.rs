@@ -11,7 +11,7 @@
 //! | a driver that was unloaded while it held pool | `unload` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
 //! | logs of 16 records: suppressed bug checks, workarounds | `static_log` |
-//! | canceled IRPs that are watched | `watchdog` |
+//! | canceled IRPs that the watchdog watches | `watchdog` |
 //! | `ViDeadlockGlobals`: locks, threads, the order of locks | `deadlock` |
 
 mod avl;
@@ -41,7 +41,7 @@ use crate::assembly::Assembly;
 /// The bit of the level without which no block is tracked.
 const POOL_TRACKING: u32 = 8;
 
-/// All that Verifier keeps.
+/// All data of Verifier.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Verifier {
     /// Pool tracking if nothing is said and an image is verified.
@@ -96,7 +96,7 @@ impl Verifier {
         self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);
     }
 
-    /// `MmVerifierData`: sums over the verified drivers, unless the machine says otherwise.
+    /// Writes `MmVerifierData`: sums over the verified drivers, unless the machine sets other values.
     fn statistics(&self, m: &mut Assembly, totals: BTreeMap<&'static str, u64>) {
         let va = m.global("MmVerifierData");
         let is_on = self.targets.iter().any(|(_, _, _, verified)| verified.is_some());

@@ -7,7 +7,6 @@ mod json;
 mod markdown;
 mod text;
 
-use std::fmt;
 use std::rc::Rc;
 
 pub use self::csv::write_leaks_csv;
@@ -19,6 +18,7 @@ pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
 pub use self::text::write_leaks_text;
 pub(super) use self::text::write_stack_lines;
+pub(super) use crate::number::Thousands;
 
 use super::Names;
 use super::text::sanitize;
@@ -179,23 +179,6 @@ pub(super) const UNKNOWN: &str =
 /// "at least 41 blocks" if more may exist, else "41 blocks".
 pub(super) fn at_least(answer: &Completeness, what: &str) -> String {
     if answer.is_complete() { what.into() } else { format!("at least {what}") }
-}
-
-/// A number with commas between thousands.
-pub(super) struct Thousands(pub(super) u64);
-
-impl fmt::Display for Thousands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-        for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        f.pad(&text)
-    }
 }
 
 /// "1 block", "2 blocks".

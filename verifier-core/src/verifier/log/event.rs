@@ -24,6 +24,7 @@ use super::stacks::{Stack, Stacks};
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
+use crate::verifier::Drivers;
 
 /// A record of one of these logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +135,7 @@ impl EventLog {
         if let Some(why) = torn {
             problems.insert(0, ring.torn(why));
         }
+        problems.extend(Drivers::module_problems(kernel));
         kernel.report_into(&mut problems);
         Ok(Self {
             kind,

@@ -18,6 +18,7 @@ use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, SymbolSource};
+use crate::verifier::Drivers;
 use crate::verifier::owner::is_kernel_or_verifier;
 
 /// Records for which room is made at once, where the log is as long: the length that kernels choose.
@@ -250,6 +251,7 @@ impl PoolLog {
         if !log.ring.array.is_null() {
             log.empty_because = log.ring.why_empty(log.unused, log.missing);
         }
+        log.problems.extend(Drivers::module_problems(kernel));
         kernel.report_into(&mut log.problems);
         Ok(log)
     }
