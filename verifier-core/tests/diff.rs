@@ -218,7 +218,8 @@ fn why_there_is_no_stack_is_no_growth_either() {
     });
     let mut more = Wrapper::new();
     more.hold(0..6);
-    diff(&of(0), &more.kernel(), OTHER_BOOT, |diff, view| {
+    let off = more.kernel_of(|m| m.patch_pointer(m.address("nt!VfPoolTraces"), 0));
+    diff(&of(0), &off, OTHER_BOOT, |diff, view| {
         assert_eq!(diff.groups[0].key.why_no_stack, Some(NoStack::LogOff));
         let text = rendered(|out| write_diff_text(out, &view));
         assert!(text.contains("    no stack: the pool log is off"), "{text}");

@@ -284,6 +284,7 @@ fn log_of(build: Build, before: u32, written: u64) -> PoolLog {
     let mut machine = Synth::new(build);
     let top = if build.machine() == MachineType::X86 { 0x8500_0000 } else { 0xffff_fa80_0500_0000 };
     machine.level(8);
+    let code = machine.kernel_address("ExAllocatePoolWithTag") + 0x10;
     let ring = machine.log(Log::Pool);
     ring.length = 16;
     ring.index_before = before;
@@ -292,7 +293,7 @@ fn log_of(build: Build, before: u32, written: u64) -> PoolLog {
             address: top + 0x1000 * n,
             size: n + 1,
             thread: top + 0x40,
-            frames: vec![top + 0x10; 1 + n as usize % 5],
+            frames: vec![code; 1 + n as usize % 5],
             stale: vec![top + 0x99; 3],
         });
     }

@@ -444,6 +444,7 @@ fn the_pool_log_torn_wrapped_and_absent() {
     let build = Build::Win11;
     let fill = |length: u32, before: u32, count: u64| {
         let mut m = Machine::new(build);
+        let frame = m.kernel_address("ExAllocatePoolWithTag") + 0x10;
         let ring = m.log(Log::Pool);
         (ring.length, ring.index_before) = (length, before);
         for i in 1..=count {
@@ -452,7 +453,7 @@ fn the_pool_log_torn_wrapped_and_absent() {
                 ("Size", 0x20),
                 ("Thread", pool(build, 0x10_0000)),
             ];
-            ring.push(RingRecord { fields, frames: vec![pool(build, 1)], stale: vec![] });
+            ring.push(RingRecord { fields, frames: vec![frame], stale: vec![] });
         }
         m.assemble()
     };

@@ -38,7 +38,7 @@ fn machine(build: Build) -> Machine {
     m.pool_record(PoolRecord {
         address: 0x8500_0000,
         size: 0x200,
-        thread: 0x8500_0040,
+        thread: caller & !0xff,
         frames: vec![caller],
         stale: vec![],
     });

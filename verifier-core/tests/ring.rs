@@ -17,6 +17,8 @@ const ENTRY: u64 = 0xffff_fa80_0010_0000;
 const BASE: u64 = 0xffff_f800_0000_0000;
 const GLOBALS: u64 = BASE + 0x1000;
 const ARRAY: u64 = 0xffff_fa80_0040_0000;
+/// In no image.
+const OUTSIDE: u64 = 0xffff_f880_0000_1000;
 const THREAD: u64 = 0xffff_fa80_0100_0040;
 
 /// A kernel with one module; `memory` holds whatever the test put in.
@@ -70,7 +72,7 @@ fn record(n: u64, frames: u64, depth: u64) -> Vec<u8> {
     bytes.extend((THREAD + n % 7 * 0x100).to_le_bytes());
     for frame in 0..frames {
         let value = match frame.cmp(&depth) {
-            std::cmp::Ordering::Less => 0xffff_f880_0000_0000 + n * 0x100 + frame,
+            std::cmp::Ordering::Less => BASE + 0x10_0000 + n * 0x100 + frame,
             std::cmp::Ordering::Equal => 0,
             std::cmp::Ordering::Greater => 0xffff_f880_dead_0000 + frame,
         };
@@ -94,8 +96,8 @@ proptest! {
         let stride = 0x18 + 8 * 13;
         let mut memory = SparsePages::new();
         memory.write(Va(ARRAY), &vec![0u8; (u64::from(length) * stride) as usize]);
-        // Nothing written and an index above zero is a slot that was reserved: see tests/torn.rs.
-        let mut index = if written == 0 { 0 } else { start };
+        // Every slot that the index has passed was written.
+        let mut index = if written < u64::from(length) { 0 } else { start };
         let mut model: Vec<Option<u64>> = vec![None; length as usize];
         for n in 0..written {
             index = index.wrapping_add(1);
@@ -191,7 +193,7 @@ fn garbage_above_the_index_of_the_first_lap_is_no_record() {
     assert_eq!(log.records.iter().map(|r| r.slot).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
 }
 
-/// What an earlier array left in the same pool looks like records, and is none of this log's.
+/// What an earlier boot left in the same memory looks like records; its images were elsewhere.
 #[test]
 fn records_of_an_earlier_array_above_the_index_are_none() {
     for stale in [vec![6u64, 20, 40], vec![0], (7..64).collect(), vec![63]] {
@@ -200,11 +202,15 @@ fn records_of_an_earlier_array_above_the_index_are_none() {
         for slot in (1..=5u64).chain(stale.iter().copied()) {
             memory.write(Va(ARRAY + slot * 0x80), &record(slot, 13, 4));
         }
+        for &slot in &stale {
+            memory.write(Va(ARRAY + slot * 0x80 + 0x18), &OUTSIDE.to_le_bytes());
+        }
         globals(&mut memory, ARRAY, 5, 64);
         let log = PoolLog::read(&kernel(memory, 13), None).unwrap();
         let slots: Vec<_> = log.records.iter().map(|record| record.slot).collect();
         assert_eq!(slots, [5, 4, 3, 2, 1], "{stale:?}");
         assert_eq!((log.wrapped, log.unused), (Some(false), 59), "{stale:?}");
+        assert_eq!(log.problems, [], "{stale:?}");
     }
 }
 
@@ -247,6 +253,8 @@ fn a_reader_that_is_stopped_gives_what_it_has() {
     let mut memory = SparsePages::new();
     for n in 0..u64::from(length) {
         memory.write(Va(ARRAY + n * stride), &record(n, 13, 13));
+        // In no image: no name is looked up, which asks as well.
+        memory.write(Va(ARRAY + n * stride + 0x18), &OUTSIDE.to_le_bytes());
     }
     globals(&mut memory, ARRAY, length - 1, length);
     let kernel = kernel(memory, 13);

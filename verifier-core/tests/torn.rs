@@ -46,7 +46,7 @@ fn machine(build: Build) -> Machine {
             m.pool_record(PoolRecord {
                 address: block(build, number, i),
                 size: 0x40,
-                thread: 0x8500_0040,
+                thread: block(build, 3, 1),
                 frames: vec![caller],
                 stale: vec![],
             });

@@ -85,7 +85,7 @@ fn suppressed_bug_checks() {
         log["entries"][0],
         json!({
             "slot": 4, "code": 0xc4, "parameter1": "0x74", "parameter2": "0xffffa00006000014",
-            "parameter3": "0x0", "parameter4": "0x0", "frames": [],
+            "parameter3": "0x0", "parameter4": "0x0", "impossible": null, "frames": [],
         })
     );
     assert_eq!(log["entries"].as_array().unwrap().len(), 2);

@@ -109,7 +109,8 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
             structure("item", block, None),
         )?,
     ];
-    View::new("leaks", "LeakGroup", columns, leaks.problems.clone())
+    let table = View::new("leaks", "LeakGroup", columns, leaks.problems.clone())?;
+    Ok(table.part_of(leaks.completeness()))
 }
 
 /// The allocations that `filter` leaves, whose problems say which symbols are missing.
@@ -120,7 +121,8 @@ pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, 
 /// The flame graph of outstanding allocations.
 pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
     let svg = found.view(GroupBy::Stack, None, |view| flame_graph(view, weight))?;
-    Ok(Text::new("Picture", svg, &found.leaks.problems))
+    let picture = Text::new("Picture", svg, &found.leaks.problems);
+    Ok(picture.part_of(found.leaks.completeness()))
 }
 
 /// Outstanding allocations with the stacks that made them, in groups, the most bytes first.
@@ -157,12 +159,13 @@ impl Leaks {
         write: impl FnOnce(&mut dyn std::io::Write, &LeaksView<'_>) -> std::io::Result<()> + Send,
     ) -> PyResult<Text> {
         work::run(py, None, || {
-            Text::write("Text", |out| {
+            let text = Text::write("Text", |out| {
                 self.found
                     .view(by, top, |view| write(out, view))
                     .map_err(verifier_host::Error::from)?;
                 Ok(self.found.leaks.problems.clone())
-            })
+            })?;
+            Ok(text.part_of(self.found.leaks.completeness()))
         })
     }
 }

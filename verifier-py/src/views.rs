@@ -1,15 +1,17 @@
 //! Records of the views as columns: one function for each table. Names and order are those of the JSON
 //! contract.
 
-use verifier_core::Problem;
 use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
-use verifier_core::verifier::log::{EventLog, Operation, PoolLog, PoolRecord, WatchedIrps};
+use verifier_core::verifier::log::{
+    EventLog, ImpossibleRecord, Operation, PoolLog, PoolRecord, WatchedIrps,
+};
 use verifier_core::verifier::{
     Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
     PoolStacks, TargetDriver, ToldBy,
 };
+use verifier_core::{Completeness, Problem};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
@@ -129,7 +131,11 @@ fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Ve
         addresses("address", records.clone().map(|record| record.address)),
         numbers("size", records.clone().map(|record| record.size)),
         addresses("thread", records.clone().map(|record| record.thread)),
-        words("operation", records.map(|record| record.operation.name())),
+        words("operation", records.clone().map(|record| record.operation.name())),
+        maybe_words(
+            "impossible",
+            records.map(|record| record.impossible.map(ImpossibleRecord::name)),
+        ),
     ]
 }
 
@@ -162,6 +168,8 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
             }
         });
     }
+    let marks = records.iter().map(|record| record.impossible.map(ImpossibleRecord::name));
+    columns.push(maybe_words("impossible", marks));
     let lengths = records.iter().map(|record| log.frames(record).len());
     columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
     View::new(log.kind.describe(), event_record(log.kind.name()), columns, log.problems)
@@ -256,7 +264,11 @@ pub(crate) struct HistoryViews {
 
 /// `history()`
 pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews, Error> {
-    let none = Vec::<Problem>::new;
+    // The history has the problems of all of them.
+    let answer = Completeness::of(&history.problems);
+    let part = |name, record, columns| {
+        Ok(View::new(name, record, columns, Vec::new())?.part_of(answer.clone()))
+    };
     let trackers = |name, trackers: &[TrackerMatch]| {
         let all: Vec<&Allocation> = trackers.iter().map(|one| &one.entry.allocation).collect();
         let mut columns = vec![
@@ -269,7 +281,7 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
         let all_frames = trackers.iter().flat_map(|one| one.frames.iter().copied()).collect();
         let lengths = trackers.iter().map(stack);
         columns.push(maybe_lists("stack", lengths, frames(all_frames, kernel)?)?);
-        View::new(name, "Outstanding", columns, none())
+        part(name, "Outstanding", columns)
     };
     let events = &history.events;
     let mut log = pool_records(events.iter().map(|event| &event.record));
@@ -298,10 +310,10 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
     ];
     Ok(HistoryViews {
         outstanding: trackers("outstanding", &history.trackers)?,
-        events: View::new("events", "PoolEvent", log, none())?,
-        lifetimes: View::new("lifetimes", "Lifetime", lifetimes, none())?,
+        events: part("events", "PoolEvent", log)?,
+        lifetimes: part("lifetimes", "Lifetime", lifetimes)?,
         freed_entries: trackers("freed entries", &history.freed_entries)?,
-        neighbors: View::new("neighbors", "Neighbor", neighbors, none())?,
+        neighbors: part("neighbors", "Neighbor", neighbors)?,
     })
 }
 

@@ -68,7 +68,7 @@ impl Assembly {
     ///
     /// # Panics
     ///
-    /// If there is no such label.
+    /// If the label does not exist.
     pub fn address(&self, label: &str) -> u64 {
         *self.labels.get(label).unwrap_or_else(|| panic!("no label {label:?}"))
     }

@@ -56,9 +56,9 @@ impl Table {
             writeln!(self.targets, "| {what} | {ours} | {theirs} | {ratio} | {target} | {met} |");
     }
 
-    fn figure(&mut self, what: &str, ours: &str, beside: &str) {
-        eprintln!("{what}: {ours} {beside}");
-        let _ = writeln!(self.figures, "| {what} | {ours} | {beside} |");
+    fn figure(&mut self, what: &str, ours: &str, peer: &str) {
+        eprintln!("{what}: {ours} {peer}");
+        let _ = writeln!(self.figures, "| {what} | {ours} | {peer} |");
     }
 }
 
@@ -120,8 +120,8 @@ fn open(table: &mut Table, folder: &Path, small: &Assembly) -> Result<()> {
             let theirs =
                 cold(if gib == 64 { 3 } else { 5 }, || KernelDumpParser::new(&path).is_ok());
             let name = format!("open, {gib} GiB, {spread:?} bitmap").to_lowercase();
-            let beside = format!("kdmp-parser {}, {}", shown(&theirs), ratio(ours.over(&theirs)));
-            table.figure(&name, &format!("{}, {heap:.1} MiB", shown(&ours)), &beside);
+            let peer = format!("kdmp-parser {}, {}", shown(&theirs), ratio(ours.over(&theirs)));
+            table.figure(&name, &format!("{}, {heap:.1} MiB", shown(&ours)), &peer);
             if gib == 64 && spread == Spread::Random {
                 let millis = ours.median().as_secs_f64() * 1e3;
                 let own = format!("{}, {heap:.1} MiB", shown(&ours));
@@ -159,13 +159,13 @@ fn kinds(table: &mut Table, folder: &Path, small: &Assembly) -> Result<()> {
         let path = folder.join("kind.dmp");
         std::fs::write(&path, small.dump(kind))?;
         let ours = time(51, || open_kernel(&path).is_ok());
-        let beside = if KernelDumpParser::new(&path).is_ok() {
+        let peer = if KernelDumpParser::new(&path).is_ok() {
             let theirs = time(51, || KernelDumpParser::new(&path).is_ok());
             format!("kdmp-parser {}, {}", shown(&theirs), ratio(ours.over(&theirs)))
         } else {
             "kdmp-parser does not open it".into()
         };
-        table.figure(&format!("open, small machine, {kind:?}"), &shown(&ours), &beside);
+        table.figure(&format!("open, small machine, {kind:?}"), &shown(&ours), &peer);
     }
     Ok(())
 }
@@ -413,12 +413,12 @@ Machine: {} ({}, {cpu}, {cores} cores), files in the page cache. {}; kdmp-parser
 
 ## Targets
 
-| what | ours | beside | ratio | target | |
+| what | ours | compared with | ratio | target | |
 |---|---|---|---|---|---|
 {}
 ## All figures
 
-| what | ours | beside |
+| what | ours | compared with |
 |---|---|---|
 {}
 Memory is the peak growth of the heap while opening; the mapping is not counted. \"Random\" means that each \

@@ -251,7 +251,10 @@ impl History {
             (Order::NewestFirst, [first, ..]) | (Order::Unknown, [first]) => first,
             _ => return None,
         };
-        Some(newest).filter(|event| event.record.operation == Operation::Free)
+        let is_free = |record: &PoolRecord| {
+            record.operation == Operation::Free && record.impossible.is_none()
+        };
+        Some(newest).filter(|event| is_free(&event.record))
     }
 }
 
@@ -325,7 +328,7 @@ fn neighbors<'a>(
         neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
     let untold = untold(near, order);
     // Newest first: the first record of a block is its newest, where they have an order.
-    for Event { record, .. } in near {
+    for Event { record, .. } in near.iter().filter(|event| event.record.impossible.is_none()) {
         if address.is_in(record.address, record.size) {
             continue;
         }
@@ -357,14 +360,15 @@ fn neighbors<'a>(
 }
 
 /// Pairs allocations with the frees that followed them, block by block. A record that does not say
-/// what it is counts as an allocation, as everywhere. Records of `untold` blocks pair with none.
+/// what it is counts as an allocation, as everywhere. Records of `untold` blocks pair with none, nor do
+/// records that are impossible.
 fn lifetimes(events: &[Event], untold: &HashSet<Va>) -> Vec<Lifetime> {
     let mut open: HashMap<Va, usize> = HashMap::new();
     let mut lifetimes: Vec<Lifetime> = Vec::new();
     // From the oldest on.
     for (index, Event { record, .. }) in events.iter().enumerate().rev() {
         let block = record.address;
-        if untold.contains(&block) {
+        if untold.contains(&block) || record.impossible.is_some() {
             continue;
         }
         if record.operation == Operation::Free {
@@ -414,7 +418,8 @@ fn mark_held(
 fn sizes_by_frame<'a>(events: impl Iterator<Item = &'a Event>) -> HashMap<Va, BTreeSet<u64>> {
     let mut sizes: HashMap<Va, BTreeSet<u64>> = HashMap::new();
     for Event { record, frames } in events {
-        if matches!(record.operation, Operation::Allocate | Operation::Unknown) {
+        let is_allocation = matches!(record.operation, Operation::Allocate | Operation::Unknown);
+        if is_allocation && record.impossible.is_none() {
             for &frame in frames {
                 sizes.entry(frame).or_default().insert(record.size);
             }

@@ -11,7 +11,7 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::verifier::log::{
-    EventLog, EventRecord, PoolLog, PoolRecord, Ring, WatchedIrp, WatchedIrps,
+    EventLog, EventRecord, ImpossibleRecord, PoolLog, PoolRecord, Ring, WatchedIrp, WatchedIrps,
 };
 
 pub(super) struct RecordDoc<'a> {
@@ -23,12 +23,13 @@ pub(super) struct RecordDoc<'a> {
 impl Serialize for RecordDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { record, frames, names } = self;
-        let mut map = serializer.serialize_map(Some(6))?;
+        let mut map = serializer.serialize_map(Some(7))?;
         map.serialize_entry("slot", &record.slot)?;
         map.serialize_entry("address", &record.address)?;
         map.serialize_entry("size", &record.size)?;
         map.serialize_entry("thread", &record.thread)?;
         map.serialize_entry("operation", record.operation.name())?;
+        map.serialize_entry("impossible", &record.impossible.map(ImpossibleRecord::name))?;
         map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
         map.end()
     }
@@ -121,6 +122,7 @@ impl Serialize for EventDoc<'_> {
                 map.serialize_entry(field.name, &value.map(|value| value as i64))?;
             }
         }
+        map.serialize_entry("impossible", &record.impossible.map(ImpossibleRecord::name))?;
         let frames = log.frames(record);
         map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
         map.end()
@@ -195,9 +197,10 @@ pub fn write_watched_irps_json(out: &mut dyn io::Write, watched: &WatchedIrps) -
 }
 
 /// The columns of a record of the pool log.
-pub(super) const RECORD: [&str; 6] = ["slot", "address", "size", "thread", "operation", "stack"];
+pub(super) const RECORD: [&str; 7] =
+    ["slot", "address", "size", "thread", "operation", "stack", "impossible"];
 
-pub(super) fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) -> [String; 6] {
+pub(super) fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) -> [String; 7] {
     [
         record.slot.to_string(),
         record.address.to_string(),
@@ -205,7 +208,13 @@ pub(super) fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) 
         record.thread.to_string(),
         record.operation.name().to_string(),
         stack(names, frames),
+        impossible(record.impossible),
     ]
+}
+
+/// The mark of a record that is impossible; empty for any other.
+fn impossible(record: Option<ImpossibleRecord>) -> String {
+    record.map_or_else(String::new, |one| one.name().to_string())
 }
 
 /// Writes the pool log, in its order.
@@ -234,7 +243,7 @@ pub fn write_event_log_csv(
     names: &Names<'_>,
 ) -> io::Result<()> {
     let header = log.kind.fields().iter().map(|field| field.name);
-    let heading = ["slot"].into_iter().chain(header).chain(["stack"]);
+    let heading = ["slot"].into_iter().chain(header).chain(["stack", "impossible"]);
     let mut csv = Csv::new(out, &log.problems, heading)?;
     for record in &log.records {
         let mut row = vec![record.slot.to_string()];
@@ -244,6 +253,7 @@ pub fn write_event_log_csv(
             None => String::new(),
         }));
         row.push(stack(names, log.frames(record)));
+        row.push(impossible(record.impossible));
         csv.row(&row)?;
     }
     csv.end()

@@ -89,7 +89,9 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
 fn reach(history: &History) -> String {
     let Reach { records, missing, .. } = history.reach;
     match history.unrecorded {
-        why @ (NoStack::LogOff | NoStack::LogUnreadable) => why.words(history.reach),
+        why @ (NoStack::LogOff | NoStack::LogUnreadable | NoStack::LogDamaged) => {
+            why.words(history.reach)
+        }
         NoStack::Overwritten => format!("it has wrapped and reaches back {records} records"),
         NoStack::PageAbsent => {
             format!("{records} records are there, {missing} slots are not in the dump")

@@ -30,10 +30,12 @@ A table is a frozen sequence of named tuples and an Arrow table too:
 >>> polars.DataFrame(pool).group_by("tag").agg(polars.col("size").sum()).rows()
 [('Leak', 10280960)]
 
-What could not be read stands beside what could:
+What could not be read is beside what could, and each result says whether it is the whole answer:
 
->>> pool.problems
-()
+>>> pool.problems, pool.complete, pool.extent
+((), True, 'complete')
+>>> len(pool.require_complete())  # raises IncompleteError if it is not
+10
 """
 
 from ._documents import (
@@ -48,6 +50,7 @@ from ._documents import (
 from ._errors import (
     FaultError,
     FormatError,
+    IncompleteError,
     MissingSymbol,
     MissingType,
     SymbolsMissing,
@@ -105,6 +108,7 @@ from ._tables import (
 from ._types import (
     Boot,
     By,
+    Extent,
     Machine,
     PoolType,
     Style,
@@ -142,6 +146,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "Dump",
+    "Extent",
     "FaultError",
     "FaultEvent",
     "Filter",
@@ -152,6 +157,7 @@ __all__ = [
     "FrozenDict",
     "History",
     "Image",
+    "IncompleteError",
     "Info",
     "IrpEvent",
     "IrqlEvent",

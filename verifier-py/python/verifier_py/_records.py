@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
+    from ._types import Extent
     from ._verifier_py import Table
 
 Address: TypeAlias = int
@@ -77,6 +78,8 @@ class Problem(NamedTuple):
     what: str
     address: Address | None
     why: str
+    leaves: Extent = "at least"
+    """What it leaves of the answer: ``complete`` (a remark), ``at least`` or ``unknown``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -158,6 +161,8 @@ class PoolEvent(NamedTuple):
     thread: Address
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
+    impossible: str | None
+    """Which value no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -174,6 +179,8 @@ class IrqlEvent(NamedTuple):
     new_irql: int
     processor: int
     tick: int
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -186,6 +193,8 @@ class FaultEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -198,6 +207,8 @@ class RegionEvent(NamedTuple):
 
     slot: int
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -215,6 +226,8 @@ class IrpEvent(NamedTuple):
     """None where the build's records do not have it (Windows 7)."""
     special_apc_disable: int | None
     irql: int | None
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 
@@ -226,11 +239,14 @@ class SuppressedEvent(NamedTuple):
     """A record of the log of bug checks that were suppressed."""
 
     slot: int
-    code: Address
+    code: int
+    """The bug check's code."""
     parameter1: Address
     parameter2: Address
     parameter3: Address
     parameter4: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -245,6 +261,8 @@ class WorkaroundEvent(NamedTuple):
     type: int
     caller: Address
     pointer: Address
+    impossible: str | None
+    """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
     """Always empty: the log keeps none."""
 
@@ -396,6 +414,8 @@ class PendingEvent(NamedTuple):
     slot: int
     irp: Address
     thread: Address
+    impossible: str | None
+    """Which value no kernel writes: the record was damaged."""
     frames: tuple[Frame, ...]
     """Innermost first."""
 

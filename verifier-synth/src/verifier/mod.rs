@@ -40,6 +40,8 @@ use crate::assembly::Assembly;
 
 /// The bit of the level without which no block is tracked.
 const POOL_TRACKING: u32 = 8;
+/// Slots of a pool log that holds nothing.
+const EMPTY_LOG: u32 = 0x20;
 
 /// All data of Verifier.
 #[derive(Debug, Clone, Default)]
@@ -94,13 +96,23 @@ impl Verifier {
         watchdog::lay_out(m, &self.watched);
         self.suppressed.lay_out(m, "ViBugcheckLog", 5);
         self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);
+        // A kernel that tracks pool has a pool log.
+        let has_pool_log = self.rings.iter().any(|(log, _)| *log == Log::Pool);
+        if self.level() & POOL_TRACKING != 0 && !has_pool_log {
+            Ring { length: EMPTY_LOG, ..Ring::new(Log::Pool) }.lay_out(Log::Pool, m);
+        }
+    }
+
+    /// The level that was set; else pool tracking if an image is verified.
+    fn level(&self) -> u32 {
+        let is_on = self.targets.iter().any(|(_, _, _, verified)| verified.is_some());
+        self.level.unwrap_or(if is_on { POOL_TRACKING } else { 0 })
     }
 
     /// Writes `MmVerifierData`: sums over the verified drivers, unless the machine sets other values.
     fn statistics(&self, m: &mut Assembly, totals: BTreeMap<&'static str, u64>) {
         let va = m.global("MmVerifierData");
-        let is_on = self.targets.iter().any(|(_, _, _, verified)| verified.is_some());
-        let level = self.level.unwrap_or(if is_on { POOL_TRACKING } else { 0 });
+        let level = self.level();
         let mut record = m.layouts.record("_MM_DRIVER_VERIFIER_DATA").set("Level", level.into());
         let mut values: BTreeMap<&str, u64> = totals;
         values.insert("Loads", self.suspects.iter().map(|s| u64::from(s.loads)).sum());

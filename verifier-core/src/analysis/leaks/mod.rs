@@ -265,14 +265,19 @@ impl Leaks {
             }
             newest.contains_key(&address)
         });
+        // The log adds stacks to blocks: without a block there is nothing that its problems can spoil.
+        let has_blocks = !self.blocks.is_empty();
+        let of_stacks = |problem: Problem| if has_blocks { problem } else { problem.remark() };
         let mut log = match log {
             Ok(log) => log,
             Err(error) => {
-                self.problems.push(Problem::from_error("pool log", &error));
+                self.problems.push(of_stacks(Problem::from_error("pool log", &error)));
                 return;
             }
         };
-        Problem::extend(&mut self.problems, std::mem::take(&mut log.problems));
+        // Those that it shares with the blocks are here already.
+        log.problems.retain(|problem| !self.problems.contains(problem));
+        self.problems.extend(std::mem::take(&mut log.problems).into_iter().map(of_stacks));
         self.reach = Reach::of_log(&log, seen.get());
         // Without an order only a record that is alone is the newest of its address.
         let is_unordered = log.ring.order() == Order::Unknown;
@@ -300,6 +305,12 @@ impl Leaks {
                 }
                 continue;
             };
+            if record.impossible.is_some() {
+                if !is_known {
+                    block.stack = Err(NoStack::Impossible);
+                }
+                continue;
+            }
             let frames = log.frames(record);
             block.record = Some(RecordOf {
                 slot: record.slot,

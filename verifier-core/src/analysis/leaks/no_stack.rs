@@ -27,11 +27,15 @@ pub enum NoStack {
     /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
     /// allocated the block.
     Uncertain,
+    /// Its newest record has a value that no kernel writes.
+    Impossible,
+    /// No possible record; others are impossible, or their slots are empty though they were written.
+    LogDamaged,
 }
 
 impl NoStack {
     /// Every reason.
-    pub const ALL: [NoStack; 10] = [
+    pub const ALL: [NoStack; 12] = [
         NoStack::LogOff,
         NoStack::LogUnreadable,
         NoStack::Freed,
@@ -42,12 +46,14 @@ impl NoStack {
         NoStack::OrderUnknown,
         NoStack::NoFrames,
         NoStack::Uncertain,
+        NoStack::Impossible,
+        NoStack::LogDamaged,
     ];
 
     /// The reason in words, of a log that reaches so far.
     #[must_use]
     pub fn words(self, reach: Reach) -> String {
-        let Reach { records, missing, .. } = reach;
+        let Reach { records, missing, contradictory, .. } = reach;
         match self {
             NoStack::LogOff => "the pool log is off".into(),
             NoStack::LogUnreadable => "the pool log cannot be read".into(),
@@ -78,6 +84,11 @@ impl NoStack {
                                    the address that allocated the block"
                     .into()
             }
+            NoStack::Impossible => "its newest record is impossible: the log is damaged there".into(),
+            NoStack::LogDamaged => format!(
+                "log damaged: {contradictory} slots are empty or impossible, and none of the {records} \
+                 records is of this block"
+            ),
         }
     }
 
@@ -89,6 +100,8 @@ impl NoStack {
             NoStack::NotRead
         } else if log.missing > 0 {
             NoStack::PageAbsent
+        } else if log.contradictory > 0 {
+            NoStack::LogDamaged
         } else if log.wrapped == Some(false) {
             NoStack::NotLogged
         } else {
@@ -108,12 +121,15 @@ pub struct Reach {
     pub records: u64,
     /// Slots on pages that are not in the dump.
     pub missing: u64,
+    /// Slots that are empty or impossible ([`PoolLog::contradictory`]).
+    pub contradictory: u64,
 }
 
 impl Reach {
     /// That of a log of which so many records were looked at.
     pub(in crate::analysis) fn of_log(log: &PoolLog, records: u64) -> Self {
         let (capacity, written) = (log.ring.length, log.ring.index);
-        Self { capacity, written, records, missing: log.missing }
+        let (missing, contradictory) = (log.missing, log.contradictory);
+        Self { capacity, written, records, missing, contradictory }
     }
 }

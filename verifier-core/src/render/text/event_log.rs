@@ -8,6 +8,7 @@
 use std::io;
 
 use super::lines::sanitize;
+use super::pool_log::write_impossible;
 use super::{Style, digits};
 use crate::addr::Va;
 use crate::render::Names;
@@ -77,6 +78,7 @@ pub fn write_event_log(
             };
             writeln!(out, "{:20}{value}", label(field))?;
         }
+        write_impossible(out, record.impossible, "")?;
         if !log.frames(record).is_empty() {
             writeln!(out)?;
             write_frames(out, log, record, names, "    ")?;
@@ -138,6 +140,7 @@ fn write_fault_history(
         writeln!(out, "\nEntry @ {} (index {:X})\n", upper(at), record.slot)?;
         let thread = record.values().first().copied().map(Va).unwrap_or_default();
         writeln!(out, "    Thread: {}\n", upper(thread))?;
+        write_impossible(out, record.impossible, "    ")?;
         for &frame in log.frames(record) {
             match names.get(frame) {
                 Some(name) => writeln!(out, "    {} {}", upper(frame), sanitize(&name))?,
@@ -167,6 +170,7 @@ fn write_forced_pending(
         let irp = record.values().first().copied().map(Va).unwrap_or_default();
         let irp = digits(irp, machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
+        write_impossible(out, record.impossible, "     ")?;
         write_frames(out, log, record, names, "     ")?;
     }
     Ok(())

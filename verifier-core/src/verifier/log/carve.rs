@@ -20,7 +20,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::pool::{Classifier, Operation};
+use super::operation::{Classifier, Operation};
 use super::stacks::{Stack, Stacks};
 use super::trace::{Slot, Trace};
 use crate::addr::{PAGE_SIZE, Pa, Va};

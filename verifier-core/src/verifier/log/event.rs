@@ -18,10 +18,12 @@
 //! Writers reserve a slot before they fill it, so the newest slot may be torn: empty, or with the thread
 //! or IRP missing. It is returned as it is, and a problem says so.
 
+use super::check::{Contradictions, ImpossibleRecord, Range};
 use super::kind::{EventField, EventKind, Globals, Layout, MAX_FIELDS};
 use super::ring::Ring;
 use super::stacks::{Stack, Stacks};
 use crate::addr::Va;
+use crate::bytes::frames;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::Drivers;
@@ -31,6 +33,8 @@ use crate::verifier::Drivers;
 pub struct EventRecord {
     /// The slot it lies in.
     pub slot: u32,
+    /// Which of its values no kernel writes: then the record was damaged, and none of it can be relied on.
+    pub impossible: Option<ImpossibleRecord>,
     values: [u64; MAX_FIELDS],
     stack: Stack,
 }
@@ -106,6 +110,9 @@ impl EventLog {
         let last = last.unwrap_or(usize::MAX);
         let (mut records, mut stacks, mut unused) = (Vec::new(), Stacks::default(), 0);
         let mut torn = None;
+        let range = Range::of(kernel.space());
+        let wrapped = ring.has_wrapped(kernel, |bytes| numbers(bytes) != [0; MAX_FIELDS]);
+        let mut contradictions = Contradictions::new(&ring, wrapped);
         let result = ring.for_each(kernel, |slot, bytes| {
             if records.len() >= last {
                 return false;
@@ -116,30 +123,38 @@ impl EventLog {
             }
             if values == [0; MAX_FIELDS] {
                 unused += 1;
+                contradictions.empty(slot);
                 return true;
             }
+            let (raw, count, size) = layout.stack.as_ref().map_or((&[][..], 0, 0), |at| {
+                (bytes.get(at.start..).unwrap_or_default(), at.count, at.size)
+            });
+            let is_unfinished = contradictions.is_in_flight(slot);
+            let impossible =
+                why_impossible(kind, range, &has, &values, is_unfinished).or_else(|| {
+                    (!range.is_stack(frames(raw, count, size))).then_some(ImpossibleRecord::Frame)
+                });
+            contradictions.record(slot, impossible);
             let mut addresses = kind.fields().iter().zip(values).filter(|(f, _)| f.is_address);
             if !wanted.is_none_or(|wanted| addresses.any(|(_, value)| Va(value) == wanted)) {
                 return true;
             }
-            let stack = match &layout.stack {
-                Some(at) => {
-                    stacks.push(bytes.get(at.start..).unwrap_or_default(), at.count, at.size)
-                }
-                None => stacks.push(&[], 0, 0),
-            };
-            records.push(EventRecord { slot, values, stack });
+            let stack = stacks.push(raw, count, size);
+            records.push(EventRecord { slot, impossible, values, stack });
             true
         });
-        let mut problems = result.problems;
-        if let Some(why) = torn {
-            problems.insert(0, ring.torn(why));
-        }
+        let mut problems = match kind.globals() {
+            Globals::Allocated(_) => ring.contradictions(kernel),
+            Globals::Static(..) => Vec::new(),
+        };
+        problems.extend(torn.map(|why| ring.torn(why)));
+        problems.extend(contradictions.problems());
+        problems.extend(result.problems);
         problems.extend(Drivers::module_problems(kernel));
         kernel.report_into(&mut problems);
         Ok(Self {
             kind,
-            wrapped: ring.has_wrapped(kernel, |bytes| numbers(bytes) != [0; MAX_FIELDS]),
+            wrapped,
             empty_because: if ring.array.is_null() {
                 Some(kind.off(kernel.build()))
             } else {
@@ -211,4 +226,27 @@ fn why_torn(
     } else {
         None
     }
+}
+
+/// Which number of a record no kernel writes, if one is. A record that may be unfinished may lack its
+/// thread or its IRP.
+fn why_impossible(
+    kind: EventKind,
+    range: Range<'_>,
+    has: &[bool; MAX_FIELDS],
+    values: &[u64; MAX_FIELDS],
+    is_unfinished: bool,
+) -> Option<ImpossibleRecord> {
+    let is_object = |value| range.is_object(Va(value)) || (is_unfinished && value == 0);
+    let fields = kind.fields().iter().zip(has).zip(values);
+    fields.filter(|((_, has), _)| **has).find_map(|((field, _), &value)| {
+        let (is_possible, impossible) = match field.c_name {
+            "Thread" => (is_object(value), ImpossibleRecord::Thread),
+            "Irp" => (is_object(value), ImpossibleRecord::Irp),
+            "OldIrql" | "NewIrql" | "Irql" => (range.is_irql(value), ImpossibleRecord::Irql),
+            "Processor" => (range.is_processor(value), ImpossibleRecord::Processor),
+            _ => return None,
+        };
+        (!is_possible).then_some(impossible)
+    })
 }

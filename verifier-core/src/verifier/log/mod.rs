@@ -4,18 +4,25 @@
 //! records hold. The canceled IRPs that are watched ([`WatchedIrps`]) are a list.
 
 mod carve;
+mod check;
 mod event;
 mod kind;
+mod lives;
+mod operation;
 mod pool;
+mod pool_walk;
+mod repeats;
 mod ring;
 mod stacks;
 mod trace;
 mod watched;
 
 pub use carve::{CarvedLog, CarvedRecord};
+pub use check::ImpossibleRecord;
 pub use event::{EventLog, EventRecord};
 pub use kind::{EventField, EventKind};
-pub use pool::{Operation, PoolLog, PoolRecord, classify};
+pub use operation::{Operation, classify};
+pub use pool::{PoolLog, PoolRecord};
 pub use ring::{Order, Ring, RingRecords};
 pub(in crate::verifier) use trace::{Slot, Trace};
 pub use watched::{WatchedIrp, WatchedIrps};

@@ -9,13 +9,17 @@
 //! In the first lap slot 0 and the slots above the index were not written, whatever lies there: not every
 //! array is cleared when it is made. Nothing says which lap it is, so the slots themselves are asked.
 
-use crate::addr::Va;
+use std::fmt::Display;
+
+use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Fault, Problem};
 use crate::kernel::{Kernel, STOPPED};
 use crate::memory::Window;
 
 /// Bytes of records between two looks at whether to go on.
 const BLOCK: u64 = 0x8000;
+/// Slots up to the newest whose writers may not be done: a slot is reserved before it is filled.
+pub(super) const IN_FLIGHT: u32 = 16;
 /// Slots that are asked whether a ring has wrapped.
 const LAP_SAMPLES: u32 = 16;
 /// The longest record; those of every build are shorter than 0x200 bytes.
@@ -244,13 +248,13 @@ impl Ring {
         index & self.length.wrapping_sub(1)
     }
 
-    /// Whether records have been overwritten. `None` where the slots that tell cannot be read, and of a
-    /// length that is no power of two.
+    /// Whether records have been overwritten. `None` if the slots that show it cannot be read or
+    /// contradict each other, and if the length is not a power of two.
     ///
     /// An index above the length says so. A smaller one may have gone round 2^32: then every slot holds a
-    /// record. So some of those that a first lap has not come to are looked at, the one that is written
-    /// next among them: one that holds none is enough. Without an index slot 0 tells, the last of the
-    /// first lap.
+    /// record. So some of the slots that a first lap has not come to are sampled. A first lap leaves all of
+    /// them without a record; if most hold one, the others were damaged. Without an index slot 0 decides,
+    /// the last one of the first lap.
     pub(super) fn has_wrapped(
         &self,
         kernel: &Kernel,
@@ -262,7 +266,7 @@ impl Ring {
         if !self.length.is_power_of_two() {
             return None;
         }
-        // Without an index only the slot behind the last one is ahead of it.
+        // Without an index only the slot past the last one is ahead of it.
         let index = self.index.unwrap_or(self.length - 1);
         if index > self.length {
             return Some(true);
@@ -272,17 +276,22 @@ impl Ring {
         let ahead = self.length - index;
         let samples = ahead.min(LAP_SAMPLES);
         let mut window = Window::new(kernel.space().memory());
-        let mut told = None;
+        let (mut records, mut others) = (0, 0);
         for sample in 0..samples {
             let further = u64::from(sample) * u64::from(ahead) / u64::from(samples);
             let slot = self.slot(index + 1 + further as u32);
-            match window.read(self.array.add(u64::from(slot) * self.stride), stride) {
-                Ok(bytes) if !is_record(bytes) => return Some(false),
-                Ok(_) => told = Some(true),
+            match window.read(self.at(slot), stride) {
+                Ok(bytes) if is_record(bytes) => records += 1,
+                Ok(_) => others += 1,
                 Err(_) => {}
             }
         }
-        told
+        match (records, others) {
+            (0, 0) => None,
+            (0, _) => Some(false),
+            _ if records > others => Some(true),
+            _ => None,
+        }
     }
 
     /// True of a slot that a first lap has not come to yet.
@@ -316,8 +325,7 @@ impl Ring {
     /// A problem of the newest slot, which a writer was at.
     pub(super) fn torn(&self, why: &str) -> Problem {
         let slot = self.newest().unwrap_or(0);
-        let at = self.array.add(u64::from(slot) * self.stride);
-        Problem::at(format!("newest slot ({slot:#x}) of the {}", self.what), at, why)
+        Problem::at(format!("newest slot ({slot:#x}) of the {}", self.what), self.at(slot), why)
     }
 
     fn problem(&self, why: String) -> Problem {
@@ -327,13 +335,45 @@ impl Ring {
     /// Tells a run of missing slots, `run` being its lowest and highest.
     fn tell(&self, result: &mut RingRecords, run: Option<(u32, u32, Fault)>) {
         let Some((first, last, fault)) = run else { return };
+        result.problems.push(self.of_slots(first, last, fault));
+    }
+
+    /// A problem of the slots `first` to `last`.
+    pub(super) fn of_slots(&self, first: u32, last: u32, why: impl Display) -> Problem {
         let what = if first == last {
             format!("slot {first:#x} of the {}", self.what)
         } else {
             format!("slots {first:#x} to {last:#x} of the {}", self.what)
         };
-        let at = self.array.add(u64::from(first) * self.stride);
-        result.problems.push(Problem::at(what, at, fault));
+        Problem::at(what, self.at(first), why)
+    }
+
+    /// Where a slot is.
+    pub(super) fn at(&self, slot: u32) -> Va {
+        self.array.add(u64::from(slot).wrapping_mul(self.stride))
+    }
+
+    /// What it is called in messages.
+    pub(super) fn what(&self) -> &'static str {
+        self.what
+    }
+
+    /// What the variables of a ring that was allocated contradict: pool is in the kernel's half of the
+    /// address space, and what is as large as a page begins on one.
+    pub(super) fn contradictions(&self, kernel: &Kernel) -> Vec<Problem> {
+        let size = u64::from(self.length).saturating_mul(self.stride);
+        let why = if self.array.is_null() {
+            return Vec::new();
+        } else if !kernel.space().is_kernel(self.array) {
+            "its array is not in the kernel's half of the address space"
+        } else if self.length == 0 {
+            "its length is 0, though it has an array"
+        } else if size >= PAGE_SIZE && self.array.page_offset() != 0 {
+            "its array does not begin on a page, as one of this size does"
+        } else {
+            return Vec::new();
+        };
+        vec![self.problem(why.into())]
     }
 }
 

@@ -21,6 +21,23 @@ pub(in crate::verifier) enum Slot {
     Absent,
 }
 
+/// The numbers of a slot, and its first frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verifier) struct Header {
+    pub(in crate::verifier) block: Va,
+    pub(in crate::verifier) size: u64,
+    pub(in crate::verifier) thread: Va,
+    pub(in crate::verifier) first: Va,
+}
+
+impl Header {
+    /// False of a slot that was never used.
+    #[inline]
+    pub(in crate::verifier) fn is_written(&self) -> bool {
+        !self.block.is_null() || self.size != 0 || !self.thread.is_null()
+    }
+}
+
 /// Fields of `_VF_POOL_TRACE`, resolved once.
 pub(in crate::verifier) struct Trace {
     pub(in crate::verifier) address: Field,
@@ -54,6 +71,18 @@ impl Trace {
         })
     }
 
+    /// The numbers of a slot, and its first frame.
+    #[inline]
+    pub(in crate::verifier) fn header(&self, record: &[u8]) -> Header {
+        let number = |field: &Field| field.get(record).unwrap_or(0);
+        Header {
+            block: Va(number(&self.address)),
+            size: number(&self.size),
+            thread: Va(number(&self.thread)),
+            first: Va(le(record, self.stack, self.frame_size).unwrap_or(0)),
+        }
+    }
+
     /// The frames of a record up to the first null.
     pub(in crate::verifier) fn stack<'b>(&self, record: &'b [u8]) -> impl Iterator<Item = Va> + 'b {
         let size = self.frame_size;
@@ -64,14 +93,18 @@ impl Trace {
             .take_while(|frame| !frame.is_null())
     }
 
+    /// True of the bytes of a record whose stack starts in an image.
+    pub(super) fn is_record(&self, kernel: &Kernel, record: &[u8]) -> bool {
+        self.slot(kernel, record) == Slot::Record
+    }
+
     /// What the bytes of a slot are.
     pub(in crate::verifier) fn slot(&self, kernel: &Kernel, record: &[u8]) -> Slot {
         let space = kernel.space();
-        let number = |field: &Field| field.get(record).unwrap_or(0);
-        let (address, size, thread) =
-            (number(&self.address), number(&self.size), Va(number(&self.thread)));
+        let header = self.header(record);
+        let Header { size, thread, .. } = header;
         let first = self.stack(record).next();
-        if address == 0 && size == 0 && thread.is_null() {
+        if !header.is_written() {
             return if first.is_none() { Slot::Unused } else { Slot::Other };
         }
         // Threads are aligned to 8 bytes at least; nobody asks for a tebibyte.
