@@ -1,4 +1,4 @@
-//! One thing at a time, for work on it: `cargo bench -p verifier-benches -- ring`.
+//! Measures one operation at a time, for work on it: `cargo bench -p verifier-benches -- ring`.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn symbols(c: &mut Criterion) {
     });
 }
 
-/// `verifier leaks`, from the file to the text: 20,000 blocks, a full log of deep stacks, and the symbols of
+/// `verifier leaks`, from the file to the text: 20,000 blocks, a full log of deep stacks, and symbols for
 /// every frame.
 fn leaks(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! What is measured on: sparse dumps of any size, a full ring, a PDB of a kernel's size.
+//! The inputs of the benches: sparse dumps of any size, a full ring, a PDB of a kernel's size.
 
 use std::fs::File;
 use std::io;
@@ -14,24 +14,24 @@ pub const FRAMES_PER_GIB: u64 = 1 << 18;
 /// Slots of the full ring.
 pub const RING_SLOTS: u32 = 0x1_0000;
 
-/// Which frames a sparse dump holds.
+/// The frames that a sparse dump holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spread {
     /// All.
     Contiguous,
-    /// Each with even odds.
+    /// Each frame with a probability of one half.
     Random,
 }
 
-/// A number that looks like chance and is the same in every run.
+/// A pseudo-random number that is the same in every run.
 pub fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
 
-/// Writes `assembly` as the dump of a machine with `gib` of memory; the file takes little room if
-/// the file system has holes.
+/// Writes `assembly` as the dump of a machine with `gib` of memory. The file takes little space if the file
+/// system supports sparse files.
 pub fn write_sparse(path: &Path, assembly: &Assembly, gib: u64, spread: Spread) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create(path)?);
     let memory = assembly.space().memory();
@@ -62,7 +62,7 @@ pub fn full_ring() -> Machine {
     let kernel = m.kernel_address("VfPoolTraces") - 0x20_0000;
     let top = m.kernel_address("ExAllocatePoolWithTag");
     for i in 0..u64::from(RING_SLOTS) {
-        // The same few paths lead into the allocator; what calls them differs.
+        // A few common paths lead into the allocator; their callers differ.
         let mut frames = vec![top + 0x10 + mix(i) % 4 * 8, top + 0x100 + mix(i) % 16];
         frames.extend((2..50).map(|depth| kernel + mix(mix(i % 977) + depth) % 0x10_0000));
         m.pool_record(PoolRecord {
@@ -78,7 +78,7 @@ pub fn full_ring() -> Machine {
 }
 
 /// Windows 11 with a driver of 4,000 functions that holds 20,000 blocks, and a pool log of 65,536 records
-/// with 50 frames each: of the blocks' allocations, and of others with their frees.
+/// with 50 frames each: the allocations of the blocks, and other allocations with their frees.
 pub fn leaking_ring() -> Machine {
     const BLOCKS: u64 = 20_000;
     let mut m = Machine::new(Build::Win11);
@@ -114,7 +114,7 @@ pub fn leaking_ring() -> Machine {
     m
 }
 
-/// Writes a sample into a folder; returns the dump's path and the symbols'.
+/// Writes a sample into a folder; returns the paths of the dump and of the symbols.
 pub fn save(folder: &Path, sample: &Sample) -> io::Result<(PathBuf, PathBuf)> {
     let symbols = folder.join("symbols");
     for (path, bytes) in &sample.files {
@@ -127,13 +127,13 @@ pub fn save(folder: &Path, sample: &Sample) -> io::Result<(PathBuf, PathBuf)> {
     Ok((dump, symbols))
 }
 
-/// The folder of dumps beside the project, if it is there.
+/// The folder of dumps beside the project, if it is present.
 pub fn shared_dumps() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/dumps");
     path.is_dir().then_some(path)
 }
 
-/// The PDB of a kernel with 40,000 public symbols, out of the shared dumps.
+/// The PDB of a kernel with 40,000 public symbols, from the shared dumps.
 pub fn kernel_pdb() -> Option<PathBuf> {
     let folder = shared_dumps()?.join("win10-19041-rich/symbols/ntkrnlmp.pdb");
     let key = std::fs::read_dir(folder).ok()?.next()?.ok()?;

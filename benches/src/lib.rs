@@ -1,5 +1,5 @@
-//! Inputs and measuring for the benches: `src/bin/performance.rs` writes docs/performance.md,
-//! `benches/reads.rs` is criterion's, for work on one thing at a time.
+//! Inputs and measurements for the benches. `src/bin/performance.rs` writes docs/performance.md;
+//! `benches/reads.rs` uses criterion, for work on one operation at a time.
 
 pub mod inputs;
 pub mod measure;

@@ -1,14 +1,14 @@
-//! Times as medians of repeated runs, to be compared as ratios within one run.
+//! Times as medians of repeated runs. Compare them only as ratios within one run.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// The times of one thing, sorted.
+/// The times of one operation, sorted.
 #[derive(Debug, Clone)]
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    /// The middle one.
+    /// The median.
     pub fn median(&self) -> Duration {
         self.0[self.0.len() / 2]
     }
@@ -18,12 +18,12 @@ impl Times {
         self.0[0]
     }
 
-    /// How many times longer than `other`, by medians.
+    /// The ratio to `other`, by medians.
     pub fn over(&self, other: &Times) -> f64 {
         self.median().as_secs_f64() / other.median().as_secs_f64()
     }
 
-    /// Each time as one of `count` parts.
+    /// Each time divided by `count`.
     pub fn per(&self, count: usize) -> Times {
         Times(self.0.iter().map(|time| time.div_f64(count as f64)).collect())
     }
@@ -50,7 +50,7 @@ pub fn cold<T>(rounds: usize, mut work: impl FnMut() -> T) -> Times {
     Times(times)
 }
 
-/// Runs two things in turn, so that what else the machine does meets both alike.
+/// Runs two operations alternately, so that other load on the machine affects both equally.
 pub fn duel<A, B>(
     rounds: usize,
     mut ours: impl FnMut() -> A,
@@ -67,7 +67,7 @@ pub fn duel<A, B>(
     (Times(a), Times(b))
 }
 
-/// A time as people read it.
+/// A time in readable form.
 pub fn show(time: Duration) -> String {
     let nanos = time.as_secs_f64() * 1e9;
     match nanos {

@@ -1,4 +1,5 @@
-//! The fast ways give the same answers as the plain ways: on the PDBs of the shared dumps, if they are present.
+//! The fast ways give the same answers as the simple ways, on the PDBs of the shared dumps if they are
+//! present.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use verifier_core::types::Pdb;
 #[test]
 fn a_table_of_placed_names_equals_a_collected_one() {
     let Some(dumps) = shared_dumps() else {
-        eprintln!("skipped: ../shared/dumps is not there");
+        eprintln!("skipped: ../shared/dumps is not present");
         return;
     };
     for dump in fs::read_dir(dumps).unwrap().flatten().filter(|dump| dump.path().is_dir()) {

@@ -6,8 +6,8 @@
     python examples/fleet/fleet.py results /dumps --symbols /symbols --scheduler tcp://scheduler:8786
 
 Writes OUT/leaks.parquet, one row for each driver, tag and stack of names with the machines that hold it,
-the most bytes first; OUT/dumps.parquet, one row for each dump with its error where it has one; and
-OUT/parts/, what each dump gave, by which a run that was ended goes on where it was. A dump that changes,
+the most bytes first; OUT/dumps.parquet, one row for each dump with its error if it has one, and with its
+extent: "complete", "at least", or "unknown", which is not a dump without leaks; and OUT/parts/, what each dump gave, by which a run that was ended goes on where it was. A dump that changes,
 that had an error, or whose kernel's symbols were missing (dumps.parquet says which) is read again; after
 symbols of drivers have come, delete OUT/parts.
 
@@ -45,6 +45,8 @@ PART = pa.schema(
         "count": pa.uint64(),
         "bytes": pa.uint64(),
         "problems": pa.uint32(),
+        "extent": pa.string(),  # how much of the answer the dump gave
+        "incomplete_because": pa.string(),  # one reason a line
         "symbols_missing": pa.string(),  # the kernel's, and where they were looked for
         "error": pa.string(),
     }
@@ -68,6 +70,8 @@ def examine(dump: bytes, symbols: str | None) -> list[dict[str, Any]]:
         kernel = info["kernel"]
         missing = [module["missing"] for module in kernel["modules"] if module["base"] == kernel["base"]]
         common = {"dump": shown(dump), "build": info["build"], "problems": len(leaks.problems)}
+        common["extent"] = leaks.extent
+        common["incomplete_because"] = "\n".join(leaks.incomplete_because) or None
         common["symbols_missing"] = missing[0] if missing else None
         # A dump without leaks is a row too: it has been read.
         return [common | of_group(group) for group in leaks] or [common]
@@ -79,7 +83,7 @@ def failure(dump: bytes, error: BaseException | str) -> dict[str, Any]:
     """The row of a dump that could not be read."""
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     # An error may name a path that is not UTF-8.
-    return {"dump": shown(dump), "error": shown(os.fsencode(text))}
+    return {"dump": shown(dump), "extent": "unknown", "error": shown(os.fsencode(text))}
 
 
 def of_group(group: Any) -> dict[str, Any]:
@@ -94,6 +98,14 @@ def of_group(group: Any) -> dict[str, Any]:
         "count": group.count,
         "bytes": group.bytes,
     }
+
+
+def outstanding(rows: list[dict[str, Any]]) -> str:
+    """What a dump holds, in words: none is none only if the answer is complete."""
+    blocks = f"{sum(row.get('count') or 0 for row in rows)} blocks outstanding"
+    because = (rows[0].get("incomplete_because") or "").split("\n")[0]
+    kinds = {"complete": blocks, "at least": f"at least {blocks}: {because}", "unknown": f"unknown: {because}"}
+    return kinds[rows[0]["extent"]]
 
 
 def say(text: str) -> None:
@@ -189,8 +201,7 @@ def run(
         else:
             read.pop(part, None)
             failed += rows
-        blocks = sum(row.get("count") or 0 for row in rows)
-        say(f"[{number}/{len(missing)}] {shown(dump)}: {error or f'{blocks} blocks outstanding'}")
+        say(f"[{number}/{len(missing)}] {shown(dump)}: {error or outstanding(rows)}")
         future.release()
     summarize(pa.concat_tables([*read.values(), pa.Table.from_pylist(failed, schema=PART)]), out, by)
 
@@ -216,8 +227,8 @@ def summarize(rows: pa.Table, out: Path, by: str) -> None:
     )
     names = ["driver", "tag", "stack", "has_stack", "why_no_stack", "dumps", "count", "bytes", "most_bytes", "first_dump"]
     leaks = leaks.rename_columns(names).sort_by([("bytes", "descending"), ("stack", "ascending")])
-    columns = ["build", "count", "bytes", "problems", "symbols_missing", "error"]
-    how = ["max", "sum", "sum", "max", "max", "max"]
+    columns = ["build", "count", "bytes", "problems", "extent", "incomplete_because", "symbols_missing", "error"]
+    how = ["max", "sum", "sum", "max", "max", "max", "max", "max"]
     dumps = rows.group_by("dump").aggregate(list(zip(columns, how)))
     dumps = dumps.rename_columns(["dump", *columns]).sort_by("dump")
     write(leaks, out / "leaks.parquet")
@@ -225,6 +236,8 @@ def summarize(rows: pa.Table, out: Path, by: str) -> None:
     failed = len(dumps) - dumps["error"].null_count
     unnamed = len(dumps) - dumps["symbols_missing"].null_count
     told = f"{len(leaks)} different leaks in {len(dumps)} dumps; {failed} dumps could not be read"
+    if partly := pa.compute.sum(pa.compute.not_equal(dumps["extent"], "complete")).as_py() - failed:
+        told += f", {partly} were not read whole and may hold more"
     say(f"{told}, {unnamed} have no symbols of the kernel" if unnamed else told)
     for row in leaks.slice(0, 10).to_pylist():
         first = row["stack"].split("\n")

@@ -93,9 +93,11 @@ def main() -> None:
     parser.add_argument("--module-list", type=lambda text: int(text, 0), help="address of PsLoadedModuleList")
     a = parser.parse_args()
     leaks = open_session(a.device, a.symbols, vmm=a.vmm, dtb=a.dtb, module_list=a.module_list).leaks()
+    # Its first line says if the answer is not complete, and so does the exit code.
     print(leaks.to_text())
     for problem in leaks.problems:
         print(problem)
+    raise SystemExit(0 if leaks.complete else 4)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel, Landmarks};
 use verifier_core::machine::Machine;
 use verifier_core::memory::FromFn;
 use verifier_core::verifier::log::PoolLog;
-use verifier_core::{Pa, types::Isf};
+use verifier_core::{Completeness, Pa, types::Isf};
 
 /// Another tool's reader: fills a buffer from a physical address on.
 type Reader = Box<dyn Fn(u64, &mut [u8]) -> Result<(), String> + Send + Sync>;
@@ -25,7 +25,8 @@ pub fn print(
     let kernel = Kernel::open(space.cached(), hints)?; // the memory stands still
     kernel.supply_isf(kernel.kernel_module().unwrap_or(0), Arc::new(Isf::parse(isf)?));
     let log = PoolLog::read(&kernel, Some(1))?;
-    let Some(newest) = log.records.first() else { return Ok(()) };
+    let extent = Completeness::of(&log.problems).extent; // no record means none if it is "complete"
+    let Some(newest) = log.records.first() else { return Ok(writeln!(w, "none, {extent}")?) };
     writeln!(w, "{} of {:#x} bytes", newest.operation.name(), newest.size)?;
     for frame in log.frames(newest) {
         writeln!(w, "  {}", kernel.symbolize(*frame).map_or(frame.to_string(), |s| s.to_string()))?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use verifier_core::verifier::PoolReport;
+use verifier_core::{Completeness, verifier::PoolReport};
 use verifier_host::{Session, symbols::SymbolPath};
 
 /// Prints one line for each block; `symbols` is a folder, a store, or `srv*cache*URL`.
@@ -23,5 +23,6 @@ pub fn print(w: &mut impl Write, dump: &Path, symbols: &str) -> crate::Result<()
     for problem in &report.problems {
         writeln!(w, "! {problem}")?;
     }
-    Ok(())
+    // "complete", "at least" or "unknown": only the first makes no blocks mean none.
+    Ok(writeln!(w, "extent: {}", Completeness::of(&report.problems).extent)?)
 }

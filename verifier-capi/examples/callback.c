@@ -47,6 +47,8 @@ int main(int argc, char **argv) {
         printf("%s %s %016" PRIx64 " %#" PRIx64 " %s\n", block.driver, block.tag, block.address, block.size,
                block.caller_symbol ? block.caller_symbol : "?");
     }
+    /* Only a view that is complete shows all that there is. */
+    if (verifier_view_extent(view) != VERIFIER_EXTENT_COMPLETE) puts("not complete: more may be outstanding");
     verifier_view_free(view);
     verifier_session_free(session);
     close(image);

@@ -26,6 +26,22 @@ static int print_stack(const VerifierView *view, size_t index, size_t frames) {
     return 0;
 }
 
+/* Nothing in a view means that there is nothing only if the view is complete. */
+static int print_extent(const VerifierView *view) {
+    VerifierProblem problem;
+    VerifierExtent extent = verifier_view_extent(view);
+    if (extent == VERIFIER_EXTENT_COMPLETE) {
+        if (!verifier_view_count(view)) puts("no outstanding allocation");
+        return 0;
+    }
+    puts(extent == VERIFIER_EXTENT_AT_LEAST ? "at least: more may exist" : "unknown: this is not an answer");
+    for (size_t i = 0; i < verifier_view_problem_count(view); i++) {
+        if (verifier_view_problem_at(view, i, &problem, sizeof problem) != VERIFIER_STATUS_OK) return complain();
+        if (problem.leaves != VERIFIER_EXTENT_COMPLETE) printf("    because of %s: %s\n", problem.what, problem.why);
+    }
+    return 0;
+}
+
 static int print_leaks(const VerifierSession *session) {
     VerifierView *view;
     VerifierGroup group;
@@ -36,6 +52,7 @@ static int print_leaks(const VerifierSession *session) {
         if (group.why_no_stack) printf("    no stack: %s\n", group.why_no_stack);
         if (print_stack(view, i, group.frames)) return 1;
     }
+    if (print_extent(view)) return 1;
     verifier_view_free(view);
     return 0;
 }

@@ -23,10 +23,17 @@
  * a list gives VERIFIER_STATUS_NOT_FOUND and is not kept. A record that cannot be read never fails a
  * view: the view has what could be read, and problems that say what could not.
  *
+ * Completeness. A view without records means that there is nothing only if verifier_view_extent says
+ * VERIFIER_EXTENT_COMPLETE. Else more may exist, or nothing is known; its problems say why.
+ *
  * Threads. Sessions and views may be used by any number of threads at once, without a lock, but for
  * freeing: whoever frees must be the last to use their strings and, for a session, its callback's
  * context. The errors are each thread's own. The callback of a VerifierReader is called on the threads
  * that use its session, at the same time if they do.
+ *
+ * Ends. VerifierOptions have limits, a deadline for each call and a callback that ends calls;
+ * verifier_session_cancel ends those of a session from any thread. A call that was ended returns
+ * VERIFIER_STATUS_STOPPED, or a view of what was read until then that is not complete.
  *
  * Callbacks must return: no longjmp, no C++ exception out of them. They must not use the session that
  * they are called for: what it is reading may be waited for.
@@ -80,6 +87,9 @@ typedef enum VerifierStatus {
   VERIFIER_STATUS_INVALID_HANDLE = 10,
   // A struct's size that no version of it has.
   VERIFIER_STATUS_BAD_SIZE = 11,
+  // The call was ended before it had an answer: the session was canceled, or the deadline of its
+  // VerifierOptions passed.
+  VERIFIER_STATUS_STOPPED = 12,
 } VerifierStatus;
 
 // What the address of an error or a problem is.
@@ -93,6 +103,17 @@ typedef enum VerifierPlace {
   // An offset in the dump file.
   VERIFIER_PLACE_FILE = 3,
 } VerifierPlace;
+
+// How much of an answer is there.
+typedef enum VerifierExtent {
+  // All that was asked for was read, and nothing contradicts it: a view without records means that
+  // there is nothing.
+  VERIFIER_EXTENT_COMPLETE = 0,
+  // What is shown was read; more may exist, and a part of what is shown may be wrong.
+  VERIFIER_EXTENT_AT_LEAST = 1,
+  // Nothing supports the answer: a view without records means nothing.
+  VERIFIER_EXTENT_UNKNOWN = 2,
+} VerifierExtent;
 
 // What became of a configured driver.
 typedef enum VerifierDriverState {
@@ -114,7 +135,27 @@ typedef enum VerifierSource {
   VERIFIER_SOURCE_CARVED = 2,
   // In a place that this interface has no name for yet.
   VERIFIER_SOURCE_OTHER = 3,
+  // The driver's list of contiguous memory, which is not pool and has no tag.
+  VERIFIER_SOURCE_CONTIGUOUS = 4,
 } VerifierSource;
+
+// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+typedef enum VerifierImpossible {
+  // Nothing.
+  VERIFIER_IMPOSSIBLE_NOTHING = 0,
+  // Its address is outside the kernel's half of the address space.
+  VERIFIER_IMPOSSIBLE_ADDRESS = 1,
+  // It would end past the address space, or is larger than all that its driver holds.
+  VERIFIER_IMPOSSIBLE_SIZE = 2,
+  // Another entry has the same address.
+  VERIFIER_IMPOSSIBLE_TWICE = 3,
+  // It overlaps the block of another entry.
+  VERIFIER_IMPOSSIBLE_OVERLAP = 4,
+  // No image, loaded or unloaded, holds its caller.
+  VERIFIER_IMPOSSIBLE_CALLER = 5,
+  // Something that this interface has no name for yet.
+  VERIFIER_IMPOSSIBLE_SOMETHING_ELSE = 6,
+} VerifierImpossible;
 
 // What a record of the pool log is about.
 typedef enum VerifierOperation {
@@ -181,6 +222,53 @@ typedef struct VerifierSession VerifierSession;
 
 // A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
 typedef struct VerifierView VerifierView;
+
+// How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
+// {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
+// problem that names the limit.
+typedef struct VerifierOptions {
+  // Bytes of this struct: `sizeof`.
+  uint32_t size;
+  // 0.
+  uint32_t reserved;
+  // Milliseconds that each call may take that opens the session or makes a view of it; 0 for any
+  // time. After that the call ends: VERIFIER_STATUS_STOPPED, or a view that has what was read until
+  // then; a session is opened whole, with the kernel's symbols searched for, or not at all. It is looked at between pages, records and parts of a download: one read of the caller's
+  // callback, or one answer of a server, is waited for.
+  uint64_t deadline_ms;
+  // Asked on the threads that use the session, as often and with the same effect as the deadline is
+  // looked at: anything but 0 ends the call. It also serves while the session is being opened, which
+  // `verifier_session_cancel` cannot. NULL for none.
+  int32_t (*is_canceled)(void *context);
+  // Handed to `is_canceled` as it is. It must live until the session is freed.
+  void *context;
+  // Entries of a linked list.
+  uint64_t list_entries;
+  // Loaded images.
+  uint64_t modules;
+  // Configured drivers, and images that are verified.
+  uint64_t drivers;
+  // Exported names that are read, over all images without symbols.
+  uint64_t exports;
+  // Nodes of a tree.
+  uint64_t tree_nodes;
+  // Nodes of each of the two pool info trees.
+  uint64_t pool_info_nodes;
+  // Pages of pool tracking entries, over all drivers.
+  uint64_t tracker_pages;
+  // Records of a log.
+  uint64_t ring_records;
+  // Pages that are looked at where data are searched for instead of followed.
+  uint64_t carved_pages;
+  // Page frames that are looked at in the search for page tables.
+  uint64_t search_frames;
+  // Mapped pages that are looked at in the search for the kernel's image and its data.
+  uint64_t search_pages;
+  // Bytes of a PDB or an image: on disk, in a download, expanded from a cabinet.
+  uint64_t symbol_file_bytes;
+  // Bytes of an ISF table: on disk, expanded from `.xz`.
+  uint64_t isf_bytes;
+} VerifierOptions;
 
 // Memory of the caller's, and what is known of the kernel in it. What is not set must be zero:
 // `VerifierReader reader = {.size = sizeof reader, ...}`.
@@ -249,6 +337,9 @@ typedef struct VerifierProblem {
   enum VerifierPlace place;
   // The address that it is about; 0 where there is none.
   uint64_t address;
+  // What it leaves of the answer; a remark leaves it complete. Those that leave less are why the view
+  // is not complete.
+  enum VerifierExtent leaves;
 } VerifierProblem;
 
 // One of Verifier's statistics.
@@ -293,6 +384,8 @@ typedef struct VerifierAllocation {
   enum VerifierSource source;
   // The pool tag, four characters and NUL; one that is not printable is a dot.
   char tag[5];
+  // Why it cannot be as its entry says, if something contradicts the entry.
+  enum VerifierImpossible impossible;
 } VerifierAllocation;
 
 // Outstanding allocations of one driver, tag and stack.
@@ -309,7 +402,7 @@ typedef struct VerifierGroup {
   const char *why_no_stack;
   // Frames of their stack.
   size_t frames;
-  // Their pool tag.
+  // Their pool tag; empty for contiguous memory.
   char tag[5];
 } VerifierGroup;
 
@@ -425,6 +518,11 @@ typedef struct VerifierBugCheck {
 extern "C" {
 #endif // __cplusplus
 
+// Ends all that is done with a session, from any thread: calls that are under way return soon, with
+// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
+// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
+enum VerifierStatus verifier_session_cancel(const struct VerifierSession *session);
+
 // The version of the interface that this library has.
 uint32_t verifier_abi_version(void);
 
@@ -441,6 +539,17 @@ enum VerifierStatus verifier_open_file(const char *path,
                                        const char *symbols,
                                        struct VerifierSession **session);
 
+// The same with options; NULL for none. `options` itself may be gone after the call.
+//
+// # Safety
+//
+// `options` is NULL or points at a `VerifierOptions` of its own size whose `is_canceled` may be called
+// with its `context` until the session is freed; the others are as for `verifier_open_file`.
+enum VerifierStatus verifier_open_file_with(const char *path,
+                                            const char *symbols,
+                                            const struct VerifierOptions *options,
+                                            struct VerifierSession **session);
+
 // Opens a kernel in memory that a callback reads. `reader` itself may be gone after the call.
 //
 // # Safety
@@ -450,6 +559,16 @@ enum VerifierStatus verifier_open_file(const char *path,
 enum VerifierStatus verifier_open_reader(const struct VerifierReader *reader,
                                          const char *symbols,
                                          struct VerifierSession **session);
+
+// The same with options; NULL for none. `options` itself may be gone after the call.
+//
+// # Safety
+//
+// `options` is as for `verifier_open_file_with`, the others are as for `verifier_open_reader`.
+enum VerifierStatus verifier_open_reader_with(const struct VerifierReader *reader,
+                                              const char *symbols,
+                                              const struct VerifierOptions *options,
+                                              struct VerifierSession **session);
 
 // Frees a session; its views live on. Nothing for NULL.
 void verifier_session_free(struct VerifierSession *session);
@@ -521,6 +640,10 @@ size_t verifier_view_count(const struct VerifierView *view);
 enum VerifierStatus verifier_reach(const struct VerifierView *view,
                                    struct VerifierReach *reach,
                                    size_t size);
+
+// How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
+// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
+enum VerifierExtent verifier_view_extent(const struct VerifierView *view);
 
 // How many problems a view has; 0 of a handle that is not open.
 size_t verifier_view_problem_count(const struct VerifierView *view);

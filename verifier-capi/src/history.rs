@@ -97,7 +97,7 @@ impl HistoryRow {
         Self {
             caller: block.caller,
             driver: Some(c_string(&found.driver)),
-            tag: Some(block.tag),
+            tag: block.pool_tag(),
             frames: found.frames,
             ..Self::new(role, address, block.size)
         }

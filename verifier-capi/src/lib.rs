@@ -11,6 +11,7 @@
 //! | `pointer` | C's pointers as text, values and structs that may grow |
 //! | `handle` | what C holds of sessions and views |
 //! | `reader` | a C callback as the memory of a kernel |
+//! | `options` | how far a session's calls go: limits, a deadline, cancellation |
 //! | `session` | opening and freeing sessions |
 //! | `view` | what a view holds, and what all views can do; settings, drivers, pool, leaks |
 //! | `record` | the records of those as C structs |
@@ -21,6 +22,7 @@
 
 // In the order of the header.
 mod handle;
+mod options;
 mod pointer;
 mod reader;
 mod session;
@@ -47,6 +49,7 @@ pub use log::{
     verifier_frame_at, verifier_log_entry_at, verifier_pool_log,
 };
 pub use module::{VerifierModule, verifier_module_at, verifier_modules};
+pub use options::{VerifierOptions, verifier_session_cancel};
 pub use reader::{VERIFIER_READER_STABLE, VerifierMachine, VerifierReader, VerifierSpace};
 pub use record::{
     VerifierAllocation, VerifierDriver, VerifierDriverState, VerifierGroup, VerifierSource,
@@ -55,11 +58,13 @@ pub use record::{
 };
 pub use session::{
     VERIFIER_ABI_VERSION, VerifierSession, verifier_abi_version, verifier_open_file,
-    verifier_open_reader, verifier_session_free,
+    verifier_open_file_with, verifier_open_reader, verifier_open_reader_with,
+    verifier_session_free,
 };
 pub use status::{VerifierError, VerifierPlace, VerifierStatus, verifier_last_error};
 pub use view::{
-    VerifierProblem, VerifierReach, VerifierView, verifier_drivers, verifier_leaks, verifier_level,
-    verifier_pool, verifier_reach, verifier_statistics, verifier_view_count, verifier_view_free,
-    verifier_view_problem_at, verifier_view_problem_count,
+    VerifierExtent, VerifierProblem, VerifierReach, VerifierView, verifier_drivers, verifier_leaks,
+    verifier_level, verifier_pool, verifier_reach, verifier_statistics, verifier_view_count,
+    verifier_view_extent, verifier_view_free, verifier_view_problem_at,
+    verifier_view_problem_count,
 };

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use verifier_core::verifier::{Allocation, DriverState, PoolTag, Source};
+use verifier_core::verifier::{Allocation, DriverState, Impossible, PoolTag, Source};
 
 use crate::handle::get;
 use crate::pointer::{Record, put, text};
@@ -68,6 +68,42 @@ pub enum VerifierSource {
     Carved = 2,
     /// In a place that this interface has no name for yet.
     Other = 3,
+    /// The driver's list of contiguous memory, which is not pool and has no tag.
+    Contiguous = 4,
+}
+
+/// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierImpossible {
+    /// Nothing.
+    Nothing = 0,
+    /// Its address is outside the kernel's half of the address space.
+    Address = 1,
+    /// It would end past the address space, or is larger than all that its driver holds.
+    Size = 2,
+    /// Another entry has the same address.
+    Twice = 3,
+    /// It overlaps the block of another entry.
+    Overlap = 4,
+    /// No image, loaded or unloaded, holds its caller.
+    Caller = 5,
+    /// Something that this interface has no name for yet.
+    SomethingElse = 6,
+}
+
+impl VerifierImpossible {
+    fn of(why: Option<Impossible>) -> Self {
+        match why {
+            None => VerifierImpossible::Nothing,
+            Some(Impossible::Address) => VerifierImpossible::Address,
+            Some(Impossible::Size) => VerifierImpossible::Size,
+            Some(Impossible::Twice) => VerifierImpossible::Twice,
+            Some(Impossible::Overlap) => VerifierImpossible::Overlap,
+            Some(Impossible::Caller) => VerifierImpossible::Caller,
+            Some(_) => VerifierImpossible::SomethingElse,
+        }
+    }
 }
 
 /// A pool allocation that its driver still holds.
@@ -88,6 +124,8 @@ pub struct VerifierAllocation {
     pub source: VerifierSource,
     /// The pool tag, four characters and NUL; one that is not printable is a dot.
     pub tag: [c_char; 5],
+    /// Why it cannot be as its entry says, if something contradicts the entry.
+    pub impossible: VerifierImpossible,
 }
 
 impl Record for VerifierAllocation {}
@@ -108,7 +146,7 @@ pub struct VerifierGroup {
     pub why_no_stack: *const c_char,
     /// Frames of their stack.
     pub frames: usize,
-    /// Their pool tag.
+    /// Their pool tag; empty for contiguous memory.
     pub tag: [c_char; 5],
 }
 
@@ -140,9 +178,11 @@ impl VerifierView {
                 Source::Tracker => VerifierSource::Tracker,
                 Source::Carved => VerifierSource::Carved,
                 Source::PoolInfo { .. } => VerifierSource::PoolInfo,
+                Source::Contiguous => VerifierSource::Contiguous,
                 _ => VerifierSource::Other,
             },
-            tag: tag(allocation.tag),
+            tag: allocation.pool_tag().map_or([0; 5], tag),
+            impossible: VerifierImpossible::of(allocation.impossible),
         }
     }
 }
@@ -282,7 +322,7 @@ pub unsafe extern "C" fn verifier_group_at(
             driver: group.driver.map_or(ptr::null(), |driver| name(drivers, driver)),
             why_no_stack: why.as_ref().map_or(ptr::null(), |why| why.as_ptr()),
             frames: view.frames(index)?.len(),
-            tag: tag(group.tag.unwrap_or(PoolTag(0))),
+            tag: group.tag.map_or([0; 5], tag),
         })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 use std::path::Path;
+use std::ptr;
 use std::sync::Arc;
 
 use verifier_core::kernel::Kernel;
@@ -9,6 +10,7 @@ use verifier_host::symbols::SymbolPath;
 use verifier_host::{FileMode, Session, SessionOptions};
 
 use crate::handle::{Handle, Table, free, put_new};
+use crate::options::{Stop, VerifierOptions, Watch};
 use crate::pointer::{take_record, text};
 use crate::reader::VerifierReader;
 use crate::status::{Failure, VerifierStatus, guard};
@@ -16,6 +18,7 @@ use crate::status::{Failure, VerifierStatus, guard};
 /// A kernel to read Verifier's data from.
 pub struct VerifierSession {
     pub(crate) host: Session,
+    pub(crate) stop: Arc<Stop>,
 }
 
 impl Handle for VerifierSession {
@@ -56,18 +59,43 @@ pub unsafe extern "C" fn verifier_open_file(
     symbols: *const c_char,
     session: *mut *mut VerifierSession,
 ) -> VerifierStatus {
+    // SAFETY: the caller's word is the one that is asked for; no options are NULL.
+    unsafe { verifier_open_file_with(path, symbols, ptr::null(), session) }
+}
+
+/// The same with options; NULL for none. `options` itself may be gone after the call.
+///
+/// # Safety
+///
+/// `options` is NULL or points at a `VerifierOptions` of its own size whose `is_canceled` may be called
+/// with its `context` until the session is freed; the others are as for `verifier_open_file`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_open_file_with(
+    path: *const c_char,
+    symbols: *const c_char,
+    options: *const VerifierOptions,
+    session: *mut *mut VerifierSession,
+) -> VerifierStatus {
     guard(|| {
         let make = || {
             // SAFETY: the caller's word, for the time of this call.
             let path = unsafe { text(path, "path") }?;
             let path = path.ok_or_else(|| Failure::argument("path is NULL"))?;
             // SAFETY: as above.
-            let symbols = unsafe { symbol_path(symbols) }?;
-            let mut options = SessionOptions::default();
-            options.mode = FileMode::Read;
-            let host = Session::open_with(Path::new(path), symbols, options)?;
-            host.kernel()?;
-            Ok(VerifierSession { host })
+            let options = unsafe { given(options) }?;
+            // SAFETY: as above.
+            let symbols = options.limit_symbols(unsafe { symbol_path(symbols) }?);
+            let stop = options.stop();
+            let mut how = SessionOptions::default();
+            how.mode = FileMode::Read;
+            how.limits = options.limits();
+            how.progress = Some(Box::new(Watch(Arc::clone(&stop))));
+            let host = stop.during_whole(|| {
+                let host = Session::open_with(Path::new(path), symbols, how)?;
+                host.kernel()?;
+                Ok(host)
+            })?;
+            Ok(VerifierSession { host, stop })
         };
         // SAFETY: the caller's word for `session`.
         unsafe { put_new(session, "session", make) }
@@ -86,19 +114,55 @@ pub unsafe extern "C" fn verifier_open_reader(
     symbols: *const c_char,
     session: *mut *mut VerifierSession,
 ) -> VerifierStatus {
+    // SAFETY: the caller's word is the one that is asked for; no options are NULL.
+    unsafe { verifier_open_reader_with(reader, symbols, ptr::null(), session) }
+}
+
+/// The same with options; NULL for none. `options` itself may be gone after the call.
+///
+/// # Safety
+///
+/// `options` is as for `verifier_open_file_with`, the others are as for `verifier_open_reader`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_open_reader_with(
+    reader: *const VerifierReader,
+    symbols: *const c_char,
+    options: *const VerifierOptions,
+    session: *mut *mut VerifierSession,
+) -> VerifierStatus {
     guard(|| {
         let make = || {
             // SAFETY: the caller's word, for the time of this call.
             let reader = unsafe { take_record(reader, "reader") }?;
             // SAFETY: as above.
-            let symbols = unsafe { symbol_path(symbols) }?;
-            let kernel = Arc::new(Kernel::open(reader.space()?, reader.hints())?);
-            let host = Session::of_kernel(kernel, symbols);
-            Ok(VerifierSession { host })
+            let options = unsafe { given(options) }?;
+            // SAFETY: as above.
+            let symbols = options.limit_symbols(unsafe { symbol_path(symbols) }?);
+            let stop = options.stop();
+            let host = stop.during_whole(|| {
+                let (space, hints) = (reader.space()?, reader.hints());
+                let kernel = Arc::new(Kernel::open_with(space, hints, options.limits())?);
+                let watch = Box::new(Watch(Arc::clone(&stop)));
+                Ok(Session::of_kernel_with(kernel, symbols, watch))
+            })?;
+            Ok(VerifierSession { host, stop })
         };
         // SAFETY: the caller's word for `session`.
         unsafe { put_new(session, "session", make) }
     })
+}
+
+/// The caller's options, or those of a caller that has none.
+///
+/// # Safety
+///
+/// As [`take_record`], or NULL.
+unsafe fn given(options: *const VerifierOptions) -> Result<VerifierOptions, Failure> {
+    if options.is_null() {
+        return Ok(VerifierOptions::none());
+    }
+    // SAFETY: the caller's word; every pattern of bytes is one.
+    unsafe { take_record(options, "options") }?.check()
 }
 
 /// # Safety

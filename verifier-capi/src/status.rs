@@ -41,6 +41,9 @@ pub enum VerifierStatus {
     InvalidHandle = 10,
     /// A struct's size that no version of it has.
     BadSize = 11,
+    /// The call was ended before it had an answer: the session was canceled, or the deadline of its
+    /// VerifierOptions passed.
+    Stopped = 12,
 }
 
 /// The last error of this thread.
@@ -111,6 +114,10 @@ impl Failure {
         Self::new(VerifierStatus::Unsupported, message.into())
     }
 
+    pub(crate) fn stopped(message: impl Into<String>) -> Self {
+        Self::new(VerifierStatus::Stopped, message.into())
+    }
+
     pub(crate) fn size(message: String) -> Self {
         Self::new(VerifierStatus::BadSize, message)
     }
@@ -129,6 +136,15 @@ impl Failure {
 }
 
 impl Failure {
+    /// The same failure of a call that was ended: what it says may follow from that alone.
+    pub(crate) fn because_stopped(self, why: &str) -> Self {
+        let message = match self.message {
+            Some(message) => format!("{why}: {message}"),
+            None => why.to_owned(),
+        };
+        Self { status: VerifierStatus::Stopped, message: Some(message), ..self }
+    }
+
     /// The same; where the kernel's symbols are missing, with where they were looked for.
     pub(crate) fn explained(mut self, session: &Session) -> Self {
         if self.status == VerifierStatus::Symbols
@@ -166,6 +182,7 @@ impl From<Core> for Failure {
             | Core::NoKernelSymbols { .. }
             | Core::UnknownGlobal { .. }
             | Core::Symbols { .. } => VerifierStatus::Symbols,
+            Core::Stopped { .. } => VerifierStatus::Stopped,
             _ => VerifierStatus::Unsupported,
         };
         let place = match &error {

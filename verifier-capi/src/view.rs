@@ -8,7 +8,7 @@ use verifier_core::analysis::{Group, GroupBy, Grouping, Leaks};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::{EventLog, PoolLog};
 use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, Settings};
-use verifier_core::{Problem, Va};
+use verifier_core::{Completeness, Extent, Problem, Va};
 use verifier_host::{LeakFilter, Silent};
 
 use crate::bug_check::BugCheckRow;
@@ -25,7 +25,23 @@ pub struct VerifierView {
     names: HashMap<Va, CString>,
     /// Why a log has no records, where it has none.
     empty_because: Option<CString>,
-    problems: Vec<(CString, CString, Option<Va>)>,
+    problems: Vec<Told>,
+    extent: Extent,
+}
+
+/// A problem for C.
+struct Told {
+    what: CString,
+    why: CString,
+    address: Option<Va>,
+    leaves: Extent,
+}
+
+impl From<&Problem> for Told {
+    fn from(problem: &Problem) -> Self {
+        let (what, why) = (c_string(&problem.what), c_string(&problem.why));
+        Self { what, why, address: problem.address, leaves: problem.leaves }
+    }
 }
 
 impl Handle for VerifierView {
@@ -65,9 +81,14 @@ impl VerifierView {
                 names.insert(va, c_string(&name.to_string()));
             }
         }
-        let told =
-            |problem: &Problem| (c_string(&problem.what), c_string(&problem.why), problem.address);
-        Self { rows, names, empty_because: None, problems: problems.iter().map(told).collect() }
+        let extent = Completeness::of(problems).extent;
+        let problems = problems.iter().map(Told::from).collect();
+        Self { rows, names, empty_because: None, problems, extent }
+    }
+
+    /// The same view of an answer that judges itself.
+    pub(crate) fn of_extent(self, extent: Extent) -> Self {
+        Self { extent, ..self }
     }
 
     /// The same view of a log that has no records, and why.
@@ -124,16 +145,9 @@ pub(crate) unsafe fn view(
     guard(|| {
         let make = || {
             let session = get(session, "session")?;
-            let mut view = read(&session, session.host.kernel()?)
-                .map_err(|why| why.explained(&session.host))?;
-            // What was found without them is told, and that they are missing.
-            if !matches!(view.rows, Rows::Modules(_) | Rows::BugCheck(_))
-                && let Some(missing) = session.host.missing_kernel_symbols()
-            {
-                let what = c_string("the kernel's symbols");
-                view.problems.insert(0, (what, c_string(&missing), None));
-            }
-            Ok(view)
+            session.stop.during(|| {
+                read(&session, session.host.kernel()?).map_err(|why| why.explained(&session.host))
+            })
         };
         // SAFETY: the caller's word for `view`.
         unsafe { put_new(view, "view", make) }
@@ -152,8 +166,10 @@ pub unsafe extern "C" fn verifier_level(
 ) -> VerifierStatus {
     guard(|| {
         let session = get(session, "session")?;
-        let settings = Settings::read(session.host.kernel()?)
-            .map_err(|why| Failure::from(why).explained(&session.host))?;
+        let settings = session.stop.during(|| {
+            Settings::read(session.host.kernel()?)
+                .map_err(|why| Failure::from(why).explained(&session.host))
+        })?;
         // SAFETY: the caller's word for `level`.
         unsafe { put(level, settings.level.0, "level") }
     })
@@ -170,8 +186,8 @@ pub unsafe extern "C" fn verifier_statistics(
     session: *const VerifierSession,
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
-    let read = |_: &VerifierSession, kernel: &Kernel| {
-        let settings = Settings::read(kernel)?;
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        let (settings, _) = session.host.settings()?;
         let counters = settings.statistics.0.iter();
         let rows = counters.map(|counter| (c_string(&counter.name), counter.value)).collect();
         Ok(VerifierView::new(Rows::Statistics(rows), kernel, [], &settings.problems))
@@ -190,8 +206,8 @@ pub unsafe extern "C" fn verifier_drivers(
     session: *const VerifierSession,
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
-    let read = |_: &VerifierSession, kernel: &Kernel| {
-        let Drivers { drivers, problems } = Drivers::read(kernel)?;
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        let Drivers { drivers, problems } = session.host.drivers()?;
         let rows = drivers.into_iter().map(|driver| (c_string(&driver.name), driver)).collect();
         Ok(VerifierView::new(Rows::Drivers(rows), kernel, [], &problems))
     };
@@ -259,9 +275,9 @@ pub unsafe extern "C" fn verifier_leaks(
         let groups = groups.into_iter().map(|group| (why(&group), group));
         let groups = groups.map(|(why, group)| (group, why)).collect();
         let drivers = leaks.drivers.iter().map(|driver| c_string(&driver.name)).collect();
-        let problems = leaks.problems.clone();
+        let (problems, extent) = (leaks.problems.clone(), leaks.completeness().extent);
         let rows = Rows::Leaks { leaks, drivers, groups };
-        Ok(VerifierView::new(rows, kernel, addresses, &problems))
+        Ok(VerifierView::new(rows, kernel, addresses, &problems).of_extent(extent))
     };
     // SAFETY: the caller's word is the one that `view` asks for.
     unsafe { self::view(session, view, read) }
@@ -334,9 +350,44 @@ pub struct VerifierProblem {
     pub place: VerifierPlace,
     /// The address that it is about; 0 where there is none.
     pub address: u64,
+    /// What it leaves of the answer; a remark leaves it complete. Those that leave less are why the view
+    /// is not complete.
+    pub leaves: VerifierExtent,
 }
 
-impl Record for VerifierProblem {}
+impl Record for VerifierProblem {
+    const LEAST: usize = std::mem::offset_of!(Self, leaves);
+}
+
+/// How much of an answer is there.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierExtent {
+    /// All that was asked for was read, and nothing contradicts it: a view without records means that
+    /// there is nothing.
+    Complete = 0,
+    /// What is shown was read; more may exist, and a part of what is shown may be wrong.
+    AtLeast = 1,
+    /// Nothing supports the answer: a view without records means nothing.
+    Unknown = 2,
+}
+
+impl From<Extent> for VerifierExtent {
+    fn from(extent: Extent) -> Self {
+        match extent {
+            Extent::Complete => Self::Complete,
+            Extent::AtLeast => Self::AtLeast,
+            Extent::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
+/// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
+#[unsafe(no_mangle)]
+pub extern "C" fn verifier_view_extent(view: *const VerifierView) -> VerifierExtent {
+    get(view, "view").map_or(Extent::Unknown, |view| view.extent).into()
+}
 
 /// How many problems a view has; 0 of a handle that is not open.
 #[unsafe(no_mangle)]
@@ -357,9 +408,15 @@ pub unsafe extern "C" fn verifier_view_problem_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let (what, why, address) = nth(&view.problems, index)?;
-        let (place, address) = VerifierPlace::of(*address);
-        Ok(VerifierProblem { what: what.as_ptr(), why: why.as_ptr(), place, address })
+        let told = nth(&view.problems, index)?;
+        let (place, address) = VerifierPlace::of(told.address);
+        Ok(VerifierProblem {
+            what: told.what.as_ptr(),
+            why: told.why.as_ptr(),
+            place,
+            address,
+            leaves: told.leaves.into(),
+        })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
     unsafe { fill(view, problem, size, make) }

@@ -151,6 +151,41 @@ fn a_callback_in_c_is_the_memory() {
     assert_eq!(out.lines().next(), Some(first));
 }
 
+/// A limit, a deadline and a cancellation leave no answer that passes for a whole one.
+#[test]
+fn calls_end_where_the_caller_says_so() {
+    if !has("gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let machine = walkthrough_machine().assemble();
+    let (dump, symbols) = write(&machine.sample(DumpKind::Summary), folder.path());
+    let image = folder.path().join("image.raw");
+    fs::write(&image, machine.dump(DumpKind::Raw)).unwrap();
+    let program = static_("tests/stop.c", folder.path());
+    let dtb = format!("{:#x}", machine.space().dtb());
+    let list = format!("{:#x}", machine.address("nt!PsLoadedModuleList"));
+    let out = run(&program, &[&image, dtb.as_ref(), list.as_ref(), &symbols, &dump]);
+    assert_eq!(out, "stop: done\n");
+}
+
+/// An answer that is not complete is not printed as nothing.
+#[test]
+fn c_says_that_an_answer_is_not_complete() {
+    if !has("gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut sample = walkthrough();
+    sample.dump.truncate(sample.dump.len() - 0x5000);
+    let (dump, symbols) = write(&sample, folder.path());
+    let program = shared("examples/leaks.c", folder.path());
+    let done = Command::new(program).args([&dump, &symbols]).output().unwrap();
+    let out = String::from_utf8_lossy(&done.stdout);
+    assert!(out.contains("at least: ") && out.contains("  because of "), "{out}");
+    assert!(!out.contains("no outstanding allocation"), "{out}");
+}
+
 /// Memory that stands still is asked for less; a log of IRQL transitions by its fields.
 #[test]
 fn a_reader_may_say_that_its_memory_stands_still() {

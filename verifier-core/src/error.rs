@@ -244,6 +244,19 @@ impl Error {
         Error::Read { what: what.into(), fault }
     }
 
+    /// The same with a remark in its message, if the message is free text.
+    #[must_use]
+    pub fn with_remark(mut self, remark: &str) -> Self {
+        match &mut self {
+            Error::Read { what, .. } => *what = format!("{what} ({remark})").into(),
+            Error::Format { why: text, .. }
+            | Error::Malformed { why: text, .. }
+            | Error::Unsupported { what: text } => *text = format!("{text} ({remark})"),
+            _ => {}
+        }
+        self
+    }
+
     /// The address that the error is about, if it has one in the kernel's virtual memory.
     #[must_use]
     pub fn address(&self) -> Option<Va> {

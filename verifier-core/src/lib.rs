@@ -85,6 +85,7 @@ pub mod error;
 pub mod kernel;
 pub mod machine;
 pub mod memory;
+mod number;
 pub mod raw;
 pub mod render;
 pub mod symbols;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Logical processors that any Windows supports at most (Server 2022 and later).
+pub const MAX_PROCESSORS: u32 = 2048;
+
 /// The processor architecture of the dumped machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

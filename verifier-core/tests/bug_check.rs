@@ -8,10 +8,11 @@ mod common;
 use std::sync::Arc;
 
 use common::{session, supply, tiny_kernel_after};
-use verifier_core::analysis::Leaks;
+use verifier_core::analysis::{GroupBy, Grouping, Leaks};
 use verifier_core::dump::{BugCheck, Dump};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::memory::SparsePages;
+use verifier_core::render::{LeaksView, Names, unload_line, write_leaks_json, write_leaks_text};
 use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak, violated_condition};
 use verifier_core::{Error, Va};
 use verifier_synth::{
@@ -101,6 +102,36 @@ fn pool_and_leaks_include_a_driver_that_is_off_the_lists() {
             let leaks = Leaks::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
             assert_eq!(leaks.blocks.len(), 3);
             assert_eq!(leaks.coverage().with_stack.count, 1, "{build:?} {unload:?}");
+        }
+    }
+}
+
+#[test]
+fn leaks_say_first_which_driver_was_unloaded_whichever_driver_is_asked_for() {
+    for build in Build::ALL {
+        let kernel = open(&unloaded(build, Unload::OffTree), build);
+        for wanted in ["leaky", "quiet"] {
+            let leaks = Leaks::read(&kernel, |driver| driver.is_named(wanted)).unwrap();
+            let leak = leaks.unload_leak.as_ref().expect("0xc4/0x62");
+            assert_eq!((&*leak.driver, leak.counted, leak.allocations.len()), ("leaky.sys", 3, 3));
+            assert_eq!(
+                unload_line(&leaks).unwrap(),
+                "Bug check 0xc4/0x62: leaky.sys was unloaded before it freed 3 blocks, 288 bytes"
+            );
+            let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
+            let names = Names::new(&kernel);
+            let by = GroupBy::Stack;
+            let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+            let mut text = Vec::new();
+            write_leaks_text(&mut text, &view).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            assert!(text.starts_with("Bug check 0xc4/0x62: leaky.sys was"), "{text}");
+            let mut json = Vec::new();
+            write_leaks_json(&mut json, &view).unwrap();
+            let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            assert_eq!(json["unload_leak"]["driver"], "leaky.sys");
+            assert_eq!(json["unload_leak"]["count"], 3);
+            assert_eq!(json["unload_leak"]["bytes"], 288);
         }
     }
 }

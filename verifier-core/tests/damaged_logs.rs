@@ -11,7 +11,7 @@ use verifier_core::Va;
 use verifier_core::analysis::{History, NoStack};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{Names, text, write_pool_log_csv, write_pool_log_json};
-use verifier_core::verifier::log::{EventKind, EventLog, Impossible, PoolLog};
+use verifier_core::verifier::log::{EventKind, EventLog, ImpossibleRecord, PoolLog};
 use verifier_core::{Completeness, Extent, Problem};
 use verifier_synth::{Assembly, Build, DumpKind, Log, Machine, PoolRecord, RingRecord};
 use wrapper::{THREAD, Wrapper, leaks, rendered};
@@ -73,15 +73,15 @@ fn an_impossible_record_is_marked_reported_and_no_blocks_stack() {
     let block = w.block(HELD);
     let not_canonical = |va: u64| va & (u64::MAX >> 8);
     for (field, value, impossible) in [
-        ("Address", USER, Impossible::Address),
-        ("Address", not_canonical(block), Impossible::Address),
-        ("Size", u64::MAX, Impossible::Size),
-        ("Thread", USER, Impossible::Thread),
-        ("Thread", 0, Impossible::Thread),
-        ("Thread", not_canonical(THREAD), Impossible::Thread),
-        ("Thread", THREAD + 1, Impossible::Thread),
-        ("StackTrace", USER, Impossible::Frame),
-        ("StackTrace[2]", not_canonical(THREAD), Impossible::Frame),
+        ("Address", USER, ImpossibleRecord::Address),
+        ("Address", not_canonical(block), ImpossibleRecord::Address),
+        ("Size", u64::MAX, ImpossibleRecord::Size),
+        ("Thread", USER, ImpossibleRecord::Thread),
+        ("Thread", 0, ImpossibleRecord::Thread),
+        ("Thread", not_canonical(THREAD), ImpossibleRecord::Thread),
+        ("Thread", THREAD + 1, ImpossibleRecord::Thread),
+        ("StackTrace", USER, ImpossibleRecord::Frame),
+        ("StackTrace[2]", not_canonical(THREAD), ImpossibleRecord::Frame),
     ] {
         let mut at = 0;
         let kernel = w.kernel_of(|m| {
@@ -327,7 +327,7 @@ fn a_mapping_for_a_process_is_possible_and_pool_there_is_not() {
     }
     let log = pool_log(&w.kernel());
     let marks: Vec<_> = log.records.iter().map(|record| record.impossible).collect();
-    assert_eq!(marks, [None, None, Some(Impossible::Address)]);
+    assert_eq!(marks, [None, None, Some(ImpossibleRecord::Address)]);
 }
 
 /// Writers that were caught at work leave slots empty or without a thread.
@@ -387,21 +387,22 @@ fn impossible_values_of_the_other_logs_are_marked_and_reported() {
         let [structure, array, ..] = log.names();
         let at = m.address(&format!("ring:{array}")) + 40 * m.layouts().size(structure) as u64;
         let mut cases = vec![
-            ("Thread", USER, Impossible::Thread),
-            ("Thread", THREAD + 1, Impossible::Thread),
-            ("StackTrace", USER, Impossible::Frame),
+            ("Thread", USER, ImpossibleRecord::Thread),
+            ("Thread", THREAD + 1, ImpossibleRecord::Thread),
+            ("StackTrace", USER, ImpossibleRecord::Frame),
         ];
         match kind {
             EventKind::Irql => cases.extend([
-                ("Thread", 0, Impossible::Thread),
-                ("OldIrql", 200, Impossible::Irql),
-                ("NewIrql", 16, Impossible::Irql),
-                ("Processor", 9999, Impossible::Processor),
+                ("Thread", 0, ImpossibleRecord::Thread),
+                ("OldIrql", 200, ImpossibleRecord::Irql),
+                ("NewIrql", 16, ImpossibleRecord::Irql),
+                ("Processor", 9999, ImpossibleRecord::Processor),
             ]),
-            EventKind::Irp => {
-                cases.extend([("Irp", USER, Impossible::Irp), ("Irql", 31, Impossible::Irql)])
-            }
-            EventKind::Pending => cases.push(("Irp", THREAD + 1, Impossible::Irp)),
+            EventKind::Irp => cases.extend([
+                ("Irp", USER, ImpossibleRecord::Irp),
+                ("Irql", 31, ImpossibleRecord::Irql),
+            ]),
+            EventKind::Pending => cases.push(("Irp", THREAD + 1, ImpossibleRecord::Irp)),
             _ => {}
         }
         for (field, value, impossible) in cases {

@@ -13,6 +13,7 @@ use verifier_core::{Error, Va};
 use verifier_synth::{Allocation, Assembly, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+const SUSPECT: &str = "_VF_SUSPECT_DRIVER_ENTRY";
 const BLOCK: u64 = 0xffff_9a8f_5000_0000;
 const COUNTERS: [&str; 2] = ["CurrentPagedPoolAllocations", "CurrentNonPagedPoolAllocations"];
 
@@ -54,6 +55,13 @@ fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Ke
         "SuspectDriverEntry",
         m.address("suspect:one.sys"),
     );
+    // One name that stands for both.
+    let entry = m.address("suspect:one.sys");
+    let text = m.layouts().offset(SUSPECT, "BaseName") as u64 + 8;
+    let text = u64::from_le_bytes(m.read(entry + text, 8).unwrap().try_into().unwrap());
+    m.patch(text, b"?\0?\0?\0");
+    m.patch_field(entry, SUSPECT, "Loads", 2);
+    m.patch_field(m.address("suspect:two.sys"), SUSPECT, "Loads", 0);
     let dump = Dump::open(Arc::new(m.dump(DumpKind::BitmapKernel))).unwrap();
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open(space, Hints::from(dump.header())).unwrap();

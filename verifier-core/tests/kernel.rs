@@ -13,7 +13,7 @@ use verifier_core::kernel::{
 use verifier_core::machine::Machine;
 use verifier_core::memory::{FromFn, SparsePages};
 use verifier_core::types::{Isf, Literals, Shape};
-use verifier_core::{Error, Va};
+use verifier_core::{Error, Extent, Va};
 use verifier_synth::{Build, DebuggerKeys, Driver, DumpKind, Machine as Synth, UnloadedDriver};
 
 const AT: u64 = 0xffff_fa80_0000_0000;
@@ -114,6 +114,56 @@ fn a_torn_list_is_walked_from_both_ends() {
     assert_eq!(walk.entries, [1, 2, 3, 5, 6, 7].map(|i| Va(node(i))));
     let Some(Error::Read { fault, .. }) = walk.broken else { panic!("{:?}", walk.broken) };
     assert_eq!(fault.address, node(4));
+}
+
+/// Nodes 0 to 7 in a ring, node 0 being the head, with links that are changed: (node, link, to).
+fn ring(changes: &[(u64, u64, u64)]) -> (Vec<u64>, Option<Error>) {
+    let node = |i: u64| AT + 0x1000 * i;
+    let mut memory = SparsePages::new();
+    for i in 0..8u64 {
+        memory.write(Va(node(i)), &node((i + 1) % 8).to_le_bytes());
+        memory.write(Va(node(i) + 8), &node((i + 7) % 8).to_le_bytes());
+    }
+    // A ring of others, which never comes back.
+    for i in 8..12u64 {
+        memory.write(Va(node(i)), &node(8 + (i + 1) % 4).to_le_bytes());
+        memory.write(Va(node(i) + 8), &node(8 + (i + 3) % 4).to_le_bytes());
+    }
+    for &(at, link, to) in changes {
+        memory.write(Va(node(at) + 8 * link), &node(to).to_le_bytes());
+    }
+    let walk = walk_list(&space(memory), Va(node(0)), "list", &Limits::default());
+    (walk.entries.iter().map(|at| (at.0 - AT) / 0x1000).collect(), walk.broken)
+}
+
+#[test]
+fn each_link_of_a_list_is_confirmed_by_the_next_entry() {
+    let all = [1, 2, 3, 4, 5, 6, 7];
+    assert_eq!(ring(&[]), (all.to_vec(), None));
+    // An entry that is skipped, an early end, a wrong Blink, an entry that leads to itself, a head that does.
+    for (changes, at) in [
+        (&[(2, 0, 5)][..], 2),
+        (&[(3, 0, 0)], 3),
+        (&[(4, 1, 1)], 3),
+        (&[(4, 0, 4)], 4),
+        (&[(0, 0, 0)], 0),
+        (&[(0, 1, 0)], 7),
+    ] {
+        let (mut entries, broken) = ring(changes);
+        let Some(Error::Malformed { address, .. }) = broken else {
+            panic!("{changes:?} {broken:?}")
+        };
+        assert_eq!(address, Va(AT + 0x1000 * at), "{changes:?}");
+        entries.sort_unstable();
+        assert_eq!(entries, all, "{changes:?}");
+    }
+}
+
+#[test]
+fn a_link_into_another_list_adds_nothing_of_it() {
+    assert_eq!(ring(&[(3, 0, 9)]).0, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ring(&[(3, 1, 9)]).0, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ring(&[(3, 0, 9), (6, 1, 9)]).0, [1, 2, 3, 6, 7]);
 }
 
 #[test]
@@ -243,6 +293,37 @@ fn without_a_module_list_the_error_says_so() {
     assert!(error.contains("list of loaded modules") && error.contains("0xfffffa8000000000"));
     let error = Kernel::open(space, Hints::default()).unwrap_err().to_string();
     assert!(error.contains("nothing says where"), "{error}");
+}
+
+#[test]
+fn hints_that_the_kernels_memory_contradicts_are_remarks() {
+    let dump = Dump::open(Arc::new(Synth::new(Build::Win10Vb).build(DumpKind::BitmapFull).dump));
+    let dump = dump.unwrap();
+    let open = |hints: Hints| Kernel::open(AddressSpace::of_dump(&dump).unwrap(), hints).unwrap();
+    let right = Hints::of_dump(&dump);
+    let whole = open(right.clone());
+    assert_eq!(whole.problems(), []);
+    let head = right.ps_loaded_module_list.unwrap();
+    for (hints, text) in [
+        (
+            Hints { build: Some(7601), ..right.clone() },
+            "the header or the caller says 7601, but NtBuildLab begins with 19041, which is used"
+                .to_string(),
+        ),
+        (
+            Hints { ps_loaded_module_list: Some(head.add(0x40)), ..right.clone() },
+            format!("the debugger data block at {}", right.kd_debugger_data_block.unwrap()),
+        ),
+    ] {
+        let kernel = open(hints);
+        let [problem] = kernel.problems() else { panic!("{:?}", kernel.problems()) };
+        assert!(problem.why.contains(&text), "{problem}");
+        assert_eq!(problem.leaves, Extent::Complete);
+        assert_eq!((kernel.build(), kernel.base()), (19041, whole.base()));
+        assert_eq!(kernel.modules().loaded(), whole.modules().loaded());
+    }
+    // An update that only switches features on has a build of its own.
+    assert_eq!(open(Hints { build: Some(19045), ..right }).problems(), []);
 }
 
 #[test]

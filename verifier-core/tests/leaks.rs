@@ -17,7 +17,7 @@ use verifier_core::render::{
     write_leaks_markdown, write_leaks_text,
 };
 use verifier_core::verifier::log::Operation;
-use verifier_synth::{Allocation, Log, PoolRecord};
+use verifier_synth::{Allocation, Contiguous, Log, PoolRecord};
 use wrapper::{THREAD, Wrapper, leaks, rendered};
 
 fn whys(leaks: &Leaks) -> Vec<Option<NoStack>> {
@@ -229,13 +229,14 @@ nt!NtDeviceIoControlFile+0x10
     );
     assert_eq!(
         rendered(|out| write_leaks_csv(out, &view)),
-        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source,extent
+        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source,source,\
+         impossible,extent
 2,544,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← ReadRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!ReadRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log,complete
+         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log,tracker,0,complete
 1,272,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← WriteRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!WriteRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log,complete
+         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log,tracker,0,complete
 "
     );
     let all = LeaksView { top: None, ..view };
@@ -452,4 +453,104 @@ fn what_was_filtered_is_told() {
         "No outstanding allocation matches tag lk01 (342 without filters).\n\
          Filtered: tag lk01; 0 of 342 blocks.\n"
     );
+}
+
+/// Contiguous memory of the wrapper's driver: two pieces, the first of which is in the log.
+fn with_contiguous() -> Wrapper {
+    let mut w = Wrapper::new();
+    let (of_pool, caller) = (w.at("WrapAlloc"), w.at("WriteRequest"));
+    let (blocks, pieces) = ([0, 1].map(|i| w.block(i)), [8, 16].map(|i| w.block(i)));
+    let verified = w.machine.verified(w.driver);
+    for address in blocks {
+        verified.allocation(Allocation::nonpaged(address, 0x110, b"Wrap", of_pool));
+    }
+    for address in pieces {
+        verified.contiguous(Contiguous { address, size: 0x3000, caller });
+    }
+    w.allocate(0, "ReadRequest");
+    let frames = vec![w.nt("VerifierExAllocatePoolWithTag"), caller, w.nt("IofCallDriver")];
+    w.record(8, frames);
+    w
+}
+
+#[test]
+fn contiguous_memory_is_outstanding_too_and_the_log_has_its_stack() {
+    let w = with_contiguous();
+    let leaks = leaks(&w.kernel());
+    assert!(leaks.problems.is_empty(), "{:?}", leaks.problems);
+    let sources: Vec<_> = leaks.blocks.iter().map(|block| block.allocation.source.name()).collect();
+    assert_eq!(sources, ["tracker", "tracker", "contiguous", "contiguous"]);
+    assert_eq!(
+        whys(&leaks),
+        [None, Some(NoStack::NotLogged), None, Some(NoStack::NotLogged)],
+        "the kernel logs it with the pool"
+    );
+    let coverage = leaks.coverage();
+    assert_eq!((coverage.all.count, coverage.all.bytes), (4, 2 * 0x110 + 2 * 0x3000));
+    assert_eq!(leaks.drivers[0].counted, 4);
+    let contiguous = &leaks.blocks[2];
+    assert!(contiguous.is_contiguous());
+    assert_eq!((contiguous.allocation.pool_tag(), contiguous.kind), (None, PoolKind::Unknown));
+    assert_eq!(contiguous.requested(), Some(0x3000));
+}
+
+#[test]
+fn contiguous_memory_that_its_list_lost_counts_as_a_block() {
+    let w = with_contiguous();
+    let kernel = w.kernel_of(|m| {
+        let data = m.address("verified:wrap.sys");
+        let head =
+            m.layouts().offset("_VF_TARGET_VERIFIED_DRIVER_DATA", "ContiguousMemoryListHead");
+        let head = data + head as u64;
+        let link = m.layouts().pointer_size() as u64;
+        m.patch_pointer(head, head);
+        m.patch_pointer(head + link, head);
+    });
+    let leaks = leaks(&kernel);
+    assert_eq!((leaks.blocks.len(), leaks.drivers[0].counted), (2, 3));
+    assert!(leaks.problems.iter().any(|one| one.why.contains("its list holds 0x0")));
+}
+
+#[test]
+fn contiguous_memory_has_groups_of_its_own_whatever_they_are_by() {
+    let kernel = with_contiguous().kernel();
+    let leaks = leaks(&kernel);
+    let names = Names::new(&kernel);
+    for by in GroupBy::ALL {
+        let groups = Grouping::new(&kernel, &leaks, None).groups(by);
+        let of = |is_contiguous: bool| {
+            let some = groups.iter().filter(|group| group.is_contiguous == is_contiguous);
+            some.map(|group| group.blocks.len()).sum::<usize>()
+        };
+        assert_eq!((of(false), of(true)), (2, 2), "{by:?}");
+        assert!(groups.iter().all(|group| group.tag.is_some() != group.is_contiguous), "{by:?}");
+        let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+        let json: serde_json::Value =
+            serde_json::from_str(&rendered(|out| write_leaks_json(out, &view))).unwrap();
+        let blocks = |list: &str| {
+            let groups = json[list].as_array().unwrap().iter();
+            let blocks = groups.flat_map(|group| group["allocations"].as_array().unwrap());
+            blocks.map(|block| block["source"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(blocks("groups"), ["tracker"; 2], "{by:?}");
+        assert_eq!(blocks("contiguous"), ["contiguous"; 2], "{by:?}");
+        assert_eq!(json["coverage"]["allocations"], 4);
+        assert_eq!(json["contiguous"][0]["allocations"][0]["tag"], serde_json::Value::Null);
+    }
+    let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Tag);
+    let view =
+        LeaksView { leaks: &leaks, by: GroupBy::Tag, groups: &groups, top: None, names: &names };
+    let text = rendered(|out| write_leaks_text(out, &view));
+    assert!(
+        text.contains("#1  2 blocks, 24,576 bytes, largest 12,288, contiguous memory, wrap.sys")
+    );
+    let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
+    let view =
+        LeaksView { leaks: &leaks, by: GroupBy::Stack, groups: &groups, top: None, names: &names };
+    let folded = rendered(|out| write_leaks_folded(out, &view, Weight::Bytes));
+    assert!(folded.contains("wrap!WriteRequest+0x20;(contiguous memory) 12288\n"), "{folded}");
+    let markdown = rendered(|out| write_leaks_markdown(out, &view));
+    assert!(markdown.contains("contiguous memory"), "{markdown}");
+    let csv = rendered(|out| write_leaks_csv(out, &view));
+    assert_eq!(csv.lines().filter(|line| line.ends_with(",contiguous,0,complete")).count(), 2);
 }

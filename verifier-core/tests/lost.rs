@@ -33,7 +33,7 @@ fn machine(build: Build) -> Assembly {
     let per_page = if build.machine() == MachineType::X86 { 255 } else { 127 };
     let verified = m.verified(leaky);
     for i in 1..=2 * per_page + 20 {
-        let block = Block::nonpaged(base(build) + 0x1000 * i, 0x40 + 16 * i, b"Leak", caller);
+        let block = Block::nonpaged(base(build) + 0x4000 * i, 0x40 + 16 * i, b"Leak", caller);
         verified.tracker(match i % 7 {
             0 => Tracker::Freed(block),
             1 => Tracker::Fresh,
@@ -43,7 +43,7 @@ fn machine(build: Build) -> Assembly {
     let quiet = m.driver(Driver::new("quiet.sys"));
     m.verified(quiet).allocation(Block::paged(base(build) + 0x800, 0x50, b"Quie", caller));
     m.pool_record(PoolRecord {
-        address: base(build) + 0x2000,
+        address: base(build) + 0x8000,
         size: 0x60,
         thread: base(build),
         frames: vec![caller],
@@ -104,7 +104,7 @@ fn an_overwritten_tree_hides_no_block() {
             // What builds on it has them too.
             let leaks = Leaks::read(&kernel, |_| true).unwrap();
             assert_eq!((leaks.blocks.len(), leaks.coverage().with_stack.count), (count, 1));
-            let history = History::read(&kernel, Va(base(build) + 0x2000)).unwrap();
+            let history = History::read(&kernel, Va(base(build) + 0x8000)).unwrap();
             assert_eq!(history.trackers.len(), 1);
             assert_eq!(history.trackers[0].entry.allocation.source, Source::Carved);
             // Held against the lists they are still what no list leads to.

@@ -6,21 +6,22 @@
 mod common;
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 
 use common::{kernel_of, supply};
-use verifier_core::dump::{ElfCore, MemoryFile, TriageDriver};
+use verifier_core::addr::{PAGE_SIZE, Space};
+use verifier_core::dump::{ElfCore, MemoryFile, ReadAt as _, TriageDriver, Unlabeled};
 use verifier_core::kernel::{
     AddressSpace, DebuggerData, FoundKernel, Hints, Kernel, Limits, Module as KernelModule,
     ModuleSource, TableSource, find_kernel, find_kernel_until,
 };
 use verifier_core::machine::Machine as Cpu;
-use verifier_core::memory::{Memory, PageTables, Pages, PagingMode};
+use verifier_core::memory::{Memory, PageTables, Pages, PagingMode, Residence};
 use verifier_core::types::Profile;
 use verifier_core::verifier::log::Ring;
 use verifier_core::verifier::{PoolReport, Settings};
-use verifier_core::{Completeness, Error, Extent, Pa, Pfn, Reason, Rva, Va};
+use verifier_core::{Completeness, Error, Extent, Fault, Pa, Pfn, Reason, Rva, Va};
 use verifier_synth::{
     Allocation, Assembly, Build, DebuggerKeys, Driver, DumpKind, Machine, MachineType, Paging,
     PoolRecord,
@@ -408,6 +409,80 @@ fn a_processor_in_a_process_without_the_kernel_is_passed_over() {
 }
 
 #[test]
+fn a_raw_image_that_ends_inside_a_page_is_reported() {
+    let bytes = machine(Build::Win10Vb).assemble().dump(DumpKind::Raw);
+    let whole = MemoryFile::raw(Arc::new(bytes.clone()));
+    assert_eq!((whole.truncation(), whole.problems()), (None, vec![]));
+    let cut = MemoryFile::raw(Arc::new(bytes[..bytes.len() - 16].to_vec()));
+    // How long it must be is unknown.
+    assert_eq!(cut.truncation(), None);
+    assert!(cut.problems()[0].why.starts_with("it ends inside a page, at offset 0x"));
+}
+
+/// Physical memory of a machine that runs.
+struct Running(RwLock<Vec<u8>>);
+
+impl Memory<Pa> for Running {
+    fn read_in_page(&self, at: Pa, buf: &mut [u8]) -> Result<Residence, Fault> {
+        self.0.read().unwrap().read_at(at.0, buf).map_err(|_| Fault {
+            space: Space::Physical,
+            address: at.0,
+            done: 0,
+            reason: Reason::NotHeld,
+        })?;
+        Ok(Residence::Valid)
+    }
+}
+
+impl Pages for Running {
+    fn next_page(&self, from: Pa) -> Option<Pa> {
+        (from.0 < self.0.read().unwrap().len() as u64).then_some(from)
+    }
+}
+
+/// Where the page table entry of a page is, in tables of four levels.
+fn entry_of(memory: &Running, base: Pa, va: Va) -> Pa {
+    let mut table = base.0;
+    for level in (1..4).rev() {
+        let at = table + 8 * (va.0 >> (12 + 9 * level) & 0x1ff);
+        table = memory.read_u64(Pa(at)).unwrap() & 0xf_ffff_ffff_f000;
+    }
+    Pa(table + 8 * (va.0 >> 12 & 0x1ff))
+}
+
+#[test]
+fn page_tables_that_change_after_a_search_are_walked_anew() {
+    let mut machine = machine(Build::Win10Vb);
+    // The kernel is opened twice: the symbols say where the lists are.
+    machine.kernel_mut().exports.clear();
+    machine.encode_debugger_data(DebuggerKeys { wait_never: 0x23_0f1a, wait_always: 0x9_8e21 });
+    let assembly = machine.assemble();
+    let memory = Arc::new(Running(RwLock::new(assembly.dump(DumpKind::Raw))));
+    let unlabeled =
+        Unlabeled { memory: memory.clone(), machine: Some(Cpu::X64), processors: vec![] };
+    let found = find_kernel(&unlabeled, None, &Limits::default()).unwrap();
+    let base = found.directory_table_base;
+    let kernel = session(found, &assembly);
+    assert_eq!(kernel.modules_from(), ModuleSource::List);
+    let global = kernel.global("MmVerifierData").unwrap();
+    let level = Settings::read(&kernel).unwrap().level.0;
+    assert_eq!(level, 8);
+    // The page moves, and its old frame is used for something else.
+    let entry = entry_of(&memory, base, global);
+    let old = (memory.read_u64(entry).unwrap() & 0xf_ffff_ffff_f000) as usize;
+    let mut bytes = memory.0.write().unwrap();
+    let new = bytes.len();
+    let page = bytes[old..old + 0x1000].to_vec();
+    bytes.extend(page);
+    bytes[old..old + 0x1000].fill(0xee);
+    let moved = u64::from_le_bytes(bytes[entry.0 as usize..][..8].try_into().unwrap());
+    let moved = moved & !0xf_ffff_ffff_f000 | new as u64;
+    bytes[entry.0 as usize..][..8].copy_from_slice(&moved.to_le_bytes());
+    drop(bytes);
+    assert_eq!(Settings::read(&kernel).unwrap().level.0, level);
+}
+
+#[test]
 fn a_core_that_is_cut_short() {
     let assembly = machine(Build::Win10Vb).assemble();
     let whole = assembly.dump(DumpKind::Elf);
@@ -424,8 +499,14 @@ fn a_core_that_is_cut_short() {
             Err(error) => panic!("{end:#x}: {error}"),
         }
     }
-    // Cut in its last page: the kernel is found, what was behind is absent.
+    // Cut in its last page but one: the kernel is found, what was behind is absent.
     let cut = MemoryFile::open(Arc::new(whole[..whole.len() - 0x1234].to_vec())).unwrap();
+    let truncation = cut.truncation().unwrap();
+    assert_eq!((truncation.missing_bytes(), truncation.missing_pages), (0x1234, 2));
+    assert_eq!(truncation.pages * PAGE_SIZE, core.memory.bytes());
+    assert!(matches!(&cut.problems()[..], [one] if one.why.contains("copy the file again")));
+    let uncut = elf(&assembly);
+    assert_eq!((uncut.truncation(), uncut.problems()), (None, vec![]));
     assert_eq!(search(&cut, None).unwrap().directory_table_base, Pa(assembly.header.dtb));
 }
 

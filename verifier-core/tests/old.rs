@@ -117,19 +117,27 @@ fn xp_memory(size: u64) -> (Writer, u64) {
     w.number(entries + 0x44, 1, 4);
     w.number(entries + 0x50, 0x123, 4); // PagedBytes
     w.number(entries + 0x54, 0x80, 4);
+    // Their peaks.
+    for (at, value) in [(0x48, 1), (0x4c, 1), (0x58, 0x123), (0x5c, 0x80)] {
+        w.number(entries + at, value, 4);
+    }
     (w, list)
 }
 
 #[test]
 fn xp() {
-    let [_, heads, entries, hash] = XP;
-    let (w, list) = xp_memory(4);
+    let [base, heads, entries, hash] = XP;
+    let (mut w, list) = xp_memory(4);
+    w.zeros(base + 0x9_0000, 0x100);
+    w.number(base + 0x9_0000, 8, 4); // MmVerifierData.Level
     let kernel = w.kernel(Machine::X86, 2600, heads);
     let profile = Profile::new(Machine::X86, 2600).unwrap();
     let globals = Globals::find(&kernel, &profile);
     assert_eq!(globals.get("MiSuspectDriverList").unwrap().address, Va(list));
     assert!(globals.get("VfPoolTraces").is_none(), "XP has no pool log");
-    kernel.supply_built_in_types(Arc::new(globals.add_to(profile, &kernel)));
+    let profile =
+        globals.add_to(profile, &kernel).with_symbol("MmVerifierData", Rva(0x9_0000), "test");
+    kernel.supply_built_in_types(Arc::new(profile));
 
     let drivers = Drivers::read(&kernel).unwrap();
     assert_eq!(drivers.problems, []);
@@ -258,7 +266,13 @@ fn with_pages(machine: Machine, build: u32) {
     w.pointer(start, driver);
     w.pointer(end, driver + 0x3000);
     w.number(counters, 0, 4);
-    w.number(counters + 4, 2, 4);
+    // Two blocks, their peak, their bytes and the peak of those, all nonpaged.
+    let bytes = counters + 0x10 + width as u64;
+    for (at, value) in [(4, 2), (0xc, 2)] {
+        w.number(counters + at, value, 4);
+    }
+    w.pointer(bytes, 0xa1);
+    w.pointer(bytes + 2 * width as u64, 0xa1);
     let slot = if wide { 0x20 } else { 0x10 };
     let free = page + 3 * slot;
     for (header, first) in [(pages, page), (trackers, free)] {

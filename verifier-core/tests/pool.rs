@@ -11,10 +11,10 @@ use verifier_core::types::Isf;
 use verifier_core::verifier::{
     DriverPool, DriverState, Drivers, EntryState, PoolInfo, PoolReport, PoolTag,
 };
-use verifier_core::{Problem, Va};
+use verifier_core::{Completeness, Extent, Problem, Va};
 use verifier_synth::{
     Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, SlistForm, Suspect,
-    Tracker,
+    Tracker, UnloadedDriver,
 };
 
 fn kind(build: Build) -> DumpKind {
@@ -38,13 +38,26 @@ fn open(m: &Assembly, build: Build) -> Kernel {
     open_with(m, build, Limits::default())
 }
 
-/// A block number `i`, where no other structure lies.
+/// Where no other structure is.
+fn base(build: Build) -> u64 {
+    if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 }
+}
+
+/// A machine with an image, unloaded since, where the callers of all blocks are.
+fn machine(build: Build) -> Machine {
+    let mut m = Machine::new(build);
+    let start = base(build) + 0x1200_0000;
+    let (name, end) = ("callers.sys".into(), start + 0x1000);
+    m.unloaded_driver(UnloadedDriver { name, start, end, time: 1 });
+    m
+}
+
+/// A block number `i`.
 fn block(build: Build, i: u64) -> Allocation {
-    let base =
-        if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 };
+    let base = base(build);
     let caller = base + 0x1200_0000 + i % 3;
     let tag = [b'T', b'a', b'0' + (i % 10) as u8, b'g'];
-    let address = base + 0x1000 * i + 0x10;
+    let address = base + 0x4000 * i + 0x10;
     if i % 2 == 1 {
         Allocation::paged(address, 0x40 + 16 * i, &tag, caller)
     } else {
@@ -54,7 +67,7 @@ fn block(build: Build, i: u64) -> Allocation {
 
 /// A machine with one verified driver that has these slots.
 fn with_slots(build: Build, slots: &[Tracker]) -> Machine {
-    let mut m = Machine::new(build);
+    let mut m = machine(build);
     m.level(8);
     let driver = m.driver(Driver::new("leaky.sys"));
     let verified = m.verified(driver);
@@ -202,7 +215,7 @@ mod free_rule {
         let report = PoolReport::read(&open(m, BUILD), |_| true).unwrap();
         let base = block(BUILD, 0).address;
         let blocks = report.drivers[0].allocations.iter();
-        (blocks.map(|a| a.address.0.wrapping_sub(base) / 0x1000).collect(), report.problems)
+        (blocks.map(|a| a.address.0.wrapping_sub(base) / 0x4000).collect(), report.problems)
     }
 
     #[test]
@@ -296,9 +309,18 @@ mod free_rule {
         m.patch_field(data, structure, "CurrentNonPagedPoolAllocations", 40);
         let (found, problems) = numbers(&m);
         assert_eq!(found, [0, 1, 2]);
-        assert_eq!(problems.len(), 1);
+        assert_eq!(problems.len(), 3, "{problems:?}");
         assert_told(&problems, data, "its counters say 41, its pages hold 3");
-        assert_eq!(problems[0].what, "allocations of leaky.sys");
+        assert_told(
+            &problems,
+            data,
+            "its PeakNonPagedPoolAllocations, 2, is below the current value, 40",
+        );
+        assert_told(
+            &problems,
+            m.address("nt!MmVerifierData"),
+            "2 in MmVerifierData, but the counters of 1 verified images add up to 40",
+        );
     }
 }
 
@@ -421,10 +443,16 @@ mod join {
     use super::*;
 
     const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
+    const SUSPECT: &str = "_VF_SUSPECT_DRIVER_ENTRY";
+
+    fn pointer(m: &Assembly, at: u64) -> u64 {
+        let bytes = m.read(at, m.layouts().pointer_size()).unwrap();
+        bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
 
     /// Two verified images that load under names of their own.
     fn two(build: Build) -> Assembly {
-        let mut m = Machine::new(build);
+        let mut m = machine(build);
         m.level(8);
         for (name, first) in [("a.sys", 0), ("b.sys", 10)] {
             let driver = m.driver(Driver::new(name));
@@ -443,6 +471,13 @@ mod join {
             let mut m = two(build);
             let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
             m.patch_field(data, DATA, "SuspectDriverEntry", entry);
+            // One name that stands for both, of the same length.
+            let text = m.layouts().offset(SUSPECT, "BaseName") + m.layouts().pointer_size();
+            let text = pointer(&m, entry + text as u64);
+            m.patch(text, b"?");
+            m.patch_field(entry, SUSPECT, "Loads", 2);
+            let other = m.address("suspect:b.sys");
+            m.patch_field(other, SUSPECT, "Loads", 0);
             let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
             assert_eq!(report.problems, []);
             let [a, b] = &report.drivers[..] else { panic!("{report:?}") };
@@ -466,6 +501,11 @@ mod join {
         let mut m = two(build);
         let (data, target) = (m.address("verified:b.sys"), m.address("target:b.sys"));
         m.patch_field(data, DATA, "SuspectDriverEntry", 0xffff_8000_0000_2000);
+        // The list has a.sys alone.
+        let (head, first) = (m.address("nt!VfSuspectDriversList"), m.address("suspect:a.sys"));
+        for (at, to) in [(head, first), (head + 8, first), (first, head), (first + 8, head)] {
+            m.patch_pointer(at, to);
+        }
         let report =
             PoolReport::read(&open(&m, build), |driver| driver.suspect_entry.is_none()).unwrap();
         let [b] = &report.drivers[..] else { panic!("{report:?}") };
@@ -480,8 +520,11 @@ mod join {
         for (name, loads, unloads) in [("never.sys", 0, 0), ("gone.sys", 4, 4), ("odd.sys", 2, 1)] {
             m.suspect(Suspect { name: name.into(), loads, unloads, address: None });
         }
-        let drivers = Drivers::read(&open(&m.assemble(), Build::Win81)).unwrap();
-        assert_eq!(drivers.problems, []);
+        let m = m.assemble();
+        let drivers = Drivers::read(&open(&m, Build::Win81)).unwrap();
+        assert_eq!(drivers.problems.len(), 1, "{:?}", drivers.problems);
+        let why = "it was loaded 2 times and unloaded 1 times, but 0 verified images belong to it";
+        assert_told(&drivers.problems, m.address("suspect:odd.sys"), why);
         let states: Vec<_> =
             drivers.drivers.iter().map(|driver| (&*driver.name, driver.state())).collect();
         assert_eq!(
@@ -500,9 +543,15 @@ mod join {
     #[test]
     fn verifier_off() {
         for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
-            let report = PoolReport::read(&open(&Machine::new(build).assemble(), build), |_| true);
-            let report = PoolReport { pool_info: PoolInfo::default(), ..report.unwrap() };
-            assert_eq!(report, PoolReport::default(), "{build:?}");
+            let m = Machine::new(build).assemble();
+            let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+            let level = m.address("nt!MmVerifierData");
+            assert_told(&report.problems, level, "Verifier is off, so nothing says what leaked");
+            assert_eq!(report.problems.len(), 1, "{build:?}");
+            assert_eq!(Completeness::of(&report.problems).extent, Extent::Unknown, "{build:?}");
+            let nothing = PoolReport { problems: report.problems.clone(), ..PoolReport::default() };
+            let report = PoolReport { pool_info: PoolInfo::default(), ..report };
+            assert_eq!(report, nothing, "{build:?}");
         }
     }
 

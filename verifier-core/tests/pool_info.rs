@@ -8,7 +8,7 @@ use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::types::Isf;
 use verifier_core::verifier::{
-    Allocation, Contiguous, PoolInfo, PoolReport, PoolStacks, PoolTag, Source, ToldBy,
+    Allocation, Impossible, PoolInfo, PoolReport, PoolStacks, PoolTag, Source, ToldBy,
 };
 use verifier_core::{Problem, Va};
 use verifier_synth::{
@@ -143,16 +143,18 @@ mod builds {
             nonpaged: true,
             frames: deep,
             freed: vec![0x40; 3],
-            lost: vec![0x30],
+            lost: vec![],
         });
         for (i, address) in [0x3000, 0x1000, 0x2000].into_iter().enumerate() {
             info.block(POOL + address, 0x100 + i as u64, deep);
         }
+        // An allocation that failed.
+        info.block(0, 0x30, deep);
         let quiet_frame = four.at(quiet, 0x777);
         let paged =
             PoolStack { tag: *b"Quie", hash: 1, frames: vec![quiet_frame], ..Default::default() };
         let paged = four.machine.pool_info().stack(paged);
-        four.machine.pool_info().block(POOL + 0x1800, 0x1_0001, paged);
+        four.machine.pool_info().block(POOL + 0x10_1800, 0x1_0001, paged);
         let gone = four.stack(b"Gone", 2, vec![nt, GONE + 0x4321]);
         four.machine.pool_info().block(POOL + 0x5000, 0x50, gone);
         let extension = four.machine.driver(Driver::new("VerifierExt.sys"));
@@ -183,7 +185,7 @@ mod builds {
         );
         assert_eq!(told_by(&of_leaky.allocations), [Some(ToldBy::Image); 3]);
         assert!(of_leaky.allocations.iter().all(|a| a.source.name() == "pool info tree"));
-        let quiet_block = (POOL + 0x1800, 0x1_0001, tag(b"Quie"), quiet_frame);
+        let quiet_block = (POOL + 0x10_1800, 0x1_0001, tag(b"Quie"), quiet_frame);
         assert_eq!(told(&of_quiet.allocations), [quiet_block]);
         assert_eq!(of_gone.driver.name, "gone.sys");
         assert_eq!(
@@ -202,7 +204,8 @@ mod builds {
         assert_eq!(told_by(&report.unowned), [None, None]);
 
         let info = &report.pool_info;
-        assert_eq!((info.blocks.len(), info.blocks_counted, info.unread()), (7, Some(7), 0));
+        assert_eq!((info.blocks.len(), info.blocks_counted, info.unread()), (7, Some(8), 0));
+        assert_eq!(info.failed, 1);
         assert_eq!((info.stacks.len(), info.stacks_counted), (6, Some(6)));
         let links = m.layouts().size("_RTL_BALANCED_LINKS") as u64;
         for (i, block) in [(1, POOL + 0x1000), (0, POOL + 0x3000)] {
@@ -269,6 +272,8 @@ mod builds {
     #[test]
     fn a_32_bit_kernel_with_a_tree_is_not_guessed_at() {
         let mut machine = Machine::new(Build::Win10VbX86);
+        let driver = machine.driver(Driver::new("leaky.sys"));
+        machine.verified(driver);
         machine.kernel_symbol("ViPoolInfoAvl", 0x30_0000);
         let mut m = machine.assemble();
         m.patch(m.address("nt!VfOptionFlags"), &0x1000_u32.to_le_bytes());
@@ -339,8 +344,20 @@ mod option {
             if build != Build::Server2022 {
                 info.tags = vec![*b"Leak", *b"Two "];
             }
-            let info = PoolInfo::read(&open(&four.machine.assemble())).unwrap();
-            assert_eq!(info.problems, []);
+            let m = four.machine.assemble();
+            let at = |name: &str| m.address(&format!("nt!{name}"));
+            let info = PoolInfo::read(&open(&m)).unwrap();
+            assert_told(&info.problems, at("ViPoolInfoAllocInsertionFailure"), "3 blocks were not");
+            assert_told(
+                &info.problems,
+                at("ViPoolStackInfoFailureCount"),
+                "5 stacks, and so their",
+            );
+            let of_tags = build != Build::Server2022;
+            if of_tags {
+                assert_told(&info.problems, at("DifpPoolTags"), "other tags than Leak, Two  are");
+            }
+            assert_eq!(info.problems.len(), 2 + usize::from(of_tags));
             assert_eq!(info.insertion_failures, Some(3));
             assert_eq!(info.deletion_failures, Some(4));
             assert_eq!(info.stack_failures, Some(5));
@@ -427,7 +444,7 @@ mod damage {
         assert_eq!(told(&report.unowned)[0], (POOL + 0x200, 0x20, PoolTag(0), 0));
         assert_eq!(report.unowned[0].source, Source::PoolInfo { stack: None, told_by: None });
         assert_eq!(report.problems.len(), 1);
-        let why = "has no stack: null; 2 elements are like this, the first is told";
+        let why = "has no stack: null; 2 are like this, the first is shown";
         assert_told(&report.problems, element(&m, "block", 2), why);
     }
 
@@ -456,7 +473,7 @@ mod damage {
         let report = report(&m);
         assert_eq!(report.drivers[0].allocations.len(), 3);
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-        assert_told(&report.problems, nowhere + 8, "0 of 1 elements were reached");
+        assert_told(&report.problems, nowhere, "0 of 1 elements were reached");
     }
 
     #[test]
@@ -470,7 +487,7 @@ mod damage {
         let lost = told(&report.unowned);
         assert_eq!(lost, [1, 2].map(|i| (POOL + 0x100 * i, 0x80, PoolTag(0), 0)));
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-        assert_told(&report.problems, nowhere, "2 elements are like this");
+        assert_told(&report.problems, nowhere, "2 are like this");
     }
 
     #[test]
@@ -498,7 +515,7 @@ mod damage {
         m.remove_page(root);
         let report = super::report(&m);
         assert_eq!((numbers(&report).len(), report.pool_info.unread()), (0, 400));
-        assert_told(&report.problems, root + 8, "0 of 400 elements were reached");
+        assert_told(&report.problems, root, "0 of 400 elements were reached");
     }
 
     #[test]
@@ -524,14 +541,27 @@ mod damage {
         let report = report(&m);
         assert_eq!((numbers(&report), report.problems.len()), (vec![1, 2, 3, 4, 5], 0));
         assert_eq!((report.pool_info.failed, report.pool_info.unread()), (1, 0));
+    }
+
+    #[test]
+    fn a_block_that_is_impossible_is_kept_and_marked() {
+        let (_, mut m) = with(6);
         set(&mut m, "block", 2, "Address", 0x1234);
         set(&mut m, "block", 4, "Address", POOL + 0x300);
-        let report = super::report(&m);
-        assert_eq!(numbers(&report), [1, 3, 3, 5]);
-        assert_told(&report.problems, element(&m, "block", 2), "0x1234 is outside the kernel");
-        assert_told(&report.problems, element(&m, "block", 4), "does not follow");
-        assert_eq!(report.problems.len(), 2);
-        assert_eq!(report.pool_info.unread(), 1);
+        set(&mut m, "block", 5, "Size", 1 << 62);
+        let report = report(&m);
+        let blocks = &report.drivers[0].allocations;
+        let marks: Vec<_> = blocks.iter().map(|block| block.impossible).collect();
+        let twice = Some(Impossible::Twice);
+        let (address, size) = (Some(Impossible::Address), Some(Impossible::Size));
+        assert_eq!(marks, [None, None, address, twice, twice, size]);
+        let problems = &report.problems;
+        assert_told(problems, element(&m, "block", 2), "0x1234 is outside the kernel's half");
+        assert_told(problems, element(&m, "block", 4), "does not follow");
+        assert_told(problems, element(&m, "block", 4), "is that of the entry at");
+        assert_told(problems, element(&m, "block", 5), "would end past the address space");
+        assert_told(problems, element(&m, "stack", 0), "it counts 0x300 bytes live");
+        assert_eq!(report.pool_info.unread(), 0);
     }
 
     #[test]
@@ -590,6 +620,9 @@ mod contiguous {
     fn machine(build: Build) -> Assembly {
         let mut m = Machine::new(build);
         m.level(8);
+        let start = held(build)[0].caller & !0xfff;
+        let (name, end) = ("callers.sys".into(), start + 0x1000);
+        m.unloaded_driver(UnloadedDriver { name, start, end, time: 1 });
         let driver = m.driver(Driver::new("leaky.sys"));
         let verified = m.verified(driver);
         for one in held(build) {
@@ -598,7 +631,7 @@ mod contiguous {
         m.assemble()
     }
 
-    fn told(contiguous: &[Contiguous]) -> Vec<Held> {
+    fn told(contiguous: &[Allocation]) -> Vec<Held> {
         let held = contiguous.iter();
         held.map(|c| Held { address: c.address.0, size: c.size, caller: c.caller.0 }).collect()
     }
@@ -611,7 +644,7 @@ mod contiguous {
             assert_eq!(report.problems, [], "{build:?}");
             let pool = &report.drivers[0];
             assert_eq!(told(&pool.contiguous), held(build), "{build:?}");
-            assert_eq!(pool.contiguous[1].node, Va(m.address("contiguous:leaky.sys:1")));
+            assert_eq!(pool.contiguous[1].entry, Va(m.address("contiguous:leaky.sys:1")));
             let counters = pool.driver.counters();
             assert_eq!(counters.get("ContiguousMemoryBytes"), Some(0x6018), "{build:?}");
             assert_eq!(pool.allocations, [], "contiguous memory is no pool");

@@ -226,6 +226,9 @@ fn a_dump_that_is_cut_short_gives_what_is_there() {
         };
         // The mark of the end is the last thing in the file.
         assert!(!triage.is_complete && !triage.problems.is_empty(), "{end:#x}");
+        let missing = (whole.len() - end) as u64;
+        let truncation = dump.truncation().unwrap();
+        assert_eq!((truncation.missing_bytes(), truncation.pages), (missing, 0), "{end:#x}");
         for problem in &triage.problems {
             assert!(problem.why.starts_with("file offset 0x"), "{problem}");
         }

@@ -101,7 +101,10 @@ impl LeakFilter {
 
     fn accepts(&self, block: &Block) -> bool {
         let size = block.allocation.size;
-        self.tag.as_deref().is_none_or(|tag| tag_matches(tag, block.allocation.tag))
+        let tag = block.allocation.pool_tag();
+        self.tag.as_deref().is_none_or(|want| tag.is_some_and(|tag| tag_matches(want, tag)))
+            // Contiguous memory is from no pool.
+            && !(self.pool.is_some() && block.is_contiguous())
             && self.min_size.is_none_or(|min| size >= min)
             && self.max_size.is_none_or(|max| size <= max)
     }

@@ -1,6 +1,7 @@
 //! Which symbols are missing, as problems.
 
 use verifier_core::dump::MemoryFile;
+use verifier_core::kernel::Kernel;
 use verifier_core::{Problem, Va};
 
 use crate::lookup::SymbolLoad;
@@ -28,14 +29,7 @@ impl Session {
         if missing.is_empty() {
             return Vec::new();
         }
-        let mut is_shown = vec![false; kernel.modules().loaded().len()];
-        for va in addresses {
-            if let Some((module, _)) = kernel.modules().find(va)
-                && let Some(is_shown) = is_shown.get_mut(module)
-            {
-                *is_shown = true;
-            }
-        }
+        let is_shown = modules_at(kernel, addresses);
         missing.retain(|load| is_shown.get(load.wanted.module).copied().unwrap_or(false));
         let mut problems = self.problems_of(&missing);
         if problems.len() > MAX_MODULES {
@@ -48,15 +42,46 @@ impl Session {
         problems
     }
 
-    /// Finds the symbols of what a view shows, and says which of them are missing. `addresses` is called
-    /// twice.
+    /// Finds the symbols of what a view shows, and says which of them are missing and what does not fit
+    /// in their images. `addresses` is called several times.
     #[must_use]
     pub fn find_symbols_at<I: IntoIterator<Item = Va>>(
         &self,
         addresses: impl Fn() -> I,
     ) -> Vec<Problem> {
         self.load_symbols_at(addresses());
-        self.symbol_problems_at(addresses())
+        let mut problems = self.image_problems_at(addresses());
+        problems.append(&mut self.symbol_problems_at(addresses()));
+        problems
+    }
+
+    /// What does not fit in the images of the modules whose symbols were looked for
+    /// ([`Kernel::image_problems`]).
+    #[must_use]
+    pub fn image_problems(&self) -> Vec<Problem> {
+        self.image_problems_by_module().into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    /// The same for what one view shows: the modules that hold one of `addresses`.
+    #[must_use]
+    pub fn image_problems_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<Problem> {
+        let mut problems = self.image_problems_by_module();
+        // If all is well, as it mostly is, the addresses are not looked at.
+        if let Ok(kernel) = self.kernel()
+            && !problems.is_empty()
+        {
+            let is_shown = modules_at(kernel, addresses);
+            problems.retain(|(module, _)| is_shown.get(*module).copied().unwrap_or(false));
+        }
+        problems.into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    fn image_problems_by_module(&self) -> Vec<(usize, Problem)> {
+        let Ok(kernel) = self.kernel() else { return Vec::new() };
+        let loads = self.symbol_loads();
+        let modules = loads.iter().map(|load| load.wanted.module);
+        let problems = |module| kernel.image_problems(module).into_iter().map(move |p| (module, p));
+        modules.flat_map(problems).collect()
     }
 
     /// The kernel's, where they are missing, and those of `loads` that are.
@@ -84,4 +109,17 @@ impl Session {
             None => problem,
         })
     }
+}
+
+/// For each module, whether it holds one of `addresses`.
+fn modules_at(kernel: &Kernel, addresses: impl IntoIterator<Item = Va>) -> Vec<bool> {
+    let mut holds = vec![false; kernel.modules().loaded().len()];
+    for va in addresses {
+        if let Some((module, _)) = kernel.modules().find(va)
+            && let Some(holds) = holds.get_mut(module)
+        {
+            *holds = true;
+        }
+    }
+    holds
 }

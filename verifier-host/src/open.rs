@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use verifier_core::dump::{DumpKind, MemoryFile};
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits, TableSource, find_kernel_until};
-use verifier_core::{Error, Pa};
+use verifier_core::dump::{Dump, DumpKind, Header, MemoryFile};
+use verifier_core::kernel::{
+    AddressSpace, FoundKernel, Hints, Kernel, Landmarks, Limits, TableSource, find_kernel_until,
+};
+use verifier_core::{Error, Pa, Problem};
 
 /// Which page tables a session reads through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,71 +18,131 @@ pub struct TablesInUse {
 }
 
 /// The kernel in a file, and by which page tables it was found. A search for it ends when `stop` says so.
+/// The error says so if the file was cut short.
 pub(crate) fn open_kernel(
     file: &MemoryFile,
     base: Option<Pa>,
     limits: &Limits,
     stop: &dyn Fn() -> bool,
 ) -> (Result<Arc<Kernel>, Error>, Option<TablesInUse>) {
-    let Some(dump) = file.dump() else {
-        return match search(file, base, Hints::default(), limits, stop) {
-            Ok((kernel, tables)) => (Ok(kernel), Some(tables)),
-            Err(error) => (Err(error), None),
-        };
-    };
-    let header = dump.header();
-    let hints = Hints::of_dump(dump);
-    let told = |space: Result<AddressSpace, Error>| {
-        space
-            .and_then(|space| Kernel::open_with(space, hints.clone(), limits.clone()))
-            .map(Arc::new)
-    };
-    if header.kind == DumpKind::Triage {
-        return (told(AddressSpace::of_dump(dump)), None);
-    }
-    let tables = match base {
-        Some(base) => TablesInUse { base, from: TableSource::Given.to_string() },
+    let search = Search { file, limits, stop };
+    let (kernel, tables) = match file.dump() {
+        Some(dump) => search.dump(dump, base),
         None => {
-            TablesInUse { base: header.directory_table_base, from: "the dump's header".to_string() }
+            let hints = Hints { problems: file.problems(), ..Hints::default() };
+            match search.kernel(base, hints, |_| None) {
+                Ok((kernel, tables)) => (Ok(kernel), Some(tables)),
+                Err(error) => (Err(error), None),
+            }
         }
     };
-    let kernel = told(match (base, header.machine()) {
-        (Some(base), Some(machine)) => dump.physical().map(|physical| {
-            let mut header = header.clone();
-            header.directory_table_base = base;
-            AddressSpace::of_physical(Arc::new(physical), &header, machine).cached()
-        }),
-        _ => AddressSpace::of_dump(dump),
+    let kernel = kernel.map_err(|error| match file.truncation() {
+        Some(truncation) => error.with_remark(&truncation.describe("the file")),
+        None => error,
     });
-    let Err(error) = kernel else { return (kernel, Some(tables)) };
-    // What the header says leads nowhere: its page tables may be right, or the machine's at least.
-    let anew = search(file, Some(tables.base), hints.clone(), limits, stop)
-        .map(|(kernel, _)| (kernel, tables.clone()))
-        .or_else(|error| match base {
-            Some(_) => Err(error),
-            None => search(file, None, hints, limits, stop),
+    (kernel, tables)
+}
+
+/// A file whose kernel is looked for.
+struct Search<'a> {
+    file: &'a MemoryFile,
+    limits: &'a Limits,
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl Search<'_> {
+    /// The kernel to which a dump's header leads, else the one that a search finds.
+    fn dump(
+        &self,
+        dump: &Dump,
+        base: Option<Pa>,
+    ) -> (Result<Arc<Kernel>, Error>, Option<TablesInUse>) {
+        let header = dump.header();
+        let hints = Hints::of_dump(dump);
+        let told = |space: Result<AddressSpace, Error>| {
+            space
+                .and_then(|space| Kernel::open_with(space, hints.clone(), self.limits.clone()))
+                .map(Arc::new)
+        };
+        if header.kind == DumpKind::Triage {
+            return (told(AddressSpace::of_dump(dump)), None);
+        }
+        let tables = match base {
+            Some(base) => TablesInUse { base, from: TableSource::Given.to_string() },
+            None => TablesInUse {
+                base: header.directory_table_base,
+                from: "the dump's header".to_string(),
+            },
+        };
+        let kernel = told(match (base, header.machine()) {
+            (Some(base), Some(machine)) => dump.physical().map(|physical| {
+                let mut header = header.clone();
+                header.directory_table_base = base;
+                AddressSpace::of_physical(Arc::new(physical), &header, machine).cached()
+            }),
+            _ => AddressSpace::of_dump(dump),
         });
-    match anew {
-        Ok((kernel, tables)) => (Ok(kernel), Some(tables)),
-        Err(_) => (Err(error), Some(tables)),
+        let Err(error) = kernel else { return (kernel, Some(tables)) };
+        // What the header says leads nowhere: its page tables may be right, or the machine's at least.
+        let problem = |found: &FoundKernel| match base {
+            Some(_) => None,
+            None => header_problem(header, &error, found),
+        };
+        let anew = self
+            .kernel(Some(tables.base), hints.clone(), problem)
+            .map(|(kernel, _)| (kernel, tables.clone()))
+            .or_else(|error| match base {
+                Some(_) => Err(error),
+                None => self.kernel(None, hints.clone(), problem),
+            });
+        match anew {
+            Ok((kernel, tables)) => (Ok(kernel), Some(tables)),
+            Err(_) => (Err(error), Some(tables)),
+        }
+    }
+
+    /// The kernel that a search finds in the file's physical memory. `problem` is what speaks against it.
+    fn kernel(
+        &self,
+        base: Option<Pa>,
+        mut hints: Hints,
+        problem: impl Fn(&FoundKernel) -> Option<Problem>,
+    ) -> Result<(Arc<Kernel>, TablesInUse), Error> {
+        let found = find_kernel_until(&self.file.unlabeled()?, base, self.limits, self.stop)?;
+        hints.problems.extend(problem(&found));
+        hints.kernel_base = found.hints.kernel_base;
+        hints.is_uncertain = found.hints.is_uncertain;
+        let tables =
+            TablesInUse { base: found.directory_table_base, from: found.tables_from.to_string() };
+        // A file does not change.
+        let kernel = Kernel::open_with(found.space.cached(), hints, self.limits.clone())?;
+        Ok((Arc::new(kernel), tables))
     }
 }
 
-/// The kernel that a search finds in the file's physical memory.
-fn search(
-    file: &MemoryFile,
-    base: Option<Pa>,
-    hints: Hints,
-    limits: &Limits,
-    stop: &dyn Fn() -> bool,
-) -> Result<(Arc<Kernel>, TablesInUse), Error> {
-    let found = find_kernel_until(&file.unlabeled()?, base, limits, stop)?;
-    let tables =
-        TablesInUse { base: found.directory_table_base, from: found.tables_from.to_string() };
-    let Hints { kernel_base, is_uncertain, .. } = found.hints;
-    let hints = Hints { kernel_base, is_uncertain, ..hints };
-    let kernel = Kernel::open_with(found.space, hints, limits.clone())?;
-    Ok((Arc::new(kernel), tables))
+/// That a header does not lead to the kernel, and a search found one. It is the header's own kernel if the
+/// header's other addresses are right; fields that were never set are not a problem.
+fn header_problem(header: &Header, error: &Error, found: &FoundKernel) -> Option<Problem> {
+    let landmarks = Landmarks::from(header);
+    let base = found.directory_table_base;
+    let has_landmarks =
+        landmarks.ps_loaded_module_list.or(landmarks.kd_debugger_data_block).is_some();
+    if !header.has_tables() || (base == header.directory_table_base && !has_landmarks) {
+        return None;
+    }
+    let why = if base == header.directory_table_base {
+        format!(
+            "its addresses do not lead to the list of loaded modules ({error}); the kernel's image was \
+             searched for"
+        )
+    } else {
+        format!(
+            "DirectoryTableBase {} does not lead to the kernel ({error}); page tables at {base} serve, {}",
+            header.directory_table_base, found.tables_from
+        )
+    };
+    let problem = Problem::new("dump header", why);
+    Some(if landmarks.hold_in(&found.space) { problem.remark() } else { problem })
 }
 
 #[cfg(test)]

@@ -194,6 +194,14 @@ impl Session {
         self.file.as_ref().map(|(_, file)| file)
     }
 
+    /// What is missing at the end of the file, if it was cut short, in one line: `Truncated: 4,096 bytes (1
+    /// of 207 pages) are missing at the end of memory.dmp; copy the file again.`
+    #[must_use]
+    pub fn truncation(&self) -> Option<String> {
+        let (path, file) = self.file.as_ref()?;
+        Some(format!("Truncated: {}.", file.truncation()?.describe(path.display())))
+    }
+
     /// The page tables that the session reads through, where its file is physical memory.
     #[must_use]
     pub fn tables(&self) -> Option<&TablesInUse> {

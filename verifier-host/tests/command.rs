@@ -656,6 +656,7 @@ mod documents {
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
                 "source": "tracker",
                 "told_by": null,
+                "impossible": null,
             })
         );
         assert_eq!(files.json(&["pool"], &["--driver", "Myfault"]), json);
@@ -773,7 +774,7 @@ mod documents {
             (
                 &["pool"],
                 &[],
-                "driver,address,size,tag,caller,caller_symbol,source".into(),
+                "driver,address,size,tag,caller,caller_symbol,source,impossible".into(),
                 Some(10),
             ),
             (
@@ -800,7 +801,7 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358,tracker,complete"
+                 myfault!MyfaultDeviceControl+0x358,tracker,,complete"
             )
         );
         assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));
@@ -869,10 +870,11 @@ mod output {
         let driver = m.driver(Driver::new("leaky.sys"));
         m.level(8);
         let quiet = Files::write(&m.build(DumpKind::BitmapKernel));
+        let caller = m.kernel_address("IofCallDriver") + 0x10;
         let verified = m.verified(driver);
         for i in 0..8000 {
-            let address = 0xffff_9a8f_5000_0000 + 0x1000 * i;
-            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", 0));
+            let address = 0xffff_9a8f_5000_0000 + 0x4000 * i;
+            verified.allocation(Allocation::nonpaged(address, 0x10 + 2 * i, b"Leak", caller));
         }
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
         let (old, by) = (quiet.path("memory.dmp"), ["--by", "size", "--format", "csv"]);
@@ -910,7 +912,10 @@ mod output {
         let caller = m.image(driver).base + 0x1200;
         let block = Allocation::nonpaged(0xffff_9a8f_5000_0000, 0x100, b"\x1b[2J", caller);
         // Counters that do not fit make a problem, which names the driver.
-        m.verified(driver).allocation(block).counter("CurrentNonPagedPoolAllocations", 7);
+        m.verified(driver)
+            .allocation(block)
+            .counter("CurrentNonPagedPoolAllocations", 7)
+            .counter("PeakNonPagedPoolAllocations", 7);
         m.pool_record(PoolRecord {
             address: block.address,
             size: 0xf0,
@@ -953,8 +958,13 @@ mod output {
         // A program gets the name as it is.
         let json = files.json(&["pool"], &[]);
         assert_eq!(json["drivers"][0]["name"], NAME);
-        // The counters, and the driver's symbols, which are missing.
-        assert_eq!(json["problems"].as_array().unwrap().len(), 2);
+        // The name, as the module list and the list of configured drivers have it; the counters; the driver's
+        // symbols, which are missing.
+        let problems = json["problems"].as_array().unwrap();
+        let with = |text: &str| {
+            problems.iter().filter(|one| one["why"].as_str().unwrap().contains(text)).count()
+        };
+        assert_eq!((with("is not a file name"), with("counters say 7"), with(".pdb")), (2, 1, 1));
     }
 
     #[test]
@@ -968,10 +978,13 @@ mod output {
             0,
         ));
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
+        // No file has such a name, so the answer is not complete.
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),
-            Some("\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,complete"),
+            Some(
+                "\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,caller in no image,at least"
+            ),
             "{csv}"
         );
     }

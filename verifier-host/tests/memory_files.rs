@@ -20,7 +20,7 @@ use verifier_host::symbols::{SymbolPath, pdb_of_image};
 use verifier_host::{Error, Progress, Session, SessionOptions};
 use verifier_synth::{
     Allocation, Assembly, BugCheck, Build, DebuggerKeys, Driver, DumpKind, Image, Machine,
-    PoolRecord,
+    MachineType, PoolRecord,
 };
 
 /// Files in a folder of its own, and the command on them.
@@ -73,16 +73,22 @@ impl Files {
     }
 }
 
+/// The block that the driver holds.
+fn held(build: Build) -> u64 {
+    if build.machine() == MachineType::X86 { 0x8500_0000 } else { 0xffff_9a8f_5000_0000 }
+}
+
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
+    let held = held(build);
     let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
     let caller = m.driver_address(leaky, "LeakyRead") + 0x34;
     m.level(8);
-    m.verified(leaky).allocation(Allocation::nonpaged(0x8500_0000, 0x210, b"Leak", caller));
+    m.verified(leaky).allocation(Allocation::nonpaged(held, 0x210, b"Leak", caller));
     m.pool_record(PoolRecord {
-        address: 0x8500_0000,
+        address: held,
         size: 0x200,
-        thread: caller & !0xff,
+        thread: held - 0x40,
         frames: vec![caller],
         stale: vec![],
     });
@@ -153,9 +159,113 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
     assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
     let info = files.json(&["info", &path, "--symbols", "symbols"]);
     assert_eq!(info["page_tables"]["from"], "found by the entry that maps the tables");
+    // Tables that are set and lead elsewhere are a remark: the header's other addresses say that the kernel
+    // that was found is its own.
+    assembly.header = whole.header.clone();
+    assembly.header.dtb = 0x5000;
+    let path = files.put("wrong.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    let told = |text: &str, leaves: &str| {
+        let info = files.json(&["info", &path, "--symbols", "symbols"]);
+        let problem = &info["problems"][0];
+        assert_eq!((&problem["what"], &problem["leaves"]), (&"dump header".into(), &leaves.into()));
+        assert!(problem["why"].as_str().unwrap().contains(text), "{problem}");
+        let pool = files.json(&["pool", &path, "--symbols", "symbols"]);
+        assert_eq!(pool["drivers"], expected["drivers"]);
+    };
+    told("DirectoryTableBase 0x5000 does not lead to the kernel", "complete");
+    // Without them, it may be another.
+    assembly.header.ps_loaded_module_list = Some(0xffff_f800_0000_0000);
+    assembly.header.kd_debugger_data_block = None;
+    files.put("wrong.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    told("DirectoryTableBase 0x5000 does not lead to the kernel", "at least");
+    assembly.header.dtb = whole.header.dtb;
+    files.put("wrong.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    told("its addresses do not lead to the list of loaded modules", "at least");
+    let path = files.path("tables.dmp").to_str().unwrap().to_owned();
     // Tables that the user gives are not replaced by others.
     let error = files.refused(&["pool", &path, "--symbols", "symbols", "--dtb", "0x5000"]);
     assert!(error.contains("nothing says where"), "{error}");
+}
+
+#[test]
+fn each_view_of_a_file_that_was_cut_short_begins_with_what_is_missing() {
+    let assembly = machine(Build::Win10Vb).assemble();
+    let files = Files::new(&assembly);
+    let cut = |name: &str, kind| {
+        let mut bytes = assembly.dump(kind);
+        bytes.truncate(bytes.len() - 16);
+        files.put(name, &bytes)
+    };
+    let first = |args: &[&str]| {
+        let output = files.run(&[args, &["--symbols", "symbols"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let is_first = |path: &str, args: &[&str]| {
+        let line = first(args);
+        let end = format!(" pages) are missing at the end of {path}; copy the file again.");
+        assert!(line.starts_with("Truncated: 16 bytes (1 of "), "{args:?}: {line}");
+        assert!(line.ends_with(&end), "{args:?}: {line}");
+    };
+    for kind in DumpKind::WITH_HEADER.into_iter().chain([DumpKind::Elf]) {
+        let path = cut("any.dmp", kind);
+        is_first(&path, &["settings", &path]);
+    }
+    let path = cut("cut.dmp", DumpKind::BitmapKernel);
+    for args in [
+        "info",
+        "settings",
+        "drivers",
+        "pool",
+        "pool --by-stack",
+        "pool --carve",
+        "log pool",
+        "log pool --carve",
+        "log irql",
+        "log watched",
+        "deadlock",
+        "history --address 0x85000000",
+        "leaks",
+        "kd -c !verifier",
+    ] {
+        let mut args: Vec<&str> = args.split(' ').collect();
+        args.push(&path);
+        is_first(&path, &args);
+    }
+    let whole = files.put("whole.dmp", &assembly.dump(DumpKind::BitmapKernel));
+    for (old, new) in [(&path, &whole), (&whole, &path)] {
+        is_first(&path, &["diff", old, new]);
+    }
+    assert!(first(&["settings", &whole]).starts_with("Level"));
+    // Beside a document it is on standard error.
+    let picture = files.path("leaks.svg").to_str().unwrap().to_owned();
+    for args in [
+        &["info", "--format", "json"][..],
+        &["log", "pool", "--format", "csv"],
+        &["leaks", "--format", "markdown"],
+        &["leaks", "--format", "folded"],
+        &["deadlock", "--format", "dot"],
+        &["flamegraph", "-o", &picture],
+    ] {
+        let output = files.run(&[args, &[&path, "--symbols", "symbols"]].concat());
+        let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+        assert!(!out.contains("Truncated: "), "{args:?}: {out}");
+        assert!(err.contains("verifier: warning: Truncated: 16 bytes"), "{args:?}: {err}");
+    }
+    // A file without a kernel says so, too.
+    let bytes = assembly.dump(DumpKind::BitmapKernel);
+    let path = files.put("start.dmp", &bytes[..0x8000]);
+    let output = files.run(&["leaks", &path, "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.lines().last().unwrap().contains("are missing at the end of the file"),
+        "{error}"
+    );
+    let info = files.run(&["info", &path, "--format", "json"]);
+    let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert_eq!(info["missing_at_end"], bytes.len() - 0x8000);
+    assert_eq!(info["problems"][0]["what"], "file");
 }
 
 #[test]
@@ -198,7 +308,7 @@ fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
         let table = files.run(&["pool", &path, "--symbols", "none", "--format", "csv"]);
         let table = String::from_utf8(table.stdout).unwrap();
         assert_eq!(table.matches("quiet.sys,").count(), 2, "{table}");
-        assert!(table.contains(",carved,at least\n"), "{table}");
+        assert!(table.contains(",carved,,at least\n"), "{table}");
         let kd = files.run(&["kd", &path, "--symbols", "none", "-c", "!verifier 3 quiet.sys"]);
         let kd = String::from_utf8(kd.stdout).unwrap();
         assert!(kd.contains("Leak") && kd.contains("Peak"), "{kd}");

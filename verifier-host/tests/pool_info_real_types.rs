@@ -97,9 +97,9 @@ fn scenario(folder: &Path) {
     memory.write_words(element, &counts);
     memory.write_words(element + 0x28, &[inside, caller, inside, 0]);
 
-    // One piece of contiguous memory: its counter, the list's head and a node.
+    // One piece of contiguous memory: its counter and peak, the list's head and a node.
     let (data, node) = (leaky.driver.images[0].verified_data.0, NODES + 0x800);
-    memory.write_words(data + 0xf8, &[0x5000]);
+    memory.write_words(data + 0xf8, &[0x5000, 0x5000]);
     memory.write_words(data + 0x108, &[node, node]);
     memory.write_words(node, &[data + 0x108, data + 0x108, BLOCK + 0x8000, 0x5000, caller]);
 

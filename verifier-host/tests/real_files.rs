@@ -63,7 +63,6 @@ fn is_as_rizin_says(header: &Header, expected: &str) {
     assert_eq!(header.bug_check.parameters, parameters);
     assert_eq!(header.kd_debugger_data_block, Some(Va(field(expected, "KdDebuggerDataBlock"))));
     assert_eq!(header.kind.raw(), 4);
-    assert_eq!(header.expected_len(), None);
 }
 
 #[test]
@@ -136,7 +135,11 @@ fn livekd() {
     assert_eq!(header.comment.as_deref(), Some("LiveKD live system view"));
     // It leaves the header out.
     assert_eq!(header.required_dump_space, Some(0x3f_fc6f * 0x1000));
-    assert_eq!(header.expected_len(), Some(0x3f_fc6f * 0x1000 + 0x2000));
+    // All pages are missing; nothing contradicts their number.
+    let truncation = dump.truncation().unwrap();
+    assert_eq!(truncation.expected_len, 0x3f_fc6f * 0x1000 + 0x2000);
+    assert_eq!((truncation.missing_pages, truncation.pages), (0x3f_fc6f, 0x3f_fc6f));
+    assert_eq!(dump.problems().len(), 1);
     let physical = dump.physical().unwrap();
     assert_eq!(physical.map().page_count(), 0x3f_fc6f);
     // Frame 1 begins behind the header; frame 0 and the hole at 0xa0 are in no run.
@@ -156,7 +159,10 @@ fn dumpit() {
     assert_eq!(header.runs.len(), 5);
     assert_eq!(header.physical_pages, Some(0x7_fe86));
     assert_eq!(runs(header).iter().map(|run| run.1).sum::<u64>(), 0x7_fe86);
-    assert_eq!(header.expected_len(), Some(0x7_fe86 * 0x1000 + 0x2000));
+    let truncation = dump.truncation().unwrap();
+    assert_eq!(truncation.expected_len, 0x7_fe86 * 0x1000 + 0x2000);
+    assert_eq!((truncation.missing_pages, truncation.pages), (0x7_fe84, 0x7_fe86));
+    assert_eq!(dump.problems().len(), 1);
     // Of all those pages the file holds two.
     assert_eq!(dump.file_len(), 0x4000);
     assert_eq!(dump.physical().unwrap().map().offset(2), Some(0x2000));
@@ -179,6 +185,7 @@ fn header_of_32_bits() {
     assert_eq!(header.kd_debugger_data_block, None);
     let physical = dump.physical().unwrap();
     assert_eq!(physical.map().page_count(), 0xb_ff7d);
+    assert_eq!(dump.problems().len(), 1);
     assert_eq!(physical.map().offset(1), Some(0x1000));
 }
 

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Serialize;
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::{Allocation, CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool};
-use verifier_core::{Error, Va};
+use verifier_core::verifier::{Allocation, CarvedAllocation, CarvedOwner, CarvedPage};
+use verifier_core::{Completeness, Error, Problem, Va};
 use verifier_host::Session;
 
 use crate::arrow::{
@@ -105,13 +105,15 @@ impl Pool {
             Ok(found) => {
                 let listed: Vec<(&str, &Allocation)> =
                     found.only_listed.iter().map(|(name, one)| (name.as_str(), one)).collect();
+                let answer = Completeness::of(&carved.problems);
                 let only_listed = views::listed("only listed", &listed, kernel, Vec::new())?;
                 let only = |&(owner, index): &(usize, usize)| {
                     let owner = carved.owners.get(owner)?;
                     Some((owner, owner.allocations.get(index)?))
                 };
                 let rows: Vec<_> = found.only_carved.iter().filter_map(only).collect();
-                Ok((found.both, only_listed, view("only carved", &rows, kernel, &carved, false)?))
+                let only_carved = view("only carved", &rows, kernel, Vec::new())?;
+                Ok((found.both, only_listed.part_of(answer.clone()), only_carved.part_of(answer)))
             }
         };
         let rows: Vec<_> = carved
@@ -119,7 +121,7 @@ impl Pool {
             .iter()
             .flat_map(|owner| owner.allocations.iter().map(move |one| (owner, one)))
             .collect();
-        Ok(Self { view: view("carved pool", &rows, kernel, &carved, true)?, facts, comparison })
+        Ok(Self { view: view("carved pool", &rows, kernel, carved.problems)?, facts, comparison })
     }
 }
 
@@ -127,8 +129,7 @@ fn view(
     name: &str,
     rows: &[(&CarvedOwner, &CarvedAllocation)],
     kernel: &Kernel,
-    carved: &CarvedPool,
-    tells: bool,
+    problems: Vec<Problem>,
 ) -> Result<View, Error> {
     let callers: Vec<Va> = rows.iter().map(|(_, one)| one.caller).collect();
     let page = |(owner, one): &(&CarvedOwner, &CarvedAllocation)| {
@@ -149,7 +150,6 @@ fn view(
         numbers("slot", rows.iter().map(|(_, one)| one.slot as u64)),
         maybe_addresses("entry", rows.iter().map(|(_, one)| one.entry)),
     ];
-    let problems = if tells { carved.problems.clone() } else { Vec::new() };
     View::new(name, "CarvedAllocation", columns, problems)
 }
 

@@ -10,9 +10,9 @@ use verifier_core::render::{DeadlockDocument, Names, write_deadlock_dot, write_d
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_host::Session;
 
+use crate::answer::conclude;
 use crate::document::Value;
 use crate::errors::Failure;
-use crate::table::problems;
 use crate::text::Text;
 
 /// What deadlock detection keeps, on its way to Python.
@@ -48,7 +48,7 @@ impl<'py> IntoPyObject<'py> for Document {
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let document = self.document.into_pyobject(py)?;
-        document.set_item("problems", problems(py, &self.problems)?)?;
+        conclude(&document, &self.problems)?;
         let class = py.import("verifier_py._documents")?.getattr("Deadlock")?;
         class.call1((document, self.text, self.dot))
     }

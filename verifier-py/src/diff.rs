@@ -7,13 +7,14 @@ use verifier_core::render::{DiffView, write_diff_markdown, write_diff_text};
 use verifier_core::{Error, Problem, Va};
 use verifier_host::{FilteredLeaks, compare_boots};
 
+use crate::answer::problems;
 use crate::arrow::{
-    Column, addresses, lists, maybe_lists, maybe_words, numbers, signed, structure, words,
+    Column, addresses, bools, lists, maybe_lists, maybe_words, numbers, signed, structure, words,
 };
 use crate::errors::Failure;
 use crate::leaks::{self, no_pickle};
 use crate::session::Session;
-use crate::table::{Table, View, problems};
+use crate::table::{Table, View};
 use crate::text::Text;
 use crate::work;
 
@@ -36,6 +37,7 @@ fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
     let columns = vec![
         words("label", groups.iter().map(|group| &*group.label)),
         maybe_words("tag", groups.iter().map(|group| group.key.tag.map(|tag| tag.to_string()))),
+        bools("contiguous", groups.iter().map(|group| group.key.is_contiguous)),
         maybe_words("driver", groups.iter().map(|group| group.key.driver.as_deref())),
         maybe_lists(
             "stack",
@@ -58,7 +60,9 @@ fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
         block("gone", |group| &group.gone)?,
     ];
     let both = [&view.old.problems, &view.new.problems];
-    View::new("diff", "DiffGroup", columns, both.into_iter().flatten().cloned().collect())
+    let problems = both.into_iter().flatten().cloned().collect();
+    // Its reasons say of which dump they are.
+    Ok(View::new("diff", "DiffGroup", columns, problems)?.part_of(view.completeness()))
 }
 
 /// What differs between two sessions: groups, the most growth first.
@@ -97,11 +101,13 @@ impl Diff {
         write: fn(&mut dyn std::io::Write, &DiffView<'_>) -> std::io::Result<()>,
     ) -> PyResult<Text> {
         work::run(py, None, || {
-            Text::write("Text", |out| {
-                write(out, &self.view(top)).map_err(verifier_host::Error::from)?;
+            let view = self.view(top);
+            let text = Text::write("Text", |out| {
+                write(out, &view).map_err(verifier_host::Error::from)?;
                 let found = self.found.iter().flat_map(|found| &found.leaks.problems);
                 Ok(found.cloned().collect::<Vec<Problem>>())
-            })
+            })?;
+            Ok(text.part_of(view.completeness()))
         })
     }
 

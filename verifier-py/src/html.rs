@@ -7,9 +7,10 @@ use arrow_array::types::{Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 use pyo3::prelude::*;
-use verifier_core::Problem;
 use verifier_core::render::escape_html;
+use verifier_core::{Extent, Problem};
 
+use crate::answer::note;
 use crate::arrow::is_hex;
 
 /// Rows that are shown.
@@ -19,12 +20,13 @@ const ITEMS: usize = 4;
 /// Problems that are shown.
 const PROBLEMS: usize = 5;
 
-/// A table, its first rows, why it has none, and its problems.
+/// A table, its first rows, why it has none, whether it is complete, and its problems.
 pub(crate) fn table(
     name: &str,
     batch: &RecordBatch,
     problems: &[Problem],
     empty_because: Option<&str>,
+    extent: Extent,
 ) -> String {
     let mut out = String::new();
     let schema = batch.schema();
@@ -45,10 +47,11 @@ pub(crate) fn table(
     let shown = if rows > ROWS { format!(", the first {ROWS} shown") } else { String::new() };
     let _ = write!(
         out,
-        "<p>{}: {rows} {}{shown}{}</p>",
+        "<p>{}: {rows} {}{shown}{}{}</p>",
         escape_html(name),
         if rows == 1 { "row" } else { "rows" },
-        empty_because.map(|why| format!("; {}", escape_html(why))).unwrap_or_default()
+        empty_because.map(|why| format!("; {}", escape_html(why))).unwrap_or_default(),
+        note(extent)
     );
     if !problems.is_empty() {
         let _ = write!(out, "<details><summary>problems: {}</summary><ul>", problems.len());

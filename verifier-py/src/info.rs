@@ -9,9 +9,10 @@ use verifier_core::Problem;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::{FLAGS, Level, Modes, Settings};
 
+use crate::answer::{conclude, problems};
 use crate::document::Value;
 use crate::errors::Failure;
-use crate::table::{Described, problems};
+use crate::table::Described;
 use crate::views;
 
 /// One name or several.
@@ -89,6 +90,6 @@ pub(crate) fn info<'py>(
         // Not every path is text.
         document.set_item("path", path.as_os_str())?;
     }
-    document.set_item("problems", problems(py, all)?)?;
+    conclude(&document, all)?;
     py.import("verifier_py._documents")?.getattr("Info")?.call1((document,))
 }

@@ -102,13 +102,15 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
             "stack_source",
             groups.iter().map(|group| view.stack_source(group).map(StackSource::name)),
         ),
+        maybe_words("source", groups.iter().map(|group| view.source(group))),
         lists(
             "allocations",
             groups.iter().map(|group| of(group).len()),
             structure("item", block, None),
         )?,
     ];
-    View::new("leaks", "LeakGroup", columns, leaks.problems.clone())
+    let table = View::new("leaks", "LeakGroup", columns, leaks.problems.clone())?;
+    Ok(table.part_of(leaks.completeness()))
 }
 
 /// The allocations that `filter` leaves, whose problems say which symbols are missing.
@@ -119,7 +121,8 @@ pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, 
 /// The flame graph of outstanding allocations.
 pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
     let svg = found.view(GroupBy::Stack, None, |view| flame_graph(view, weight))?;
-    Ok(Text::new("Picture", svg, &found.leaks.problems))
+    let picture = Text::new("Picture", svg, &found.leaks.problems);
+    Ok(picture.part_of(found.leaks.completeness()))
 }
 
 /// Outstanding allocations with the stacks that made them, in groups, the most bytes first.
@@ -156,12 +159,13 @@ impl Leaks {
         write: impl FnOnce(&mut dyn std::io::Write, &LeaksView<'_>) -> std::io::Result<()> + Send,
     ) -> PyResult<Text> {
         work::run(py, None, || {
-            Text::write("Text", |out| {
+            let text = Text::write("Text", |out| {
                 self.found
                     .view(by, top, |view| write(out, view))
                     .map_err(verifier_host::Error::from)?;
                 Ok(self.found.leaks.problems.clone())
-            })
+            })?;
+            Ok(text.part_of(self.found.leaks.completeness()))
         })
     }
 }
@@ -254,6 +258,17 @@ impl Leaks {
         let class = py.import("verifier_py._records")?.getattr("TreeReach")?;
         let tree = self.found.leaks.tree;
         tree.map(|tree| class.call1((tree.blocks, tree.unread, tree.stacks))).transpose()
+    }
+
+    /// The driver that was unloaded before it freed its memory, if bug check 0xC4/0x62 says so.
+    #[getter]
+    fn unload_leak<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(leak) = &self.found.leaks.unload_leak else { return Ok(None) };
+        let class = py.import("verifier_py._records")?.getattr("UnloadLeak")?;
+        let count = leak.allocations.len();
+        class
+            .call1((&leak.driver, leak.verified_data.0, leak.counted, count, leak.bytes()))
+            .map(Some)
     }
 
     /// Groups that `top` left out.

@@ -26,6 +26,7 @@
 //! `python/verifier_py/_records.py` for its rows, a class in `_tables.py` where there are facts about all
 //! of them, a method in `session`, and its line in the stub.
 
+mod answer;
 mod arrow;
 mod carve;
 mod deadlock;
@@ -56,6 +57,8 @@ mod _verifier_py {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
+    #[pymodule_export]
+    use crate::answer::{_completeness, _note, _require_complete};
     #[pymodule_export]
     use crate::diff::{Diff, diff};
     #[pymodule_export]

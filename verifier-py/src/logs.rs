@@ -3,11 +3,10 @@
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{LogFacts, WatchedFacts};
-use verifier_core::verifier::log::{EventKind, WatchedIrps};
+use verifier_core::verifier::log::EventKind;
 use verifier_host::Session;
 
 use crate::errors::Failure;
-use crate::session::told;
 use crate::table::{Described, View};
 use crate::views;
 use crate::work::staged;
@@ -30,7 +29,7 @@ pub(crate) fn read(
         return describe(LogFacts::from(&log), views::pool_log(log, kernel)?);
     }
     if kind == "watched" {
-        return watched(host, kernel, last, address);
+        return watched(host, last, address);
     }
     let kind = EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
         let known = kinds().join(", ");
@@ -48,12 +47,10 @@ fn describe(facts: LogFacts, view: View) -> Result<Described, Failure> {
 /// The canceled IRPs that are watched.
 pub(crate) fn watched(
     host: &Session,
-    kernel: &Kernel,
     last: Option<usize>,
     address: Option<Va>,
 ) -> Result<Described, Failure> {
-    let mut watched = WatchedIrps::read(kernel, last, address)?;
-    watched.problems = told(watched.problems, host);
+    let watched = host.watched_irps(last, address)?;
     let facts = WatchedFacts::from(&watched);
     let view = views::watched_irps(watched)?.empty_because(facts.empty_because);
     Ok(Described::new(view, "WatchedIrps", &facts)?)

@@ -6,12 +6,12 @@ use pyo3::prelude::*;
 use verifier_core::kernel::{Hints, Kernel, Landmarks};
 use verifier_core::render::PoolInfoDocument;
 use verifier_core::render::text::Style;
-use verifier_core::verifier::{Drivers, Modes, Settings};
-use verifier_core::{Pa, Problem, Va};
+use verifier_core::{Completeness, Pa, Problem, Va};
 use verifier_host::info::Info;
 use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
 
+use crate::answer::problems;
 use crate::document::Value;
 use crate::errors::Failure;
 use crate::facts::{PoolFacts, StackFacts};
@@ -19,7 +19,7 @@ use crate::leaks::{self, Leaks};
 use crate::memory::CallbackMemory;
 use crate::source::{self, Source};
 use crate::symbols::{CallbackProgress, Symbols};
-use crate::table::{Described, Table, View, problems};
+use crate::table::{Described, Table, View};
 use crate::text::{self, Text};
 use crate::work::staged;
 use crate::{carve, deadlock, info, logs, views, work};
@@ -170,21 +170,18 @@ impl Session {
 
     /// Verifier's level by name, its statistics and its modes.
     fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (settings, modes, problems) = self.view(py, |host, kernel| {
-            let (settings, modes) = (Settings::read(kernel)?, Modes::read(kernel));
-            let problems = settings.problems.iter().chain(&modes.problems).cloned().collect();
-            Ok((settings, modes, told(problems, host)))
+        let (settings, modes, problems) = self.view(py, |host, _| {
+            let (settings, modes) = host.settings()?;
+            let problems: Vec<Problem> =
+                settings.problems.iter().chain(&modes.problems).cloned().collect();
+            Ok((settings, modes, problems))
         })?;
         info::settings(py, &settings, &modes, &problems)
     }
 
     /// Configured drivers, their state and counters.
     fn drivers(&self, py: Python<'_>) -> PyResult<Table> {
-        let view = self.view(py, |host, kernel| {
-            let mut drivers = Drivers::read(kernel)?;
-            drivers.problems = told(drivers.problems, host);
-            Ok(views::drivers(drivers)?)
-        })?;
+        let view = self.view(py, |host, _| Ok(views::drivers(host.drivers()?)?))?;
         Ok(view.into())
     }
 
@@ -288,7 +285,7 @@ impl Session {
         address: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let address = address.map(Va);
-        let table = self.view(py, |host, kernel| logs::watched(host, kernel, last, address))?;
+        let table = self.view(py, |host, _| logs::watched(host, last, address))?;
         table.into_pyobject(py)
     }
 
@@ -428,10 +425,15 @@ impl Session {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
         self.check_output(path.as_ref())?;
         let page = self.view(py, |host, _| {
-            Text::write("Page", |out| {
+            let mut answer = Completeness::default();
+            let page = Text::write("Page", |out| {
                 let summary = write_report(out, host, filter, host.progress())?;
-                Ok(told(summary.problems, host))
-            })
+                let problems = told(summary.problems, host);
+                answer = Completeness::of(&problems);
+                answer.extent = answer.extent.max(summary.extent);
+                Ok(problems)
+            })?;
+            Ok(page.part_of(answer))
         })?;
         text::to_path(py, page, path)
     }

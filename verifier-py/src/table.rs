@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchIterator};
+use arrow_schema::Schema;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCapsule, PyDict, PyList, PySlice, PyTuple};
 use serde::Serialize;
-use verifier_core::{Error, Problem, Va};
+use verifier_core::{Completeness, Error, Problem};
 
+use crate::answer::{self, ProblemTuple, problems};
 use crate::arrow::{Column, batch, gather};
 use crate::document::Value;
 use crate::memory::type_name;
@@ -32,6 +34,8 @@ pub(crate) struct View {
     record: Arc<str>,
     batch: RecordBatch,
     problems: Arc<[Problem]>,
+    /// Whether the answer that it is, or is a part of, is complete.
+    answer: Arc<Completeness>,
     /// Why there is nothing, where there is nothing.
     empty_because: Option<Arc<str>>,
 }
@@ -47,9 +51,15 @@ impl View {
             name: name.into(),
             record: record.into(),
             batch: batch(columns)?,
+            answer: Completeness::of(&problems).into(),
             problems: problems.into(),
             empty_because: None,
         })
+    }
+
+    /// The same as a part of an answer that says elsewhere what its problems are.
+    pub(crate) fn part_of(self, answer: Completeness) -> Self {
+        Self { answer: answer.into(), ..self }
     }
 
     /// The same, which says why it is empty, where it is.
@@ -135,6 +145,14 @@ impl Table {
 
     fn part(&self, batch: RecordBatch) -> View {
         View { batch, ..self.view.clone() }
+    }
+
+    /// The rows with a schema that says whether they are the whole answer.
+    fn exported(&self) -> PyResult<RecordBatch> {
+        let schema = Schema::clone(self.view.batch.schema_ref());
+        let schema = schema.with_metadata(answer::metadata(&self.view.answer));
+        let batch = self.view.batch.clone().with_schema(Arc::new(schema));
+        batch.map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 }
 
@@ -263,6 +281,7 @@ impl Table {
             py.detach(|| {
                 one.record == two.record
                     && one.problems == two.problems
+                    && one.answer == two.answer
                     && one.batch.num_rows() == two.batch.num_rows()
                     && one.batch == two.batch
             })
@@ -280,7 +299,7 @@ impl Table {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let restore = py.import("verifier_py._verifier_py")?.getattr("_restore")?;
-        let View { name, record, batch, empty_because, .. } = &self.view;
+        let View { name, record, batch, empty_because, answer, .. } = &self.view;
         let state = (
             &**name,
             &**record,
@@ -288,6 +307,7 @@ impl Table {
             pickle::columns(py, batch)?,
             self.problems(py)?,
             empty_because.as_deref(),
+            answer::told(py, answer)?,
         );
         Ok((restore, state).into_pyobject(py)?.into_any())
     }
@@ -304,12 +324,12 @@ impl Table {
         if let Some(why) = &self.view.empty_because {
             text.push_str(&format!("; {why}"));
         }
-        text + ">"
+        text + answer::note(self.view.answer.extent) + ">"
     }
 
     fn _repr_html_(&self) -> String {
-        let View { name, batch, problems, empty_because, .. } = &self.view;
-        html::table(name, batch, problems, empty_because.as_deref())
+        let View { name, batch, problems, empty_because, answer, .. } = &self.view;
+        html::table(name, batch, problems, empty_because.as_deref(), answer.extent)
     }
 
     /// The names of the columns.
@@ -324,6 +344,31 @@ impl Table {
         problems(py, &self.view.problems)
     }
 
+    /// Whether the rows are the whole answer: all that leads to it was read, and nothing contradicts it.
+    #[getter]
+    fn complete(&self) -> bool {
+        self.view.answer.is_complete()
+    }
+
+    /// How much of the answer the rows are: `complete`; `at least`, if more may exist; `unknown`, if
+    /// nothing supports them.
+    #[getter]
+    fn extent(&self) -> &'static str {
+        self.view.answer.extent.name()
+    }
+
+    /// Why the answer is not complete, the gravest reasons first; empty if it is.
+    #[getter]
+    fn incomplete_because<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.view.answer.because)
+    }
+
+    /// The table itself if the answer is complete, else `IncompleteError` is raised.
+    fn require_complete(this: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
+        answer::require(this.py(), &this.view.answer)?;
+        Ok(this)
+    }
+
     /// The rows as dicts, nested values as dicts and lists.
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
@@ -336,7 +381,7 @@ impl Table {
 
     /// The Arrow schema: a capsule with an `ArrowSchema`.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = FFI_ArrowSchema::try_from(&**self.view.batch.schema_ref())
+        let schema = FFI_ArrowSchema::try_from(&**self.exported()?.schema_ref())
             .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
@@ -350,7 +395,7 @@ impl Table {
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
-        let batch = self.view.batch.clone();
+        let batch = self.exported()?;
         let schema = batch.schema();
         let reader = RecordBatchIterator::new([Ok(batch)], schema);
         PyCapsule::new_with_value(
@@ -368,32 +413,18 @@ pub(crate) fn _restore(
     record: &str,
     rows: usize,
     columns: &Bound<'_, PyTuple>,
-    problems: Vec<(String, Option<u64>, String)>,
+    problems: Vec<ProblemTuple>,
     empty_because: Option<&str>,
+    answer: (String, Vec<String>),
 ) -> PyResult<Table> {
-    let problem = |(what, address, why): (String, Option<u64>, String)| match address {
-        Some(address) => Problem::at(what, Va(address), why),
-        None => Problem::new(what, why),
-    };
     Ok(Table::from(View {
         name: name.into(),
         record: record.into(),
         batch: pickle::batch(columns, rows)?,
-        problems: problems.into_iter().map(problem).collect(),
+        problems: problems.into_iter().map(answer::problem).collect::<PyResult<_>>()?,
+        answer: answer::answer(answer)?.into(),
         empty_because: empty_because.map(Arc::from),
     }))
-}
-
-/// Problems as named tuples.
-pub(crate) fn problems<'py>(
-    py: Python<'py>,
-    problems: &[Problem],
-) -> PyResult<Bound<'py, PyTuple>> {
-    let class = py.import("verifier_py._records")?.getattr("Problem")?;
-    let problems = problems
-        .iter()
-        .map(|problem| class.call1((&problem.what, problem.address.map(|va| va.0), &problem.why)));
-    PyTuple::new(py, problems.collect::<PyResult<Vec<_>>>()?)
 }
 
 #[pyclass(frozen, module = "verifier_py")]

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use pyo3::IntoPyObject;
 use pyo3::prelude::*;
-use verifier_core::Problem;
+use verifier_core::{Completeness, Problem};
 use verifier_host::write_file;
 
+use crate::answer::{problems, told};
 use crate::errors::Failure;
-use crate::table::problems;
 use crate::work::{self, Output};
 
 /// Text with the problems that were met, on its way to Python.
@@ -18,11 +18,18 @@ pub(crate) struct Text {
     class: &'static str,
     bytes: Vec<u8>,
     problems: Vec<Problem>,
+    answer: Completeness,
 }
 
 impl Text {
     pub(crate) fn new(class: &'static str, bytes: Vec<u8>, problems: &[Problem]) -> Self {
-        Self { class, bytes, problems: problems.to_vec() }
+        let answer = Completeness::of(problems);
+        Self { class, bytes, problems: problems.to_vec(), answer }
+    }
+
+    /// The same as the text of an answer that judges itself.
+    pub(crate) fn part_of(self, answer: Completeness) -> Self {
+        Self { answer, ..self }
     }
 
     /// What `write` writes; it gives the problems.
@@ -32,7 +39,7 @@ impl Text {
     ) -> Result<Self, Failure> {
         let mut out = Output::default();
         let problems = write(&mut out)?;
-        Ok(Self { class, bytes: out.into_bytes(), problems })
+        Ok(Self::new(class, out.into_bytes(), &problems))
     }
 }
 
@@ -44,7 +51,7 @@ impl<'py> IntoPyObject<'py> for Text {
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let text = String::from_utf8_lossy(&self.bytes);
         let class = py.import("verifier_py._documents")?.getattr(self.class)?;
-        class.call1((text, problems(py, &self.problems)?))
+        class.call1((text, problems(py, &self.problems)?, told(py, &self.answer)?))
     }
 }
 

@@ -1,17 +1,17 @@
 //! Records of the views as columns: one function for each table. Names and order are those of the JSON
 //! contract.
 
-use verifier_core::Problem;
 use verifier_core::analysis::{History, PoolKind, TrackerMatch};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::{
-    EventLog, Impossible, Operation, PoolLog, PoolRecord, WatchedIrps,
+    EventLog, ImpossibleRecord, Operation, PoolLog, PoolRecord, WatchedIrps,
 };
 use verifier_core::verifier::{
-    Allocation, Counters, Driver, Drivers, Level, NO_DRIVER, PoolReport, PoolStack, PoolStacks,
-    TargetDriver, ToldBy,
+    Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
+    PoolStacks, TargetDriver, ToldBy,
 };
+use verifier_core::{Completeness, Problem};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
@@ -96,11 +96,12 @@ pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Co
     Ok(vec![
         addresses("address", all.iter().map(|a| a.address)),
         numbers("size", all.iter().map(|a| a.size)),
-        words("tag", all.iter().map(|a| a.tag.to_string())),
+        maybe_words("tag", all.iter().map(|a| a.pool_tag().map(|tag| tag.to_string()))),
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
         words("source", all.iter().map(|a| a.source.name())),
         maybe_words("told_by", all.iter().map(|a| a.source.told_by().map(ToldBy::name))),
+        maybe_words("impossible", all.iter().map(|a| a.impossible.map(Impossible::name))),
     ])
 }
 
@@ -131,7 +132,10 @@ fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Ve
         numbers("size", records.clone().map(|record| record.size)),
         addresses("thread", records.clone().map(|record| record.thread)),
         words("operation", records.clone().map(|record| record.operation.name())),
-        maybe_words("impossible", records.map(|record| record.impossible.map(Impossible::name))),
+        maybe_words(
+            "impossible",
+            records.map(|record| record.impossible.map(ImpossibleRecord::name)),
+        ),
     ]
 }
 
@@ -164,7 +168,7 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
             }
         });
     }
-    let marks = records.iter().map(|record| record.impossible.map(Impossible::name));
+    let marks = records.iter().map(|record| record.impossible.map(ImpossibleRecord::name));
     columns.push(maybe_words("impossible", marks));
     let lengths = records.iter().map(|record| log.frames(record).len());
     columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
@@ -185,6 +189,10 @@ pub(crate) fn contiguous(report: PoolReport, kernel: &Kernel) -> Result<View, Er
         numbers("size", rows().map(|(_, memory)| memory.size)),
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
+        maybe_words(
+            "impossible",
+            rows().map(|(_, memory)| memory.impossible.map(Impossible::name)),
+        ),
     ];
     View::new("contiguous memory", "ContiguousMemory", columns, report.problems)
 }
@@ -256,7 +264,11 @@ pub(crate) struct HistoryViews {
 
 /// `history()`
 pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews, Error> {
-    let none = Vec::<Problem>::new;
+    // The history has the problems of all of them.
+    let answer = Completeness::of(&history.problems);
+    let part = |name, record, columns| {
+        Ok(View::new(name, record, columns, Vec::new())?.part_of(answer.clone()))
+    };
     let trackers = |name, trackers: &[TrackerMatch]| {
         let all: Vec<&Allocation> = trackers.iter().map(|one| &one.entry.allocation).collect();
         let mut columns = vec![
@@ -269,7 +281,7 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
         let all_frames = trackers.iter().flat_map(|one| one.frames.iter().copied()).collect();
         let lengths = trackers.iter().map(stack);
         columns.push(maybe_lists("stack", lengths, frames(all_frames, kernel)?)?);
-        View::new(name, "Outstanding", columns, none())
+        part(name, "Outstanding", columns)
     };
     let events = &history.events;
     let mut log = pool_records(events.iter().map(|event| &event.record));
@@ -298,10 +310,10 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
     ];
     Ok(HistoryViews {
         outstanding: trackers("outstanding", &history.trackers)?,
-        events: View::new("events", "PoolEvent", log, none())?,
-        lifetimes: View::new("lifetimes", "Lifetime", lifetimes, none())?,
+        events: part("events", "PoolEvent", log)?,
+        lifetimes: part("lifetimes", "Lifetime", lifetimes)?,
         freed_entries: trackers("freed entries", &history.freed_entries)?,
-        neighbors: View::new("neighbors", "Neighbor", neighbors, none())?,
+        neighbors: part("neighbors", "Neighbor", neighbors)?,
     })
 }
 

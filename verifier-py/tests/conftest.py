@@ -28,6 +28,15 @@ class Sheet:
         self.want: dict[str, Any] = json.loads(lzma.open(folder / "expect.json.xz").read())
         self.dump = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
 
+    def blocks(self) -> dict[int, tuple[str | None, dict[str, Any]]]:
+        """The outstanding blocks with their drivers; of one in the pool info tree the sheet names none."""
+        blocks = {
+            one["address"]: (driver["name"].lower(), one)
+            for driver in self.want["drivers"]
+            for one in driver["allocations"]
+        }
+        return blocks | {one["address"]: (None, one) for one in self.want.get("pool_info", ())}
+
     def names(self, address: int) -> list[str]:
         """Every right name of an address."""
         names: list[str] = self.want["symbols"][f"{address:#x}"]
@@ -72,6 +81,15 @@ def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Du
     path = tmp_path_factory.mktemp("other") / "memory.dmp"
     path.write_bytes(data.replace(b"Leak", b"Lack", 1))
     return verifier.open(path, symbols=folder / "symbols")
+
+
+@pytest.fixture(scope="session")
+def damaged(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
+    """The sample without its last pages: what is left of the lists does not lead to their ends."""
+    place = tmp_path_factory.mktemp("damaged")
+    (place / "memory.dmp").write_bytes((folder / "memory.dmp").read_bytes()[:0x52000])
+    (place / "symbols").symlink_to(folder / "symbols")
+    return verifier.open(place / "memory.dmp", symbols=place / "symbols")
 
 
 @pytest.fixture(autouse=True)

@@ -90,7 +90,7 @@ def long() -> verifier.Table[verifier.Flag]:
         (field, (rows, valid, [bits * rows], children)),
         (text, (rows, valid, [offsets, letters * rows], children)),
     )
-    return _restore("flags", "Flag", rows, columns, [], None)
+    return _restore("flags", "Flag", rows, columns, [], None, ("complete", ()))
 
 
 @pytest.mark.parametrize("how", ["to_dicts", "list", "count"])

@@ -54,7 +54,7 @@ def everything(session: verifier.Session) -> list[Any]:
         str(session.leaks().to_text(top=None)),
         *(logged(session, kind) for kind in verifier.LOGS if kind != "pool"),
         # The title names the file, where there is one.
-        re.sub(" – memory.dmp[^<]*", "", str(session.flamegraph())),
+        re.sub(r" – memory\.dmp[^<–]*?(?= –|<)", "", str(session.flamegraph())),
         str(session.kd("!verifier 3")),
         session.info().to_dict()["kernel"]["modules"],
     ]
@@ -88,6 +88,25 @@ def test_memory_that_stands_still_is_asked_for_less(folder: Path, arguments: dic
 
     moving, still = reads(False), reads(True)
     assert still[1] == moving[1] and still[0] * 2 < moving[0]
+
+
+@pytest.mark.parametrize("searched", [False, True])
+def test_page_tables_of_a_running_machine_are_walked_anew(
+    folder: Path, arguments: dict[str, Any], searched: bool
+) -> None:
+    if searched:
+        arguments["ps_loaded_module_list"] = arguments["kd_debugger_data_block"] = None
+    for stable in (False, True):
+        memory = Physical(folder / "memory.dmp")
+        session = verifier.Session(memory=memory, **arguments, stable=stable)
+        level = session.settings().level
+        # The top table goes: without it, only what was remembered leads to a page.
+        del memory.pages[arguments["dtb"] // 0x1000]
+        if stable:
+            assert session.settings().level == level
+        else:
+            with pytest.raises(verifier.FaultError):
+                session.settings()
 
 
 def test_virtual(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) -> None:

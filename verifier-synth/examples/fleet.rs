@@ -1,8 +1,8 @@
-//! Writes the dumps of many machines with planted leaks into a folder, with the symbols of all and
-//! `planted.json`, which tells the leaks of each: `cargo run -p verifier-synth --example fleet -- FOLDER N`.
+//! Writes the dumps of many machines with planted leaks into a folder, with their symbols and `planted.json`,
+//! which lists the leaks of each machine: `cargo run -p verifier-synth --example fleet -- FOLDER N`.
 //!
-//! Drivers lie elsewhere on each machine and builds differ, also in where a function calls another: one
-//! leak has other addresses everywhere and other offsets on each build.
+//! Drivers have different addresses on each machine. Builds differ too, and with them the offsets of calls in
+//! a function. So one leak has different addresses everywhere, and different offsets on each build.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -10,7 +10,7 @@ use std::{env, fs, io};
 use serde_json::json;
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
-/// Driver, tag, the routine that leaks, the size of a block, and on which machines: every so many.
+/// Driver, tag, the routine that leaks, the size of a block, and n: every n-th machine has the leak.
 const LEAKS: [(&str, &[u8; 4], &str, u64, usize); 3] = [
     ("leaky.sys", b"Leak", "LeakyRead", 0x210, 2),
     ("leaky.sys", b"Lctx", "LeakyOpen", 0x50, 5),

@@ -1,5 +1,5 @@
-//! Writes the walk-through and one machine of every build and kind of dump into a folder, to open them with
-//! other tools: `cargo run -p verifier-synth --example write -- FOLDER`.
+//! Writes the walk-through and one machine of every build and kind of dump into a folder, so that you can
+//! open them with other tools: `cargo run -p verifier-synth --example write -- FOLDER`.
 
 use std::path::Path;
 use std::{env, fs, io};

@@ -1,4 +1,4 @@
-//! The machine's memory while it is laid out, and afterwards, to damage it.
+//! The memory of a machine: first to lay it out, then to damage it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::layout::Layouts;
 use crate::paging::{AddressSpace, PageSize, PageState};
 use crate::physical::PAGE_SIZE;
 
-/// A dump and the symbol tables that go with it.
+/// A dump and its symbol tables.
 #[derive(Debug, Clone)]
 pub struct Sample {
     /// The bytes of the dump file.
@@ -17,21 +17,21 @@ pub struct Sample {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-/// A machine laid out in memory: what [`Machine::assemble`](crate::Machine::assemble) makes. Damage it,
-/// then write dumps of it.
+/// A machine laid out in memory, made by [`Machine::assemble`](crate::Machine::assemble). You can damage it
+/// and then write dumps of it.
 #[derive(Debug, Clone)]
 pub struct Assembly {
     pub(crate) build: Build,
     pub(crate) layouts: Layouts,
     pub(crate) space: AddressSpace,
-    /// What a dump's header will say.
+    /// The header of the dumps.
     pub header: HeaderInfo,
     /// Symbol tables by path.
     pub files: Vec<(String, Vec<u8>)>,
     labels: BTreeMap<String, u64>,
     pool: u64,
     zero_frame: Option<u64>,
-    /// What a small dump's own lists say.
+    /// The contents of a small dump's own lists.
     pub(crate) drivers: Vec<SmallDumpDriver>,
     pub(crate) unloaded: Vec<(String, u64, u64)>,
 }
@@ -53,24 +53,27 @@ impl Assembly {
         }
     }
 
-    /// Address of something by label: `nt!VfPoolTraces` (every global that this crate lays out),
-    /// `module:NAME` (loader entry), `suspect:NAME`, `node:NAME` (AVL node), `target:NAME`
-    /// (`_VF_TARGET_DRIVER`), `verified:NAME` (`_VF_TARGET_VERIFIED_DRIVER_DATA`), `trackers:NAME:0` (first
-    /// page of trackers), `unloaded:NAME` (the name that bug check 0xC4/0x62 points at), `excluded:NAME`,
-    /// `watched:0` (the first `_VF_WATCHDOG_IRP`), `contiguous:NAME:0` (node of contiguous memory),
-    /// `pool block:0` and `pool stack:0` (nodes of the pool info trees, in the order they were added),
-    /// `ring:SYMBOL` (array of a log, by its variable's name), `avl table`, `unloaded drivers`. Of deadlock detection: `deadlock globals`,
-    /// `deadlock resource heads`, `deadlock thread heads`, and counted from 0 `deadlock lock:0`, `deadlock
-    /// thread:0`, `deadlock node:0`.
+    /// Address of a label:
+    ///
+    /// - `nt!VfPoolTraces` (every global that this crate lays out), `module:NAME` (loader entry)
+    /// - `suspect:NAME`, `node:NAME` (AVL node), `target:NAME` (`_VF_TARGET_DRIVER`), `verified:NAME`
+    ///   (`_VF_TARGET_VERIFIED_DRIVER_DATA`), `avl table`
+    /// - `trackers:NAME:0` (first page of trackers), `contiguous:NAME:0` (node of contiguous memory)
+    /// - `pool block:0` and `pool stack:0` (nodes of the pool info trees, in the order they were added)
+    /// - `unloaded drivers`, `unloaded:NAME` (the name that bug check 0xC4/0x62 points at), `excluded:NAME`,
+    ///   `watched:0` (the first `_VF_WATCHDOG_IRP`)
+    /// - `ring:SYMBOL` (array of a log, by its variable's name)
+    /// - deadlock detection: `deadlock globals`, `deadlock resource heads`, `deadlock thread heads`, and
+    ///   counted from 0 `deadlock lock:0`, `deadlock thread:0`, `deadlock node:0`
     ///
     /// # Panics
     ///
-    /// If there is no such label.
+    /// If the label does not exist.
     pub fn address(&self, label: &str) -> u64 {
         *self.labels.get(label).unwrap_or_else(|| panic!("no label {label:?}"))
     }
 
-    /// All labels, with their addresses.
+    /// All labels with their addresses.
     pub fn labels(&self) -> impl Iterator<Item = (&str, u64)> {
         self.labels.iter().map(|(label, &address)| (label.as_str(), address))
     }
@@ -90,7 +93,7 @@ impl Assembly {
         &mut self.space
     }
 
-    /// Writes over memory; pages that are not mapped are added.
+    /// Overwrites memory; unmapped pages are added.
     pub fn patch(&mut self, va: u64, bytes: &[u8]) {
         let mut done = 0;
         while done < bytes.len() {
@@ -113,13 +116,13 @@ impl Assembly {
         }
     }
 
-    /// Writes a pointer over memory.
+    /// Overwrites memory with a pointer.
     pub fn patch_pointer(&mut self, va: u64, value: u64) {
         let bytes = self.layouts.pointer(value);
         self.patch(va, &bytes);
     }
 
-    /// Writes one field, by path, of the structure at `va`.
+    /// Overwrites one field, by path, of the structure at `va`.
     ///
     /// # Panics
     ///
@@ -138,7 +141,7 @@ impl Assembly {
         self.space.read(va, length)
     }
 
-    /// Takes the physical page of `va` out of memory: mapped, but absent from the dump.
+    /// Removes the physical page of `va` from memory: it stays mapped, but the dump does not hold it.
     ///
     /// # Panics
     ///
@@ -148,7 +151,7 @@ impl Assembly {
         self.space.memory_mut().remove(pa / PAGE_SIZE as u64);
     }
 
-    /// Gives the page of `va` another state, such as [`PageState::NotPresent`] or
+    /// Changes the state of the page of `va`, for example to [`PageState::NotPresent`] or
     /// [`PageState::Transition`].
     ///
     /// # Panics
@@ -167,7 +170,7 @@ impl Assembly {
         write_dump(kind, &self.header, self.space.memory())
     }
 
-    /// A dump and the symbol tables.
+    /// A dump with its symbol tables.
     ///
     /// # Panics
     ///
@@ -176,13 +179,13 @@ impl Assembly {
         Sample { dump: self.dump(kind), files: self.files.clone() }
     }
 
-    /// What a small dump of this machine holds: the debugger data, a stack of no meaning, and as blocks the
-    /// first 0x9c bytes of `MmVerifierData` (a 19041 keeps no more), `NtBuildLab`, the first page of the
-    /// kernel's image, and what `more` names: address and bytes.
+    /// The contents of a small dump of this machine: the debugger data, a stack without meaning, and these
+    /// blocks: the first 0x9c bytes of `MmVerifierData` (19041 keeps only these), `NtBuildLab`, the first
+    /// page of the kernel's image, and `more` (address and number of bytes).
     ///
     /// # Panics
     ///
-    /// If any of that is not mapped.
+    /// If any of them is not mapped.
     pub fn small_dump_content(&self, more: &[(u64, usize)]) -> SmallDump {
         let read = |va: u64, size: usize| {
             self.read(va, size).unwrap_or_else(|| panic!("{va:#x} is not mapped"))
@@ -194,7 +197,7 @@ impl Assembly {
             (kernel, PAGE_SIZE),
         ];
         places.extend_from_slice(more);
-        // Blocks of real dumps are in no order.
+        // Blocks in real dumps are unordered.
         let blocks = places.iter().rev().map(|&(va, size)| (va, read(va, size))).collect();
         let wide = self.layouts.pointer_size() == 8;
         let stack = if wide { 0xffff_d000_2345_6ee8 } else { 0x9abc_dee8 };
@@ -211,7 +214,7 @@ impl Assembly {
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As for [`Self::small_dump_content`].
     pub fn small_dump(&self, more: &[(u64, usize)]) -> Vec<u8> {
         write_small_dump(&self.header, &self.small_dump_content(more))
     }
@@ -237,22 +240,22 @@ impl Assembly {
         self.patch(self.global(global), &value.to_le_bytes());
     }
 
-    /// Room in pool.
+    /// Allocates pool.
     pub(crate) fn allocate(&mut self, size: usize, align: u64) -> u64 {
         let va = self.pool.next_multiple_of(align);
-        // A pool header's room between neighbors.
+        // Leaves room for a pool header between neighbors.
         self.pool = va + size as u64 + 0x10;
         va
     }
 
-    /// Puts bytes into pool and returns their address.
+    /// Writes bytes to new pool and returns their address.
     pub(crate) fn place(&mut self, bytes: &[u8]) -> u64 {
         let va = self.allocate(bytes.len(), 16);
         self.patch(va, bytes);
         va
     }
 
-    /// Writes a `_UNICODE_STRING` at `va`, its text in pool.
+    /// Writes a `_UNICODE_STRING` at `va`, with its text in pool.
     pub(crate) fn put_string(&mut self, va: u64, text: &str) {
         let mut units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let length = units.len() as u64;
@@ -277,7 +280,7 @@ impl Assembly {
         }
     }
 
-    /// Maps a page to the one physical page of zeros, unless it is mapped already.
+    /// Maps a page to the shared physical page of zeros, unless it is already mapped.
     pub(crate) fn map_zero(&mut self, va: u64) {
         if self.space.translate(va).is_none() {
             let pfn = *self.zero_frame.get_or_insert_with(|| self.space.memory_mut().allocate());

@@ -1,9 +1,8 @@
-//! The kernels that this crate has layouts of.
+//! The kernels for which this crate has layouts.
 
 use crate::dump::MachineType;
-use crate::layout::Layouts;
 
-/// A build of the Windows kernel that this crate has layouts of.
+/// A build of the Windows kernel for which this crate has layouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
     /// Windows 7 SP1 and Server 2008 R2, 7601, x64.
@@ -22,7 +21,7 @@ pub enum Build {
     Win11,
     /// Windows 11 24H2 and Server 2025, 26100, x64.
     Win11Ge,
-    /// Windows 11 21H2, 22000, ARM64: the layouts of x64, but for `_VF_AVL_TABLE`.
+    /// Windows 11 21H2, 22000, ARM64: the layouts of x64, except `_VF_AVL_TABLE`.
     Win11Arm64,
     /// Windows 7 SP1, 7601, x86.
     Win7Sp1X86,
@@ -76,10 +75,5 @@ impl Build {
             Self::Win7Sp1X86 | Self::Win10VbX86 => MachineType::X86,
             _ => MachineType::X64,
         }
-    }
-
-    /// The build's layouts.
-    pub fn layouts(self) -> Layouts {
-        Layouts::parse(self)
     }
 }

@@ -1,4 +1,4 @@
-//! A driver to load: what it is called, where it lies, what is known of it.
+//! A driver to load: its name, its address, its PDB and its symbols.
 
 use crate::image::PdbId;
 
@@ -15,7 +15,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver of nine pages without PDB and exports.
+    /// A driver of nine pages, without a PDB or exports.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -28,42 +28,42 @@ impl Driver {
         }
     }
 
-    /// Where it is loaded.
+    /// Sets its load address.
     pub fn base(mut self, base: u64) -> Self {
         self.base = Some(base);
         self
     }
 
-    /// `SizeOfImage`, in whole pages, five at least.
+    /// Sets `SizeOfImage`: whole pages, at least five.
     pub fn size(mut self, size: u32) -> Self {
         self.size = size;
         self
     }
 
-    /// `TimeDateStamp`.
+    /// Sets `TimeDateStamp`.
     pub fn time_date_stamp(mut self, stamp: u32) -> Self {
         self.time_date_stamp = Some(stamp);
         self
     }
 
-    /// Gives it a PDB of this name, with a GUID made from the name, and a symbol table in the sample.
+    /// Adds a PDB with this name and a GUID made from the name; the sample then has a symbol table for it.
     pub fn pdb(self, name: &str) -> Self {
         self.pdb_id(PdbId::from_name(name))
     }
 
-    /// Gives it a PDB, and a symbol table in the sample.
+    /// Adds a PDB; the sample then has a symbol table for it.
     pub fn pdb_id(mut self, pdb: PdbId) -> Self {
         self.pdb = Some(pdb);
         self
     }
 
-    /// A name in its export directory.
+    /// Adds a name to its export directory.
     pub fn export(mut self, name: &str, rva: u32) -> Self {
         self.exports.push((name.to_owned(), rva));
         self
     }
 
-    /// A symbol of its PDB.
+    /// Adds a symbol to its PDB.
     pub fn symbol(mut self, name: &str, rva: u32) -> Self {
         self.symbols.push((name.to_owned(), rva));
         self

@@ -1,8 +1,8 @@
-//! PE images as they lie in memory: headers, a CodeView record, an export directory.
+//! PE images as they are in memory: headers, a CodeView record, an export directory.
 //!
-//! Headers at RVA 0; `.rdata` holds the debug directory (type 2, CodeView), the `RSDS` record {GUID, age, name}
-//! and the export directory; `.text`; `.data` last. Sources: Microsoft's PE format
-//! specification; the real image in the facts' `hevd_x86`.
+//! The headers are at RVA 0. `.rdata` holds the debug directory (type 2, CodeView), the `RSDS` record {GUID,
+//! age, name} and the export directory. `.text` follows, and `.data` is last. Sources: Microsoft's PE format
+//! specification, and a real 32-bit driver image.
 
 use crate::dump::MachineType;
 
@@ -11,7 +11,7 @@ use crate::dump::MachineType;
 pub struct PdbId {
     /// Such as `ntkrnlmp.pdb`.
     pub name: String,
-    /// The GUID as symbol stores write it, 32 hexadecimal digits read as one number.
+    /// The GUID in the order of symbol stores: 32 hexadecimal digits read as one number.
     pub guid: u128,
     /// The age.
     pub age: u32,
@@ -20,7 +20,7 @@ pub struct PdbId {
 impl PdbId {
     /// An identity of age 1 with a GUID made from the name.
     pub fn from_name(name: &str) -> Self {
-        // FNV-1a, widened: it only has to differ from name to name.
+        // FNV-1a, widened: different names only need different GUIDs.
         let mut guid: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         for byte in name.bytes() {
             guid = (guid ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b);
@@ -33,7 +33,7 @@ impl PdbId {
         format!("{:032X}", self.guid)
     }
 
-    /// The GUID in memory: the first three fields little-endian.
+    /// The GUID as it is in memory: the first three fields are little-endian.
     pub fn guid_bytes(&self) -> [u8; 16] {
         let mut bytes = self.guid.to_be_bytes();
         bytes[..4].reverse();
@@ -48,7 +48,7 @@ impl PdbId {
 pub struct Image {
     /// File name, such as `myfault.sys`.
     pub name: String,
-    /// Where it is loaded.
+    /// Its load address.
     pub base: u64,
     /// `SizeOfImage`, in whole pages.
     pub size: u32,
@@ -56,20 +56,20 @@ pub struct Image {
     pub time_date_stamp: u32,
     /// `CheckSum`.
     pub check_sum: u32,
-    /// The CodeView record, if it has one.
+    /// The CodeView record, if there is one.
     pub pdb: Option<PdbId>,
     /// Exported names and their RVAs.
     pub exports: Vec<(String, u32)>,
-    /// Public symbols and their RVAs, for the symbol table. Not in memory.
+    /// Public symbols and their RVAs, for the symbol table; they are not in memory.
     pub symbols: Vec<(String, u32)>,
 }
 
 impl Image {
-    /// An image of `size` bytes without PDB, exports and symbols.
+    /// An image of `size` bytes without a PDB, exports or symbols.
     ///
     /// # Panics
     ///
-    /// If the size is not at least five pages, in whole pages.
+    /// If the size is not a whole number of pages, at least five.
     pub fn new(name: &str, base: u64, size: u32) -> Self {
         assert!(size.is_multiple_of(0x1000) && size >= 0x5000, "an image of {size:#x} bytes");
         Self {
@@ -84,13 +84,13 @@ impl Image {
         }
     }
 
-    /// RVA of `.rdata`, two pages: below [`Self::data_rva`], or first in images of a megabyte and more, as
-    /// kernels have it (debuggers look for the CodeView record near the base).
+    /// RVA of `.rdata`, two pages: below [`Self::data_rva`], or first in images of at least a megabyte, as in
+    /// kernels (debuggers look for the CodeView record near the base).
     pub fn rdata_rva(&self) -> u32 {
         if self.size < 0x10_0000 { self.data_rva() - 0x2000 } else { 0x1000 }
     }
 
-    /// The RVAs of `.text`.
+    /// The RVA range of `.text`.
     pub fn text(&self) -> std::ops::Range<u32> {
         if self.size < 0x10_0000 { 0x1000..self.rdata_rva() } else { 0x3000..self.data_rva() }
     }
@@ -104,7 +104,7 @@ impl Image {
     ///
     /// # Panics
     ///
-    /// If it has neither of this name.
+    /// If there is no symbol or export with this name.
     pub fn address(&self, symbol: &str) -> u64 {
         let rva = self
             .symbols
@@ -116,7 +116,7 @@ impl Image {
         self.base + u64::from(rva)
     }
 
-    /// The parts of the image that are present, as (RVA, bytes): the page of headers, and what is in
+    /// The parts of the image that are present, as (RVA, bytes): the page of headers, and the contents of
     /// `.rdata`.
     pub fn render(&self, machine: MachineType) -> Vec<(u32, Vec<u8>)> {
         let rdata_rva = self.rdata_rva();

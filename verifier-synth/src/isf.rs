@@ -1,7 +1,7 @@
 //! Symbol tables as Volatility 3 ISF documents (JSON, format 6.1.0).
 //!
 //! `metadata.windows.pdb` {GUID, age, database, machine_type}; `base_types`; `user_types` from the
-//! [`Layouts`]; `symbols` name → {address: RVA}. Source: tables of real kernels in the facts' `isf`.
+//! [`Layouts`]; `symbols` name → {address: RVA}. Source: tables of real kernels.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::dump::MachineType;
 use crate::image::PdbId;
 use crate::layout::{Field, Kind, Layouts, TypeLayout};
 
-/// Types that Volatility 3 attaches classes to and therefore insists on; they are given a size and no
+/// Types to which Volatility 3 attaches classes, and which it therefore requires. They get a size and no
 /// fields.
 const OPAQUE: &[&str] = &[
     "_ETHREAD",
@@ -42,7 +42,7 @@ const OPAQUE: &[&str] = &[
     "_IRP",
 ];
 
-/// The document: symbols by RVA, and the types of a kernel, or none for another image.
+/// The document: symbols by RVA, and types. Types are `None` for an image other than the kernel.
 pub fn document(
     pdb: &PdbId,
     machine: MachineType,
@@ -114,11 +114,11 @@ fn int_name(size: usize, signed: bool) -> &'static str {
         (2, true) => "short",
         (4, true) => "long",
         (8, true) => "long long",
-        _ => panic!("no integer has {size} bytes"),
+        _ => panic!("integers of {size} bytes do not exist"),
     }
 }
 
-/// A nested structure in which an integer and something else begin at the same byte.
+/// True for a nested structure in which an integer and another field begin at the same byte.
 fn is_union(layout: &TypeLayout) -> bool {
     let first = || layout.fields.iter().filter(|field| field.offset == 0);
     first().count() > 1 && first().any(|field| !matches!(field.kind, Kind::Bits { .. }))

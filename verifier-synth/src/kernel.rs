@@ -1,4 +1,4 @@
-//! The kernel below Verifier: images, globals, loaded and unloaded modules, the debugger's data.
+//! The kernel without Verifier: images, globals, loaded and unloaded modules, the debugger's data.
 //!
 //! | what | layout |
 //! |---|---|
@@ -7,14 +7,14 @@
 //! | `KDDEBUGGER_DATA64` | {LIST_ENTRY64, `KDBG`, size}, then addresses of variables; see [`DEBUGGER_FIELDS`] |
 //! | `_DBGKD_GET_VERSION64` | versions, kernel base, module list, list of debugger data |
 //!
-//! Source: the structures' facts, sections 5 and appendix B.
+//! Source: public descriptions of the structures.
 
 use crate::assembly::Assembly;
 use crate::dump::{MachineType, SmallDumpDriver};
 use crate::image::Image;
 use crate::isf;
 
-/// Kernel globals that get room in `.data`: name, bytes.
+/// Kernel globals that get space in `.data`: name, bytes.
 pub(crate) const GLOBALS: &[(&str, u32)] = &[
     ("PsLoadedModuleList", 0x10),
     ("PsActiveProcessHead", 0x10),
@@ -101,7 +101,7 @@ pub(crate) const GLOBALS: &[(&str, u32)] = &[
     ("VfXdvExcludedDriversList", 0x10),
 ];
 
-/// Since which build there is a global, of those that not every build has.
+/// The first build that has a global; 0 if every build has it.
 pub(crate) fn since(global: &str) -> u32 {
     match global {
         "VfRuleClasses" => 17763,
@@ -112,7 +112,7 @@ pub(crate) fn since(global: &str) -> u32 {
     }
 }
 
-/// Kernel routines that get an RVA in `.text` when the machine names none.
+/// Kernel routines that get an RVA in `.text` if the machine does not name one.
 pub(crate) const ROUTINES: &[&str] = &[
     "KiSystemServiceCopyEnd",
     "KiStartSystemThread",
@@ -161,23 +161,23 @@ const DEBUGGER_FIELDS: &[(usize, &str)] = &[
     (0x270, "MmPhysicalMemoryBlock"),
 ];
 
-/// Slots of `MmUnloadedDrivers`.
+/// Number of slots in `MmUnloadedDrivers`.
 const UNLOADED_SLOTS: usize = 50;
 
-/// A driver that is gone.
+/// An unloaded driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnloadedDriver {
     /// Its base name.
     pub name: String,
     /// Its first address.
     pub start: u64,
-    /// The address after its last.
+    /// The first address after it.
     pub end: u64,
-    /// When it was unloaded, a FILETIME.
+    /// When it was unloaded, as a FILETIME.
     pub time: u64,
 }
 
-/// The keys that the debugger's data block is encoded with.
+/// The keys for encoding the debugger's data block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DebuggerKeys {
     /// `KiWaitNever`.
@@ -186,14 +186,14 @@ pub struct DebuggerKeys {
     pub wait_always: u64,
 }
 
-/// Encodes one word as the kernel does, so that decoding (xor never, rotate left by never's low byte, xor
-/// address, swap bytes, xor always) gives it back.
+/// Encodes one word as the kernel does. The decoding steps (xor never, rotate left by never's low byte, xor
+/// address, swap bytes, xor always) restore it.
 fn encode(word: u64, keys: DebuggerKeys, encoded_flag: u64) -> u64 {
     let swapped = (word ^ keys.wait_always).swap_bytes() ^ encoded_flag;
     swapped.rotate_right((keys.wait_never & 0xff) as u32 % 64) ^ keys.wait_never
 }
 
-/// What lies in kernel memory apart from Verifier.
+/// The contents of kernel memory, except for Verifier's data.
 pub(crate) struct Kernel<'a> {
     pub(crate) images: &'a [Image],
     pub(crate) unloaded: &'a [UnloadedDriver],
@@ -366,7 +366,7 @@ impl Kernel<'_> {
         m.patch_pointer(list, block);
         m.patch_pointer(list + m.layouts.pointer_size() as u64, block);
 
-        // 32-bit kernels extend these pointers by their sign.
+        // 32-bit kernels sign-extend these pointers.
         let wide = |va: u64| {
             if machine_is_wide(m) { va } else { va as u32 as i32 as u64 }
         };

@@ -1,16 +1,15 @@
-//! Kernel structure layouts by build, as data: type → size; field → offset and kind.
+//! Layouts of kernel structures by build, as data: type → size; field → offset and kind.
 //!
-//! The data lie in `layouts/x64.txt` and `layouts/x86.txt`, which were made from the facts on public PDB
-//! type tables; a line names the builds that it holds for. `hidden` structures are known from elsewhere and
-//! never get into a symbol table.
+//! The data are in `layouts/x64.txt` and `layouts/x86.txt`, which were made from public PDB type tables. Each
+//! type line names the builds that it applies to. `hidden` structures are known from other sources and are
+//! never written to a symbol table.
 
 use std::collections::BTreeMap;
 
 use crate::build::Build;
 use crate::dump::MachineType;
-use crate::record::Record;
 
-/// What a field is.
+/// The type of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// An integer.
@@ -22,8 +21,8 @@ pub enum Kind {
     },
     /// A UTF-16 unit.
     WideChar,
-    /// A pointer to a structure of this name, or to `void`, `wchar` or `u8`; or, with a trailing `*`, to a
-    /// pointer.
+    /// A pointer to a structure of this name, or to `void`, `wchar` or `u8`. A trailing `*` means a pointer
+    /// to a pointer.
     Pointer(String),
     /// A structure of this name.
     Struct(String),
@@ -35,7 +34,7 @@ pub enum Kind {
         size: usize,
         /// The lowest bit.
         start: u32,
-        /// How many bits.
+        /// Number of bits.
         length: u32,
     },
 }
@@ -45,22 +44,22 @@ pub enum Kind {
 pub struct Field {
     /// Its name in C.
     pub name: String,
-    /// Bytes from the start of the structure that holds it.
+    /// Bytes from the start of the enclosing structure.
     pub offset: usize,
-    /// What it is, or what its elements are.
+    /// Its type, or the type of its elements.
     pub kind: Kind,
-    /// Number of elements, of an array.
+    /// Number of elements, if it is an array.
     pub count: Option<usize>,
 }
 
 /// A structure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeLayout {
-    /// Bytes; 0 for a structure without a name ([`Layouts::extent`] counts).
+    /// Size in bytes; 0 for a structure without a name (see [`Layouts::extent`]).
     pub size: usize,
     /// Its fields, by offset.
     pub fields: Vec<Field>,
-    /// Whether the build's public PDB lacks it.
+    /// True if the build's public PDB does not have it.
     pub hidden: bool,
 }
 
@@ -71,8 +70,15 @@ pub struct Layouts {
     types: BTreeMap<String, TypeLayout>,
 }
 
+impl Build {
+    /// The build's layouts.
+    pub fn layouts(self) -> Layouts {
+        Layouts::parse(self)
+    }
+}
+
 impl Layouts {
-    pub(crate) fn parse(build: Build) -> Self {
+    fn parse(build: Build) -> Self {
         let pointer_size = build.machine().pointer_size();
         let text = if pointer_size == 8 {
             include_str!("../layouts/x64.txt")
@@ -113,7 +119,7 @@ impl Layouts {
         self.types.iter().map(|(name, layout)| (name.as_str(), layout))
     }
 
-    /// Whether the build has a structure of this name.
+    /// True if the build has a structure with this name.
     pub fn has(&self, name: &str) -> bool {
         self.types.contains_key(name)
     }
@@ -122,16 +128,16 @@ impl Layouts {
     ///
     /// # Panics
     ///
-    /// If the build has none of this name.
+    /// If the build does not have a structure with this name.
     pub fn get(&self, name: &str) -> &TypeLayout {
         self.types.get(name).unwrap_or_else(|| panic!("this build has no {name}"))
     }
 
-    /// Bytes of a structure.
+    /// Size of a structure in bytes.
     ///
     /// # Panics
     ///
-    /// If the build has none of this name.
+    /// If the build does not have a structure with this name.
     pub fn size(&self, name: &str) -> usize {
         self.get(name).size
     }
@@ -165,7 +171,7 @@ impl Layouts {
         self.find(name, path).unwrap_or_else(|| panic!("this build has no {name}.{path}")).0
     }
 
-    /// Elements of an array field.
+    /// Number of elements of an array field.
     ///
     /// # Panics
     ///
@@ -176,11 +182,11 @@ impl Layouts {
             .unwrap_or_else(|| panic!("this build has no array {name}.{path}"))
     }
 
-    /// Bytes of one element of a field.
+    /// Size of one element of a field, in bytes.
     ///
     /// # Panics
     ///
-    /// If a structure is meant that the build does not have.
+    /// If the field is a structure that the build does not have.
     pub fn element_size(&self, field: &Field) -> usize {
         match &field.kind {
             Kind::Int { size, .. } | Kind::Bits { size, .. } => *size,
@@ -191,7 +197,7 @@ impl Layouts {
         }
     }
 
-    /// Bytes of a structure; of one without a name, the end of its last field.
+    /// Size of a structure in bytes; for one without a name, the end of its last field.
     pub fn extent(&self, layout: &TypeLayout) -> usize {
         let end =
             |field: &Field| field.offset + self.element_size(field) * field.count.unwrap_or(1);
@@ -200,15 +206,6 @@ impl Layouts {
         } else {
             layout.fields.iter().map(end).max().unwrap_or(0)
         }
-    }
-
-    /// A record of this structure, all zero, to set fields of.
-    ///
-    /// # Panics
-    ///
-    /// If the build has no such structure.
-    pub fn record<'a>(&'a self, name: &'a str) -> Record<'a> {
-        Record::new(self, name)
     }
 
     /// The bytes of a pointer.

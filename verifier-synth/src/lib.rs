@@ -1,14 +1,14 @@
-//! Builds Windows kernel crash dumps with Driver Verifier data that no Windows ever wrote, and the symbol
-//! tables that go with them: for tests, benches, fuzzing, docs and the `demo` command.
+//! Builds synthetic Windows kernel crash dumps with Driver Verifier data, and their symbol tables: for tests,
+//! benches, fuzzing, docs and the `demo` command.
 //!
-//! **In** goes a [`Machine`]: a [`Build`], drivers, the blocks that each verified driver holds, records of
-//! Verifier's logs. **Out** comes a [`Sample`]: the bytes of a dump file of the [`DumpKind`] that you want,
-//! and a Volatility 3 ISF table for each image with a PDB. Between the two stands an [`Assembly`], the machine
-//! laid out in memory, for those who want to damage it first.
+//! You give it a [`Machine`]: a [`Build`], drivers, the blocks that each verified driver holds, records of
+//! Verifier's logs. You get a [`Sample`]: the bytes of a dump file of the [`DumpKind`] that you choose, and a
+//! Volatility 3 ISF table for each image with a PDB. If you want to damage the machine first, use the step
+//! between: an [`Assembly`] is the machine laid out in memory.
 //!
-//! This crate shares no structure, constant or offset with the parser that it tests: all that it knows it has
-//! from public descriptions of the formats, kept as data in `layouts/`. What you ask of it and it can't do,
-//! it refuses by a panic; it is a tool for tests and never reads a file.
+//! This crate does not share a structure, constant or offset with the parser that it tests. Its knowledge
+//! comes from public descriptions of the formats, kept as data in `layouts/`. It panics if you ask for
+//! something that it cannot build: it is a tool for tests and never reads a file.
 //!
 //! ```
 //! use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
@@ -26,7 +26,7 @@
 //! assert!(sample.files.iter().any(|(path, _)| path.starts_with("leaky.pdb/")));
 //! ```
 //!
-//! The rooms, each of which knows only those before it: [`physical`], [`dump`], [`layout`], [`paging`],
+//! The modules, each of which uses only those before it: [`physical`], [`dump`], [`layout`], [`paging`],
 //! [`image`], [`isf`], then the machine.
 
 #![forbid(unsafe_code)]
@@ -66,7 +66,7 @@ pub use verifier::{
 };
 pub use walkthrough::{walkthrough, walkthrough_machine};
 
-/// The README's example compiles too.
+/// Compiles the README's example too.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

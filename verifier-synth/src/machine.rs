@@ -1,4 +1,4 @@
-//! A machine to be: what is loaded, what is verified, what the logs hold.
+//! The description of a machine: loaded images, verified drivers, log records.
 
 use crate::assembly::{Assembly, Sample};
 use crate::build::Build;
@@ -21,19 +21,19 @@ pub struct DriverId(usize);
 /// A record of the pool log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolRecord {
-    /// The block; 0 for an allocation that failed.
+    /// The block; 0 if the allocation failed.
     pub address: u64,
-    /// The size asked for, or of the block that was freed.
+    /// The requested size, or the size of the block that was freed.
     pub size: u64,
     /// `_ETHREAD`.
     pub thread: u64,
     /// Return addresses, innermost first.
     pub frames: Vec<u64>,
-    /// Frames behind the terminator, as an earlier lap left them.
+    /// Frames after the terminator, left from an earlier lap.
     pub stale: Vec<u64>,
 }
 
-/// A machine: declare what it holds, then [`Machine::build`] a dump of it.
+/// A machine: declare its contents, then [`Machine::build`] a dump of it.
 #[derive(Debug, Clone)]
 pub struct Machine {
     build: Build,
@@ -57,7 +57,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with a kernel and a `hal.dll`, on which Verifier is off.
+    /// A machine with a kernel and a `hal.dll`; Verifier is off.
     pub fn new(build: Build) -> Self {
         let places = Places::of(build);
         let mut kernel = Image::new("ntoskrnl.exe", places.kernel, places.kernel_size);
@@ -109,19 +109,19 @@ impl Machine {
         self.build
     }
 
-    /// Loads the kernel elsewhere. `hal.dll` stays behind it.
+    /// Changes the kernel's load address. `hal.dll` stays directly after it.
     pub fn kernel_base(&mut self, base: u64) -> &mut Self {
         self.images[0].base = base;
         self.images[1].base = base + u64::from(self.images[0].size);
         self
     }
 
-    /// The kernel's image, to change name, size, stamp or PDB.
+    /// The kernel's image, so that you can change its name, size, stamp or PDB.
     pub fn kernel_mut(&mut self) -> &mut Image {
         &mut self.images[0]
     }
 
-    /// Puts a kernel symbol at an RVA, in place of the one it may have.
+    /// Puts a kernel symbol at an RVA, replacing the old one if there is one.
     pub fn kernel_symbol(&mut self, name: &str, rva: u32) -> &mut Self {
         let symbols = &mut self.images[0].symbols;
         symbols.retain(|(symbol, _)| symbol != name);
@@ -129,8 +129,8 @@ impl Machine {
         self
     }
 
-    /// Takes a symbol out of the kernel. A global that has no symbol is not laid out, so only those that this
-    /// crate does not write itself can go.
+    /// Removes a symbol from the kernel. You can remove only symbols that this crate does not write itself,
+    /// because a global without a symbol is not laid out.
     pub fn without_kernel_symbol(&mut self, name: &str) -> &mut Self {
         self.images[0].symbols.retain(|(symbol, _)| symbol != name);
         self
@@ -140,7 +140,7 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// If the kernel has no symbol of this name.
+    /// If the kernel does not have a symbol with this name.
     pub fn kernel_address(&self, symbol: &str) -> u64 {
         self.images[0].address(symbol)
     }
@@ -149,7 +149,7 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// If it has none of this name.
+    /// If the driver does not have a symbol or export with this name.
     pub fn driver_address(&self, driver: DriverId, symbol: &str) -> u64 {
         self.image(driver).address(symbol)
     }
@@ -163,11 +163,11 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// If its size is not at least five pages, in whole pages.
+    /// If its size is not a whole number of pages, at least five.
     pub fn driver(&mut self, driver: Driver) -> DriverId {
         let base = driver.base.unwrap_or(self.next_driver);
         if driver.base.is_none() {
-            // A gap, so that no driver begins where another ends.
+            // Leaves a gap, so that no driver begins at the end of another.
             self.next_driver += u64::from(driver.size) + 0x3000;
         }
         let mut image = Image::new(&driver.name, base, driver.size);
@@ -181,18 +181,18 @@ impl Machine {
         DriverId(self.images.len() - 1)
     }
 
-    /// A driver that was unloaded, after those given before.
+    /// Adds an unloaded driver after those already added.
     pub fn unloaded_driver(&mut self, driver: UnloadedDriver) -> &mut Self {
         self.unloaded.push(driver);
         self
     }
 
-    /// How many drivers were unloaded since the machine started, if more than those given: their slots in
-    /// the array of 50 wrap.
+    /// The number of drivers unloaded since the machine started, if it is more than the number added: the
+    /// slots in the array of 50 wrap.
     ///
     /// # Panics
     ///
-    /// [`Machine::assemble`] panics if it is fewer than those given.
+    /// [`Machine::assemble`] panics if it is less than the number added.
     pub fn unloaded_count(&mut self, count: u32) -> &mut Self {
         self.unloaded_count = Some(count);
         self
@@ -200,29 +200,29 @@ impl Machine {
 
     /// `MmVerifierData.Level`.
     pub fn level(&mut self, level: u32) -> &mut Self {
-        self.verifier.level = level;
+        self.verifier.level = Some(level);
         self
     }
 
-    /// A field of `MmVerifierData` by its name in C, instead of what follows from the drivers.
+    /// Sets a field of `MmVerifierData` by its C name; otherwise its value follows from the drivers.
     pub fn statistic(&mut self, name: &str, value: u64) -> &mut Self {
         self.verifier.statistics.insert(name.to_owned(), value);
         self
     }
 
-    /// A configured driver that is not loaded and verified; [`Machine::verified`] adds its own entry.
+    /// Adds a configured driver that is not loaded and verified; [`Machine::verified`] adds its own entry.
     pub fn suspect(&mut self, suspect: Suspect) -> &mut Self {
         self.verifier.suspects.push(suspect);
         self
     }
 
-    /// Verifies a driver, loaded once: what it returns takes its blocks and counters.
+    /// Verifies a driver that was loaded once. Add its blocks and counters to the returned value.
     pub fn verified(&mut self, driver: DriverId) -> &mut Verified {
         let name = self.image(driver).name.clone();
         self.verified_as(driver, Suspect { name, loads: 1, unloads: 0, address: None })
     }
 
-    /// Verifies a driver under an entry of your own.
+    /// Verifies a driver with your own configuration entry.
     pub fn verified_as(&mut self, driver: DriverId, suspect: Suspect) -> &mut Verified {
         self.verifier.suspects.push(suspect);
         let suspect = self.verifier.suspects.len() - 1;
@@ -237,20 +237,20 @@ impl Machine {
         self.verifier.targets.last_mut().and_then(|target| target.3.as_mut()).expect("just pushed")
     }
 
-    /// A loaded image that is in the tree of target drivers and not verified.
+    /// Adds a loaded image to the tree of target drivers, without verifying it.
     pub fn unverified_target(&mut self, driver: DriverId) -> &mut Self {
         let image = &self.images[driver.0];
         self.verifier.targets.push((image.base, image.size.into(), image.name.clone(), None));
         self
     }
 
-    /// The form of SLIST headers, where the build has two.
+    /// Selects the form of SLIST headers, for builds that have two.
     pub fn slist_form(&mut self, form: SlistForm) -> &mut Self {
         self.verifier.slist = form;
         self
     }
 
-    /// A log, to set its length and index and to add records; it is on from then on.
+    /// Turns a log on and returns it, so that you can set its length and index and add records.
     pub fn log(&mut self, log: Log) -> &mut Ring {
         let rings = &mut self.verifier.rings;
         let at = rings.iter().position(|(kind, _)| *kind == log).unwrap_or_else(|| {
@@ -268,41 +268,41 @@ impl Machine {
         self
     }
 
-    /// Deadlock detection, to add locks, threads and nodes; it is on from then on.
+    /// Turns deadlock detection on and returns it, so that you can add locks, threads and nodes.
     pub fn deadlock(&mut self) -> &mut Deadlock {
         self.verifier.deadlock.get_or_insert_default()
     }
 
-    /// The trees of live blocks and their stacks, to fill; from then on the kernel keeps blocks there and not
-    /// in its drivers' pages.
+    /// Turns the trees of live blocks and their stacks on and returns them. The kernel then keeps blocks in
+    /// the trees and not in its drivers' pages.
     pub fn pool_info(&mut self) -> &mut PoolInfo {
         self.verifier.pool_info.get_or_insert_default()
     }
 
-    /// A driver that is left out where all are verified.
+    /// Adds a driver that is excluded when all drivers are verified.
     pub fn excluded(&mut self, name: &str) -> &mut Self {
         self.verifier.excluded.push(name.to_owned());
         self
     }
 
-    /// A driver on the second list of those that are left out, which kernels have since 8.1.
+    /// Adds a driver to the second list of excluded drivers, which kernels have since 8.1.
     pub fn xdv_excluded(&mut self, name: &str) -> &mut Self {
         self.verifier.xdv_excluded.push(name.to_owned());
         self
     }
 
-    /// A canceled IRP that is watched.
+    /// Adds a canceled IRP that the watchdog watches.
     pub fn watched_irp(&mut self, irp: WatchedIrp) -> &mut Self {
         self.verifier.watched.push(irp);
         self
     }
 
-    /// The log of suppressed bug checks: records of code and four parameters.
+    /// The log of suppressed bug checks: records of a code and four parameters.
     pub fn suppressed_bug_checks(&mut self) -> &mut StaticLog {
         &mut self.verifier.suppressed
     }
 
-    /// The log of bug checks that were worked around: records of type, caller and pointer.
+    /// The log of bug checks with a workaround: records of type, caller and pointer.
     pub fn workarounds(&mut self) -> &mut StaticLog {
         &mut self.verifier.workarounds
     }
@@ -313,29 +313,29 @@ impl Machine {
         self
     }
 
-    /// Makes the bug check 0xC4/0x62 about a verified driver: it was unloaded while it held blocks.
+    /// Sets the bug check to 0xC4/0x62 for a verified driver: it was unloaded while it held blocks.
     pub fn unloaded_with_allocations(&mut self, driver: DriverId, unload: Unload) -> &mut Self {
         self.verifier.unload = Some((self.image(driver).name.clone(), unload));
         self
     }
 
-    /// Processors, in the header and in `KeNumberProcessors`.
+    /// Number of processors, in the header and in `KeNumberProcessors`.
     pub fn processors(&mut self, processors: u32) -> &mut Self {
         self.processors = processors;
         self
     }
 
-    /// System time and up time in the header, in 100 ns.
+    /// System time and up time in the header, in units of 100 ns.
     pub fn times(&mut self, system_time: u64, up_time: u64) -> &mut Self {
         (self.system_time, self.up_time) = (system_time, up_time);
         self
     }
 
-    /// The address translation: another one of the same machine.
+    /// Selects another paging scheme for the same machine type.
     ///
     /// # Panics
     ///
-    /// If it belongs to another machine.
+    /// If the scheme belongs to another machine type.
     pub fn paging(&mut self, paging: Paging) -> &mut Self {
         let machine = match paging {
             Paging::X64 | Paging::X64La57 => MachineType::X64,
@@ -347,20 +347,20 @@ impl Machine {
         self
     }
 
-    /// Where physical pages are taken from.
+    /// Selects how physical pages are allocated.
     pub fn placement(&mut self, placement: Placement) -> &mut Self {
         self.placement = placement;
         self
     }
 
-    /// How many pages of physical memory are present that nothing maps.
+    /// Number of present pages of physical memory that nothing maps.
     pub fn neighbors(&mut self, pages: usize) -> &mut Self {
         self.neighbors = pages;
         self
     }
 
-    /// Encodes the debugger's data block, as it lies in a raw memory image of 8 and later; the kernel decodes
-    /// it before it writes a dump.
+    /// Encodes the debugger's data block, as in a raw memory image of 8 and later; the kernel decodes it
+    /// before it writes a dump.
     pub fn encode_debugger_data(&mut self, keys: DebuggerKeys) -> &mut Self {
         self.keys = Some(keys);
         self
@@ -370,8 +370,8 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// If what was declared contradicts itself or the build: a field that it does not have, more frames than
-    /// a stack holds, a log's length that is not a power of two, a global without a symbol.
+    /// If the declarations contradict each other or the build: a field that the build does not have, more
+    /// frames than a stack holds, a log length that is not a power of two, a global without a symbol.
     pub fn assemble(&self) -> Assembly {
         let mut images = self.images.clone();
         let symbols = images[0].symbols.clone();
@@ -381,7 +381,7 @@ impl Machine {
             }
         }
         let mut memory = PhysicalMemory::new(self.placement);
-        // The frame of the root table, near where Windows has it, before anything else can take it.
+        // Places the root table near the frame that Windows uses, before any other allocation takes it.
         let root = if self.build.number() < 9600 { 0x187 } else { 0x1ad };
         memory.write(root * 4096, &[0]);
         for _ in 0..self.neighbors {

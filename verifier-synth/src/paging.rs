@@ -10,7 +10,7 @@
 //!
 //! Entry bits of x86 and x64: 0 present, 1 write, 5 accessed, 6 dirty, 7 large, 8 global, 10 prototype,
 //! 11 transition. ARM64: bits 0 and 1 are 3 for a table or a page, 1 for a block; bit 10 accessed.
-//! Sources: the dump formats' facts (paging), and the architecture manuals.
+//! Sources: the architecture manuals, and memory analysis tools that read Windows dumps.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub enum Paging {
     X86,
     /// x86 with physical address extension.
     X86Pae,
-    /// ARM64 with 4 KiB granule and four levels; both halves in one root page, as Windows has them.
+    /// ARM64 with 4 KiB granule and four levels; both halves share one root page, as in Windows.
     Arm64,
 }
 
@@ -56,16 +56,16 @@ impl Paging {
     }
 }
 
-/// What a page table entry says of its page.
+/// The state of a page, as its page table entry shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageState {
     /// In memory and valid.
     Present,
     /// Still in memory, but on the standby or modified list: bit 0 clear, bit 11 set, bit 10 clear.
     Transition,
-    /// In a page file: no page frame.
+    /// In a page file, without a page frame.
     PageFile,
-    /// Described by a prototype entry elsewhere: bit 10 set, no page frame.
+    /// Described by a prototype entry in another place: bit 10 set, no page frame.
     Prototype,
     /// An entry of zero.
     NotPresent,
@@ -82,14 +82,14 @@ pub enum PageSize {
     Huge,
 }
 
-/// A virtual address space, the page tables of which lie in its own [`PhysicalMemory`].
+/// A virtual address space whose page tables are in its own [`PhysicalMemory`].
 #[derive(Debug, Clone)]
 pub struct AddressSpace {
     paging: Paging,
     memory: PhysicalMemory,
     root: u64,
     dtb_low_bits: u64,
-    /// First byte → (length, physical address), of mappings with a page frame.
+    /// First byte → (length, physical address), for mappings with a page frame.
     mapped: BTreeMap<u64, (u64, u64)>,
 }
 
@@ -100,18 +100,19 @@ impl AddressSpace {
         Self::with_root(paging, memory, pfn)
     }
 
-    /// An address space without mappings, with its root table in this page frame, which is zeroed.
+    /// An address space without mappings; its root table is in this page frame, which is zeroed.
     pub fn with_root(paging: Paging, mut memory: PhysicalMemory, pfn: u64) -> Self {
         let mut root = pfn * PAGE_SIZE as u64;
         memory.write(root, &[0; PAGE_SIZE]);
         if paging == Paging::X86Pae {
-            // Four entries of eight bytes, not at the start of their page: real bases are 32-byte aligned.
+            // Four entries of eight bytes, not at the start of their page, because real bases are only
+            // 32-byte aligned.
             root += 0x2e0;
         }
         Self { paging, memory, root, dtb_low_bits: 0, mapped: BTreeMap::new() }
     }
 
-    /// The directory table base as a dump header holds it.
+    /// The directory table base as a dump header stores it.
     pub fn dtb(&self) -> u64 {
         self.root | self.dtb_low_bits
     }
@@ -120,9 +121,9 @@ impl AddressSpace {
     ///
     /// # Panics
     ///
-    /// If `bits` reaches into the page number, or the scheme is PAE, where low bits are address bits.
+    /// If `bits` overlaps the page number, or the scheme is PAE, where low bits are address bits.
     pub fn set_dtb_low_bits(&mut self, bits: u64) {
-        assert!(bits < PAGE_SIZE as u64, "{bits:#x} reaches into the page number");
+        assert!(bits < PAGE_SIZE as u64, "{bits:#x} overlaps the page number");
         assert!(
             self.paging != Paging::X86Pae,
             "the low bits of a PAE base are part of its address"
@@ -130,10 +131,10 @@ impl AddressSpace {
         self.dtb_low_bits = bits;
     }
 
-    /// Points an entry of the tables at the tables themselves, as Windows does to reach them; the addresses
-    /// below that entry must not be mapped otherwise. x64: entry `index` of the root (0x1ED until 1607, drawn
-    /// at each start since); x86: entry `index` of the directory (0x300); PAE: entries 0 to 3 of the last
-    /// directory point at the four directories, whatever `index` says.
+    /// Points an entry of the tables at the tables themselves; Windows uses it to access them. The addresses
+    /// below that entry must not be mapped in another way. x64: entry `index` of the root (0x1ED until 1607,
+    /// random at each start since then); x86: entry `index` of the directory (0x300); PAE: entries 0 to 3 of
+    /// the last directory point at the four directories, and `index` is ignored.
     ///
     /// # Panics
     ///
@@ -151,14 +152,14 @@ impl AddressSpace {
             Paging::X86Pae => {
                 let mut directories = [0; 4];
                 for (i, directory) in (0..4).zip(&mut directories) {
-                    // The first entry of each directory: that makes the directory.
+                    // Maps the first entry of each directory, which creates the directory.
                     *directory = self.entry_address(i << 30, 1 << 21);
                 }
                 for (i, directory) in (0..4).zip(directories) {
                     self.write_entry(directories[3] + 8 * i, directory | 0x63);
                 }
             }
-            Paging::Arm64 => panic!("the self-map of ARM64 is not known"),
+            Paging::Arm64 => panic!("the self-map of ARM64 is unknown"),
         }
     }
 
@@ -167,12 +168,12 @@ impl AddressSpace {
         self.paging
     }
 
-    /// The physical memory below.
+    /// The underlying physical memory.
     pub fn memory(&self) -> &PhysicalMemory {
         &self.memory
     }
 
-    /// The physical memory below, to change it.
+    /// The underlying physical memory, so that you can change it.
     pub fn memory_mut(&mut self) -> &mut PhysicalMemory {
         &mut self.memory
     }
@@ -181,7 +182,7 @@ impl AddressSpace {
     ///
     /// # Panics
     ///
-    /// If the scheme has no such size.
+    /// If the scheme does not have this size.
     pub fn size_of(&self, size: PageSize) -> u64 {
         let shifts = self.paging.shifts();
         let up = match size {
@@ -199,13 +200,13 @@ impl AddressSpace {
         1 << shifts[shifts.len() - 1 - up]
     }
 
-    /// Enters one mapping of `va` to the page frame `pfn`, in place of what was there. States without a
-    /// page frame ignore `pfn`.
+    /// Maps `va` to the page frame `pfn`, replacing an older mapping. States without a page frame ignore
+    /// `pfn`.
     ///
     /// # Panics
     ///
-    /// If an address is not aligned to the size, a large page already covers `va`, the scheme has no such
-    /// size, or the state is one that is not known for it (large pages and ARM64: present or not present).
+    /// If an address is not aligned to the size, if a large page already covers `va`, if the scheme does not
+    /// have this size, or if the state is unknown for it (large pages and ARM64: present or not present).
     pub fn map(&mut self, va: u64, pfn: u64, size: PageSize, state: PageState) {
         let length = self.size_of(size);
         let pa = pfn * PAGE_SIZE as u64;
@@ -221,7 +222,7 @@ impl AddressSpace {
         }
     }
 
-    /// Maps `va`'s page to a new page of memory unless it is mapped already.
+    /// Maps `va`'s page to a new page of memory unless it is already mapped.
     pub fn ensure(&mut self, va: u64) {
         let page = va & !(PAGE_SIZE as u64 - 1);
         if self.translate(page).is_none() {
@@ -230,7 +231,7 @@ impl AddressSpace {
         }
     }
 
-    /// Writes at a virtual address; pages that are not mapped yet are allocated and mapped.
+    /// Writes at a virtual address; unmapped pages are allocated and mapped.
     pub fn write(&mut self, va: u64, bytes: &[u8]) {
         let mut at = va;
         let mut rest = bytes;
@@ -245,13 +246,13 @@ impl AddressSpace {
         }
     }
 
-    /// The physical address of a virtual one, as far as this builder mapped it with a page frame.
+    /// The physical address of a virtual one, if this builder mapped it with a page frame.
     pub fn translate(&self, va: u64) -> Option<u64> {
         let (&start, &(length, pa)) = self.mapped.range(..=va).next_back()?;
         (va - start < length).then(|| pa + (va - start))
     }
 
-    /// The bytes at a virtual address, if mapped and present.
+    /// The bytes at a virtual address, if they are mapped and present.
     pub fn read(&self, va: u64, length: usize) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(length);
         while out.len() < length {
@@ -262,22 +263,22 @@ impl AddressSpace {
         Some(out)
     }
 
-    /// Gives the 4 KiB page of `va` another state; its page frame is kept where the state has one.
+    /// Changes the state of the 4 KiB page of `va`; its page frame is kept if the new state has one.
     ///
     /// # Panics
     ///
-    /// If `va` is not mapped, or by a large page.
+    /// If `va` is not mapped, or is mapped by a large page.
     pub fn set_state(&mut self, va: u64, state: PageState) {
         let page = va & !(PAGE_SIZE as u64 - 1);
         let &(length, pa) = self
             .mapped
             .get(&page)
             .unwrap_or_else(|| panic!("{va:#x} is not mapped by a small page"));
-        assert!(length == PAGE_SIZE as u64, "{va:#x} lies in a large page");
+        assert!(length == PAGE_SIZE as u64, "{va:#x} is in a large page");
         self.map(page, pa / PAGE_SIZE as u64, PageSize::Small, state);
     }
 
-    /// Physical address of the entry that maps `va` with a page of `length`, tables made on the way.
+    /// Physical address of the entry that maps `va` with a page of `length`; missing tables are created.
     fn entry_address(&mut self, va: u64, length: u64) -> u64 {
         let mut table = self.root;
         for &shift in self.paging.shifts() {
@@ -316,9 +317,9 @@ impl AddressSpace {
             PageState::Present if arm => pa | if small { 0x703 } else { 0x701 },
             PageState::Present => pa | 0x163 | if small { 0 } else { 0x80 },
             _ => {
-                assert!(small && !arm, "{state:?} is known for 4 KiB pages of x86 and x64 only");
+                assert!(small && !arm, "{state:?} is known only for 4 KiB pages of x86 and x64");
                 match state {
-                    // Protection 6 in bits 5 to 9 sets bit 7 too: it does not mean a large page here.
+                    // Protection 6 in bits 5 to 9 also sets bit 7, which does not mean a large page here.
                     PageState::Transition => pa | 0x8c0,
                     PageState::PageFile if self.paging == Paging::X86 => 0x1234_5080,
                     PageState::PageFile => 0x1234_0000_0080,

@@ -1,29 +1,29 @@
 //! Physical memory as a sparse set of 4 KiB pages.
 //!
-//! A page that was never written is absent, as it is from a kernel dump. Page frames are handed out
-//! one after the other or scattered; real machines scatter.
+//! A page that was never written is absent, as in a kernel dump. Page frames are allocated consecutively or
+//! scattered; real machines scatter them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
 
-/// Where [`PhysicalMemory::allocate`] puts the next page.
+/// Chooses the frame of the next page in [`PhysicalMemory::allocate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// Page frames follow each other, beginning with `first`.
+    /// Consecutive page frames, beginning with `first`.
     Sequential {
         /// The first page frame number.
         first: u64,
     },
-    /// Page frames are drawn from windows of `window` frames, beginning at `first`; a window that is
-    /// half full is left for the next one.
+    /// Random page frames from windows of `window` frames, beginning at `first`. When a window is half full,
+    /// the next one is used.
     Scattered {
         /// The first page frame number of the first window.
         first: u64,
         /// Page frames in a window.
         window: u64,
-        /// The draw is the same for the same seed.
+        /// The same seed gives the same frames.
         seed: u64,
     },
 }
@@ -39,7 +39,7 @@ pub struct PhysicalMemory {
 }
 
 impl PhysicalMemory {
-    /// Memory without any page.
+    /// Memory without pages.
     ///
     /// # Panics
     ///
@@ -48,7 +48,7 @@ impl PhysicalMemory {
         let state = match placement {
             Placement::Sequential { .. } => 0,
             Placement::Scattered { window, seed, .. } => {
-                assert!(window >= 2, "a window of {window} frames can't scatter");
+                assert!(window >= 2, "a window of {window} frames cannot scatter");
                 seed ^ 0x9e37_79b9_7f4a_7c15
             }
         };
@@ -67,8 +67,8 @@ impl PhysicalMemory {
         pfn
     }
 
-    /// Keeps `count` consecutive frames, aligned to `align` frames, away from [`Self::allocate`], for
-    /// large pages. None of them is present before it is written.
+    /// Reserves `count` consecutive frames, aligned to `align` frames, for large pages; [`Self::allocate`]
+    /// does not use them. A frame is present only after it is written.
     ///
     /// # Panics
     ///
@@ -82,7 +82,7 @@ impl PhysicalMemory {
         base
     }
 
-    /// Writes at a physical address; pages that are not there yet are added.
+    /// Writes at a physical address; missing pages are added.
     pub fn write(&mut self, address: u64, bytes: &[u8]) {
         let mut at = address;
         let mut rest = bytes;
@@ -97,7 +97,7 @@ impl PhysicalMemory {
         }
     }
 
-    /// The bytes at a physical address, if every page of them is present.
+    /// The bytes at a physical address, if all their pages are present.
     pub fn read(&self, address: u64, length: usize) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(length);
         while out.len() < length {
@@ -114,27 +114,27 @@ impl PhysicalMemory {
         self.pages.get(&pfn).map(|page| &**page)
     }
 
-    /// Makes a page absent; true if it was there.
+    /// Makes a page absent; true if it was present.
     pub fn remove(&mut self, pfn: u64) -> bool {
         self.pages.remove(&pfn).is_some()
     }
 
-    /// The pages that are present, by ascending frame number.
+    /// The present pages, by ascending frame number.
     pub fn pages(&self) -> impl Iterator<Item = (u64, &[u8; PAGE_SIZE])> {
         self.pages.iter().map(|(&pfn, page)| (pfn, &**page))
     }
 
-    /// How many pages are present.
+    /// Number of present pages.
     pub fn len(&self) -> usize {
         self.pages.len()
     }
 
-    /// Whether no page is present.
+    /// True if no page is present.
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
-    /// One more than the highest frame number present.
+    /// One more than the highest frame number that is present.
     pub fn end(&self) -> u64 {
         self.pages.last_key_value().map_or(0, |(&pfn, _)| pfn + 1)
     }
@@ -153,7 +153,7 @@ impl PhysicalMemory {
                 first + drawn
             }
             Placement::Scattered { first, window, .. } => {
-                // xorshift64; `drawn` counts draws, a window serves half as many as it has frames.
+                // xorshift64. `drawn` counts frames; a window gives half of its frames.
                 self.state ^= self.state << 13;
                 self.state ^= self.state >> 7;
                 self.state ^= self.state << 17;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_frames_are_never_handed_out() {
+    fn reserved_frames_are_never_allocated() {
         let mut memory = PhysicalMemory::new(Placement::Sequential { first: 0x1f0 });
         let base = memory.reserve(512, 512);
         assert_eq!(base, 0x200);

@@ -1,10 +1,11 @@
-//! Where kernels, drivers and pool lie, by system. Made up, near what real machines show.
+//! Addresses of kernels, drivers and pool by system. They are invented, but similar to those of real
+//! machines.
 
 use crate::build::Build;
 use crate::dump::MachineType;
 use crate::paging::Paging;
 
-/// Addresses that differ from system to system.
+/// Addresses that differ between systems.
 pub(crate) struct Places {
     pub(crate) kernel: u64,
     pub(crate) kernel_size: u32,

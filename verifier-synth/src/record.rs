@@ -1,8 +1,8 @@
-//! Structures as bytes, filled in by field name.
+//! The bytes of a structure, set by field name.
 
 use crate::layout::{Kind, Layouts};
 
-/// The bytes of one structure while it is filled in.
+/// The bytes of one structure, whose fields you can set.
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
     layouts: &'a Layouts,
@@ -10,16 +10,23 @@ pub struct Record<'a> {
     bytes: Vec<u8>,
 }
 
-impl<'a> Record<'a> {
-    pub(crate) fn new(layouts: &'a Layouts, name: &'a str) -> Self {
-        Self { layouts, name, bytes: vec![0; layouts.size(name)] }
-    }
-
-    /// Goes on from bytes that are there already.
+impl Layouts {
+    /// A record of this structure with all bytes zero, whose fields you can set.
     ///
     /// # Panics
     ///
-    /// If there are not as many as the structure has.
+    /// If the build does not have the structure.
+    pub fn record<'a>(&'a self, name: &'a str) -> Record<'a> {
+        Record { layouts: self, name, bytes: vec![0; self.size(name)] }
+    }
+}
+
+impl Record<'_> {
+    /// Starts from existing bytes.
+    ///
+    /// # Panics
+    ///
+    /// If their number differs from the structure's size.
     pub fn over(mut self, bytes: Vec<u8>) -> Self {
         assert_eq!(bytes.len(), self.bytes.len(), "bytes of {}", self.name);
         self.bytes = bytes;
@@ -30,7 +37,7 @@ impl<'a> Record<'a> {
     ///
     /// # Panics
     ///
-    /// If the build has no such field, or the value does not fit it.
+    /// If the build does not have the field, or the value does not fit in it.
     pub fn set(mut self, path: &str, value: u64) -> Self {
         self.put(path, 0, value);
         self
@@ -49,7 +56,7 @@ impl<'a> Record<'a> {
     ///
     /// # Panics
     ///
-    /// If the build has no such field, or it has fewer elements.
+    /// If the build does not have the field, or the array has fewer elements.
     pub fn set_all(mut self, path: &str, values: &[u64]) -> Self {
         for (i, value) in values.iter().enumerate() {
             self.put(path, i, *value);

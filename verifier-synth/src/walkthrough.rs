@@ -1,9 +1,9 @@
 //! The machine of the walk-through: Windows 7 x64, `verifier /flags 8 /driver myfault.sys`, ten leaked
 //! blocks, a summary dump.
 //!
-//! Addresses, sizes, tag, caller, thread, stack and statistics are those of "Troubleshooting Pool Leaks Part
-//! 6 – Driver Verifier"; whatever it does not say (bases, other modules, where structures lie) is made up to
-//! fit. Source: the walk-through's facts.
+//! Addresses, sizes, tag, caller, thread, stack and statistics are from the article "Troubleshooting Pool
+//! Leaks Part 6 – Driver Verifier". The article does not give the bases, the other modules and the addresses
+//! of structures; these are invented to match.
 
 use crate::assembly::Sample;
 use crate::build::Build;
@@ -13,13 +13,13 @@ use crate::kernel::UnloadedDriver;
 use crate::machine::{Machine, PoolRecord};
 use crate::verifier::{Allocation, Suspect};
 
-/// A base that puts every kernel frame of the walk-through into the image.
+/// A base that puts every kernel frame of the walk-through inside the image.
 const KERNEL: u64 = 0xffff_f800_0140_c000;
 /// Likewise for the driver.
 const MYFAULT: u64 = 0xffff_f880_0447_c000;
 const THREAD: u64 = 0xffff_fa80_044c_eb60;
 
-/// The blocks as the debugger prints them.
+/// The blocks, as the debugger prints them.
 const BLOCKS: [u64; 10] = [
     0xffff_fa80_0540_0000,
     0xffff_fa80_052f_b000,
@@ -44,7 +44,7 @@ const STACK: [u64; 8] = [
     0xffff_f800_0148_bed3,
 ];
 
-/// Routine, its address: the frame less the displacement that the walk-through prints.
+/// Each routine with its address: the frame minus the displacement that the walk-through prints.
 const ROUTINES: [(&str, u64); 6] = [
     ("VeAllocatePoolWithTagPriority", STACK[0] - 0x2b6),
     ("VerifierExAllocatePoolEx", STACK[1] - 0x1d),
@@ -54,14 +54,14 @@ const ROUTINES: [(&str, u64); 6] = [
     ("KiSystemServiceCopyEnd", STACK[7] - 0x13),
 ];
 
-/// The machine, to vary it.
+/// The machine, so that you can change it.
 pub fn walkthrough_machine() -> Machine {
     let mut m = Machine::new(Build::Win7Sp1);
     m.kernel_base(KERNEL);
     for (name, address) in ROUTINES {
         m.kernel_symbol(name, (address - KERNEL) as u32);
     }
-    // Where drivers load that the article does not show.
+    // The load addresses of drivers that the article does not show.
     for (name, base, size) in [
         ("kdcom.dll", 0xffff_f880_00b9_5000, 0xa000),
         ("Wdf01000.sys", 0xffff_f880_00e3_c000, 0xa4000),
@@ -117,7 +117,7 @@ pub fn walkthrough_machine() -> Machine {
     m
 }
 
-/// The pool log, oldest first: the one paged block, its end, and the leak.
+/// The pool log, oldest first: the one paged block, its free, and the leak.
 fn records(m: &mut Machine) {
     let nt = |m: &Machine, name: &str, offset: u64| m.kernel_address(name) + offset;
     let paged = 0xffff_f8a0_0123_4f80;
@@ -149,13 +149,13 @@ fn records(m: &mut Machine) {
             size: 0xf_a000,
             thread: THREAD,
             frames: STACK.to_vec(),
-            // As a longer stack of an earlier lap would leave them: not to be shown.
+            // Frames left by a longer stack of an earlier lap; they must not be shown.
             stale: vec![STACK[5], STACK[6], 0xffff_fa80_01a0_0010],
         });
     }
 }
 
-/// The dump of the walk-through, and its symbol tables.
+/// The dump of the walk-through with its symbol tables.
 pub fn walkthrough() -> Sample {
     walkthrough_machine().build(DumpKind::Summary)
 }

@@ -1,4 +1,4 @@
-//! Every kind of dump holds the same pages, and a header with the filler where nothing was set.
+//! Every kind of dump holds the same pages, and unset header fields hold the filler.
 
 mod common;
 
@@ -41,7 +41,7 @@ fn every_kind_holds_the_same_pages() {
 }
 
 #[test]
-fn a_complete_dump_has_no_more_runs_than_fit() {
+fn a_complete_dump_has_at_most_the_runs_that_fit() {
     let mut memory = PhysicalMemory::new(Placement::Sequential { first: 0 });
     for i in 0..100 {
         memory.write(i * 3 * 0x1000, &[1]);
@@ -90,7 +90,7 @@ fn a_raw_image_has_the_encoded_debugger_data() {
     assert_eq!(&plain_bytes[0x10..0x14], b"KDBG");
     assert_ne!(plain_bytes, encoded_bytes);
     for at in (0..0x3a0).step_by(8) {
-        // The kernel's own way of decoding.
+        // Decodes as the kernel does.
         let x = (u64_at(&encoded_bytes, at) ^ keys.wait_never)
             .rotate_left((keys.wait_never & 0xff) as u32 % 64);
         assert_eq!(
@@ -131,7 +131,7 @@ fn an_elf_core_holds_the_same_pages_and_the_table_of_each_processor() {
 }
 
 #[test]
-fn a_small_dump_has_its_parts_where_its_header_says() {
+fn a_small_dump_has_its_parts_at_the_offsets_in_its_header() {
     let assembly = Machine::new(Build::Win11).assemble();
     let file = assembly.small_dump(&[]);
     let content = assembly.small_dump_content(&[]);

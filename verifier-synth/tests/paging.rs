@@ -1,4 +1,4 @@
-//! Page tables against a walker of the test's own.
+//! Page tables, checked with an independent walker.
 
 mod common;
 
@@ -83,7 +83,7 @@ fn large_pages() {
 }
 
 #[test]
-fn states_of_a_page() {
+fn page_states_decide_what_can_be_read() {
     let mut space = space(Paging::X64);
     let va = 0xffff_fa80_0000_0000;
     for i in 0..5 {

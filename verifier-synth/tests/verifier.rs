@@ -1,4 +1,4 @@
-//! Verifier's structures, read back from dumps at the offsets that the facts give.
+//! Verifier's structures, read back from dumps at their documented offsets.
 
 mod common;
 
@@ -10,7 +10,7 @@ use verifier_synth::{
     RingRecord, SlistForm, Suspect, Tracker, Unload, UnloadedDriver, WatchedIrp,
 };
 
-/// Nodes below `node` in order, and the depth; checks parents and balance on the way.
+/// Appends the nodes below `node` in order and returns the depth; checks parents and balance on the way.
 fn walk(dump: &Dump<'_>, node: u64, parent: u64, out: &mut Vec<u64>) -> i64 {
     if node == 0 {
         return 0;
@@ -50,7 +50,7 @@ fn the_tree_of_targets_is_balanced_and_ordered() {
     }
 }
 
-/// SLIST header → first entry, as Windows reads it.
+/// Returns the first entry of an SLIST header, as Windows reads it.
 fn slist(dump: &Dump<'_>, va: u64, build: u32) -> u64 {
     let (low, high) = (dump.pointer(va), dump.pointer(va + 8));
     if build >= 9600 || high & 1 == 1 {
@@ -160,7 +160,8 @@ fn a_log_wraps_its_slots_and_its_index() {
     log.length = 8;
     log.index_before = u32::MAX - 4;
     for i in 1..=11 {
-        // The longer the earlier the stack: later records leave some of its frames behind their own.
+        // The earlier the record, the longer its stack, so frames of earlier records stay after those of
+        // later ones.
         let frames = (0..12 - i).map(|k| 0x100 * i + k).collect();
         m.pool_record(PoolRecord {
             address: 0x1000 * i,
@@ -184,7 +185,7 @@ fn a_log_wraps_its_slots_and_its_index() {
     let newest = dump.read(ring + 0x80 * 6, 0x80);
     let frames: Vec<u64> = (0..13).map(|i| u64_at(&newest, 0x18 + 8 * i)).collect();
     assert_eq!(frames[..2], [0xb00, 0]);
-    // Record 3 was in this slot: its frames from the third on are stale.
+    // Record 3 used this slot before; its frames from the third on are stale.
     assert_eq!(frames[2..10], [0x302, 0x303, 0x304, 0x305, 0x306, 0x307, 0x308, 0]);
 }
 
@@ -221,7 +222,7 @@ fn every_log_of_every_build() {
             (Log::ForcedPending, vec![("Irp", 0x8000_1000)], 62),
         ];
         for (log, mut fields, frames) in logs {
-            // The record of Windows 7 x86 has no room for it.
+            // The record of Windows 7 x86 does not have space for the field.
             if log == Log::Irp && build != Build::Win7Sp1X86 {
                 fields.push(("Irql", 2));
             }
@@ -325,13 +326,13 @@ fn every_build_and_kind_can_be_written() {
                     pdb["age"]
                 )
             );
-            assert_every_type_is_there(&table);
+            assert_every_type_is_present(&table);
         }
     }
 }
 
-/// Every structure that a field embeds (pointers aside) has a layout.
-fn assert_every_type_is_there(table: &serde_json::Value) {
+/// Every structure that a field embeds (not through a pointer) has a layout.
+fn assert_every_type_is_present(table: &serde_json::Value) {
     let types = table["user_types"].as_object().unwrap();
     for (owner, layout) in types {
         for (name, field) in layout["fields"].as_object().unwrap() {
@@ -405,7 +406,7 @@ fn deadlock_detection() {
         assert_eq!([dump.pointer(held + 0x40), dump.pointer(b + 0x10)], [thread, thread]);
         assert_eq!([dump.pointer(thread + 8), dump.pointer(thread + 0x10)], [held, 0]);
         assert_eq!(dump.word(thread + 0x28), 1);
-        // What was found.
+        // The deadlock that was found.
         assert_eq!(dump.pointer(globals + participants - 16), 0x1_2345_6008, "Instigator");
         assert_eq!(dump.word(globals + participants - 8), 3);
         let found = [0, 8, 16].map(|at| dump.pointer(globals + participants + at));
@@ -417,7 +418,7 @@ fn deadlock_detection() {
 }
 
 #[test]
-fn a_driver_that_was_unloaded_with_blocks() {
+fn a_driver_unloaded_with_blocks_has_its_bug_check() {
     for build in Build::ALL {
         let wide = build.machine() != MachineType::X86;
         for unload in [Unload::Listed, Unload::OffTree, Unload::OffTreeAndList] {
@@ -436,12 +437,12 @@ fn a_driver_that_was_unloaded_with_blocks() {
                 text,
                 "leaky.sys\0".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()
             );
-            // The kernel's own note: five pointers.
+            // The kernel's copy of the bug check in `KiBugCheckData`: five pointers.
             let width = if wide { 8 } else { 4 };
             let noted = assembly.read(assembly.address("nt!KiBugCheckData"), 5 * width).unwrap();
             assert_eq!(noted[0], 0xc4);
             assert_eq!(noted[3 * width..][..width], data.to_le_bytes()[..width]);
-            // An empty list is its own head, an empty tree has no root.
+            // An empty list is its own head, and an empty tree does not have a root.
             let pointer = |va| {
                 let mut bytes = assembly.read(va, width).unwrap();
                 bytes.resize(8, 0);
@@ -456,7 +457,7 @@ fn a_driver_that_was_unloaded_with_blocks() {
 }
 
 #[test]
-fn the_smaller_logs_lie_where_the_facts_say() {
+fn the_smaller_logs_are_at_the_documented_offsets() {
     let mut m = Machine::new(Build::Win11);
     for i in 1..=17 {
         m.suppressed_bug_checks().push(&[0xc4, i, 2, 3, 4]);
@@ -473,7 +474,7 @@ fn the_smaller_logs_lie_where_the_facts_say() {
     let assembly = m.assemble();
     let file = assembly.dump(DumpKind::BitmapKernel);
     let dump = Dump::open(&file);
-    // 16 records of 40 bytes; the 17th took the place of the first, in slot 1.
+    // 16 records of 40 bytes; the 17th replaced the first, in slot 1.
     let log = dump.read(assembly.address("nt!ViBugcheckLog"), 16 * 40);
     assert_eq!((u32_at(&log, 40), u64_at(&log, 48), u64_at(&log, 72)), (0xc4, 17, 4));
     assert_eq!((u64_at(&log, 8), u64_at(&log, 88)), (16, 2));
@@ -490,13 +491,13 @@ fn the_smaller_logs_lie_where_the_facts_say() {
     assert_eq!(dump.word(assembly.address("nt!ViWdIrpListLength")), 1);
     let excluded = dump.pointer(assembly.address("nt!VfExcludedDriversList"));
     assert_eq!(excluded, assembly.address("excluded:good.sys"));
-    // A `UNICODE_STRING` straight after the links, the characters after that.
+    // A `UNICODE_STRING` directly after the links, the characters after that.
     assert_eq!(dump.pointer(excluded + 0x18), excluded + 0x20);
     assert_eq!(dump.text(excluded + 0x10), "good.sys");
 }
 
 #[test]
-fn drivers_of_26100_are_where_its_types_say() {
+fn drivers_of_26100_are_at_the_offsets_of_its_types() {
     let mut m = Machine::new(Build::Win11Ge);
     let leaky = m.driver(Driver::new("leaky.sys"));
     m.verified(leaky).allocation(Allocation::nonpaged(0x1000, 0x40, b"Leak", 0));

@@ -1,4 +1,4 @@
-//! The walk-through's dump says what the walk-through says.
+//! The walk-through's dump has the values of the published walk-through.
 
 mod common;
 
@@ -38,7 +38,7 @@ fn table(sample: &Sample, pdb: &str) -> serde_json::Value {
     serde_json::from_slice(bytes).expect("JSON")
 }
 
-/// Base of a module by name, from the loaded module list.
+/// Base and size of a module by name, from the loaded module list.
 fn base(dump: &Dump<'_>, name: &str) -> (u64, u64) {
     let head = u64_at(dump.file, 0x20);
     let mut entry = dump.pointer(head);
@@ -131,9 +131,9 @@ fn verifier_80() {
         let frames: Vec<u64> = (0..9).map(|i| u64_at(&record, 0x18 + 8 * i)).collect();
         assert_eq!(frames[..8], STACK.map(|frame| frame.0));
         assert_eq!(frames[8], 0);
-        assert_ne!(u64_at(&record, 0x60), 0, "a stale frame behind the stack");
+        assert_ne!(u64_at(&record, 0x60), 0, "a stale frame after the stack");
     }
-    // The last slot and every other can be read, and was never used.
+    // All other slots can be read and were never used; the last one is checked.
     assert_eq!(dump.read(ring + 0x80 * 0xffff, 0x80), [0; 0x80]);
 
     for (address, pdb, name, displacement) in STACK {
@@ -144,7 +144,7 @@ fn verifier_80() {
         };
         let rva = symbols["symbols"][name]["address"].as_u64().expect(name);
         assert_eq!(base + rva + displacement, address, "{name}");
-        // No other symbol lies between.
+        // No other symbol is between.
         let nearer = symbols["symbols"].as_object().expect("symbols").values().any(|symbol| {
             let other = base + symbol["address"].as_u64().expect("an address");
             other > base + rva && other <= address

@@ -1,8 +1,8 @@
-//! The log that `verifier-py/bench/log_stream.py` measures on, and the Rust side of that measurement.
+//! The log that `verifier-py/bench/log_stream.py` measures, and the Rust side of that measurement.
 //!
 //! `full_ring write FOLDER` writes a dump with a pool log of 65,536 records with 50 frames each, and its
-//! symbols. `full_ring serve FOLDER` decodes that log once for each line of standard input, and answers
-//! with two times in nanoseconds: of the decoding, and of the decoding with the name of every frame.
+//! symbols. `full_ring serve FOLDER` decodes that log once for each line of standard input, and prints two
+//! times in nanoseconds: for decoding, and for decoding with the name of every frame.
 
 use std::hint::black_box;
 use std::io::{self, BufRead as _, Write as _};

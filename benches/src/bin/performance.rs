@@ -1,8 +1,8 @@
-//! Measures, beside peers in the same run, and writes the table of docs/performance.md:
-//! `cargo run --release -p verifier-benches --bin performance -- docs/performance.md`.
+//! Measures this library and its peers in the same run, and writes the tables of docs/performance.md: `cargo
+//! run --release -p verifier-benches --bin performance -- docs/performance.md`.
 //!
-//! Where `ntoseye` is on the PATH (or named by NTOSEYE) whole processes are compared too; the `verifier`
-//! program is taken from beside this one (`cargo build --release -p verifier-host` makes it).
+//! If `ntoseye` is on the PATH (or named by NTOSEYE), whole processes are compared too. The `verifier`
+//! program must be in the same folder as this one (`cargo build --release -p verifier-host` builds it).
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -28,13 +28,13 @@ use verifier_core::{Pa, Rva, Va};
 use verifier_host::{FileMode, open_file};
 use verifier_synth::{Assembly, DumpKind};
 
-/// Counts what is allocated, to show what opening takes.
+/// Counts allocated bytes, to show how much memory opening a dump takes.
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A row of the table of targets, or of the one without.
+/// The rows of the table of targets, and of the table without targets.
 struct Table {
     targets: String,
     figures: String,
@@ -56,9 +56,9 @@ impl Table {
             writeln!(self.targets, "| {what} | {ours} | {theirs} | {ratio} | {target} | {met} |");
     }
 
-    fn figure(&mut self, what: &str, ours: &str, beside: &str) {
-        eprintln!("{what}: {ours} {beside}");
-        let _ = writeln!(self.figures, "| {what} | {ours} | {beside} |");
+    fn figure(&mut self, what: &str, ours: &str, peer: &str) {
+        eprintln!("{what}: {ours} {peer}");
+        let _ = writeln!(self.figures, "| {what} | {ours} | {peer} |");
     }
 }
 
@@ -66,7 +66,7 @@ fn shown(times: &Times) -> String {
     show(times.median())
 }
 
-/// One part in how many, or how many times.
+/// Formats a ratio as 1/n or n×.
 fn ratio(value: f64) -> String {
     match value {
         ..0.01 => format!("1/{:.0}", 1.0 / value),
@@ -96,7 +96,7 @@ fn open_kernel(path: &Path) -> Result<Kernel> {
     Ok(Kernel::open(space, Hints::from(dump.header()))?)
 }
 
-/// The kernel with its table.
+/// The kernel with its types.
 fn kernel_with_types(path: &Path, assembly: &Assembly) -> Result<Kernel> {
     let kernel = open_kernel(path)?;
     let isf = assembly.files.iter().find(|(path, _)| path.starts_with("ntkr"));
@@ -120,8 +120,8 @@ fn open(table: &mut Table, folder: &Path, small: &Assembly) -> Result<()> {
             let theirs =
                 cold(if gib == 64 { 3 } else { 5 }, || KernelDumpParser::new(&path).is_ok());
             let name = format!("open, {gib} GiB, {spread:?} bitmap").to_lowercase();
-            let beside = format!("kdmp-parser {}, {}", shown(&theirs), ratio(ours.over(&theirs)));
-            table.figure(&name, &format!("{}, {heap:.1} MiB", shown(&ours)), &beside);
+            let peer = format!("kdmp-parser {}, {}", shown(&theirs), ratio(ours.over(&theirs)));
+            table.figure(&name, &format!("{}, {heap:.1} MiB", shown(&ours)), &peer);
             if gib == 64 && spread == Spread::Random {
                 let millis = ours.median().as_secs_f64() * 1e3;
                 let own = format!("{}, {heap:.1} MiB", shown(&ours));
@@ -130,7 +130,7 @@ fn open(table: &mut Table, folder: &Path, small: &Assembly) -> Result<()> {
                     &own,
                     "-",
                     "-",
-                    "≤ 50 ms, ≤ 8 MiB beside the mapping",
+                    "≤ 50 ms, ≤ 8 MiB besides the mapping",
                     millis <= 50.0 && heap <= 8.0,
                 );
                 let (times, against) = (ours.over(&theirs), shown(&theirs));
@@ -143,7 +143,7 @@ fn open(table: &mut Table, folder: &Path, small: &Assembly) -> Result<()> {
                     times <= 1.0 / 200.0,
                 );
             }
-            // Cost grows with what is asked, not with the dump.
+            // The cost depends on the question, not on the size of the dump.
             let kernel = kernel_with_types(&path, small)?;
             let pool = time(21, || PoolReport::read(&kernel, |_| true).is_ok());
             let name = format!("`pool`, {gib} GiB, {spread:?} bitmap").to_lowercase();
@@ -159,13 +159,13 @@ fn kinds(table: &mut Table, folder: &Path, small: &Assembly) -> Result<()> {
         let path = folder.join("kind.dmp");
         std::fs::write(&path, small.dump(kind))?;
         let ours = time(51, || open_kernel(&path).is_ok());
-        let beside = if KernelDumpParser::new(&path).is_ok() {
+        let peer = if KernelDumpParser::new(&path).is_ok() {
             let theirs = time(51, || KernelDumpParser::new(&path).is_ok());
             format!("kdmp-parser {}, {}", shown(&theirs), ratio(ours.over(&theirs)))
         } else {
             "kdmp-parser does not open it".into()
         };
-        table.figure(&format!("open, small machine, {kind:?}"), &shown(&ours), &beside);
+        table.figure(&format!("open, small machine, {kind:?}"), &shown(&ours), &peer);
     }
     Ok(())
 }
@@ -265,7 +265,7 @@ fn ring(table: &mut Table, folder: &Path) -> Result<()> {
     table.target(
         &format!("decode a full ring of {} MB through page tables", size / 1_000_000),
         &shown(&ours),
-        &format!("copy of as many bytes out of the mapped file {}", shown(&copy)),
+        &format!("copy of the same number of bytes from the mapped file {}", shown(&copy)),
         &ratio(times),
         "≤ 2×",
         times <= 2.0,
@@ -278,7 +278,7 @@ fn ring(table: &mut Table, folder: &Path) -> Result<()> {
     );
     let ratio = ratio(again.over(&read));
     table.figure(
-        "decode it, beside reading its bytes through the same page tables",
+        "decode it, compared with reading its bytes through the same page tables",
         &shown(&again),
         &format!("read {}, {ratio}", shown(&read)),
     );
@@ -299,14 +299,14 @@ fn ring(table: &mut Table, folder: &Path) -> Result<()> {
 
 #[allow(unsafe_code)]
 fn map(file: &File) -> Result<memmap2::Mmap> {
-    // SAFETY: the file is this program's own, in its own temporary folder, and not changed.
+    // SAFETY: the file belongs to this program, is in its own temporary folder, and does not change.
     Ok(unsafe { memmap2::Mmap::map(file) }?)
 }
 
 /// The kernel's PDB, cold: from bytes to the first name.
 fn symbols(table: &mut Table) -> Result<()> {
     let Some(path) = inputs::kernel_pdb() else {
-        table.figure("first name from a PDB", "not measured", "the shared dumps are not there");
+        table.figure("first name from a PDB", "not measured", "the shared dumps are not present");
         return Ok(());
     };
     let bytes: Arc<Vec<u8>> = Arc::new(std::fs::read(path)?);
@@ -374,7 +374,7 @@ fn processes(table: &mut Table) -> Result<()> {
     };
     if !theirs() {
         let alone = time(15, pool);
-        table.figure("`verifier pool`, whole process", &shown(&alone), "ntoseye is not there");
+        table.figure("`verifier pool`, whole process", &shown(&alone), "ntoseye is not present");
         return Ok(());
     }
     let (ours, other) = duel(15, pool, theirs);
@@ -403,33 +403,34 @@ fn document(table: &Table) -> String {
     format!(
         "# Performance
 
-Written by the bench itself:
+This page is written by the bench:
 `cargo build --release -p verifier-host && cargo run --release -p verifier-benches --bin performance -- \
-docs/performance.md`. Figures are medians; peers run in the same process run, in turn with ours, so the \
-ratios hold where the times do not.
+docs/performance.md`. Figures are medians. Peers run in the same process run, alternating with ours, so the \
+ratios stay meaningful on other machines even if the times differ.
 
 Machine: {} ({}, {cpu}, {cores} cores), files in the page cache. {}; kdmp-parser 0.8.2, pdb-addr2line 0.12.1, \
 {}.
 
 ## Targets
 
-| what | ours | beside | ratio | target | |
+| what | ours | compared with | ratio | target | |
 |---|---|---|---|---|---|
 {}
 ## All figures
 
-| what | ours | beside |
+| what | ours | compared with |
 |---|---|---|
 {}
-Memory is what the heap grew by at its highest while opening; the mapping is not counted. \"Random\" means \
-that each frame is present with even odds, \"contiguous\" that all are. The ring is compared with copying \
-as many bytes of the mapped file into fresh memory in one call; decoding \
-finds 6,600 pages by their tables and writes as many bytes of frames, a stack at a time. The PDB is \
-a kernel's of the shared dumps, in memory at the start.
+Memory is the peak growth of the heap while opening; the mapping is not counted. \"Random\" means that each \
+frame is present with a probability of one half, \"contiguous\" that all frames are. The ring is compared \
+with a copy of the same number of bytes of the mapped file into fresh memory in one call; decoding looks up \
+6,600 pages through page tables and writes the same number of bytes of frames, one stack at a time. The PDB \
+is a kernel's from the shared dumps, in memory at the start.
 
-The first names out of a PDB, by address or by name, and its types come through the file's own indexes; \
-what these lead to is compared, and in doubt everything is read. Growing with what is asked: `pool` is flat from 1 to 64 GiB above, opening reads only header \
-and bitmap, the newest 1,024 records of a ring take their share of the whole.
+The first names from a PDB, by address or by name, and its types come through the file's own indexes; the \
+records that the indexes lead to are compared, and in doubt everything is read. Cost depends on the question, \
+not on the size of the dump: `pool` takes the same time from 1 to 64 GiB above, opening reads only header and \
+bitmap, and the newest 1,024 records of a ring take their share of the whole.
 ",
         std::env::consts::OS,
         std::env::consts::ARCH,

@@ -89,6 +89,7 @@ def check(out: Path, machines: Path, by: str = "names") -> None:
     errors = {Path(row["dump"]).name: row["error"] for row in dumps if row["error"]}
     assert errors.keys() == set(BROKEN)
     assert "file offset" in errors[BROKEN[0]] and all(not row["problems"] for row in dumps)
+    assert all(row["extent"] == ("unknown" if row["error"] else "complete") for row in dumps)
     assert len({row["build"] for row in dumps if not row["error"]}) == 4
 
 
@@ -177,6 +178,29 @@ def test_leaks_without_a_stack_say_why(fleet: Any, tmp_path: Path) -> None:
         ("a!Open", True, None, 1, 4),
         ("a!Open", False, "overwritten", 2, 3),
     ]
+
+
+def test_a_dump_that_is_cut_short_is_not_one_without_leaks(machines: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "dumps", tmp_path / "out"
+    folder.mkdir()
+    dump = shutil.copy(machines / "machine-006.dmp", folder)
+    os.truncate(dump, dump.stat().st_size - 0x1000 * (dump.stat().st_size // 0x1000 // 8))
+    text = finish(out, folder, "--symbols", str(machines / "symbols"))
+    (row,) = rows(out)
+    assert row["extent"] in ("at least", "unknown")
+    if row["error"] is None:
+        assert row["incomplete_because"] and "1 were not read whole" in text
+        assert ": unknown: " in text or ": at least " in text
+    else:
+        assert "1 dumps could not be read" in text
+
+
+def test_what_a_dump_holds_is_none_only_if_its_answer_is_complete(fleet: Any) -> None:
+    told = fleet.outstanding
+    assert told([{"extent": "complete"}]) == "0 blocks outstanding"
+    part = {"extent": "at least", "incomplete_because": "a list was cut\nmore", "count": 3}
+    assert told([part, part]) == "at least 6 blocks outstanding: a list was cut"
+    assert told([{"extent": "unknown", "incomplete_because": "it is off"}]) == "unknown: it is off"
 
 
 def test_a_dump_that_is_deleted_meanwhile_is_a_row(fleet: Any, machines: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ others it refuses by their kind or machine.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -136,10 +137,32 @@ def test_leaks(case: Case) -> None:
             assert theirs["Symbol"] == ours.why_no_stack
 
 
+def test_an_empty_table_that_is_not_complete_is_a_row() -> None:
+    place = importlib.util.spec_from_file_location("plugins", HERE / "windows" / "verifier.py")
+    assert place and place.loader
+    plugins = importlib.util.module_from_spec(place)
+    place.loader.exec_module(plugins)
+
+    def rows(plugin: Any, complete: bool, extent: str, length: int) -> list[Any]:
+        class Table:
+            def __len__(self) -> int:
+                return length
+
+        table = Table()
+        table.complete, table.extent = complete, extent  # type: ignore[attr-defined]
+        return list(plugin.nothing(plugin, table))
+
+    for plugin in (plugins.Pool, plugins.Leaks):
+        assert rows(plugin, True, "complete", 0) == rows(plugin, False, "at least", 3) == []
+        ((level, row),) = rows(plugin, False, "unknown", 0)
+        assert (level, row[-1], len(row)) == (0, "unknown", len(plugin.COLUMNS))
+
+
 @pytest.mark.parametrize("case", DUMPS[:1], indirect=True)
 def test_other_renderers(case: Case) -> None:
     csv = case.run("Pool", renderer="csv").stdout.rstrip().splitlines()
-    assert csv[0] == "TreeDepth,Driver,Address,Size,Tag,Caller,Symbol,Source"
+    assert csv[0] == "TreeDepth,Driver,Address,Size,Tag,Caller,Symbol,Source,Extent"
+    assert all(line.endswith(",complete") for line in csv[1:])
     assert [line.split(",")[2] for line in csv[1:]] == [hex(row.address) for row in case.dump.pool()]
     pretty = case.run("Settings", renderer="pretty").stdout
     names = [line.split("|")[2].strip() for line in pretty.splitlines() if line.count("|") > 2]

@@ -5,14 +5,16 @@
 Volatility finds the kernel, translates addresses and brings the symbol table; verifier_py, which must
 be installed in the same Python, reads what Verifier keeps there. Names of addresses in other modules
 than the kernel need their PDBs: --symbols, a folder, a store or srv*CACHE*URL. What could not be read
-goes to Volatility's log, as warnings.
+goes to Volatility's log, as warnings. Pool and Leaks have a last column, the extent of the answer: complete,
+at least, or unknown; without a row nothing is outstanding, and a row with nothing else says that this is
+unknown.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import verifier_py
@@ -79,8 +81,12 @@ def _text(text: str | None) -> Any:
     return "".join("\ufffd" if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 else c for c in text)
 
 
-def _warn(problems: Iterable[verifier_py.Problem]) -> None:
-    for problem in problems:
+def _warn(answer: Any) -> None:
+    """What is wrong with an answer, and first of all that it is not complete."""
+    if not answer.complete:
+        what = "the answer is unknown" if answer.extent == "unknown" else "the answer is not complete"
+        vollog.warning(_text(f"{what}: {answer.incomplete_because[0]}"))
+    for problem in answer.problems:
         at = "" if problem.address is None else f" at {problem.address:#x}"
         vollog.warning(_text(f"{problem.what}{at}: {problem.why}"))
 
@@ -150,6 +156,11 @@ class _Shared:
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
         raise NotImplementedError
 
+    def nothing(self, table: verifier_py.Table[Any]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """A table that is empty and not complete as a row, so that it does not pass for none."""
+        if not table.complete and not len(table):
+            yield 0, (*[renderers.NotAvailableValue()] * (len(self.COLUMNS) - 1), table.extent)
+
     def run(self) -> renderers.TreeGrid:
         layer_name = self.context.modules[self.config["kernel"]].layer_name
         with _as_volatility(layer_name):
@@ -176,7 +187,7 @@ class Settings(_Shared, interfaces.plugins.PluginInterface):
 
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
         settings = session.settings()
-        _warn(settings.problems)
+        _warn(settings)
         yield 0, ("Level", "", format_hints.Hex(settings.level))
         for flag in settings.flags:
             yield 0, ("Flag", flag.name, format_hints.Hex(flag.bit))
@@ -195,6 +206,7 @@ class Pool(_Shared, interfaces.plugins.PluginInterface):
         ("Caller", format_hints.Hex),
         ("Symbol", str),
         ("Source", str),
+        ("Extent", str),
     ]
 
     @classmethod
@@ -203,7 +215,7 @@ class Pool(_Shared, interfaces.plugins.PluginInterface):
 
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
         table = session.pool(self.config.get("driver"))
-        _warn(table.problems)
+        _warn(table)
         for row in table:
             yield 0, (
                 _text(row.driver),
@@ -213,7 +225,9 @@ class Pool(_Shared, interfaces.plugins.PluginInterface):
                 format_hints.Hex(row.caller),
                 _text(row.caller_symbol),
                 row.source,
+                table.extent,
             )
+        yield from self.nothing(table)
 
 
 class Leaks(_Shared, interfaces.plugins.PluginInterface):
@@ -226,6 +240,7 @@ class Leaks(_Shared, interfaces.plugins.PluginInterface):
         ("Bytes", int),
         ("Address", format_hints.Hex),
         ("Symbol", str),
+        ("Extent", str),
     ]
 
     @classmethod
@@ -234,13 +249,14 @@ class Leaks(_Shared, interfaces.plugins.PluginInterface):
 
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
         leaks = session.leaks(driver=self.config.get("driver"))
-        _warn(leaks.problems)
+        _warn(leaks)
         no = renderers.NotApplicableValue()
         for group in leaks:
             told = _text(group.why_no_stack if group.stack is None else group.label)
-            yield 0, (_text(group.driver), _text(group.tag), group.count, group.bytes, no, told)
+            yield 0, (_text(group.driver), _text(group.tag), group.count, group.bytes, no, told, leaks.extent)
             for frame in group.stack or ():
-                yield 1, (no, no, no, no, format_hints.Hex(frame.address), _text(frame.symbol))
+                yield 1, (no, no, no, no, format_hints.Hex(frame.address), _text(frame.symbol), no)
+        yield from self.nothing(leaks)
 
 
 class Log(_Shared, interfaces.plugins.PluginInterface):
@@ -281,7 +297,7 @@ class Log(_Shared, interfaces.plugins.PluginInterface):
         return [("Slot", int), *numbers, ("Frame", format_hints.Hex), ("Symbol", str)]
 
     def rows(self, session: verifier_py.Session) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        _warn(self.log.problems)
+        _warn(self.log)
         if self.log.empty_because:
             vollog.warning(self.log.empty_because)
         no = renderers.NotApplicableValue()

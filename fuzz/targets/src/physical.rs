@@ -22,7 +22,7 @@ pub fn dump_header(data: &[u8]) {
         Dump::open(Arc::new(input.0.to_vec()))
     };
     let Ok(dump) = dump else { return };
-    let _ = format!("{:?} {:?}", dump.header(), dump.header().expected_len());
+    let _ = format!("{:?} {:?}", dump.header(), dump.problems());
     let Ok(physical) = dump.physical() else { return };
     let mut from = 0;
     let mut page = [0; 64];

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::diff::Side;
-use super::group::{GroupBy, NO_FRAME, no_frame};
+use super::group::{GroupBy, NO_FRAME, NO_TAG, no_frame};
 use super::leaks::{Block, NoStack};
 use crate::addr::Va;
 use crate::kernel::{Kernel, WantedSymbols};
@@ -21,6 +21,8 @@ pub struct DiffKey {
     pub driver: Option<Arc<str>>,
     /// The tag.
     pub tag: Option<PoolTag>,
+    /// Whether the blocks are contiguous memory, which is apart from pool whatever they are grouped by.
+    pub is_contiguous: bool,
     /// The stack, innermost first, in names or addresses without one.
     pub stack: Option<Vec<Arc<str>>>,
     /// The frame, function or caller that the blocks are grouped by, or the caller of blocks without
@@ -37,6 +39,7 @@ pub struct DiffKey {
 pub(super) struct Call {
     driver: Option<Arc<str>>,
     tag: Option<PoolTag>,
+    is_contiguous: bool,
     pub(super) caller: Arc<str>,
 }
 
@@ -97,18 +100,20 @@ impl<'a> DiffNames<'a> {
         let side = self.side;
         let driver: Arc<str> = side.leaks.driver(block).into();
         let allocation = &block.allocation;
-        let mut key = DiffKey::default();
+        let is_contiguous = block.is_contiguous();
+        let mut key = DiffKey { is_contiguous, ..DiffKey::default() };
         let mut call = None;
         let label = match self.by {
             GroupBy::Stack => {
                 let caller = self.get(allocation.caller);
                 call = Some(Call {
                     driver: Some(driver.clone()),
-                    tag: Some(allocation.tag),
+                    tag: allocation.pool_tag(),
+                    is_contiguous,
                     caller: caller.clone(),
                 });
                 key.driver = Some(driver);
-                key.tag = Some(allocation.tag);
+                key.tag = allocation.pool_tag();
                 let frames = side.grouping.frames(block);
                 key.stack = frames.map(|frames| frames.iter().map(|&va| self.get(va)).collect());
                 if key.stack.is_none() {
@@ -118,14 +123,15 @@ impl<'a> DiffNames<'a> {
                 self.get(side.grouping.site(block).unwrap_or(allocation.caller))
             }
             GroupBy::Frame | GroupBy::Function | GroupBy::Caller => {
-                call = Some(Call { driver: None, tag: None, caller: self.get(allocation.caller) });
+                let caller = self.get(allocation.caller);
+                call = Some(Call { driver: None, tag: None, is_contiguous, caller });
                 let place = self.place(block);
                 key.place = Some(place.clone());
                 place
             }
             GroupBy::Tag => {
-                key.tag = Some(allocation.tag);
-                allocation.tag.to_string().into()
+                key.tag = allocation.pool_tag();
+                key.tag.map_or_else(|| NO_TAG.into(), |tag| tag.to_string().into())
             }
             GroupBy::Driver => {
                 key.driver = Some(driver.clone());

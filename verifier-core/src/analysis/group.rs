@@ -1,4 +1,5 @@
-//! Outstanding allocations in groups: what leaks together.
+//! Outstanding allocations in groups: what leaks together. Contiguous memory has groups of its own, whatever
+//! the blocks are grouped by: it is not pool.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -65,7 +66,7 @@ pub enum GroupKey {
         /// Index in [`Leaks::drivers`].
         driver: usize,
         /// The tag.
-        tag: PoolTag,
+        tag: Option<PoolTag>,
         /// The stack and how many of its frames are dropped; or why there is none, and the caller.
         stack: Result<(StackId, u32), (NoStack, Va)>,
     },
@@ -78,8 +79,8 @@ pub enum GroupKey {
     NoFrame(Va),
     /// The address that called.
     Caller(Va),
-    /// A tag.
-    Tag(PoolTag),
+    /// A tag; `None` for contiguous memory, which has none.
+    Tag(Option<PoolTag>),
     /// Index in [`Leaks::drivers`].
     Driver(usize),
     /// Bytes in each block.
@@ -97,8 +98,10 @@ pub struct Group {
     pub bytes: u64,
     /// The largest.
     pub largest: u64,
-    /// Their tag.
+    /// Their tag; `None` for contiguous memory, too.
     pub tag: Option<PoolTag>,
+    /// Whether they are contiguous memory.
+    pub is_contiguous: bool,
     /// Index of their driver in [`Leaks::drivers`].
     pub driver: Option<usize>,
     /// Their stack and how many of its first frames are dropped, or why they have none.
@@ -138,6 +141,9 @@ pub(crate) fn no_frame(kernel: &Kernel, caller: Va, name: &str) -> String {
 
 /// What stands for a frame where no frame of a stack counts.
 pub(crate) const NO_FRAME: &str = "(no frame outside the kernel and Verifier)";
+
+/// What stands for the tag of contiguous memory.
+pub(crate) const NO_TAG: &str = "(contiguous memory, which has no tag)";
 
 /// How stacks are looked at: which frames are wrappers.
 pub struct Grouping<'a> {
@@ -218,7 +224,7 @@ impl<'a> Grouping<'a> {
         match by {
             GroupBy::Stack => GroupKey::Stack {
                 driver: block.driver,
-                tag: allocation.tag,
+                tag: allocation.pool_tag(),
                 stack: self.stack(block).map_err(|why| (why, allocation.caller)),
             },
             GroupBy::Frame | GroupBy::Function => match (self.site(block), block.stack) {
@@ -227,7 +233,7 @@ impl<'a> Grouping<'a> {
                 (site, _) => GroupKey::Function(site.map(|va| function(self.kernel, va))),
             },
             GroupBy::Caller => GroupKey::Caller(self.caller(block)),
-            GroupBy::Tag => GroupKey::Tag(allocation.tag),
+            GroupBy::Tag => GroupKey::Tag(allocation.pool_tag()),
             GroupBy::Driver => GroupKey::Driver(block.driver),
             GroupBy::Size => GroupKey::Size(allocation.size),
         }
@@ -246,20 +252,22 @@ impl<'a> Grouping<'a> {
     /// The groups, the most bytes first.
     #[must_use]
     pub fn groups(&self, by: GroupBy) -> Vec<Group> {
-        let mut places: HashMap<GroupKey, usize> = HashMap::new();
+        let mut places: HashMap<(bool, GroupKey), usize> = HashMap::new();
         let mut groups: Vec<Group> = Vec::new();
         for (index, block) in self.leaks.blocks.iter().enumerate() {
             let key = self.key(block, by);
             let stack = self.stack(block);
             let size = block.allocation.size;
-            let place = *places.entry(key).or_insert(groups.len());
+            let is_contiguous = block.is_contiguous();
+            let place = *places.entry((is_contiguous, key)).or_insert(groups.len());
             let Some(group) = groups.get_mut(place) else {
                 groups.push(Group {
                     key,
                     blocks: vec![index],
                     bytes: size,
                     largest: size,
-                    tag: Some(block.allocation.tag),
+                    tag: block.allocation.pool_tag(),
+                    is_contiguous,
                     driver: Some(block.driver),
                     stack: Some(stack),
                     site: self.site(block),
@@ -269,11 +277,14 @@ impl<'a> Grouping<'a> {
             group.blocks.push(index);
             group.bytes = group.bytes.saturating_add(size);
             group.largest = group.largest.max(size);
-            group.tag = group.tag.filter(|&tag| tag == block.allocation.tag);
+            group.tag = group.tag.filter(|&tag| Some(tag) == block.allocation.pool_tag());
             group.driver = group.driver.filter(|&driver| driver == block.driver);
             group.stack = group.stack.filter(|&shared| shared == stack);
         }
-        groups.sort_by_key(|group| (Reverse(group.bytes), Reverse(group.blocks.len()), group.key));
+        groups.sort_by_key(|group| {
+            let (bytes, blocks) = (group.bytes, group.blocks.len());
+            (Reverse(bytes), Reverse(blocks), group.key, group.is_contiguous)
+        });
         groups
     }
 }

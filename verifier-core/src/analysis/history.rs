@@ -17,8 +17,8 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord};
 use crate::verifier::{
-    Allocation, Driver, Drivers, EntryState, Lost, NO_DRIVER, PoolInfo, Source, Tracker,
-    TrackerEntry, for_each_tracker, told,
+    Allocation, Checks, Driver, Drivers, EntryState, ImagePool, Lost, NO_DRIVER, PoolInfo, Source,
+    TargetDriver, TrackerEntry, for_each_image, mark, told,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -164,10 +164,20 @@ impl History {
         let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
         match drivers {
             Ok((drivers, lost)) => {
-                problems.extend(drivers.problems);
+                problems.extend(drivers.problems.iter().cloned());
+                let all = &drivers.drivers;
+                let mut checks = Checks::new(kernel, all.iter());
                 // Of a million entries a handful concern the address: only they are kept.
-                let mut each = |driver: &Driver, tracker: Tracker| {
-                    for mut entry in tracker.entries {
+                let mut each = |_, driver: &Driver, image: &TargetDriver, held_by: ImagePool| {
+                    let ImagePool { mut tracker, mut contiguous } = held_by;
+                    let entries = tracker.entries.iter_mut();
+                    let in_use = entries.filter(|entry| entry.state == EntryState::InUse);
+                    let in_use = in_use.map(|entry| &mut entry.allocation).chain(&mut contiguous);
+                    checks.look_at(&driver.name, Some(&image.counters), in_use);
+                    let contiguous = contiguous.into_iter();
+                    let contiguous = contiguous
+                        .map(|allocation| TrackerEntry { state: EntryState::InUse, allocation });
+                    for mut entry in tracker.entries.into_iter().chain(contiguous) {
                         let block = &mut entry.allocation;
                         let kept = match entry.state {
                             EntryState::InUse if is_near(block.address, block.size, address) => {
@@ -185,11 +195,13 @@ impl History {
                     }
                     problems.extend(tracker.problems);
                 };
-                let read = for_each_tracker(kernel, &drivers.drivers, &lost, &mut each);
-                if let Err(error) = read {
+                if let Err(error) = for_each_image(kernel, all.iter(), &lost, &mut each) {
                     problems.push(Problem::from_error("tracking entries", &error));
                 }
-                held.extend(of_tree(kernel, &drivers.drivers, address, &mut problems));
+                held.extend(of_tree(kernel, all, address, &mut checks, &mut problems));
+                let (marks, mut impossible) = checks.finish();
+                problems.append(&mut impossible);
+                mark(&marks, held.iter_mut().map(|one| &mut one.entry.allocation));
             }
             Err(error) => problems.push(Problem::from_error("drivers", &error)),
         }
@@ -253,11 +265,12 @@ fn untold(events: &[Event], order: Order) -> HashSet<Va> {
     blocks.filter(|&block| !seen.insert(block) && order == Order::Unknown).collect()
 }
 
-/// The blocks of the pool info tree that hold the address or lie near it.
+/// The blocks of the pool info tree that hold the address or are near it.
 fn of_tree(
     kernel: &Kernel,
     drivers: &[Driver],
     address: Va,
+    checks: &mut Checks<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<TrackerMatch> {
     let mut info = match PoolInfo::read(kernel) {
@@ -268,20 +281,22 @@ fn of_tree(
         }
     };
     problems.append(&mut info.problems);
-    info.blocks.retain(|block| is_near(block.address, block.size, address));
     let (of_drivers, unowned) = told(kernel, drivers, &info);
-    let found = |name: &str, allocation: Allocation| TrackerMatch {
-        driver: name.into(),
-        entry: TrackerEntry { state: EntryState::InUse, allocation },
-        frames: match allocation.source {
-            Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
-            Source::Tracker | Source::Carved => Vec::new(),
-        },
-    };
-    let of_drivers = drivers.iter().zip(of_drivers).flat_map(|(driver, blocks)| {
-        blocks.into_iter().map(|one| found(&driver.name, one)).collect::<Vec<_>>()
-    });
-    of_drivers.chain(unowned.into_iter().map(|one| found(NO_DRIVER, one))).collect()
+    let names = drivers.iter().map(|driver| driver.name.as_str()).chain([NO_DRIVER]);
+    let mut found = Vec::new();
+    for (name, mut blocks) in names.zip(of_drivers.into_iter().chain([unowned])) {
+        checks.look_at(name, None, blocks.iter_mut());
+        blocks.retain(|block| is_near(block.address, block.size, address));
+        found.extend(blocks.into_iter().map(|allocation| TrackerMatch {
+            driver: name.into(),
+            entry: TrackerEntry { state: EntryState::InUse, allocation },
+            frames: match allocation.source {
+                Source::PoolInfo { stack, .. } => info.frames(stack).to_vec(),
+                _ => Vec::new(),
+            },
+        }));
+    }
+    found
 }
 
 /// True where the block reaches into the pages around the address.

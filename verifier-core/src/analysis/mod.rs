@@ -17,7 +17,7 @@ pub use diff::{Diff, DiffGroup, Side};
 pub use diff_key::DiffKey;
 pub use filter::Filter;
 pub use group::{Group, GroupBy, GroupKey, Grouping};
-pub(crate) use group::{NO_FRAME, no_frame};
+pub(crate) use group::{NO_FRAME, NO_TAG, no_frame};
 pub use history::{Event, History, Lifetime, Neighbor, TrackerMatch};
 pub use leaks::{
     Block, Coverage, Holder, Leaks, NoStack, Reach, RecordOf, StackId, StackSource, Total,

@@ -92,6 +92,11 @@ impl PoolBounds {
             (Some(1..), Some(0)) => return PoolKind::Paged,
             _ => {}
         }
+        self.of_address(block)
+    }
+
+    /// Which pool has the address by the bounds alone.
+    pub(super) fn of_address(&self, block: Va) -> PoolKind {
         let within = |range: &Option<RangeInclusive<Va>>| {
             range.as_ref().is_some_and(|range| range.contains(&block))
         };

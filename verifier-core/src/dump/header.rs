@@ -6,14 +6,18 @@ use zerocopy::FromBytes;
 
 use super::source::ReadAt;
 use crate::addr::{Pa, Va};
-use crate::error::Error;
-use crate::machine::Machine;
+use crate::error::{Error, Problem};
+use crate::machine::{MAX_PROCESSORS, Machine};
 use crate::raw::{Header32, Header64};
 
 /// What a header field holds when its writer never set it: `PAGE`.
 const FILLER: u32 = 0x4547_4150;
 /// The same in a 64-bit field.
 const FILLER64: u64 = 0x4547_4150_4547_4150;
+/// Bits of a physical address on x64.
+const PHYSICAL_BITS: u32 = 52;
+/// The highest build number: `NtBuildNumber` has 16 bits for it.
+const MAX_BUILD: u32 = 0xffff;
 
 /// `DumpType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +56,11 @@ impl DumpKind {
             0xa => DumpKind::RangesFull,
             other => DumpKind::Unknown(other),
         }
+    }
+
+    /// True if the pages are found by a bitmap.
+    pub(super) fn has_bitmap(self) -> bool {
+        matches!(self, DumpKind::Summary | DumpKind::BitmapFull | DumpKind::BitmapKernel)
     }
 
     /// The number in the header.
@@ -178,14 +187,46 @@ impl Header {
         Machine::from_image_type(self.machine_image_type)
     }
 
-    /// Where the header expects the file to end, by its page count; only for a type 1 dump.
-    #[must_use]
-    pub fn expected_len(&self) -> Option<u64> {
-        if self.kind != DumpKind::Full || self.runs.is_empty() {
-            return None;
+    /// Values that cannot be, each of which is passed over.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut note = |why| problems.push(Problem::new("dump header", why).remark());
+        let base = self.directory_table_base;
+        if self.machine() == Some(Machine::X64)
+            && base.0 != FILLER64
+            && base.0 >> PHYSICAL_BITS != 0
+        {
+            note(format!(
+                "DirectoryTableBase {base} at file offset 0x10 is too high: a physical address has at \
+                 most {PHYSICAL_BITS} bits, and the others are ignored"
+            ));
         }
-        let pages = self.runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.page_count))?;
-        pages.checked_mul(0x1000)?.checked_add(self.size())
+        if self.build != FILLER && self.known_build().is_none() {
+            note(format!(
+                "MinorVersion {:#x} at file offset 0xc is not a build number, which has 16 bits",
+                self.build
+            ));
+        }
+        if let Some(count) = self.processors.filter(|&count| count > MAX_PROCESSORS) {
+            note(format!(
+                "NumberProcessors {count} at file offset {:#x} is too high: Windows has at most \
+                 {MAX_PROCESSORS}",
+                if self.is_64bit { 0x34 } else { 0x24 }
+            ));
+        }
+        problems
+    }
+
+    /// The build number, if it can be one.
+    pub(crate) fn known_build(&self) -> Option<u32> {
+        Some(self.build).filter(|&build| build <= MAX_BUILD)
+    }
+
+    /// True if the directory table base was set.
+    #[must_use]
+    pub fn has_tables(&self) -> bool {
+        let filler = if self.is_64bit { FILLER64 } else { FILLER.into() };
+        self.directory_table_base.0 != 0 && self.directory_table_base.0 != filler
     }
 
     pub(super) fn read(file: &dyn ReadAt) -> Result<Self, Error> {
@@ -317,7 +358,9 @@ fn short(len: u64, need: u64) -> Error {
     Error::Format {
         offset: len,
         what: "dump header",
-        why: format!("the file ends here, the header takes {need:#x} bytes"),
+        why: format!(
+            "the file ends here, but the header takes {need:#x} bytes: it was cut short; copy the file again"
+        ),
     }
 }
 
@@ -325,11 +368,11 @@ fn not_a_dump(why: &str) -> Error {
     Error::Format { offset: 0, what: "dump header", why: why.into() }
 }
 
-fn set32(value: u32) -> Option<u32> {
+pub(super) fn set32(value: u32) -> Option<u32> {
     (value != FILLER).then_some(value)
 }
 
-fn set64(value: u64) -> Option<u64> {
+pub(super) fn set64(value: u64) -> Option<u64> {
     (value != FILLER64).then_some(value)
 }
 

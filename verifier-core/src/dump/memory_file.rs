@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::elf::ElfCore;
 use super::source::ReadAt;
 use super::spans::FileSpans;
-use super::{Dump, DumpKind};
-use crate::addr::Pa;
-use crate::error::Error;
+use super::{Dump, DumpKind, Truncation};
+use crate::addr::{PAGE_SIZE, Pa};
+use crate::error::{Error, Problem};
 use crate::machine::Machine;
 use crate::memory::{Memory, Pages};
 
@@ -69,6 +69,35 @@ impl MemoryFile {
             MemoryFile::Dump(dump) => dump.file_len(),
             MemoryFile::Elf(core) => core.file_len(),
             MemoryFile::Raw(memory) => memory.bytes(),
+        }
+    }
+
+    /// What is missing at the end of the file, if it was cut short: by a crash dump's page map and count of
+    /// pages, by the segments of an ELF core. A raw image does not say how long it must be.
+    #[must_use]
+    pub fn truncation(&self) -> Option<Truncation> {
+        match self {
+            MemoryFile::Dump(dump) => dump.truncation(),
+            MemoryFile::Elf(core) => core.memory.truncation(),
+            MemoryFile::Raw(_) => None,
+        }
+    }
+
+    /// What is wrong with the file as such, whatever is in its memory.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            MemoryFile::Dump(dump) => dump.problems(),
+            MemoryFile::Elf(core) => {
+                let truncation = core.memory.truncation().map(|truncation| truncation.problem());
+                truncation.into_iter().chain(core.problems.iter().cloned()).collect()
+            }
+            MemoryFile::Raw(memory) if memory.bytes().is_multiple_of(PAGE_SIZE) => Vec::new(),
+            MemoryFile::Raw(memory) => {
+                let end = memory.bytes();
+                let why = format!("it ends inside a page, at offset {end:#x}: it may be cut short");
+                vec![Problem::new("file", why)]
+            }
         }
     }
 

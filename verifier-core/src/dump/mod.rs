@@ -17,8 +17,9 @@
 //! kernel has to be searched for ([`find_kernel`](crate::kernel::find_kernel)).
 //!
 //! What real files do: fields that were never set hold the filler `PAGE`; the directory table base
-//! carries low bits; the file may be shorter than its header says. Pages behind the end of the file
-//! are reported as absent when they are read ([`Reason::Truncated`]), not when the file is opened.
+//! carries low bits; the file may be shorter than its header says. Such a file opens, and
+//! [`MemoryFile::truncation`] says what is missing; pages past the end of the file are absent
+//! ([`Reason::Truncated`]).
 
 mod elf;
 mod header;
@@ -28,8 +29,9 @@ mod ranges;
 mod source;
 mod spans;
 mod triage;
+mod truncation;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use elf::ElfCore;
 pub use header::{BugCheck, DumpKind, Header, PhysicalRun};
@@ -39,9 +41,11 @@ pub use ranges::RangePages;
 pub use source::{FileError, ReadAt};
 pub use spans::FileSpans;
 pub use triage::{CallStack, Triage, TriageDriver, TriageUnloaded};
+pub use truncation::Truncation;
 
+use self::truncation::Stored;
 use crate::addr::{PAGE_SIZE, Pa, Space};
-use crate::error::{Error, Fault, Reason};
+use crate::error::{Error, Fault, Problem, Reason};
 use crate::memory::{Memory, Pages, Residence};
 
 /// What a small dump holds, and what it never does, in one line.
@@ -54,6 +58,8 @@ pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, 
 pub struct Dump {
     file: Arc<dyn ReadAt>,
     header: Arc<Header>,
+    /// Read once.
+    map: Arc<OnceLock<Arc<PageMap>>>,
 }
 
 impl Dump {
@@ -63,7 +69,7 @@ impl Dump {
     /// [`Error::Format`] where the file is too short for a header or has another signature.
     pub fn open(file: Arc<dyn ReadAt>) -> Result<Self, Error> {
         let header = Arc::new(Header::read(&*file)?);
-        Ok(Self { file, header })
+        Ok(Self { file, header, map: Arc::default() })
     }
 
     /// The header.
@@ -96,8 +102,51 @@ impl Dump {
     /// [`Error::Format`] where the page map is malformed, [`Error::Unsupported`] where a dump of this
     /// kind has none.
     pub fn physical(&self) -> Result<PhysicalPages, Error> {
-        let map = PageMap::read(&*self.file, &self.header)?;
-        Ok(PhysicalPages { file: Arc::clone(&self.file), map })
+        Ok(PhysicalPages { file: Arc::clone(&self.file), map: Arc::clone(self.map()?) })
+    }
+
+    fn map(&self) -> Result<&Arc<PageMap>, Error> {
+        if let Some(map) = self.map.get() {
+            return Ok(map);
+        }
+        let map = Arc::new(PageMap::read(&*self.file, &self.header)?);
+        Ok(self.map.get_or_init(|| map))
+    }
+
+    /// What is missing at the end of the file, if it was cut short: by the page map and the header's count
+    /// of pages, or by the size that a small dump has of itself.
+    #[must_use]
+    pub fn truncation(&self) -> Option<Truncation> {
+        if self.header.kind == DumpKind::Triage {
+            return self.triage().ok()?.truncation;
+        }
+        self.stored()?.truncation(self.file.len())
+    }
+
+    fn stored(&self) -> Option<Stored> {
+        match self.map() {
+            Ok(map) => Some(map.stored()),
+            Err(_) if self.header.kind.has_bitmap() => {
+                BitmapPages::declared(&*self.file, &self.header)
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// What is wrong with the file as such: what is missing at its end, counts that contradict each other,
+    /// values of the header that cannot be.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(self.truncation().map(|truncation| truncation.problem()));
+        problems.extend(self.header.problems());
+        match self.header.kind {
+            DumpKind::Triage => {
+                problems.extend(self.triage().map(|triage| triage.problems).unwrap_or_default());
+            }
+            _ => problems.extend(self.map().into_iter().flat_map(|map| map.problems(&*self.file))),
+        }
+        problems
     }
 }
 
@@ -121,9 +170,8 @@ impl PageMap {
     fn read(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
         match header.kind {
             DumpKind::Full => RangePages::from_header(header).map(PageMap::Ranges),
-            DumpKind::Summary => BitmapPages::read_summary(file, header).map(PageMap::Bitmap),
-            DumpKind::BitmapFull | DumpKind::BitmapKernel => {
-                BitmapPages::read_bitmap(file, header).map(PageMap::Bitmap)
+            DumpKind::Summary | DumpKind::BitmapFull | DumpKind::BitmapKernel => {
+                BitmapPages::read(file, header).map(PageMap::Bitmap)
             }
             DumpKind::RangesKernel | DumpKind::RangesKernelUser | DumpKind::RangesFull => {
                 RangePages::read_rdmp(file, header).map(PageMap::Ranges)
@@ -135,6 +183,21 @@ impl PageMap {
                 why: format!("DumpType {raw:#x} is none that is known (1, 2, 4, 5, 6, 8, 9, 0xa)"),
             }),
         }
+    }
+
+    fn stored(&self) -> Stored {
+        match self {
+            PageMap::Ranges(ranges) => ranges.stored(),
+            PageMap::Bitmap(bitmap) => bitmap.stored(),
+        }
+    }
+
+    fn problems(&self, file: &dyn ReadAt) -> Vec<Problem> {
+        let overlap = match self {
+            PageMap::Ranges(ranges) => ranges.overlap(),
+            PageMap::Bitmap(_) => None,
+        };
+        self.stored().contradiction(file).into_iter().chain(overlap).collect()
     }
 
     /// The file offset of a page frame, if the map has it.
@@ -183,7 +246,7 @@ impl PageMap {
 #[derive(Clone)]
 pub struct PhysicalPages {
     file: Arc<dyn ReadAt>,
-    map: PageMap,
+    map: Arc<PageMap>,
 }
 
 impl PhysicalPages {

@@ -6,8 +6,9 @@
 
 use zerocopy::FromBytes;
 
-use super::header::Header;
+use super::header::{DumpKind, Header, set32, set64};
 use super::source::ReadAt;
+use super::truncation::{Declared, Stored, ends_before};
 use crate::addr::PAGE_SIZE;
 use crate::error::Error;
 use crate::raw::{BitmapHeader, SummaryHeader};
@@ -19,79 +20,116 @@ struct Word {
     rank: u64,
 }
 
-/// A bitmap of page frames and where the first of its pages lies in the file.
+/// What a header says of the bitmap after it.
+struct Place {
+    /// Which header.
+    what: &'static str,
+    /// Where the bitmap begins.
+    bitmap: u64,
+    /// Bits in it.
+    bits: u64,
+    /// Where the first page is.
+    first_page: u64,
+    /// How many bits are set, if the writer says so.
+    declared: Option<Declared>,
+}
+
+impl Place {
+    /// Reads the header of a dump of type 2, 5 or 6.
+    fn read(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        match header.kind {
+            DumpKind::Summary => Self::of_summary(file, header),
+            _ => Self::of_bitmap(file, header),
+        }
+    }
+
+    fn of_summary(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        let (start, what) = (header.size(), "summary dump header");
+        let mut bytes = [0u8; size_of::<SummaryHeader>()];
+        file.read_at(start, &mut bytes).map_err(|_| ends_before(file, what))?;
+        let raw = SummaryHeader::ref_from_bytes(&bytes).map_err(|_| ends_before(file, what))?;
+        if &raw.signature != b"SDMP" || &raw.valid_dump != b"DUMP" {
+            let why = "\"SDMPDUMP\" is not there".into();
+            return Err(Error::Format { offset: start, what, why });
+        }
+        let count = set32(raw.pages.get()).filter(|&pages| pages != 0);
+        Ok(Self {
+            what,
+            bitmap: start + if header.is_64bit { 0x28 } else { 0x20 },
+            bits: raw.bitmap_size.get().into(),
+            first_page: raw.header_size.get().into(),
+            declared: count.map(|pages| Declared { pages: pages.into(), at: start + 0x14 }),
+        })
+    }
+
+    fn of_bitmap(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        let (start, what) = (header.size(), "bitmap dump header");
+        let mut bytes = [0u8; size_of::<BitmapHeader>()];
+        file.read_at(start, &mut bytes).map_err(|_| ends_before(file, what))?;
+        let raw = BitmapHeader::ref_from_bytes(&bytes).map_err(|_| ends_before(file, what))?;
+        if !matches!(&raw.signature, b"SDMP" | b"FDMP") || &raw.valid_dump != b"DUMP" {
+            let why = "neither \"FDMPDUMP\" nor \"SDMPDUMP\" is there".into();
+            return Err(Error::Format { offset: start, what, why });
+        }
+        let count = set64(raw.total_present_pages.get()).filter(|&pages| pages != 0);
+        Ok(Self {
+            what,
+            bitmap: start + size_of::<BitmapHeader>() as u64,
+            bits: raw.pages.get(),
+            first_page: raw.first_page.get(),
+            declared: count.map(|pages| Declared { pages, at: start + 0x28 }),
+        })
+    }
+
+    /// Checks the declared size against the file before anything is allocated, and returns it in bytes.
+    fn size(&self, file: &dyn ReadAt) -> Result<u64, Error> {
+        let Self { what, bitmap, bits, first_page, .. } = *self;
+        let bytes = bits.div_ceil(8);
+        let end = bitmap.checked_add(bytes);
+        let why = if end.is_none_or(|end| end > first_page) {
+            format!(
+                "a bitmap of {bits:#x} bits does not fit before the first page at {first_page:#x} (the \
+                 file is {:#x} bytes long)",
+                file.len()
+            )
+        } else if end.is_none_or(|end| end > file.len()) {
+            format!(
+                "the file ends at {:#x}, inside the bitmap of {bits:#x} bits: it was cut short",
+                file.len()
+            )
+        } else {
+            return Ok(bytes);
+        };
+        Err(Error::Format { offset: bitmap, what, why })
+    }
+}
+
+/// A bitmap of page frames and where the first of its pages is in the file.
 #[derive(Debug, Clone)]
 pub struct BitmapPages {
     words: Vec<Word>,
     bits: u64,
     pages: u64,
     first_page: u64,
+    declared: Option<Declared>,
 }
 
 impl BitmapPages {
-    pub(super) fn read_summary(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
-        let start = header.size();
-        let malformed =
-            |offset: u64, why: String| Error::Format { offset, what: "summary dump header", why };
-        let mut bytes = [0u8; size_of::<SummaryHeader>()];
-        file.read_at(start, &mut bytes)
-            .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
-        let raw =
-            SummaryHeader::ref_from_bytes(&bytes).map_err(|_| malformed(start, "short".into()))?;
-        if &raw.signature != b"SDMP" || &raw.valid_dump != b"DUMP" {
-            return Err(malformed(start, "\"SDMPDUMP\" is not there".into()));
-        }
-        let bitmap = start + if header.is_64bit { 0x28 } else { 0x20 };
-        Self::read(
-            file,
-            "summary dump header",
-            bitmap,
-            raw.bitmap_size.get().into(),
-            raw.header_size.get().into(),
-        )
+    /// What the header says of the pages of a dump whose bitmap cannot be read.
+    pub(super) fn declared(file: &dyn ReadAt, header: &Header) -> Option<Stored> {
+        let Place { first_page, declared, .. } = Place::read(file, header).ok()?;
+        Some(Stored { first_page, pages: None, declared })
     }
 
-    pub(super) fn read_bitmap(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
-        let start = header.size();
-        let malformed =
-            |offset: u64, why: String| Error::Format { offset, what: "bitmap dump header", why };
-        let mut bytes = [0u8; size_of::<BitmapHeader>()];
-        file.read_at(start, &mut bytes)
-            .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
-        let raw =
-            BitmapHeader::ref_from_bytes(&bytes).map_err(|_| malformed(start, "short".into()))?;
-        if !matches!(&raw.signature, b"SDMP" | b"FDMP") || &raw.valid_dump != b"DUMP" {
-            return Err(malformed(start, "neither \"FDMPDUMP\" nor \"SDMPDUMP\" is there".into()));
-        }
-        Self::read(
-            file,
-            "bitmap dump header",
-            start + size_of::<BitmapHeader>() as u64,
-            raw.pages.get(),
-            raw.first_page.get(),
-        )
+    pub(super) fn stored(&self) -> Stored {
+        let Self { pages, first_page, declared, .. } = *self;
+        Stored { first_page, pages: Some(pages), declared }
     }
 
-    fn read(
-        file: &dyn ReadAt,
-        what: &'static str,
-        bitmap: u64,
-        bits: u64,
-        first_page: u64,
-    ) -> Result<Self, Error> {
-        let bytes = bits.div_ceil(8);
-        // The declared size is held against the file before anything is allocated.
-        if bitmap.checked_add(bytes).is_none_or(|end| end > file.len() || end > first_page) {
-            return Err(Error::Format {
-                offset: bitmap,
-                what,
-                why: format!(
-                    "a bitmap of {bits:#x} bits does not fit before the first page at \
-                     {first_page:#x} (the file is {:#x} bytes long)",
-                    file.len()
-                ),
-            });
-        }
+    pub(super) fn read(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
+        let place = Place::read(file, header)?;
+        let bytes = place.size(file)?;
+        let Place { what, bitmap, bits, first_page, declared } = place;
         let mut words = vec![Word::default(); usize::try_from(bits.div_ceil(64)).unwrap_or(0)];
         let mut chunk = vec![0u8; 0x10000];
         let mut done = 0u64;
@@ -123,7 +161,7 @@ impl BitmapPages {
             word.rank = pages;
             pages += u64::from(word.bits.count_ones());
         }
-        Ok(Self { words, bits, pages, first_page })
+        Ok(Self { words, bits, pages, first_page, declared })
     }
 
     pub(super) fn offset(&self, pfn: u64) -> Option<u64> {

@@ -9,8 +9,9 @@ use zerocopy::FromBytes;
 use super::header::{DumpKind, Header};
 use super::source::ReadAt;
 use super::spans::{Span, first_written, next_stored};
-use crate::addr::PAGE_SIZE;
-use crate::error::Error;
+use super::truncation::{Declared, Stored, ends_before};
+use crate::addr::{PAGE_SIZE, Pfn};
+use crate::error::{Error, Problem};
 use crate::raw::{PfnRange, RdmpHeader};
 
 /// Where the header of a range dump stands.
@@ -23,6 +24,9 @@ const RDMP_RANGES: u64 = 0x2030;
 pub struct RangePages {
     ranges: Vec<Span>,
     pages: u64,
+    stored: Stored,
+    /// The first page frame that is stored twice.
+    stored_twice: Option<u64>,
 }
 
 impl RangePages {
@@ -39,7 +43,11 @@ impl RangePages {
             });
         }
         let runs = header.runs.iter().map(|run| (run.base_page, run.page_count));
-        Ok(Self::build(runs, header.size()))
+        let mut map = Self::build(runs, header.size());
+        let at = if header.is_64bit { 0x90 } else { 0x68 };
+        let count = header.physical_pages.filter(|&pages| pages != 0);
+        map.stored.declared = count.map(|pages| Declared { pages, at });
+        Ok(map)
     }
 
     pub(super) fn read_rdmp(file: &dyn ReadAt, header: &Header) -> Result<Self, Error> {
@@ -50,7 +58,7 @@ impl RangePages {
         }
         let mut bytes = [0u8; size_of::<RdmpHeader>()];
         file.read_at(RDMP_OFFSET, &mut bytes)
-            .map_err(|_| malformed(file.len(), "the file ends before it".into()))?;
+            .map_err(|_| ends_before(file, "range dump header"))?;
         let rdmp = RdmpHeader::ref_from_bytes(&bytes)
             .map_err(|_| malformed(RDMP_OFFSET, "short".into()))?;
         if rdmp.marker.get() != 0x40 || &rdmp.signature != b"RDMP" || &rdmp.valid_dump != b"DUMP" {
@@ -78,9 +86,10 @@ impl RangePages {
             .map_err(|_| malformed(RDMP_RANGES, "the ranges cannot be read".into()))?;
         let total = match header.kind {
             // The list of a type 0xA dump is bounded by its page count, not by its size.
-            DumpKind::RangesFull => rdmp.total_number_of_pages.get(),
-            _ => u64::MAX,
+            DumpKind::RangesFull => Some(rdmp.total_number_of_pages.get()),
+            _ => None,
         };
+        let mut is_whole = end == first_page;
         let mut seen = 0u64;
         let mut ranges = Vec::new();
         let (raw, _) = <[PfnRange]>::ref_from_prefix(&list)
@@ -88,31 +97,50 @@ impl RangePages {
         for range in raw {
             let (first, count) = (range.first.get(), range.count.get());
             // A zero entry ends the list; an empty range is none.
-            if (first, count) == (0, 0) || seen >= total {
+            if (first, count) == (0, 0) || total.is_some_and(|total| seen >= total) {
+                is_whole = true;
                 break;
             }
             ranges.push((first, count));
             seen = seen.saturating_add(count);
         }
-        Ok(Self::build(ranges, first_page))
+        let mut map = Self::build(ranges, first_page);
+        map.stored.pages = map.stored.pages.filter(|_| is_whole);
+        map.stored.declared = total.map(|pages| Declared { pages, at: RDMP_OFFSET + 0x28 });
+        Ok(map)
     }
 
     /// Lays the ranges one behind the other from `offset` on, then sorts them by frame.
     fn build(ranges: impl IntoIterator<Item = (u64, u64)>, mut offset: u64) -> Self {
+        let first_page = offset;
         let mut list: Vec<Span> = Vec::new();
         for (first, count) in ranges {
             // Frames end where 64-bit numbers do.
             list.push(Span { first, count: count.min(u64::MAX - first), offset });
-            // A count that overflows the file offset ends the list: nothing behind it has a place.
+            // A count that overflows the file offset ends the list: nothing after it has a place.
             match count.checked_mul(PAGE_SIZE).and_then(|bytes| offset.checked_add(bytes)) {
                 Some(next) => offset = next,
                 None => break,
             }
         }
         list.retain(|range| range.count > 0);
+        let stored = list.iter().fold(0u64, |sum, range| sum.saturating_add(range.count));
+        let stored_twice = first_overlap(&list);
         let list = first_written(list, PAGE_SIZE);
         let pages = list.iter().fold(0u64, |sum, range| sum.saturating_add(range.count));
-        Self { ranges: list, pages }
+        let stored = Stored { first_page, pages: Some(stored), declared: None };
+        Self { ranges: list, pages, stored, stored_twice }
+    }
+
+    pub(super) fn stored(&self) -> Stored {
+        self.stored
+    }
+
+    /// That a page frame is stored twice, if one is.
+    pub(super) fn overlap(&self) -> Option<Problem> {
+        let frame = Pfn(self.stored_twice?);
+        let why = format!("page frame {frame} is stored twice: its runs of pages overlap");
+        Some(Problem::new("page map", why))
     }
 
     pub(super) fn offset(&self, pfn: u64) -> Option<u64> {
@@ -138,4 +166,16 @@ impl RangePages {
             self.ranges.partition_point(|range| range.first.saturating_add(range.count) <= from);
         self.ranges.get(index).map(|range| range.first.max(from))
     }
+}
+
+/// The first unit that two spans have.
+fn first_overlap(list: &[Span]) -> Option<u64> {
+    let mut sorted: Vec<(u64, u64)> = list.iter().map(|span| (span.first, span.count)).collect();
+    sorted.sort_unstable();
+    let mut end = 0;
+    sorted.into_iter().find_map(|(first, count)| {
+        let overlaps = first < end;
+        end = end.max(first + count);
+        overlaps.then_some(first)
+    })
 }

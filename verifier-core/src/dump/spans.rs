@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::source::{FileError, ReadAt};
+use super::truncation::Truncation;
 use crate::addr::{Address, PAGE_SIZE, Pa, Space};
 use crate::error::{Fault, Reason};
 use crate::memory::{Memory, Pages, Residence};
@@ -114,6 +115,21 @@ impl<A: Address> FileSpans<A> {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.spans.iter().fold(0, |sum, span| sum.saturating_add(span.count))
+    }
+
+    /// What the stretches want of the file and it does not have.
+    pub(super) fn truncation(&self) -> Option<Truncation> {
+        let len = self.file.len();
+        let ends = self.spans.iter().map(|span| span.offset.saturating_add(span.count));
+        let found = Truncation::new(len, ends.max()?)?;
+        let stored = |span: &Span| span.count.min(len.saturating_sub(span.offset));
+        let pages = |bytes: u64| bytes.div_ceil(PAGE_SIZE);
+        let missing = self.spans.iter().map(|span| pages(span.count - stored(span)));
+        Some(Truncation {
+            missing_pages: missing.fold(0, u64::saturating_add),
+            pages: pages(self.bytes()),
+            ..found
+        })
     }
 
     /// The file offset of the byte at `at`, and how many bytes of its stretch follow from there on.

@@ -15,6 +15,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use super::header::Header;
 use super::source::ReadAt;
 use super::spans::{FileSpans, Span};
+use super::truncation::Truncation;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::raw::{
@@ -81,6 +82,8 @@ pub struct Triage {
     pub call_stack: Option<CallStack>,
     /// The kernel's virtual memory that is there.
     pub memory: FileSpans<Va>,
+    /// What is missing at the end of the file, if it was cut short.
+    pub truncation: Option<Truncation>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
 }
@@ -125,8 +128,12 @@ impl Triage {
         add(data_page_address, data.data_page_offset.get(), data.data_page_size.get());
         let call_stack = (top_of_stack != 0 && stack_size != 0)
             .then_some(CallStack { address: Va(top_of_stack), size: stack_size });
+        // The four bytes that say that the dump is complete are its last ones.
+        let valid_end = u64::from(parts.valid_offset.get()).saturating_add(valid.len() as u64);
+        let end = u64::from(parts.size_of_dump.get()).min(valid_end);
         Ok(Self {
             is_complete,
+            truncation: Truncation::new(file.len(), end),
             size_of_dump: parts.size_of_dump.get(),
             drivers: reader.drivers(&parts, &mut problems),
             unloaded: reader.unloaded(parts.unloaded_drivers_offset.get(), &mut problems),

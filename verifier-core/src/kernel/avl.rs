@@ -13,8 +13,11 @@ use crate::types::{Field, TypeSource};
 /// Where the parts of a tree lie, resolved once.
 #[derive(Debug, Clone)]
 pub struct AvlLayout {
+    root: u64,
     right_of_root: Field,
     count: Field,
+    /// `None` if the types do not have it.
+    parent: Option<Field>,
     left: Field,
     right: Field,
     links_size: u64,
@@ -28,8 +31,10 @@ impl AvlLayout {
     /// `_RTL_BALANCED_LINKS`.
     pub fn from_types(types: &dyn TypeSource) -> Result<Self, Error> {
         Ok(Self {
+            root: types.field("_RTL_AVL_TABLE", "BalancedRoot")?.offset,
             right_of_root: types.field("_RTL_AVL_TABLE", "BalancedRoot.RightChild")?,
             count: types.field("_RTL_AVL_TABLE", "NumberGenericTableElements")?,
+            parent: types.field("_RTL_BALANCED_LINKS", "Parent").ok(),
             left: types.field("_RTL_BALANCED_LINKS", "LeftChild")?,
             right: types.field("_RTL_BALANCED_LINKS", "RightChild")?,
             links_size: types.size_of("_RTL_BALANCED_LINKS")?,
@@ -63,10 +68,33 @@ impl AvlLayout {
     }
 }
 
+/// The links of a node.
+struct Links {
+    /// `None` if the types do not have it.
+    parent: Option<Va>,
+    left: Va,
+    right: Va,
+}
+
+impl AvlLayout {
+    fn links(&self, space: &AddressSpace, node: Va) -> Result<Links, Fault> {
+        let mut bytes = [0u8; MAX_LINKS];
+        let size = usize::try_from(self.links_size).unwrap_or(MAX_LINKS).min(MAX_LINKS);
+        let bytes = bytes.get_mut(..size).unwrap_or_default();
+        space.read(node, bytes)?;
+        let get = |field: &Field| Va(field.get(bytes).unwrap_or(0));
+        let parent = self.parent.as_ref().map(get);
+        Ok(Links { parent, left: get(&self.left), right: get(&self.right) })
+    }
+}
+
+/// Bytes of `_RTL_BALANCED_LINKS`: 0x20 and 0x10.
+const MAX_LINKS: usize = 0x40;
+
 /// The elements of the table at `table`, in order: addresses of what follows each node's links.
 ///
-/// A subtree that cannot be read is left out and told in [`Walk::broken`] (the first of them); a
-/// count that differs from the table's own is told too.
+/// [`Walk::broken`] is the first of these: a subtree that cannot be read, which is left out; a node whose
+/// parent is another than the one that led to it; a count that differs from the table's own.
 #[must_use]
 pub fn walk_avl(
     space: &AddressSpace,
@@ -105,6 +133,8 @@ pub(crate) fn walk_avl_to(
     };
     // Nodes whose left subtree is being walked.
     let mut pending: Vec<(Va, Va)> = Vec::new();
+    // The root's parent is the sentinel.
+    let mut above = table.add(layout.root);
     let mut here = root;
     let mut elements = Vec::new();
     loop {
@@ -118,22 +148,23 @@ pub(crate) fn walk_avl_to(
                 break;
             }
             let malformed =
-                |why: &str| Error::Malformed { address: here, what: what.into(), why: why.into() };
+                |why: String| Error::Malformed { address: here, what: what.into(), why };
             if !space.is_kernel(here) {
-                note(malformed("a node outside the kernel"));
+                note(malformed("a node outside the kernel".into()));
                 break;
             }
             if !seen.insert(here) {
-                note(malformed("a node is reached twice"));
+                note(malformed("a node is reached twice".into()));
                 break;
             }
-            let links = space
-                .read_pointer(here.add(layout.left.offset))
-                .and_then(|left| Ok((left, space.read_pointer(here.add(layout.right.offset))?)));
-            match links {
-                Ok((left, right)) => {
+            match layout.links(space, here) {
+                Ok(Links { parent, left, right }) => {
+                    if let Some(parent) = parent.filter(|&parent| parent != above) {
+                        let why = format!("its parent is {parent}, but {above} leads to it");
+                        note(malformed(why));
+                    }
                     pending.push((here, right));
-                    here = left;
+                    (above, here) = (here, left);
                 }
                 Err(fault) => {
                     note(Error::read(what, fault));
@@ -143,7 +174,7 @@ pub(crate) fn walk_avl_to(
         }
         let Some((node, right)) = pending.pop() else { break };
         elements.push(node.add(layout.links_size));
-        here = right;
+        (above, here) = (node, right);
     }
     if walk.broken.is_none()
         && let Ok(count) = layout.count(space, table)

@@ -1,6 +1,6 @@
 //! What is known of a kernel before its memory is read.
 
-use super::{Module, UnloadedModule};
+use super::{DebuggerData, Module, UnloadedModule};
 use crate::addr::Va;
 use crate::dump::{BugCheck, Dump, DumpKind, Header};
 use crate::error::Problem;
@@ -34,7 +34,7 @@ pub struct Hints {
 impl From<&Header> for Hints {
     fn from(header: &Header) -> Self {
         Self {
-            build: Some(header.build),
+            build: header.known_build(),
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
             bug_check: Some(header.bug_check).filter(|bug_check| bug_check.code != 0),
@@ -44,10 +44,39 @@ impl From<&Header> for Hints {
 }
 
 impl Hints {
-    /// What a dump's header tells and, for a small dump, its lists of drivers.
+    /// What the kernel's memory says against these hints, and which of the two serves.
+    pub(super) fn contradicted(
+        &self,
+        build: Option<u32>,
+        data: Option<&DebuggerData>,
+    ) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let (Some(told), Some(build)) = (self.build, build)
+            && told != build
+        {
+            let why = format!(
+                "the header or the caller says {told}, but NtBuildLab begins with {build}, which is used"
+            );
+            problems.push(Problem::new("build number", why).remark());
+        }
+        if let (Some(head), Some(data)) = (self.ps_loaded_module_list, data)
+            && !data.ps_loaded_module_list.is_null()
+            && data.ps_loaded_module_list != head
+        {
+            let why = format!(
+                "the header or the caller says that it is here, but the debugger data block at {} says {}; \
+                 the first one that leads to modules is used",
+                data.address, data.ps_loaded_module_list
+            );
+            problems.push(Problem::at("PsLoadedModuleList", head, why).remark());
+        }
+        problems
+    }
+
+    /// What a dump's header says and, for a small dump, its lists of drivers; and what is wrong with the file.
     #[must_use]
     pub fn of_dump(dump: &Dump) -> Self {
-        let mut hints = Self::from(dump.header());
+        let mut hints = Self { problems: dump.problems(), ..Self::from(dump.header()) };
         if dump.header().kind != DumpKind::Triage {
             return hints;
         }
@@ -55,7 +84,6 @@ impl Hints {
             Ok(triage) => {
                 hints.modules = triage.drivers.iter().map(Module::from).collect();
                 hints.unloaded = triage.unloaded.iter().map(UnloadedModule::from).collect();
-                hints.problems = triage.problems;
             }
             Err(error) => hints.problems.push(Problem::from_error("small dump", &error)),
         }

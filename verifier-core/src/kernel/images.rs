@@ -87,20 +87,30 @@ pub(super) fn find(
         (Some(told), Some(lab)) if !(lab..lab + FEATURE_UPDATES).contains(&told) => Some(lab),
         (told, lab) => told.or_else(|| read_build(space, exported("NtBuildNumber")?)).or(lab),
     };
-    let heads: [&dyn Fn() -> Option<Va>; 3] =
-        [&|| hints.ps_loaded_module_list, &|| data.map(|data| data.ps_loaded_module_list), &|| {
-            exported("PsLoadedModuleList")
-        }];
-    let mut problems = Vec::new();
-    let mut loaded = Vec::new();
-    let mut broken = None;
-    for head in heads.into_iter().filter_map(|head| head()) {
-        problems.clear();
-        (loaded, broken) = read_loaded(space, head, limits, &mut problems);
+    let block = data.map(|data| data.ps_loaded_module_list);
+    let told = [
+        hints.ps_loaded_module_list,
+        block.filter(|&head| hints.ps_loaded_module_list != Some(head)),
+    ];
+    let read = |head| {
+        let mut problems = Vec::new();
+        let (mut loaded, broken) = read_loaded(space, head, limits, &mut problems);
         add_kernel(&mut loaded, hints, headers.as_ref(), &mut problems);
-        if !loaded.is_empty() {
-            break;
-        }
+        List { loaded, broken, problems }
+    };
+    let mut list = best_list(told.into_iter().flatten().map(read));
+    let is_somewhere = told.iter().any(Option::is_some);
+    let exported = if list.loaded.is_empty() { exported("PsLoadedModuleList") } else { None };
+    if let Some(head) = exported {
+        list = read(head);
+    }
+    let List { mut loaded, broken, mut problems } = list;
+    if let [Some(hint), Some(block)] = told
+        && space.is_kernel(block)
+    {
+        let why =
+            format!("the dump says that its head is here, the debugger data block says {block}");
+        problems.insert(0, Problem::at("list of loaded modules", hint, why));
     }
     let mut source = ModuleSource::List;
     // A small dump may hold some entries of the kernel's list by chance; its own list is whole.
@@ -145,7 +155,7 @@ pub(super) fn find(
                 Some(problem) => {
                     format!("the list of loaded modules cannot be read: {problem}")
                 }
-                None if heads.iter().any(|head| head().is_some()) => {
+                None if is_somewhere || exported.is_some() => {
                     "the list of loaded modules is empty".into()
                 }
                 None => "nothing says where the list of loaded modules is".into(),
@@ -163,6 +173,30 @@ pub(super) fn find(
         }
     }
     Ok(Images { loaded, base, build, source, problems })
+}
+
+/// What one head leads to.
+#[derive(Default)]
+struct List {
+    loaded: Vec<Module>,
+    /// What first kept it from being whole.
+    broken: Option<Error>,
+    problems: Vec<Problem>,
+}
+
+/// The first list that is whole, else the one with the most modules.
+fn best_list(lists: impl Iterator<Item = List>) -> List {
+    let mut best = List::default();
+    for list in lists {
+        let is_whole = !list.loaded.is_empty() && list.broken.is_none();
+        if is_whole || best.broken.is_none() || list.loaded.len() > best.loaded.len() {
+            best = list;
+        }
+        if is_whole {
+            break;
+        }
+    }
+    best
 }
 
 /// How many builds updates go beyond the one in their lab's name: 19045 is of 19041, 26200 of 26100.

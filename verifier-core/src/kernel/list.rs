@@ -1,73 +1,153 @@
 //! `LIST_ENTRY`: doubly linked rings with a head.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{AddressSpace, Limits, Walk};
 use crate::addr::Va;
-use crate::error::Error;
+use crate::bytes::le;
+use crate::error::{Error, Fault};
 
-/// The entries behind `head`, in order: addresses of their `LIST_ENTRY` fields.
+/// The entries after `head`, in order: addresses of their `LIST_ENTRY` fields.
 ///
-/// A ring that is broken (an absent page, a torn live dump) is walked from its other end too, so
-/// that only what lies in the gap is missing; [`Walk::broken`] says where.
+/// Each entry's `Blink` is held against the way that led to the entry. If a link is broken (an absent page, a
+/// torn live dump, an overwritten pointer), the ring is walked from its other end too: entries that only the
+/// way back reaches are added, and [`Walk::broken`] says where the first break is.
 #[must_use]
 pub fn walk_list(space: &AddressSpace, head: Va, what: &'static str, limits: &Limits) -> Walk {
-    let mut seen = HashSet::from([head]);
-    let mut forward = Vec::new();
-    let most = limits.list_entries;
-    let broken = follow(space, head, 0, what, most, &mut seen, &mut forward).err();
-    if broken.is_some() {
-        let mut backward = Vec::new();
-        let blink = space.pointer_size() as u64;
-        // Whatever ends the way back, the gap has been told already.
-        let left = most.saturating_sub(forward.len());
-        let _ = follow(space, head, blink, what, left, &mut seen, &mut backward);
-        backward.reverse();
-        forward.append(&mut backward);
+    let walker = Walker { space, head, what, most: limits.list_entries };
+    let mut forward = walker.follow(Way::Forward);
+    let Some(broken) = forward.broken.take().or(forward.end.take()) else {
+        return Walk { entries: forward.entries, broken: None };
+    };
+    // Entries after an unconfirmed link that never came back to the head may be of another ring.
+    if !forward.is_closed {
+        forward.entries.truncate(forward.confirmed);
     }
-    Walk { entries: forward, broken }
+    let mut backward = walker.follow(Way::Backward);
+    // What the way back does not confirm adds nothing.
+    backward.entries.truncate(backward.confirmed);
+    backward.entries.reverse();
+    let mut entries = merge(forward.entries, backward.entries);
+    entries.truncate(walker.most);
+    Walk { entries, broken: Some(broken) }
 }
 
-/// Follows the links at `link` bytes into each entry until the head comes round.
-fn follow(
-    space: &AddressSpace,
+/// Which of an entry's two links is followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Forward,
+    Backward,
+}
+
+/// How far one way led.
+#[derive(Default)]
+struct Followed {
+    /// In the order of the way.
+    entries: Vec<Va>,
+    /// How many of them are before the first link that the next entry does not confirm.
+    confirmed: usize,
+    /// The first link that the next entry does not confirm.
+    broken: Option<Error>,
+    /// Why the way ended before the head.
+    end: Option<Error>,
+    /// True if the way came back to the head.
+    is_closed: bool,
+}
+
+struct Walker<'a> {
+    space: &'a AddressSpace,
     head: Va,
-    link: u64,
     what: &'static str,
     most: usize,
-    seen: &mut HashSet<Va>,
-    entries: &mut Vec<Va>,
-) -> Result<(), Error> {
-    let mut here = head;
-    loop {
-        let next = space.read_pointer(here.add(link)).map_err(|fault| Error::read(what, fault))?;
-        if next == head {
-            return Ok(());
-        }
-        if !space.is_kernel(next) {
-            return Err(Error::Malformed {
-                address: here,
-                what: what.into(),
-                why: format!("the link to {next} leads out of the kernel"),
-            });
-        }
-        if !seen.insert(next) {
-            return Err(Error::Malformed {
-                address: here,
-                what: what.into(),
-                why: format!("the link to {next} closes a ring without the head"),
-            });
-        }
-        if entries.len() >= most {
-            return Err(Error::Limit {
-                what: what.into(),
-                limit: most as u64,
-                name: "Limits::list_entries",
-            });
-        }
-        // The entry itself must be readable, or its fields will not be either.
-        space.read_pointer(next).map_err(|fault| Error::read(what, fault))?;
-        entries.push(next);
-        here = next;
+}
+
+impl Walker<'_> {
+    /// `Flink` and `Blink` at `at`.
+    fn links(&self, at: Va) -> Result<(Va, Va), Fault> {
+        let size = self.space.pointer_size();
+        let mut bytes = [0u8; 16];
+        let bytes = bytes.get_mut(..2 * size).unwrap_or_default();
+        self.space.read(at, bytes)?;
+        let link = |offset| Va(le(bytes, offset, size).unwrap_or(0));
+        Ok((link(0), link(size)))
     }
+
+    fn malformed(&self, address: Va, why: String) -> Error {
+        Error::Malformed { address, what: self.what.into(), why }
+    }
+
+    /// Follows one of the links until the head comes round.
+    fn follow(&self, way: Way) -> Followed {
+        let mut followed = Followed::default();
+        followed.end = self.follow_into(way, &mut followed).err();
+        if followed.broken.is_none() {
+            followed.confirmed = followed.entries.len();
+        }
+        followed
+    }
+
+    fn follow_into(&self, way: Way, followed: &mut Followed) -> Result<(), Error> {
+        let ahead = |(next, previous)| match way {
+            Way::Forward => (next, previous),
+            Way::Backward => (previous, next),
+        };
+        let read = |at| self.links(at).map_err(|fault| Error::read(self.what, fault));
+        let mut seen = HashSet::from([self.head]);
+        let mut here = self.head;
+        let first = read(self.head).map(ahead)?;
+        let (mut next, _) = first;
+        loop {
+            let is_head = next == self.head;
+            if !is_head && !self.space.is_kernel(next) {
+                let why = format!("the link to {next} leads out of the kernel");
+                return Err(self.malformed(here, why));
+            }
+            if !is_head && !seen.insert(next) {
+                let why = format!("the link to {next} closes a ring without the head");
+                return Err(self.malformed(here, why));
+            }
+            if !is_head && followed.entries.len() >= self.most {
+                return Err(Error::Limit {
+                    what: self.what.into(),
+                    limit: self.most as u64,
+                    name: "Limits::list_entries",
+                });
+            }
+            // The entry itself must be readable, or its fields will not be either.
+            let (after, back) = if is_head { first } else { read(next).map(ahead)? };
+            if back != here && followed.broken.is_none() {
+                followed.confirmed = followed.entries.len();
+                let why = format!("the link to {next} is not confirmed: its other link is {back}");
+                followed.broken = Some(self.malformed(here, why));
+            }
+            if is_head {
+                followed.is_closed = true;
+                return Ok(());
+            }
+            followed.entries.push(next);
+            (here, next) = (next, after);
+        }
+    }
+}
+
+/// The entries of both ways, each once and in the order of the list: entries that only the way back reached
+/// are before the entry that follows them there.
+fn merge(forward: Vec<Va>, backward: Vec<Va>) -> Vec<Va> {
+    let known: HashSet<Va> = forward.iter().copied().collect();
+    let mut before: HashMap<Va, Vec<Va>> = HashMap::new();
+    let mut added = Vec::new();
+    for entry in backward {
+        if known.contains(&entry) {
+            before.insert(entry, std::mem::take(&mut added));
+        } else {
+            added.push(entry);
+        }
+    }
+    let mut merged = Vec::new();
+    for entry in forward {
+        merged.append(&mut before.remove(&entry).unwrap_or_default());
+        merged.push(entry);
+    }
+    merged.append(&mut added);
+    merged
 }

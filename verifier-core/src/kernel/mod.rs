@@ -11,6 +11,7 @@
 mod avl;
 mod debugger_data;
 mod hints;
+mod image_check;
 mod images;
 mod kept;
 mod list;
@@ -36,7 +37,7 @@ pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::{AddressSpace, Landmarks};
 pub use string::read_unicode_string;
-pub(crate) use string::{read_ansi_z, read_utf16_z};
+pub(crate) use string::{is_file_name, read_ansi_z, read_utf16_z};
 pub use wanted::WantedSymbols;
 
 use crate::addr::Va;

@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::string::{read_unicode_string, read_utf16};
+use super::string::{is_file_name, read_unicode_string, read_utf16};
 use super::{AddressSpace, Limits, walk_list};
 use crate::addr::Va;
 use crate::bytes::{le, le32, le64};
@@ -130,6 +130,13 @@ impl Modules {
         module.contains(va).then_some((index, module))
     }
 
+    /// The loaded image that begins at `base`.
+    pub(crate) fn starting_at(&self, base: Va) -> Option<&Module> {
+        let base_of = |i: &usize| self.loaded.get(*i).map(|module| module.base);
+        let found = self.by_base.binary_search_by_key(&Some(base), base_of).ok()?;
+        self.loaded.get(*self.by_base.get(found)?)
+    }
+
     /// The unloaded image that held `va`, the last one to go if several did.
     #[must_use]
     pub fn find_unloaded(&self, va: Va) -> Option<&UnloadedModule> {
@@ -159,27 +166,49 @@ pub(super) fn read_loaded(
     Limits::cut(&mut walk.entries, limits.modules, "Limits::modules", what, problems);
     let mut modules = Vec::new();
     for entry in walk.entries {
-        match read_entry(space, entry, limits) {
-            Ok((module, broken_name)) => {
-                if let Some(error) = broken_name {
-                    problems.push(Problem::from_error("name of a module", &error));
-                }
-                modules.push(module);
-            }
+        match read_entry(space, entry, limits, problems) {
+            Ok(module) => modules.push(module),
             Err(error) => {
                 problems.push(Problem::from_error("module", &error));
                 first.get_or_insert(error);
             }
         }
     }
+    check_ranges(&modules, problems);
     (modules, first)
+}
+
+/// Images have a size and begin on a page, and two of them never share an address.
+fn check_ranges(modules: &[Module], problems: &mut Vec<Problem>) {
+    let mut sorted: Vec<&Module> = modules.iter().collect();
+    sorted.sort_by_key(|module| module.base);
+    for (i, module) in sorted.iter().enumerate() {
+        let mut wrong = |why: String| {
+            problems.push(Problem::at(format!("module {}", module.name), module.entry, why));
+        };
+        if module.size == 0 {
+            wrong("its size is 0".into());
+        }
+        if module.base.page_offset() != 0 {
+            wrong(format!("its base {} is not the beginning of a page", module.base));
+        }
+        let after = sorted.get(i + 1..).unwrap_or_default();
+        let covered = after.partition_point(|other| module.contains(other.base));
+        if let Some(first) = after.first().filter(|_| covered > 0) {
+            let more =
+                if covered > 1 { format!(" and {} more", covered - 1) } else { String::new() };
+            let (base, size) = (module.base, module.size);
+            wrong(format!("its {size:#x} bytes at {base} overlap {}{more}", first.name));
+        }
+    }
 }
 
 fn read_entry(
     space: &AddressSpace,
     entry: Va,
     limits: &Limits,
-) -> Result<(Module, Option<Error>), Error> {
+    problems: &mut Vec<Problem>,
+) -> Result<Module, Error> {
     // Offsets, and where the last of these fields ends: what is behind may be on a page that is absent.
     let (base, size, path, name, end) = match space.machine() {
         Machine::X86 => (0x18, 0x20, 0x24, 0x2c, 0x34),
@@ -189,31 +218,50 @@ fn read_entry(
     space.read(entry, &mut bytes).map_err(|fault| Error::read("module", fault))?;
     let base = Va(le(&bytes, base, space.pointer_size()).unwrap_or(0));
     let size = le32(&bytes, size).unwrap_or(0);
+    let mut broken = Vec::new();
+    let mut text = |offset: u64| {
+        read_unicode_string(space, entry.add(offset), limits).unwrap_or_else(|error| {
+            broken.push(Problem::from_error("name of a module", &error));
+            String::new()
+        })
+    };
+    let (name, path) = (text(name), text(path));
+    let name = name_of(entry, base, name, &path, &mut broken);
     if !space.is_kernel(base) {
         return Err(Error::Malformed {
             address: entry,
             what: "module".into(),
-            why: format!("its base {base} is outside the kernel"),
+            why: format!("{name}: its base {base} is outside the kernel"),
         });
     }
-    let mut broken = None;
-    let mut text = |offset: u64| {
-        read_unicode_string(space, entry.add(offset), limits).unwrap_or_else(|error| {
-            broken.get_or_insert(error);
-            String::new()
-        })
-    };
-    let mut name = text(name);
-    let path = text(path);
-    if name.is_empty() {
-        name = file_name(&path).to_string();
-    }
-    if name.is_empty() {
-        name = format!("module_{base}");
-    }
+    problems.append(&mut broken);
     let short_name = stem(&name).to_string();
     let (time_date_stamp, check_sum) = (None, None);
-    Ok((Module { entry, base, size, name, path, short_name, time_date_stamp, check_sum }, broken))
+    Ok(Module { entry, base, size, name, path, short_name, time_date_stamp, check_sum })
+}
+
+/// A module's name: `BaseDllName`, else the end of `FullDllName`.
+///
+/// The two differ for images that the boot loader loads under the name of another file (`hal.dll` out of
+/// `halmacpi.dll`), but never for drivers (`.sys`).
+fn name_of(entry: Va, base: Va, name: String, path: &str, problems: &mut Vec<Problem>) -> String {
+    let of_path = file_name(path);
+    let mut wrong = |why: String| problems.push(Problem::at("name of a module", entry, why));
+    if !is_file_name(&name) {
+        if !name.is_empty() {
+            wrong(format!("BaseDllName {name:?} is not a file name; FullDllName is {path:?}"));
+        }
+        return match (is_file_name(of_path), name.is_empty()) {
+            (true, _) => of_path.to_string(),
+            (false, true) => format!("module_{base}"),
+            (false, false) => name,
+        };
+    }
+    let is_driver = of_path.to_ascii_lowercase().ends_with(".sys");
+    if is_driver && !name.eq_ignore_ascii_case(of_path) {
+        wrong(format!("BaseDllName is {name:?}, but FullDllName is {path:?}"));
+    }
+    name
 }
 
 /// The last part of a path.

@@ -74,7 +74,8 @@ impl std::fmt::Display for TableSource {
 /// A kernel that was found in memory without a header.
 #[derive(Debug, Clone)]
 pub struct FoundKernel {
-    /// Its virtual memory.
+    /// Its virtual memory. It looks each page up at each read, because the memory may be that of a running
+    /// machine; see [`AddressSpace::cached`] for memory that stands still, such as a file's.
     pub space: AddressSpace,
     /// Where its image lies.
     pub hints: Hints,
@@ -215,8 +216,7 @@ impl Search<'_> {
             let tables = PageTables::new(self.memory.physical(), base, mode);
             let kernel_base = self.kernel_image(&tables, machine, steps)?;
             Some(FoundKernel {
-                // A file does not change.
-                space: AddressSpace::paged(tables.cached(), machine),
+                space: AddressSpace::paged(tables, machine),
                 hints: Hints { kernel_base: Some(kernel_base), ..Hints::default() },
                 directory_table_base: base,
                 tables_from,

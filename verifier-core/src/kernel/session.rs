@@ -95,7 +95,8 @@ impl Kernel {
         let (images, data) = images::locate(&space, &hints, &limits)?;
         let known = data.as_ref();
         let Images { loaded, base, build, source: modules_from, mut problems } = images;
-        problems.splice(0..0, hints.problems.iter().cloned());
+        let contradicted = hints.contradicted(build, known);
+        problems.splice(0..0, hints.problems.iter().cloned().chain(contradicted));
         let modules = Modules::new(loaded);
         if !hints.unloaded.is_empty() {
             modules.set_unloaded(hints.unloaded.clone());
@@ -374,7 +375,8 @@ impl Kernel {
     /// As [`open`](Self::open), or where the symbols do not tell.
     pub fn with_lists_from_symbols(&self) -> Result<Self, Error> {
         let hints = Hints {
-            build: self.build.get().copied(),
+            // What corrected the hint does so again.
+            build: self.hints.build.or(self.build.get().copied()),
             ps_loaded_module_list: Some(self.global("PsLoadedModuleList")?),
             kd_debugger_data_block: self
                 .hints

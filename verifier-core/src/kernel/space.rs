@@ -56,6 +56,12 @@ enum Evidence {
 }
 
 impl Landmarks {
+    /// True if the list or the debugger data block is in `space` where it is said to be.
+    #[must_use]
+    pub fn hold_in(&self, space: &AddressSpace) -> bool {
+        self.evidence(space) >= Evidence::DebuggerData
+    }
+
     fn evidence(&self, space: &AddressSpace) -> Evidence {
         if self.ps_loaded_module_list.is_some_and(|head| space.is_list_head(head)) {
             return Evidence::List;

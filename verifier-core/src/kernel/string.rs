@@ -28,6 +28,13 @@ pub fn read_unicode_string(space: &AddressSpace, at: Va, limits: &Limits) -> Res
             why: format!("a length of {length:#x} bytes in a buffer of {maximum:#x}"),
         });
     }
+    if !space.is_kernel(buffer) {
+        return Err(Error::Malformed {
+            address: at,
+            what: what.into(),
+            why: format!("its buffer {buffer} is outside the kernel"),
+        });
+    }
     if usize::from(length) > limits.name_bytes {
         return Err(Error::Limit {
             what: what.into(),
@@ -37,6 +44,19 @@ pub fn read_unicode_string(space: &AddressSpace, at: Va, limits: &Limits) -> Res
     }
     read_utf16(space, buffer, length.into())
 }
+
+/// True if `name` can be a file's name, or a pattern with `*` and `?` that stands for names. Other bytes that
+/// are read as UTF-16 seldom can: they hold control characters or halves of pairs.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    const NEVER: [char; 8] = ['\\', '/', ':', '"', '<', '>', '|', char::REPLACEMENT_CHARACTER];
+    !name.is_empty()
+        && name.chars().count() <= MAX_FILE_NAME
+        && !name.contains(NEVER)
+        && !name.chars().any(char::is_control)
+}
+
+/// Characters of a file's name, at most.
+const MAX_FILE_NAME: usize = 255;
 
 /// UTF-16 text at `at` up to its null, at most `most` units; what lies before a page that cannot be
 /// read is kept.

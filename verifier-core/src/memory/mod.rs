@@ -56,14 +56,14 @@ pub trait Memory<A: Address>: Send + Sync {
         while !rest.is_empty() {
             let here = A::from_raw(at.raw().wrapping_add(done as u64));
             let left = (PAGE_SIZE - here.raw() % PAGE_SIZE) as usize;
-            let (part, behind) = rest.split_at_mut(left.min(rest.len()));
+            let (part, after) = rest.split_at_mut(left.min(rest.len()));
             let here_residence = self
                 .read_in_page(here, part)
                 // A caller's own source can return any value.
                 .map_err(|fault| Fault { done: done + fault.done.min(part.len()), ..fault })?;
             residence = residence.max(here_residence);
             done += part.len();
-            rest = behind;
+            rest = after;
         }
         Ok(residence)
     }

@@ -138,15 +138,15 @@ mod tests {
 
     /// A reader that is not `Send`, returns the low byte of each address, and fails at page 2.
     fn memory(dropped: &Arc<AtomicBool>) -> OnThread<Pa> {
-        struct Told(Rc<Cell<u64>>, Arc<AtomicBool>);
-        impl Drop for Told {
+        struct CountingReader(Rc<Cell<u64>>, Arc<AtomicBool>);
+        impl Drop for CountingReader {
             fn drop(&mut self) {
                 self.1.store(true, Ordering::SeqCst);
             }
         }
         let dropped = Arc::clone(dropped);
         OnThread::new(move || {
-            let reads = Told(Rc::default(), dropped);
+            let reads = CountingReader(Rc::default(), dropped);
             Ok::<_, String>(move |at: Pa, buf: &mut [u8]| {
                 reads.0.set(reads.0.get() + 1);
                 assert!(at.0 < 3 * PAGE_SIZE, "page 3");

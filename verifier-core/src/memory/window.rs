@@ -106,7 +106,7 @@ impl<'m, A: Address> Window<'m, A> {
         while !rest.is_empty() {
             let here = at.wrapping_add(done as u64);
             let offset = (here % PAGE_SIZE) as usize;
-            let (part, behind) = rest.split_at_mut((PAGE - offset).min(rest.len()));
+            let (part, after) = rest.split_at_mut((PAGE - offset).min(rest.len()));
             let slot = self.slot(here);
             match (
                 slot.bytes().and_then(|bytes| bytes.get(offset..offset + part.len())),
@@ -124,7 +124,7 @@ impl<'m, A: Address> Window<'m, A> {
                 }
             }
             done += part.len();
-            rest = behind;
+            rest = after;
         }
         Ok(())
     }
@@ -186,11 +186,13 @@ mod tests {
                 for step in (0..0x5000u64).step_by(97) {
                     for at in [Va(step), Va(0x5000 - step)] {
                         let mut expected = vec![0; len];
-                        let told = memory.read(at, &mut expected);
-                        match (window.read(at, len), told) {
+                        let direct = memory.read(at, &mut expected);
+                        match (window.read(at, len), direct) {
                             (Ok(bytes), Ok(_)) => assert_eq!(bytes, expected, "{at} {len}"),
                             (Err(fault), Err(other)) => assert_eq!(fault, other, "{at} {len}"),
-                            (got, told) => panic!("{at} {len}: {got:?}, {told:?}"),
+                            (got, direct) => {
+                                panic!("{at} {len}: {got:?}, {direct:?}")
+                            }
                         }
                     }
                 }

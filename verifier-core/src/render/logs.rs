@@ -11,7 +11,7 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::verifier::log::{
-    EventLog, EventRecord, Impossible, PoolLog, PoolRecord, Ring, WatchedIrp, WatchedIrps,
+    EventLog, EventRecord, ImpossibleRecord, PoolLog, PoolRecord, Ring, WatchedIrp, WatchedIrps,
 };
 
 pub(super) struct RecordDoc<'a> {
@@ -29,7 +29,7 @@ impl Serialize for RecordDoc<'_> {
         map.serialize_entry("size", &record.size)?;
         map.serialize_entry("thread", &record.thread)?;
         map.serialize_entry("operation", record.operation.name())?;
-        map.serialize_entry("impossible", &record.impossible.map(Impossible::name))?;
+        map.serialize_entry("impossible", &record.impossible.map(ImpossibleRecord::name))?;
         map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
         map.end()
     }
@@ -122,7 +122,7 @@ impl Serialize for EventDoc<'_> {
                 map.serialize_entry(field.name, &value.map(|value| value as i64))?;
             }
         }
-        map.serialize_entry("impossible", &record.impossible.map(Impossible::name))?;
+        map.serialize_entry("impossible", &record.impossible.map(ImpossibleRecord::name))?;
         let frames = log.frames(record);
         map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
         map.end()
@@ -213,7 +213,7 @@ pub(super) fn record_row(record: &PoolRecord, frames: &[Va], names: &Names<'_>) 
 }
 
 /// The mark of a record that is impossible; empty for any other.
-fn impossible(record: Option<Impossible>) -> String {
+fn impossible(record: Option<ImpossibleRecord>) -> String {
     record.map_or_else(String::new, |one| one.name().to_string())
 }
 

@@ -8,37 +8,38 @@ use serde::{Serialize, Serializer};
 use super::csv::{Csv, inert, name};
 use super::json::{Seq, Verdict, write_json};
 use super::names::Names;
-use crate::addr::Va;
 use crate::error::Problem;
-use crate::verifier::{Allocation, Contiguous, PoolInfo, PoolReport, ToldBy};
+use crate::verifier::{Allocation, Impossible, PoolInfo, PoolReport, ToldBy};
 
 pub(super) struct AllocationDoc<'a>(pub(super) &'a Allocation, pub(super) &'a Names<'a>);
 
 impl Serialize for AllocationDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(allocation, names) = self;
-        let mut map = serializer.serialize_map(Some(7))?;
+        let mut map = serializer.serialize_map(Some(8))?;
         map.serialize_entry("address", &allocation.address)?;
         map.serialize_entry("size", &allocation.size)?;
-        map.serialize_entry("tag", &allocation.tag.to_string())?;
+        map.serialize_entry("tag", &allocation.pool_tag().map(|tag| tag.to_string()))?;
         map.serialize_entry("caller", &allocation.caller)?;
         map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
         map.serialize_entry("source", allocation.source.name())?;
         map.serialize_entry("told_by", &allocation.source.told_by().map(ToldBy::name))?;
+        map.serialize_entry("impossible", &allocation.impossible.map(Impossible::name))?;
         map.end()
     }
 }
 
-struct ContiguousDoc<'a>(&'a Contiguous, &'a Names<'a>);
+struct ContiguousDoc<'a>(&'a Allocation, &'a Names<'a>);
 
 impl Serialize for ContiguousDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(memory, names) = self;
-        let mut map = serializer.serialize_map(Some(4))?;
+        let mut map = serializer.serialize_map(Some(5))?;
         map.serialize_entry("address", &memory.address)?;
         map.serialize_entry("size", &memory.size)?;
         map.serialize_entry("caller", &memory.caller)?;
         map.serialize_entry("caller_symbol", &names.get(memory.caller).as_deref())?;
+        map.serialize_entry("impossible", &memory.impossible.map(Impossible::name))?;
         map.end()
     }
 }
@@ -110,28 +111,23 @@ pub fn write_pool_csv(
     report: &PoolReport,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let heading = ["driver", "address", "size", "tag", "caller", "caller_symbol", "source"];
+    let heading =
+        ["driver", "address", "size", "tag", "caller", "caller_symbol", "source", "impossible"];
     let mut csv = Csv::new(out, &report.problems, heading)?;
-    let mut row = |driver: &str, address: Va, size: u64, tag: &str, caller: Va, source: &str| {
+    let contiguous = report.drivers.iter().flat_map(|pool| {
+        pool.contiguous.iter().map(|memory| (Some(pool.driver.name.as_str()), memory))
+    });
+    for (driver, a) in report.allocations().chain(contiguous) {
         csv.row([
-            &*inert(driver),
-            &address.to_string(),
-            &size.to_string(),
-            &inert(tag),
-            &caller.to_string(),
-            &name(names, caller),
-            source,
-        ])
-    };
-    for (driver, a) in report.allocations() {
-        let driver = driver.unwrap_or_default();
-        row(driver, a.address, a.size, &a.tag.to_string(), a.caller, a.source.name())?;
-    }
-    for pool in &report.drivers {
-        for memory in &pool.contiguous {
-            let (address, size) = (memory.address, memory.size);
-            row(&pool.driver.name, address, size, "", memory.caller, "contiguous memory")?;
-        }
+            &*inert(driver.unwrap_or_default()),
+            &a.address.to_string(),
+            &a.size.to_string(),
+            &inert(&a.pool_tag().map(|tag| tag.to_string()).unwrap_or_default()),
+            &a.caller.to_string(),
+            &name(names, a.caller),
+            a.source.name(),
+            a.impossible.map_or("", Impossible::name),
+        ])?;
     }
     csv.end()
 }

@@ -20,10 +20,12 @@ const MAX_DEBUG_ENTRIES: usize = 64;
 /// Limit on the bytes of a PDB's path.
 const MAX_PDB_PATH: usize = 1024;
 /// Limit on the bytes of an exported name.
-const MAX_EXPORT_NAME: usize = super::name::MAX_NAME;
+const MAX_EXPORT_NAME: usize = super::name::MAX_SHOWN_NAME;
 /// Limit on the exported names.
 const MAX_EXPORTS: u32 = 0x1_0000;
 
+/// The start of records of compilers before 2002 (`NB10`): such a record has no GUID.
+const OLD_CODEVIEW: &[u8] = b"NB";
 /// Limit on the section headers.
 const MAX_SECTIONS: u16 = 96;
 
@@ -147,7 +149,8 @@ impl ImageHeaders {
     /// The identity of the image's PDB, from its CodeView record.
     ///
     /// # Errors
-    /// [`Error::Read`] if the record is absent, [`Error::Malformed`] if the image has none.
+    /// [`Error::Read`] if the record is absent, [`Error::Malformed`] if the image has none (the error is then
+    /// about the image's base) or the record is not one (the error is about the record).
     pub fn pdb_id(&self, memory: &dyn Memory<Va>) -> Result<PdbId, Error> {
         let malformed = |why: &str| Error::Malformed {
             address: self.base,
@@ -169,8 +172,18 @@ impl ImageHeaders {
             let bytes = read::<{ size_of::<CodeViewRsds>() }>(memory, at)
                 .map_err(|fault| Error::read("CodeView record", fault))?;
             let record = CodeViewRsds::ref_from_bytes(&bytes).map_err(|_| malformed("short"))?;
-            if &record.signature != b"RSDS" {
+            if record.signature.starts_with(OLD_CODEVIEW) {
                 continue;
+            }
+            if &record.signature != b"RSDS" {
+                let [a, b, c, d] = record.signature;
+                return Err(Error::Malformed {
+                    address: at,
+                    what: "CodeView record".into(),
+                    why: format!(
+                        "it begins with {a:02x} {b:02x} {c:02x} {d:02x}, not with \"RSDS\""
+                    ),
+                });
             }
             let path = read_text(memory, at.add(bytes.len() as u64), MAX_PDB_PATH)
                 .map_err(|fault| Error::read("CodeView record", fault))?;

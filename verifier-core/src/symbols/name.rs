@@ -33,14 +33,14 @@ pub fn undecorate(name: &str) -> &str {
 }
 
 /// The longest name that is shown, in bytes, for every source.
-pub(super) const MAX_NAME: usize = 512;
+pub(super) const MAX_SHOWN_NAME: usize = 512;
 
-/// The name in its displayed form: [`demangle`]d, and cut if it is longer than [`MAX_NAME`].
+/// The name in its displayed form: [`demangle`]d, and cut if it is longer than [`MAX_SHOWN_NAME`].
 pub(crate) fn shown(name: &str) -> Cow<'_, str> {
     match demangle(name) {
-        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_NAME)),
+        Cow::Borrowed(name) => Cow::Borrowed(cut(name, MAX_SHOWN_NAME)),
         Cow::Owned(mut name) => {
-            name.truncate(cut(&name, MAX_NAME).len());
+            name.truncate(cut(&name, MAX_SHOWN_NAME).len());
             Cow::Owned(name)
         }
     }
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_between_characters() {
-        let long = format!("{}é", "a".repeat(MAX_NAME - 1));
-        assert_eq!(shown(&long), long[..MAX_NAME - 1]);
+        let long = format!("{}é", "a".repeat(MAX_SHOWN_NAME - 1));
+        assert_eq!(shown(&long), long[..MAX_SHOWN_NAME - 1]);
         assert_eq!(shown(&long[1..]), long[1..]);
-        let mangled = format!("?f@{}", "a".repeat(2 * MAX_NAME));
-        assert_eq!(shown(&mangled).len(), MAX_NAME);
+        let mangled = format!("?f@{}", "a".repeat(2 * MAX_SHOWN_NAME));
+        assert_eq!(shown(&mangled).len(), MAX_SHOWN_NAME);
     }
 
     /// Each type in the list is a function of eight arguments of the type before it.

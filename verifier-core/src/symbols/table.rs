@@ -304,8 +304,8 @@ impl SymbolTable {
     /// The nearest symbol at or below `rva`, and the distance of `rva` from it.
     #[must_use]
     pub fn resolve(&self, rva: Rva) -> Option<(Cow<'_, str>, u32)> {
-        let behind = self.entries.partition_point(|entry| entry.rva <= rva.0);
-        let nearest = self.entries.get(behind.checked_sub(1)?)?.rva;
+        let end = self.entries.partition_point(|entry| entry.rva <= rva.0);
+        let nearest = self.entries.get(end.checked_sub(1)?)?.rva;
         let first = self.entries.partition_point(|entry| entry.rva < nearest);
         let entry = self.entries.get(first)?;
         Some((shown(self.name_of(entry)), rva.0 - nearest))

@@ -8,7 +8,7 @@
 //!
 //! Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept
 //! unparsed; the fields of a structure are read when the structure is first requested. Every map has at most
-//! [`MAX_ENTRIES`] entries, so the memory that a table takes is in proportion to a kernel's table, whatever
+//! [`MAX_TABLE_ENTRIES`] entries, so the memory that a table takes is in proportion to a kernel's table, whatever
 //! the file contains.
 
 use std::borrow::Cow;
@@ -27,11 +27,11 @@ use crate::error::Error;
 use crate::symbols::{self, PdbId, SymbolKind, SymbolTable};
 
 /// Limit on the entries of each map. Kernels have 43,000 symbols and 2,000 types.
-const MAX_ENTRIES: usize = 1 << 20;
+const MAX_TABLE_ENTRIES: usize = 1 << 20;
 /// Limit on the total bytes of the names in each map. A kernel's symbols have 1.2 MB of names.
-const MAX_NAMES: usize = 1 << 25;
+const MAX_TABLE_NAMES: usize = 1 << 25;
 /// Limit on the bytes of one name: the longest that linkers write. A longer name is cut.
-const MAX_NAME: usize = 4096;
+const MAX_TABLE_NAME: usize = 4096;
 /// Limit on the bytes of the fields of one structure. The longest in a kernel has 40,000.
 const MAX_FIELDS: usize = 1 << 22;
 /// Limit on pointers inside pointers and arrays of arrays; C types do not nest deeper.
@@ -182,11 +182,15 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(Name(name)) = map.next_key()? {
             bytes += name.len();
-            if entries.len() == MAX_ENTRIES {
-                return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} entries")));
+            if entries.len() == MAX_TABLE_ENTRIES {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TABLE_ENTRIES} entries"
+                )));
             }
-            if bytes > MAX_NAMES {
-                return Err(A::Error::custom(format_args!("more than {MAX_NAMES} bytes of names")));
+            if bytes > MAX_TABLE_NAMES {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TABLE_NAMES} bytes of names"
+                )));
             }
             entries.push((name, map.next_value()?));
         }
@@ -194,7 +198,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
     }
 }
 
-/// The name of an entry, cut to [`MAX_NAME`].
+/// The name of an entry, cut to [`MAX_TABLE_NAME`].
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -213,11 +217,11 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 
     fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Name(symbols::cut(name, MAX_NAME).into()))
+        Ok(Name(symbols::cut(name, MAX_TABLE_NAME).into()))
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Name(symbols::cut(name, MAX_NAME).to_owned().into()))
+        Ok(Name(symbols::cut(name, MAX_TABLE_NAME).to_owned().into()))
     }
 }
 
@@ -264,7 +268,7 @@ impl Isf {
             symbols: symbols.finish(),
             machine: entry.as_ref().and_then(|entry| entry.machine_type),
             pdb: entry.and_then(|entry| {
-                let name = symbols::cut(&entry.database, MAX_NAME);
+                let name = symbols::cut(&entry.database, MAX_TABLE_NAME);
                 PdbId::from_hex(name, &entry.guid, entry.age)
             }),
         }
@@ -309,7 +313,7 @@ impl Isf {
 
     fn shape(&self, entry: &TypeEntry<'_>, depth: u32) -> Shape {
         let Some(depth) = depth.checked_sub(1) else { return Shape::Opaque };
-        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_NAME);
+        let name = symbols::cut(entry.name.as_deref().unwrap_or(""), MAX_TABLE_NAME);
         match entry.kind.as_ref() {
             "pointer" => Shape::Pointer(self.pointer),
             "base" => self.base.get(name).cloned().unwrap_or(Shape::Opaque),

@@ -5,25 +5,14 @@
 //! long (pool tag `VfCa`). No PDB has the node's type: the layout is that of two x64 kernels, one of
 //! Windows 10 and one of Windows 11 22H2 (`ViTargetTrackContiguousMemory`), taken to be the same in all
 //! others and, with pointers of four bytes, on x86. That the sizes add up to the driver's
-//! `ContiguousMemoryBytes` is checked, and a difference told.
+//! `ContiguousMemoryBytes` is checked, and a difference is a problem.
 
+use super::pool::{Allocation, Source};
+use super::tag::PoolTag;
 use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::Problem;
 use crate::kernel::{Kernel, Limits, walk_list};
-
-/// Contiguous memory that a driver holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Contiguous {
-    /// Where it begins.
-    pub address: Va,
-    /// Its bytes, as asked for.
-    pub size: u64,
-    /// Where the driver asked for it.
-    pub caller: Va,
-    /// The node itself.
-    pub node: Va,
-}
 
 /// The nodes of the list at `head`; `owner` names the driver in problems, `counted` is its
 /// `ContiguousMemoryBytes`. All drivers share the entries of `limits`: many could lead to one long list.
@@ -34,7 +23,7 @@ pub(super) fn read_contiguous(
     counted: Option<u64>,
     limits: &mut Limits,
     problems: &mut Vec<Problem>,
-) -> Vec<Contiguous> {
+) -> Vec<Allocation> {
     let space = kernel.space();
     let before = problems.len();
     let what = || format!("contiguous memory of {owner}");
@@ -54,11 +43,14 @@ pub(super) fn read_contiguous(
                 continue;
             }
             let field = |index: usize| le(&bytes, index * pointer, pointer).unwrap_or(0);
-            held.push(Contiguous {
+            held.push(Allocation {
                 address: Va(field(2)),
                 size: field(3),
+                tag: PoolTag::default(),
                 caller: Va(field(4)),
-                node,
+                entry: node,
+                source: Source::Contiguous,
+                impossible: None,
             });
         }
     }

@@ -42,6 +42,16 @@ impl Counters {
         count("CurrentPagedPoolAllocations").saturating_add(count("CurrentNonPagedPoolAllocations"))
     }
 
+    /// The counters that are above their own peak (`PeakPagedBytes` of `PagedBytes`,
+    /// `PeakPagedPoolAllocations` of `CurrentPagedPoolAllocations`): the peak's name, the peak, the value.
+    pub(crate) fn above_peak(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        self.0.iter().filter_map(|peak| {
+            let name = peak.name.strip_prefix("Peak")?;
+            let now = self.get(name).or_else(|| self.get(&format!("Current{name}")))?;
+            (now > peak.value).then_some((peak.name.as_str(), peak.value, now))
+        })
+    }
+
     /// Every integer member of `structure` from `first` on (its own offset), out of its bytes.
     pub(crate) fn read(structure: &Structure, first: u64, bytes: &[u8]) -> Self {
         let counters = structure

@@ -117,8 +117,10 @@ impl<'a> Lost<'a> {
         has_pages: bool,
         problems: &mut Vec<Problem>,
     ) -> Option<(Va, TargetDriver)> {
-        let data = verified(self.kernel, layout, owner, &mut Vec::new()).ok()?;
-        if data.counters.pool_allocations() == 0 {
+        // Live memory may have changed since the search.
+        let mut changed = Vec::new();
+        let data = verified(self.kernel, layout, owner, &mut changed).ok()?;
+        if !changed.is_empty() || data.counters.pool_allocations() == 0 {
             return None;
         }
         let Some(driver) = sound_suspect(self.kernel, &layout.suspect, data.entry) else {
@@ -170,7 +172,7 @@ fn search(kernel: &Kernel, layout: &PageLayout, signature: u64) -> Found {
 }
 
 /// True if Verifier says itself that it is off and that it counted nothing.
-fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
+pub(super) fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
     let Ok(settings) = Settings::read_by(kernel, types) else { return false };
     let counts = &settings.statistics.0;
     settings.level.0 == 0

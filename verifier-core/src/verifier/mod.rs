@@ -22,13 +22,15 @@ mod pool;
 mod pool_info;
 mod pool_stacks;
 mod settings;
+mod sums;
 mod tag;
+mod tally;
+mod totals;
 mod trackers;
 mod unload;
 
 pub use bug_check::{Explanation, explain_bug_check, violated_condition};
 pub use carve::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
-pub use contiguous::Contiguous;
 pub use counters::{Counter, Counters};
 pub use drivers::{Driver, DriverState, Drivers, TargetDriver};
 pub use flags::{FLAGS, Flag, FlagGroup, Level};
@@ -37,8 +39,10 @@ pub(crate) use lost::Lost;
 pub use modes::{FaultInjection, Modes, OptionFlags, RuleClasses};
 pub use owner::{NO_DRIVER, ToldBy, is_kernel_or_verifier, is_verifier_image};
 pub use place::{CarvedPage, Place};
-pub use pool::{Allocation, DriverPool, EntryState, PoolReport, Source, Tracker, TrackerEntry};
-pub(crate) use pool::{for_each_tracker, told};
+pub use pool::{
+    Allocation, DriverPool, EntryState, Impossible, PoolReport, Source, Tracker, TrackerEntry,
+};
+pub(crate) use pool::{Checks, ImagePool, for_each_image, mark, told};
 pub use pool_info::{PoolBlock, PoolInfo, PoolStack};
 pub use pool_stacks::{OwnedStack, PoolStacks};
 pub use settings::Settings;

@@ -15,7 +15,8 @@
 
 use super::counters::{Counters, required};
 use super::drivers::{
-    DATA_SIGNATURE, Driver, Drivers, SuspectLayout, TargetDriver, suspect, suspects,
+    DATA_SIGNATURE, Driver, Drivers, SuspectLayout, TargetDriver, check_images, name_unnamed,
+    suspect, suspects,
 };
 use super::pool::{Allocation, EntryState, Source, Tracker, TrackerEntry};
 use super::tag::PoolTag;
@@ -66,6 +67,8 @@ pub(super) fn read_drivers(kernel: &Kernel) -> Result<Drivers, Error> {
     for driver in &mut drivers {
         driver.images.extend(images.read(kernel, driver));
     }
+    name_unnamed(kernel, &mut drivers);
+    check_images(kernel, &drivers, &mut problems);
     Ok(Drivers { drivers, problems })
 }
 
@@ -263,7 +266,8 @@ impl PoolHash {
         let state = if is_allocation { EntryState::InUse } else { EntryState::Free };
         let tag = PoolTag(get(&self.tag) as u32);
         let source = Source::Tracker;
-        let allocation = Allocation { address, size, tag, caller, entry: at, source };
+        let allocation =
+            Allocation { address, size, tag, caller, entry: at, source, impossible: None };
         let next = self.next.get(raw).unwrap_or(u64::MAX);
         Slot { next, is_chained: false, entry: TrackerEntry { state, allocation } }
     }

@@ -31,6 +31,7 @@
 use std::collections::HashMap;
 
 use super::tag::PoolTag;
+use super::tally::Tally;
 use crate::addr::Va;
 use crate::bytes::{le32, le64};
 use crate::error::{Error, Fault, Problem};
@@ -145,26 +146,6 @@ pub struct PoolInfo {
     pub problems: Vec<Problem>,
 }
 
-/// Elements in which the same is the matter: the first is told, the others counted.
-#[derive(Default)]
-struct Tally(Option<(Va, String)>, u64);
-
-impl Tally {
-    fn add(&mut self, at: Va, why: impl FnOnce() -> String) {
-        self.0.get_or_insert_with(|| (at, why()));
-        self.1 += 1;
-    }
-
-    fn tell(self, what: &str, problems: &mut Vec<Problem>) {
-        let Some((at, why)) = self.0 else { return };
-        let why = match self.1 {
-            1 => why,
-            count => format!("{why}; {count} elements are like this, the first is told"),
-        };
-        problems.push(Problem::at(what, at, why));
-    }
-}
-
 /// True if kernels of these types can have the trees: `AllocationFreed` came in the same version. The
 /// build's number may be unknown, or a hint that is wrong.
 pub(super) fn has_trees(types: &dyn TypeSource) -> bool {
@@ -235,12 +216,9 @@ impl PoolInfo {
         }
         let by_element = info.read_stacks(kernel, &layout);
         info.read_blocks(kernel, &layout, table, by_element);
-        info.check();
-        let number = |name: &str| space.memory().read_u32(kernel.global(name).ok()?).ok();
-        info.insertion_failures = number("ViPoolInfoAllocInsertionFailure");
-        info.deletion_failures = number("ViPoolInfoAllocDeletionFailure");
-        info.stack_failures = number("ViPoolStackInfoFailureCount");
+        info.read_failures(kernel);
         info.read_tags(kernel);
+        info.check();
         Ok(info)
     }
 
@@ -287,7 +265,7 @@ impl PoolInfo {
                 Err(fault) => unread.add(element, || fault.to_string()),
             }
         }
-        unread.tell("stack of pool blocks", &mut self.problems);
+        self.problems.extend(unread.problem("stack of pool blocks"));
         by_element
     }
 
@@ -306,8 +284,8 @@ impl PoolInfo {
     ) {
         let space = kernel.space();
         let all_stacks = self.stacks_counted.is_some_and(|all| all as usize == self.stacks.len());
-        let [mut unread, mut outside, mut disorder] = [const { Tally(None, 0) }; 3];
-        let [mut no_stack, mut stray, mut not_in_tree] = [const { Tally(None, 0) }; 3];
+        let [mut unread, mut disorder, mut no_stack] = <[Tally; 3]>::default();
+        let [mut stray, mut not_in_tree] = <[Tally; 2]>::default();
         let mut before = Va(0);
         let mut raw = [0u8; BLOCK_SIZE];
         let elements = self.walk(kernel, layout, table, BLOCKS, self.blocks_counted);
@@ -325,14 +303,14 @@ impl PoolInfo {
                 self.failed += 1;
                 continue;
             }
-            if !space.is_kernel(address) {
-                outside.add(element, || format!("its block {address} is outside the kernel"));
-                continue;
+            // One outside the kernel is impossible, and nothing is to be held against it.
+            if space.is_kernel(address) {
+                if address <= before {
+                    disorder
+                        .add(element, || format!("its block {address} does not follow {before}"));
+                }
+                before = address;
             }
-            if address <= before {
-                disorder.add(element, || format!("its block {address} does not follow {before}"));
-            }
-            before = address;
             let stack = match by_element.get(&pointer) {
                 Some(&stack) => Some(stack),
                 None if pointer.is_null() => {
@@ -370,11 +348,10 @@ impl PoolInfo {
             }
             self.blocks.push(PoolBlock { address, size, stack, element });
         }
-        for tally in [unread, outside, disorder, no_stack] {
-            tally.tell("pool block", &mut self.problems);
-        }
-        stray.tell("stack of a pool block", &mut self.problems);
-        not_in_tree.tell("stack of a pool block", &mut self.problems);
+        let blocks = [unread, disorder, no_stack].into_iter();
+        self.problems.extend(blocks.filter_map(|tally| tally.problem("pool block")));
+        let stacks = [stray, not_in_tree].into_iter();
+        self.problems.extend(stacks.filter_map(|tally| tally.problem("stack of a pool block")));
     }
 
     /// True where the caller wants no more elements, which is told; asked before every few of them.
@@ -413,9 +390,47 @@ impl PoolInfo {
         walk.entries
     }
 
+    /// What the kernel counts as not entered is not in the trees. Since two elements cannot have one key,
+    /// each allocation that fails after the first is among these insertions, too.
+    fn read_failures(&mut self, kernel: &Kernel) {
+        let number = |name: &str| {
+            let at = kernel.global(name).ok()?;
+            Some((at, kernel.space().memory().read_u32(at).ok()?))
+        };
+        let (insertions, stacks) =
+            ("ViPoolInfoAllocInsertionFailure", "ViPoolStackInfoFailureCount");
+        if let Some((at, count)) = number(insertions) {
+            self.insertion_failures = Some(count);
+            let problem = |why: String| Problem::at(insertions, at, why);
+            match (count, self.failed) {
+                (0, _) => {}
+                (_, 0) => self
+                    .problems
+                    .push(problem(format!("{count} blocks were not entered in {BLOCKS}"))),
+                _ => self.problems.push(
+                    problem(format!("{count} blocks were not entered in {BLOCKS}, or failed"))
+                        .remark(),
+                ),
+            }
+        }
+        if let Some((at, count)) = number(stacks) {
+            self.stack_failures = Some(count);
+            if count > 0 {
+                let why = format!("{count} stacks, and so their blocks, were not entered");
+                self.problems.push(Problem::at(stacks, at, why));
+            }
+        }
+        self.deletion_failures = number("ViPoolInfoAllocDeletionFailure").map(|(_, count)| count);
+    }
+
     /// Holds each stack's counts against each other and against the blocks that point at it.
     fn check(&mut self) {
-        let [mut invalid, mut freed, mut more] = [const { Tally(None, 0) }; 3];
+        // A failed allocation has a stack that counts it, and no block.
+        let failures = self.failed + u64::from(self.insertion_failures.unwrap_or(0));
+        let is_whole = self.blocks_counted.is_some_and(|all| all as usize == self.blocks.len())
+            && self.blocks.iter().all(|block| block.stack.is_some())
+            && failures == 0;
+        let [mut invalid, mut freed, mut other] = <[Tally; 3]>::default();
         for stack in &self.stacks {
             let at = stack.element;
             if !looks_valid(stack) {
@@ -431,15 +446,19 @@ impl PoolInfo {
                     )
                 });
             }
-            if stack.blocks > stack.live_count().into() {
-                more.add(at, || {
-                    format!("it counts {} live, {} blocks are", stack.live_count(), stack.blocks)
+            let live = u64::from(stack.live_count());
+            if stack.blocks > live || (is_whole && stack.blocks < live) {
+                other.add(at, || format!("it counts {live} live, {} blocks are", stack.blocks));
+            } else if stack.blocks == live && stack.block_bytes != stack.live_bytes() {
+                other.add(at, || {
+                    let (counted, found) = (stack.live_bytes(), stack.block_bytes);
+                    format!("it counts {counted:#x} bytes live, its blocks have {found:#x}")
                 });
             }
         }
-        for tally in [invalid, freed, more] {
-            tally.tell("stack of pool blocks", &mut self.problems);
-        }
+        let tallies = [invalid, freed, other].into_iter();
+        let problems = tallies.filter_map(|tally| tally.problem("stack of pool blocks"));
+        self.problems.extend(problems);
     }
 
     fn read_tags(&mut self, kernel: &Kernel) {
@@ -457,10 +476,16 @@ impl PoolInfo {
         });
         match tags {
             Ok(tags) => self.tags = tags,
+            // The counts of blocks say whether some are missing.
             Err(fault) => {
                 let error = Error::read("which tags alone are kept", fault);
-                self.problems.push(Problem::from_error("DifpPoolTags", &error));
+                self.problems.push(Problem::from_error("DifpPoolTags", &error).remark());
             }
+        }
+        if !self.tags.is_empty() {
+            let tags: Vec<String> = self.tags.iter().map(ToString::to_string).collect();
+            let why = format!("blocks of other tags than {} are not kept", tags.join(", "));
+            self.problems.push(Problem::at("DifpPoolTags", array, why));
         }
     }
 

@@ -26,17 +26,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads level and statistics.
-    ///
-    /// # Errors
-    /// Where the structure cannot be found or read, or the kernel's symbols are missing.
-    pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let mut settings = Self::read_by(kernel, kernel.types()?)?;
-        kernel.report_into(&mut settings.problems);
-        Ok(settings)
-    }
-
-    /// The same by types that need not be the kernel's.
+    /// Reads level and statistics alone, by types that need not be the kernel's.
     pub(super) fn read_by(kernel: &Kernel, types: &dyn TypeSource) -> Result<Self, Error> {
         let structure = required(types, "_MM_DRIVER_VERIFIER_DATA")?;
         let level = types.field("_MM_DRIVER_VERIFIER_DATA", "Level")?;
@@ -60,6 +50,38 @@ impl Settings {
         let level = Level(level.get(&bytes).unwrap_or(0) as u32);
         let mut statistics = Counters::read(&structure, 0, &bytes);
         statistics.0.retain(|counter| counter.name != "Level");
-        Ok(Self { address, level, statistics, problems })
+        let mut settings = Self { address, level, statistics, problems };
+        settings.check();
+        Ok(settings)
+    }
+
+    /// Holds level and statistics against each other.
+    fn check(&mut self) {
+        let mut found = Vec::new();
+        let tracked = self.statistics.pool_allocations();
+        if !self.level.has(Level::POOL_TRACKING) && tracked > 0 {
+            let why = format!(
+                "it is {:#x}, without pool tracking ({:#x}), but the statistics count {tracked} tracked \
+                 blocks",
+                self.level.0,
+                Level::POOL_TRACKING
+            );
+            found.push(("level", why));
+        }
+        for (peak, most, now) in self.statistics.above_peak() {
+            found.push((peak, format!("{most} is below the current value, {now}")));
+        }
+        let count = |name| self.statistics.get(name).map(|value| value as u32);
+        if let (Some(attempted), Some(succeeded)) =
+            (count("AllocationsAttempted"), count("AllocationsSucceeded"))
+            // Both are free-running counters of 32 bits: only their distance says which is ahead.
+            && (attempted.wrapping_sub(succeeded) as i32) < 0
+        {
+            let why = format!("{succeeded} is above AllocationsAttempted, {attempted}");
+            found.push(("AllocationsSucceeded", why));
+        }
+        let problems = found.into_iter().map(|(what, why)| Problem::at(what, self.address, why));
+        let mut problems: Vec<Problem> = problems.collect();
+        self.problems.append(&mut problems);
     }
 }

@@ -38,8 +38,8 @@ impl Unload {
         read_utf16_z(kernel.space(), self.name, MAX_NAME)
     }
 
-    /// True where `driver` is the one.
-    fn is_of(&self, driver: &Driver) -> bool {
+    /// True if `driver` is the one.
+    pub(super) fn is_of(&self, driver: &Driver) -> bool {
         driver.images.iter().any(|image| image.verified_data == self.data)
     }
 }
@@ -60,6 +60,12 @@ pub struct UnloadLeak {
 }
 
 impl UnloadLeak {
+    /// The sum of the sizes of those that could be read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.allocations.iter().fold(0, |sum, block| sum.saturating_add(block.size))
+    }
+
     /// The driver that bug check 0xC4/0x62 names; it takes no symbols. `None` where the bug check is
     /// another, or the name cannot be read.
     #[must_use]

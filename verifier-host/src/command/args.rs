@@ -10,8 +10,8 @@ use verifier_core::{Pa, Va};
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, FileMode, Inputs, OutputKind, Session, SessionOptions, may_replace};
 
-use super::leak_args::{DiffArgs, FlamegraphArgs, LeaksArgs, ReportArgs};
-use super::output::is_stdout;
+use super::leak_args::{DiffArgs, DiffFormat, FlamegraphArgs, LeaksArgs, LeaksFormat, ReportArgs};
+use super::output::{complain, is_stdout, say_first};
 use super::progress::on_stderr;
 
 /// Windows Driver Verifier's data out of kernel crash dumps: what `!verifier` shows, on any system.
@@ -72,6 +72,31 @@ pub(super) struct DumpArgs {
     /// Physical address of the top page table (CR3), instead of what the file says or a search finds
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(super) dtb: Option<Va>,
+    /// Whether standard output is text for people, not a document
+    #[arg(skip)]
+    pub(super) is_text: bool,
+}
+
+impl Command {
+    /// The dump that the subcommand opens, and whether it writes text for people to standard output.
+    pub(super) fn dump(&mut self) -> Option<(&mut DumpArgs, bool)> {
+        Some(match self {
+            Command::Info(args) => (&mut args.dump, args.format == TextOrJson::Text),
+            Command::Kd(args) => (&mut args.dump, true),
+            Command::Settings(args) | Command::Drivers(args) => {
+                (&mut args.dump, args.format == Format::Text)
+            }
+            Command::Pool(args) => (&mut args.dump, args.format == Format::Text),
+            Command::Log(args) => (&mut args.dump, args.format == Format::Text),
+            Command::Deadlock(args) => (&mut args.dump, args.format == DeadlockFormat::Text),
+            Command::History(args) => (&mut args.dump, args.format == Format::Text),
+            Command::Leaks(args) => (&mut args.dump, matches!(args.format, LeaksFormat::Text)),
+            Command::Diff(args) => (&mut args.new, matches!(args.format, DiffFormat::Text)),
+            Command::Flamegraph(args) => (&mut args.dump, false),
+            Command::Report(args) => (&mut args.dump, false),
+            Command::Flags(_) | Command::Demo(_) => return None,
+        })
+    }
 }
 
 impl DumpArgs {
@@ -104,7 +129,7 @@ impl DumpArgs {
         self.open()
     }
 
-    /// Opens the dump.
+    /// Opens the dump, and says first of all if the file was cut short.
     pub(super) fn open(&self) -> Result<Session, Error> {
         let path = self.symbol_path()?;
         let mut options = SessionOptions::default();
@@ -112,7 +137,14 @@ impl DumpArgs {
         options.raw = self.raw;
         options.directory_table_base = self.dtb.map(|dtb| Pa(dtb.0));
         options.progress = on_stderr();
-        Session::open_with(&self.dump, path, options)
+        let session = Session::open_with(&self.dump, path, options)?;
+        if let Some(line) = session.truncation() {
+            match self.is_text {
+                true => say_first(&line),
+                false => complain(&format!("warning: {line}")),
+            }
+        }
+        Ok(session)
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
         no_mmap: args.new.no_mmap,
         raw: args.new.raw,
         dtb: args.new.dtb,
+        is_text: args.new.is_text,
     }
     .open()?;
     let new = args.new.open()?;

@@ -6,6 +6,7 @@ use verifier_core::Completeness;
 use verifier_core::analysis::{Event, History, NoStack, Reach, is_kernel_or_verifier};
 use verifier_core::render::text::{sanitize, write_extent, write_frames, write_pool_record};
 use verifier_core::render::{Names, write_history_csv, write_history_json};
+use verifier_core::verifier::Allocation;
 use verifier_core::verifier::log::Order;
 use verifier_host::Error;
 
@@ -31,15 +32,16 @@ pub(super) fn run(args: &HistoryArgs) -> Result<(), Error> {
                     .map_or_else(|| allocation.caller.to_string(), |name| name.to_string());
                 writeln!(
                     out,
-                    "{} is in an outstanding allocation of {} ({}): block {}, {:#x} bytes, tag {}, \
-                     allocated by {}",
+                    "{} is in an outstanding allocation of {} ({}): block {}, {:#x} bytes{}, \
+                     allocated by {}{}",
                     history.address,
                     sanitize(&tracker.driver),
                     allocation.source.name(),
                     allocation.address,
                     allocation.size,
-                    allocation.tag,
+                    allocation.pool_tag().map(|tag| format!(", tag {tag}")).unwrap_or_default(),
                     sanitize(&caller),
+                    impossible(allocation),
                 )?;
                 write_frames(&mut out, &tracker.frames, &names)?;
             }
@@ -170,6 +172,11 @@ fn write_fate(out: &mut dyn Write, history: &History, names: &Names<'_>) -> io::
         )?;
     }
     Ok(())
+}
+
+/// Why an allocation cannot be as its entry says, if it cannot.
+fn impossible(allocation: &Allocation) -> String {
+    allocation.impossible.map(|why| format!(" (impossible: {})", why.name())).unwrap_or_default()
 }
 
 /// Blocks around it: in special pool an overrun comes from there.

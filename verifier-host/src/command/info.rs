@@ -72,9 +72,6 @@ fn write(info: &Info, out: &mut dyn io::Write) -> io::Result<()> {
                 line("", &format!("  violated condition: {condition}"))?;
             }
         }
-        if let Some(missing) = header.missing_at_end {
-            line("Truncated", &format!("{missing} bytes are missing at the end of the file"))?;
-        }
         if let Some(comment) = &header.comment {
             line("Comment", comment)?;
         }

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use verifier_core::Completeness;
 use verifier_core::render::text::extent_line;
 use verifier_core::render::{
-    LeaksView, filter_line, write_leaks_csv, write_leaks_folded, write_leaks_json,
+    LeaksView, filter_line, unload_line, write_leaks_csv, write_leaks_folded, write_leaks_json,
     write_leaks_markdown, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, Progress as _};
@@ -39,11 +39,10 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     if !matches!(args.format, LeaksFormat::Json) {
         complain_problems(&found.leaks.problems);
     }
-    // Rows of a table have no room for it.
-    if matches!(args.format, LeaksFormat::Csv | LeaksFormat::Folded)
-        && let Some(line) = filter_line(&found.leaks)
-    {
-        complain(&line);
+    // Rows of a table have no room for these.
+    if matches!(args.format, LeaksFormat::Csv | LeaksFormat::Folded) {
+        let lines = [unload_line(&found.leaks), filter_line(&found.leaks)];
+        lines.iter().flatten().for_each(|line| complain(line));
     }
     match written {
         // Whoever reads the table may stop reading; the exit code counts all the same.

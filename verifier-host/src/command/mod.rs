@@ -35,7 +35,7 @@ use verifier_host::Error;
 /// Runs the command on the process's arguments.
 #[must_use]
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results; anything else is a usage error.
@@ -44,6 +44,9 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Some((dump, is_text)) = cli.command.dump() {
+        dump.is_text = is_text;
+    }
     let result = match &cli.command {
         Command::Kd(args) => {
             return ExitCode::from(kd::run(args).unwrap_or_else(|error| end_of(&error)));

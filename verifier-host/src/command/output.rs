@@ -42,6 +42,12 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A line of standard output, before what a view writes.
+pub(super) fn say_first(line: &str) {
+    // If standard output is closed, the view ends as it would without this line.
+    let _ = writeln!(io::stdout(), "{}", sanitize(line));
+}
+
 /// One line on standard error. What was said once is not said again: the missing symbols of the kernel are
 /// said first, and are among the problems of each view.
 pub(super) fn complain(text: &str) {

@@ -9,7 +9,7 @@ use verifier_core::render::{
     Names, write_pool_csv, write_pool_json, write_pool_stacks_csv, write_pool_stacks_json,
     write_pool_stacks_text,
 };
-use verifier_core::verifier::{Allocation, Contiguous, NO_DRIVER};
+use verifier_core::verifier::{Allocation, NO_DRIVER};
 use verifier_host::{Error, Session};
 
 use super::args::{Format, PoolArgs};
@@ -35,7 +35,9 @@ fn blocks(args: &PoolArgs, session: &Session) -> Result<(), Error> {
             write_extent(&mut out, &Completeness::of(&report.problems))?;
             for pool in &report.drivers {
                 write_allocations(&mut out, &pool.driver.name, &pool.allocations, &names)?;
-                write_contiguous(&mut out, &pool.driver.name, &pool.contiguous, &names)?;
+                if !pool.contiguous.is_empty() {
+                    write_allocations(&mut out, &pool.driver.name, &pool.contiguous, &names)?;
+                }
             }
             if !report.unowned.is_empty() {
                 write_allocations(&mut out, NO_DRIVER, &report.unowned, &names)?;
@@ -82,44 +84,15 @@ fn write_allocations(
         sources(allocations),
     )?;
     for allocation in allocations {
+        let impossible = allocation.impossible.map(|why| format!("  impossible: {}", why.name()));
         writeln!(
             out,
-            "  {:18} {:>12}  {:4}  {}",
+            "  {:18} {:>12}  {:4}  {}{}",
             allocation.address.to_string(),
             allocation.size,
-            allocation.tag,
+            allocation.pool_tag().map(|tag| tag.to_string()).unwrap_or_default(),
             sanitize(&caller(allocation.caller, names)),
-        )?;
-    }
-    Ok(())
-}
-
-/// Contiguous memory in the columns of allocations; it has no tag.
-fn write_contiguous(
-    out: &mut dyn Write,
-    owner: &str,
-    contiguous: &[Contiguous],
-    names: &Names<'_>,
-) -> io::Result<()> {
-    if contiguous.is_empty() {
-        return Ok(());
-    }
-    let bytes = contiguous.iter().fold(0u64, |sum, memory| sum.saturating_add(memory.size));
-    writeln!(
-        out,
-        "{}: {} outstanding allocations, {} bytes (contiguous memory)",
-        sanitize(owner),
-        contiguous.len(),
-        bytes,
-    )?;
-    for memory in contiguous {
-        writeln!(
-            out,
-            "  {:18} {:>12}  {:4}  {}",
-            memory.address.to_string(),
-            memory.size,
-            "",
-            sanitize(&caller(memory.caller, names)),
+            impossible.unwrap_or_default(),
         )?;
     }
     Ok(())

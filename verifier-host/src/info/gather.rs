@@ -62,7 +62,13 @@ impl Info {
     /// [`Session::load_all_symbols`] before, to be told of all.
     #[must_use]
     pub fn gather(session: &Session) -> Self {
-        let mut problems = Vec::new();
+        let mut found = Vec::new();
+        // What is wrong with the file comes first: the rest may follow from it.
+        let mut problems = match (session.kernel(), session.memory_file()) {
+            (Ok(kernel), _) => kernel.problems().to_vec(),
+            (Err(_), Some(file)) => file.problems(),
+            (Err(_), None) => Vec::new(),
+        };
         let mut note = |what: &str, error: &Error| {
             let problem = match error {
                 Error::Core(error) => Problem::from_error(what, error),
@@ -77,9 +83,11 @@ impl Info {
                 None
             }
         };
+        let mut contradictions = Vec::new();
         let verifier = kernel.map(|kernel| {
             let mut part = |what: &str, error: verifier_core::Error| note(what, &error.into());
             let settings = Settings::read(kernel).map_err(|error| part("settings", error)).ok();
+            contradictions.extend(settings.iter().flat_map(|one| one.problems.iter().cloned()));
             // Without the kernel's symbols each view would say the same, and so over a small dump.
             let has_types = kernel.types().is_ok() && !kernel.space().is_blocks();
             let drivers = has_types
@@ -90,6 +98,9 @@ impl Info {
                     PoolLog::read(kernel, Some(0)).map_err(|error| part("pool log", error)).ok()
                 })
                 .flatten();
+            found.extend(settings.iter().flat_map(|settings| settings.problems.clone()));
+            found.extend(drivers.iter().flat_map(|drivers| drivers.problems.clone()));
+            found.extend(log.iter().flat_map(|log| log.problems.clone()));
             VerifierInfo {
                 level: settings.map(|settings| settings.level.0),
                 drivers: drivers.as_ref().map(|drivers| drivers.drivers.len()),
@@ -102,6 +113,7 @@ impl Info {
                 globals: globals(kernel),
             }
         });
+        problems.append(&mut contradictions);
         let mut unload_leak = None;
         if let Some(kernel) = kernel.filter(|kernel| kernel.types().is_ok()) {
             match UnloadLeak::read(kernel) {
@@ -112,10 +124,14 @@ impl Info {
                 Err(error) => problems.push(Problem::from_error("blocks of the driver", &error)),
             }
         }
-        if let Some(kernel) = kernel {
-            problems.extend(kernel.problems().iter().cloned());
+        found.extend(session.image_problems());
+        for problem in found {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
         let header = session.dump().map(Dump::header);
+        problems.extend(kernel.zip(header).and_then(|(kernel, header)| misplaced(kernel, header)));
         let space = kernel.map(|kernel| kernel.space());
         let machine = header.map(|header| (header.machine(), header.machine_image_type));
         Self {
@@ -146,6 +162,14 @@ impl Info {
     }
 }
 
+/// That a header puts the debugger data block where it is not.
+fn misplaced(kernel: &Kernel, header: &Header) -> Option<Problem> {
+    let told = header.kd_debugger_data_block?;
+    let at = kernel.debugger_data().ok()?.address;
+    let why = format!("the header says that it is here, but it is at {at}");
+    (at != told).then(|| Problem::at("KdDebuggerDataBlock", told, why).remark())
+}
+
 impl FileInfo {
     fn gather(
         session: &Session,
@@ -166,6 +190,7 @@ impl FileInfo {
             file_size: file.file_len(),
             kind_name: file.kind_name(),
             pages,
+            missing_at_end: file.truncation().map(|truncation| truncation.missing_bytes()),
             header: file.dump().map(|dump| HeaderInfo::gather(dump, kernel, problems)),
         }
     }
@@ -196,10 +221,6 @@ impl HeaderInfo {
             directory_table_base: header.directory_table_base,
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
-            missing_at_end: header
-                .expected_len()
-                .and_then(|expected| expected.checked_sub(dump.file_len()))
-                .filter(|&missing| missing > 0),
             system_time: header.system_time.and_then(filetime),
             up_time_seconds: header.system_up_time.map(|time| time / 10_000_000),
             comment: header.comment.clone(),

@@ -82,6 +82,8 @@ pub struct FileInfo {
     pub kind_name: String,
     /// Pages of physical memory in the file.
     pub pages: Option<u64>,
+    /// Bytes that are missing at the end of the file.
+    pub missing_at_end: Option<u64>,
     /// What its header says; `None` for a file that is no crash dump.
     #[serde(flatten)]
     pub header: Option<HeaderInfo>,
@@ -104,8 +106,6 @@ pub struct HeaderInfo {
     pub ps_loaded_module_list: Option<Va>,
     /// `KdDebuggerDataBlock`.
     pub kd_debugger_data_block: Option<Va>,
-    /// Bytes that are missing at the end of the file.
-    pub missing_at_end: Option<u64>,
     /// When it was written, in UTC.
     pub system_time: Option<String>,
     /// How long Windows had run.

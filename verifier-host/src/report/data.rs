@@ -61,7 +61,7 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
             count: group.blocks.len(),
             bytes: group.bytes,
             largest: group.largest,
-            tag: group.tag.map(|tag| tag.to_string()).unwrap_or_default(),
+            tag: view.tag(group).unwrap_or_default(),
             driver: group
                 .driver
                 .and_then(|driver| leaks.drivers.get(driver))

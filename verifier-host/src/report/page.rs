@@ -5,7 +5,7 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 use verifier_core::render::text::extent_line;
-use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case};
+use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case, unload_line};
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Extent, Problem};
 
@@ -139,6 +139,9 @@ impl Report<'_> {
         out.push_str("<section aria-label=\"At a glance\">");
         if let Some(line) = extent_line(&answer) {
             let _ = write!(out, "<p class=\"extent\" role=\"status\">{}.</p>", escape_html(&line));
+        }
+        if let Some(line) = unload_line(self.view.leaks) {
+            let _ = writeln!(out, "<p><strong>{}.</strong></p>", escape_html(&line));
         }
         out.push_str("<dl class=\"tiles\">");
         for (what, value) in tiles {

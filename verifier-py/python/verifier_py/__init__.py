@@ -13,7 +13,7 @@ any other memory that a Python object reads, on any system.
 >>> pool[0]
 Allocation(driver='myfault.sys', address=0xfffffa8005400000, size=1028096, tag='Leak', \
 caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358', \
-source='tracker', told_by=None)
+source='tracker', told_by=None, impossible=None)
 >>> event = dump.log("pool", address=pool[0].address)[0]
 >>> event.operation, event.frames[2].symbol
 ('allocate', 'myfault!MyfaultDeviceControl+0x358')
@@ -30,10 +30,12 @@ A table is a frozen sequence of named tuples and an Arrow table too:
 >>> polars.DataFrame(pool).group_by("tag").agg(polars.col("size").sum()).rows()
 [('Leak', 10280960)]
 
-What could not be read stands beside what could:
+What could not be read is beside what could, and each result says whether it is the whole answer:
 
->>> pool.problems
-()
+>>> pool.problems, pool.complete, pool.extent
+((), True, 'complete')
+>>> len(pool.require_complete())  # raises IncompleteError if it is not
+10
 """
 
 from ._documents import (
@@ -48,6 +50,7 @@ from ._documents import (
 from ._errors import (
     FaultError,
     FormatError,
+    IncompleteError,
     MissingSymbol,
     MissingType,
     SymbolsMissing,
@@ -88,6 +91,7 @@ from ._records import (
     SuppressedEvent,
     Total,
     TreeReach,
+    UnloadLeak,
     WatchedIrp,
     WithoutStack,
     WorkaroundEvent,
@@ -104,6 +108,7 @@ from ._tables import (
 from ._types import (
     Boot,
     By,
+    Extent,
     Machine,
     PoolType,
     Style,
@@ -141,6 +146,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "Dump",
+    "Extent",
     "FaultError",
     "FaultEvent",
     "Filter",
@@ -151,6 +157,7 @@ __all__ = [
     "FrozenDict",
     "History",
     "Image",
+    "IncompleteError",
     "Info",
     "IrpEvent",
     "IrqlEvent",
@@ -187,6 +194,7 @@ __all__ = [
     "Text",
     "Total",
     "TreeReach",
+    "UnloadLeak",
     "UsageError",
     "VerifierError",
     "WatchedIrp",

@@ -8,36 +8,53 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ._records import Lifetime, Neighbor, Outstanding, PoolEvent, Problem, _freeze, _hex
-from ._verifier_py import escape_html
+from ._verifier_py import _completeness, _note, _require_complete, escape_html
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._tables import Flags
+    from ._types import Extent
     from ._verifier_py import Table
 
 # What is an address, or is read like one, in a document.
 _ADDRESSES = frozenset(
     {
+        "acquired",
         "address",
         "base",
         "bit",
         "block",
         "call_stack",
         "caller",
+        "children",
         "code",
+        "current_other_node",
+        "current_spin_node",
+        "cycles",
         "directory_table_base",
         "end",
         "entry",
+        "held",
+        "instigator",
         "irp",
         "kd_debugger_data_block",
         "level",
+        "lock",
+        "locks",
+        "node",
         "parameters",
+        "parent",
+        "participants",
         "ps_loaded_module_list",
+        "resource_address",
+        "root",
         "start",
         "suspect_entry",
         "target_driver",
         "thread",
+        "thread_entry",
+        "thread_owner",
         "verified_data",
     }
 )
@@ -47,19 +64,77 @@ def _text(name: str, value: object) -> str:
     return _hex(value) if name in _ADDRESSES else repr(value)
 
 
-class _Told(str):
+class _Answer:
+    """What has problems, and so knows whether it is complete."""
+
+    __slots__ = ()
+
+    def _problems(self) -> tuple[Problem, ...]:
+        problems: tuple[Problem, ...] = getattr(self, "problems")  # noqa: B009
+        return problems
+
+    def _answer(self) -> tuple[Extent, tuple[str, ...]]:
+        return _completeness(self._problems())
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is the whole answer: all that leads to it was read, and nothing contradicts it."""
+        return self.extent == "complete"
+
+    @property
+    def extent(self) -> Extent:
+        """``complete``; ``at least``, if more may exist; ``unknown``, if nothing supports it."""
+        return self._answer()[0]
+
+    @property
+    def incomplete_because(self) -> tuple[str, ...]:
+        """Why the answer is not complete, the gravest reasons first; empty if it is."""
+        return self._answer()[1]
+
+    def require_complete(self) -> Self:
+        """Itself if the answer is complete, else :class:`IncompleteError` is raised."""
+        _require_complete(self._answer())
+        return self
+
+    def _note(self) -> str:
+        return _note(self.extent)
+
+    def _conclusion(self) -> dict[str, Any]:
+        """What every document ends with."""
+        return {
+            "complete": self.complete,
+            "extent": self.extent,
+            "incomplete_because": list(self.incomplete_because),
+            "problems": [problem._asdict() for problem in self._problems()],
+        }
+
+
+_CONCLUSION = frozenset({"complete", "extent", "incomplete_because", "problems"})
+
+
+class _Told(_Answer, str):
     """Text with the problems that were met."""
 
     problems: tuple[Problem, ...]
+    _judged: tuple[Extent, tuple[str, ...]]
 
-    def __new__(cls, text: str, problems: tuple[Problem, ...] = ()) -> Self:
-        """Text with problems."""
+    def __new__(
+        cls,
+        text: str,
+        problems: tuple[Problem, ...] = (),
+        answer: tuple[Extent, tuple[str, ...]] | None = None,
+    ) -> Self:
+        """Text with problems, and what they leave of the answer unless the answer judges itself."""
         this = super().__new__(cls, text)
         this.problems = problems
+        this._judged = answer or _completeness(problems)
         return this
 
-    def __getnewargs__(self) -> tuple[str, tuple[Problem, ...]]:  # type: ignore[override]
-        return (str(self), self.problems)
+    def _answer(self) -> tuple[Extent, tuple[str, ...]]:
+        return self._judged
+
+    def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return (str(self), self.problems, self._judged)
 
 
 class Text(_Told):
@@ -67,14 +142,14 @@ class Text(_Told):
 
     def _repr_html_(self) -> str:
         # The names in it went through Rust's escapes when it was written; its lines are its own.
-        return f"<pre>{escape(self)}</pre>{_problems(self.problems)}"
+        return f"<pre>{escape(self)}</pre>{_problems(self)}"
 
 
 class Picture(_Told):
     """A picture as SVG, which a notebook shows."""
 
     def __repr__(self) -> str:
-        return f"<picture: {len(self)} characters of SVG>"
+        return f"<picture: {len(self)} characters of SVG{self._note()}>"
 
     def _repr_svg_(self) -> str:
         return str(self)
@@ -84,15 +159,16 @@ class Page(_Told):
     """An HTML page, which a notebook shows in a frame of its own."""
 
     def __repr__(self) -> str:
-        return f"<page: {len(self)} characters of HTML>"
+        return f"<page: {len(self)} characters of HTML{self._note()}>"
 
     def _repr_html_(self) -> str:
         frame = 'sandbox="allow-scripts" style="width:100%;height:40em;border:1px solid gray"'
         return f'<iframe {frame} srcdoc="{escape(self)}"></iframe>'
 
 
-def _problems(problems: tuple[Problem, ...]) -> str:
+def _problems(answer: _Answer) -> str:
     """As a table shows them."""
+    problems = answer._problems()
     if not problems:
         return ""
     lines = [
@@ -102,7 +178,7 @@ def _problems(problems: tuple[Problem, ...]) -> str:
     if len(problems) > len(lines):
         lines.append(f"and {len(problems) - len(lines)} more")
     items = "".join(f"<li>{escape_html(line)}</li>" for line in lines)
-    return f"<details><summary>problems: {len(problems)}</summary><ul>{items}</ul></details>"
+    return f"<details><summary>problems: {len(problems)}{answer._note()}</summary><ul>{items}</ul></details>"
 
 
 def _rows(pairs: Mapping[str, Any]) -> str:
@@ -127,7 +203,7 @@ def _thaw(value: Any) -> Any:
     return value
 
 
-class _Document(Mapping[str, Any]):
+class _Document(_Answer, Mapping[str, Any]):
     """A frozen document."""
 
     __slots__ = ("_document",)
@@ -148,8 +224,8 @@ class _Document(Mapping[str, Any]):
         return hash(self._document)
 
     def _repr_html_(self) -> str:
-        shown = {name: value for name, value in self.items() if name != "problems"}
-        return _rows(shown) + _problems(self.problems)
+        shown = {name: value for name, value in self.items() if name not in _CONCLUSION}
+        return _rows(shown) + _problems(self)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -173,7 +249,7 @@ class Info(_Document):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<info: build {self['build'] or 'unknown'}, {self['machine']}>"
+        return f"<info: build {self['build'] or 'unknown'}, {self['machine']}{self._note()}>"
 
 
 class Deadlock(_Document):
@@ -191,10 +267,10 @@ class Deadlock(_Document):
 
     def __repr__(self) -> str:
         if self["inactive_because"]:
-            return f"<deadlock: {self['inactive_because']}>"
+            return f"<deadlock: {self['inactive_because']}{self._note()}>"
         return (
             f"<deadlock: {len(self['resources'])} locks, {len(self['threads'])} threads, "
-            f"{len(self['cycles'])} cycles>"
+            f"{len(self['cycles'])} cycles{self._note()}>"
         )
 
     def to_text(self) -> Text:
@@ -210,7 +286,7 @@ class Deadlock(_Document):
 
 
 @dataclass(frozen=True, repr=False)
-class Settings:
+class Settings(_Answer):
     """Verifier's level and statistics."""
 
     level: int
@@ -229,12 +305,12 @@ class Settings:
 
     def __repr__(self) -> str:
         names = ", ".join(flag.name for flag in self.flags)
-        return f"<settings: level {self.level:#x} ({names})>"
+        return f"<settings: level {self.level:#x} ({names}){self._note()}>"
 
     def _repr_html_(self) -> str:
         names = ", ".join(flag.name for flag in self.flags)
         shown = {"level": self.level, "flags": names, "statistics": self.statistics}
-        return _rows(shown) + _problems(self.problems)
+        return _rows(shown) + _problems(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as dicts and lists."""
@@ -244,12 +320,12 @@ class Settings:
             "statistics": dict(self.statistics),
             "modes": _thaw(self.modes),
             "address": self.address,
-            "problems": [problem._asdict() for problem in self.problems],
+            **self._conclusion(),
         }
 
 
 @dataclass(frozen=True, repr=False)
-class History:
+class History(_Answer):
     """All that is known of one address."""
 
     address: int
@@ -272,13 +348,13 @@ class History:
     def __repr__(self) -> str:
         return (
             f"<history of {self.address:#x}: {len(self.outstanding)} outstanding, "
-            f"{len(self.events)} events>"
+            f"{len(self.events)} events{self._note()}>"
         )
 
     def _repr_html_(self) -> str:
         tables = (self.outstanding, self.events, self.lifetimes, self.freed_entries, self.neighbors)
         shown = "".join(table._repr_html_() for table in tables if len(table))
-        return (shown or f"<p>{self.address:#x}: nothing is known of it</p>") + _problems(self.problems)
+        return (shown or f"<p>{self.address:#x}: nothing is known of it</p>") + _problems(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as dicts and lists."""
@@ -291,7 +367,7 @@ class History:
             "lifetimes": self.lifetimes.to_dicts(),
             "freed_entries": self.freed_entries.to_dicts(),
             "neighbors": self.neighbors.to_dicts(),
-            "problems": [problem._asdict() for problem in self.problems],
+            **self._conclusion(),
         }
 
 

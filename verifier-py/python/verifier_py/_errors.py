@@ -5,9 +5,15 @@ Files that cannot be opened raise :class:`OSError`, as everywhere.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._types import Extent
+
 __all__ = [
     "FaultError",
     "FormatError",
+    "IncompleteError",
     "MissingSymbol",
     "MissingType",
     "SymbolsMissing",
@@ -101,6 +107,22 @@ class MissingSymbol(VerifierError, LookupError):
         self.name = name
 
 
+class IncompleteError(VerifierError):
+    """An answer that had to be complete is not (``require_complete``)."""
+
+    extent: Extent | None
+    """How much of it is there: ``at least`` or ``unknown``."""
+    because: tuple[str, ...]
+    """Why it is not complete, the gravest reasons first."""
+
+    def __init__(
+        self, *args: object, extent: Extent | None = None, because: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(*args)
+        self.extent = extent
+        self.because = because
+
+
 for _class in (
     VerifierError,
     UsageError,
@@ -109,6 +131,7 @@ for _class in (
     SymbolsMissing,
     MissingType,
     MissingSymbol,
+    IncompleteError,
 ):
     _class.__module__ = "verifier_py"
 del _class

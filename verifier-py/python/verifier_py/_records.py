@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
+    from ._types import Extent
     from ._verifier_py import Table
 
 Address: TypeAlias = int
@@ -77,6 +78,8 @@ class Problem(NamedTuple):
     what: str
     address: Address | None
     why: str
+    leaves: Extent = "at least"
+    """What it leaves of the answer: ``complete`` (a remark), ``at least`` or ``unknown``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -117,6 +120,8 @@ class Allocation(NamedTuple):
     """``tracker`` or ``pool info tree``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -130,13 +135,16 @@ class Outstanding(NamedTuple):
     """Where Verifier's own entry for the block lies."""
     address: Address
     size: int
-    tag: str
+    tag: str | None
+    """``None`` for contiguous memory."""
     caller: Address
     caller_symbol: str | None
     source: str
-    """``tracker`` or ``pool info tree``."""
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     stack: tuple[Frame, ...] | None
     """The stack that the pool info tree keeps of the block, innermost first."""
 
@@ -231,7 +239,8 @@ class SuppressedEvent(NamedTuple):
     """A record of the log of bug checks that were suppressed."""
 
     slot: int
-    code: Address
+    code: int
+    """The bug check's code."""
     parameter1: Address
     parameter2: Address
     parameter3: Address
@@ -346,6 +355,8 @@ class ContiguousMemory(NamedTuple):
     size: int
     caller: Address
     caller_symbol: str | None
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -448,13 +459,16 @@ class LeakedBlock(NamedTuple):
 
     address: Address
     size: int
-    tag: str
+    tag: str | None
+    """``None`` for contiguous memory."""
     caller: Address
     caller_symbol: str | None
     source: str
-    """``tracker`` or ``pool info tree``."""
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
     told_by: str | None
     """How the driver of a block of the tree was told."""
+    impossible: str | None
+    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     driver: str
     pool: str | None
     """``paged`` or ``nonpaged``, where it can be told."""
@@ -485,6 +499,8 @@ class LeakGroup(NamedTuple):
     why_no_stack: str | None
     stack_source: str | None
     """``pool log`` or ``pool info tree``; ``None`` also where the blocks differ."""
+    source: str | None
+    """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``; ``None`` if the blocks differ."""
     allocations: tuple[LeakedBlock, ...]
 
     def __repr__(self) -> str:
@@ -570,6 +586,18 @@ class Omitted(NamedTuple):
     bytes: int
 
 
+class UnloadLeak(NamedTuple):
+    """A driver that was unloaded before it freed its memory: bug check 0xC4/0x62."""
+
+    driver: str
+    verified_data: Address
+    counted: int
+    """How many blocks the bug check says."""
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    """How many of them could be read."""
+    bytes: int
+
+
 class Total(NamedTuple):
     """Blocks and their bytes; negative where a growth is a loss."""
 
@@ -582,6 +610,8 @@ class DiffGroup(NamedTuple):
 
     label: str
     tag: str | None
+    contiguous: bool
+    """Whether they are contiguous memory, which has no tag."""
     driver: str | None
     stack: tuple[str, ...] | None
     """Names, or addresses without one, innermost first."""
@@ -674,6 +704,7 @@ _RECORDS: dict[str, Any] = {
         SuppressedEvent,
         Total,
         TreeReach,
+        UnloadLeak,
         WatchedIrp,
         WithoutStack,
         WorkaroundEvent,

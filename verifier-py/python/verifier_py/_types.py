@@ -19,3 +19,5 @@ Style: TypeAlias = Literal["modern", "win7"]
 Machine: TypeAlias = Literal["x86", "x64", "arm64"]
 Boot: TypeAlias = Literal["auto", "same", "other"]
 """Whether two dumps are of one boot."""
+Extent: TypeAlias = Literal["complete", "at least", "unknown"]
+"""How much of an answer is there."""

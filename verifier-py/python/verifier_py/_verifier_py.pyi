@@ -36,10 +36,11 @@ from ._records import (
     SuppressedEvent,
     Total,
     TreeReach,
+    UnloadLeak,
     WorkaroundEvent,
 )
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
-from ._types import Boot, By, Machine, PoolType, Style, Weight
+from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
 
 __all__ = [
     "LOGS",
@@ -49,6 +50,9 @@ __all__ = [
     "Session",
     "Table",
     "__version__",
+    "_completeness",
+    "_note",
+    "_require_complete",
     "_restore",
     "demo",
     "diff",
@@ -77,6 +81,13 @@ class Table(Generic[_R]):
     def columns(self) -> tuple[str, ...]: ...
     @property
     def problems(self) -> tuple[Problem, ...]: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def extent(self) -> Extent: ...
+    @property
+    def incomplete_because(self) -> tuple[str, ...]: ...
+    def require_complete(self) -> Self: ...
     def to_dicts(self) -> list[dict[str, Any]]: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[_R]: ...
@@ -108,6 +119,8 @@ class Leaks(Table[LeakGroup]):
     def log(self) -> Reach: ...
     @property
     def pool_info(self) -> TreeReach | None: ...
+    @property
+    def unload_leak(self) -> UnloadLeak | None: ...
     @property
     def omitted(self) -> Omitted: ...
     @property
@@ -414,6 +427,12 @@ def _restore(
     record: str,
     rows: int,
     columns: tuple[Any, ...],
-    problems: Sequence[tuple[str, int | None, str]],
+    problems: Sequence[tuple[str, int | None, str, str]],
     empty_because: str | None,
+    answer: tuple[Extent, Sequence[str]],
 ) -> Table[Any]: ...
+def _completeness(
+    problems: Sequence[tuple[str, int | None, str, str]],
+) -> tuple[Extent, tuple[str, ...]]: ...
+def _note(name: Extent) -> str: ...
+def _require_complete(answer: tuple[Extent, Sequence[str]]) -> None: ...

@@ -1,9 +1,9 @@
 //! `DumpType` 2, 5 and 6: a bitmap of frames, then the pages of the set bits.
 //!
-//! Type 2, behind the header: `SDMP`, `DUMP`, +8 options, +0xC offset of the first page, +0x10 bits,
-//! +0x14 bits set, +0x18 an `RTL_BITMAP` {bits, pointer}; the bits follow (64-bit +0x28, 32-bit +0x20).
-//! Types 5 and 6, at 0x2000: `FDMP` or `SDMP`, `DUMP`, +0x20 offset of the first page, +0x28 pages present,
-//! +0x30 bits; the bitmap at +0x38. Bit n, least significant first, is frame n.
+//! Type 2, after the header: `SDMP`, `DUMP`, +8 options, +0xC offset of the first page, +0x10 bits, +0x14
+//! bits set, +0x18 an `RTL_BITMAP` {bits, pointer}; the bits follow (64-bit +0x28, 32-bit +0x20). Types 5 and
+//! 6, at 0x2000: `FDMP` or `SDMP`, `DUMP`, +0x20 offset of the first page, +0x28 pages present, +0x30 bits;
+//! the bitmap at +0x38. Bit n, least significant first, is frame n.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -34,7 +34,7 @@ pub(super) fn write_bitmap(
     header: &HeaderInfo,
     memory: &PhysicalMemory,
 ) -> Vec<u8> {
-    // Real bitmaps are whole words: memory ends at a round address.
+    // Real bitmaps are whole words, because memory ends at a round address.
     let bits = memory.end().next_multiple_of(64);
     let first_page = first_page(bits);
     let length = first_page as u64 + (memory.len() * PAGE_SIZE) as u64;
@@ -65,29 +65,29 @@ fn set_bits(bitmap: &mut [u8], frames: impl Iterator<Item = u64>) {
     }
 }
 
-/// What [`write_bitmap_dump_sparse`] wrote.
+/// The result of [`write_bitmap_dump_sparse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SparseDump {
     /// File offset of the first page.
     pub first_page: u64,
-    /// Pages present: bits set.
+    /// Pages present, which is the number of bits set.
     pub present: u64,
     /// Length of the file.
     pub length: u64,
 }
 
 /// Writes a bitmap dump ([`DumpKind::BitmapFull`] or [`DumpKind::BitmapKernel`]) of a machine with `pages`
-/// frames, of which those are present for which `present` says so, and those of `memory`. Only the header,
-/// the bitmap and the pages of `memory` are written, and the last byte, which sets the file's length: on a
-/// file system with sparse files a dump of many gigabytes takes next to no room.
+/// frames. The frames for which `present` returns true and those of `memory` are present. Only the header,
+/// the bitmap, the pages of `memory` and the last byte (which sets the file's length) are written, so on a
+/// file system with sparse files a dump of many gigabytes takes almost no space.
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// The errors of `out`.
 ///
 /// # Panics
 ///
-/// If the kind is another, the header is a 32-bit one, or `memory` has a frame beyond `pages`.
+/// If the kind is not a bitmap dump, the header is a 32-bit one, or `memory` has a frame beyond `pages`.
 pub fn write_bitmap_dump_sparse<W: Write + Seek>(
     out: &mut W,
     kind: DumpKind,
@@ -100,7 +100,7 @@ pub fn write_bitmap_dump_sparse<W: Write + Seek>(
         matches!(kind, DumpKind::BitmapFull | DumpKind::BitmapKernel),
         "{kind:?} is not a bitmap dump"
     );
-    assert!(header.size() == 0x2000, "bitmap dumps are known for 64-bit machines only");
+    assert!(header.size() == 0x2000, "bitmap dumps are known only for 64-bit machines");
     assert!(memory.end() <= pages, "memory reaches to frame {:#x} of {pages:#x}", memory.end());
     let first_page = first_page(pages) as u64;
     let mut bitmap = vec![0u8; pages.div_ceil(8) as usize];

@@ -1,14 +1,14 @@
 //! ELF cores as QEMU writes them: a header, program headers, the notes, then the memory.
 //!
-//! A 64-bit file for 64-bit machines, a 32-bit one for x86. One `PT_NOTE` with an `NT_PRSTATUS` of owner
-//! `CORE` for each processor, then one of owner `QEMU`, type 0, for each: {version 1, size, RAX … R15, RIP,
-//! RFLAGS, ten segments of 24 bytes, CR0 … CR4, kernel GS}. ARM machines have no such second note. Each
-//! `PT_LOAD` is a run of frames; its virtual address is what paging would give and of no meaning here.
+//! A 64-bit file for 64-bit machines, a 32-bit one for x86. There is one `PT_NOTE` with an `NT_PRSTATUS` of
+//! owner `CORE` for each processor, then one of owner `QEMU`, type 0, for each: {version 1, size, RAX … R15,
+//! RIP, RFLAGS, ten segments of 24 bytes, CR0 … CR4, kernel GS}. ARM machines do not have the second note.
+//! Each `PT_LOAD` is a run of frames; its virtual address comes from paging and has no meaning here.
 
 use super::{HeaderInfo, MachineType, put, put32, put64};
 use crate::physical::{PAGE_SIZE, PhysicalMemory};
 
-/// CR3 within the note's content.
+/// Offset of CR3 in the note's content.
 const CR3: usize = 0x1a0;
 
 pub(super) fn write(header: &HeaderInfo, memory: &PhysicalMemory) -> Vec<u8> {

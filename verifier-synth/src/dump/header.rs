@@ -1,7 +1,7 @@
 //! `DUMP_HEADER64` (0x2000 bytes) and `DUMP_HEADER32` (0x1000 bytes).
 //!
-//! The kernel fills a header with the letters `PAGE` before it sets fields; what it does not set keeps
-//! them. So does this writer. Source: the dump formats' facts.
+//! The kernel fills a header with the letters `PAGE` before it sets fields, so unset fields keep the letters.
+//! This writer does the same. Source: published structures of the header, checked against real dumps.
 
 use super::{put, put32, put64};
 
@@ -35,16 +35,16 @@ impl MachineType {
 /// A bug check: the code and its four parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BugCheck {
-    /// Such as 0xE2, MANUALLY_INITIATED_CRASH.
+    /// For example 0xE2, MANUALLY_INITIATED_CRASH.
     pub code: u32,
     /// Its parameters.
     pub parameters: [u64; 4],
 }
 
-/// What a dump's header says. `None` leaves the filler `PAGE` in the field.
+/// The fields of a dump's header. `None` leaves the filler `PAGE` in the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderInfo {
-    /// The machine, which also chooses the 32-bit or 64-bit header.
+    /// The machine, which also selects the 32-bit or 64-bit header.
     pub machine: MachineType,
     /// `MajorVersion`: 15 in free builds, 12 in checked ones.
     pub major_version: u32,
@@ -72,15 +72,15 @@ pub struct HeaderInfo {
     pub pae: bool,
     /// `Comment`: at most 127 characters.
     pub comment: Option<String>,
-    /// The runs of the `PhysicalMemoryBlock` of dumps that keep their pages elsewhere: what memory the
-    /// machine has, as (first frame, frames).
+    /// The runs of the `PhysicalMemoryBlock`, for dumps that store their pages elsewhere: the machine's
+    /// memory as (first frame, frames).
     pub physical_memory: Option<Vec<(u64, u64)>>,
     /// `ContextRecord`, from its first byte.
     pub context: Option<Vec<u8>>,
 }
 
 impl HeaderInfo {
-    /// A header of this machine and build in which nothing else is set.
+    /// A header of this machine and build, with no other field set.
     pub fn new(machine: MachineType, build: u32, dtb: u64) -> Self {
         Self {
             machine,
@@ -102,7 +102,7 @@ impl HeaderInfo {
         }
     }
 
-    /// Bytes of the header.
+    /// Size of the header in bytes.
     pub(super) fn size(&self) -> usize {
         if self.machine == MachineType::X86 { 0x1000 } else { 0x2000 }
     }
@@ -150,7 +150,7 @@ impl HeaderInfo {
             }
         }
         if let Some(runs) = runs {
-            assert!(runs.len() <= 42, "{} runs don't fit a header", runs.len());
+            assert!(runs.len() <= 42, "{} runs do not fit in a header", runs.len());
             put64(&mut h, 0x88, runs.len() as u64);
             put64(&mut h, 0x90, runs.iter().map(|run| run.1).sum());
             for (i, &(base, count)) in runs.iter().enumerate() {
@@ -196,7 +196,7 @@ impl HeaderInfo {
         }
         put(&mut h, 0x5c, &[self.pae.into()]);
         if let Some(runs) = runs {
-            assert!(runs.len() <= 86, "{} runs don't fit a header", runs.len());
+            assert!(runs.len() <= 86, "{} runs do not fit in a header", runs.len());
             put32(&mut h, 0x64, runs.len() as u32);
             put32(&mut h, 0x68, narrow(runs.iter().map(|run| run.1).sum()));
             for (i, &(base, count)) in runs.iter().enumerate() {

@@ -1,20 +1,20 @@
 //! Writers of kernel dump files: physical memory and a [`HeaderInfo`] in, the bytes of a file out.
 //!
-//! | kind | `DumpType` | where the pages lie |
+//! | kind | `DumpType` | where the pages are |
 //! |---|---|---|
-//! | [`DumpKind::Complete`] | 1 | in runs behind the header |
-//! | [`DumpKind::Summary`] | 2 | behind the bitmap of Windows 7 |
-//! | [`DumpKind::BitmapFull`] | 5 | behind the bitmap, `FDMP` |
-//! | [`DumpKind::BitmapKernel`] | 6 | behind the bitmap, `SDMP` |
+//! | [`DumpKind::Complete`] | 1 | in runs after the header |
+//! | [`DumpKind::Summary`] | 2 | after the bitmap of Windows 7 |
+//! | [`DumpKind::BitmapFull`] | 5 | after the bitmap, `FDMP` |
+//! | [`DumpKind::BitmapKernel`] | 6 | after the bitmap, `SDMP` |
 //! | [`DumpKind::RangesKernel`] | 8 | in ranges, `RDMP` (`.dump /k`) |
 //! | [`DumpKind::RangesKernelUser`] | 9 | in ranges (`.dump /ka`) |
 //! | [`DumpKind::RangesComplete`] | 0xA | in ranges (`.dump /f`) |
-//! | [`DumpKind::Raw`] | - | a raw memory image: no header at all |
+//! | [`DumpKind::Raw`] | - | a raw memory image without a header |
 //! | [`DumpKind::Elf`] | - | in the segments of an ELF core, as QEMU writes them |
 //!
-//! Small dumps (4) hold no physical memory: [`write_small_dump`].
+//! Small dumps (4) do not hold physical memory: see [`write_small_dump`].
 //!
-//! Source: the dump formats' facts; the checks that kdmp-parser-rs makes of ranges.
+//! Sources: published structures of the formats, and the checks of ranges in kdmp-parser-rs.
 
 mod bitmap;
 mod elf;
@@ -29,12 +29,12 @@ pub use bitmap::{SparseDump, write_bitmap_dump_sparse};
 pub use header::{BugCheck, HeaderInfo, MachineType};
 pub use small::{SmallDump, SmallDumpDriver, write_small_dump};
 
-/// Which file is written.
+/// The kind of file to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DumpKind {
     /// Type 1: complete memory, in runs.
     Complete,
-    /// Type 2: kernel summary dump of Windows 7 and before.
+    /// Type 2: kernel summary dump of Windows 7 and earlier.
     Summary,
     /// Type 5: bitmap dump, complete (`FDMP`).
     BitmapFull,
@@ -81,10 +81,9 @@ impl DumpKind {
 
 /// Writes a dump of `memory`.
 ///
-/// # Panics
-///
-/// If the machine is a 32-bit one and the kind is another than [`DumpKind::Complete`],
-/// [`DumpKind::Summary`], [`DumpKind::Raw`] or [`DumpKind::Elf`]; or if page frame 0 is present in a dump
+/// If the machine is 32-bit and the kind is not [`DumpKind::Complete`], [`DumpKind::Summary`],
+/// [`DumpKind::Raw`] or [`DumpKind::Elf`]; or if page frame 0 is present in a dump of ranges, where frame 0
+/// ends the list.
 /// of ranges, where it ends the list.
 pub fn write_dump(kind: DumpKind, header: &HeaderInfo, memory: &PhysicalMemory) -> Vec<u8> {
     let is64 = header.machine != MachineType::X86;
@@ -93,7 +92,7 @@ pub fn write_dump(kind: DumpKind, header: &HeaderInfo, memory: &PhysicalMemory) 
             kind,
             DumpKind::Complete | DumpKind::Summary | DumpKind::Raw | DumpKind::Elf
         ),
-        "{kind:?} dumps are known for 64-bit machines only"
+        "{kind:?} dumps are known only for 64-bit machines"
     );
     match kind {
         DumpKind::Complete => runs::write(header, memory),

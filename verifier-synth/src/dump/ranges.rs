@@ -10,7 +10,7 @@ use crate::physical::{PAGE_SIZE, PhysicalMemory};
 pub(super) fn write(kind: DumpKind, header: &HeaderInfo, memory: &PhysicalMemory) -> Vec<u8> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for (pfn, _) in memory.pages() {
-        assert!(pfn != 0, "frame 0 ends the list of ranges and can't be in it");
+        assert!(pfn != 0, "frame 0 ends the list of ranges and cannot be in it");
         match ranges.last_mut() {
             Some((base, count)) if *base + *count == pfn => *count += 1,
             _ => ranges.push((pfn, 1)),

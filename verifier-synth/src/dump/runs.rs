@@ -1,10 +1,9 @@
-//! `DumpType` 1: the pages of each run follow each other behind the header, runs in order.
+//! `DumpType` 1: the pages of the runs, one after the other, after the header.
 
 use super::HeaderInfo;
 use crate::physical::{PAGE_SIZE, PhysicalMemory};
 
-/// Runs of consecutive frames; the smallest gaps become part of a run, as zero pages, until the runs fit
-/// the header.
+/// Runs of consecutive frames. The smallest gaps are filled with zero pages until the runs fit in the header.
 fn runs_of(memory: &PhysicalMemory, limit: usize) -> Vec<(u64, u64)> {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for (pfn, _) in memory.pages() {

@@ -1,30 +1,31 @@
 //! `DumpType` 4: small (triage) dumps, which hold blocks of virtual memory and a list of drivers.
 //!
-//! Behind the header (0x2000, 32-bit 0x1000) eighteen words: service pack, size, offset of `TRGD`, then the
-//! offsets of context, exception, memory statistics, unloaded drivers, processor, process, thread, stack; the
-//! stack's size; offset of the driver list, drivers; offset and size of the names; the broken driver; options.
-//! Then the stack's address (64-bit: and 0x10 bytes of IA-64's), the data page's address, and six words:
-//! offset and size of the data page and of the debugger data, offset and number of the blocks.
+//! After the header (0x2000, 32-bit 0x1000) come eighteen words: service pack, size, offset of `TRGD`, then
+//! the offsets of context, exception, memory statistics, unloaded drivers, processor, process, thread, stack;
+//! the stack's size; offset of the driver list, number of drivers; offset and size of the names; the broken
+//! driver; options. Then come the stack's address (64-bit: also 0x10 bytes for IA-64), the data page's
+//! address, and six words: offset and size of the data page and of the debugger data, offset and number of
+//! the blocks.
 //!
 //! | table | entry |
 //! |---|---|
 //! | drivers | offset of the name, and a loader entry: 0x90 bytes (32-bit 0x4c) |
 //! | names | characters u32, UTF-16, a NUL |
-//! | unloaded drivers | behind a count of 8 bytes (32-bit 4): UNICODE_STRING, 12 characters, start, end |
+//! | unloaded drivers | after a count of 8 bytes (32-bit 4): UNICODE_STRING, 12 characters, start, end |
 //! | blocks | address u64, offset u32, size u32 |
 //!
-//! Source: the dump formats' facts, and what two real dumps show; the 32-bit form by published definitions.
+//! Sources: published structures of the format, and two real dumps; the 32-bit form only from the structures.
 
 use super::{HeaderInfo, MachineType, put, put32, put64};
 
-/// What a small dump holds.
+/// The contents of a small dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmallDump {
     /// Blocks of virtual memory: address and bytes, in the order in which they are stored.
     pub blocks: Vec<(u64, Vec<u8>)>,
     /// Loaded drivers.
     pub drivers: Vec<SmallDumpDriver>,
-    /// Unloaded drivers: name, first address, first address behind.
+    /// Unloaded drivers: name, first address, first address after it.
     pub unloaded: Vec<(String, u64, u64)>,
     /// The stack: its lowest address and its bytes.
     pub stack: (u64, Vec<u8>),
@@ -32,12 +33,12 @@ pub struct SmallDump {
     pub debugger_data: Vec<u8>,
 }
 
-/// A driver of the list.
+/// An entry of the driver list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SmallDumpDriver {
     /// Its path.
     pub path: String,
-    /// Where it is loaded.
+    /// Its load address.
     pub base: u64,
     /// Its size.
     pub size: u32,
@@ -51,7 +52,7 @@ pub struct SmallDumpDriver {
 ///
 /// # Panics
 ///
-/// If a 32-bit machine's address is not one.
+/// If an address does not fit in a 32-bit machine.
 pub fn write_small_dump(header: &HeaderInfo, content: &SmallDump) -> Vec<u8> {
     let wide = header.machine != MachineType::X86;
     let start = header.size();
@@ -92,7 +93,7 @@ pub fn write_small_dump(header: &HeaderInfo, content: &SmallDump) -> Vec<u8> {
     }
     for (i, ((address, bytes), place)) in content.blocks.iter().zip(places).enumerate() {
         let at = blocks_at as usize + 16 * i;
-        // 32-bit addresses are extended by their sign.
+        // 32-bit addresses are sign-extended.
         put64(&mut file, at, if wide { *address } else { *address as u32 as i32 as u64 });
         put32(&mut file, at + 8, place);
         put32(&mut file, at + 12, bytes.len() as u32);

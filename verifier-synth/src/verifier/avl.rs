@@ -1,10 +1,10 @@
-//! Balanced trees: an `_RTL_AVL_TABLE`, alone or at the start of a `_VF_AVL_TABLE`, has the root at
-//! `BalancedRoot.RightChild`; a node is `_RTL_BALANCED_LINKS`, what it holds follows. Source: the structures'
-//! facts, section 2.2.
+//! Balanced trees. An `_RTL_AVL_TABLE`, alone or at the start of a `_VF_AVL_TABLE`, has its root at
+//! `BalancedRoot.RightChild`. A node is `_RTL_BALANCED_LINKS`, followed by its data. Source: public PDB
+//! types.
 
 use crate::assembly::Assembly;
 
-/// Links nodes, in the order of their keys, to the tree of the table at `table`.
+/// Links nodes, in the order of their keys, into the tree of the table at `table`.
 pub(super) fn table(m: &mut Assembly, table: u64, nodes: &[u64]) {
     let (root, depth) = subtree(m, nodes, table);
     let record = m.layouts.record("_RTL_AVL_TABLE").set("BalancedRoot.Parent", table);
@@ -16,7 +16,7 @@ pub(super) fn table(m: &mut Assembly, table: u64, nodes: &[u64]) {
     m.patch(table, &bytes);
 }
 
-/// Links sorted nodes to a balanced tree and returns its root and depth.
+/// Links sorted nodes into a balanced tree and returns its root and depth.
 fn subtree(m: &mut Assembly, nodes: &[u64], parent: u64) -> (u64, u64) {
     if nodes.is_empty() {
         return (0, 0);

@@ -1,20 +1,20 @@
-//! Deadlock detection: the locks that verified drivers took, who holds them, and the order they were taken in.
+//! Deadlock detection: the locks that verified drivers took, their owners, and the order they were taken in.
 //!
-//! `ViDeadlockGlobals` → `_VI_DEADLOCK_GLOBALS`, which has two databases of 1023 `LIST_ENTRY` heads each: of
-//! `_VI_DEADLOCK_RESOURCE` (a lock), linked by `HashChainList`, and of `_VI_DEADLOCK_THREAD`, linked by
-//! `ListEntry`. The bucket is (address >> 12) % 1023, of the lock or of the thread. A `_VI_DEADLOCK_NODE` is a
-//! lock taken below other locks: `Parent` is the node of the lock taken before it; it is linked to its parent's
-//! `ChildrenList` by `SiblingsList`, and to `ResourceList` of its lock (`Root`). A node whose lock was released
-//! stays, without `Active` and without `ThreadEntry`. A deadlock that is found leaves the lock that completes
-//! it in `Instigator`, the nodes that lead there in `Participant` and its bug check's parameters in
-//! `ViDeadlockIssue`. Source: the structures' facts, section 4.
+//! `ViDeadlockGlobals` → `_VI_DEADLOCK_GLOBALS`, which has two databases of 1023 `LIST_ENTRY` heads each: one
+//! of `_VI_DEADLOCK_RESOURCE` (a lock), linked by `HashChainList`, and one of `_VI_DEADLOCK_THREAD`, linked
+//! by `ListEntry`. The bucket is (address >> 12) % 1023, of the lock or of the thread. A `_VI_DEADLOCK_NODE`
+//! is a lock taken while other locks were held: `Parent` is the node of the lock taken before it. It is
+//! linked to its parent's `ChildrenList` by `SiblingsList`, and to the `ResourceList` of its lock (`Root`). A
+//! node whose lock was released stays, without `Active` and without `ThreadEntry`. When a deadlock is found,
+//! `Instigator` is the lock that completes it, `Participant` has the nodes that lead there, and
+//! `ViDeadlockIssue` has its bug check's parameters. Source: public PDB types.
 
 use std::collections::BTreeMap;
 
 use crate::assembly::Assembly;
 use crate::physical::PAGE_SIZE;
 
-/// Buckets of a database.
+/// Number of buckets of a database.
 const BUCKETS: usize = 1023;
 const GLOBALS: &str = "_VI_DEADLOCK_GLOBALS";
 const RESOURCE: &str = "_VI_DEADLOCK_RESOURCE";
@@ -44,7 +44,7 @@ pub struct Lock {
     pub owner: Option<LockThreadId>,
     /// `RecursionCount`.
     pub recursion: u16,
-    /// `StackTrace`: where it was initialized or first seen.
+    /// `StackTrace`: the stack that initialized the lock, or on which it was first seen.
     pub stack: Vec<u64>,
     /// `LastAcquireTrace`.
     pub last_acquire: Vec<u64>,
@@ -52,14 +52,14 @@ pub struct Lock {
     pub last_release: Vec<u64>,
 }
 
-/// A lock taken below others: `_VI_DEADLOCK_NODE`.
+/// A lock taken while others were held: `_VI_DEADLOCK_NODE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockNode {
     /// `Root`.
     pub lock: LockId,
     /// `Parent`.
     pub parent: Option<LockNodeId>,
-    /// `ThreadEntry`, of a node that is held: it makes the node `Active`.
+    /// `ThreadEntry` of a held node; it makes the node `Active`.
     pub thread: Option<LockThreadId>,
     /// `OnlyTryAcquireUsed`.
     pub only_try: bool,
@@ -74,7 +74,7 @@ pub struct LockNode {
 }
 
 impl LockNode {
-    /// A node without parent that was released.
+    /// A released node without a parent.
     pub fn new(lock: LockId) -> Self {
         Self {
             lock,
@@ -88,28 +88,28 @@ impl LockNode {
         }
     }
 
-    /// The same below another node.
+    /// Returns the node below another node.
     pub fn below(self, parent: LockNodeId) -> Self {
         Self { parent: Some(parent), ..self }
     }
 
-    /// The same, held by a thread.
+    /// Returns the node as held by a thread.
     pub fn held_by(self, thread: LockThreadId) -> Self {
         Self { thread: Some(thread), ..self }
     }
 
-    /// The same with the stack that took the lock.
+    /// Returns the node with the stack that took the lock.
     pub fn stack(self, frames: &[u64]) -> Self {
         Self { stack: frames.to_vec(), ..self }
     }
 
-    /// The same with the stack that had taken the parent's lock.
+    /// Returns the node with the stack that took the parent's lock.
     pub fn parent_stack(self, frames: &[u64]) -> Self {
         Self { parent_stack: frames.to_vec(), ..self }
     }
 }
 
-/// What deadlock detection keeps.
+/// The data of deadlock detection.
 #[derive(Debug, Clone, Default)]
 pub struct Deadlock {
     /// `ViDeadlockState`.
@@ -125,25 +125,25 @@ pub struct Deadlock {
 }
 
 impl Deadlock {
-    /// A lock.
+    /// Adds a lock.
     pub fn lock(&mut self, lock: Lock) -> LockId {
         self.locks.push(lock);
         LockId(self.locks.len() - 1)
     }
 
-    /// A lock of this kind that nobody holds, without stacks.
+    /// Adds a lock of this kind that no thread holds, without stacks.
     pub fn free_lock(&mut self, address: u64, kind: u32) -> LockId {
         self.lock(Lock { address, kind, ..Lock::default() })
     }
 
-    /// Gives a lock to a thread, taken once.
+    /// Makes a thread the owner of a lock, taken once.
     pub fn own(&mut self, lock: LockId, thread: LockThreadId) -> &mut Self {
         let lock = &mut self.locks[lock.0];
         (lock.owner, lock.recursion) = (Some(thread), 1);
         self
     }
 
-    /// A thread that holds locks: `_KTHREAD`.
+    /// Adds a thread that holds locks: `_KTHREAD`.
     pub fn thread(&mut self, thread: u64) -> LockThreadId {
         self.threads.push((thread, false));
         LockThreadId(self.threads.len() - 1)
@@ -155,32 +155,32 @@ impl Deadlock {
         self
     }
 
-    /// A node. The last held one of a thread is its current one.
+    /// Adds a node. The last node that a thread holds is its current one.
     pub fn node(&mut self, node: LockNode) -> LockNodeId {
         self.nodes.push(node);
         LockNodeId(self.nodes.len() - 1)
     }
 
-    /// `ViDeadlockDetectionEnabled` = 0.
+    /// Sets `ViDeadlockDetectionEnabled` to 0.
     pub fn disabled(&mut self) -> &mut Self {
         self.disabled = true;
         self
     }
 
-    /// A field of the globals by its name in C, instead of what follows from the rest.
+    /// Sets a field of the globals by its C name; otherwise its value follows from the other data.
     pub fn counter(&mut self, name: &str, value: u64) -> &mut Self {
         self.counters.insert(name.to_owned(), value);
         self
     }
 
-    /// The four words of `ViDeadlockIssue`.
+    /// Sets the four words of `ViDeadlockIssue`.
     pub fn issue(&mut self, words: [u64; 4]) -> &mut Self {
         self.issue = words;
         self
     }
 
-    /// A deadlock that was found: the lock that would complete it, and the nodes that lead there, the one
-    /// that the finding thread holds last. `ViDeadlockIssue` is filled in by [`Machine::assemble`].
+    /// Records a deadlock: the lock that would complete it, and the nodes that lead there, with the node that
+    /// the detecting thread holds last. [`Machine::assemble`] fills in `ViDeadlockIssue`.
     ///
     /// [`Machine::assemble`]: crate::Machine::assemble
     pub fn found(&mut self, instigator: LockId, participants: &[LockNodeId]) -> &mut Self {
@@ -248,7 +248,7 @@ impl Deadlock {
         m.set_u32("ViDeadlockState", self.state);
     }
 
-    /// How many nodes are below one: what `ChildrenCount` counts.
+    /// The number of nodes below one, which is its `ChildrenCount`.
     fn below(&self, node: usize) -> usize {
         let children = self
             .nodes
@@ -315,7 +315,7 @@ impl Deadlock {
         }
     }
 
-    /// The nodes of each lock, the children of each node.
+    /// Links the nodes of each lock and the children of each node.
     fn lists(&self, m: &mut Assembly, locks: &[u64], nodes: &[u64]) {
         let link = |m: &mut Assembly, head: u64, field: &str, of: &dyn Fn(&LockNode) -> bool| {
             let at = m.layouts.offset(NODE, field) as u64;
@@ -331,19 +331,19 @@ impl Deadlock {
             let head = va + m.layouts.offset(NODE, "ChildrenList") as u64;
             link(m, head, "SiblingsList", &|child| child.parent == Some(LockNodeId(i)));
             if node.parent.is_none() {
-                // A root is in no list of children: its entry points at itself.
+                // A root is not in a list of children, so its entry points at itself.
                 m.link(va + m.layouts.offset(NODE, "SiblingsList") as u64, &[]);
             }
         }
     }
 }
 
-/// Room for what is longer than a page: pool gives whole pages then.
+/// Allocates whole pages, as pool does for more than a page.
 fn pages(m: &mut Assembly, size: usize) -> u64 {
     m.allocate(size.next_multiple_of(PAGE_SIZE), PAGE_SIZE as u64)
 }
 
-/// Writes a database: its heads with their chains, the pointer to it, and the range of addresses of each bucket.
+/// Writes a database: its heads with their chains, its pointer, and the address range of each bucket.
 fn database(
     m: &mut Assembly,
     globals: u64,

@@ -1,11 +1,11 @@
 //! The configured drivers and the loaded images that are verified.
 //!
-//! `VfSuspectDriversList`: a ring of `_VF_SUSPECT_DRIVER_ENTRY`, one for each configured name; since 26100 with
-//! the full name of the image, once it was loaded.
-//! `ViTargetDriversAvl`: a `_VF_AVL_TREE` → one `_VF_AVL_TABLE` whose `_RTL_AVL_TABLE` has the root at
-//! `BalancedRoot.RightChild`; nodes are `_RTL_BALANCED_LINKS` followed by a `_VF_TARGET_DRIVER`, keyed by
-//! image base; `VerifiedData` → `_VF_TARGET_VERIFIED_DRIVER_DATA`, signature 0x98761940, which points back at
-//! the suspect entry. Source: the structures' facts, section 2.
+//! `VfSuspectDriversList` is a ring of `_VF_SUSPECT_DRIVER_ENTRY`, one for each configured name; since 26100
+//! an entry also has the full name of the image after it was loaded. `ViTargetDriversAvl` is a `_VF_AVL_TREE`
+//! → one `_VF_AVL_TABLE` whose `_RTL_AVL_TABLE` has the root at `BalancedRoot.RightChild`. Nodes are
+//! `_RTL_BALANCED_LINKS` followed by a `_VF_TARGET_DRIVER`, keyed by image base; `VerifiedData` →
+//! `_VF_TARGET_VERIFIED_DRIVER_DATA`, signature 0x98761940, which points back at the suspect entry. Source:
+//! public PDB types.
 
 use std::collections::BTreeMap;
 
@@ -25,11 +25,11 @@ pub struct Suspect {
     pub loads: u32,
     /// `Unloads`.
     pub unloads: u32,
-    /// Where the entry lies, if that matters.
+    /// The address of the entry, if it matters.
     pub address: Option<u64>,
 }
 
-/// What Verifier keeps of one verified image: `_VF_TARGET_VERIFIED_DRIVER_DATA`.
+/// Verifier's data of one verified image: `_VF_TARGET_VERIFIED_DRIVER_DATA`.
 #[derive(Debug, Clone, Default)]
 pub struct Verified {
     pub(crate) suspect: usize,
@@ -45,48 +45,48 @@ pub struct Contiguous {
     pub address: u64,
     /// Its bytes.
     pub size: u64,
-    /// Where the driver asked for it.
+    /// The return address of the driver's request.
     pub caller: u64,
 }
 
 impl Verified {
-    /// A block that the driver holds. Blocks take slots in the order given.
+    /// Adds a block that the driver holds. Blocks take slots in the given order.
     pub fn allocation(&mut self, allocation: Allocation) -> &mut Self {
         self.tracker(Tracker::InUse(allocation))
     }
 
-    /// A slot whose block was freed: stale but for its link, bit 0 of `NumberOfBytes` set.
+    /// Adds a slot whose block was freed: stale except for its link, with bit 0 of `NumberOfBytes` set.
     pub fn freed(&mut self, allocation: Allocation) -> &mut Self {
         self.tracker(Tracker::Freed(allocation))
     }
 
-    /// Slots that were never used.
+    /// Adds slots that were never used.
     pub fn fresh(&mut self, count: usize) -> &mut Self {
         self.trackers.extend(std::iter::repeat_n(Tracker::Fresh, count));
         self
     }
 
-    /// One slot.
+    /// Adds one slot.
     pub fn tracker(&mut self, tracker: Tracker) -> &mut Self {
         self.trackers.push(tracker);
         self
     }
 
-    /// Contiguous memory that the driver holds.
+    /// Adds contiguous memory that the driver holds.
     pub fn contiguous(&mut self, contiguous: Contiguous) -> &mut Self {
         self.contiguous.push(contiguous);
         self
     }
 
-    /// Sets a counter by its name in C, instead of what follows from the blocks.
+    /// Sets a counter by its C name; otherwise its value follows from the blocks.
     pub fn counter(&mut self, name: &str, value: u64) -> &mut Self {
         self.counters.insert(name.to_owned(), value);
         self
     }
 }
 
-/// Writes the list of configured drivers, without those that `is_off` says are off it, and returns the
-/// addresses of all entries.
+/// Writes the list of configured drivers and returns the addresses of all entries. Entries for which `is_off`
+/// returns true are left off the list.
 pub(super) fn suspects(
     m: &mut Assembly,
     suspects: &[Suspect],
@@ -200,7 +200,7 @@ fn contiguous_memory(m: &mut Assembly, name: &str, data: u64, contiguous: &[Cont
     m.link(data + head as u64, &nodes);
 }
 
-/// Counters of a driver that `MmVerifierData` sums up under the same name.
+/// Counters of a driver; `MmVerifierData` has their sums under the same names.
 const TOTALS: &[&str] = &[
     "CurrentPagedPoolAllocations",
     "CurrentNonPagedPoolAllocations",

@@ -1,5 +1,5 @@
-//! Drivers that are left out: a ring of entries, each a `LIST_ENTRY` with a `UNICODE_STRING` straight after it
-//! and the characters after that. Source: the facts on the layouts of 26100, which are those of every build.
+//! Excluded drivers: a ring of entries. Each entry is a `LIST_ENTRY`, directly followed by a `UNICODE_STRING`
+//! and its characters. Source: type tables of the 26100 kernel; every build has the same layout.
 
 use crate::assembly::Assembly;
 

@@ -11,7 +11,7 @@
 //! | a driver that was unloaded while it held pool | `unload` |
 //! | logs: pool, IRQL, faults, critical regions, IRPs, forced pending | `ring` |
 //! | logs of 16 records: suppressed bug checks, workarounds | `static_log` |
-//! | canceled IRPs that are watched | `watchdog` |
+//! | canceled IRPs that the watchdog watches | `watchdog` |
 //! | `ViDeadlockGlobals`: locks, threads, the order of locks | `deadlock` |
 
 mod avl;
@@ -38,15 +38,16 @@ pub use watchdog::WatchedIrp;
 
 use crate::assembly::Assembly;
 
-/// The flag of pool tracking.
+/// The bit of the level without which no block is tracked.
 const POOL_TRACKING: u32 = 8;
 /// Slots of a pool log that holds nothing.
 const EMPTY_LOG: u32 = 0x20;
 
-/// All that Verifier keeps.
+/// All data of Verifier.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Verifier {
-    pub(crate) level: u32,
+    /// Pool tracking if nothing is said and an image is verified.
+    pub(crate) level: Option<u32>,
     pub(crate) statistics: BTreeMap<String, u64>,
     pub(crate) suspects: Vec<Suspect>,
     /// (image base, image size, driver name, data of a verified driver).
@@ -97,16 +98,22 @@ impl Verifier {
         self.workarounds.lay_out(m, "ViBugcheckWorkaroundLog", 3);
         // A kernel that tracks pool has a pool log.
         let has_pool_log = self.rings.iter().any(|(log, _)| *log == Log::Pool);
-        if self.level & POOL_TRACKING != 0 && !has_pool_log {
+        if self.level() & POOL_TRACKING != 0 && !has_pool_log {
             Ring { length: EMPTY_LOG, ..Ring::new(Log::Pool) }.lay_out(Log::Pool, m);
         }
     }
 
-    /// `MmVerifierData`: sums over the verified drivers, unless the machine says otherwise.
+    /// The level that was set; else pool tracking if an image is verified.
+    fn level(&self) -> u32 {
+        let is_on = self.targets.iter().any(|(_, _, _, verified)| verified.is_some());
+        self.level.unwrap_or(if is_on { POOL_TRACKING } else { 0 })
+    }
+
+    /// Writes `MmVerifierData`: sums over the verified drivers, unless the machine sets other values.
     fn statistics(&self, m: &mut Assembly, totals: BTreeMap<&'static str, u64>) {
         let va = m.global("MmVerifierData");
-        let mut record =
-            m.layouts.record("_MM_DRIVER_VERIFIER_DATA").set("Level", self.level.into());
+        let level = self.level();
+        let mut record = m.layouts.record("_MM_DRIVER_VERIFIER_DATA").set("Level", level.into());
         let mut values: BTreeMap<&str, u64> = totals;
         values.insert("Loads", self.suspects.iter().map(|s| u64::from(s.loads)).sum());
         values.insert("Unloads", self.suspects.iter().map(|s| u64::from(s.unloads)).sum());
@@ -119,7 +126,7 @@ impl Verifier {
         m.set_u32("KernelVerifier", 0);
         m.set_u32("VfVerifyMode", if self.suspects.is_empty() { 0 } else { 3 });
         if m.has_global("VfRuleClasses") {
-            m.set_u32("VfRuleClasses", self.level);
+            m.set_u32("VfRuleClasses", level);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Live blocks and the stacks that made them, as kernels since 20348 keep them in place of trackers where bit
+//! Live blocks and the stacks that allocated them. Kernels since 20348 keep them instead of trackers if bit
 //! 0x1000 of `VfOptionFlags` is set.
 //!
-//! `ViPoolInfoAvl` is a tree of blocks {address, size, its stack}, sorted by address; `ViPoolStackInfoAvl` one of
-//! stacks {tag, hash, flags, counts, bytes, 50 frames}, sorted by tag and hash. Both variables are a
-//! `_VF_AVL_TABLE`. Source: the structures' facts, section 2.6.
+//! `ViPoolInfoAvl` is a tree of blocks {address, size, its stack}, sorted by address. `ViPoolStackInfoAvl` is
+//! a tree of stacks {tag, hash, flags, counts, bytes, 50 frames}, sorted by tag and hash. Both variables are
+//! a `_VF_AVL_TABLE`. Source: public descriptions; public PDBs do not have these structures.
 
 use super::avl;
 use crate::assembly::Assembly;
@@ -14,20 +14,20 @@ const OPTION: u32 = 0x1000;
 const VALID: u64 = 1;
 const NONPAGED: u64 = 0x10;
 
-/// A stack that made blocks.
+/// A stack that allocated blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolStack {
     /// The tag of its blocks, as four characters.
     pub tag: [u8; 4],
     /// The hash of its frames.
     pub hash: u32,
-    /// Whether its blocks are nonpaged pool.
+    /// True if its blocks are nonpaged pool.
     pub nonpaged: bool,
     /// Return addresses, innermost first.
     pub frames: Vec<u64>,
-    /// Sizes of blocks that were freed again.
+    /// Sizes of blocks that were freed.
     pub freed: Vec<u64>,
-    /// Sizes of blocks that it counts and no tree holds: allocations that failed.
+    /// Sizes of blocks that it counts but no tree contains: failed allocations.
     pub lost: Vec<u64>,
 }
 
@@ -36,9 +36,9 @@ pub struct PoolStack {
 pub struct PoolBlock {
     /// Its address.
     pub address: u64,
-    /// The size that was asked for.
+    /// The requested size.
     pub size: u64,
-    /// Its stack's number, in the order they were added; without it the pointer is null.
+    /// The number of its stack, in the order the stacks were added; `None` makes the pointer null.
     pub stack: Option<usize>,
 }
 
@@ -53,12 +53,12 @@ pub struct PoolInfo {
     pub deletion_failures: u32,
     /// `ViPoolStackInfoFailureCount`.
     pub stack_failures: u32,
-    /// `DifpPoolTags`: the only tags that are looked at; at most ten, and since 22000 only.
+    /// `DifpPoolTags`: the only tags that are tracked; at most ten, and only since 22000.
     pub tags: Vec<[u8; 4]>,
 }
 
 impl PoolInfo {
-    /// Adds a stack and gives its number.
+    /// Adds a stack and returns its number.
     pub fn stack(&mut self, stack: PoolStack) -> usize {
         self.stacks.push(stack);
         self.stacks.len() - 1

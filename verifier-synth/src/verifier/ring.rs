@@ -1,8 +1,8 @@
-//! The logs: rings of records with a call stack, all of one shape.
+//! The logs: rings of records with a call stack, all in the same form.
 //!
-//! A writer increments the index and uses the slot `index & (length - 1)`; the newest record is at the index.
-//! A stack shorter than its array is ended by one null; the frames behind it are left from an earlier lap, but
-//! for the pool log since 22000, where the rest is zero. Source: the structures' facts, sections 1 and 4.
+//! A writer increments the index and uses the slot `index & (length - 1)`, so the newest record is at the
+//! index. A stack shorter than its array ends with one null. The frames after the null are left from an
+//! earlier lap, except in the pool log since 22000, where they are zero. Source: public PDB types.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub enum Log {
 }
 
 impl Log {
-    /// Structure, and the variables that hold array, index and length.
+    /// The names of the structure and of the variables for the array, the index and the length.
     pub fn names(self) -> [&'static str; 4] {
         match self {
             Self::Pool => {
@@ -66,27 +66,27 @@ impl Log {
     }
 }
 
-/// One record: fields by their names in C, and the stack.
+/// One record: fields by their C names, and the stack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RingRecord {
-    /// Fields but the stack.
+    /// All fields except the stack.
     pub fields: Vec<(&'static str, u64)>,
     /// Return addresses, innermost first.
     pub frames: Vec<u64>,
-    /// Frames behind the terminator, as an earlier lap left them.
+    /// Frames after the terminator, left from an earlier lap.
     pub stale: Vec<u64>,
 }
 
-/// The records of a log, in the order they were written.
+/// The records of a log, in the order in which they were written.
 #[derive(Debug, Clone)]
 pub struct Ring {
-    /// Slots, a power of two.
+    /// Number of slots, a power of two.
     pub length: u32,
-    /// The index before the first record was written: any value, also one that wraps.
+    /// The index before the first record was written; it can be any value, for example one that wraps.
     pub index_before: u32,
-    /// Where the array lies, if that matters.
+    /// The address of the array, if it matters.
     pub address: Option<u64>,
-    /// Records, oldest first. More than `length` overwrite the first.
+    /// Records, oldest first. If there are more than `length`, they overwrite the first ones.
     pub records: Vec<RingRecord>,
 }
 

@@ -1,6 +1,6 @@
-//! The two logs that are arrays of 16 in `.data`: bug checks that were suppressed, and bug checks that were worked
-//! around. A record is words of a pointer's size, of which the first holds 32 bits. Source: the structures' facts,
-//! section 4 (the strides of x86 are presumed there).
+//! The two logs that are arrays of 16 records in `.data`: suppressed bug checks, and bug checks with a
+//! workaround. A record is words of a pointer's size; only 32 bits of the first word are used. Source: public
+//! descriptions; the strides on x86 are presumed.
 
 use crate::assembly::Assembly;
 
@@ -11,7 +11,8 @@ const SLOTS: u32 = 16;
 pub struct StaticLog {
     /// The index before the first record was written.
     pub index_before: u32,
-    /// Records, oldest first: words of a pointer's size. More than 16 overwrite the first.
+    /// Records, oldest first: words of a pointer's size. If there are more than 16, they overwrite the first
+    /// ones.
     pub records: Vec<Vec<u64>>,
 }
 
@@ -22,7 +23,7 @@ impl StaticLog {
         self
     }
 
-    /// Writes the log behind the variable `array`, whose index is `{array}Index`.
+    /// Writes the log to the variable `array`, whose index is `{array}Index`.
     pub(super) fn lay_out(&self, m: &mut Assembly, array: &str, words: usize) {
         let stride = words * m.layouts.pointer_size();
         let mut index = self.index_before;

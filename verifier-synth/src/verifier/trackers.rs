@@ -1,9 +1,9 @@
 //! Pool tracking: one entry for each block that a verified driver holds.
 //!
 //! `PoolPageHeaders` is an SLIST of whole pages. Slot 0 of a page is the header {next page, owner, signature
-//! 0x21321345}, every other slot a `_VI_POOL_ENTRY`: {block, caller, bytes, tag}. A free entry has bit 0 of
-//! `NumberOfBytes` set and is linked, at +0, on the SLIST `PoolTrackers`; a fresh one has `NumberOfBytes` 1.
-//! The last pointer of a tracked block points at its entry. Source: the structures' facts, sections 2.5 and 5.
+//! 0x21321345}; every other slot is a `_VI_POOL_ENTRY`: {block, caller, bytes, tag}. A free entry has bit 0
+//! of `NumberOfBytes` set and is linked, at +0, on the SLIST `PoolTrackers`; a fresh one has `NumberOfBytes`
+//! 1. The last pointer of a tracked block points at its entry. Source: public PDB types.
 
 use crate::assembly::Assembly;
 use crate::physical::PAGE_SIZE;
@@ -22,24 +22,24 @@ pub struct Allocation {
     pub tag: [u8; 4],
     /// `CallingAddress`.
     pub caller: u64,
-    /// Whether it counts as paged pool.
+    /// True if it counts as paged pool.
     pub paged: bool,
-    /// Whether the block's last page is in memory, with the pointer back to the entry.
+    /// True if the block's last page is in memory, with the pointer back to the entry.
     pub back_pointer: bool,
 }
 
 impl Allocation {
-    /// A block of nonpaged pool that is not itself in memory.
+    /// A block of nonpaged pool whose own memory is absent.
     pub fn nonpaged(address: u64, size: u64, tag: &[u8; 4], caller: u64) -> Self {
         Self { address, size, tag: *tag, caller, paged: false, back_pointer: false }
     }
 
-    /// A block of paged pool that is not itself in memory.
+    /// A block of paged pool whose own memory is absent.
     pub fn paged(address: u64, size: u64, tag: &[u8; 4], caller: u64) -> Self {
         Self { paged: true, ..Self::nonpaged(address, size, tag, caller) }
     }
 
-    /// The same, with its last page in memory.
+    /// Returns the block with its last page in memory.
     pub fn with_back_pointer(self) -> Self {
         Self { back_pointer: true, ..self }
     }
@@ -52,21 +52,21 @@ pub enum Tracker {
     InUse(Allocation),
     /// A block that was freed.
     Freed(Allocation),
-    /// Never used.
+    /// A slot that was never used.
     Fresh,
 }
 
-/// How `_SLIST_HEADER` says where the first entry is. 8.1 and later, and x86, have one form only.
+/// The form in which `_SLIST_HEADER` stores the first entry. 8.1 and later, and x86, have only one form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlistForm {
-    /// `HeaderX64` or `Header16`: bit 0 of the second word set, a whole pointer in it.
+    /// `HeaderX64` or `Header16`: bit 0 of the second word is set, and the word contains a whole pointer.
     #[default]
     Wide,
-    /// `Header8`: bit 0 of the second word clear, 39 bits of the pointer in the first.
+    /// `Header8`: bit 0 of the second word is clear, and the first word contains 39 bits of the pointer.
     Narrow,
 }
 
-/// Writes the pages of a driver and the two list heads in its data.
+/// Writes the pages of a driver, and the two list heads in its data.
 pub(super) fn lay_out(
     m: &mut Assembly,
     name: &str,
@@ -153,9 +153,9 @@ fn slist_header(m: &Assembly, va: u64, first: u64, depth: u64, form: SlistForm) 
             assert!(two_forms, "this build's SLIST headers have one form");
             assert!(
                 first == 0 || first >> 43 == va >> 43,
-                "{first:#x} lies in another 8 TiB than its list at {va:#x}"
+                "{first:#x} is in a different 8 TiB region than its list at {va:#x}"
             );
-            // The region is the top of the address; bit 1 says that the header was initialized.
+            // The region is the top of the address; bit 1 means that the header was initialized.
             (depth | SEQUENCE << 16 | (first >> 4 & ((1 << 39) - 1)) << 25, va >> 61 << 61 | 2)
         }
         SlistForm::Wide => (depth | SEQUENCE << 16, first | u64::from(two_forms)),

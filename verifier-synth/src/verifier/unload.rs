@@ -1,31 +1,31 @@
 //! Bug check 0xC4/0x62: a driver was unloaded while it held pool.
 //!
-//! Parameters: 0x62, the driver's name (UTF-16, ends with a null), its `_VF_TARGET_VERIFIED_DRIVER_DATA`, the
-//! number of blocks. Source: the structures' facts, section 2.5, and published outputs of `!verifier`.
+//! Parameters: 0x62, the driver's name (UTF-16, null-terminated), its `_VF_TARGET_VERIFIED_DRIVER_DATA`, the
+//! number of blocks. Source: published output of `!verifier`.
 
 use super::trackers::Tracker;
 use super::{Verified, Verifier};
 use crate::assembly::Assembly;
 use crate::dump::BugCheck;
 
-/// How much of a driver the kernel had taken down when it found blocks.
+/// The parts of a driver's data that the kernel had removed when it found blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unload {
-    /// Nothing.
+    /// Nothing was removed.
     Listed,
-    /// Its node of `ViTargetDriversAvl`.
+    /// Its node in `ViTargetDriversAvl`.
     OffTree,
-    /// Its node, and its entry of `VfSuspectDriversList`.
+    /// Its node, and its entry in `VfSuspectDriversList`.
     OffTreeAndList,
 }
 
 impl Verifier {
-    /// The driver that was unloaded, by name, and how far.
+    /// How much was removed, if the driver of this name was unloaded.
     pub(super) fn unload_of(&self, name: &str) -> Option<Unload> {
         self.unload.as_ref().filter(|(driver, _)| driver == name).map(|(_, unload)| *unload)
     }
 
-    /// The bug check about the driver that was unloaded.
+    /// The bug check for the driver that was unloaded.
     pub(crate) fn bug_check(&self, m: &mut Assembly) -> Option<BugCheck> {
         let (driver, _) = self.unload.as_ref()?;
         let blocks = |verified: &Verified| {

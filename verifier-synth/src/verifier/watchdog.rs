@@ -1,9 +1,9 @@
-//! Canceled IRPs that the watchdog waits for: `VfWdIrpListHead`, a ring of `_VF_WATCHDOG_IRP`. Source: the
-//! structures' facts, section 4.
+//! Canceled IRPs that the watchdog waits for: `VfWdIrpListHead`, a ring of `_VF_WATCHDOG_IRP`. Source: public
+//! PDB types.
 
 use crate::assembly::Assembly;
 
-/// A canceled IRP that is watched: `_VF_WATCHDOG_IRP`.
+/// A canceled IRP that the watchdog watches: `_VF_WATCHDOG_IRP`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WatchedIrp {
     /// `Irp`.

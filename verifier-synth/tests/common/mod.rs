@@ -1,11 +1,11 @@
-//! A reader of its own for what the builder wrote: file bytes → pages → page tables → bytes. It is written
-//! from the formats' descriptions and uses nothing of the crate but the bytes.
+//! An independent reader of the builder's output: file bytes → pages → page tables → bytes. It follows the
+//! descriptions of the formats and uses only the bytes that the crate wrote.
 
 #![allow(dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
 
-/// A dump file, read.
+/// A dump file that has been read.
 pub struct Dump<'a> {
     pub file: &'a [u8],
     /// Frame → offset in the file.
@@ -178,7 +178,7 @@ impl<'a> Dump<'a> {
         None
     }
 
-    /// Bytes by a way of translation; pages need not be consecutive.
+    /// Reads bytes through a translation function; pages need not be consecutive.
     pub fn read_by(
         &self,
         translate: impl Fn(&Self, u64) -> Option<u64>,

@@ -64,13 +64,20 @@ pub struct Block {
 }
 
 impl Block {
-    /// What was asked for, where it is known: the tree keeps it, the log if it has the allocation.
+    /// What was asked for, if it is known: the tree and the list of contiguous memory keep it, the log does
+    /// if it has the allocation.
     #[must_use]
     pub fn requested(&self) -> Option<u64> {
         match self.allocation.source {
-            Source::PoolInfo { .. } => Some(self.allocation.size),
+            Source::PoolInfo { .. } | Source::Contiguous => Some(self.allocation.size),
             Source::Tracker | Source::Carved => self.made().map(|record| record.size),
         }
+    }
+
+    /// True for contiguous memory, which is not from a pool.
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        self.allocation.source == Source::Contiguous
     }
 
     /// The record of its allocation.

@@ -1,4 +1,5 @@
 //! Outstanding allocations joined with the pool log: who allocated each block that is still held.
+//! Contiguous memory counts as a block like any other: the kernel logs it with the pool.
 //!
 //! Kernels that keep blocks in the pool info tree keep each block's stack there too: that is the block's,
 //! whatever the log says, and needs no join. The log may still have its record, and so its thread.
@@ -33,7 +34,9 @@ use crate::completeness::{Completeness, Extent};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog};
-use crate::verifier::{Allocation, Counters, Driver, NO_DRIVER, PoolInfo, PoolReport, Source};
+use crate::verifier::{
+    Allocation, Counters, Driver, DriverPool, NO_DRIVER, PoolInfo, PoolReport, Source, UnloadLeak,
+};
 
 /// Records between two calls of a progress function.
 const PROGRESS_STEP: u64 = 4096;
@@ -43,7 +46,7 @@ const PROGRESS_STEP: u64 = 4096;
 pub struct Holder {
     /// The driver's file name; [`NO_DRIVER`] for blocks of no known driver.
     pub name: String,
-    /// How many blocks its own counters say that it holds, and those that the pool info tree has of it.
+    /// How many blocks it holds: those that were read, or as many as its own counters say if that is more.
     pub counted: u64,
 }
 
@@ -64,12 +67,16 @@ pub struct Leaks {
     /// The configured drivers that were wanted; then, where there are blocks of no known driver, what
     /// stands for it.
     pub drivers: Vec<Holder>,
-    /// Their blocks, in the order of drivers, tracking pages and slots; those of the tree by address.
+    /// Their blocks, in the order of drivers, tracking pages and slots; those of the tree by address;
+    /// contiguous memory in the order of the list.
     pub blocks: Vec<Block>,
     /// How far back the log reaches.
     pub reach: Reach,
     /// What the pool info trees gave, where blocks are kept there.
     pub tree: Option<TreeReach>,
+    /// The driver that bug check 0xC4/0x62 is about: it was unloaded with blocks that it had not freed. It
+    /// is here whichever drivers were wanted.
+    pub unload_leak: Option<Box<UnloadLeak>>,
     /// What they were filtered by since they were read, as whoever did it says.
     pub filter: Option<Box<Filter>>,
     /// What they are of, in one line for headings: a dump's name, as whoever opened it says.
@@ -77,6 +84,41 @@ pub struct Leaks {
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
     stacks: Vec<Box<[Va]>>,
+}
+
+/// How many blocks a driver holds, those that could not be read too. Contiguous memory is counted in bytes:
+/// if some of them are missing, so is a block.
+fn counted(pool: &DriverPool) -> u64 {
+    let counters = pool.driver.counters();
+    let pool_blocks = counters.pool_allocations().max(pool.allocations.len() as u64);
+    let bytes = pool.contiguous.iter().fold(0u64, |sum, one| sum.saturating_add(one.size));
+    let missing = counters.get("ContiguousMemoryBytes").is_some_and(|counted| counted > bytes);
+    let contiguous = pool.contiguous.len() as u64 + u64::from(missing);
+    pool_blocks.saturating_add(contiguous)
+}
+
+/// Drivers with more blocks where one of the pools is than they count of it.
+fn kinds_against_counters(drivers: &[DriverPool], bounds: &PoolBounds) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for pool in drivers {
+        let counters = pool.driver.counters();
+        let on_pages = pool.allocations.iter().take(pool.tracked.iter().sum());
+        let kinds: Vec<PoolKind> = on_pages.map(|one| bounds.of_address(one.address)).collect();
+        for (kind, name) in [
+            (PoolKind::Paged, "CurrentPagedPoolAllocations"),
+            (PoolKind::NonPaged, "CurrentNonPagedPoolAllocations"),
+        ] {
+            let found = kinds.iter().filter(|&&one| one == kind).count() as u64;
+            let (Some(word), Some(counted)) = (kind.name(), counters.get(name)) else { continue };
+            let Some(image) = pool.driver.images.first().filter(|_| found > counted) else {
+                continue;
+            };
+            let what = format!("allocations of {}", pool.driver.name);
+            let why = format!("{found} are where {word} pool is, its counter says {counted}");
+            problems.push(Problem::at(what, image.verified_data, why));
+        }
+    }
+    problems
 }
 
 /// Different stacks, each once.
@@ -132,6 +174,7 @@ impl Leaks {
             driver: holder,
             allocation,
             kind: match (allocation.source, driver) {
+                (Source::Contiguous, _) => PoolKind::Unknown,
                 (Source::PoolInfo { stack, .. }, _) => {
                     info.stack(stack).map_or(PoolKind::Unknown, PoolKind::of_stack)
                 }
@@ -144,15 +187,10 @@ impl Leaks {
         };
         for pool in &report.drivers {
             let driver = leaks.drivers.len();
-            let blocks = pool.allocations.iter();
+            let blocks = pool.allocations.iter().chain(&pool.contiguous);
             let counters = pool.driver.counters();
             leaks.blocks.extend(blocks.map(|&one| block(driver, Some(&counters), one)));
-            let in_tree = |one: &&Allocation| matches!(one.source, Source::PoolInfo { .. });
-            let of_tree = pool.allocations.iter().filter(in_tree);
-            leaks.drivers.push(Holder {
-                name: pool.driver.name.clone(),
-                counted: counters.pool_allocations().saturating_add(of_tree.count() as u64),
-            });
+            leaks.drivers.push(Holder { name: pool.driver.name.clone(), counted: counted(pool) });
         }
         if !report.unowned.is_empty() {
             let driver = leaks.drivers.len();
@@ -160,8 +198,23 @@ impl Leaks {
             let counted = report.unowned.len() as u64;
             leaks.drivers.push(Holder { name: NO_DRIVER.into(), counted });
         }
+        leaks.problems.extend(kinds_against_counters(&report.drivers, &bounds));
+        leaks.read_unload(kernel);
         leaks.join(kernel, info, progress);
         Ok(leaks)
+    }
+
+    fn read_unload(&mut self, kernel: &Kernel) {
+        match UnloadLeak::read(kernel) {
+            Ok(leak) => {
+                let problems = leak.iter().flat_map(|leak| leak.problems.clone()).collect();
+                Problem::extend(&mut self.problems, problems);
+                self.unload_leak = leak.map(Box::new);
+            }
+            Err(error) => {
+                self.problems.push(Problem::from_error("driver that was unloaded", &error))
+            }
+        }
     }
 
     /// Whether all outstanding allocations are here. If none was found and the answer is not complete, what

@@ -42,6 +42,7 @@ struct GrowthDoc {
 struct GroupDoc<'a> {
     label: &'a str,
     tag: Option<String>,
+    contiguous: bool,
     driver: Option<&'a str>,
     stack: Option<Vec<&'a str>>,
     why_no_stack: Option<String>,
@@ -59,6 +60,7 @@ impl<'a> GroupDoc<'a> {
         Self {
             label: &group.label,
             tag: group.key.tag.map(|tag| tag.to_string()),
+            contiguous: group.key.is_contiguous,
             driver: group.key.driver.as_deref(),
             stack: group.key.stack.as_ref().map(|stack| stack.iter().map(Arc::as_ref).collect()),
             why_no_stack: view.why(group),

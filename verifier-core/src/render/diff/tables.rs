@@ -6,7 +6,7 @@ use std::io;
 use super::DiffView;
 use crate::analysis::{DiffGroup, GroupBy};
 use crate::render::csv::{Csv, inert};
-use crate::render::leaks::{Thousands, blocks, cell, extent, more_groups, plain};
+use crate::render::leaks::{CONTIGUOUS, Thousands, blocks, cell, extent, more_groups, plain};
 use crate::render::text::{sanitize, write_extent};
 
 /// Example addresses of a group.
@@ -78,8 +78,10 @@ pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             blocks(group.new.count),
             Thousands(group.new.bytes)
         )?;
-        if let Some(tag) = group.key.tag {
-            write!(out, ", tag {tag}")?;
+        match group.key.tag {
+            _ if group.key.is_contiguous => write!(out, ", {CONTIGUOUS}")?,
+            Some(tag) => write!(out, ", tag {tag}")?,
+            None => {}
         }
         if let Some(driver) = &group.key.driver {
             write!(out, ", {}", sanitize(driver))?;
@@ -168,6 +170,7 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
             "label",
             "why_no_stack",
             "stack",
+            "contiguous",
         ],
     )?;
     for group in view.shown().0 {
@@ -185,6 +188,7 @@ pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resul
             &*inert(&group.label),
             &view.why(group).unwrap_or_default(),
             &*inert(&stack),
+            &group.key.is_contiguous.to_string(),
         ])?;
     }
     csv.end()
@@ -251,7 +255,10 @@ fn write_row(out: &mut dyn io::Write, group: &DiffGroup) -> io::Result<()> {
         Signed(count),
         Signed(bytes),
         Thousands(group.new.bytes),
-        group.key.tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
+        match group.key.tag {
+            _ if group.key.is_contiguous => cell(CONTIGUOUS),
+            tag => tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
+        },
         group.key.driver.as_deref().map(cell).unwrap_or_default(),
         cell(&group.label),
     )

@@ -29,6 +29,8 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             "stack",
             "examples",
             "stack_source",
+            "source",
+            "impossible",
         ],
     )?;
     for group in view.split().0 {
@@ -51,6 +53,8 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             &stack(view.names, frames),
             &examples.join(" "),
             view.stack_source(group).map_or("", StackSource::name),
+            view.source(group).unwrap_or_default(),
+            &view.impossible(group).to_string(),
         ])?;
     }
     csv.end()

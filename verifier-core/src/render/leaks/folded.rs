@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::LeaksView;
+use super::{CONTIGUOUS, LeaksView};
 use crate::analysis::Group;
 use crate::render::text::sanitize;
 
@@ -39,8 +39,10 @@ fn path(view: &LeaksView<'_>, group: &Group) -> String {
         }
         None => frames.push(frame(&view.label(group))),
     }
-    if let Some(tag) = group.tag {
-        frames.push(frame(&format!("(tag {tag})")));
+    match group.tag {
+        _ if group.is_contiguous => frames.push(format!("({CONTIGUOUS})")),
+        Some(tag) => frames.push(frame(&format!("(tag {tag})"))),
+        None => {}
     }
     frames.join(";")
 }

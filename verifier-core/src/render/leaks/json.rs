@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::{FilterDoc, LeaksView};
+use crate::addr::Va;
 use crate::analysis::{Block, Group, StackSource, TreeReach};
 use crate::error::Problem;
 use crate::render::json::{FrameDoc, Seq, TotalDoc, Verdict, write_json};
@@ -22,7 +23,7 @@ impl Serialize for BlockDoc<'_> {
             driver: &'a str,
             pool: Option<&'static str>,
             requested: Option<u64>,
-            thread: Option<crate::addr::Va>,
+            thread: Option<Va>,
             slot: Option<u32>,
             stack_source: Option<&'static str>,
         }
@@ -59,6 +60,7 @@ impl Serialize for GroupDoc<'_> {
         map.serialize_entry("stack", &stack)?;
         map.serialize_entry("why_no_stack", &view.why_no_stack(group))?;
         map.serialize_entry("stack_source", &view.stack_source(group).map(StackSource::name))?;
+        map.serialize_entry("source", &view.source(group))?;
         let blocks = Seq(|| {
             let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));
             blocks.map(|block| BlockDoc(view, block))
@@ -108,25 +110,37 @@ struct LogDoc {
 }
 
 #[derive(Serialize)]
+struct UnloadDoc<'a> {
+    driver: &'a str,
+    verified_data: Va,
+    counted: u64,
+    count: usize,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
 struct OmittedDoc {
     groups: usize,
     #[serde(flatten)]
     total: TotalDoc,
 }
 
-/// Writes the `leaks` document: coverage first, then the groups, each with its allocations.
+/// Writes the `leaks` document: coverage first, then the groups, each with its allocations, those of
+/// contiguous memory apart.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     #[derive(Serialize)]
     struct Doc<'a, T: Serialize> {
+        unload_leak: Option<UnloadDoc<'a>>,
         by: &'static str,
         filter: Option<FilterDoc<'a>>,
         coverage: CoverageDoc,
         log: LogDoc,
         pool_info: Option<TreeDoc>,
         groups: T,
+        contiguous: T,
         omitted: OmittedDoc,
         #[serde(flatten)]
         verdict: Verdict<Vec<&'a Problem>>,
@@ -135,9 +149,23 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     let coverage = leaks.coverage();
     let (shown, groups, total) = view.split();
     let without = coverage.without.iter();
+    // The same groups in two lists: those of pool have what drivers' pages and the tree hold.
+    let groups_of = |is_contiguous: bool| {
+        Seq(move || {
+            let groups = shown.iter().filter(move |group| group.is_contiguous == is_contiguous);
+            groups.map(|group| GroupDoc(view, group))
+        })
+    };
     write_json(
         out,
         &Doc {
+            unload_leak: leaks.unload_leak.as_ref().map(|leak| UnloadDoc {
+                driver: &leak.driver,
+                verified_data: leak.verified_data,
+                counted: leak.counted,
+                count: leak.allocations.len(),
+                bytes: leak.bytes(),
+            }),
             by: view.by.name(),
             filter: FilterDoc::of(leaks),
             coverage: CoverageDoc {
@@ -165,7 +193,8 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
                 unread,
                 stacks,
             }),
-            groups: Seq(|| shown.iter().map(|group| GroupDoc(view, group))),
+            groups: groups_of(false),
+            contiguous: groups_of(true),
             omitted: OmittedDoc { groups, total: total.into() },
             verdict: Verdict::new(leaks.completeness(), leaks.problems.iter().collect()),
         },

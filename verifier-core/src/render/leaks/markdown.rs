@@ -7,7 +7,7 @@ use std::io;
 
 use super::{
     LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line, more_groups,
-    nothing_line, tree_line, unread_line,
+    nothing_line, tree_line, unload_line, unread_line,
 };
 use crate::analysis::{Group, GroupBy};
 use crate::completeness::Completeness;
@@ -73,7 +73,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             Thousands(group.blocks.len() as u64),
             Thousands(group.bytes),
             Thousands(group.largest),
-            group.tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
+            view.tag(group).map(|tag| cell(&tag)).unwrap_or_default(),
             group.driver.map(|driver| cell(view.driver(driver))).unwrap_or_default(),
             cell(&place(view, group)),
         )?;
@@ -118,6 +118,9 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
 
 /// The dump, and what was filtered.
 fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
+    if let Some(line) = unload_line(view.leaks) {
+        writeln!(out, "\n**{}**", plain(&line))?;
+    }
     if let Some(dump) = &view.leaks.dump {
         writeln!(out, "\n{}", span(dump))?;
     }

@@ -7,7 +7,6 @@ mod json;
 mod markdown;
 mod text;
 
-use std::fmt;
 use std::rc::Rc;
 
 pub use self::csv::write_leaks_csv;
@@ -19,15 +18,19 @@ pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
 pub use self::text::write_leaks_text;
 pub(super) use self::text::write_stack_lines;
+pub(super) use crate::number::Thousands;
 
 use super::Names;
+use super::text::sanitize;
 use crate::addr::Va;
 use crate::analysis::{
-    Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, StackSource, Total, is_kernel_or_verifier,
-    no_frame,
+    Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, NO_TAG, StackSource, Total,
+    is_kernel_or_verifier, no_frame,
 };
 use crate::completeness::Completeness;
 
+/// What people read in place of a tag.
+pub(super) const CONTIGUOUS: &str = "contiguous memory";
 /// Frames of callers that a line tells beside the first.
 const CALLERS: usize = 2;
 
@@ -84,7 +87,8 @@ impl<'a> LeaksView<'a> {
             }
             GroupKey::Frame(None) | GroupKey::Function(None) => NO_FRAME.into(),
             GroupKey::NoFrame(va) => no_frame(self.names.kernel(), va, &self.name(va)),
-            GroupKey::Tag(tag) => tag.to_string(),
+            GroupKey::Tag(Some(tag)) => tag.to_string(),
+            GroupKey::Tag(None) => NO_TAG.into(),
             GroupKey::Driver(driver) => self.driver(driver).to_string(),
             GroupKey::Size(size) => format!("{size} bytes"),
         }
@@ -137,6 +141,31 @@ impl<'a> LeaksView<'a> {
         sources.all(|source| source == Some(first)).then_some(first)
     }
 
+    /// Where a group's blocks are from, if all are from one source.
+    #[must_use]
+    pub fn source(&self, group: &Group) -> Option<&'static str> {
+        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
+        let mut sources = blocks.map(|block| block.allocation.source.name());
+        let first = sources.next()?;
+        sources.all(|source| source == first).then_some(first)
+    }
+
+    /// How many of a group's blocks cannot be as their entries say.
+    #[must_use]
+    pub fn impossible(&self, group: &Group) -> usize {
+        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
+        blocks.filter(|block| block.allocation.impossible.is_some()).count()
+    }
+
+    /// The tag that a group's blocks share, or that they are contiguous memory.
+    #[must_use]
+    pub fn tag(&self, group: &Group) -> Option<String> {
+        match group.is_contiguous {
+            true => Some(CONTIGUOUS.into()),
+            false => group.tag.map(|tag| tag.to_string()),
+        }
+    }
+
     fn first_caller(&self, group: &Group) -> String {
         let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
         first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
@@ -150,23 +179,6 @@ pub(super) const UNKNOWN: &str =
 /// "at least 41 blocks" if more may exist, else "41 blocks".
 pub(super) fn at_least(answer: &Completeness, what: &str) -> String {
     if answer.is_complete() { what.into() } else { format!("at least {what}") }
-}
-
-/// A number with commas between thousands.
-pub(super) struct Thousands(pub(super) u64);
-
-impl fmt::Display for Thousands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-        for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        f.pad(&text)
-    }
 }
 
 /// "1 block", "2 blocks".
@@ -219,6 +231,26 @@ pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
     (unread > 0).then(|| {
         format!("{} more in the pool info tree by its own count, not read", blocks(unread))
     })
+}
+
+/// "Bug check 0xc4/0x62: leaky.sys was unloaded before it freed 3 blocks, 288 bytes", if the dump was taken
+/// for that.
+#[must_use]
+pub fn unload_line(leaks: &Leaks) -> Option<String> {
+    let leak = leaks.unload_leak.as_ref()?;
+    let bytes = leak.bytes();
+    let read = leak.allocations.len() as u64;
+    let which = match read == leak.counted {
+        true => format!("{}, {} bytes", blocks(read), Thousands(bytes)),
+        false => format!(
+            "{}, of which {} could be read, {} bytes",
+            blocks(leak.counted),
+            Thousands(read),
+            Thousands(bytes)
+        ),
+    };
+    let driver = sanitize(&leak.driver);
+    Some(format!("Bug check 0xc4/0x62: {driver} was unloaded before it freed {which}"))
 }
 
 /// A share in percent: "100 %" and "0 %" only where it is all or nothing.

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line, more_groups,
-    nothing_line, sentence, tree_line, unread_line,
+    CONTIGUOUS, LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line,
+    more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
 };
 use crate::addr::Va;
 use crate::analysis::{Group, GroupBy, StackSource};
@@ -23,6 +23,9 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     let line = coverage_line(&coverage);
     let answer = view.leaks.completeness();
     write_extent(out, &answer)?;
+    if let Some(line) = unload_line(view.leaks) {
+        writeln!(out, "{line}.")?;
+    }
     if coverage.all.count == 0 {
         if answer.is_complete() {
             writeln!(out, "{}.", sentence(&nothing_line(view.leaks)))?;
@@ -112,8 +115,10 @@ fn write_group(
     if count > 1 {
         write!(out, ", largest {}", Thousands(group.largest))?;
     }
-    if let Some(tag) = group.tag {
-        write!(out, ", tag {tag}")?;
+    match group.tag {
+        _ if group.is_contiguous => write!(out, ", {CONTIGUOUS}")?,
+        Some(tag) => write!(out, ", tag {tag}")?,
+        None => {}
     }
     if let Some(driver) = group.driver {
         write!(out, ", {}", sanitize(view.driver(driver)))?;
@@ -137,6 +142,14 @@ fn write_group(
             }
         }
         None => {}
+    }
+    match view.impossible(group) {
+        0 => {}
+        count => writeln!(
+            out,
+            "    {} cannot be as recorded (--format json says which)",
+            blocks(count as u64)
+        )?,
     }
     let mut addresses = group
         .blocks

@@ -10,7 +10,7 @@ use super::digits;
 use super::lines::{SEPARATOR, sanitize};
 use crate::addr::Va;
 use crate::render::Names;
-use crate::verifier::log::{Impossible, Order, PoolLog, PoolRecord};
+use crate::verifier::log::{ImpossibleRecord, Order, PoolLog, PoolRecord};
 
 fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "Log of recent kernel pool Allocate and Free operations:\n")?;
@@ -35,7 +35,7 @@ pub fn write_frames(out: &mut dyn io::Write, frames: &[Va], names: &Names<'_>) -
 /// The mark of a record that is impossible, on a line of its own; no debugger has one.
 pub(super) fn write_impossible(
     out: &mut dyn io::Write,
-    record: Option<Impossible>,
+    record: Option<ImpossibleRecord>,
     indent: &str,
 ) -> io::Result<()> {
     match record {

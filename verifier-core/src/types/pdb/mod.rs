@@ -249,10 +249,10 @@ impl Pdb {
         // A public record has about 60 bytes.
         let mut table = PlacedNames::new(undecorate, records.len() / 50);
         let mut rest = records;
-        while let Some((&[len, len2, kind, kind2], behind)) = rest.split_first_chunk::<4>() {
+        while let Some((&[len, len2, kind, kind2], after)) = rest.split_first_chunk::<4>() {
             let len = usize::from(u16::from_le_bytes([len, len2]));
-            let Some((record, behind)) =
-                len.checked_sub(2).and_then(|len| behind.split_at_checked(len))
+            let Some((record, after)) =
+                len.checked_sub(2).and_then(|len| after.split_at_checked(len))
             else {
                 return Ok(None);
             };
@@ -288,7 +288,7 @@ impl Pdb {
                 PUBLIC_OLD => return Ok(None),
                 _ => {}
             }
-            rest = behind;
+            rest = after;
         }
         Ok(rest.is_empty().then(|| table.finish(bytes)))
     }

@@ -111,8 +111,8 @@ impl PublicIndex {
     fn is_in_order_of_addresses(&self) -> bool {
         let mut last = 0;
         for (number, &start) in (1u16..).zip(&self.sections) {
-            let behind = self.partition(|public| public.section <= number);
-            let newest = behind.and_then(|behind| match behind.checked_sub(1) {
+            let end = self.partition(|public| public.section <= number);
+            let newest = end.and_then(|end| match end.checked_sub(1) {
                 Some(at) => self.at(at),
                 None => Some(Public { section: 0, offset: 0, kind: SymbolKind::Public, name: "" }),
             });
@@ -131,19 +131,19 @@ impl PublicIndex {
 
     /// The nearest symbol at or below `rva`. `None` if the map is inconsistent.
     pub(super) fn resolve(&self, rva: Rva) -> Option<Option<(Cow<'_, str>, u32)>> {
-        let behind = self.partition(|public| self.is_at_or_below(public, rva))?;
-        let Some(last) = behind.checked_sub(1) else { return Some(None) };
+        let end = self.partition(|public| self.is_at_or_below(public, rva))?;
+        let Some(last) = end.checked_sub(1) else { return Some(None) };
         let nearest = self.at(last)?;
         // Absolute symbols have no section and come first.
         let Some(start) = self.rva(&nearest) else { return Some(None) };
         // The next symbol must be above `rva`; otherwise the map is out of order and led to the wrong place.
-        if let Some(next) = self.at(behind)
+        if let Some(next) = self.at(end)
             && self.is_at_or_below(&next, rva)
         {
             return None;
         }
         let mut best: Option<(SymbolKind, &str)> = None;
-        for at in (0..behind).rev().take(MAX_ALIKE) {
+        for at in (0..end).rev().take(MAX_ALIKE) {
             let public = self.at(at)?;
             match self.rva(&public) {
                 Some(rva) if rva == start => {}

@@ -13,9 +13,15 @@
 //! have what the list says is loaded, the data of drivers are found by their signature and by the tracking
 //! pages that they own (see `lost.rs`).
 
+mod check;
+mod join;
 mod suspects;
 mod targets;
 
+pub(super) use check::check_images;
+use check::{check, module_problem};
+pub(super) use join::name_unnamed;
+use join::{Join, part_twins};
 pub(super) use suspects::{SuspectLayout, sound_suspect, suspect, suspects};
 use targets::Verified;
 pub(super) use targets::{DATA_SIGNATURE, Layout, targets, verified};
@@ -23,6 +29,7 @@ pub(super) use targets::{DATA_SIGNATURE, Layout, targets, verified};
 use super::counters::Counters;
 use super::lost::Lost;
 use super::old;
+use super::totals;
 use super::unload::Unload;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
@@ -175,8 +182,17 @@ impl Drivers {
         Ok(drivers)
     }
 
-    /// The same; where the tree does not lead to all images, `lost` does.
+    /// The same; if the tree does not lead to all images, `lost` does.
     pub(crate) fn read_with(kernel: &Kernel, lost: &Lost<'_>) -> Result<Self, Error> {
+        Self::read_by(kernel, Some(lost))
+    }
+
+    /// What list and tree lead to: nothing is searched for, however broken they are.
+    pub(super) fn read_listed(kernel: &Kernel) -> Result<Self, Error> {
+        Self::read_by(kernel, None)
+    }
+
+    fn read_by(kernel: &Kernel, lost: Option<&Lost<'_>>) -> Result<Self, Error> {
         if old::is_old(kernel.types()?)? {
             return old::read_drivers(kernel);
         }
@@ -195,12 +211,18 @@ impl Drivers {
                 Vec::new()
             }
         };
+        part_twins(kernel, &drivers, &mut images, &mut problems);
         // A driver that is loaded has an image on the tree.
         let is_on_tree = |driver: &Driver| {
             driver.loads <= driver.unloads
                 || images.iter().any(|(entry, _)| Some(*entry) == driver.suspect_entry)
         };
-        if problems.len() > before || !drivers.iter().all(is_on_tree) {
+        let is_broken = problems.len() > before || !drivers.iter().all(is_on_tree);
+        // If list and tree are both lost, only the blocks that Verifier counts say so. They may be those of a
+        // driver that was just unloaded.
+        let is_nowhere =
+            images.is_empty() && Unload::of(kernel).is_none() && totals::tracks_blocks(kernel);
+        if let Some(lost) = lost.filter(|_| is_broken || is_nowhere) {
             lost.add_to(&mut images, &mut problems);
         }
         if let Some(error) = listless {
@@ -209,36 +231,38 @@ impl Drivers {
             }
             problems.push(Problem::from_error("list of configured drivers", &error));
         }
-        for (entry, image) in images {
-            let driver = drivers.iter_mut().find(|driver| driver.suspect_entry == Some(entry));
-            if let Some(driver) = driver {
-                driver.images.push(image);
-                continue;
-            }
-            // The name is gone from the list (a torn dump, a driver being removed); the image's own
-            // name serves.
-            problems.push(Problem::at(
-                "target driver",
-                if image.is_carved { image.verified_data } else { image.address },
-                format!("its entry {entry} is not in the list of configured drivers"),
-            ));
-            // The list may be what is broken.
-            if !is_listed && let Some(driver) = sound_suspect(kernel, &layout.suspect, entry) {
-                drivers.push(Driver { images: vec![image], ..driver });
-                continue;
-            }
-            let name = kernel
-                .modules()
-                .find(image.base)
-                .map(|(_, module)| module.name.clone())
-                .or_else(|| Some(kernel.modules().find_unloaded(image.base)?.name.clone()))
-                .unwrap_or_else(|| format!("image_{}", image.base));
-            drivers.push(Driver { name, images: vec![image], ..Driver::none() });
-        }
+        Join { kernel, layout: &layout.suspect, is_listed }.add(
+            images,
+            &mut drivers,
+            &mut problems,
+        );
         if let Some(unload) = Unload::of(kernel) {
             add_unloaded(kernel, &layout, unload, &mut drivers, &mut problems);
         }
-        Ok(Self { drivers, problems })
+        check(kernel, &drivers, &mut problems);
+        let mut found = Self { drivers, problems };
+        found.problems.extend(found.sum_problems(kernel));
+        Ok(found)
+    }
+
+    /// The sums in `MmVerifierData` that these drivers do not add up to. A driver that was unloaded with its
+    /// blocks (bug check 0xC4/0x62) explains a difference.
+    pub(super) fn sum_problems(&self, kernel: &Kernel) -> Vec<Problem> {
+        if Unload::of(kernel).is_some() {
+            return Vec::new();
+        }
+        let images = self.drivers.iter().flat_map(|driver| &driver.images);
+        let counters: Vec<_> = images.map(|image| &image.counters).collect();
+        totals::compare(kernel, &counters)
+    }
+
+    /// Where the module list contradicts the tree of verified images. Every view that names addresses by
+    /// modules depends on it.
+    pub(super) fn module_problems(kernel: &Kernel) -> Vec<Problem> {
+        let Ok(Self { drivers, .. }) = Self::read_listed(kernel) else { return Vec::new() };
+        let images =
+            drivers.iter().flat_map(|driver| driver.images.iter().map(move |one| (driver, one)));
+        images.filter_map(|(driver, image)| module_problem(kernel, driver, image)).collect()
     }
 }
 

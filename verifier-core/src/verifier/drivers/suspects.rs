@@ -3,8 +3,9 @@
 use super::Driver;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, Limits, read_unicode_string, walk_list};
+use crate::kernel::{Kernel, Limits, is_file_name, read_unicode_string, walk_list};
 use crate::types::{Field, TypeSource};
+use crate::verifier::lost::is_off;
 
 /// Offsets of an entry in the list of configured drivers, resolved once.
 pub(in crate::verifier) struct SuspectLayout {
@@ -39,8 +40,9 @@ pub(in crate::verifier) fn suspects(
     let limits = kernel.limits();
     let mut walk = walk_list(kernel.space(), head, what, limits);
     if let Some(error) = walk.broken {
-        // Zeros where the head is: the list was never set up, Verifier is off.
-        if walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0)) {
+        // An empty list leads to itself. One that was never set up has zeros, but then Verifier is off.
+        let is_null = walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0));
+        if is_null && kernel.types().is_ok_and(|types| is_off(kernel, types)) {
             return Vec::new();
         }
         problems.push(Problem::from_error(what, &error));
@@ -62,7 +64,8 @@ pub(in crate::verifier) fn sound_suspect(
     (is_sound && problems.is_empty()).then_some(driver)
 }
 
-/// One entry of the list, without images; `None` where it cannot be read.
+/// One entry of the list, without images; its name is empty if it cannot be read or is not one. `None` if the
+/// entry cannot be read.
 pub(in crate::verifier) fn suspect(
     kernel: &Kernel,
     layout: &SuspectLayout,
@@ -75,10 +78,18 @@ pub(in crate::verifier) fn suspect(
         return None;
     }
     let name = read_unicode_string(kernel.space(), entry.add(layout.base_name), kernel.limits());
-    let name = name.unwrap_or_else(|error| {
-        problems.push(Problem::from_error("name of a configured driver", &error));
-        format!("driver_{entry}")
-    });
+    let what = "name of a configured driver";
+    let name = match name {
+        Ok(name) if is_file_name(&name) => name,
+        Ok(name) => {
+            problems.push(Problem::at(what, entry, format!("{name:?} is not a file name")));
+            String::new()
+        }
+        Err(error) => {
+            problems.push(Problem::from_error(what, &error));
+            String::new()
+        }
+    };
     Some(Driver {
         name,
         suspect_entry: Some(entry),

@@ -19,6 +19,8 @@ pub(in crate::verifier) struct Layout {
     pub(in crate::verifier) suspect: SuspectLayout,
     pub(in crate::verifier) tables: u64,
     pub(in crate::verifier) tables_no: u64,
+    /// `None` if the types do not have it.
+    node_count: Option<Field>,
     table_size: u64,
     pub(in crate::verifier) rtl_table: u64,
     pub(in crate::verifier) avl: AvlLayout,
@@ -47,6 +49,7 @@ impl Layout {
             suspect: SuspectLayout::resolve(types, "_VF_SUSPECT_DRIVER_ENTRY")?,
             tables: types.field("_VF_AVL_TREE", "Tables")?.offset,
             tables_no: types.field("_VF_AVL_TREE", "TablesNo")?.offset,
+            node_count: types.field("_VF_AVL_TREE", "NodeCount").ok(),
             table_size: types.size_of("_VF_AVL_TABLE")?,
             rtl_table: types.field("_VF_AVL_TABLE", "RtlTable")?.offset,
             avl: AvlLayout::from_types(types)?,
@@ -82,7 +85,12 @@ pub(in crate::verifier) fn targets(
             return Vec::new();
         }
     };
+    let nodes = node_count(kernel, layout, tree);
     if tables.is_null() {
+        if let Some(nodes @ 1..) = nodes {
+            let why = format!("it has no table, but NodeCount is {nodes}");
+            problems.push(Problem::at(what, tree, why));
+        }
         return Vec::new();
     }
     if count > MAX_TABLES {
@@ -96,10 +104,12 @@ pub(in crate::verifier) fn targets(
     let mut images = Vec::new();
     let mut target = vec![0u8; layout.target_size];
     let mut limits = limits.clone();
+    let (before, mut found) = (problems.len(), 0);
     for i in 0..count {
         let table = tables.add(i.wrapping_mul(layout.table_size)).add(layout.rtl_table);
         let walk = walk_avl(space, table, &layout.avl, what, &limits);
         limits.tree_nodes = limits.tree_nodes.saturating_sub(walk.entries.len());
+        found += walk.entries.len() as u64;
         if let Some(error) = walk.broken {
             problems.push(Problem::from_error(what, &error));
         }
@@ -139,7 +149,19 @@ pub(in crate::verifier) fn targets(
             }
         }
     }
+    if let Some(nodes) = nodes.filter(|&nodes| nodes != found && problems.len() == before) {
+        let why = format!("NodeCount is {nodes}, but the tree holds {found} nodes");
+        problems.push(Problem::at(what, tree, why));
+    }
     images
+}
+
+/// `NodeCount` of the tree, over all its tables.
+fn node_count(kernel: &Kernel, layout: &Layout, tree: Va) -> Option<u64> {
+    let Field { offset, shape } = layout.node_count.clone()?;
+    let mut bytes = [0u8; 8];
+    kernel.space().read(tree.add(offset), &mut bytes).ok()?;
+    Field { offset: 0, shape }.get(&bytes)
 }
 
 /// What a `_VF_TARGET_VERIFIED_DRIVER_DATA` says.

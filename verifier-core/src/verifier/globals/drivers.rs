@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::data::ImageData;
 use super::{Evidence, Globals};
 use crate::addr::Va;
-use crate::kernel::{Kernel, Limits, read_unicode_string, walk_list};
+use crate::kernel::{Kernel, Limits, is_file_name, read_unicode_string, walk_list};
 use crate::types::TypeSource;
 use crate::verifier::drivers::{DATA_SIGNATURE, Layout, SuspectLayout, TargetDriver, targets};
 use crate::verifier::{Lost, old};
@@ -298,12 +298,8 @@ fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect
     let Ok(name) = read_unicode_string(kernel.space(), name, kernel.limits()) else {
         return Some(Suspect::Unlike);
     };
-    let is_file_name = !name.is_empty()
-        && name.len() <= 260
-        && !name.contains(['\\', '/', ':', '"', '<', '>', '|', char::REPLACEMENT_CHARACTER])
-        && !name.chars().any(char::is_control)
-        && (name.contains('.') || name.contains('*'));
-    if !is_file_name || unloads > loads || loads > MAX_LOADS {
+    let is_driver_name = is_file_name(&name) && (name.contains('.') || name.contains('*'));
+    if !is_driver_name || unloads > loads || loads > MAX_LOADS {
         return Some(Suspect::Unlike);
     }
     let is_loaded = kernel.modules().by_name(&name).is_some();

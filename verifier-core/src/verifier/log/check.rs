@@ -1,7 +1,7 @@
 //! What contradicts a log: records with values that no kernel writes, slots that are empty though they were
 //! written, slots that are used though the index has not come to them.
 //!
-//! A record with such a value is marked ([`Impossible`]) and kept. Slots are reported by address, adjoining
+//! A record with such a value is marked ([`ImpossibleRecord`]) and kept. Slots are reported by address, adjoining
 //! ones together, a few runs of each kind; the others are counted.
 
 use std::fmt;
@@ -22,7 +22,7 @@ const MOST_PROCESSORS: u64 = 2048;
 /// Which value of a record no kernel writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Impossible {
+pub enum ImpossibleRecord {
     /// The block's address is not in the kernel's half of the address space.
     Address,
     /// The block is larger than any, or ends past the end of the address space.
@@ -39,18 +39,18 @@ pub enum Impossible {
     Processor,
 }
 
-impl Impossible {
+impl ImpossibleRecord {
     /// The name in JSON, CSV and tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Impossible::Address => "address",
-            Impossible::Size => "size",
-            Impossible::Thread => "thread",
-            Impossible::Frame => "frame",
-            Impossible::Irp => "irp",
-            Impossible::Irql => "irql",
-            Impossible::Processor => "processor",
+            ImpossibleRecord::Address => "address",
+            ImpossibleRecord::Size => "size",
+            ImpossibleRecord::Thread => "thread",
+            ImpossibleRecord::Frame => "frame",
+            ImpossibleRecord::Irp => "irp",
+            ImpossibleRecord::Irql => "irql",
+            ImpossibleRecord::Processor => "processor",
         }
     }
 
@@ -58,18 +58,20 @@ impl Impossible {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Impossible::Address => "its address is not in the kernel's half of the address space",
-            Impossible::Size => "its size is larger than any block",
-            Impossible::Thread => "its thread is not an object in the kernel's half",
-            Impossible::Frame => "its stack is not one of the kernel",
-            Impossible::Irp => "its IRP is not an object in the kernel's half",
-            Impossible::Irql => "no processor has so high an IRQL",
-            Impossible::Processor => "Windows does not have so many processors",
+            ImpossibleRecord::Address => {
+                "its address is not in the kernel's half of the address space"
+            }
+            ImpossibleRecord::Size => "its size is larger than any block",
+            ImpossibleRecord::Thread => "its thread is not an object in the kernel's half",
+            ImpossibleRecord::Frame => "its stack is not one of the kernel",
+            ImpossibleRecord::Irp => "its IRP is not an object in the kernel's half",
+            ImpossibleRecord::Irql => "no processor has so high an IRQL",
+            ImpossibleRecord::Processor => "Windows does not have so many processors",
         }
     }
 }
 
-impl fmt::Display for Impossible {
+impl fmt::Display for ImpossibleRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words())
     }
@@ -166,7 +168,7 @@ impl<'r> Contradictions<'r> {
 
     /// A slot that holds a record.
     #[inline]
-    pub(super) fn record(&mut self, slot: u32, impossible: Option<Impossible>) {
+    pub(super) fn record(&mut self, slot: u32, impossible: Option<ImpossibleRecord>) {
         if impossible.is_some() {
             self.impossible.push(slot, impossible);
         }
@@ -195,7 +197,7 @@ impl<'r> Contradictions<'r> {
         let ring = self.ring;
         let mut problems = Vec::new();
         self.impossible.report(ring, "impossible records", &mut problems, |one| {
-            let reason = one.map_or("", Impossible::words);
+            let reason = one.map_or("", ImpossibleRecord::words);
             format!("impossible: {reason}")
         });
         let index = ring.index.unwrap_or(0);
@@ -223,14 +225,14 @@ impl<'r> Contradictions<'r> {
 #[derive(Default)]
 struct Runs {
     /// The first of them, each with what is said of its lowest slot.
-    told: Vec<(u32, u32, Option<Impossible>)>,
+    told: Vec<(u32, u32, Option<ImpossibleRecord>)>,
     count: u64,
     /// Slots of the runs in `told`.
     of_told: u64,
 }
 
 impl Runs {
-    fn push(&mut self, slot: u32, why: Option<Impossible>) {
+    fn push(&mut self, slot: u32, why: Option<ImpossibleRecord>) {
         self.count += 1;
         let has_room = self.told.len() < MAX_RUNS;
         match self.told.last_mut() {
@@ -248,7 +250,7 @@ impl Runs {
         ring: &Ring,
         kind: &str,
         problems: &mut Vec<Problem>,
-        words: impl Fn(Option<Impossible>) -> String,
+        words: impl Fn(Option<ImpossibleRecord>) -> String,
     ) {
         for &(first, last, why) in &self.told {
             problems.push(ring.of_slots(first, last, words(why)));

@@ -18,7 +18,7 @@
 //! Writers reserve a slot before they fill it, so the newest slot may be torn: empty, or with the thread
 //! or IRP missing. It is returned as it is, and a problem says so.
 
-use super::check::{Contradictions, Impossible, Range};
+use super::check::{Contradictions, ImpossibleRecord, Range};
 use super::kind::{EventField, EventKind, Globals, Layout, MAX_FIELDS};
 use super::ring::Ring;
 use super::stacks::{Stack, Stacks};
@@ -26,6 +26,7 @@ use crate::addr::Va;
 use crate::bytes::frames;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
+use crate::verifier::Drivers;
 
 /// A record of one of these logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct EventRecord {
     /// The slot it lies in.
     pub slot: u32,
     /// Which of its values no kernel writes: then the record was damaged, and none of it can be relied on.
-    pub impossible: Option<Impossible>,
+    pub impossible: Option<ImpossibleRecord>,
     values: [u64; MAX_FIELDS],
     stack: Stack,
 }
@@ -131,7 +132,7 @@ impl EventLog {
             let is_unfinished = contradictions.is_in_flight(slot);
             let impossible =
                 why_impossible(kind, range, &has, &values, is_unfinished).or_else(|| {
-                    (!range.is_stack(frames(raw, count, size))).then_some(Impossible::Frame)
+                    (!range.is_stack(frames(raw, count, size))).then_some(ImpossibleRecord::Frame)
                 });
             contradictions.record(slot, impossible);
             let mut addresses = kind.fields().iter().zip(values).filter(|(f, _)| f.is_address);
@@ -149,6 +150,7 @@ impl EventLog {
         problems.extend(torn.map(|why| ring.torn(why)));
         problems.extend(contradictions.problems());
         problems.extend(result.problems);
+        problems.extend(Drivers::module_problems(kernel));
         kernel.report_into(&mut problems);
         Ok(Self {
             kind,
@@ -234,15 +236,15 @@ fn why_impossible(
     has: &[bool; MAX_FIELDS],
     values: &[u64; MAX_FIELDS],
     is_unfinished: bool,
-) -> Option<Impossible> {
+) -> Option<ImpossibleRecord> {
     let is_object = |value| range.is_object(Va(value)) || (is_unfinished && value == 0);
     let fields = kind.fields().iter().zip(has).zip(values);
     fields.filter(|((_, has), _)| **has).find_map(|((field, _), &value)| {
         let (is_possible, impossible) = match field.c_name {
-            "Thread" => (is_object(value), Impossible::Thread),
-            "Irp" => (is_object(value), Impossible::Irp),
-            "OldIrql" | "NewIrql" | "Irql" => (range.is_irql(value), Impossible::Irql),
-            "Processor" => (range.is_processor(value), Impossible::Processor),
+            "Thread" => (is_object(value), ImpossibleRecord::Thread),
+            "Irp" => (is_object(value), ImpossibleRecord::Irp),
+            "OldIrql" | "NewIrql" | "Irql" => (range.is_irql(value), ImpossibleRecord::Irql),
+            "Processor" => (range.is_processor(value), ImpossibleRecord::Processor),
             _ => return None,
         };
         (!is_possible).then_some(impossible)

@@ -19,7 +19,7 @@ mod trace;
 mod watched;
 
 pub use carve::{CarvedLog, CarvedRecord};
-pub use check::Impossible;
+pub use check::ImpossibleRecord;
 pub use event::{EventLog, EventRecord};
 pub use kind::{EventField, EventKind};
 pub use operation::{Operation, classify};

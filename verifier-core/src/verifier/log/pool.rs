@@ -7,8 +7,8 @@
 //! first lap has not come to only those with a record of this boot count.
 //!
 //! `Address` null with a size is an allocation that failed. Nothing in a record tells an allocation
-//! from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs what was asked for, a
-//! free the size of the block.
+//! from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs what was
+//! asked for, a free the size of the block.
 
 use super::pool_walk::Walk;
 use super::record::PoolRecord;
@@ -18,7 +18,7 @@ use super::trace::Trace;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::{Level, Settings};
+use crate::verifier::{Drivers, Level, Settings};
 
 /// Bit of `VfOptionFlags`: 22000 and later make no pool log, earlier kernels log no stacks.
 const NO_STACKS: u32 = 0x2;
@@ -99,6 +99,7 @@ impl PoolLog {
         problems.extend(why_absent(kernel, &ring));
         problems.extend(walk.problems(&result));
         problems.extend(result.problems);
+        problems.extend(Drivers::module_problems(kernel));
         kernel.report_into(&mut problems);
         Ok(Self {
             empty_because: if ring.array.is_null() {

@@ -3,7 +3,7 @@
 //! Each slot's numbers and first frame are looked at, of all records; whole stacks only of those that are
 //! wanted. So a reader that wants the records of a few blocks learns of damage anywhere in the log.
 
-use super::check::{Contradictions, Impossible, Range};
+use super::check::{Contradictions, ImpossibleRecord, Range};
 use super::lives::Lives;
 use super::operation::{Classifier, FRAMES_TO_CLASSIFY, Operation};
 use super::record::PoolRecord;
@@ -131,25 +131,25 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
 
     /// Which value of a record no kernel writes, as far as its numbers and its first frame show.
     #[inline]
-    fn impossible(&mut self, slot: u32, header: &Header, bytes: &[u8]) -> Option<Impossible> {
+    fn impossible(&mut self, slot: u32, header: &Header, bytes: &[u8]) -> Option<ImpossibleRecord> {
         if fits(self.range, header) { None } else { self.reason(slot, header, bytes) }
     }
 
     #[cold]
-    fn reason(&mut self, slot: u32, header: &Header, bytes: &[u8]) -> Option<Impossible> {
+    fn reason(&mut self, slot: u32, header: &Header, bytes: &[u8]) -> Option<ImpossibleRecord> {
         let &Header { block, size, thread, first } = header;
         let is_unfinished = thread.is_null() && self.contradictions.is_in_flight(slot);
         if !self.range.is_object(thread) && !is_unfinished {
-            Some(Impossible::Thread)
+            Some(ImpossibleRecord::Thread)
         } else if !first.is_null() && !self.range.is_kernel(first) {
-            Some(Impossible::Frame)
+            Some(ImpossibleRecord::Frame)
         } else if !self.range.is_block(block, size) {
-            Some(Impossible::Size)
+            Some(ImpossibleRecord::Size)
         } else if !block.is_null() && !self.range.is_kernel(block) {
             // Locked pages can be mapped for a process.
             let top = self.top(bytes);
             let may_map = self.range.is_user(block) && self.classifier.may_map(&top);
-            (!may_map).then_some(Impossible::Address)
+            (!may_map).then_some(ImpossibleRecord::Address)
         } else {
             None
         }
@@ -168,7 +168,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         slot: u32,
         header: &Header,
         bytes: &[u8],
-        impossible: &mut Option<Impossible>,
+        impossible: &mut Option<ImpossibleRecord>,
     ) -> Operation {
         let trace = self.trace;
         if self.records.is_empty() {
@@ -180,7 +180,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         let stack = self.stacks.push(raw, trace.frames, trace.frame_size);
         let frames = self.stacks.get(stack);
         if impossible.is_none() && !self.range.is_stack(frames.iter().copied()) {
-            *impossible = Some(Impossible::Frame);
+            *impossible = Some(ImpossibleRecord::Frame);
         }
         let operation = if header.block.is_null() {
             Operation::Failed

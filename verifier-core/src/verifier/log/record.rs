@@ -1,6 +1,6 @@
 //! A record of the pool log.
 
-use super::check::Impossible;
+use super::check::ImpossibleRecord;
 use super::operation::Operation;
 use super::stacks::Stack;
 use crate::addr::Va;
@@ -19,6 +19,6 @@ pub struct PoolRecord {
     /// What happened.
     pub operation: Operation,
     /// Which of its values no kernel writes: then the record was damaged, and none of it can be relied on.
-    pub impossible: Option<Impossible>,
+    pub impossible: Option<ImpossibleRecord>,
     pub(super) stack: Stack,
 }

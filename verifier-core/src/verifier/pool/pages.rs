@@ -118,7 +118,9 @@ impl Layout {
                 break;
             }
             let mut bytes = vec![0u8; PAGE_SIZE as usize].into_boxed_slice();
-            if kernel.space().read(page, &mut bytes).is_ok() {
+            // Live memory may have changed since the search.
+            let is_owned = |bytes: &[u8]| self.header_owner.get(bytes) == Some(data.0);
+            if kernel.space().read(page, &mut bytes).is_ok() && is_owned(&bytes) {
                 page_addresses.insert(page);
                 page_addresses.insert(Va(self.header_next.get(&bytes).unwrap_or(0)));
                 pages.push((page, bytes));
@@ -200,6 +202,7 @@ impl Layout {
                         caller: Va(self.caller.get(raw).unwrap_or(0)),
                         entry: at,
                         source,
+                        impossible: None,
                     },
                 });
             }

@@ -4,7 +4,8 @@ use super::Allocation;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::drivers::Driver;
+use crate::verifier::contiguous::read_contiguous;
+use crate::verifier::drivers::{Driver, TargetDriver};
 use crate::verifier::lost::Lost;
 use crate::verifier::trackers::{PageBudget, Trackers};
 
@@ -51,21 +52,43 @@ impl Tracker {
     }
 }
 
-/// The slots of every image of `drivers`, who share the limit of pages: each call of `each` has one's.
+/// What one image of a driver holds.
+pub(crate) struct ImagePool {
+    /// The slots of its tracking pages.
+    pub(crate) tracker: Tracker,
+    /// Its contiguous memory, in the order of the list.
+    pub(crate) contiguous: Vec<Allocation>,
+}
+
+/// What every image of `drivers` holds, who share the limits of pages and of list entries: each call of
+/// `each` has one's, and the number of its driver.
 ///
 /// # Errors
 /// As [`Tracker::read`].
-pub(crate) fn for_each_tracker(
+pub(crate) fn for_each_image<'d>(
     kernel: &Kernel,
-    drivers: &[Driver],
+    drivers: impl Iterator<Item = &'d Driver>,
     lost: &Lost<'_>,
-    each: &mut dyn FnMut(&Driver, Tracker),
+    each: &mut dyn FnMut(usize, &'d Driver, &'d TargetDriver, ImagePool),
 ) -> Result<(), Error> {
     let trackers = Trackers::resolve(kernel)?;
     let mut budget = PageBudget::of(kernel);
-    for driver in drivers {
+    let mut lists = kernel.limits().clone();
+    for (index, driver) in drivers.enumerate() {
         for image in &driver.images {
-            each(driver, trackers.read_image(kernel, &driver.name, image, lost, &mut budget));
+            let mut tracker = trackers.read_image(kernel, &driver.name, image, lost, &mut budget);
+            let contiguous = trackers.contiguous().map(|head| {
+                read_contiguous(
+                    kernel,
+                    &driver.name,
+                    image.verified_data.add(head),
+                    image.counters.get("ContiguousMemoryBytes"),
+                    &mut lists,
+                    &mut tracker.problems,
+                )
+            });
+            let contiguous = contiguous.unwrap_or_default();
+            each(index, driver, image, ImagePool { tracker, contiguous });
         }
     }
     Ok(())

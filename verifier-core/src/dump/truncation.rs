@@ -1,0 +1,149 @@
+//! Whether a file is whole.
+//!
+//! Three facts must agree: how many pages the page map has, how many the header counts, and how long the
+//! file is. A file that is shorter than both counts want was cut short. If the counts differ, one of them is
+//! damaged; if it is the page map, pages after the damage are read from wrong places.
+
+use std::fmt;
+
+use super::source::ReadAt;
+use crate::addr::PAGE_SIZE;
+use crate::error::{Error, Problem};
+use crate::number::Thousands;
+
+/// The mark of secondary data, which may follow the last page.
+const SECONDARY_DATA: [u8; 8] = *b"DumpBlob";
+
+/// What is missing at the end of a file.
+///
+/// As text: `12,345,678 bytes (3,014 of 9,000 pages) are missing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Truncation {
+    /// The length of the file in bytes.
+    pub file_len: u64,
+    /// The length that the file must have.
+    pub expected_len: u64,
+    /// True if it must be longer still: the file ends before it says how many pages it has.
+    pub is_minimum: bool,
+    /// Pages that the file does not hold, or not whole.
+    pub missing_pages: u64,
+    /// Pages that it should hold; 0 if that is unknown, and for a small dump, which has none.
+    pub pages: u64,
+}
+
+impl Truncation {
+    /// `None` if the file is as long as it must be.
+    pub(super) fn new(file_len: u64, expected_len: u64) -> Option<Self> {
+        (file_len < expected_len).then_some(Self {
+            file_len,
+            expected_len,
+            is_minimum: false,
+            missing_pages: 0,
+            pages: 0,
+        })
+    }
+
+    /// The bytes that are missing.
+    #[must_use]
+    pub fn missing_bytes(&self) -> u64 {
+        self.expected_len.saturating_sub(self.file_len)
+    }
+
+    /// The same with the name of the file, and what to do about it.
+    #[must_use]
+    pub fn describe(&self, file: impl fmt::Display) -> String {
+        format!("{self} at the end of {file}; copy the file again")
+    }
+
+    /// The same as a problem of what is read from the file.
+    pub(super) fn problem(&self) -> Problem {
+        let end = self.file_len;
+        Problem::new("file", format!("it ends at offset {end:#x}: {}", self.describe("the file")))
+    }
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.missing_bytes();
+        if self.is_minimum {
+            f.write_str("at least ")?;
+        }
+        write!(f, "{} byte{}", Thousands(bytes), if bytes == 1 { "" } else { "s" })?;
+        if self.pages > 0 {
+            let (missing, pages) = (Thousands(self.missing_pages), Thousands(self.pages));
+            write!(f, " ({missing} of {pages} pages)")?;
+        }
+        f.write_str(if bytes == 1 { " is missing" } else { " are missing" })
+    }
+}
+
+/// The count of pages that a header has beside the page map, and where in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Declared {
+    pub(super) pages: u64,
+    pub(super) at: u64,
+}
+
+/// The pages of a dump, which are stored one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    /// Where the first page is.
+    pub(super) first_page: u64,
+    /// Pages in the page map; `None` if the file ends inside the map.
+    pub(super) pages: Option<u64>,
+    /// `None` if this kind of dump has no such count, or its writer did not set it.
+    pub(super) declared: Option<Declared>,
+}
+
+impl Stored {
+    /// What both the page map and the header want, and the file does not have.
+    pub(super) fn truncation(&self, file_len: u64) -> Option<Truncation> {
+        let counts = self.pages.into_iter().chain(self.declared.map(|declared| declared.pages));
+        let count = counts.min();
+        let pages = count.unwrap_or(0);
+        let held = file_len.saturating_sub(self.first_page) / PAGE_SIZE;
+        let found = Truncation::new(file_len, self.end(pages))?;
+        let missing_pages = pages.saturating_sub(held);
+        Some(Truncation { is_minimum: count.is_none(), missing_pages, pages, ..found })
+    }
+
+    /// The header's count of pages, if the page map has another.
+    pub(super) fn contradiction(&self, file: &dyn ReadAt) -> Option<Problem> {
+        let (pages, declared) = (self.pages?, self.declared?);
+        if declared.pages == pages {
+            return None;
+        }
+        let room = file.len().saturating_sub(self.first_page) / PAGE_SIZE;
+        let text = format!(
+            "it has {} pages, but the header's count at file offset {:#x} is {}, and the file has room \
+             for {}",
+            Thousands(pages),
+            declared.at,
+            Thousands(declared.pages),
+            Thousands(room),
+        );
+        let problem = |what: &str| Problem::new("page map", format!("{text}: {what}"));
+        if ends_there(file, self.end(pages)) {
+            return Some(problem("the count is damaged").remark());
+        }
+        Some(problem("pages may be read from wrong places; copy the file again"))
+    }
+
+    /// Where so many pages end.
+    fn end(&self, pages: u64) -> u64 {
+        self.first_page.saturating_add(pages.saturating_mul(PAGE_SIZE))
+    }
+}
+
+/// True if nothing but secondary data follows `end` in the file.
+fn ends_there(file: &dyn ReadAt, end: u64) -> bool {
+    let mut mark = [0u8; SECONDARY_DATA.len()];
+    file.len() == end || (file.read_at(end, &mut mark).is_ok() && mark == SECONDARY_DATA)
+}
+
+/// The error of a file that ends before the end of a header.
+pub(super) fn ends_before(file: &dyn ReadAt, what: &'static str) -> Error {
+    let why = "the file ends before it: it was cut short; copy the file again".into();
+    Error::Format { offset: file.len(), what, why }
+}
