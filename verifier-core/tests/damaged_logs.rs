@@ -1,7 +1,7 @@
 //! Logs that were damaged: what no kernel writes is marked and reported, and nothing is dropped. Logs that are
 //! only old, young or busy are not reported.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 #[path = "common/wrapper.rs"]

@@ -3,18 +3,17 @@
 //! A record is {Address, Size, Thread, StackTrace[]}, with 13 frames up to Windows 10 and Server
 //! 2022 and 50 from 22000 on: the stride and the number of frames come from the types. The stack ends
 //! at the first null; frames behind it are left over from an earlier lap. Slots that were never used
-//! are zero on most builds; up to 19041 the array is not cleared when it is made, so in the first lap
-//! slots that it has not come to do not count, whatever lies there.
+//! are zero on most builds; up to 19041 the array is not cleared when it is made, so of the slots that a
+//! first lap has not come to only those with a record of this boot count.
 //!
 //! `Address` null with a size is an allocation that failed. Nothing in a record tells an allocation
-//! from a free: see [`classify`]. Sizes differ in kind too: an allocation logs what was asked for, a
-//! free the size of the block.
+//! from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs what was
+//! asked for, a free the size of the block.
 
-use super::check::ImpossibleRecord;
-use super::operation::Operation;
 use super::pool_walk::Walk;
+use super::record::PoolRecord;
 use super::ring::Ring;
-use super::stacks::{Stack, Stacks};
+use super::stacks::Stacks;
 use super::trace::Trace;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
@@ -23,24 +22,6 @@ use crate::verifier::{Drivers, Level, Settings};
 
 /// Bit of `VfOptionFlags`: 22000 and later make no pool log, earlier kernels log no stacks.
 const NO_STACKS: u32 = 0x2;
-
-/// A record of the pool log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolRecord {
-    /// The slot it lies in.
-    pub slot: u32,
-    /// `Address`: the block, an MDL, a mapping.
-    pub address: Va,
-    /// `Size`.
-    pub size: u64,
-    /// `Thread`: the `_ETHREAD`.
-    pub thread: Va,
-    /// What happened.
-    pub operation: Operation,
-    /// Which of its values no kernel writes: then the record was damaged, and none of it can be relied on.
-    pub impossible: Option<ImpossibleRecord>,
-    pub(super) stack: Stack,
-}
 
 /// The pool log.
 #[derive(Debug, Clone, PartialEq, Eq)]

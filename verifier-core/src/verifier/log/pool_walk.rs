@@ -6,7 +6,7 @@
 use super::check::{Contradictions, ImpossibleRecord, Range};
 use super::lives::Lives;
 use super::operation::{Classifier, FRAMES_TO_CLASSIFY, Operation};
-use super::pool::PoolRecord;
+use super::record::PoolRecord;
 use super::repeats::Repeats;
 use super::ring::{Ring, RingRecords};
 use super::stacks::Stacks;
