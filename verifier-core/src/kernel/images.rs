@@ -105,13 +105,6 @@ pub(super) fn find(
         list = read(head);
     }
     let List { mut loaded, broken, mut problems } = list;
-    if let [Some(hint), Some(block)] = told
-        && space.is_kernel(block)
-    {
-        let why =
-            format!("the dump says that its head is here, the debugger data block says {block}");
-        problems.insert(0, Problem::at("list of loaded modules", hint, why));
-    }
     let mut source = ModuleSource::List;
     // A small dump may hold some entries of the kernel's list by chance; its own list is whole.
     if loaded.len() < hints.modules.len() {
