@@ -777,11 +777,16 @@ mod documents {
                 "driver,address,size,tag,caller,caller_symbol,source,impossible".into(),
                 Some(10),
             ),
-            (&["log", "pool"], &[], "slot,address,size,thread,operation,stack".into(), Some(12)),
+            (
+                &["log", "pool"],
+                &[],
+                "slot,address,size,thread,operation,stack,impossible".into(),
+                Some(12),
+            ),
             (
                 &["history"],
                 &["--address", BLOCK],
-                "slot,address,size,thread,operation,stack".into(),
+                "slot,address,size,thread,operation,stack,impossible".into(),
                 Some(1),
             ),
         ] {

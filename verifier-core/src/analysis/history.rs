@@ -17,8 +17,8 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord};
 use crate::verifier::{
-    Allocation, Checks, Driver, Drivers, EntryState, ImagePool, Lost, NO_DRIVER, PoolInfo,
-    Settings, Source, TargetDriver, TrackerEntry, for_each_image, mark, told,
+    Allocation, Checks, Driver, Drivers, EntryState, ImagePool, Lost, NO_DRIVER, PoolInfo, Source,
+    TargetDriver, TrackerEntry, for_each_image, mark, told,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -165,9 +165,8 @@ impl History {
         match drivers {
             Ok((drivers, lost)) => {
                 problems.extend(drivers.problems.iter().cloned());
-                let settings = Settings::read(kernel).ok();
                 let all = &drivers.drivers;
-                let mut checks = Checks::new(kernel, all.iter(), settings.as_ref());
+                let mut checks = Checks::new(kernel, all.iter());
                 // Of a million entries a handful concern the address: only they are kept.
                 let mut each = |_, driver: &Driver, image: &TargetDriver, held_by: ImagePool| {
                     let ImagePool { mut tracker, mut contiguous } = held_by;

@@ -131,6 +131,7 @@ impl Info {
             }
         }
         let header = session.dump().map(Dump::header);
+        problems.extend(kernel.zip(header).and_then(|(kernel, header)| misplaced(kernel, header)));
         let space = kernel.map(|kernel| kernel.space());
         let machine = header.map(|header| (header.machine(), header.machine_image_type));
         Self {
@@ -159,6 +160,14 @@ impl Info {
             problems,
         }
     }
+}
+
+/// That a header puts the debugger data block where it is not.
+fn misplaced(kernel: &Kernel, header: &Header) -> Option<Problem> {
+    let told = header.kd_debugger_data_block?;
+    let at = kernel.debugger_data().ok()?.address;
+    let why = format!("the header says that it is here, but it is at {at}");
+    (at != told).then(|| Problem::at("KdDebuggerDataBlock", told, why).remark())
 }
 
 impl FileInfo {

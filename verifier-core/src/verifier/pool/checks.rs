@@ -56,11 +56,8 @@ fn larger_pool(counters: &Counters) -> Option<u64> {
 }
 
 impl<'a> Checks<'a> {
-    pub(crate) fn new<'d>(
-        kernel: &'a Kernel,
-        drivers: impl Iterator<Item = &'d Driver>,
-        settings: Option<&Settings>,
-    ) -> Self {
+    pub(crate) fn new<'d>(kernel: &'a Kernel, drivers: impl Iterator<Item = &'d Driver>) -> Self {
+        let settings = kernel.types().and_then(|types| Settings::read_by(kernel, types)).ok();
         let images = drivers.flat_map(|driver| &driver.images);
         let images = images.filter(|image| !image.base.is_null());
         Self {
@@ -68,7 +65,7 @@ impl<'a> Checks<'a> {
             images: images.map(|image| (image.base, image.size)).collect(),
             has_modules: kernel.modules_from() != ModuleSource::KernelAlone,
             callers: HashMap::new(),
-            pool_bytes: settings.and_then(|one| larger_pool(&one.statistics)).unwrap_or(0),
+            pool_bytes: settings.as_ref().and_then(|one| larger_pool(&one.statistics)).unwrap_or(0),
             owners: Vec::new(),
             blocks: Vec::new(),
             found: BTreeMap::new(),

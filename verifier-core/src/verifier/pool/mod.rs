@@ -167,7 +167,7 @@ impl PoolReport {
     /// Holds all that was read against what Verifier counts, and against itself. `ownerless` blocks of
     /// the tree are of no known driver, shown or not.
     fn check(&mut self, kernel: &Kernel, ownerless: u64, is_named: bool) {
-        let settings = Settings::read(kernel);
+        let settings = kernel.types().and_then(|types| Settings::read_by(kernel, types));
         let mut held = self.unowned.len() as u64;
         for pool in &self.drivers {
             let found = (pool.allocations.len() + pool.contiguous.len()) as u64;
@@ -184,12 +184,12 @@ impl PoolReport {
             }
         }
         self.problems.extend(tracking::doubts(kernel, &settings, &self.drivers, held, is_named));
-        self.mark_impossible(kernel, settings.as_ref().ok());
+        self.mark_impossible(kernel);
     }
 
-    fn mark_impossible(&mut self, kernel: &Kernel, settings: Option<&Settings>) {
+    fn mark_impossible(&mut self, kernel: &Kernel) {
         let drivers = self.drivers.iter().map(|pool| &pool.driver);
-        let mut checks = Checks::new(kernel, drivers, settings);
+        let mut checks = Checks::new(kernel, drivers);
         for pool in &mut self.drivers {
             let all = pool.allocations.iter_mut().chain(&mut pool.contiguous);
             checks.look_at(&pool.driver.name, Some(&pool.driver.counters()), all);
