@@ -42,10 +42,18 @@ static int print_extent(const VerifierView *view) {
     return 0;
 }
 
+static void print_unload(const VerifierView *view) {
+    VerifierUnloadLeak leak;
+    if (verifier_unload_leak(view, &leak, sizeof leak) != VERIFIER_STATUS_OK) return;
+    printf("%s was unloaded before it freed %" PRIu64 " blocks; %" PRIu64 " could be read, of %" PRIu64 " bytes\n",
+           leak.driver, leak.counted, leak.count, leak.bytes);
+}
+
 static int print_leaks(const VerifierSession *session) {
     VerifierView *view;
     VerifierGroup group;
     if (verifier_leaks(session, NULL, &view) != VERIFIER_STATUS_OK) return complain();
+    print_unload(view);
     for (size_t i = 0; i < verifier_view_count(view); i++) {
         if (verifier_group_at(view, i, &group, sizeof group) != VERIFIER_STATUS_OK) return complain();
         printf("%zu blocks, %" PRIu64 " bytes, tag %s, %s\n", group.count, group.bytes, group.tag, group.driver);

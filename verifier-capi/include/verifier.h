@@ -169,6 +169,28 @@ typedef enum VerifierOperation {
   VERIFIER_OPERATION_UNKNOWN = 3,
 } VerifierOperation;
 
+// A value of a log's record that no kernel writes.
+typedef enum VerifierImpossibleValue {
+  // None.
+  VERIFIER_IMPOSSIBLE_VALUE_NOTHING = 0,
+  // The block's address.
+  VERIFIER_IMPOSSIBLE_VALUE_ADDRESS = 1,
+  // The block's size.
+  VERIFIER_IMPOSSIBLE_VALUE_SIZE = 2,
+  // The thread.
+  VERIFIER_IMPOSSIBLE_VALUE_THREAD = 3,
+  // A frame of the stack.
+  VERIFIER_IMPOSSIBLE_VALUE_FRAME = 4,
+  // The IRP.
+  VERIFIER_IMPOSSIBLE_VALUE_IRP = 5,
+  // An IRQL.
+  VERIFIER_IMPOSSIBLE_VALUE_IRQL = 6,
+  // The processor's number.
+  VERIFIER_IMPOSSIBLE_VALUE_PROCESSOR = 7,
+  // A value that this interface has no name for yet.
+  VERIFIER_IMPOSSIBLE_VALUE_SOMETHING_ELSE = 8,
+} VerifierImpossibleValue;
+
 // What a record of a history is.
 typedef enum VerifierRole {
   // An outstanding allocation that holds the address.
@@ -342,6 +364,20 @@ typedef struct VerifierProblem {
   enum VerifierExtent leaves;
 } VerifierProblem;
 
+// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
+typedef struct VerifierUnloadLeak {
+  // Its file name.
+  const char *driver;
+  // Its _VF_TARGET_VERIFIED_DRIVER_DATA.
+  uint64_t verified_data;
+  // How many blocks the bug check says.
+  uint64_t counted;
+  // How many of them could be read.
+  uint64_t count;
+  // The sum of their bytes.
+  uint64_t bytes;
+} VerifierUnloadLeak;
+
 // One of Verifier's statistics.
 typedef struct VerifierStatistic {
   // The field of _MM_DRIVER_VERIFIER_DATA.
@@ -420,6 +456,8 @@ typedef struct VerifierLogEntry {
   uint32_t slot;
   // Frames of its stack.
   size_t frames;
+  // Which value no kernel writes, so that the record was damaged.
+  enum VerifierImpossibleValue impossible;
 } VerifierLogEntry;
 
 // A record of such a log.
@@ -430,6 +468,8 @@ typedef struct VerifierEvent {
   uint32_t fields;
   // Frames of its stack.
   size_t frames;
+  // Which value no kernel writes, so that the record was damaged.
+  enum VerifierImpossibleValue impossible;
 } VerifierEvent;
 
 // A number of such a record.
@@ -660,6 +700,16 @@ enum VerifierStatus verifier_view_problem_at(const struct VerifierView *view,
 
 // Frees a view, and with it the strings of its records. Nothing for NULL.
 void verifier_view_free(struct VerifierView *view);
+
+// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
+// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_unload_leak(const struct VerifierView *view,
+                                         struct VerifierUnloadLeak *record,
+                                         size_t size);
 
 // A record of `verifier_statistics`.
 //

@@ -44,17 +44,18 @@ pub use history::{
     VerifierHistoryRecord, VerifierRole, verifier_history, verifier_history_record_at,
 };
 pub use log::{
-    VerifierEvent, VerifierEventField, VerifierEventKind, VerifierFrame, VerifierLogEntry,
-    VerifierOperation, verifier_event_at, verifier_event_field_at, verifier_event_log,
-    verifier_frame_at, verifier_log_entry_at, verifier_pool_log,
+    VerifierEvent, VerifierEventField, VerifierEventKind, VerifierFrame, VerifierImpossibleValue,
+    VerifierLogEntry, VerifierOperation, verifier_event_at, verifier_event_field_at,
+    verifier_event_log, verifier_frame_at, verifier_log_entry_at, verifier_pool_log,
 };
 pub use module::{VerifierModule, verifier_module_at, verifier_modules};
 pub use options::{VerifierOptions, verifier_session_cancel};
 pub use reader::{VERIFIER_READER_STABLE, VerifierMachine, VerifierReader, VerifierSpace};
 pub use record::{
     VerifierAllocation, VerifierDriver, VerifierDriverState, VerifierGroup, VerifierSource,
-    VerifierStatistic, verifier_allocation_at, verifier_driver_at, verifier_driver_counter,
-    verifier_group_at, verifier_group_block_at, verifier_statistic_at,
+    VerifierStatistic, VerifierUnloadLeak, verifier_allocation_at, verifier_driver_at,
+    verifier_driver_counter, verifier_group_at, verifier_group_block_at, verifier_statistic_at,
+    verifier_unload_leak,
 };
 pub use session::{
     VERIFIER_ABI_VERSION, VerifierSession, verifier_abi_version, verifier_open_file,

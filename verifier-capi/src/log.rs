@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::{EventKind, Operation};
+use verifier_core::verifier::log::{EventKind, ImpossibleRecord, Operation};
 
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
@@ -41,9 +41,53 @@ pub struct VerifierLogEntry {
     pub slot: u32,
     /// Frames of its stack.
     pub frames: usize,
+    /// Which value no kernel writes, so that the record was damaged.
+    pub impossible: VerifierImpossibleValue,
 }
 
-impl Record for VerifierLogEntry {}
+impl Record for VerifierLogEntry {
+    const LEAST: usize = std::mem::offset_of!(Self, impossible);
+}
+
+/// A value of a log's record that no kernel writes.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierImpossibleValue {
+    /// None.
+    Nothing = 0,
+    /// The block's address.
+    Address = 1,
+    /// The block's size.
+    Size = 2,
+    /// The thread.
+    Thread = 3,
+    /// A frame of the stack.
+    Frame = 4,
+    /// The IRP.
+    Irp = 5,
+    /// An IRQL.
+    Irql = 6,
+    /// The processor's number.
+    Processor = 7,
+    /// A value that this interface has no name for yet.
+    SomethingElse = 8,
+}
+
+impl VerifierImpossibleValue {
+    fn of(value: Option<ImpossibleRecord>) -> Self {
+        match value {
+            None => Self::Nothing,
+            Some(ImpossibleRecord::Address) => Self::Address,
+            Some(ImpossibleRecord::Size) => Self::Size,
+            Some(ImpossibleRecord::Thread) => Self::Thread,
+            Some(ImpossibleRecord::Frame) => Self::Frame,
+            Some(ImpossibleRecord::Irp) => Self::Irp,
+            Some(ImpossibleRecord::Irql) => Self::Irql,
+            Some(ImpossibleRecord::Processor) => Self::Processor,
+            Some(_) => Self::SomethingElse,
+        }
+    }
+}
 
 /// A frame of a stack.
 #[repr(C)]
@@ -97,9 +141,13 @@ pub struct VerifierEvent {
     pub fields: u32,
     /// Frames of its stack.
     pub frames: usize,
+    /// Which value no kernel writes, so that the record was damaged.
+    pub impossible: VerifierImpossibleValue,
 }
 
-impl Record for VerifierEvent {}
+impl Record for VerifierEvent {
+    const LEAST: usize = std::mem::offset_of!(Self, impossible);
+}
 
 /// A number of such a record.
 #[repr(C)]
@@ -226,6 +274,7 @@ pub unsafe extern "C" fn verifier_log_entry_at(
             operation: VerifierOperation::of(entry.operation),
             slot: entry.slot,
             frames: log.frames(entry).len(),
+            impossible: VerifierImpossibleValue::of(entry.impossible),
         })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
@@ -248,7 +297,12 @@ pub unsafe extern "C" fn verifier_event_at(
         let Rows::Events { log, fields } = &view.rows else { return Err(view.other("events")) };
         let event = nth(&log.records, index)?;
         let fields = u32::try_from(fields.len()).unwrap_or(u32::MAX);
-        Ok(VerifierEvent { slot: event.slot, fields, frames: log.frames(event).len() })
+        Ok(VerifierEvent {
+            slot: event.slot,
+            fields,
+            frames: log.frames(event).len(),
+            impossible: VerifierImpossibleValue::of(event.impossible),
+        })
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
     unsafe { fill(view, record, size, make) }

@@ -187,6 +187,55 @@ impl VerifierView {
     }
 }
 
+/// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierUnloadLeak {
+    /// Its file name.
+    pub driver: *const c_char,
+    /// Its _VF_TARGET_VERIFIED_DRIVER_DATA.
+    pub verified_data: u64,
+    /// How many blocks the bug check says.
+    pub counted: u64,
+    /// How many of them could be read.
+    pub count: u64,
+    /// The sum of their bytes.
+    pub bytes: u64,
+}
+
+impl Record for VerifierUnloadLeak {}
+
+/// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
+/// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_unload_leak(
+    view: *const VerifierView,
+    record: *mut VerifierUnloadLeak,
+    size: usize,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| {
+        let Rows::Leaks { leaks, unloaded, .. } = &view.rows else {
+            return Err(view.other("groups of allocations"));
+        };
+        let (Some(leak), Some(driver)) = (&leaks.unload_leak, unloaded) else {
+            return Err(Failure::at_the_end());
+        };
+        Ok(VerifierUnloadLeak {
+            driver: driver.as_ptr(),
+            verified_data: leak.verified_data.0,
+            counted: leak.counted,
+            count: leak.allocations.len() as u64,
+            bytes: leak.bytes(),
+        })
+    };
+    // SAFETY: the caller's word is the one that `fill` asks for.
+    unsafe { fill(view, record, size, make) }
+}
+
 /// A record of `verifier_statistics`.
 ///
 /// # Safety
@@ -343,7 +392,7 @@ pub unsafe extern "C" fn verifier_group_block_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let Rows::Leaks { leaks, drivers, groups } = &view.rows else {
+        let Rows::Leaks { leaks, drivers, groups, .. } = &view.rows else {
             return Err(view.other("groups of allocations"));
         };
         let (group, _) = nth(groups, group)?;

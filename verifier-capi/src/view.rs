@@ -56,13 +56,25 @@ impl Handle for VerifierView {
 pub(crate) enum Rows {
     Statistics(Vec<(CString, u64)>),
     Drivers(Vec<(CString, Driver)>),
-    Allocations { drivers: Vec<CString>, rows: Vec<(usize, Allocation)> },
+    Allocations {
+        drivers: Vec<CString>,
+        rows: Vec<(usize, Allocation)>,
+    },
     Log(PoolLog),
-    Events { log: EventLog, fields: Vec<CString> },
+    Events {
+        log: EventLog,
+        fields: Vec<CString>,
+    },
     History(Vec<HistoryRow>),
     Modules(Vec<ModuleRow>),
     BugCheck(BugCheckRow),
-    Leaks { leaks: Leaks, drivers: Vec<CString>, groups: Vec<(Group, Option<CString>)> },
+    Leaks {
+        leaks: Leaks,
+        drivers: Vec<CString>,
+        groups: Vec<(Group, Option<CString>)>,
+        /// The driver that was unloaded before it freed its memory.
+        unloaded: Option<CString>,
+    },
 }
 
 impl VerifierView {
@@ -276,7 +288,8 @@ pub unsafe extern "C" fn verifier_leaks(
         let groups = groups.map(|(why, group)| (group, why)).collect();
         let drivers = leaks.drivers.iter().map(|driver| c_string(&driver.name)).collect();
         let (problems, extent) = (leaks.problems.clone(), leaks.completeness().extent);
-        let rows = Rows::Leaks { leaks, drivers, groups };
+        let unloaded = leaks.unload_leak.as_ref().map(|leak| c_string(&leak.driver));
+        let rows = Rows::Leaks { leaks, drivers, groups, unloaded };
         Ok(VerifierView::new(rows, kernel, addresses, &problems).of_extent(extent))
     };
     // SAFETY: the caller's word is the one that `view` asks for.

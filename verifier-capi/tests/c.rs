@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use std::{env, fs};
 
 use verifier_synth::{
-    BugCheck, DumpKind, Log, RingRecord, Sample, walkthrough, walkthrough_machine,
+    Allocation, BugCheck, Build, Driver, DumpKind, Log, Machine, RingRecord, Sample, Unload,
+    walkthrough, walkthrough_machine,
 };
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
@@ -167,6 +168,30 @@ fn calls_end_where_the_caller_says_so() {
     let list = format!("{:#x}", machine.address("nt!PsLoadedModuleList"));
     let out = run(&program, &[&image, dtb.as_ref(), list.as_ref(), &symbols, &dump]);
     assert_eq!(out, "stop: done\n");
+}
+
+#[test]
+fn c_says_which_driver_was_unloaded_with_its_memory() {
+    if !has("gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Machine::new(Build::Win10Vb);
+    let leaky = machine.driver(Driver::new("leaky.sys").symbol("LeakyOpen", 0x1200));
+    let caller = machine.driver_address(leaky, "LeakyOpen");
+    machine.level(8).verified(leaky).allocation(Allocation::nonpaged(
+        0xffff_9a8f_5000_0000,
+        0x40,
+        b"Leak",
+        caller,
+    ));
+    machine.unloaded_with_allocations(leaky, Unload::OffTree);
+    let (dump, symbols) = write(&machine.build(DumpKind::BitmapKernel), folder.path());
+    let program = shared("examples/leaks.c", folder.path());
+    let done = Command::new(program).args([&dump, &symbols]).output().unwrap();
+    let out = String::from_utf8_lossy(&done.stdout);
+    let line = "leaky.sys was unloaded before it freed 1 blocks; 1 could be read, of 64 bytes";
+    assert_eq!(out.lines().next(), Some(line), "{out}");
 }
 
 /// An answer that is not complete is not printed as nothing.

@@ -108,6 +108,7 @@ int main(int argc, char **argv) {
     VerifierGroup group;
     VerifierReach reach;
     VerifierProblem problem;
+    VerifierUnloadLeak leak;
     uint64_t value;
     uint32_t level;
     CHECK(verifier_level(session, &level) == VERIFIER_STATUS_OK && level == 8);
@@ -134,6 +135,7 @@ int main(int argc, char **argv) {
     CHECK(!strcmp(last().message, "the view holds drivers, not allocations"));
     CHECK(verifier_frame_at(view, 0, 0, INTO(frame)) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_reach(view, INTO(reach)) == VERIFIER_STATUS_BAD_ARGUMENT);
+    CHECK(verifier_unload_leak(view, INTO(leak)) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_view_problem_at(view, 0, INTO(problem)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(view);
     CHECK(verifier_leaks(session, "myfault.sys", &view) == VERIFIER_STATUS_OK);
@@ -143,6 +145,7 @@ int main(int argc, char **argv) {
     CHECK(verifier_frame_at(view, 0, 2, INTO(frame)) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
     CHECK(verifier_frame_at(view, 0, SIZE_MAX, INTO(frame)) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_unload_leak(view, INTO(leak)) == VERIFIER_STATUS_NOT_FOUND);
     CHECK(verifier_reach(view, INTO(reach)) == VERIFIER_STATUS_OK && reach.capacity && reach.written == 12);
 
     pthread_t threads[4];

@@ -44,6 +44,7 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     CHECK(reach.written == 2 && reach.is_ordered == 1 && !reach.empty_because);
     CHECK(verifier_event_at(view, 0, &event, sizeof event) == VERIFIER_STATUS_OK);
     CHECK(event.slot == 2 && event.fields == 5 && event.frames == 2);
+    CHECK(event.impossible == VERIFIER_IMPOSSIBLE_VALUE_NOTHING);
     CHECK(verifier_frame_at(view, 0, 0, &frame, sizeof frame) == VERIFIER_STATUS_OK && frame.address);
     uint64_t want[] = {0xfffffa80044ceb60, 2, 1, 3, 77};
     for (size_t i = 0; i < event.fields; i++) {
