@@ -29,6 +29,14 @@ impl Machine {
         }
     }
 
+    /// The first and the last address of the kernel's half; the largest one, of five-level paging, on x64.
+    pub(crate) const fn kernel_half(self) -> (u64, u64) {
+        match self {
+            Machine::X86 => (0x8000_0000, 0xffff_ffff),
+            Machine::X64 | Machine::Arm64 => (0xff << 56, u64::MAX),
+        }
+    }
+
     /// Bytes in a pointer.
     #[must_use]
     pub const fn pointer_size(self) -> usize {

@@ -248,10 +248,8 @@ impl AddressSpace {
     /// True for an address in the kernel's half.
     #[must_use]
     pub fn is_kernel(&self, va: Va) -> bool {
-        match self.machine {
-            Machine::X86 => (0x8000_0000..=0xffff_ffff).contains(&va.0),
-            Machine::X64 | Machine::Arm64 => va.0 >> 56 == 0xff,
-        }
+        let (first, last) = self.machine.kernel_half();
+        (first..=last).contains(&va.0)
     }
 
     /// Fills `buf` from `at` on.

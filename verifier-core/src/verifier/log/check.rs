@@ -9,15 +9,12 @@ use std::fmt;
 use super::ring::{IN_FLIGHT, Ring};
 use crate::addr::Va;
 use crate::error::Problem;
-use crate::kernel::AddressSpace;
-use crate::machine::Machine;
+use crate::machine::{MAX_PROCESSORS, Machine};
 
 /// Runs of slots of one kind that are reported one by one.
 const MAX_RUNS: usize = 4;
 /// The largest block of a 64-bit kernel: no region of its address space for pool or mappings is larger.
 const LARGEST_BLOCK: u64 = 1 << 44;
-/// Windows supports at most so many processors.
-const MOST_PROCESSORS: u64 = 2048;
 
 /// Which value of a record no kernel writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,28 +76,29 @@ impl fmt::Display for ImpossibleRecord {
 
 /// What values a machine can have.
 #[derive(Clone, Copy)]
-pub(super) struct Range<'k> {
-    space: &'k AddressSpace,
-    /// Where the address space ends: the last address.
+pub(super) struct Range {
+    /// The first and the last address of the kernel's half, which ends the address space.
+    first: u64,
     last: u64,
     /// Where user space ends. With five-level paging it is larger, but no process uses more.
     user_end: u64,
     highest_irql: u64,
 }
 
-impl<'k> Range<'k> {
-    pub(super) fn of(space: &'k AddressSpace) -> Self {
-        let (last, user_end, highest_irql) = match space.machine() {
-            Machine::X86 => (u32::MAX.into(), 1 << 31, 31),
-            Machine::X64 | Machine::Arm64 => (u64::MAX, 1 << 48, 15),
+impl Range {
+    pub(super) fn of(machine: Machine) -> Self {
+        let (first, last) = machine.kernel_half();
+        let (user_end, highest_irql) = match machine {
+            Machine::X86 => (first, 31),
+            Machine::X64 | Machine::Arm64 => (1 << 48, 15),
         };
-        Self { space, last, user_end, highest_irql }
+        Self { first, last, user_end, highest_irql }
     }
 
     /// True of an address of an object: in the kernel's half, aligned.
     #[inline]
     pub(super) fn is_object(self, va: Va) -> bool {
-        self.space.is_kernel(va) && va.0.is_multiple_of(8)
+        self.is_kernel(va) && va.0.is_multiple_of(8)
     }
 
     /// True of a block that fits. One that could not be had has any size.
@@ -112,7 +110,7 @@ impl<'k> Range<'k> {
     /// True of an address in the kernel's half.
     #[inline]
     pub(super) fn is_kernel(self, va: Va) -> bool {
-        self.space.is_kernel(va)
+        self.first <= va.0 && va.0 <= self.last
     }
 
     /// True of an address in a half that a process has.
@@ -133,7 +131,7 @@ impl<'k> Range<'k> {
     }
 
     pub(super) fn is_processor(self, number: u64) -> bool {
-        number < MOST_PROCESSORS
+        number < MAX_PROCESSORS.into()
     }
 }
 

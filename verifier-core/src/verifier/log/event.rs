@@ -110,7 +110,7 @@ impl EventLog {
         let last = last.unwrap_or(usize::MAX);
         let (mut records, mut stacks, mut unused) = (Vec::new(), Stacks::default(), 0);
         let mut torn = None;
-        let range = Range::of(kernel.space());
+        let range = Range::of(kernel.space().machine());
         let wrapped = ring.has_wrapped(kernel, |bytes| numbers(bytes) != [0; MAX_FIELDS]);
         let mut contradictions = Contradictions::new(&ring, wrapped);
         let result = ring.for_each(kernel, |slot, bytes| {
@@ -232,7 +232,7 @@ fn why_torn(
 /// thread or its IRP.
 fn why_impossible(
     kind: EventKind,
-    range: Range<'_>,
+    range: Range,
     has: &[bool; MAX_FIELDS],
     values: &[u64; MAX_FIELDS],
     is_unfinished: bool,

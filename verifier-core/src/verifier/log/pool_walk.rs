@@ -29,7 +29,7 @@ pub(super) struct Walk<'a, W> {
     ring: &'a Ring,
     last: usize,
     wanted: W,
-    range: Range<'a>,
+    range: Range,
     classifier: Classifier<'a>,
     contradictions: Contradictions<'a>,
     lives: Lives,
@@ -51,7 +51,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         last: usize,
         wanted: W,
     ) -> Self {
-        let range = Range::of(kernel.space());
+        let range = Range::of(kernel.space().machine());
         let wrapped =
             ring.has_wrapped(kernel, |bytes| is_of_this_boot(kernel, range, &trace.header(bytes)));
         Self {
@@ -155,11 +155,15 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         }
     }
 
-    /// The frames that show what a record is of.
-    fn top(&self, bytes: &[u8]) -> Vec<Va> {
+    /// The frames that show what a record is of; nulls after the last one.
+    fn top(&self, bytes: &[u8]) -> [Va; FRAMES_TO_CLASSIFY] {
         let raw = bytes.get(self.trace.stack..).unwrap_or_default();
-        let count = self.trace.frames.min(FRAMES_TO_CLASSIFY);
-        frames(raw, count, self.trace.frame_size).collect()
+        let mut top = [Va(0); FRAMES_TO_CLASSIFY];
+        for (to, frame) in top.iter_mut().zip(frames(raw, self.trace.frames, self.trace.frame_size))
+        {
+            *to = frame;
+        }
+        top
     }
 
     /// Keeps a record that is wanted; its whole stack is looked at.
@@ -253,7 +257,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
 
 /// True of numbers and a first frame that are possible beyond doubt.
 #[inline]
-fn fits(range: Range<'_>, header: &Header) -> bool {
+fn fits(range: Range, header: &Header) -> bool {
     let &Header { block, size, thread, first } = header;
     range.is_object(thread)
         && (block.is_null() || range.is_kernel(block))
@@ -262,7 +266,7 @@ fn fits(range: Range<'_>, header: &Header) -> bool {
 }
 
 /// True of a record whose stack starts in an image of this boot, as far as the images are known.
-fn is_of_this_boot(kernel: &Kernel, range: Range<'_>, header: &Header) -> bool {
+fn is_of_this_boot(kernel: &Kernel, range: Range, header: &Header) -> bool {
     let (modules, first) = (kernel.modules(), header.first);
     fits(range, header)
         && !first.is_null()
