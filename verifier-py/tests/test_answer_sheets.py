@@ -179,7 +179,9 @@ def test_leaks(sheet: Sheet, by: str) -> None:
 
 
 def test_leaks_in_other_groups(sheet: Sheet) -> None:
-    rows = [(one.driver, one.size, one.tag, one.caller, False) for one in sheet.dump.pool()]
+    rows: list[tuple[object, ...]] = [
+        (one.driver, one.size, one.tag, one.caller, False) for one in sheet.dump.pool()
+    ]
     # Contiguous memory has groups of its own.
     rows += [(one.driver, one.size, None, one.caller, True) for one in sheet.dump.contiguous()]
     names = ["driver", "size", "tag", "caller", "contiguous"]
