@@ -236,7 +236,8 @@ def summarize(rows: pa.Table, out: Path, by: str) -> None:
     failed = len(dumps) - dumps["error"].null_count
     unnamed = len(dumps) - dumps["symbols_missing"].null_count
     told = f"{len(leaks)} different leaks in {len(dumps)} dumps; {failed} dumps could not be read"
-    if partly := pa.compute.sum(pa.compute.not_equal(dumps["extent"], "complete")).as_py() - failed:
+    whole = len(dumps.filter(pa.compute.equal(dumps["extent"], "complete")))
+    if partly := len(dumps) - whole - failed:
         told += f", {partly} were not read whole and may hold more"
     say(f"{told}, {unnamed} have no symbols of the kernel" if unnamed else told)
     for row in leaks.slice(0, 10).to_pylist():

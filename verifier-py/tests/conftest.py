@@ -37,6 +37,14 @@ class Sheet:
         }
         return blocks | {one["address"]: (None, one) for one in self.want.get("pool_info", ())}
 
+    def held(self) -> dict[int, tuple[str | None, dict[str, Any]]]:
+        """The same with contiguous memory, which has no tag."""
+        return self.blocks() | {
+            one["address"]: (driver["name"].lower(), one | {"tag": None})
+            for driver in self.want["drivers"]
+            for one in driver.get("contiguous", ())
+        }
+
     def names(self, address: int) -> list[str]:
         """Every right name of an address."""
         names: list[str] = self.want["symbols"][f"{address:#x}"]

@@ -156,7 +156,7 @@ def test_leaks(sheet: Sheet, by: str) -> None:
     else:
         rows = pandas.DataFrame.from_arrow(leaks).to_dict("records")
     stacks = expected_stacks(sheet)
-    want = sheet.blocks()
+    want = sheet.held()
     seen = []
     for row in rows:
         blocks = list(row["allocations"])
@@ -179,16 +179,22 @@ def test_leaks(sheet: Sheet, by: str) -> None:
 
 
 def test_leaks_in_other_groups(sheet: Sheet) -> None:
-    pool = polars.DataFrame(sheet.dump.pool())
+    rows: list[tuple[object, ...]] = [
+        (one.driver, one.size, one.tag, one.caller, False) for one in sheet.dump.pool()
+    ]
+    # Contiguous memory has groups of its own.
+    rows += [(one.driver, one.size, None, one.caller, True) for one in sheet.dump.contiguous()]
+    names = ["driver", "size", "tag", "caller", "contiguous"]
+    pool = polars.DataFrame(rows, names, orient="row", schema_overrides={"caller": polars.UInt64})
     groups = {"tag": sheet.dump.leaks("tag"), "driver": sheet.dump.leaks("driver")}
     groups["size"] = sheet.dump.leaks("size")
     for by, leaks in groups.items():
-        sums = pool.group_by(by).agg(polars.len(), polars.col("size").sum().alias("bytes"))
+        sums = pool.group_by(by, "contiguous").agg(polars.len(), polars.col("size").sum().alias("bytes"))
         assert sorted((one.count, one.bytes) for one in leaks) == sorted(
             zip(sums["len"], sums["bytes"], strict=True)
         )
     callers = sheet.dump.leaks("caller")
-    assert len(callers) == pool["caller"].n_unique()
+    assert len(callers) == len(pool.unique(["caller", "contiguous"]))
     assert list(sheet.dump.leaks("driver frame")) == list(sheet.dump.leaks("frame"))
 
 
@@ -196,7 +202,7 @@ def test_a_dump_beside_itself(sheet: Sheet) -> None:
     other = verifier.open(sheet.folder / "memory.dmp", symbols=sheet.folder / "symbols")
     diff = verifier.diff(sheet.dump, other)
     assert diff.same_boot and len(diff) == 0 and diff.growth == (0, 0)
-    assert diff.old == diff.new and diff.old.count == len(sheet.dump.pool())
+    assert diff.old == diff.new and diff.old.count == len(sheet.held())
     assert verifier.diff(sheet.dump, other, "tag").unchanged == len(sheet.dump.leaks("tag"))
 
 
@@ -204,9 +210,9 @@ def test_a_dump_beside_another(sheet: Sheet) -> None:
     """Growth by tag against what the sheets of both say."""
     old = Sheet(next(folder for folder in FOLDERS if folder != sheet.folder))
 
-    def sums(one: Sheet) -> dict[str, int]:
-        bytes_of: dict[str, int] = {}
-        for _, block in one.blocks().values():
+    def sums(one: Sheet) -> dict[str | None, int]:
+        bytes_of: dict[str | None, int] = {}
+        for _, block in one.held().values():
             bytes_of[block["tag"]] = bytes_of.get(block["tag"], 0) + block["size"]
         return bytes_of
 

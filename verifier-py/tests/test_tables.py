@@ -316,7 +316,7 @@ def test_records_of_every_log() -> None:
         record = getattr(verifier, f"{kind.title()}Event")
         assert record_class(record.__name__, record._fields) is record
         assert record._fields[0] == "slot" and record._fields[-1] == "frames"
-    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, ())
+    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, None, ())
     assert repr(event).startswith("SuppressedEvent(slot=1, code=196, parameter1=0xfffff80012345678,")
     assert pickle.loads(pickle.dumps(event)) == event
     with pytest.raises(TypeError, match="fields"):
@@ -378,7 +378,7 @@ def test_html_turns_no_text(folder: Path, tmp_path: Path) -> None:
 
 
 def test_html_is_escaped(folder: Path, tmp_path: Path) -> None:
-    dump = named("""<b>&"'/.sys""", folder, tmp_path)
+    dump = named("""<b>&"'+.sys""", folder, tmp_path)
     for thing in (
         dump.pool(),
         dump.drivers(),

@@ -184,7 +184,7 @@ def test_a_dump_that_is_cut_short_is_not_one_without_leaks(machines: Path, tmp_p
     folder, out = tmp_path / "dumps", tmp_path / "out"
     folder.mkdir()
     dump = shutil.copy(machines / "machine-006.dmp", folder)
-    os.truncate(dump, dump.stat().st_size - 0x1000 * (dump.stat().st_size // 0x1000 // 8))
+    os.truncate(dump, os.path.getsize(dump) * 7 // 8)
     text = finish(out, folder, "--symbols", str(machines / "symbols"))
     (row,) = rows(out)
     assert row["extent"] in ("at least", "unknown")

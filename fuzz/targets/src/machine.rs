@@ -67,7 +67,8 @@ pub fn rich_machine(build: Build) -> Machine {
         verified.allocation(Allocation::nonpaged(block + i * 0x1000, 0x210, b"Leak", caller));
     }
     for i in 0..3 {
-        verified.contiguous(Contiguous { address: block + i * 0x1000, size: 0x1000, caller });
+        let address = block + 0x4_0000 + i * 0x1000;
+        verified.contiguous(Contiguous { address, size: 0x1000, caller });
     }
     m.verified(rich).allocation(Allocation::paged(block + 0x8000, 0x50, b"Rich", caller));
     if build == Build::Server2022 {

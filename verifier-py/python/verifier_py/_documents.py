@@ -133,7 +133,7 @@ class _Told(_Answer, str):
     def _answer(self) -> tuple[Extent, tuple[str, ...]]:
         return self._judged
 
-    def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[Any, ...]:
         return (str(self), self.problems, self._judged)
 
 
