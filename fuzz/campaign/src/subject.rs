@@ -38,7 +38,7 @@ impl Subject {
     /// Those of the library.
     pub fn open(&self, file: Arc<dyn ReadAt>) -> Result<(Dump, Kernel), verifier_core::Error> {
         let dump = Dump::open(file)?;
-        let kernel = Kernel::open(AddressSpace::of_dump(&dump)?, Hints::from(dump.header()))?;
+        let kernel = Kernel::open(AddressSpace::of_dump(&dump)?, Hints::of_dump(&dump))?;
         self.supply(&kernel);
         Ok((dump, kernel))
     }
