@@ -70,7 +70,9 @@ pub fn rich_machine(build: Build) -> Machine {
         let address = block + 0x4_0000 + i * 0x1000;
         verified.contiguous(Contiguous { address, size: 0x1000, caller });
     }
-    m.verified(rich).allocation(Allocation::paged(block + 0x8000, 0x50, b"Rich", caller));
+    // On x86 the bounds of the pools are known, and the blocks are where nonpaged pool is.
+    let make = if wide { Allocation::paged } else { Allocation::nonpaged };
+    m.verified(rich).allocation(make(block + 0x8000, 0x50, b"Rich", caller));
     if build == Build::Server2022 {
         let frames = vec![m.kernel_address("VfPoolTraces"), caller];
         let info = m.pool_info();
