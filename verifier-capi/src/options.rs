@@ -68,7 +68,7 @@ impl Record for VerifierOptions {}
 
 const _: () = assert!(size_of::<VerifierOptions>() == 16 + 13 * 8 + 2 * size_of::<usize>());
 
-/// A limit of the caller's, 0 being the default. One above what the number's type holds is no limit.
+/// A limit that the caller sets; 0 is the default. A value that the number's type cannot hold means "unlimited".
 fn set<T: TryFrom<u64>>(limit: &mut T, wanted: u64, most: T) {
     if wanted != 0 {
         *limit = T::try_from(wanted).unwrap_or(most);
@@ -234,7 +234,7 @@ impl Stop {
         if self.canceled.load(Ordering::Relaxed) {
             return Some(Why::Canceled);
         }
-        // SAFETY: whoever made the session vouches for the function and its context.
+        // SAFETY: the caller that made the session guarantees the function and its context.
         let is_asked_to = |it: &Asked| unsafe { (it.asked)(it.context) } != 0;
         if self.asked.as_ref().is_some_and(is_asked_to) {
             return Some(Why::Asked);

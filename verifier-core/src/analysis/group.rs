@@ -142,7 +142,7 @@ pub(crate) fn no_frame(kernel: &Kernel, caller: Va, name: &str) -> String {
 /// What stands for a frame where no frame of a stack counts.
 pub(crate) const NO_FRAME: &str = "(no frame outside the kernel and Verifier)";
 
-/// What stands for the tag of contiguous memory.
+/// The text that is shown in place of a tag for contiguous memory.
 pub(crate) const NO_TAG: &str = "(contiguous memory, which has no tag)";
 
 /// How stacks are looked at: which frames are wrappers.
