@@ -15,9 +15,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addr::{Pa, Pfn, Space, Va};
-use crate::completeness::Extent;
-use crate::dump::TRIAGE_HOLDS;
-use crate::symbols::PdbId;
+use crate::extent::Extent;
+use crate::pdb_id::PdbId;
+
+/// What a small dump holds, and what it never does, in one line.
+pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, only blocks of virtual \
+    memory around the crash: level and statistics at most, never Verifier's drivers, allocations, logs \
+    or locks; take a kernel or complete dump";
 
 /// Why a read failed, at which address, and how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,13 +45,8 @@ pub use truncation::Truncation;
 
 use self::truncation::Stored;
 use crate::addr::{PAGE_SIZE, Pa, Space};
-use crate::error::{Error, Fault, Problem, Reason};
+use crate::error::{Error, Fault, Problem, Reason, TRIAGE_HOLDS};
 use crate::memory::{Memory, Pages, Residence};
-
-/// What a small dump holds, and what it never does, in one line.
-pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, only blocks of virtual \
-    memory around the crash: level and statistics at most, never Verifier's drivers, allocations, logs \
-    or locks; take a kernel or complete dump";
 
 /// A crash dump file whose header has been read.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! What is known of a kernel before its memory is read.
 
-use super::{DebuggerData, Module, UnloadedModule};
+use super::{DebuggerData, Landmarks, Module, UnloadedModule};
 use crate::addr::Va;
 use crate::dump::{BugCheck, Dump, DumpKind, Header};
 use crate::error::Problem;
@@ -39,6 +39,16 @@ impl From<&Header> for Hints {
             kd_debugger_data_block: header.kd_debugger_data_block,
             bug_check: Some(header.bug_check).filter(|bug_check| bug_check.code != 0),
             ..Self::default()
+        }
+    }
+}
+
+impl From<&Hints> for Landmarks {
+    fn from(hints: &Hints) -> Self {
+        Self {
+            ps_loaded_module_list: hints.ps_loaded_module_list,
+            kd_debugger_data_block: hints.kd_debugger_data_block,
+            pfn_data_base: None,
         }
     }
 }

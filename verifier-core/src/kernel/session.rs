@@ -11,8 +11,8 @@ use super::kept::Kept;
 use super::modules::read_unloaded;
 use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, WantedSymbols};
 use crate::addr::{Rva, Va};
-use crate::dump::{BugCheck, TRIAGE_HOLDS};
-use crate::error::{Error, Problem};
+use crate::dump::BugCheck;
+use crate::error::{Error, Problem, TRIAGE_HOLDS};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
 
