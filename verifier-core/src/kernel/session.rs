@@ -49,9 +49,6 @@ struct ModuleSymbols {
     headers: OnceLock<Result<ImageHeaders, Error>>,
 }
 
-/// What a view says that the caller stopped ([`Kernel::stop_when`]).
-pub(crate) const STOPPED: &str = "reading was stopped";
-
 /// A kernel to read Verifier's data from.
 ///
 /// It owns all it needs and is `Send + Sync`; symbols can be supplied through `&self` while other
