@@ -37,7 +37,6 @@ pub use limits::Limits;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
 pub use search::{FoundKernel, KERNEL_PDBS, TableSource, find_kernel, find_kernel_until};
-pub(crate) use session::STOPPED;
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
 pub use space::AddressSpace;

@@ -49,9 +49,6 @@ struct ModuleSymbols {
     headers: OnceLock<Result<ImageHeaders, Error>>,
 }
 
-/// The message of a view that the caller stopped ([`Kernel::stop_when`]).
-pub(crate) const STOPPED: &str = "reading was stopped";
-
 /// A kernel to read Verifier's data from.
 ///
 /// It owns all that it needs and is `Send + Sync`. You can supply symbols through `&self` while other threads
