@@ -242,8 +242,22 @@ typedef enum VerifierEventKind {
 // A kernel to read Verifier's data from.
 typedef struct VerifierSession VerifierSession;
 
-// A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
+// A list of records of one kind, read whole. The function that made it says which `_at` function reads
+// its records.
 typedef struct VerifierView VerifierView;
+
+// The last error of this thread.
+typedef struct VerifierError {
+  // What the call returned.
+  enum VerifierStatus status;
+  // In words: what was being read, where, and why that failed. Lives until the next call that
+  // fails on this thread.
+  const char *message;
+  // What `address` is.
+  enum VerifierPlace place;
+  // Where it failed; 0 where there is no place to tell.
+  uint64_t address;
+} VerifierError;
 
 // How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
 // {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
@@ -321,19 +335,6 @@ typedef struct VerifierReader {
   uint32_t reserved;
 } VerifierReader;
 
-// The last error of this thread.
-typedef struct VerifierError {
-  // What the call returned.
-  enum VerifierStatus status;
-  // In words: what was being read, where, and why that failed. Lives until the next call that
-  // fails on this thread.
-  const char *message;
-  // What `address` is.
-  enum VerifierPlace place;
-  // Where it failed; 0 where there is no place to tell.
-  uint64_t address;
-} VerifierError;
-
 // How far back a log reaches.
 typedef struct VerifierReach {
   // Records that the log has room for.
@@ -349,6 +350,14 @@ typedef struct VerifierReach {
   uint32_t is_ordered;
 } VerifierReach;
 
+// A frame of a stack.
+typedef struct VerifierFrame {
+  // The return address.
+  uint64_t address;
+  // `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
+  const char *symbol;
+} VerifierFrame;
+
 // What a view could not read or what does not fit.
 typedef struct VerifierProblem {
   // What is affected.
@@ -363,20 +372,6 @@ typedef struct VerifierProblem {
   // is not complete.
   enum VerifierExtent leaves;
 } VerifierProblem;
-
-// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
-typedef struct VerifierUnloadLeak {
-  // Its file name.
-  const char *driver;
-  // Its _VF_TARGET_VERIFIED_DRIVER_DATA.
-  uint64_t verified_data;
-  // How many blocks the bug check says.
-  uint64_t counted;
-  // How many of them could be read.
-  uint64_t count;
-  // The sum of their bytes.
-  uint64_t bytes;
-} VerifierUnloadLeak;
 
 // One of Verifier's statistics.
 typedef struct VerifierStatistic {
@@ -442,6 +437,20 @@ typedef struct VerifierGroup {
   char tag[5];
 } VerifierGroup;
 
+// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
+typedef struct VerifierUnloadLeak {
+  // Its file name.
+  const char *driver;
+  // Its _VF_TARGET_VERIFIED_DRIVER_DATA.
+  uint64_t verified_data;
+  // How many blocks the bug check says.
+  uint64_t counted;
+  // How many of them could be read.
+  uint64_t count;
+  // The sum of their bytes.
+  uint64_t bytes;
+} VerifierUnloadLeak;
+
 // A record of the pool log.
 typedef struct VerifierLogEntry {
   // The block.
@@ -483,14 +492,6 @@ typedef struct VerifierEventField {
   // 0 where this build's records do not have it: the value is 0 then.
   uint32_t is_there;
 } VerifierEventField;
-
-// A frame of a stack.
-typedef struct VerifierFrame {
-  // The return address.
-  uint64_t address;
-  // `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
-  const char *symbol;
-} VerifierFrame;
 
 // A record of a history. What its role does not have is 0 or NULL, an operation UNKNOWN.
 typedef struct VerifierHistoryRecord {
@@ -558,10 +559,14 @@ typedef struct VerifierBugCheck {
 extern "C" {
 #endif // __cplusplus
 
-// Ends all that is done with a session, from any thread: calls that are under way return soon, with
-// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
-// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
-enum VerifierStatus verifier_session_cancel(const struct VerifierSession *session);
+// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
+// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
+// behind the end of a list.
+//
+// # Safety
+//
+// `error` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_last_error(struct VerifierError *error, size_t size);
 
 // The version of the interface that this library has.
 uint32_t verifier_abi_version(void);
@@ -610,69 +615,18 @@ enum VerifierStatus verifier_open_reader_with(const struct VerifierReader *reade
                                               const struct VerifierOptions *options,
                                               struct VerifierSession **session);
 
+// Ends all that is done with a session, from any thread: calls that are under way return soon, with
+// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
+// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
+enum VerifierStatus verifier_session_cancel(const struct VerifierSession *session);
+
 // Frees a session; its views live on. Nothing for NULL.
 void verifier_session_free(struct VerifierSession *session);
-
-// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
-// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
-// behind the end of a list.
-//
-// # Safety
-//
-// `error` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_last_error(struct VerifierError *error, size_t size);
-
-// Verifier's level: the flags of `verifier /flags`.
-//
-// # Safety
-//
-// `level` is NULL or may be written.
-enum VerifierStatus verifier_level(const struct VerifierSession *session, uint32_t *level);
-
-// Verifier's statistics: every integer of _MM_DRIVER_VERIFIER_DATA that the build has.
-// Records: VerifierStatistic.
-//
-// # Safety
-//
-// `view` is NULL or may be written.
-enum VerifierStatus verifier_statistics(const struct VerifierSession *session,
-                                        struct VerifierView **view);
-
-// The drivers that are configured for Verifier. Records: VerifierDriver.
-//
-// # Safety
-//
-// `view` is NULL or may be written.
-enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
-                                     struct VerifierView **view);
-
-// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
-// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
-// VerifierAllocation.
-//
-// # Safety
-//
-// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
-enum VerifierStatus verifier_pool(const struct VerifierSession *session,
-                                  const char *driver,
-                                  struct VerifierView **view);
-
-// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
-// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
-// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
-// `verifier_reach`.
-//
-// # Safety
-//
-// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
-enum VerifierStatus verifier_leaks(const struct VerifierSession *session,
-                                   const char *driver,
-                                   struct VerifierView **view);
 
 // How many records a view has; 0 of a handle that is not open.
 size_t verifier_view_count(const struct VerifierView *view);
 
-// How far back the log behind a view of a log or of leaks reaches.
+// How far back the log reaches that a view of a log or of leaks was made from.
 //
 // # Safety
 //
@@ -680,6 +634,17 @@ size_t verifier_view_count(const struct VerifierView *view);
 enum VerifierStatus verifier_reach(const struct VerifierView *view,
                                    struct VerifierReach *reach,
                                    size_t size);
+
+// A frame of the stack of a record of a log, a history or leaks, innermost first.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
+                                      size_t index,
+                                      size_t frame,
+                                      struct VerifierFrame *record,
+                                      size_t size);
 
 // How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
 // complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
@@ -701,15 +666,21 @@ enum VerifierStatus verifier_view_problem_at(const struct VerifierView *view,
 // Frees a view, and with it the strings of its records. Nothing for NULL.
 void verifier_view_free(struct VerifierView *view);
 
-// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
-// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
+// Verifier's level: the flags of `verifier /flags`.
 //
 // # Safety
 //
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_unload_leak(const struct VerifierView *view,
-                                         struct VerifierUnloadLeak *record,
-                                         size_t size);
+// `level` is NULL or may be written.
+enum VerifierStatus verifier_level(const struct VerifierSession *session, uint32_t *level);
+
+// Verifier's statistics: every integer of _MM_DRIVER_VERIFIER_DATA that the build has.
+// Records: VerifierStatistic.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_statistics(const struct VerifierSession *session,
+                                        struct VerifierView **view);
 
 // A record of `verifier_statistics`.
 //
@@ -720,6 +691,14 @@ enum VerifierStatus verifier_statistic_at(const struct VerifierView *view,
                                           size_t index,
                                           struct VerifierStatistic *record,
                                           size_t size);
+
+// The drivers that are configured for Verifier. Records: VerifierDriver.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
+                                     struct VerifierView **view);
 
 // A record of `verifier_drivers`.
 //
@@ -743,6 +722,17 @@ enum VerifierStatus verifier_driver_counter(const struct VerifierView *view,
                                             const char *name,
                                             uint64_t *value);
 
+// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
+// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
+// VerifierAllocation.
+//
+// # Safety
+//
+// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
+enum VerifierStatus verifier_pool(const struct VerifierSession *session,
+                                  const char *driver,
+                                  struct VerifierView **view);
+
 // A record of `verifier_pool`.
 //
 // # Safety
@@ -752,6 +742,18 @@ enum VerifierStatus verifier_allocation_at(const struct VerifierView *view,
                                            size_t index,
                                            struct VerifierAllocation *record,
                                            size_t size);
+
+// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
+// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
+// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
+// `verifier_reach`.
+//
+// # Safety
+//
+// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
+enum VerifierStatus verifier_leaks(const struct VerifierSession *session,
+                                   const char *driver,
+                                   struct VerifierView **view);
 
 // A record of `verifier_leaks`.
 //
@@ -774,6 +776,16 @@ enum VerifierStatus verifier_group_block_at(const struct VerifierView *view,
                                             struct VerifierAllocation *record,
                                             size_t size);
 
+// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
+// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_unload_leak(const struct VerifierView *view,
+                                         struct VerifierUnloadLeak *record,
+                                         size_t size);
+
 // The newest `last` records of the pool log, newest first; SIZE_MAX for all. Where the log's index is not
 // known they are in no order (`is_ordered` of `verifier_reach`). Only those whose block holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
 // how far it reaches: `verifier_reach`.
@@ -785,6 +797,16 @@ enum VerifierStatus verifier_pool_log(const struct VerifierSession *session,
                                       size_t last,
                                       uint64_t address,
                                       struct VerifierView **view);
+
+// A record of `verifier_pool_log`.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
+                                          size_t index,
+                                          struct VerifierLogEntry *record,
+                                          size_t size);
 
 // The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. Only
 // those of which `address`, where that is not 0, is one of the addresses: an IRP, a thread. Records:
@@ -799,16 +821,6 @@ enum VerifierStatus verifier_event_log(const struct VerifierSession *session,
                                        size_t last,
                                        uint64_t address,
                                        struct VerifierView **view);
-
-// A record of `verifier_pool_log`.
-//
-// # Safety
-//
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
-                                          size_t index,
-                                          struct VerifierLogEntry *record,
-                                          size_t size);
 
 // A record of `verifier_event_log`.
 //
@@ -830,17 +842,6 @@ enum VerifierStatus verifier_event_field_at(const struct VerifierView *view,
                                             size_t field,
                                             struct VerifierEventField *record,
                                             size_t size);
-
-// A frame of the stack of a record of a log, a history or leaks, innermost first.
-//
-// # Safety
-//
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
-                                      size_t index,
-                                      size_t frame,
-                                      struct VerifierFrame *record,
-                                      size_t size);
 
 // All that is known of one address: outstanding allocations that hold it, records of the pool log about
 // it, newest first, freed tracking entries that fit those, and blocks near it. Records:

@@ -10,7 +10,7 @@ use verifier_core::verifier::explain_bug_check;
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Rows, VerifierView, fill, view};
+use crate::view::{Row, VerifierView, fill_from, view};
 
 /// A bug check.
 #[repr(C)]
@@ -33,9 +33,13 @@ pub struct VerifierBugCheck {
 impl Record for VerifierBugCheck {}
 
 /// A bug check with its text: name, meaning, parameters.
-pub(crate) struct BugCheckRow {
+struct BugCheckRow {
     told: BugCheck,
     said: Option<(CString, CString, [CString; 4])>,
+}
+
+impl Row for BugCheckRow {
+    const KIND: &'static str = "a bug check";
 }
 
 /// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
@@ -55,8 +59,7 @@ pub unsafe extern "C" fn verifier_bug_check(
         let said = explain_bug_check(&told).map(|said| {
             (c_string(said.name), c_string(&said.meaning), said.parameters.map(c_string))
         });
-        let rows = Rows::BugCheck(BugCheckRow { told, said });
-        Ok(VerifierView::new(rows, kernel, [], &[]))
+        Ok(VerifierView::new(vec![BugCheckRow { told, said }], kernel, [], &[]))
     };
     // SAFETY: the caller's word is the one that `view` asks for.
     unsafe { self::view(session, view, read) }
@@ -74,13 +77,9 @@ pub unsafe extern "C" fn verifier_bug_check_at(
     record: *mut VerifierBugCheck,
     size: usize,
 ) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let Rows::BugCheck(row) = &view.rows else { return Err(view.other("a bug check")) };
-        if index > 0 {
-            return Err(Failure::at_the_end());
-        }
+    let make = |_: &VerifierView, row: &BugCheckRow| {
         let said = row.said.as_ref();
-        Ok(VerifierBugCheck {
+        VerifierBugCheck {
             code: row.told.code,
             reserved: 0,
             parameters: row.told.parameters,
@@ -89,8 +88,8 @@ pub unsafe extern "C" fn verifier_bug_check_at(
             parameter_names: said.map_or([ptr::null(); 4], |(_, _, names)| {
                 names.each_ref().map(|name| name.as_ptr())
             }),
-        })
+        }
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, size, make) }
+    unsafe { fill_from(view, index, record, size, make) }
 }

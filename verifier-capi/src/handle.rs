@@ -37,7 +37,7 @@ pub(crate) fn get<T: Handle>(handle: *const T, name: &str) -> Result<Arc<T>, Fai
         return Err(Failure::argument(format!("{name} is NULL")));
     }
     let open = T::table().0.read().unwrap_or_else(PoisonError::into_inner);
-    open.get(&handle.addr()).cloned().ok_or_else(|| Failure::handle(handle, name))
+    open.get(&handle.addr()).cloned().ok_or_else(|| not_open(handle, name))
 }
 
 /// Makes a value and writes its handle where the caller wants it; NULL where it cannot be made.
@@ -73,7 +73,14 @@ pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure>
     }
     drop(open);
     // Dropped without the lock: what a session's memory does when it ends is the caller's business.
-    freed.map(drop).ok_or_else(|| Failure::handle(handle, name))
+    freed.map(drop).ok_or_else(|| not_open(handle, name))
+}
+
+fn not_open<T: Handle>(handle: *const T, name: &str) -> Failure {
+    let kind = T::KIND;
+    Failure::handle(format!(
+        "{name} is {handle:p}, which is not an open {kind}: freed already, or something else"
+    ))
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use verifier_core::kernel::Kernel;
 use verifier_core::verifier::PoolTag;
 use verifier_core::verifier::log::Operation;
 
+use crate::allocation::tag;
 use crate::log::VerifierOperation;
 use crate::pointer::{Record, c_string};
-use crate::record::tag;
+
 use crate::session::VerifierSession;
-use crate::status::VerifierStatus;
+use crate::status::{Failure, VerifierStatus};
 use crate::view::{Rows, VerifierView, fill, nth, view};
 
 /// What a record of a history is.
@@ -61,7 +62,7 @@ pub struct VerifierHistoryRecord {
 impl Record for VerifierHistoryRecord {}
 
 /// A record of a history with its own text.
-pub(crate) struct HistoryRow {
+struct HistoryRow {
     role: VerifierRole,
     operation: Operation,
     address: Va,
@@ -71,7 +72,22 @@ pub(crate) struct HistoryRow {
     driver: Option<CString>,
     slot: u32,
     tag: Option<PoolTag>,
-    pub(crate) frames: Vec<Va>,
+    frames: Vec<Va>,
+}
+
+/// The rows of a history.
+struct HistoryRows(Vec<HistoryRow>);
+
+impl Rows for HistoryRows {
+    const KIND: &'static str = "the history of an address";
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
+        Some(nth(&self.0, index).map(|row| &*row.frames))
+    }
 }
 
 impl HistoryRow {
@@ -147,7 +163,7 @@ pub unsafe extern "C" fn verifier_history(
         let rows: Vec<HistoryRow> = held.chain(logged).chain(freed).chain(near).collect();
         let named = rows.iter().flat_map(|row| row.frames.iter().copied().chain([row.caller]));
         let named: Vec<Va> = named.collect();
-        Ok(VerifierView::new(Rows::History(rows), kernel, named, &history.problems))
+        Ok(VerifierView::new(HistoryRows(rows), kernel, named, &history.problems))
     };
     // SAFETY: the caller's word is the one that `view` asks for.
     unsafe { self::view(session, view, read) }
@@ -166,9 +182,7 @@ pub unsafe extern "C" fn verifier_history_record_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let Rows::History(rows) = &view.rows else {
-            return Err(view.other("the history of an address"));
-        };
+        let HistoryRows(rows) = view.rows()?;
         let row = nth(rows, index)?;
         Ok(VerifierHistoryRecord {
             role: row.role,

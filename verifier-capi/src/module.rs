@@ -8,7 +8,7 @@ use verifier_core::kernel::{Kernel, Module, UnloadedModule};
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::VerifierStatus;
-use crate::view::{Rows, VerifierView, fill, nth, view};
+use crate::view::{Row, VerifierView, fill_from, view};
 
 /// An image.
 #[repr(C)]
@@ -35,13 +35,17 @@ pub struct VerifierModule {
 impl Record for VerifierModule {}
 
 /// An image with its own text.
-pub(crate) struct ModuleRow {
+struct ModuleRow {
     name: CString,
     /// Path and name in symbols of one that is loaded.
     loaded: Option<(CString, CString)>,
     base: u64,
     size: u64,
     unloaded_at: u64,
+}
+
+impl Row for ModuleRow {
+    const KIND: &'static str = "modules";
 }
 
 impl From<&Module> for ModuleRow {
@@ -82,8 +86,8 @@ pub unsafe extern "C" fn verifier_modules(
     let read = |_: &VerifierSession, kernel: &Kernel| {
         let modules = kernel.modules();
         let loaded = modules.loaded().iter().map(ModuleRow::from);
-        let rows = loaded.chain(modules.unloaded().iter().map(ModuleRow::from)).collect();
-        Ok(VerifierView::new(Rows::Modules(rows), kernel, [], kernel.problems()))
+        let rows = loaded.chain(modules.unloaded().iter().map(ModuleRow::from));
+        Ok(VerifierView::new(rows.collect::<Vec<_>>(), kernel, [], kernel.problems()))
     };
     // SAFETY: the caller's word is the one that `view` asks for.
     unsafe { self::view(session, view, read) }
@@ -101,11 +105,9 @@ pub unsafe extern "C" fn verifier_module_at(
     record: *mut VerifierModule,
     size: usize,
 ) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let Rows::Modules(rows) = &view.rows else { return Err(view.other("modules")) };
-        let row = nth(rows, index)?;
+    let make = |_: &VerifierView, row: &ModuleRow| {
         let text = |text: Option<&CString>| text.map_or(ptr::null(), |text| text.as_ptr());
-        Ok(VerifierModule {
+        VerifierModule {
             name: row.name.as_ptr(),
             path: text(row.loaded.as_ref().map(|(path, _)| path)),
             symbol_name: text(row.loaded.as_ref().map(|(_, name)| name)),
@@ -114,8 +116,8 @@ pub unsafe extern "C" fn verifier_module_at(
             unloaded_at: row.unloaded_at,
             is_loaded: row.loaded.is_some().into(),
             reserved: 0,
-        })
+        }
     };
     // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, size, make) }
+    unsafe { fill_from(view, index, record, size, make) }
 }

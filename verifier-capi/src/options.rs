@@ -11,8 +11,7 @@ use verifier_host::Progress;
 use verifier_host::symbols::SymbolPath;
 
 use crate::pointer::Record;
-use crate::session::VerifierSession;
-use crate::status::{Failure, VerifierStatus, guard};
+use crate::status::Failure;
 
 /// How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
 /// {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
@@ -180,6 +179,11 @@ thread_local! {
 }
 
 impl Stop {
+    /// Ends the calls that are under way, and all later ones.
+    pub(crate) fn cancel(&self) {
+        self.canceled.store(true, Ordering::Relaxed);
+    }
+
     /// Runs a call of this thread. A callback of one session may call another: the outer call's state
     /// comes back.
     pub(crate) fn during<T>(
@@ -263,20 +267,10 @@ impl Progress for Watch {
     }
 }
 
-/// Ends all that is done with a session, from any thread: calls that are under way return soon, with
-/// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
-/// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn verifier_session_cancel(session: *const VerifierSession) -> VerifierStatus {
-    guard(|| {
-        crate::handle::get(session, "session")?.stop.canceled.store(true, Ordering::Relaxed);
-        Ok(())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::VerifierStatus;
 
     fn stop(options: &VerifierOptions) -> (Arc<Stop>, Watch) {
         let stop = options.stop();
@@ -305,7 +299,7 @@ mod tests {
         let (stop, watch) = stop(&VerifierOptions::none());
         let asked = stop.during(|| {
             let before = watch.is_canceled();
-            stop.canceled.store(true, Ordering::Relaxed);
+            stop.cancel();
             Ok((before, watch.is_canceled()))
         });
         assert_eq!(asked.ok(), Some((false, true)));

@@ -9,11 +9,12 @@ use verifier_core::kernel::Kernel;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{FileMode, Session, SessionOptions};
 
-use crate::handle::{Handle, Table, free, put_new};
+use crate::handle::{Handle, Table, free, get, put_new};
+use crate::last_error::guard;
 use crate::options::{Stop, VerifierOptions, Watch};
 use crate::pointer::{take_record, text};
 use crate::reader::VerifierReader;
-use crate::status::{Failure, VerifierStatus, guard};
+use crate::status::{Failure, VerifierStatus};
 
 /// A kernel to read Verifier's data from.
 pub struct VerifierSession {
@@ -175,6 +176,17 @@ unsafe fn symbol_path(symbols: *const c_char) -> Result<SymbolPath, Failure> {
         None => SymbolPath::from_env(),
     };
     path.map_err(|why| verifier_host::Error::from(why).into())
+}
+
+/// Ends all that is done with a session, from any thread: calls that are under way return soon, with
+/// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
+/// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn verifier_session_cancel(session: *const VerifierSession) -> VerifierStatus {
+    guard(|| {
+        get(session, "session")?.stop.cancel();
+        Ok(())
+    })
 }
 
 /// Frees a session; its views live on. Nothing for NULL.

@@ -192,7 +192,7 @@ int main(int argc, char **argv) {
     /* A handle that is not open any more, of the other kind, or none at all. */
     VerifierSession *wrong = (VerifierSession *)view;
     CHECK(verifier_driver_at(other, 0, INTO(driver)) == VERIFIER_STATUS_INVALID_HANDLE);
-    CHECK(strstr(last().message, "no open view") && verifier_view_count(other) == 0);
+    CHECK(strstr(last().message, "not an open view") && verifier_view_count(other) == 0);
     verifier_view_free(other);
     CHECK(verifier_drivers(wrong, &other) == VERIFIER_STATUS_INVALID_HANDLE && !other);
     verifier_session_free(wrong);
