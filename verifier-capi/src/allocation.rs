@@ -18,17 +18,17 @@ use crate::view::{Rows, VerifierView, fill, nth, view};
 pub enum VerifierSource {
     /// Its driver's tracking pages.
     Tracker = 0,
-    /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
+    /// The pool info tree of newer kernels, which does not have the driver: the block's stack gives it.
     PoolInfo = 1,
-    /// Tracking pages that no tree and no list leads to: they were found by what they are.
+    /// Tracking pages that no tree and no list leads to: a search found them by their content.
     Carved = 2,
-    /// In a place that this interface has no name for yet.
+    /// In a place that this interface does not name yet.
     Other = 3,
     /// The driver's list of contiguous memory, which is not pool and has no tag.
     Contiguous = 4,
 }
 
-/// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+/// Why an allocation cannot be as its entry says. This entry is damaged, or another one is.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierImpossible {
@@ -44,7 +44,7 @@ pub enum VerifierImpossible {
     Overlap = 4,
     /// No image, loaded or unloaded, holds its caller.
     Caller = 5,
-    /// Something that this interface has no name for yet.
+    /// Something that this interface does not name yet.
     SomethingElse = 6,
 }
 
@@ -70,11 +70,11 @@ pub struct VerifierAllocation {
     pub address: u64,
     /// Its bytes.
     pub size: u64,
-    /// The address from which the driver asked for it, 0 where that is not known.
+    /// The address from which the driver asked for it, 0 if that is unknown.
     pub caller: u64,
-    /// The name of that address, NULL where no module holds it.
+    /// The name of that address, NULL if no module holds it.
     pub caller_symbol: *const c_char,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
     /// Where it is kept.
     pub source: VerifierSource,
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn verifier_pool(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        // SAFETY: the caller's word, for the time of this call.
+        // SAFETY: the caller guarantees this for the time of the call.
         let name = unsafe { text(driver, "driver") }?;
         let report = session.host.pool(name)?;
         let callers: Vec<Va> = report.callers().collect();
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn verifier_pool(
         let rows = Allocations { drivers, rows };
         Ok(VerifierView::new(rows, kernel, callers, &report.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -181,6 +181,6 @@ pub unsafe extern "C" fn verifier_allocation_at(
         let (driver, allocation) = nth(rows, index)?;
         Ok(VerifierAllocation::of(view, name(drivers, *driver), allocation))
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -22,11 +22,11 @@ pub struct VerifierBugCheck {
     pub reserved: u32,
     /// Its parameters.
     pub parameters: [u64; 4],
-    /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL where it is none of Verifier's.
+    /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL if it is not one of Verifier's.
     pub name: *const c_char,
-    /// What happened, NULL likewise.
+    /// What happened; NULL in the same case.
     pub meaning: *const c_char,
-    /// What each parameter is, NULL likewise.
+    /// What each parameter is; NULL in the same case.
     pub parameter_names: [*const c_char; 4],
 }
 
@@ -34,8 +34,8 @@ impl Record for VerifierBugCheck {}
 
 /// A bug check with its text: name, meaning, parameters.
 struct BugCheckRow {
-    told: BugCheck,
-    said: Option<(CString, CString, [CString; 4])>,
+    bug_check: BugCheck,
+    text: Option<(CString, CString, [CString; 4])>,
 }
 
 impl Row for BugCheckRow {
@@ -54,14 +54,14 @@ pub unsafe extern "C" fn verifier_bug_check(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let no_dump = || Failure::unsupported("bug check: there is no dump's header to say it");
-        let told = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
-        let said = explain_bug_check(&told).map(|said| {
-            (c_string(said.name), c_string(&said.meaning), said.parameters.map(c_string))
+        let no_dump = || Failure::unsupported("bug check: the memory is a callback's, and only the header of a dump has it");
+        let bug_check = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
+        let text = explain_bug_check(&bug_check).map(|text| {
+            (c_string(text.name), c_string(&text.meaning), text.parameters.map(c_string))
         });
-        Ok(VerifierView::new(vec![BugCheckRow { told, said }], kernel, [], &[]))
+        Ok(VerifierView::new(vec![BugCheckRow { bug_check, text }], kernel, [], &[]))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -78,18 +78,18 @@ pub unsafe extern "C" fn verifier_bug_check_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |_: &VerifierView, row: &BugCheckRow| {
-        let said = row.said.as_ref();
+        let text = row.text.as_ref();
         VerifierBugCheck {
-            code: row.told.code,
+            code: row.bug_check.code,
             reserved: 0,
-            parameters: row.told.parameters,
-            name: said.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
-            meaning: said.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
-            parameter_names: said.map_or([ptr::null(); 4], |(_, _, names)| {
+            parameters: row.bug_check.parameters,
+            name: text.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
+            meaning: text.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
+            parameter_names: text.map_or([ptr::null(); 4], |(_, _, names)| {
                 names.each_ref().map(|name| name.as_ptr())
             }),
         }
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill_from(view, index, record, size, make) }
 }

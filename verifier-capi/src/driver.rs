@@ -38,7 +38,7 @@ pub struct VerifierDriver {
     pub unloads: u32,
     /// How many images of it are verified; the next two are the first one's.
     pub images: u32,
-    /// Where its image is loaded, 0 where none is.
+    /// The base of its loaded image; 0 if no image is loaded.
     pub base: u64,
     /// Bytes of its image.
     pub size: u64,
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn verifier_drivers(
         let rows = rows.map(|driver| DriverRow { name: c_string(&driver.name), driver });
         Ok(VerifierView::new(rows.collect::<Vec<_>>(), kernel, [], &problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -104,13 +104,13 @@ pub unsafe extern "C" fn verifier_driver_at(
             size: first.map_or(0, |image| image.size),
         }
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill_from(view, index, record, size, make) }
 }
 
 /// A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
-/// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found where the build does
-/// not have it.
+/// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found if the build does not
+/// have it.
 ///
 /// # Safety
 ///
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn verifier_driver_counter(
     value: *mut u64,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        // SAFETY: the caller's word, for the time of this call.
+        // SAFETY: the caller guarantees this for the time of the call.
         let name = unsafe { text(name, "name") }?;
         let name = name.ok_or_else(|| Failure::argument("name is NULL"))?;
         let DriverRow { name: driver_name, driver } = nth(view.rows::<Vec<DriverRow>>()?, index)?;
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn verifier_driver_counter(
     };
     guard(|| {
         let found = make(&*get(view, "view")?)?;
-        // SAFETY: the caller's word for `value`.
+        // SAFETY: the caller guarantees `value`.
         unsafe { put(value, found, "value") }
     })
 }

@@ -52,7 +52,7 @@ pub struct VerifierEvent {
     pub fields: u32,
     /// Frames of its stack.
     pub frames: usize,
-    /// Which value no kernel writes, so that the record was damaged.
+    /// The value that no kernel writes: the record was damaged.
     pub impossible: VerifierImpossibleValue,
 }
 
@@ -70,8 +70,8 @@ pub struct VerifierEventField {
     pub value: u64,
     /// 1 for an address, 0 for a count.
     pub is_address: u32,
-    /// 0 where this build's records do not have it: the value is 0 then.
-    pub is_there: u32,
+    /// 0 if this build's records do not have it: then the value is 0.
+    pub is_present: u32,
 }
 
 impl Record for VerifierEventField {}
@@ -103,8 +103,8 @@ impl Rows for EventRows {
     }
 }
 
-/// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. Only
-/// those of which `address`, where that is not 0, is one of the addresses: an IRP, a thread. Records:
+/// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. If
+/// `address` is not 0, only the records in which it is one of the addresses: an IRP, a thread. Records:
 /// VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
 /// it reaches: `verifier_reach`.
 ///
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn verifier_event_log(
         let rows = EventRows { log, fields, empty_because };
         Ok(VerifierView::new(rows, kernel, frames, &problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn verifier_event_at(
             impossible: VerifierImpossibleValue::of(event.impossible),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -186,10 +186,10 @@ pub unsafe extern "C" fn verifier_event_field_at(
             name,
             value: value.unwrap_or(0),
             is_address: described.is_address.into(),
-            is_there: value.is_some().into(),
+            is_present: value.is_some().into(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 

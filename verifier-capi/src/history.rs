@@ -31,7 +31,7 @@ pub enum VerifierRole {
     Neighbor = 3,
 }
 
-/// A record of a history. What its role does not have is 0 or NULL, an operation UNKNOWN.
+/// A record of a history. Fields that its role does not have are 0 or NULL, an operation UNKNOWN.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierHistoryRecord {
@@ -47,11 +47,11 @@ pub struct VerifierHistoryRecord {
     pub thread: u64,
     /// The address from which the driver asked for it, of an allocation or a freed entry.
     pub caller: u64,
-    /// The name of that address, NULL where no module holds it.
+    /// The name of that address, NULL if no module holds it.
     pub caller_symbol: *const c_char,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// Frames of its stack: of a record of the log, or where the pool info tree keeps one.
+    /// Frames of its stack: of a record of the log, or if the pool info tree has one.
     pub frames: usize,
     /// The record's number in the ring.
     pub slot: u32,
@@ -139,7 +139,7 @@ impl HistoryRow {
     }
 }
 
-/// All that is known of one address: outstanding allocations that hold it, records of the pool log about
+/// Everything that is known about one address: outstanding allocations that hold it, records of the pool log about
 /// it, newest first, freed tracking entries that fit those, and blocks near it. Records:
 /// VerifierHistoryRecord; their stacks: `verifier_frame_at`.
 ///
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn verifier_history(
         let named: Vec<Va> = named.collect();
         Ok(VerifierView::new(HistoryRows(rows), kernel, named, &history.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -198,6 +198,6 @@ pub unsafe extern "C" fn verifier_history_record_at(
             tag: row.tag.map_or([0; 5], tag),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -19,7 +19,7 @@ pub struct VerifierError {
     pub message: *const c_char,
     /// What `address` is.
     pub place: VerifierPlace,
-    /// Where it failed; 0 where there is no place to tell.
+    /// Where it failed; 0 if no place is known.
     pub address: u64,
 }
 
@@ -39,11 +39,11 @@ thread_local! {
     });
 }
 
-/// Runs what is behind a function of the interface: its failure becomes the last error, and so does
-/// its panic, which ends here.
+/// Runs the work of a function of the interface. A failure becomes the last error, and so does a panic,
+/// which ends here.
 pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatus {
-    // A panic leaves nothing half-made behind that C could see: handles are made whole or not at
-    // all, and a session whose lock it poisoned finds no further symbols, which is told.
+    // C never sees anything half-made after a panic: handles are made whole or not at all, and a
+    // session whose lock was poisoned reports that it finds no further symbols.
     let done = catch_unwind(AssertUnwindSafe(work));
     let failure = match done {
         Ok(Ok(())) => return VerifierStatus::Ok,
@@ -52,7 +52,7 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatu
     };
     let status = failure.status();
     let Some((message, place)) = failure.kept() else { return status };
-    // At the end of a thread its error is gone already: the status still says what happened.
+    // At the end of a thread its error is already gone; the status still says what happened.
     let _ = LAST.try_with(|last| {
         let message = c_string(&message);
         *last.borrow_mut() = Last { status, message, place };
@@ -67,8 +67,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
-/// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
-/// behind the end of a list.
+/// message if no call has failed yet. Calls that succeed do not change it, and neither does a number
+/// past the end of a list.
 ///
 /// # Safety
 ///
@@ -84,9 +84,9 @@ pub unsafe extern "C" fn verifier_last_error(
         VerifierError { status: last.status, message: last.message.as_ptr(), place, address }
     });
     let Ok(last) = last else { return VerifierStatus::Internal };
-    // What is wrong with the arguments is returned and not kept: it would take the place of what is
-    // asked for.
-    // SAFETY: the caller's word is the one that `put_record` asks for.
+    // A fault of the arguments is returned and not kept: it would overwrite the error that the
+    // caller asks for.
+    // SAFETY: the caller guarantees what `put_record` requires.
     match unsafe { put_record(error, size, &last, "error") } {
         Ok(()) => VerifierStatus::Ok,
         Err(failure) => failure.status(),
@@ -107,8 +107,8 @@ mod tests {
             address: 0,
         };
         // SAFETY: it is a local variable.
-        let told = unsafe { verifier_last_error(&raw mut error, size_of::<VerifierError>()) };
-        assert_eq!(told, VerifierStatus::Ok);
+        let status = unsafe { verifier_last_error(&raw mut error, size_of::<VerifierError>()) };
+        assert_eq!(status, VerifierStatus::Ok);
         assert_eq!(error.status, VerifierStatus::Internal);
         // SAFETY: the message lives until this thread's next failure.
         let message = unsafe { std::ffi::CStr::from_ptr(error.message) };

@@ -24,9 +24,9 @@ pub struct VerifierGroup {
     pub bytes: u64,
     /// The largest one's bytes.
     pub largest: u64,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// Why they have no stack, NULL where they have one.
+    /// Why they have no stack, NULL if they have one.
     pub why_no_stack: *const c_char,
     /// Frames of their stack.
     pub frames: usize,
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn verifier_leaks(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        // SAFETY: the caller's word, for the time of this call.
+        // SAFETY: the caller guarantees this for the time of the call.
         let name = unsafe { text(driver, "driver") }?;
         let filter = LeakFilter { driver: name.map(Into::into), ..LeakFilter::default() };
         let leaks = session.host.leaks(filter, &Silent)?.leaks;
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn verifier_leaks(
         let rows = LeakRows { leaks, drivers, groups, unloaded };
         Ok(VerifierView::new(rows, kernel, addresses, &problems).of_extent(extent))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn verifier_group_at(
             tag: group.tag.map_or([0; 5], tag),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn verifier_group_block_at(
         let block = nth(&leaks.blocks, *block)?;
         Ok(VerifierAllocation::of(view, name(drivers, block.driver), &block.allocation))
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 /// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
@@ -197,6 +197,6 @@ pub unsafe extern "C" fn verifier_unload_leak(
             bytes: leak.bytes(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -48,7 +48,7 @@ pub enum VerifierImpossibleValue {
     Irql = 6,
     /// The processor's number.
     Processor = 7,
-    /// A value that this interface has no name for yet.
+    /// A value that this interface does not name yet.
     SomethingElse = 8,
 }
 

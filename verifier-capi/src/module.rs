@@ -16,17 +16,18 @@ use crate::view::{Row, VerifierView, fill_from, view};
 pub struct VerifierModule {
     /// Its file name.
     pub name: *const c_char,
-    /// Its path, NULL of one that is no longer loaded.
+    /// Its path, NULL if it is no longer loaded.
     pub path: *const c_char,
-    /// The name that it has in symbols, "nt" for the kernel; NULL of one that is no longer loaded.
+    /// The name that it has in symbols, "nt" for the kernel; NULL if it is no longer loaded.
     pub symbol_name: *const c_char,
-    /// Where it is, or was.
+    /// Its base address, or what that was.
     pub base: u64,
     /// Its bytes.
     pub size: u64,
-    /// When it went: 100 ns since 1601; 0 where that is not kept, and of one that is loaded.
+    /// When it was unloaded, in units of 100 ns since 1601; 0 if the build does not keep it or the image is
+    /// loaded.
     pub unloaded_at: u64,
-    /// 0 of one that is no longer loaded.
+    /// 0 if it is no longer loaded.
     pub is_loaded: u32,
     /// 0.
     pub reserved: u32,
@@ -89,7 +90,7 @@ pub unsafe extern "C" fn verifier_modules(
         let rows = loaded.chain(modules.unloaded().iter().map(ModuleRow::from));
         Ok(VerifierView::new(rows.collect::<Vec<_>>(), kernel, [], kernel.problems()))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -118,6 +119,6 @@ pub unsafe extern "C" fn verifier_module_at(
             reserved: 0,
         }
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill_from(view, index, record, size, make) }
 }

@@ -1,4 +1,4 @@
-//! How far the calls of a session go: limits, time, and a caller that wants no more.
+//! How far the calls of a session go: limits, a deadline, cancellation by the caller.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -13,7 +13,7 @@ use verifier_host::symbols::SymbolPath;
 use crate::pointer::Record;
 use crate::status::Failure;
 
-/// How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
+/// How far the calls of a session go. A field that is 0 or NULL has its default: `VerifierOptions options =
 /// {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
 /// problem that names the limit.
 #[repr(C)]
@@ -32,7 +32,7 @@ pub struct VerifierOptions {
     /// looked at: anything but 0 ends the call. It also serves while the session is being opened, which
     /// `verifier_session_cancel` cannot. NULL for none.
     pub is_canceled: Option<unsafe extern "C" fn(context: *mut c_void) -> i32>,
-    /// Handed to `is_canceled` as it is. It must live until the session is freed.
+    /// Passed to `is_canceled` unchanged. It must live until the session is freed.
     pub context: *mut c_void,
     /// Entries of a linked list.
     pub list_entries: u64,
@@ -50,7 +50,7 @@ pub struct VerifierOptions {
     pub tracker_pages: u64,
     /// Records of a log.
     pub ring_records: u64,
-    /// Pages that are looked at where data are searched for instead of followed.
+    /// Pages that a search for data looks at, if no list or tree leads to the data.
     pub carved_pages: u64,
     /// Page frames that are looked at in the search for page tables.
     pub search_frames: u64,
@@ -145,8 +145,8 @@ struct Asked {
     context: *mut c_void,
 }
 
-// SAFETY: the context is only handed back to the function, of which the interface says that it is called
-// by any thread.
+// SAFETY: the context is only passed back to the function, and the interface says that any thread may call
+// that function.
 unsafe impl Send for Asked {}
 // SAFETY: as above: the interface says that it is called on all threads that use the session.
 unsafe impl Sync for Asked {}
@@ -289,7 +289,7 @@ mod tests {
             });
             assert_eq!(done.err().map(|why| why.status()), Some(VerifierStatus::Stopped));
         }
-        assert!(!watch.is_canceled(), "outside a call there is no deadline");
+        assert!(!watch.is_canceled(), "a deadline belongs to a call");
         let done = stop.during(|| Err::<(), _>(Failure::unsupported("no answer")));
         assert_eq!(done.err().map(|why| why.status()), Some(VerifierStatus::Unsupported));
     }

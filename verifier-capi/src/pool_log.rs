@@ -28,7 +28,7 @@ pub struct VerifierLogEntry {
     pub slot: u32,
     /// Frames of its stack.
     pub frames: usize,
-    /// Which value no kernel writes, so that the record was damaged.
+    /// The value that no kernel writes: the record was damaged.
     pub impossible: VerifierImpossibleValue,
 }
 
@@ -62,9 +62,10 @@ impl Rows for PoolLogRows {
     }
 }
 
-/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Where the log's index is not
-/// known they are in no order (`is_ordered` of `verifier_reach`). Only those whose block holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
-/// how far it reaches: `verifier_reach`.
+/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. If the log's index is
+/// unknown, they are not in the order of time (`is_ordered` of `verifier_reach`). If `address` is not 0,
+/// only the records whose block holds it. Records: VerifierLogEntry; their stacks:
+/// `verifier_frame_at`; how far the log reaches: `verifier_reach`.
 ///
 /// # Safety
 ///
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn verifier_pool_log(
         let empty_because = log.empty_because.map(c_string);
         Ok(VerifierView::new(PoolLogRows { log, empty_because }, kernel, frames, &problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -112,6 +113,6 @@ pub unsafe extern "C" fn verifier_log_entry_at(
             impossible: VerifierImpossibleValue::of(entry.impossible),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn verifier_level(
             Settings::read(session.host.kernel()?)
                 .map_err(|why| Failure::from(why).explained(&session.host))
         })?;
-        // SAFETY: the caller's word for `level`.
+        // SAFETY: the caller guarantees `level`.
         unsafe { put(level, settings.level.0, "level") }
     })
 }
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn verifier_statistics(
             .map(|counter| StatisticRow { name: c_string(&counter.name), value: counter.value });
         Ok(VerifierView::new(rows.collect::<Vec<_>>(), kernel, [], &settings.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 

@@ -13,7 +13,7 @@ pub enum VerifierStatus {
     Ok = 0,
     /// An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
     BadArgument = 1,
-    /// There is no record of that number, which is no error that is kept; or no counter of that name.
+    /// No record has that number (this is not kept as the last error), or no counter has that name.
     NotFound = 2,
     /// A file cannot be opened or read.
     File = 3,
@@ -27,9 +27,9 @@ pub enum VerifierStatus {
     Malformed = 7,
     /// The input is of a kind that cannot give what was asked.
     Unsupported = 8,
-    /// A fault of this library's own; the session may be used on.
+    /// A fault of this library itself; you can go on using the session.
     Internal = 9,
-    /// A handle that is not open: freed already, of the other kind, or never given.
+    /// A handle that is not open: already freed, of the other kind, or never given.
     InvalidHandle = 10,
     /// A struct's size that no version of it has.
     BadSize = 11,
@@ -53,7 +53,7 @@ pub enum VerifierPlace {
 }
 
 impl VerifierPlace {
-    /// The place of a virtual address, where there is one.
+    /// The place of a virtual address, if there is one.
     pub(crate) fn of(address: Option<Va>) -> (Self, u64) {
         address.map_or((Self::None, 0), |va| (Self::Virtual, va.0))
     }
@@ -62,7 +62,7 @@ impl VerifierPlace {
 /// Why a call failed.
 pub(crate) struct Failure {
     status: VerifierStatus,
-    /// `None` where it is no error to keep: that a list is at its end.
+    /// `None` if the last error does not keep it: the end of a list is not an error.
     message: Option<String>,
     place: (VerifierPlace, u64),
 }
@@ -116,7 +116,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// The same failure of a call that was ended: what it says may follow from that alone.
+    /// The same failure, after the call was ended: the end of the call may be its only cause.
     pub(crate) fn because_stopped(self, why: &str) -> Self {
         let message = match self.message {
             Some(message) => format!("{why}: {message}"),
@@ -125,7 +125,7 @@ impl Failure {
         Self { status: VerifierStatus::Stopped, message: Some(message), ..self }
     }
 
-    /// The same; where the kernel's symbols are missing, with where they were looked for.
+    /// The same; if the kernel's symbols are missing, it also says where they were searched for.
     pub(crate) fn explained(mut self, session: &Session) -> Self {
         if self.status == VerifierStatus::Symbols
             && let Some(message) = &mut self.message
@@ -137,7 +137,7 @@ impl Failure {
     }
 }
 
-/// True where the caller's own reader failed, at the bytes themselves or at a page table that leads there.
+/// True if the caller's own reader failed, at the bytes themselves or at a page table that leads to them.
 fn is_readers(reason: &Reason) -> bool {
     match reason {
         Reason::Reader(_) => true,
@@ -190,18 +190,18 @@ impl From<Host> for Failure {
 mod tests {
     use super::*;
 
-    /// A callback that fails is told alike whether it was asked for bytes or for a page table on the way.
+    /// A callback that fails gives the same status for bytes and for a page table that leads to them.
     #[test]
     fn a_reader_that_fails_is_absence() {
         let status = |reason| {
             let fault = verifier_core::Fault { space: Space::Virtual, address: 0, done: 0, reason };
             Failure::from(Core::read("bytes", fault)).status
         };
-        let told = || Reason::Reader("no such page".into());
+        let failed = || Reason::Reader("no such page".into());
         let at = verifier_core::Pa(0x1000);
         let table = |cause| Reason::Table { level: 3, at, cause: Box::new(cause) };
-        assert_eq!(status(told()), VerifierStatus::Absent);
-        assert_eq!(status(table(told())), VerifierStatus::Absent);
+        assert_eq!(status(failed()), VerifierStatus::Absent);
+        assert_eq!(status(table(failed())), VerifierStatus::Absent);
         assert_eq!(status(table(Reason::NotHeld)), VerifierStatus::Absent);
         let not_present = Reason::NotPresent { level: 1, entry: 0, at };
         assert_eq!(status(not_present), VerifierStatus::NotPresent);

@@ -182,7 +182,7 @@ pub(crate) unsafe fn view(
     })
 }
 
-/// How many records a view has; 0 of a handle that is not open.
+/// How many records a view has; 0 if the handle is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
     get(view, "view").map_or(0, |view| view.rows.count())
@@ -194,14 +194,14 @@ pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
 pub struct VerifierReach {
     /// Records that the log has room for.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32; 0 where it is not known.
+    /// Records ever written, modulo 2^32; 0 if it is unknown.
     pub written: u32,
     /// Records whose pages could not be read.
     pub missing: u64,
-    /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
-    /// records, and of a view of leaks.
+    /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL if it has
+    /// records, and in a view of leaks.
     pub empty_because: *const c_char,
-    /// 1 where the log's index is known; else 0, and its records are in no order of time.
+    /// 1 if the log's index is known; 0 if not: then its records are not in the order of time.
     pub is_ordered: u32,
 }
 
@@ -240,7 +240,7 @@ pub unsafe extern "C" fn verifier_reach(
 pub struct VerifierFrame {
     /// The return address.
     pub address: u64,
-    /// `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
+    /// `module!name+0x1f`, `module+0x1234` if no symbol is known, NULL if no module holds it.
     pub symbol: *const c_char,
 }
 
@@ -263,21 +263,21 @@ pub unsafe extern "C" fn verifier_frame_at(
         let address = *nth(view.frames(index)?, frame)?;
         Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
-/// What a view could not read or what does not fit.
+/// What a view could not read, or what contradicts it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierProblem {
     /// What is affected.
     pub what: *const c_char,
-    /// What is the matter.
+    /// What is wrong.
     pub why: *const c_char,
     /// What `address` is: virtual, or nothing.
     pub place: VerifierPlace,
-    /// The address that it is about; 0 where there is none.
+    /// The address that it is about; 0 if there is none.
     pub address: u64,
     /// What it leaves of the answer; a remark leaves it complete. Those that leave less are why the view
     /// is not complete.
@@ -288,7 +288,7 @@ impl Record for VerifierProblem {
     const LEAST: usize = std::mem::offset_of!(Self, leaves);
 }
 
-/// How much of an answer is there.
+/// How much of an answer was read.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierExtent {
@@ -311,14 +311,14 @@ impl From<Extent> for VerifierExtent {
     }
 }
 
-/// How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
+/// How much of the answer a view has; VERIFIER_EXTENT_UNKNOWN if the handle is not open. Why it is not
 /// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_extent(view: *const VerifierView) -> VerifierExtent {
     get(view, "view").map_or(Extent::Unknown, |view| view.extent).into()
 }
 
-/// How many problems a view has; 0 of a handle that is not open.
+/// How many problems a view has; 0 if the handle is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_problem_count(view: *const VerifierView) -> usize {
     get(view, "view").map_or(0, |view| view.problems.len())
@@ -337,17 +337,17 @@ pub unsafe extern "C" fn verifier_view_problem_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let told = nth(&view.problems, index)?;
-        let (place, address) = VerifierPlace::of(told.address);
+        let problem = nth(&view.problems, index)?;
+        let (place, address) = VerifierPlace::of(problem.address);
         Ok(VerifierProblem {
-            what: told.what.as_ptr(),
-            why: told.why.as_ptr(),
+            what: problem.what.as_ptr(),
+            why: problem.why.as_ptr(),
             place,
             address,
-            leaves: told.leaves.into(),
+            leaves: problem.leaves.into(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, problem, size, make) }
 }
 
