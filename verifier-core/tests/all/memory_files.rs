@@ -522,7 +522,7 @@ fn hostile_cores() {
     for count in [0xfffe, 0xffff] {
         let core = patched(0x38, count, 2).unwrap();
         let why = &core.problems[0].why;
-        assert!(why.contains(&format!("{count:#x} program headers are told")), "{why}");
+        assert!(why.contains(&format!("counts {count:#x} program headers")), "{why}");
     }
     // "See the first section", and there it is.
     let mut sections = whole.clone();
@@ -536,7 +536,7 @@ fn hostile_cores() {
     assert_eq!(core.memory.bytes(), patched(0, 0x464c_457f, 4).unwrap().memory.bytes());
     word(&mut sections, at as usize + 0x2c, u64::from(u32::MAX), 4);
     let core = ElfCore::open(Arc::new(sections)).unwrap();
-    assert!(core.problems[0].why.contains("0xffffffff program headers are told"));
+    assert!(core.problems[0].why.contains("counts 0xffffffff program headers"));
     // As many as the file has room for, and more than are read.
     let many = vec![(0u64, 0u64, 0u64); 0x1_0001];
     let mut file = core_of(&many, &[0; 0x2000]);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use verifier_host::symbols::{
-    Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId, Place,
+    Attempt, Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId,
     SymbolLimits, SymbolPath,
 };
 use verifier_host::{Session, SessionOptions, Silent};
@@ -78,14 +78,14 @@ fn found(located: Located) -> Found {
 }
 
 #[track_caller]
-fn missing(located: Located) -> Vec<Place> {
+fn missing(located: Located) -> Vec<Attempt> {
     match located {
         Located::Found(found) => panic!("found {found:?}"),
-        Located::NotFound(missing) => missing.looked,
+        Located::NotFound(missing) => missing.attempts,
     }
 }
 
-fn ends_with(place: &Place, end: &[&str]) -> bool {
+fn ends_with(place: &Attempt, end: &[&str]) -> bool {
     Path::new(&place.at).ends_with(end.iter().collect::<std::path::PathBuf>())
 }
 
@@ -166,9 +166,9 @@ mod identity {
             let name = name.to_owned();
             let id = PdbId { name, ..wanted() };
             let path = plain(&inner);
-            let looked = missing(path.locate_pdb(&id, &verify, &Silent));
-            assert_eq!(looked.len(), 1, "{looked:?}");
-            assert_eq!(looked[0].why, Miss::Name(fault.clone()));
+            let attempts = missing(path.locate_pdb(&id, &verify, &Silent));
+            assert_eq!(attempts.len(), 1, "{attempts:?}");
+            assert_eq!(attempts[0].why, Miss::Name(fault.clone()));
             assert_eq!(missing(path.locate_isf(&id))[0].why, Miss::Name(fault));
         }
     }
@@ -184,8 +184,8 @@ mod identity {
             let found = found(plain(root.path()).locate_pdb(&id, &verify, &Silent));
             assert_eq!(found.path.unwrap(), root.path().join(NAME));
             let why = Miss::LastComponent(NAME.to_owned());
-            assert_eq!(found.looked[0].why, why);
-            assert_eq!(found.looked[0].at, name.escape_debug().to_string());
+            assert_eq!(found.attempts[0].why, why);
+            assert_eq!(found.attempts[0].at, name.escape_debug().to_string());
         }
     }
 }
@@ -275,7 +275,7 @@ mod folders {
             let file = root.path().join(NAME).join(KEY).join(NAME);
             assert_eq!(found.origin, file.display().to_string());
             assert_eq!(found.path, Some(file));
-            assert_eq!(found.looked, []);
+            assert_eq!(found.attempts, []);
         }
     }
 
@@ -306,9 +306,9 @@ mod folders {
         let packed = cabinet(NAME, &pdb(GUID, 1));
         let half = &packed[..packed.len() / 2];
         put(root.path(), &[NAME, KEY, "ntkrnlmp.pd_"], half);
-        let looked = missing(locate(&plain(root.path())));
-        assert!(matches!(looked[0].why, Miss::Damaged(_)), "{looked:?}");
-        assert!(ends_with(&looked[0], &[NAME, KEY, "ntkrnlmp.pd_"]));
+        let attempts = missing(locate(&plain(root.path())));
+        assert!(matches!(attempts[0].why, Miss::Damaged(_)), "{attempts:?}");
+        assert!(ends_with(&attempts[0], &[NAME, KEY, "ntkrnlmp.pd_"]));
     }
 
     #[test]
@@ -347,15 +347,15 @@ mod folders {
             ("c", "begins with neither PATH: nor MSG:"),
         ] {
             put(root.path(), &pointer, text.as_bytes());
-            let looked = missing(locate(&plain(root.path())));
-            assert_eq!(looked[0].why.to_string(), why);
-            assert!(ends_with(&looked[0], &pointer));
+            let attempts = missing(locate(&plain(root.path())));
+            assert_eq!(attempts[0].why.to_string(), why);
+            assert!(ends_with(&attempts[0], &pointer));
         }
         // A path of another system: on this one there is no such file.
         put(root.path(), &pointer, br"PATH:q:\no\such\ntkrnlmp.pdb");
-        let looked = missing(locate(&plain(root.path())));
-        assert_eq!(looked[0].why, Miss::Absent);
-        assert!(looked[0].at.ends_with(r"q:\no\such\ntkrnlmp.pdb"));
+        let attempts = missing(locate(&plain(root.path())));
+        assert_eq!(attempts[0].why, Miss::Absent);
+        assert!(attempts[0].at.ends_with(r"q:\no\such\ntkrnlmp.pdb"));
     }
 
     #[test]
@@ -375,12 +375,12 @@ mod folders {
             lines[2].ends_with("ntkrnlmp.pdb: GUID 11111111111111111111111111111111 age 3 instead"),
             "{message}"
         );
-        let looked = missing(locate(&path));
-        assert_eq!(looked[1].why, Miss::OtherPdb { guid, age: 3 });
+        let attempts = missing(locate(&path));
+        assert_eq!(attempts[1].why, Miss::OtherPdb { guid, age: 3 });
 
         put(root.path(), &[NAME], b"<html>sign in</html>");
-        let looked = missing(locate(&path));
-        assert_eq!(looked[1].why, Miss::NotThat("a PDB"));
+        let attempts = missing(locate(&path));
+        assert_eq!(attempts[1].why, Miss::NotThat("a PDB"));
 
         put(root.path(), &[NAME], &pdb(GUID, 1));
         assert_eq!(found(locate(&path)).other_age, None);
@@ -388,7 +388,7 @@ mod folders {
         let store = format!("srv*{}", root.path().display());
         assert_eq!(
             missing(locate(&super::path(&store))),
-            [Place {
+            [Attempt {
                 at: root.path().join(NAME).join(KEY).join(NAME).display().to_string(),
                 why: Miss::Absent
             }]
@@ -399,9 +399,9 @@ mod folders {
     fn a_wrong_file_in_a_store_is_not_believed() {
         let root = TempDir::new().unwrap();
         put(root.path(), &[NAME, KEY, NAME], &pdb([7; 16], 1));
-        let looked = missing(locate(&plain(root.path())));
+        let attempts = missing(locate(&plain(root.path())));
         let why = Miss::OtherPdb { guid: [7; 16], age: 1 };
-        assert_eq!(looked[0].why, why);
+        assert_eq!(attempts[0].why, why);
     }
 
     #[test]
@@ -416,7 +416,7 @@ mod folders {
         let not_a_key = format!("{GUID_HEX}-x");
         put(root.path(), &[NAME, &not_a_key, NAME], b"");
         let there = found(locate(&plain(root.path())));
-        assert_eq!((there.other_age, there.looked), (Some(10), vec![]));
+        assert_eq!((there.other_age, there.attempts), (Some(10), vec![]));
         // The right age comes first.
         put(root.path(), &[NAME, KEY, NAME], &pdb(GUID, 1));
         assert_eq!(found(locate(&plain(root.path()))).other_age, None);
@@ -435,12 +435,12 @@ mod folders {
     #[test]
     fn folders_that_are_not_there() {
         let path = path(r"c:\no\such\symbols;srv*/no/such/store");
-        let looked = missing(locate(&path));
+        let attempts = missing(locate(&path));
         assert_eq!(
-            looked.iter().map(|p| p.at.as_str()).collect::<Vec<_>>(),
+            attempts.iter().map(|p| p.at.as_str()).collect::<Vec<_>>(),
             [r"c:\no\such\symbols", "/no/such/store"]
         );
-        assert!(looked.iter().all(|place| place.why == Miss::NoFolder));
+        assert!(attempts.iter().all(|place| place.why == Miss::NoFolder));
         let nowhere = SymbolPath::with_default_cache(None);
         let message = locate(&nowhere).into_result().unwrap_err().to_string();
         assert!(message.ends_with("not looked for, the symbol path is empty"));
@@ -459,7 +459,7 @@ mod folders {
         ));
         let first = found(locate(&path));
         assert!(first.path.unwrap().starts_with(far.path()));
-        assert_eq!(first.looked.len(), 2);
+        assert_eq!(first.attempts.len(), 2);
         for cache in [&near, &middle] {
             let folder = cache.path().join(NAME).join(KEY);
             assert_eq!(fs::read(folder.join(NAME)).unwrap(), pdb(GUID, 1));
@@ -468,7 +468,7 @@ mod folders {
         }
         let second = found(locate(&path));
         assert!(second.path.unwrap().starts_with(near.path()));
-        assert_eq!(second.looked, []);
+        assert_eq!(second.attempts, []);
     }
 
     #[test]
@@ -479,7 +479,7 @@ mod folders {
         let (n, f) = (near.path().display(), far.path().display());
         let path = path(&format!("srv*{n}*{f}"));
         let first = found(locate(&path));
-        assert_eq!(first.looked[0].why, Miss::NotThat("a PDB"));
+        assert_eq!(first.attempts[0].why, Miss::NotThat("a PDB"));
         assert!(found(locate(&path)).path.unwrap().starts_with(near.path()));
     }
 
@@ -492,7 +492,7 @@ mod folders {
         let f = far.path().display();
         let found = found(locate(&path(&format!("srv*{f}/blocked/cache*{f}"))));
         assert_eq!(*found.bytes, pdb(GUID, 1));
-        let last = found.looked.last().unwrap();
+        let last = found.attempts.last().unwrap();
         assert!(matches!(last.why, Miss::NotKept(_)), "{last}");
     }
 
@@ -505,8 +505,8 @@ mod folders {
         if !made.is_ok_and(|status| status.success()) {
             return;
         }
-        let looked = missing(locate(&plain(root.path())));
-        let why = looked[1].why.to_string();
+        let attempts = missing(locate(&plain(root.path())));
+        let why = attempts[1].why.to_string();
         assert_eq!(why, "unreadable, it is not a plain file");
     }
 }
@@ -545,7 +545,7 @@ mod images {
         put(root.path(), &["MyFault.sys"], &image(1, 0x2000));
         let located = plain(root.path()).locate_image(&id, &Silent);
         assert_eq!(
-            located.looked()[1].why,
+            located.attempts()[1].why,
             Miss::OtherImage { time_date_stamp: 1, size_of_image: 0x2000 }
         );
         let message = located.into_result().unwrap_err().to_string();
@@ -555,8 +555,8 @@ mod images {
         );
         for end in [1, 0x3d, 0x83, 0xd3] {
             put(root.path(), &["MyFault.sys"], &image(1, 2)[..end]);
-            let looked = missing(plain(root.path()).locate_image(&id, &Silent));
-            assert_eq!(looked[1].why, Miss::NotThat("an image"));
+            let attempts = missing(plain(root.path()).locate_image(&id, &Silent));
+            assert_eq!(attempts[1].why, Miss::NotThat("an image"));
         }
     }
 }
@@ -615,16 +615,16 @@ mod isf {
     fn what_is_not_a_table() {
         let root = TempDir::new().unwrap();
         let path = plain(root.path());
-        let looked = missing(path.locate_isf(&wanted()));
-        assert_eq!(looked[0].why, Miss::NoTable(format!("{GUID_HEX}-1")));
+        let attempts = missing(path.locate_isf(&wanted()));
+        assert_eq!(attempts[0].why, Miss::NoTable(format!("{GUID_HEX}-1")));
         let file = format!("{GUID_HEX}-1.json.xz");
         put(root.path(), &[&file], &XZ[..100]);
-        let looked = missing(path.locate_isf(&wanted()));
-        assert!(matches!(looked[0].why, Miss::Damaged(_)), "{looked:?}");
+        let attempts = missing(path.locate_isf(&wanted()));
+        assert!(matches!(attempts[0].why, Miss::Damaged(_)), "{attempts:?}");
         let file = format!("{GUID_HEX}-1.json");
         put(root.path(), &[&file], b"404: Not Found");
-        let looked = missing(path.locate_isf(&wanted()));
-        assert_eq!(looked[0].why, Miss::NotThat("an ISF table"));
+        let attempts = missing(path.locate_isf(&wanted()));
+        assert_eq!(attempts[0].why, Miss::NotThat("an ISF table"));
     }
 
     #[test]
@@ -634,8 +634,8 @@ mod isf {
         let path = plain(&root.path().join("mine.json.xz"));
         assert_eq!(*found(path.locate_isf(&wanted())).bytes, JSON);
         let other = PdbId { guid: [1; 16], ..wanted() };
-        let looked = missing(path.locate_isf(&other));
-        assert_eq!(looked[0].why, Miss::OtherTable("01".repeat(16)));
+        let attempts = missing(path.locate_isf(&other));
+        assert_eq!(attempts[0].why, Miss::OtherTable("01".repeat(16)));
     }
 }
 
@@ -644,10 +644,10 @@ mod isf {
 fn without_the_downloader_it_is_said() {
     let cache = TempDir::new().unwrap();
     let text = format!("srv*{}*http://127.0.0.1:1", cache.path().display());
-    let looked = missing(locate(&path(&text)));
-    assert_eq!(looked[1].why, Miss::NoDownloader);
+    let attempts = missing(locate(&path(&text)));
+    assert_eq!(attempts[1].why, Miss::NoDownloader);
     let url = format!("http://127.0.0.1:1/{NAME}/{KEY}/{NAME}");
-    assert_eq!(looked[1].at, url);
+    assert_eq!(attempts[1].at, url);
 }
 
 #[cfg(feature = "download")]
@@ -820,7 +820,7 @@ mod servers {
         let (n, f) = (near.path().display(), far.path().display());
         let path = path(&format!("srv*{n}*{f}*{}", server.url));
         let first = found(locate(&path));
-        assert_eq!(first.looked.last().unwrap().why, Miss::Http(404));
+        assert_eq!(first.attempts.last().unwrap().why, Miss::Http(404));
         for cache in [&near, &far] {
             let file = cache.path().join(NAME).join(KEY).join(NAME);
             assert_eq!(files(cache.path()), std::slice::from_ref(&file));
@@ -834,15 +834,15 @@ mod servers {
     fn what_is_not_there_is_asked_once() {
         let server = Server::new(&[]);
         let cache = TempDir::new().unwrap();
-        let looked = missing(locate(&cached(&cache, &server)));
+        let attempts = missing(locate(&cached(&cache, &server)));
         let urls = [PLAIN, PACKED].map(|path| format!("{}{path}", server.url));
-        assert_eq!(looked.len(), 3);
-        for (place, url) in looked[1..].iter().zip(&urls) {
+        assert_eq!(attempts.len(), 3);
+        for (place, url) in attempts[1..].iter().zip(&urls) {
             assert_eq!((&place.at, &place.why), (url, &Miss::Http(404)));
         }
         // Another path in the same process knows it too.
-        let looked = missing(locate(&cached(&cache, &server)));
-        assert!(looked[1..].iter().all(|p| p.why == Miss::HttpBefore(404)));
+        let attempts = missing(locate(&cached(&cache, &server)));
+        assert!(attempts[1..].iter().all(|p| p.why == Miss::HttpBefore(404)));
         assert_eq!(server.asked(), [PLAIN, PACKED]);
         assert!(files(cache.path()).is_empty());
     }
@@ -855,8 +855,8 @@ mod servers {
             (PACKED, Answer::Truncated(packed)),
         ]);
         let cache = TempDir::new().unwrap();
-        let looked = missing(locate(&cached(&cache, &server)));
-        for place in &looked[1..] {
+        let attempts = missing(locate(&cached(&cache, &server)));
+        for place in &attempts[1..] {
             assert!(matches!(place.why, Miss::Network { tries: 3, .. }), "{place}");
         }
         assert_eq!(server.asked(), [PLAIN, PLAIN, PLAIN, PACKED, PACKED, PACKED]);
@@ -875,10 +875,10 @@ mod servers {
             (PACKED, Answer::Body(cabinet(NAME, &pdb([9; 16], 1)))),
         ]);
         let cache = TempDir::new().unwrap();
-        let looked = missing(locate(&cached(&cache, &server)));
-        assert_eq!(looked[1].why, Miss::NotThat("a PDB"));
+        let attempts = missing(locate(&cached(&cache, &server)));
+        assert_eq!(attempts[1].why, Miss::NotThat("a PDB"));
         let guid = [9; 16];
-        assert_eq!(looked[2].why, Miss::OtherPdb { guid, age: 1 });
+        assert_eq!(attempts[2].why, Miss::OtherPdb { guid, age: 1 });
         assert!(files(cache.path()).is_empty());
     }
 
@@ -886,9 +886,9 @@ mod servers {
     fn a_failing_server_is_tried_again_a_forbidding_one_is_not() {
         let server = Server::new(&[(PLAIN, Answer::Status(503)), (PACKED, Answer::Status(403))]);
         let cache = TempDir::new().unwrap();
-        let looked = missing(locate(&cached(&cache, &server)));
-        assert_eq!(looked[1].why, Miss::Http(503));
-        assert_eq!(looked[2].why, Miss::Http(403));
+        let attempts = missing(locate(&cached(&cache, &server)));
+        assert_eq!(attempts[1].why, Miss::Http(503));
+        assert_eq!(attempts[2].why, Miss::Http(403));
         assert_eq!(server.asked(), [PLAIN, PLAIN, PLAIN, PACKED]);
     }
 
@@ -902,19 +902,19 @@ mod servers {
         let mut limits = *path.limits();
         limits.file_bytes = 1 << 19;
         path.set_limits(limits);
-        let looked = missing(locate(&path));
-        assert!(matches!(looked[1].why, Miss::Network { tries: 1, .. }), "{}", looked[1]);
-        assert!(looked[1].why.to_string().contains("larger than the limit"), "{}", looked[1]);
-        assert_eq!(looked.len(), 2, "the other name is not asked for");
-        let looked = missing(locate(&path));
-        assert!(matches!(looked[1].why, Miss::Unreachable(_)), "{}", looked[1]);
+        let attempts = missing(locate(&path));
+        assert!(matches!(attempts[1].why, Miss::Network { tries: 1, .. }), "{}", attempts[1]);
+        assert!(attempts[1].why.to_string().contains("larger than the limit"), "{}", attempts[1]);
+        assert_eq!(attempts.len(), 2, "the other name is not asked for");
+        let attempts = missing(locate(&path));
+        assert!(matches!(attempts[1].why, Miss::Unreachable(_)), "{}", attempts[1]);
         assert_eq!(server.asked(), [PLAIN]);
         // A server that says beforehand how large the file is has done nothing wrong.
         let server = Server::new(&[(PLAIN, Answer::Body(body))]);
         let mut path = cached(&cache, &server);
         path.set_limits(limits);
-        let looked = missing(locate(&path));
-        assert_eq!(looked[1].why, Miss::TooLarge { limit: 1 << 19 });
+        let attempts = missing(locate(&path));
+        assert_eq!(attempts[1].why, Miss::TooLarge { limit: 1 << 19 });
         assert_eq!(server.asked(), [PLAIN, PACKED]);
     }
 
@@ -940,8 +940,8 @@ mod servers {
         let cache = TempDir::new().unwrap();
         let path = cached(&cache, &server);
         let impatient = Impatient(1, Mutex::default());
-        let looked = missing(path.locate_pdb(&wanted(), &verify, &impatient));
-        assert_eq!(looked.last().unwrap().why, Miss::Canceled);
+        let attempts = missing(path.locate_pdb(&wanted(), &verify, &impatient));
+        assert_eq!(attempts.last().unwrap().why, Miss::Canceled);
         assert!(*impatient.1.lock().unwrap() < 1 << 20, "it ended before the file did");
         assert_eq!(server.asked(), [PLAIN], "nothing more is asked for");
         missing(path.locate_pdb(&wanted(), &verify, &impatient));
@@ -970,11 +970,11 @@ mod servers {
         let c = cache.path().display();
         let text = format!("srv*{c}*{url}*{}", server.url);
         let there = found(locate(&path(&text)));
-        let place = &there.looked[1];
+        let place = &there.attempts[1];
         assert!(matches!(place.why, Miss::Network { tries: 3, .. }), "{place}");
         let other = PdbId { name: "other.pdb".to_owned(), ..wanted() };
-        let looked = missing(path(&text).locate_pdb(&other, &verify, &Silent));
-        assert!(matches!(looked[1].why, Miss::Unreachable(_)), "{}", looked[1]);
+        let attempts = missing(path(&text).locate_pdb(&other, &verify, &Silent));
+        assert!(matches!(attempts[1].why, Miss::Unreachable(_)), "{}", attempts[1]);
     }
 
     /// A user's name and password are for the server alone: not for remarks, origins, or reports.
@@ -984,11 +984,11 @@ mod servers {
         let url = server.url.replace("http://", "http://me:secret@");
         let there = found(locate(&path(&url)));
         assert_eq!(there.origin, format!("{}{PACKED}", server.url));
-        assert_eq!(there.looked[0].why, Miss::NoDefaultCache);
-        assert_eq!(there.looked[1].why, Miss::Http(404));
+        assert_eq!(there.attempts[0].why, Miss::NoDefaultCache);
+        assert_eq!(there.attempts[1].why, Miss::Http(404));
         let dead = missing(locate(&path("http://me:secret@127.0.0.1:1")));
         assert!(matches!(dead.last().unwrap().why, Miss::Network { .. }), "{dead:?}");
-        for place in there.looked.iter().chain(&dead) {
+        for place in there.attempts.iter().chain(&dead) {
             assert!(!place.to_string().contains("secret"), "{place}");
         }
     }
@@ -1015,7 +1015,7 @@ mod servers {
 
         let there = found(locate(&super::path(&server.url)));
         assert_eq!(there.path, None);
-        assert_eq!(there.looked[0].why, Miss::NoDefaultCache);
+        assert_eq!(there.attempts[0].why, Miss::NoDefaultCache);
     }
 
     #[test]

@@ -26,10 +26,10 @@ impl Located {
     }
 
     /// Every place tried before the search ended, in order.
-    pub fn looked(&self) -> &[Place] {
+    pub fn attempts(&self) -> &[Attempt] {
         match self {
-            Located::Found(found) => &found.looked,
-            Located::NotFound(missing) => &missing.looked,
+            Located::Found(found) => &found.attempts,
+            Located::NotFound(missing) => &missing.attempts,
         }
     }
 }
@@ -63,7 +63,7 @@ pub struct Found {
     pub other_age: Option<u32>,
     /// Places tried before, and remarks (a name cut to its last component, a cache that could not
     /// be written).
-    pub looked: Vec<Place>,
+    pub attempts: Vec<Attempt>,
 }
 
 impl fmt::Debug for Found {
@@ -74,7 +74,7 @@ impl fmt::Debug for Found {
             .field("origin", &self.origin)
             .field("bytes", &self.bytes.len())
             .field("other_age", &self.other_age)
-            .field("looked", &self.looked)
+            .field("attempts", &self.attempts)
             .finish()
     }
 }
@@ -85,17 +85,17 @@ pub struct NotFound {
     /// The file and its identity, as a message says it.
     pub wanted: String,
     /// The places, in the order they were tried.
-    pub looked: Vec<Place>,
+    pub attempts: Vec<Attempt>,
 }
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.looked.is_empty() {
+        if self.attempts.is_empty() {
             let wanted = &self.wanted;
             return write!(f, "{wanted}: not looked for, the symbol path is empty");
         }
         write!(f, "{} was not found; looked at:", self.wanted)?;
-        for place in &self.looked {
+        for place in &self.attempts {
             write!(f, "\n  {place}")?;
         }
         Ok(())
@@ -106,7 +106,7 @@ impl std::error::Error for NotFound {}
 
 /// One place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Attempt {
     /// A path or a URL, without a user's name and password; the given name where the name itself was
     /// at fault.
     pub at: String,
@@ -114,14 +114,14 @@ pub struct Place {
     pub why: Miss,
 }
 
-impl Place {
-    pub(super) fn new(at: impl fmt::Display, why: Miss) -> Place {
+impl Attempt {
+    pub(super) fn new(at: impl fmt::Display, why: Miss) -> Attempt {
         let at = at.to_string();
-        Place { at, why }
+        Attempt { at, why }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.why)
     }
