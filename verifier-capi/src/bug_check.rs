@@ -1,4 +1,4 @@
-//! What the machine stopped with.
+//! The bug check that stopped the machine.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -16,17 +16,17 @@ use crate::view::{Rows, VerifierView, fill, view};
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierBugCheck {
-    /// Its code; 0 of a dump of a machine that did not crash.
+    /// Its code; 0 if the machine did not crash.
     pub code: u32,
     /// 0.
     pub reserved: u32,
     /// Its parameters.
     pub parameters: [u64; 4],
-    /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL where it is none of Verifier's.
+    /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL if it is not one of Verifier's.
     pub name: *const c_char,
-    /// What happened, NULL likewise.
+    /// Its meaning, NULL as for the name.
     pub meaning: *const c_char,
-    /// What each parameter is, NULL likewise.
+    /// The meaning of each parameter, NULL as for the name.
     pub parameter_names: [*const c_char; 4],
 }
 
@@ -34,12 +34,12 @@ impl Record for VerifierBugCheck {}
 
 /// A bug check with its text: name, meaning, parameters.
 pub(crate) struct BugCheckRow {
-    told: BugCheck,
+    found: BugCheck,
     said: Option<(CString, CString, [CString; 4])>,
 }
 
-/// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
-/// the memory is a callback's, which has no header to say it.
+/// The bug check in the dump's header. One record: VerifierBugCheck. Unsupported if the memory is a
+/// callback's, which has no header.
 ///
 /// # Safety
 ///
@@ -50,15 +50,19 @@ pub unsafe extern "C" fn verifier_bug_check(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let no_dump = || Failure::unsupported("bug check: there is no dump's header to say it");
-        let told = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
-        let said = explain_bug_check(&told).map(|said| {
+        let no_dump = || {
+            Failure::unsupported(
+                "bug check: only a dump's header has it, and this memory is not a dump",
+            )
+        };
+        let found = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
+        let said = explain_bug_check(&found).map(|said| {
             (c_string(said.name), c_string(&said.meaning), said.parameters.map(c_string))
         });
-        let rows = Rows::BugCheck(BugCheckRow { told, said });
+        let rows = Rows::BugCheck(BugCheckRow { found, said });
         Ok(VerifierView::new(rows, kernel, [], &[]))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -81,9 +85,9 @@ pub unsafe extern "C" fn verifier_bug_check_at(
         }
         let said = row.said.as_ref();
         Ok(VerifierBugCheck {
-            code: row.told.code,
+            code: row.found.code,
             reserved: 0,
-            parameters: row.told.parameters,
+            parameters: row.found.parameters,
             name: said.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
             meaning: said.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
             parameter_names: said.map_or([ptr::null(); 4], |(_, _, names)| {
@@ -91,6 +95,6 @@ pub unsafe extern "C" fn verifier_bug_check_at(
             }),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

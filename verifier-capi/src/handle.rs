@@ -1,5 +1,5 @@
-//! Handles: what C holds of sessions and views. They are numbers that look like pointers, none of them
-//! given twice, so that one which was freed, or is of the other kind, is told instead of followed.
+//! Handles of sessions and views for C. They are numbers that look like pointers, and no number is used
+//! twice. So a handle that was freed or is of the other kind is reported and not followed.
 
 use std::collections::BTreeMap;
 use std::ptr;
@@ -9,20 +9,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::pointer::put;
 use crate::status::Failure;
 
-/// The handles that are open, of one kind.
+/// The open handles of one kind.
 pub(crate) struct Table<T>(RwLock<BTreeMap<usize, Arc<T>>>);
 
-/// What a handle can stand for.
+/// A type that has handles.
 pub(crate) trait Handle: Send + Sync + Sized + 'static {
-    /// What it is called in messages.
+    /// Its name in messages.
     const KIND: &'static str;
 
-    /// Where its handles are.
+    /// The table of its handles.
     fn table() -> &'static Table<Self>;
 }
 
-/// The next handle, of any kind. On the page at zero, where nothing is mapped, or far from any
-/// allocation: whoever follows one fails at once.
+/// The next handle, of any kind. It is on the page at zero, where nothing is mapped, or far from any
+/// allocation, so code that follows it as a pointer fails at once.
 static NEXT: AtomicUsize = AtomicUsize::new(0x10);
 
 impl<T> Table<T> {
@@ -31,7 +31,7 @@ impl<T> Table<T> {
     }
 }
 
-/// What a handle stands for. It lives on while it is held here, even if it is freed meanwhile.
+/// The value of a handle. It stays alive while the caller holds it, even if the handle is freed meanwhile.
 pub(crate) fn get<T: Handle>(handle: *const T, name: &str) -> Result<Arc<T>, Failure> {
     if handle.is_null() {
         return Err(Failure::argument(format!("{name} is NULL")));
@@ -40,7 +40,7 @@ pub(crate) fn get<T: Handle>(handle: *const T, name: &str) -> Result<Arc<T>, Fai
     open.get(&handle.addr()).cloned().ok_or_else(|| Failure::handle(handle, name))
 }
 
-/// Makes a value and writes its handle where the caller wants it; NULL where it cannot be made.
+/// Creates a value and writes its handle to `to`; writes NULL if it cannot be created.
 ///
 /// # Safety
 ///
@@ -50,8 +50,8 @@ pub(crate) unsafe fn put_new<T: Handle>(
     name: &str,
     make: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<(), Failure> {
-    // Before anything is made: a caller who looks at nothing but the handle must not see an old one.
-    // SAFETY: the caller's word for `to` is the one that `put` asks for.
+    // First of all: a caller that checks only the handle must not see an old one.
+    // SAFETY: the caller's guarantee for `to` is the one that `put` requires.
     unsafe { put(to, ptr::null_mut(), name) }?;
     let made = Arc::new(make()?);
     let handle = NEXT.fetch_add(0x10, Ordering::Relaxed);
@@ -60,7 +60,7 @@ pub(crate) unsafe fn put_new<T: Handle>(
     unsafe { put(to, ptr::without_provenance_mut(handle), name) }
 }
 
-/// Closes a handle; nothing of NULL.
+/// Closes a handle; does nothing for NULL.
 pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure> {
     if handle.is_null() {
         return Ok(());
@@ -68,11 +68,11 @@ pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure>
     let mut open = T::table().0.write().unwrap_or_else(PoisonError::into_inner);
     let freed = open.remove(&handle.addr());
     if open.is_empty() {
-        // An empty map keeps a node: whoever has freed all finds nothing left of this library.
+        // An empty map keeps a node; without it, no memory is left after all handles are freed.
         open.clear();
     }
     drop(open);
-    // Dropped without the lock: what a session's memory does when it ends is the caller's business.
+    // Dropped without the lock: the session's memory may run the caller's code when it is dropped.
     freed.map(drop).ok_or_else(|| Failure::handle(handle, name))
 }
 
@@ -104,7 +104,7 @@ mod tests {
         assert!(get(first, "thing").is_ok());
         let held = get(first, "thing");
         assert!(free(first, "thing").is_ok());
-        assert!(held.is_ok(), "who uses it has it");
+        assert!(held.is_ok(), "a user keeps the value alive");
         assert_ne!(new(), first);
         assert!(get(first, "thing").is_err() && free(first, "thing").is_err());
     }

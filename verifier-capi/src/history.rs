@@ -1,4 +1,4 @@
-//! All that is known of one address.
+//! The history of one address.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -16,41 +16,41 @@ use crate::session::VerifierSession;
 use crate::status::VerifierStatus;
 use crate::view::{Rows, VerifierView, fill, nth, view};
 
-/// What a record of a history is.
+/// The role of a record in a history.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierRole {
-    /// An outstanding allocation that holds the address.
+    /// An outstanding allocation that contains the address.
     Held = 0,
-    /// A record of the pool log whose block holds it.
+    /// A record of the pool log whose block contains the address.
     Logged = 1,
-    /// A freed tracking entry that fits one of those by size and caller; its address is gone.
+    /// A freed tracking entry with the size and caller of one of those records; its address is lost.
     FreedEntry = 2,
-    /// A block in its page or the pages around it.
+    /// A block on the page of the address or the pages around it.
     Neighbor = 3,
 }
 
-/// A record of a history. What its role does not have is 0 or NULL, an operation UNKNOWN.
+/// A record of a history. Fields that its role does not have are 0 or NULL, an operation is UNKNOWN.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierHistoryRecord {
-    /// What it is.
+    /// Its role.
     pub role: VerifierRole,
-    /// Of a record of the log, or of the newest one about a neighbor.
+    /// The operation of a record of the log, or of the newest record about a neighbor.
     pub operation: VerifierOperation,
     /// The block.
     pub address: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// The thread's _ETHREAD, of a record of the log.
     pub thread: u64,
-    /// The address from which the driver asked for it, of an allocation or a freed entry.
+    /// The address from which the driver allocated it, for an allocation or a freed entry.
     pub caller: u64,
-    /// The name of that address, NULL where no module holds it.
+    /// The name of that address, NULL if it is not in a module.
     pub caller_symbol: *const c_char,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// Frames of its stack: of a record of the log, or where the pool info tree keeps one.
+    /// The number of frames of its stack, from the log's record or the pool info tree.
     pub frames: usize,
     /// The record's number in the ring.
     pub slot: u32,
@@ -92,7 +92,7 @@ impl HistoryRow {
 
     fn entry(role: VerifierRole, found: TrackerMatch) -> Self {
         let block = found.entry.allocation;
-        // What a freed entry has there is the free list's.
+        // In a freed entry, this field belongs to the free list.
         let address = if role == VerifierRole::FreedEntry { Va(0) } else { block.address };
         Self {
             caller: block.caller,
@@ -123,8 +123,8 @@ impl HistoryRow {
     }
 }
 
-/// All that is known of one address: outstanding allocations that hold it, records of the pool log about
-/// it, newest first, freed tracking entries that fit those, and blocks near it. Records:
+/// The history of one address: outstanding allocations that contain it, records of the pool log about it,
+/// newest first, freed tracking entries that match those records, and blocks near it. Records:
 /// VerifierHistoryRecord; their stacks: `verifier_frame_at`.
 ///
 /// # Safety
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn verifier_history(
         let named: Vec<Va> = named.collect();
         Ok(VerifierView::new(Rows::History(rows), kernel, named, &history.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -184,6 +184,6 @@ pub unsafe extern "C" fn verifier_history_record_at(
             tag: row.tag.map_or([0; 5], tag),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -1,24 +1,24 @@
-//! C's door to `verifier-host`: a session over a file or a read callback, views as lists of records.
+//! The C interface of `verifier-host`: a session over a file or a read callback, views as lists of records.
 //!
-//! The contract is told where C programmers look, in the first lines of `include/verifier.h`, which
-//! cbindgen makes out of this crate (a test holds it fresh). `unsafe` is in this crate and in no other
-//! but for one memory mapping: the module `pointer` turns what C hands over into references and back, once
-//! each; the rest of the crate calls that.
+//! The contract is in the first lines of `include/verifier.h`, where C programmers look. cbindgen generates
+//! this header from the crate, and a test checks that it is current. Apart from one memory mapping, `unsafe`
+//! is only in this crate: the module `pointer` has one function for each conversion between C's pointers and
+//! references, and the rest of the crate calls these.
 //!
 //! | file | is |
 //! |---|---|
-//! | `status` | what functions return, the last error, and the border that no panic crosses |
+//! | `status` | the return values, the last error, and the guard that no panic passes |
 //! | `pointer` | C's pointers as text, values and structs that may grow |
-//! | `handle` | what C holds of sessions and views |
+//! | `handle` | handles of sessions and views |
 //! | `reader` | a C callback as the memory of a kernel |
-//! | `options` | how far a session's calls go: limits, a deadline, cancellation |
+//! | `options` | how a session's calls are bounded: limits, a deadline, cancellation |
 //! | `session` | opening and freeing sessions |
-//! | `view` | what a view holds, and what all views can do; settings, drivers, pool, leaks |
-//! | `record` | the records of those as C structs |
+//! | `view` | the contents of a view, and functions for all views; settings, drivers, pool, leaks |
+//! | `record` | the records of these views as C structs |
 //! | `log`, `history`, `module`, `bug_check` | a view and its records each |
 //!
-//! To add a view: a variant of `Rows` in `view`, a file with the function that makes it, its record and
-//! its `_at`, and `BLESS=1 cargo test -p verifier-capi`.
+//! To add a view: a variant of `Rows` in `view`, a file with the function that creates it, its record and
+//! its `_at` function, and `BLESS=1 cargo test -p verifier-capi`.
 
 // In the order of the header.
 mod handle;

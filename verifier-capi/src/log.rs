@@ -1,4 +1,4 @@
-//! The logs, and the stacks of whatever has one.
+//! The logs, and the stacks of all records that have one.
 
 use std::ffi::{CString, c_char};
 
@@ -11,7 +11,7 @@ use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
 use crate::view::{Rows, VerifierView, fill, nth};
 
-/// What a record of the pool log is about.
+/// The operation in a record of the pool log.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierOperation {
@@ -31,17 +31,17 @@ pub enum VerifierOperation {
 pub struct VerifierLogEntry {
     /// The block.
     pub address: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// The thread's _ETHREAD.
     pub thread: u64,
-    /// What happened to the block.
+    /// The operation on the block.
     pub operation: VerifierOperation,
     /// The record's number in the ring.
     pub slot: u32,
-    /// Frames of its stack.
+    /// The number of frames of its stack.
     pub frames: usize,
-    /// Which value no kernel writes, so that the record was damaged.
+    /// The value that no kernel writes, which shows that the record is damaged.
     pub impossible: VerifierImpossibleValue,
 }
 
@@ -69,7 +69,7 @@ pub enum VerifierImpossibleValue {
     Irql = 6,
     /// The processor's number.
     Processor = 7,
-    /// A value that this interface has no name for yet.
+    /// A value that this interface does not name yet.
     SomethingElse = 8,
 }
 
@@ -95,13 +95,13 @@ impl VerifierImpossibleValue {
 pub struct VerifierFrame {
     /// The return address.
     pub address: u64,
-    /// `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
+    /// `module!name+0x1f`, `module+0x1234` if no symbol is known, NULL if it is not in a module.
     pub symbol: *const c_char,
 }
 
 impl Record for VerifierFrame {}
 
-/// A log beside the pool log.
+/// A log other than the pool log.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierEventKind {
@@ -137,11 +137,11 @@ const KINDS: [(VerifierEventKind, EventKind); 7] = [
 pub struct VerifierEvent {
     /// The record's number in the ring.
     pub slot: u32,
-    /// Numbers that records of this log have: `verifier_event_field_at`.
+    /// The number of values in a record of this log: `verifier_event_field_at`.
     pub fields: u32,
-    /// Frames of its stack.
+    /// The number of frames of its stack.
     pub frames: usize,
-    /// Which value no kernel writes, so that the record was damaged.
+    /// The value that no kernel writes, which shows that the record is damaged.
     pub impossible: VerifierImpossibleValue,
 }
 
@@ -149,7 +149,7 @@ impl Record for VerifierEvent {
     const LEAST: usize = std::mem::offset_of!(Self, impossible);
 }
 
-/// A number of such a record.
+/// A value of such a record.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierEventField {
@@ -159,7 +159,7 @@ pub struct VerifierEventField {
     pub value: u64,
     /// 1 for an address, 0 for a count.
     pub is_address: u32,
-    /// 0 where this build's records do not have it: the value is 0 then.
+    /// 0 if this build's records do not have it; the value is then 0.
     pub is_there: u32,
 }
 
@@ -194,9 +194,10 @@ impl VerifierView {
     }
 }
 
-/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Where the log's index is not
-/// known they are in no order (`is_ordered` of `verifier_reach`). Only those whose block holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
-/// how far it reaches: `verifier_reach`.
+/// The newest `last` records of the pool log, newest first; SIZE_MAX for all. If the log's index is unknown,
+/// so is their order (`is_ordered` of `verifier_reach`). If `address` is not 0, only records whose block
+/// contains it. Records: VerifierLogEntry; their stacks: `verifier_frame_at`; how far it reaches:
+/// `verifier_reach`.
 ///
 /// # Safety
 ///
@@ -215,13 +216,13 @@ pub unsafe extern "C" fn verifier_pool_log(
         let why = log.empty_because;
         Ok(VerifierView::new(Rows::Log(log), kernel, frames, &problems).empty_because(why))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { crate::view::view(session, view, read) }
 }
 
-/// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. Only
-/// those of which `address`, where that is not 0, is one of the addresses: an IRP, a thread. Records:
-/// VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
+/// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. If
+/// `address` is not 0, only records that have it as an address: an IRP, a thread. Records:
+/// VerifierEvent; their values: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
 /// it reaches: `verifier_reach`.
 ///
 /// # Safety
@@ -237,7 +238,7 @@ pub unsafe extern "C" fn verifier_event_log(
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
         let found = KINDS.iter().find(|(ours, _)| *ours as u32 == kind);
-        let unknown = || Failure::argument(format!("kind is {kind}, no VerifierEventKind"));
+        let unknown = || Failure::argument(format!("kind is {kind}, not a VerifierEventKind"));
         let found = found.ok_or_else(unknown)?.1;
         let (last, address) = wanted(last, address);
         let log = session.host.event_log(found, last, address)?;
@@ -248,7 +249,7 @@ pub unsafe extern "C" fn verifier_event_log(
         let rows = Rows::Events { log, fields };
         Ok(VerifierView::new(rows, kernel, frames, &problems).empty_because(why))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { crate::view::view(session, view, read) }
 }
 
@@ -277,7 +278,7 @@ pub unsafe extern "C" fn verifier_log_entry_at(
             impossible: VerifierImpossibleValue::of(entry.impossible),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -304,11 +305,11 @@ pub unsafe extern "C" fn verifier_event_at(
             impossible: VerifierImpossibleValue::of(event.impossible),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
-/// A number of a record of `verifier_event_log`, by its own number within the record.
+/// A value of a record of `verifier_event_log`, by its index within the record.
 ///
 /// # Safety
 ///
@@ -325,15 +326,15 @@ pub unsafe extern "C" fn verifier_event_field_at(
         let Rows::Events { log, fields } = &view.rows else { return Err(view.other("events")) };
         let event = nth(&log.records, index)?;
         let name = nth(fields, field)?.as_ptr();
-        let (told, value) = log.values(event).nth(field).ok_or_else(Failure::at_the_end)?;
+        let (field_of, value) = log.values(event).nth(field).ok_or_else(Failure::at_the_end)?;
         Ok(VerifierEventField {
             name,
             value: value.unwrap_or(0),
-            is_address: told.is_address.into(),
+            is_address: field_of.is_address.into(),
             is_there: value.is_some().into(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -354,7 +355,7 @@ pub unsafe extern "C" fn verifier_frame_at(
         let address = *nth(view.frames(index)?, frame)?;
         Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 

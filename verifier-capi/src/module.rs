@@ -16,17 +16,17 @@ use crate::view::{Rows, VerifierView, fill, nth, view};
 pub struct VerifierModule {
     /// Its file name.
     pub name: *const c_char,
-    /// Its path, NULL of one that is no longer loaded.
+    /// Its path, NULL if the image is no longer loaded.
     pub path: *const c_char,
-    /// The name that it has in symbols, "nt" for the kernel; NULL of one that is no longer loaded.
+    /// Its module name in symbols, "nt" for the kernel; NULL if the image is no longer loaded.
     pub symbol_name: *const c_char,
-    /// Where it is, or was.
+    /// Its current or former base address.
     pub base: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// When it went: 100 ns since 1601; 0 where that is not kept, and of one that is loaded.
+    /// When it was unloaded, in units of 100 ns since 1601; 0 if that is unknown or the image is loaded.
     pub unloaded_at: u64,
-    /// 0 of one that is no longer loaded.
+    /// 1 if the image is loaded, 0 if it is no longer loaded.
     pub is_loaded: u32,
     /// 0.
     pub reserved: u32,
@@ -37,7 +37,7 @@ impl Record for VerifierModule {}
 /// An image with its own text.
 pub(crate) struct ModuleRow {
     name: CString,
-    /// Path and name in symbols of one that is loaded.
+    /// Path and symbol name, if the image is loaded.
     loaded: Option<(CString, CString)>,
     base: u64,
     size: u64,
@@ -68,7 +68,7 @@ impl From<&UnloadedModule> for ModuleRow {
     }
 }
 
-/// The images that are loaded, then those that the kernel remembers to have unloaded. Records:
+/// The loaded images, then the unloaded images that the kernel remembers. Records:
 /// VerifierModule.
 ///
 /// # Safety
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn verifier_modules(
         let rows = loaded.chain(modules.unloaded().iter().map(ModuleRow::from)).collect();
         Ok(VerifierView::new(Rows::Modules(rows), kernel, [], kernel.problems()))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -116,6 +116,6 @@ pub unsafe extern "C" fn verifier_module_at(
             reserved: 0,
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -1,4 +1,4 @@
-//! How far the calls of a session go: limits, time, and a caller that wants no more.
+//! How the calls of a session are bounded: limits, a deadline, and cancellation by the caller.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -14,9 +14,9 @@ use crate::pointer::Record;
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus, guard};
 
-/// How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
-/// {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
-/// problem that names the limit.
+/// Bounds for the calls of a session. A field that is 0 or NULL has its default: `VerifierOptions options =
+/// {.size = sizeof options, ...}`. When a limit is hit, a view has the data that were read until then, and
+/// a problem that names the limit.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierOptions {
@@ -24,24 +24,25 @@ pub struct VerifierOptions {
     pub size: u32,
     /// 0.
     pub reserved: u32,
-    /// Milliseconds that each call may take that opens the session or makes a view of it; 0 for any
-    /// time. After that the call ends: VERIFIER_STATUS_STOPPED, or a view that has what was read until
-    /// then; a session is opened whole, with the kernel's symbols searched for, or not at all. It is looked at between pages, records and parts of a download: one read of the caller's
-    /// callback, or one answer of a server, is waited for.
+    /// The milliseconds that each call may take that opens the session or creates a view of it; 0 for no
+    /// deadline. After that the call ends with VERIFIER_STATUS_STOPPED, or with a view of the data that
+    /// were read until then. A session is opened completely, including the search for the kernel's symbols,
+    /// or not at all. The deadline is checked between pages, records and parts of a download: a call still
+    /// waits for one read of the caller's callback, or one answer of a server.
     pub deadline_ms: u64,
-    /// Asked on the threads that use the session, as often and with the same effect as the deadline is
-    /// looked at: anything but 0 ends the call. It also serves while the session is being opened, which
-    /// `verifier_session_cancel` cannot. NULL for none.
+    /// Called on the threads that use the session, whenever the deadline is checked: any value but 0 ends
+    /// the call. Unlike `verifier_session_cancel`, it also works while the session is being opened. NULL
+    /// for none.
     pub is_canceled: Option<unsafe extern "C" fn(context: *mut c_void) -> i32>,
-    /// Handed to `is_canceled` as it is. It must live until the session is freed.
+    /// Passed to `is_canceled` unchanged. It must be valid until the session is freed.
     pub context: *mut c_void,
     /// Entries of a linked list.
     pub list_entries: u64,
     /// Loaded images.
     pub modules: u64,
-    /// Configured drivers, and images that are verified.
+    /// Configured drivers; verified images.
     pub drivers: u64,
-    /// Exported names that are read, over all images without symbols.
+    /// Exported names, over all images without symbols.
     pub exports: u64,
     /// Nodes of a tree.
     pub tree_nodes: u64,
@@ -51,11 +52,11 @@ pub struct VerifierOptions {
     pub tracker_pages: u64,
     /// Records of a log.
     pub ring_records: u64,
-    /// Pages that are looked at where data are searched for instead of followed.
+    /// Pages that are searched when data are carved.
     pub carved_pages: u64,
-    /// Page frames that are looked at in the search for page tables.
+    /// Page frames that are searched for page tables.
     pub search_frames: u64,
-    /// Mapped pages that are looked at in the search for the kernel's image and its data.
+    /// Mapped pages that are searched for the kernel's image and its data.
     pub search_pages: u64,
     /// Bytes of a PDB or an image: on disk, in a download, expanded from a cabinet.
     pub symbol_file_bytes: u64,
@@ -63,12 +64,12 @@ pub struct VerifierOptions {
     pub isf_bytes: u64,
 }
 
-// Any bytes are one: integers, a pointer that is not followed here, a function's address or none.
+// Any bytes are valid: integers, a pointer that is not followed here, a function's address or NULL.
 impl Record for VerifierOptions {}
 
 const _: () = assert!(size_of::<VerifierOptions>() == 16 + 13 * 8 + 2 * size_of::<usize>());
 
-/// A limit that the caller sets; 0 is the default. A value that the number's type cannot hold means "unlimited".
+/// Sets a limit; 0 keeps the default. A value that is too large for the limit's type means "unlimited".
 fn set<T: TryFrom<u64>>(limit: &mut T, wanted: u64, most: T) {
     if wanted != 0 {
         *limit = T::try_from(wanted).unwrap_or(most);
@@ -76,7 +77,7 @@ fn set<T: TryFrom<u64>>(limit: &mut T, wanted: u64, most: T) {
 }
 
 impl VerifierOptions {
-    /// The options of a caller that has none.
+    /// The options of a caller that gives none.
     pub(crate) fn none() -> Self {
         Self {
             size: 0,
@@ -100,7 +101,7 @@ impl VerifierOptions {
         }
     }
 
-    /// Refuses what a later version may give a meaning.
+    /// Refuses values to which a later version may give a meaning.
     pub(crate) fn check(self) -> Result<Self, Failure> {
         if self.reserved != 0 {
             let text = format!("options->reserved is {:#x}, not 0", self.reserved);
@@ -140,19 +141,19 @@ impl VerifierOptions {
     }
 }
 
-/// The caller's question and its context.
+/// The caller's function and its context.
 struct Asked {
     asked: unsafe extern "C" fn(*mut c_void) -> i32,
     context: *mut c_void,
 }
 
-// SAFETY: the context is only handed back to the function, of which the interface says that it is called
-// by any thread.
+// SAFETY: the context is only passed back to the function, which any thread may call by the contract of the
+// interface.
 unsafe impl Send for Asked {}
-// SAFETY: as above: the interface says that it is called on all threads that use the session.
+// SAFETY: as above: by the contract, all threads that use the session may call it.
 unsafe impl Sync for Asked {}
 
-/// What ends the calls of a session.
+/// The conditions that end the calls of a session.
 pub(crate) struct Stop {
     canceled: AtomicBool,
     asked: Option<Asked>,
@@ -171,7 +172,7 @@ enum Why {
 #[derive(Clone, Copy)]
 struct Call {
     ends: Option<Instant>,
-    /// Kept: once a call is to end, it must stay so until it is back.
+    /// Kept, because a call that must end must still end when it is checked again.
     why: Option<Why>,
 }
 
@@ -180,8 +181,8 @@ thread_local! {
 }
 
 impl Stop {
-    /// Runs a call of this thread. A callback of one session may call another: the outer call's state
-    /// comes back.
+    /// Runs a call of this thread. A callback of one session may call another session; the outer call's
+    /// state is restored afterward.
     pub(crate) fn during<T>(
         &self,
         work: impl FnOnce() -> Result<T, Failure>,
@@ -192,7 +193,7 @@ impl Stop {
                 CALL.set(self.0);
             }
         }
-        // A deadline beyond the clock's end is none.
+        // A deadline that the clock cannot represent does not count.
         let ends = self.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
         let call = Call { ends, why: None };
         let _outer = Outer(CALL.replace(call));
@@ -205,7 +206,7 @@ impl Stop {
         })
     }
 
-    /// The same of a call that is done whole or not at all.
+    /// Like `during`, for a call that must be complete or fail.
     pub(crate) fn during_whole<T>(
         &self,
         work: impl FnOnce() -> Result<T, Failure>,
@@ -222,7 +223,7 @@ impl Stop {
     fn words(&self, why: Why) -> String {
         match why {
             Why::Canceled => "the session was canceled".into(),
-            Why::Asked => "options->is_canceled said so".into(),
+            Why::Asked => "options->is_canceled ended the call".into(),
             Why::Deadline => {
                 let deadline = self.deadline.unwrap_or_default().as_millis();
                 format!("the call took longer than its deadline of {deadline} ms")
@@ -234,7 +235,7 @@ impl Stop {
         if self.canceled.load(Ordering::Relaxed) {
             return Some(Why::Canceled);
         }
-        // SAFETY: the caller that made the session guarantees the function and its context.
+        // SAFETY: the caller that opened the session guarantees the function and its context.
         let is_asked_to = |it: &Asked| unsafe { (it.asked)(it.context) } != 0;
         if self.asked.as_ref().is_some_and(is_asked_to) {
             return Some(Why::Asked);
@@ -243,7 +244,7 @@ impl Stop {
     }
 }
 
-/// A session's [`Stop`] as what the host asks.
+/// A session's [`Stop`] in the form that the host checks.
 pub(crate) struct Watch(pub(crate) Arc<Stop>);
 
 impl Progress for Watch {
@@ -263,9 +264,9 @@ impl Progress for Watch {
     }
 }
 
-/// Ends all that is done with a session, from any thread: calls that are under way return soon, with
-/// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
-/// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
+/// Ends all calls of a session, from any thread. Current calls return soon, with VERIFIER_STATUS_STOPPED or
+/// with a view of the data that were read until then. Later calls return VERIFIER_STATUS_STOPPED. Its views
+/// stay valid; the session itself can only be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_session_cancel(session: *const VerifierSession) -> VerifierStatus {
     guard(|| {
@@ -328,9 +329,9 @@ mod tests {
         assert_eq!(done.ok(), Some(false));
     }
 
-    /// Asked again, such a caller would say something else.
+    /// A caller that gives another answer when it is called again.
     unsafe extern "C" fn once(context: *mut c_void) -> i32 {
-        // SAFETY: the test hands over a number of its own, which only this thread uses.
+        // SAFETY: the test passes its own number, which only this thread uses.
         let left = unsafe { &mut *context.cast::<i32>() };
         *left -= 1;
         (*left == 0).into()

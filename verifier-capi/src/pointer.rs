@@ -1,4 +1,4 @@
-//! C's pointers as references, text and owned values: each conversion once.
+//! Converts C's pointers to references, text and owned values; one function for each conversion.
 
 use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
@@ -6,11 +6,11 @@ use std::{ptr, slice};
 
 use crate::status::Failure;
 
-/// Text, or `None` of NULL.
+/// Text, or `None` for NULL.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL or points at a string that ends with NUL and that nobody writes or frees for
+/// `pointer` is NULL or points at a string that ends with NUL and that is not written or freed during
 /// `'a`.
 pub(crate) unsafe fn text<'a>(
     pointer: *const c_char,
@@ -19,7 +19,7 @@ pub(crate) unsafe fn text<'a>(
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: not null; that it ends with NUL and lives is the caller's word.
+    // SAFETY: not null; the caller guarantees that it ends with NUL and stays valid.
     let text = unsafe { CStr::from_ptr(pointer) };
     match text.to_str() {
         Ok(text) => Ok(Some(text)),
@@ -27,30 +27,30 @@ pub(crate) unsafe fn text<'a>(
     }
 }
 
-/// Writes a value where the caller wants it.
+/// Writes a value to the caller's pointer.
 ///
 /// # Safety
 ///
 /// `to` is NULL or points at memory for a `T` that may be written.
 pub(crate) unsafe fn put<T>(to: *mut T, value: T, name: &str) -> Result<(), Failure> {
     check(to, name)?;
-    // SAFETY: not null and aligned; that it may be written is the caller's word. What was there is
-    // not dropped: it is the caller's, and may never have been set.
+    // SAFETY: not null and aligned; the caller guarantees that it may be written. The old value is not
+    // dropped: it is the caller's, and may never have been set.
     unsafe { to.write(value) };
     Ok(())
 }
 
-/// A struct that C hands over together with its size, so that it can grow at its end.
+/// A struct that C passes together with its size, so that it can grow at its end.
 pub(crate) trait Record: Copy {
-    /// Bytes of its first version: no caller knows fewer.
+    /// Bytes of its first version: every caller has at least these.
     const LEAST: usize = size_of::<Self>();
 }
 
-/// No struct will ever be larger; a size above is no size.
+/// No struct will ever be larger; a larger size is invalid.
 const MOST: usize = 0x1000;
 
-/// Fills a caller's struct of `size` bytes: of an older caller's as much as it knows, of a newer one's
-/// all that is known here and zeros behind.
+/// Fills a caller's struct of `size` bytes. An older caller's struct gets the fields that it has; a newer
+/// caller's struct gets all known fields, then zeros.
 ///
 /// # Safety
 ///
@@ -65,41 +65,41 @@ pub(crate) unsafe fn put_record<T: Record>(
     check_size::<T>(size, name)?;
     let known = size.min(size_of::<T>());
     let (from, to) = (ptr::from_ref(value).cast::<u8>(), to.cast::<u8>());
-    // SAFETY: `value` has so many bytes, and so has, as the caller says, what `to` points at. What was
-    // there is not dropped: it is the caller's, and may never have been set.
+    // SAFETY: `value` has this many bytes, and by the caller's guarantee so has the target of `to`. The old
+    // value is not dropped: it is the caller's, and may never have been set.
     unsafe { ptr::copy_nonoverlapping(from, to, known) };
     // SAFETY: `known` is not above `size`.
     let behind = unsafe { to.add(known) };
-    // SAFETY: the rest of the bytes that the caller says may be written.
+    // SAFETY: by the caller's guarantee the rest of the bytes may be written.
     unsafe { ptr::write_bytes(behind, 0, size - known) };
     Ok(())
 }
 
-/// A caller's struct that begins with its own size, an `uint32_t`; what an older caller does not know is
-/// zero.
+/// A caller's struct that begins with its own size, an `uint32_t`. Fields that an older caller does not have
+/// are zero.
 ///
 /// # Safety
 ///
-/// `from` is NULL or points at a size and so many bytes, which nobody writes during the call. Every
+/// `from` is NULL or points at a size and this many bytes, which are not written during the call. Every
 /// pattern of bytes is a `T`.
 pub(crate) unsafe fn take_record<T: Record>(from: *const T, name: &str) -> Result<T, Failure> {
     check(from, name)?;
-    // SAFETY: not null and aligned for more than this; that it is there is the caller's word.
+    // SAFETY: not null and aligned for more than this; the caller guarantees that it is there.
     let size = unsafe { from.cast::<u32>().read() } as usize;
     check_size::<T>(size, name)?;
-    // SAFETY: the caller's word: so many bytes are there.
+    // SAFETY: the caller guarantees this many bytes.
     let bytes = unsafe { slice::from_raw_parts(from.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
     if bytes.iter().skip(known).any(|&byte| byte != 0) {
         return Err(Failure::unsupported(format!(
-            "{name} asks for what this library does not know: of its {size:#x} bytes it knows {known:#x}, \
-             and those behind are not zero"
+            "{name} sets fields that this library does not know: of its {size:#x} bytes it knows {known:#x}, \
+             and the bytes after them are not zero"
         )));
     }
     let mut taken = MaybeUninit::<T>::zeroed();
-    // SAFETY: both have so many bytes, and the caller's are not this function's variable.
+    // SAFETY: both have this many bytes, and the caller's are not this function's variable.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), taken.as_mut_ptr().cast::<u8>(), known) };
-    // SAFETY: the caller's word: every pattern of bytes is a `T`.
+    // SAFETY: the caller guarantees that every pattern of bytes is a `T`.
     Ok(unsafe { taken.assume_init() })
 }
 
@@ -121,11 +121,11 @@ fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Text for C, with U+FFFD in place of what would end it early.
+/// Text for C, with U+FFFD in place of a NUL that would end it early.
 pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text)
         .or_else(|_| CString::new(text.replace('\0', "\u{fffd}")))
-        // The second has no NUL; this keeps the match total.
+        // The second has no NUL, so the default is never used.
         .unwrap_or_default()
 }
 
@@ -154,7 +154,7 @@ mod tests {
         let filled = |size: usize| {
             let mut bytes = [0xaaaa_aaaa_u32; 5];
             let to = bytes.as_mut_ptr().cast::<Grown>();
-            // SAFETY: no size below is larger than the array, but for those that are refused.
+            // SAFETY: no size below is larger than the array, except those that are refused.
             unsafe { put_record(to, size, &VALUE, "record") }
                 .map(|()| bytes)
                 .map_err(|failure| failure.status())
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_struct_is_taken_as_far_as_its_caller_knows() {
         let taken = |bytes: &[u32]| {
-            // SAFETY: the first word is the length of the slice, or refused; any three words are a
+            // SAFETY: the first word is the length of the slice, or it is refused; any three words are a
             // `Grown`.
             unsafe { take_record(bytes.as_ptr().cast::<Grown>(), "reader") }
                 .map_err(|failure| failure.status())

@@ -22,7 +22,7 @@ pub struct VerifierStatistic {
 
 impl Record for VerifierStatistic {}
 
-/// What became of a configured driver.
+/// The state of a configured driver.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierDriverState {
@@ -40,17 +40,17 @@ pub enum VerifierDriverState {
 pub struct VerifierDriver {
     /// Its file name.
     pub name: *const c_char,
-    /// What became of it.
+    /// Its state.
     pub state: VerifierDriverState,
-    /// How often it was loaded.
+    /// The number of times that it was loaded.
     pub loads: u32,
-    /// How often it was unloaded.
+    /// The number of times that it was unloaded.
     pub unloads: u32,
-    /// How many images of it are verified; the next two are the first one's.
+    /// The number of its verified images; the next two fields are those of the first image.
     pub images: u32,
-    /// Where its image is loaded, 0 where none is.
+    /// The base address of its image, 0 if there is none.
     pub base: u64,
-    /// Bytes of its image.
+    /// The size of its image in bytes.
     pub size: u64,
 }
 
@@ -62,33 +62,33 @@ impl Record for VerifierDriver {}
 pub enum VerifierSource {
     /// Its driver's tracking pages.
     Tracker = 0,
-    /// The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
+    /// The pool info tree of newer kernels, which does not have the driver: the block's stack determines it.
     PoolInfo = 1,
-    /// Tracking pages that no tree and no list leads to: they were found by what they are.
+    /// Tracking pages that were found by their shape, because neither tree nor list leads to them.
     Carved = 2,
-    /// In a place that this interface has no name for yet.
+    /// A place that this interface does not name yet.
     Other = 3,
     /// The driver's list of contiguous memory, which is not pool and has no tag.
     Contiguous = 4,
 }
 
-/// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+/// Why an allocation cannot be as its entry says. This entry or another one is damaged.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierImpossible {
-    /// Nothing.
+    /// Nothing contradicts the entry.
     Nothing = 0,
     /// Its address is outside the kernel's half of the address space.
     Address = 1,
-    /// It would end past the address space, or is larger than all that its driver holds.
+    /// It would end past the address space, or is larger than all memory that its driver holds.
     Size = 2,
     /// Another entry has the same address.
     Twice = 3,
     /// It overlaps the block of another entry.
     Overlap = 4,
-    /// No image, loaded or unloaded, holds its caller.
+    /// Its caller is not in any image, loaded or unloaded.
     Caller = 5,
-    /// Something that this interface has no name for yet.
+    /// A reason that this interface does not name yet.
     SomethingElse = 6,
 }
 
@@ -112,17 +112,17 @@ impl VerifierImpossible {
 pub struct VerifierAllocation {
     /// The block.
     pub address: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// The address from which the driver asked for it, 0 where that is not known.
+    /// The address from which the driver allocated it, 0 if unknown.
     pub caller: u64,
-    /// The name of that address, NULL where no module holds it.
+    /// The name of that address, NULL if it is not in a module.
     pub caller_symbol: *const c_char,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// Where it is kept.
+    /// Where Verifier keeps it.
     pub source: VerifierSource,
-    /// The pool tag, four characters and NUL; one that is not printable is a dot.
+    /// The pool tag, four characters and NUL; a character that is not printable becomes a dot.
     pub tag: [c_char; 5],
     /// Why it cannot be as its entry says, if something contradicts the entry.
     pub impossible: VerifierImpossible,
@@ -134,17 +134,17 @@ impl Record for VerifierAllocation {}
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierGroup {
-    /// How many.
+    /// The number of allocations.
     pub count: usize,
-    /// The sum of their bytes.
+    /// The sum of their sizes in bytes.
     pub bytes: u64,
-    /// The largest one's bytes.
+    /// The size of the largest in bytes.
     pub largest: u64,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// Why they have no stack, NULL where they have one.
+    /// Why they have no stack, NULL if they have one.
     pub why_no_stack: *const c_char,
-    /// Frames of their stack.
+    /// The number of frames of their stack.
     pub frames: usize,
     /// Their pool tag; empty for contiguous memory.
     pub tag: [c_char; 5],
@@ -195,18 +195,18 @@ pub struct VerifierUnloadLeak {
     pub driver: *const c_char,
     /// Its _VF_TARGET_VERIFIED_DRIVER_DATA.
     pub verified_data: u64,
-    /// How many blocks the bug check says.
+    /// The number of blocks in the bug check's parameters.
     pub counted: u64,
-    /// How many of them could be read.
+    /// The number of blocks that could be read.
     pub count: u64,
-    /// The sum of their bytes.
+    /// The sum of their sizes in bytes.
     pub bytes: u64,
 }
 
 impl Record for VerifierUnloadLeak {}
 
-/// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
-/// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
+/// The driver that was unloaded before it freed its memory, from a view of leaks of any driver.
+/// VERIFIER_STATUS_NOT_FOUND if the bug check is not about such a driver.
 ///
 /// # Safety
 ///
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn verifier_unload_leak(
             bytes: leak.bytes(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn verifier_statistic_at(
         let (name, value) = nth(rows, index)?;
         Ok(VerifierStatistic { name: name.as_ptr(), value: *value })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -287,13 +287,13 @@ pub unsafe extern "C" fn verifier_driver_at(
             size: first.map_or(0, |image| image.size),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
 /// A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
-/// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found where the build does
-/// not have it.
+/// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images. Not found if the build does not
+/// have it.
 ///
 /// # Safety
 ///
@@ -307,7 +307,7 @@ pub unsafe extern "C" fn verifier_driver_counter(
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let Rows::Drivers(rows) = &view.rows else { return Err(view.other("drivers")) };
-        // SAFETY: the caller's word, for the time of this call.
+        // SAFETY: the caller's guarantee, for the time of this call.
         let name = unsafe { text(name, "name") }?;
         let name = name.ok_or_else(|| Failure::argument("name is NULL"))?;
         let (driver_name, driver) = nth(rows, index)?;
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn verifier_driver_counter(
     };
     guard(|| {
         let found = make(&*get(view, "view")?)?;
-        // SAFETY: the caller's word for `value`.
+        // SAFETY: the caller's guarantee for `value`.
         unsafe { put(value, found, "value") }
     })
 }
@@ -342,7 +342,7 @@ pub unsafe extern "C" fn verifier_allocation_at(
         let (driver, allocation) = nth(rows, index)?;
         Ok(view.allocation(drivers, *driver, allocation))
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -374,7 +374,7 @@ pub unsafe extern "C" fn verifier_group_at(
             tag: group.tag.map_or([0; 5], tag),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }
 
@@ -400,6 +400,6 @@ pub unsafe extern "C" fn verifier_group_block_at(
         let block = nth(&leaks.blocks, *block)?;
         Ok(view.allocation(drivers, block.driver, &block.allocation))
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -1,4 +1,4 @@
-//! What functions return, the last error, and the border that no panic crosses.
+//! The return values, the last error, and the guard that no panic passes.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,15 +13,15 @@ use verifier_host::{Error as Host, Session};
 use crate::handle::Handle;
 use crate::pointer::{self, Record, put_record};
 
-/// What a call came to.
+/// The result of a call.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierStatus {
     /// Done.
     Ok = 0,
-    /// An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
+    /// An argument must not be NULL but is, is not UTF-8, or names something that does not exist.
     BadArgument = 1,
-    /// There is no record of that number, which is no error that is kept; or no counter of that name.
+    /// There is no record with this number, which is not kept as an error; or no counter with this name.
     NotFound = 2,
     /// A file cannot be opened or read.
     File = 3,
@@ -33,13 +33,13 @@ pub enum VerifierStatus {
     Symbols = 6,
     /// The file or a structure in memory is malformed, or a limit on hostile input was reached.
     Malformed = 7,
-    /// The input is of a kind that cannot give what was asked.
+    /// This kind of input does not have the requested data.
     Unsupported = 8,
-    /// A fault of this library's own; the session may be used on.
+    /// An internal error of this library; the session can still be used.
     Internal = 9,
-    /// A handle that is not open: freed already, of the other kind, or never given.
+    /// A handle that is not open: already freed, of the other kind, or never returned.
     InvalidHandle = 10,
-    /// A struct's size that no version of it has.
+    /// A size that no version of the struct has.
     BadSize = 11,
     /// The call was ended before it had an answer: the session was canceled, or the deadline of its
     /// VerifierOptions passed.
@@ -50,24 +50,24 @@ pub enum VerifierStatus {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierError {
-    /// What the call returned.
+    /// The status that the call returned.
     pub status: VerifierStatus,
-    /// In words: what was being read, where, and why that failed. Lives until the next call that
-    /// fails on this thread.
+    /// What was being read, where, and why that failed, in words. It is valid until the next call that fails
+    /// on this thread.
     pub message: *const c_char,
-    /// What `address` is.
+    /// The kind of `address`.
     pub place: VerifierPlace,
-    /// Where it failed; 0 where there is no place to tell.
+    /// The address of the failure; 0 if there is none.
     pub address: u64,
 }
 
 impl Record for VerifierError {}
 
-/// What the address of an error or a problem is.
+/// The kind of the address of an error or a problem.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierPlace {
-    /// Nothing.
+    /// There is no address.
     None = 0,
     /// A physical address.
     Physical = 1,
@@ -78,7 +78,7 @@ pub enum VerifierPlace {
 }
 
 impl VerifierPlace {
-    /// The place of a virtual address, where there is one.
+    /// The place of a virtual address, if there is one.
     pub(crate) fn of(address: Option<Va>) -> (Self, u64) {
         address.map_or((Self::None, 0), |va| (Self::Virtual, va.0))
     }
@@ -87,7 +87,7 @@ impl VerifierPlace {
 /// Why a call failed.
 pub(crate) struct Failure {
     status: VerifierStatus,
-    /// `None` where it is no error to keep: that a list is at its end.
+    /// `None` if the error is not kept: the end of a list.
     message: Option<String>,
     place: (VerifierPlace, u64),
 }
@@ -97,7 +97,7 @@ impl Failure {
         Self { status, message: Some(message), place: (VerifierPlace::None, 0) }
     }
 
-    /// A list has no record of that number.
+    /// A list has no record with this number.
     pub(crate) fn at_the_end() -> Self {
         Self { message: None, ..Self::new(VerifierStatus::NotFound, String::new()) }
     }
@@ -125,7 +125,7 @@ impl Failure {
     pub(crate) fn handle<T: Handle>(handle: *const T, name: &str) -> Self {
         let kind = T::KIND;
         let message =
-            format!("{name} is {handle:p}, no open {kind}: freed already, or something else");
+            format!("{name} is {handle:p}, not an open {kind}: it was freed, or is something else");
         Self::new(VerifierStatus::InvalidHandle, message)
     }
 
@@ -136,7 +136,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// The same failure of a call that was ended: what it says may follow from that alone.
+    /// The failure of a call that was ended: the end alone may be the cause.
     pub(crate) fn because_stopped(self, why: &str) -> Self {
         let message = match self.message {
             Some(message) => format!("{why}: {message}"),
@@ -145,7 +145,7 @@ impl Failure {
         Self { status: VerifierStatus::Stopped, message: Some(message), ..self }
     }
 
-    /// The same; where the kernel's symbols are missing, with where they were looked for.
+    /// The failure; if the kernel's symbols are missing, with the places where they were searched for.
     pub(crate) fn explained(mut self, session: &Session) -> Self {
         if self.status == VerifierStatus::Symbols
             && let Some(message) = &mut self.message
@@ -157,7 +157,7 @@ impl Failure {
     }
 }
 
-/// True where the caller's own reader failed, at the bytes themselves or at a page table that leads there.
+/// True if the caller's own reader failed, at the bytes themselves or at a page table on the way to them.
 fn is_readers(reason: &Reason) -> bool {
     match reason {
         Reason::Reader(_) => true,
@@ -220,20 +220,20 @@ thread_local! {
     });
 }
 
-/// Runs what is behind a function of the interface: its failure becomes the last error, and so does
-/// its panic, which ends here.
+/// Runs the work of an interface function. Its failure becomes the last error, and so does its panic, which
+/// ends here.
 pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatus {
-    // A panic leaves nothing half-made behind that C could see: handles are made whole or not at
-    // all, and a session whose lock it poisoned finds no further symbols, which is told.
+    // After a panic, C cannot see anything half-made: a handle is created completely or not at all. A
+    // session whose lock was poisoned finds no further symbols, which is reported.
     let done = catch_unwind(AssertUnwindSafe(work));
     let failure = match done {
         Ok(Ok(())) => return VerifierStatus::Ok,
         Ok(Err(failure)) => failure,
-        Err(panic) => Failure::new(VerifierStatus::Internal, told(&*panic)),
+        Err(panic) => Failure::new(VerifierStatus::Internal, panic_text(&*panic)),
     };
     let status = failure.status;
     let Some(message) = failure.message else { return status };
-    // At the end of a thread its error is gone already: the status still says what happened.
+    // At the end of a thread its last error no longer exists; the status still says what happened.
     let _ = LAST.try_with(|last| {
         let message = pointer::c_string(&message);
         *last.borrow_mut() = Last { status, message, place: failure.place };
@@ -241,15 +241,15 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatu
     status
 }
 
-fn told(panic: &(dyn Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("a fault in this library: {}", text.unwrap_or_default())
+    format!("an internal error of this library: {}", text.unwrap_or_default())
 }
 
-/// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
-/// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
-/// behind the end of a list.
+/// Fills `error`, of `size` bytes, with the last failure on this thread; with a status of OK and an empty
+/// message if no call has failed yet. Calls that succeed do not change it, and neither does a number past
+/// the end of a list.
 ///
 /// # Safety
 ///
@@ -265,9 +265,8 @@ pub unsafe extern "C" fn verifier_last_error(
         VerifierError { status: last.status, message: last.message.as_ptr(), place, address }
     });
     let Ok(last) = last else { return VerifierStatus::Internal };
-    // What is wrong with the arguments is returned and not kept: it would take the place of what is
-    // asked for.
-    // SAFETY: the caller's word is the one that `put_record` asks for.
+    // An error in the arguments is returned and not kept: it would replace the requested error.
+    // SAFETY: the caller's guarantee is the one that `put_record` requires.
     match unsafe { put_record(error, size, &last, "error") } {
         Ok(()) => VerifierStatus::Ok,
         Err(failure) => failure.status,
@@ -278,18 +277,18 @@ pub unsafe extern "C" fn verifier_last_error(
 mod tests {
     use super::*;
 
-    /// A callback that fails is told alike whether it was asked for bytes or for a page table on the way.
+    /// A failing callback is reported in the same way for bytes and for a page table on the way to them.
     #[test]
     fn a_reader_that_fails_is_absence() {
         let status = |reason| {
             let fault = verifier_core::Fault { space: Space::Virtual, address: 0, done: 0, reason };
             Failure::from(Core::read("bytes", fault)).status
         };
-        let told = || Reason::Reader("no such page".into());
+        let absent = || Reason::Reader("no such page".into());
         let at = verifier_core::Pa(0x1000);
         let table = |cause| Reason::Table { level: 3, at, cause: Box::new(cause) };
-        assert_eq!(status(told()), VerifierStatus::Absent);
-        assert_eq!(status(table(told())), VerifierStatus::Absent);
+        assert_eq!(status(absent()), VerifierStatus::Absent);
+        assert_eq!(status(table(absent())), VerifierStatus::Absent);
         assert_eq!(status(table(Reason::NotHeld)), VerifierStatus::Absent);
         let not_present = Reason::NotPresent { level: 1, entry: 0, at };
         assert_eq!(status(not_present), VerifierStatus::NotPresent);
@@ -306,11 +305,11 @@ mod tests {
             address: 0,
         };
         // SAFETY: it is a local variable.
-        let told = unsafe { verifier_last_error(&raw mut error, size_of::<VerifierError>()) };
-        assert_eq!(told, VerifierStatus::Ok);
+        let status = unsafe { verifier_last_error(&raw mut error, size_of::<VerifierError>()) };
+        assert_eq!(status, VerifierStatus::Ok);
         assert_eq!(error.status, VerifierStatus::Internal);
         // SAFETY: the message lives until this thread's next failure.
         let message = unsafe { std::ffi::CStr::from_ptr(error.message) };
-        assert_eq!(message.to_str(), Ok("a fault in this library: of clay"));
+        assert_eq!(message.to_str(), Ok("an internal error of this library: of clay"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a view holds, and what all views can do.
+//! The contents of a view, and functions for all views.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
@@ -19,25 +19,26 @@ use crate::pointer::{Record, c_string, put, put_record, text};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierPlace, VerifierStatus, guard};
 
-/// A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
+/// A complete list of records of one kind. The function that created it names the `_at` function that reads
+/// it.
 pub struct VerifierView {
     pub(crate) rows: Rows,
     names: HashMap<Va, CString>,
-    /// Why a log has no records, where it has none.
+    /// Why a log has no records, if it has none.
     empty_because: Option<CString>,
-    problems: Vec<Told>,
+    problems: Vec<CProblem>,
     extent: Extent,
 }
 
 /// A problem for C.
-struct Told {
+struct CProblem {
     what: CString,
     why: CString,
     address: Option<Va>,
     leaves: Extent,
 }
 
-impl From<&Problem> for Told {
+impl From<&Problem> for CProblem {
     fn from(problem: &Problem) -> Self {
         let (what, why) = (c_string(&problem.what), c_string(&problem.why));
         Self { what, why, address: problem.address, leaves: problem.leaves }
@@ -86,7 +87,7 @@ impl VerifierView {
     ) -> Self {
         let mut names = HashMap::new();
         for va in named {
-            // The same few thousand addresses fill a log.
+            // A log has only a few thousand different addresses.
             if !names.contains_key(&va)
                 && let Some(name) = kernel.symbolize(va)
             {
@@ -94,21 +95,21 @@ impl VerifierView {
             }
         }
         let extent = Completeness::of(problems).extent;
-        let problems = problems.iter().map(Told::from).collect();
+        let problems = problems.iter().map(CProblem::from).collect();
         Self { rows, names, empty_because: None, problems, extent }
     }
 
-    /// The same view of an answer that judges itself.
+    /// The view with the extent of an answer that states its own.
     pub(crate) fn of_extent(self, extent: Extent) -> Self {
         Self { extent, ..self }
     }
 
-    /// The same view of a log that has no records, and why.
+    /// The view with the reason why a log has no records.
     pub(crate) fn empty_because(self, why: Option<&str>) -> Self {
         Self { empty_because: why.map(c_string), ..self }
     }
 
-    /// The name of an address, NULL where no module holds it.
+    /// The name of an address, NULL if it is not in a module.
     pub(crate) fn name(&self, va: Va) -> *const c_char {
         self.names.get(&va).map_or(ptr::null(), |name| name.as_ptr())
     }
@@ -127,7 +128,7 @@ impl VerifierView {
         }
     }
 
-    /// The failure of asking for a record of another kind.
+    /// The failure for a record of another kind.
     pub(crate) fn other(&self, wanted: &str) -> Failure {
         let held = match self.rows {
             Rows::Statistics(_) => "statistics",
@@ -144,7 +145,7 @@ impl VerifierView {
     }
 }
 
-/// Makes a view of a session.
+/// Creates a view of a session.
 ///
 /// # Safety
 ///
@@ -161,7 +162,7 @@ pub(crate) unsafe fn view(
                 read(&session, session.host.kernel()?).map_err(|why| why.explained(&session.host))
             })
         };
-        // SAFETY: the caller's word for `view`.
+        // SAFETY: the caller's guarantee for `view`.
         unsafe { put_new(view, "view", make) }
     })
 }
@@ -182,7 +183,7 @@ pub unsafe extern "C" fn verifier_level(
             Settings::read(session.host.kernel()?)
                 .map_err(|why| Failure::from(why).explained(&session.host))
         })?;
-        // SAFETY: the caller's word for `level`.
+        // SAFETY: the caller's guarantee for `level`.
         unsafe { put(level, settings.level.0, "level") }
     })
 }
@@ -204,7 +205,7 @@ pub unsafe extern "C" fn verifier_statistics(
         let rows = counters.map(|counter| (c_string(&counter.name), counter.value)).collect();
         Ok(VerifierView::new(Rows::Statistics(rows), kernel, [], &settings.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -223,12 +224,12 @@ pub unsafe extern "C" fn verifier_drivers(
         let rows = drivers.into_iter().map(|driver| (c_string(&driver.name), driver)).collect();
         Ok(VerifierView::new(Rows::Drivers(rows), kernel, [], &problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
-/// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
-/// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
+/// The pool allocations that drivers still hold, without contiguous memory. `driver` is a file name such as
+/// "myfault.sys", or NULL for all drivers; blocks without a known driver are last. Records:
 /// VerifierAllocation.
 ///
 /// # Safety
@@ -241,7 +242,7 @@ pub unsafe extern "C" fn verifier_pool(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        // SAFETY: the caller's word, for the time of this call.
+        // SAFETY: the caller's guarantee, for the time of this call.
         let name = unsafe { text(driver, "driver") }?;
         let report = session.host.pool(name)?;
         let callers: Vec<Va> = report.callers().collect();
@@ -255,12 +256,12 @@ pub unsafe extern "C" fn verifier_pool(
         let rows = Rows::Allocations { drivers, rows };
         Ok(VerifierView::new(rows, kernel, callers, &report.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
-/// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
-/// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
+/// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, those with the
+/// most bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
 /// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
 /// `verifier_reach`.
 ///
@@ -274,7 +275,7 @@ pub unsafe extern "C" fn verifier_leaks(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        // SAFETY: the caller's word, for the time of this call.
+        // SAFETY: the caller's guarantee, for the time of this call.
         let name = unsafe { text(driver, "driver") }?;
         let filter = LeakFilter { driver: name.map(Into::into), ..LeakFilter::default() };
         let leaks = session.host.leaks(filter, &Silent)?.leaks;
@@ -292,11 +293,11 @@ pub unsafe extern "C" fn verifier_leaks(
         let rows = Rows::Leaks { leaks, drivers, groups, unloaded };
         Ok(VerifierView::new(rows, kernel, addresses, &problems).of_extent(extent))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller's guarantee is the one that `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
-/// How many records a view has; 0 of a handle that is not open.
+/// The number of records in a view; 0 for a handle that is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
     get(view, "view").map_or(0, |view| view.count())
@@ -306,16 +307,16 @@ pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierReach {
-    /// Records that the log has room for.
+    /// The number of records that fit in the log.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32; 0 where it is not known.
+    /// Records ever written, modulo 2^32; 0 if unknown.
     pub written: u32,
     /// Records whose pages could not be read.
     pub missing: u64,
-    /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
-    /// records, and of a view of leaks.
+    /// Why the log has no records: it is off, nothing was written, its pages are absent. NULL if it has
+    /// records, and for a view of leaks.
     pub empty_because: *const c_char,
-    /// 1 where the log's index is known; else 0, and its records are in no order of time.
+    /// 1 if the log's index is known; else 0, and the order of its records is unknown.
     pub is_ordered: u32,
 }
 
@@ -323,7 +324,7 @@ impl Record for VerifierReach {
     const LEAST: usize = std::mem::offset_of!(Self, is_ordered);
 }
 
-/// How far back the log behind a view of a log or of leaks reaches.
+/// How far back the log of a view reaches, for a view of a log or of leaks.
 ///
 /// # Safety
 ///
@@ -347,24 +348,24 @@ pub unsafe extern "C" fn verifier_reach(
         let (written, is_ordered) = (written.unwrap_or(0), written.is_some().into());
         Ok(VerifierReach { capacity, written, missing, empty_because, is_ordered })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, reach, size, make) }
 }
 
-/// What a view could not read or what does not fit.
+/// Data that a view could not read or that do not fit.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierProblem {
-    /// What is affected.
+    /// The affected data.
     pub what: *const c_char,
-    /// What is the matter.
+    /// The problem.
     pub why: *const c_char,
-    /// What `address` is: virtual, or nothing.
+    /// The kind of `address`: virtual, or none.
     pub place: VerifierPlace,
-    /// The address that it is about; 0 where there is none.
+    /// The address of the problem; 0 if there is none.
     pub address: u64,
-    /// What it leaves of the answer; a remark leaves it complete. Those that leave less are why the view
-    /// is not complete.
+    /// The extent that the answer has despite this problem; a remark leaves it complete. The other problems
+    /// are the reasons why the view is not complete.
     pub leaves: VerifierExtent,
 }
 
@@ -372,14 +373,14 @@ impl Record for VerifierProblem {
     const LEAST: usize = std::mem::offset_of!(Self, leaves);
 }
 
-/// How much of an answer is there.
+/// How far an answer can be trusted.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierExtent {
-    /// All that was asked for was read, and nothing contradicts it: a view without records means that
-    /// there is nothing.
+    /// All the requested data was read, and nothing contradicts it: a view without records means that there
+    /// is nothing.
     Complete = 0,
-    /// What is shown was read; more may exist, and a part of what is shown may be wrong.
+    /// The records were read, but more may exist, and some may be wrong.
     AtLeast = 1,
     /// Nothing supports the answer: a view without records means nothing.
     Unknown = 2,
@@ -395,14 +396,14 @@ impl From<Extent> for VerifierExtent {
     }
 }
 
-/// How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
-/// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
+/// The extent of a view; VERIFIER_EXTENT_UNKNOWN for a handle that is not open. If it is not complete, the
+/// reasons are the problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_extent(view: *const VerifierView) -> VerifierExtent {
     get(view, "view").map_or(Extent::Unknown, |view| view.extent).into()
 }
 
-/// How many problems a view has; 0 of a handle that is not open.
+/// The number of problems of a view; 0 for a handle that is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_problem_count(view: *const VerifierView) -> usize {
     get(view, "view").map_or(0, |view| view.problems.len())
@@ -421,21 +422,21 @@ pub unsafe extern "C" fn verifier_view_problem_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let told = nth(&view.problems, index)?;
-        let (place, address) = VerifierPlace::of(told.address);
+        let problem_of = nth(&view.problems, index)?;
+        let (place, address) = VerifierPlace::of(problem_of.address);
         Ok(VerifierProblem {
-            what: told.what.as_ptr(),
-            why: told.why.as_ptr(),
+            what: problem_of.what.as_ptr(),
+            why: problem_of.why.as_ptr(),
             place,
             address,
-            leaves: told.leaves.into(),
+            leaves: problem_of.leaves.into(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller's guarantee is the one that `fill` requires.
     unsafe { fill(view, problem, size, make) }
 }
 
-/// Frees a view, and with it the strings of its records. Nothing for NULL.
+/// Frees a view, and with it the strings of its records. Does nothing for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_free(view: *mut VerifierView) {
     guard(|| free(view, "view"));
@@ -459,7 +460,7 @@ pub(crate) unsafe fn fill<T: Record>(
 ) -> VerifierStatus {
     guard(|| {
         let made = make(&*get(view, "view")?)?;
-        // SAFETY: the caller's word for `record`.
+        // SAFETY: the caller's guarantee for `record`.
         unsafe { put_record(record, size, &made, "record") }
     })
 }

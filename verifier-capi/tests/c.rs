@@ -1,5 +1,5 @@
-//! The interface as C sees it: the header is fresh, the examples compile without a warning and print
-//! what the command prints, misuse is told, and valgrind finds nothing.
+//! Tests the interface from C: the header is current, the examples compile without a warning and print the
+//! same as the command, misuse is reported, and valgrind finds nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
@@ -30,7 +30,7 @@ fn the_header_is_fresh() {
     assert!(kept == fresh, "run BLESS=1 cargo test -p verifier-capi");
 }
 
-/// Whether a program is there to run. `./test` says which are not; with VERIFIER_REQUIRE_C_TOOLS all must.
+/// Whether a program is installed. `./test` lists missing ones; with VERIFIER_REQUIRE_C_TOOLS all must be.
 fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     assert!(
@@ -40,7 +40,7 @@ fn has(program: &str) -> bool {
     found
 }
 
-/// Where cargo has put the libraries: beside this test.
+/// The folder of the libraries: cargo puts them next to this test.
 fn libraries() -> PathBuf {
     env::current_exe().unwrap().parent().unwrap().to_owned()
 }
@@ -60,8 +60,8 @@ fn compile(source: &str, into: &Path, how: &[&str]) -> PathBuf {
     program
 }
 
-/// Linked with the shared library, which on Linux is found when the program starts under the name that
-/// says its interface, and under no other.
+/// Links with the shared library. On Linux the program finds it at start only under the name with its
+/// version.
 fn shared(source: &str, into: &Path) -> PathBuf {
     let folder = libraries();
     let found = if cfg!(target_os = "linux") { into } else { &folder };
@@ -74,7 +74,7 @@ fn shared(source: &str, into: &Path) -> PathBuf {
     compile(source, into, &["-L", folder.to_str().unwrap(), "-lverifier_capi", &rpath])
 }
 
-/// Linked with the static library.
+/// Links with the static library.
 fn static_(source: &str, into: &Path) -> PathBuf {
     let library = libraries().join("libverifier_capi.a");
     compile(source, into, &[library.to_str().unwrap(), "-lpthread", "-ldl", "-lm"])
@@ -91,7 +91,7 @@ fn write(sample: &Sample, into: &Path) -> (PathBuf, PathBuf) {
     (dump, symbols)
 }
 
-/// Runs a program, under valgrind where that is there; it must end well and leave nothing behind.
+/// Runs a program, under valgrind if that is installed; it must succeed and free all memory.
 fn run(program: &Path, arguments: &[&Path]) -> String {
     let done: Output = if has("valgrind") {
         Command::new("valgrind")
@@ -152,7 +152,7 @@ fn a_callback_in_c_is_the_memory() {
     assert_eq!(out.lines().next(), Some(first));
 }
 
-/// A limit, a deadline and a cancellation leave no answer that passes for a whole one.
+/// After a limit, a deadline or a cancellation, no answer looks complete.
 #[test]
 fn calls_end_where_the_caller_says_so() {
     if !has("gcc") {
@@ -194,7 +194,7 @@ fn c_says_which_driver_was_unloaded_with_its_memory() {
     assert_eq!(out.lines().next(), Some(line), "{out}");
 }
 
-/// An answer that is not complete is not printed as nothing.
+/// An incomplete answer without records is not printed as "no outstanding allocation".
 #[test]
 fn c_says_that_an_answer_is_not_complete() {
     if !has("gcc") {
@@ -211,7 +211,7 @@ fn c_says_that_an_answer_is_not_complete() {
     assert!(!out.contains("no outstanding allocation"), "{out}");
 }
 
-/// Memory that stands still is asked for less; a log of IRQL transitions by its fields.
+/// Memory that does not change is read less often; a log of IRQL transitions has its fields.
 #[test]
 fn a_reader_may_say_that_its_memory_stands_still() {
     if !has("gcc") {
@@ -254,7 +254,7 @@ fn misuse_is_told_and_threads_share_a_session() {
     assert_eq!(out, "misuse: done\n");
 }
 
-/// C++ reads the same header.
+/// The header also compiles as C++.
 #[test]
 fn the_header_is_cpp_too() {
     if !has("g++") {

@@ -1,5 +1,5 @@
-/* What a reader of an image is asked for until it is open, with and without the word that the image
- * stands still; a log of IRQL transitions; and that memory has no bug check.
+/* Counts the reads until an image is open, with and without the flag that the image does not change; reads a
+ * log of IRQL transitions; and checks that memory without a header has no bug check.
  *
  *     reader IMAGE DTB PS_LOADED_MODULE_LIST SYMBOLS
  */
@@ -54,7 +54,7 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     CHECK(!strcmp(field.name, "tick"));
     CHECK(verifier_event_field_at(view, 0, 5, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(view);
-    /* One thread's records only. */
+    /* Only the records of one thread. */
     CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_IRQL, SIZE_MAX, want[0], &view) == VERIFIER_STATUS_OK);
     CHECK(verifier_view_count(view) == 1);
     verifier_view_free(view);
