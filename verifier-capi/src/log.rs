@@ -329,7 +329,7 @@ pub unsafe extern "C" fn verifier_event_field_at(
         Ok(VerifierEventField {
             name,
             value: value.unwrap_or(0),
-            is_address: told.is_address.into(),
+            is_address: told.is_address().into(),
             is_there: value.is_some().into(),
         })
     };
