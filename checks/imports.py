@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = {
     "verifier-core": [
-        "addr bytes machine",
-        "completeness raw",
+        "addr bytes extent machine number pdb_id",
+        "raw",
         "error",
-        "memory",
+        "completeness memory",
         "dump",
         "symbols",
         "types",

@@ -15,9 +15,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::addr::{Pa, Pfn, Space, Va};
-use crate::completeness::Extent;
-use crate::dump::TRIAGE_HOLDS;
-use crate::symbols::PdbId;
+use crate::extent::Extent;
+use crate::pdb_id::PdbId;
+
+/// What a small dump holds, and what it never does, in one line.
+pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, only blocks of virtual \
+    memory around the crash: level and statistics at most, never Verifier's drivers, allocations, logs \
+    or locks; take a kernel or complete dump";
+
+/// What a view says that the caller stopped ([`Kernel::stop_when`](crate::kernel::Kernel::stop_when)).
+pub(crate) const STOPPED: &str = "reading was stopped";
 
 /// Why a read failed, at which address, and how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,7 +232,7 @@ pub enum Error {
         name: &'static str,
     },
     /// The caller ended it ([`Kernel::stop_when`](crate::kernel::Kernel::stop_when)).
-    #[error("{what}: reading was stopped")]
+    #[error("{what}: {STOPPED}")]
     Stopped {
         /// What was being walked or searched for.
         what: Cow<'static, str>,
@@ -280,13 +287,17 @@ pub struct Problem {
     pub why: String,
     /// How much an answer with this problem can still be trusted to be whole.
     pub leaves: Extent,
+    /// True if the reading ended here because the caller stopped it
+    /// ([`Kernel::stop_when`](crate::kernel::Kernel::stop_when)).
+    pub is_stop: bool,
 }
 
 impl Problem {
     /// A problem without an address. The answer that has it is not complete, unless the problem is
     /// turned into a [`remark`](Self::remark).
     pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
-        Problem { what: what.into(), address: None, why: why.to_string(), leaves: Extent::AtLeast }
+        let (what, why) = (what.into(), why.to_string());
+        Problem { what, address: None, why, leaves: Extent::AtLeast, is_stop: false }
     }
 
     /// The same with an address.
@@ -296,7 +307,13 @@ impl Problem {
 
     /// A problem out of an error.
     pub fn from_error(what: impl Into<String>, error: &Error) -> Self {
-        Problem { address: error.address(), ..Self::new(what, error) }
+        let is_stop = matches!(error, Error::Stopped { .. });
+        Problem { address: error.address(), is_stop, ..Self::new(what, error) }
+    }
+
+    /// The problem that the caller stopped the reading of `what`.
+    pub(crate) fn stopped(what: impl Into<String>) -> Self {
+        Problem { is_stop: true, ..Self::new(what, STOPPED) }
     }
 
     /// Adds those of `more` that are not among `problems` yet.

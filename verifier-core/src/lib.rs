@@ -83,10 +83,12 @@ mod completeness;
 pub mod describe;
 pub mod dump;
 pub mod error;
+mod extent;
 pub mod kernel;
 pub mod machine;
 pub mod memory;
 mod number;
+mod pdb_id;
 pub mod raw;
 pub mod render;
 pub mod symbols;
@@ -94,8 +96,9 @@ pub mod types;
 pub mod verifier;
 
 pub use addr::{Pa, Pfn, Rva, Va};
-pub use completeness::{Completeness, Extent};
+pub use completeness::Completeness;
 pub use error::{Error, Fault, Problem, Reason};
+pub use extent::Extent;
 
 /// The README's example compiles too.
 #[cfg(doctest)]

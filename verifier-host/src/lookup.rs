@@ -12,7 +12,9 @@ use verifier_core::kernel::{Kernel, WantedSymbols};
 use verifier_core::types::{Bytes, Isf, Pdb, TypeSource};
 
 use crate::progress::Progress;
-use crate::symbols::{Found, ImageId, Located, PdbId, Place, SymbolPath, expand_xz, pdb_of_image};
+use crate::symbols::{
+    Attempt, Found, ImageId, Located, PdbId, SymbolPath, expand_xz, pdb_of_image,
+};
 
 /// Why a kernel's symbols are refused that are known by addresses alone.
 pub(crate) const OTHER_ADDRESSES: &str = "they put PsLoadedModuleList or KdDebuggerDataBlock \
@@ -26,7 +28,7 @@ pub struct SymbolLoad {
     /// Where the symbols are from; `None` where none were found.
     pub found: Option<String>,
     /// Remarks, and why what was found or looked at did not serve.
-    pub looked: Vec<Place>,
+    pub attempts: Vec<Attempt>,
     /// Why a file that was found could not be used.
     pub unusable: Option<String>,
 }
@@ -43,12 +45,12 @@ impl SymbolLoad {
         if let Some(why) = &self.unusable {
             text.push_str(&format!("; what was found cannot be used: {why}"));
         }
-        if self.looked.is_empty() {
+        if self.attempts.is_empty() {
             text.push_str(
                 "; no symbol path was given (the command takes --symbols PATH, or _NT_SYMBOL_PATH)",
             );
         } else {
-            let places: Vec<String> = self.looked.iter().map(ToString::to_string).collect();
+            let places: Vec<String> = self.attempts.iter().map(ToString::to_string).collect();
             text.push_str(&format!("; looked at {}", places.join("; ")));
         }
         Some(text)
@@ -81,7 +83,7 @@ pub(crate) struct Lookup<'a> {
 impl Lookup<'_> {
     /// Searches for what is wanted and supplies it.
     pub(crate) fn find(&self, kernel: &Kernel, wanted: WantedSymbols) -> SymbolLoad {
-        let mut load = SymbolLoad { wanted, found: None, looked: Vec::new(), unusable: None };
+        let mut load = SymbolLoad { wanted, found: None, attempts: Vec::new(), unusable: None };
         let id = match load.wanted.pdb.clone() {
             Ok(id) => id,
             Err(_) => match self.pdb_by_image(&mut load) {
@@ -102,8 +104,8 @@ impl Lookup<'_> {
             Some((guid, age))
         };
         match self.path.locate_pdb(&id, &verify, self.progress) {
-            Located::Found(Found { origin, looked, .. }) => {
-                load.looked.extend(looked);
+            Located::Found(Found { origin, attempts, .. }) => {
+                load.attempts.extend(attempts);
                 if let Some(pdb) = candidate.take() {
                     match kernel.supply_pdb(module, Arc::new(pdb)) {
                         Ok(()) => load.found = Some(origin),
@@ -111,7 +113,7 @@ impl Lookup<'_> {
                     }
                 }
             }
-            Located::NotFound(missing) => load.looked.extend(missing.looked),
+            Located::NotFound(missing) => load.attempts.extend(missing.attempts),
         }
         if load.found.is_some() {
             return load;
@@ -128,10 +130,10 @@ impl Lookup<'_> {
                 Err(error) => load.unusable = Some(format!("{origin}: {error}")),
             },
             Located::NotFound(missing) => {
-                for place in missing.looked {
+                for place in missing.attempts {
                     // A folder that is not there is told once.
-                    if !load.looked.contains(&place) {
-                        load.looked.push(place);
+                    if !load.attempts.contains(&place) {
+                        load.attempts.push(place);
                     }
                 }
             }
@@ -148,11 +150,11 @@ impl Lookup<'_> {
         };
         match self.path.locate_image(&id, self.progress) {
             Located::Found(found) => {
-                load.looked.extend(found.looked);
+                load.attempts.extend(found.attempts);
                 pdb_of_image(&found.bytes)
             }
             Located::NotFound(missing) => {
-                load.looked.extend(missing.looked);
+                load.attempts.extend(missing.attempts);
                 None
             }
         }

@@ -310,7 +310,7 @@ impl Session {
         }
         symbols.supply(kernel, module)?;
         let found = Some("the caller's bytes".into());
-        self.loads.replace(SymbolLoad { wanted, found, looked: Vec::new(), unusable: None });
+        self.loads.replace(SymbolLoad { wanted, found, attempts: Vec::new(), unusable: None });
         Ok(())
     }
 

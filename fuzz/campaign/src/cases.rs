@@ -2,32 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::damage::Damage;
 use crate::subject::Subject;
 use crate::trace::{Piece, Trace};
-
-/// What is done at an offset of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Damage {
-    /// The file ends there.
-    Cut,
-    /// These bytes are written there.
-    Write {
-        /// The bytes.
-        bytes: [u8; 8],
-        /// How many of them.
-        len: u8,
-    },
-}
-
-impl Damage {
-    fn byte(byte: u8) -> Self {
-        Damage::Write { bytes: [byte; 8], len: 1 }
-    }
-
-    fn number(value: u64, len: usize) -> Self {
-        Damage::Write { bytes: value.to_le_bytes(), len: len as u8 }
-    }
-}
 
 /// What a case is an instance of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,6 +20,7 @@
 mod answers;
 mod cases;
 mod clean;
+mod damage;
 mod look;
 mod overlay;
 mod peers;
@@ -30,7 +31,8 @@ mod trace;
 mod worker;
 
 pub use answers::Answers;
-pub use cases::{Case, Damage, Kind, cases};
+pub use cases::{Case, Kind, cases};
+pub use damage::Damage;
 pub use look::{Look, Outcome, look};
 pub use overlay::Overlay;
 pub use peers::run_peers;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use verifier_core::dump::{FileError, ReadAt};
 
-use crate::cases::Damage;
+use crate::damage::Damage;
 
 /// The bytes of a file under damage.
 pub struct Overlay {

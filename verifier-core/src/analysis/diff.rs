@@ -16,21 +16,10 @@ use std::sync::Arc;
 
 use super::boot::Boot;
 use super::diff_key::{Call, DiffKey, DiffNames, Named, rebuilt};
-use super::group::{GroupBy, Grouping};
+use super::diff_side::Side;
+use super::group::GroupBy;
 use super::leaks::{Block, Leaks, Total};
 use crate::addr::Va;
-use crate::kernel::Kernel;
-
-/// One of the two dumps.
-#[derive(Clone, Copy)]
-pub struct Side<'a> {
-    /// Its kernel, for names.
-    pub kernel: &'a Kernel,
-    /// Its outstanding allocations.
-    pub leaks: &'a Leaks,
-    /// Its stacks.
-    pub grouping: &'a Grouping<'a>,
-}
 
 /// Blocks of both dumps that have a key in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::diff::Side;
+use super::diff_side::Side;
 use super::group::{GroupBy, NO_FRAME, NO_TAG, no_frame};
 use super::leaks::{Block, NoStack};
 use crate::addr::Va;

@@ -3,6 +3,7 @@
 mod boot;
 mod diff;
 mod diff_key;
+mod diff_side;
 mod filter;
 mod group;
 mod history;
@@ -13,8 +14,9 @@ mod pool_kind;
 
 pub use crate::verifier::is_kernel_or_verifier;
 pub use boot::{Boot, boot_time};
-pub use diff::{Diff, DiffGroup, Side};
+pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
+pub use diff_side::Side;
 pub use filter::Filter;
 pub use group::{Group, GroupBy, GroupKey, Grouping};
 pub(crate) use group::{NO_FRAME, NO_TAG, no_frame};

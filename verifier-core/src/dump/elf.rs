@@ -1,14 +1,13 @@
-//! Core files of virtual machines: ELF, as QEMU's `dump-guest-memory` and VirtualBox's
+//! Core files of virtual machines in ELF format, as QEMU's `dump-guest-memory` and VirtualBox's
 //! `debugvm dumpvmcore` write them.
 //!
-//! Each `PT_LOAD` segment is a stretch of physical memory (`p_paddr`; QEMU with paging gives virtual
-//! addresses too, which are of no use here). QEMU adds a note for each processor, whose CR3 leads to
-//! page tables. VirtualBox's notes change with its versions and are left alone: the tables are
-//! searched for.
+//! Each `PT_LOAD` segment is a range of physical memory (`p_paddr`; QEMU with paging also gives virtual
+//! addresses, which are not needed here). QEMU adds a note for each processor, whose CR3 leads to page
+//! tables. VirtualBox's notes change with its versions and are ignored: the page tables are searched for.
 //!
-//! This is the one file that knows the `object` crate. It stands in the core because where pages lie
-//! in a file is the core's matter and `object` does no I/O either: it is handed the header and the
-//! tables as bytes, after their declared sizes were held against the file.
+//! Only this file uses the `object` crate. It is in the core because the core finds pages in files, and
+//! `object` does no I/O: it receives the header and the tables as bytes, after their declared sizes were
+//! checked against the file.
 
 use std::sync::Arc;
 
@@ -25,11 +24,11 @@ use crate::error::{Error, Problem};
 use crate::machine::Machine;
 use crate::raw::QemuCpuState;
 
-/// Segments that are read; QEMU writes one for each piece of the machine's memory.
+/// The most segments that are read; QEMU writes one for each range of the machine's memory.
 const MAX_SEGMENTS: u64 = 1 << 16;
-/// Bytes of notes that are read in all.
+/// The most bytes of notes that are read in total.
 const MAX_NOTES: u64 = 1 << 22;
-/// What such files are called in messages.
+/// The name of such files in messages.
 const WHAT: &str = "ELF core";
 
 /// A core file of a virtual machine.
@@ -37,9 +36,9 @@ const WHAT: &str = "ELF core";
 pub struct ElfCore {
     /// `e_machine`.
     pub machine_number: u16,
-    /// The physical memory that is there.
+    /// The physical memory in the file.
     pub memory: FileSpans<Pa>,
-    /// CR3 of each processor that QEMU wrote a note of.
+    /// CR3 of each processor for which QEMU wrote a note.
     pub processors: Vec<Pa>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
@@ -47,7 +46,7 @@ pub struct ElfCore {
 }
 
 impl ElfCore {
-    /// True where a file begins as ELF does.
+    /// True if the file begins with the ELF signature.
     pub(super) fn is_one(file: &dyn ReadAt) -> bool {
         let mut magic = [0u8; 4];
         file.read_at(0, &mut magic).is_ok() && &magic == b"\x7fELF"
@@ -56,15 +55,15 @@ impl ElfCore {
     /// Reads the program headers and the notes.
     ///
     /// # Errors
-    /// [`Error::Format`] where the file is no ELF core of little-endian byte order, has no segment of
-    /// memory, or ends before its program headers.
+    /// [`Error::Format`] if the file is not a little-endian ELF core, has no segment of memory, or ends
+    /// before its program headers.
     pub fn open(file: Arc<dyn ReadAt>) -> Result<Self, Error> {
         let mut ident = [0u8; 6];
         file.read_at(0, &mut ident).map_err(|_| malformed(0, "the file ends before its header"))?;
         match ident {
             [0x7f, b'E', b'L', b'F', 2, 1] => Self::read::<FileHeader64<LittleEndian>>(file),
             [0x7f, b'E', b'L', b'F', 1, 1] => Self::read::<FileHeader32<LittleEndian>>(file),
-            _ => Err(malformed(0, "neither of 32 nor of 64 bits, or not little-endian")),
+            _ => Err(malformed(0, "neither 32-bit nor 64-bit, or not little-endian")),
         }
     }
 
@@ -74,7 +73,7 @@ impl ElfCore {
         self.file_len
     }
 
-    /// The architecture of `e_machine`, where it is a known one.
+    /// The architecture of `e_machine`, if it is known.
     #[must_use]
     pub fn machine(&self) -> Option<Machine> {
         match self.machine_number {
@@ -96,7 +95,7 @@ impl ElfCore {
         let table_at: u64 = header.e_phoff(endian).into();
         let mut count = u64::from(header.e_phnum(endian));
         if count == u64::from(PN_XNUM) && header.e_shoff(endian).into() != 0 {
-            // More than fit the field: the first section has the number.
+            // The number is too large for the field, so it is in the first section header.
             let mut buf = Vec::new();
             let section: &E::SectionHeader = one(&*file, header.e_shoff(endian).into(), &mut buf)?;
             count = section.sh_info(endian).into();
@@ -104,7 +103,8 @@ impl ElfCore {
         let size = size_of::<E::ProgramHeader>() as u64;
         let held = file.len().saturating_sub(table_at) / size;
         if count > held {
-            let why = format!("{count:#x} program headers are told, the file holds {held:#x}");
+            let why =
+                format!("the header counts {count:#x} program headers, the file has {held:#x}");
             problems.push(Problem::from_error(WHAT, &malformed(table_at, &why)));
             count = held;
         }
@@ -130,7 +130,7 @@ impl ElfCore {
         if core.memory.bytes() == 0 {
             return Err(malformed(
                 table_at,
-                "no segment holds memory: this is no dump of a machine",
+                "no segment has memory, so this is not a dump of a machine",
             ));
         }
         core.read_notes::<E>(&*file, segments);
@@ -153,7 +153,7 @@ impl ElfCore {
             let mut bytes = vec![0u8; usize::try_from(taken).unwrap_or(0)];
             let mut note = |error: &Error| self.problems.push(Problem::from_error(WHAT, error));
             if file.read_at(at, &mut bytes).is_err() || held < size {
-                note(&malformed(at, "the notes are not whole"));
+                note(&malformed(at, "the notes are incomplete"));
             }
             if taken < held {
                 let what = "bytes of notes of an ELF core".into();
@@ -161,7 +161,7 @@ impl ElfCore {
             }
             let Ok(mut notes) = NoteIterator::<E>::new(endian, segment.p_align(endian), &bytes)
             else {
-                note(&malformed(at, "the notes have an alignment that is none"));
+                note(&malformed(at, "the alignment of the notes is invalid"));
                 continue;
             };
             while let Ok(Some(found)) = notes.next() {
@@ -178,13 +178,13 @@ impl ElfCore {
     }
 }
 
-/// The stretches of physical memory, in the order of their headers.
+/// The ranges of physical memory, in the order of their headers.
 fn memory_of<P: ProgramHeader<Endian = LittleEndian>>(segments: &[P]) -> Vec<Span> {
     let endian = LittleEndian;
     let loads = segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD);
     let span = |segment: &P| Span {
         first: segment.p_paddr(endian).into(),
-        // What a file does not hold of a segment (`p_memsz` beyond `p_filesz`) is not there.
+        // The part of a segment that is not in the file (`p_memsz` beyond `p_filesz`) is absent.
         count: segment.p_filesz(endian).into(),
         offset: segment.p_offset(endian).into(),
     };

@@ -1,4 +1,4 @@
-//! The dump header of either width as one set of facts.
+//! The 32-bit and the 64-bit dump header as one structure.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use crate::error::{Error, Problem};
 use crate::machine::{MAX_PROCESSORS, Machine};
 use crate::raw::{Header32, Header64};
 
-/// What a header field holds when its writer never set it: `PAGE`.
+/// The value of a header field that its writer never set: `PAGE`.
 const FILLER: u32 = 0x4547_4150;
-/// The same in a 64-bit field.
+/// The filler in a 64-bit field.
 const FILLER64: u64 = 0x4547_4150_4547_4150;
 /// Bits of a physical address on x64.
 const PHYSICAL_BITS: u32 = 52;
@@ -103,7 +103,7 @@ impl fmt::Display for DumpKind {
 /// Bug check code and parameters, as the header has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BugCheck {
-    /// The code; 0 where the machine did not crash (live dumps).
+    /// The code; 0 if the machine did not crash (live dumps).
     pub code: u32,
     /// The four parameters.
     pub parameters: [u64; 4],
@@ -118,7 +118,7 @@ pub struct PhysicalRun {
     pub page_count: u64,
 }
 
-/// The facts of a dump header. Fields that the writer never set are `None`.
+/// The fields of a dump header. Fields that the writer never set are `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -130,9 +130,9 @@ pub struct Header {
     pub machine_image_type: u32,
     /// 15 on a free build, 12 on a checked one.
     pub major_version: u32,
-    /// The build number (`MinorVersion`). LiveKD writes one of its own here.
+    /// The build number (`MinorVersion`). LiveKD writes its own number here.
     pub build: u32,
-    /// `DirectoryTableBase` as it stands, low bits included.
+    /// `DirectoryTableBase`, unchanged, with its low bits.
     pub directory_table_base: Pa,
     /// 32-bit: `PaeEnabled`.
     pub pae_enabled: Option<bool>,
@@ -150,15 +150,16 @@ pub struct Header {
     pub bug_check: BugCheck,
     /// `PhysicalMemoryBlock.NumberOfPages`.
     pub physical_pages: Option<u64>,
-    /// The runs of the `PhysicalMemoryBlock`; empty where it was never set.
+    /// The runs of the `PhysicalMemoryBlock`; empty if it was never set.
     pub runs: Vec<PhysicalRun>,
-    /// `NumberOfRuns` as it stands: may be larger than `runs`, which is what the header holds.
+    /// `NumberOfRuns`, unchanged: it can be larger than the length of `runs`, which has only the runs in the
+    /// header.
     pub number_of_runs: u32,
     /// `SystemTime`: 100 ns since 1601.
     pub system_time: Option<u64>,
     /// `SystemUpTime`: 100 ns since boot.
     pub system_up_time: Option<u64>,
-    /// `RequiredDumpSpace`: what the writer meant the file to be long.
+    /// `RequiredDumpSpace`: the length of the file that the writer planned.
     pub required_dump_space: Option<u64>,
     /// `Comment`.
     pub comment: Option<String>,
@@ -176,18 +177,18 @@ impl Header {
         if self.is_64bit { Self::SIZE64 } else { Self::SIZE32 }
     }
 
-    /// Where in the file `DumpType` stands.
+    /// The file offset of `DumpType`.
     pub(super) fn dump_type_offset(&self) -> u64 {
         if self.is_64bit { 0xf98 } else { 0xf88 }
     }
 
-    /// The architecture, where the number is a known one.
+    /// The architecture, if the number is known.
     #[must_use]
     pub fn machine(&self) -> Option<Machine> {
         Machine::from_image_type(self.machine_image_type)
     }
 
-    /// Values that cannot be, each of which is passed over.
+    /// Impossible values; each of them is ignored.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut note = |why| problems.push(Problem::new("dump header", why).remark());

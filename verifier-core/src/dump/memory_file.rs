@@ -1,4 +1,4 @@
-//! A file that holds a kernel's memory, whatever its format.
+//! A file with a kernel's memory, in any format.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::error::{Error, Problem};
 use crate::machine::Machine;
 use crate::memory::{Memory, Pages};
 
-/// A file that holds a kernel's memory.
+/// A file with a kernel's memory.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MemoryFile {
-    /// A crash dump of Windows' own format.
+    /// A crash dump in Windows' own format.
     Dump(Dump),
     /// A core file of a virtual machine.
     Elf(ElfCore),
@@ -24,7 +24,7 @@ pub enum MemoryFile {
 }
 
 impl MemoryFile {
-    /// Tells the format by the file's first bytes. A raw image has none: see [`raw`](Self::raw).
+    /// Opens a file; its first bytes identify the format. A raw image has no header: see [`raw`](Self::raw).
     ///
     /// # Errors
     /// As [`Dump::open`] and [`ElfCore::open`].
@@ -35,12 +35,12 @@ impl MemoryFile {
         Dump::open(file).map(MemoryFile::Dump)
     }
 
-    /// Takes the file as physical memory from address 0 on.
+    /// Opens the file as physical memory from address 0 on.
     pub fn raw(file: Arc<dyn ReadAt>) -> Self {
         MemoryFile::Raw(FileSpans::raw(file))
     }
 
-    /// The crash dump, where it is one.
+    /// The crash dump, if the file is one.
     #[must_use]
     pub fn dump(&self) -> Option<&Dump> {
         match self {
@@ -72,8 +72,8 @@ impl MemoryFile {
         }
     }
 
-    /// What is missing at the end of the file, if it was cut short: by a crash dump's page map and count of
-    /// pages, by the segments of an ELF core. A raw image does not say how long it must be.
+    /// What is missing at the end of the file, if it was cut short. The expected length follows from a crash
+    /// dump's page map and count of pages, or from an ELF core's segments; a raw image does not state it.
     #[must_use]
     pub fn truncation(&self) -> Option<Truncation> {
         match self {
@@ -83,7 +83,7 @@ impl MemoryFile {
         }
     }
 
-    /// What is wrong with the file as such, whatever is in its memory.
+    /// Problems of the file as a whole, independent of the contents of its memory.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         match self {
@@ -101,7 +101,7 @@ impl MemoryFile {
         }
     }
 
-    /// The machine's architecture, where the file tells it.
+    /// The machine's architecture, if the file states it.
     #[must_use]
     pub fn machine(&self) -> Option<Machine> {
         match self {
@@ -111,10 +111,10 @@ impl MemoryFile {
         }
     }
 
-    /// The physical memory that the file holds, page by page.
+    /// The file's physical memory, page by page.
     ///
     /// # Errors
-    /// As [`Dump::physical`]: a small dump holds none.
+    /// As [`Dump::physical`]: a small dump has no physical memory.
     pub fn pages(&self) -> Result<Box<dyn Pages>, Error> {
         Ok(match self {
             MemoryFile::Dump(dump) => Box::new(dump.physical()?),
@@ -123,12 +123,11 @@ impl MemoryFile {
         })
     }
 
-    /// The physical memory that the file holds, for a search for the kernel in it
-    /// ([`find_kernel`](crate::kernel::find_kernel)). Of a crash dump that is what is left where its
-    /// header does not lead to the kernel.
+    /// The file's physical memory, in which [`find_kernel`](crate::kernel::find_kernel) can search for the
+    /// kernel. Use it for a crash dump only if the dump's header does not lead to the kernel.
     ///
     /// # Errors
-    /// As [`Dump::physical`]: a small dump holds none.
+    /// As [`Dump::physical`]: a small dump has no physical memory.
     pub fn unlabeled(&self) -> Result<Unlabeled, Error> {
         Ok(match self {
             MemoryFile::Dump(dump) => Unlabeled {
@@ -156,14 +155,14 @@ impl MemoryFile {
     }
 }
 
-/// Physical memory of which nothing says where the kernel is.
+/// Physical memory in which the place of the kernel is unknown.
 #[derive(Clone)]
 pub struct Unlabeled {
     /// The memory.
     pub memory: Arc<dyn Pages>,
-    /// The machine's architecture, where it is known.
+    /// The machine's architecture, if it is known.
     pub machine: Option<Machine>,
-    /// The CR3 of processors, where they are known.
+    /// The CR3 of each processor, if the file has them.
     pub processors: Vec<Pa>,
 }
 

@@ -1,25 +1,25 @@
-//! Crash dump files and other files of memory: bytes in, where each physical page lies out.
+//! Crash dump files and other files of memory. You give a file's bytes, and this module finds the file
+//! offset of each physical page.
 //!
-//! [`Dump::open`] reads the header and nothing else, so `info` works on a damaged file;
-//! [`Dump::physical`] reads the page map (runs, bitmap or ranges) and gives a [`Memory`] of
-//! [`Pa`]. No map entry per page is ever built: a run table or range list is searched by bisection,
-//! a bitmap through ranks, one number for each 64 pages.
+//! [`Dump::open`] reads only the header, so `info` works on a damaged file. [`Dump::physical`] reads the
+//! page map (runs, bitmap or ranges) and returns a [`Memory`] of [`Pa`]. A map with an entry for each page
+//! is never built: a run table or range list is searched by bisection, a bitmap through ranks, one number
+//! for each 64 pages.
 //!
 //! | `DumpType` | written by | page map |
 //! |---|---|---|
 //! | 1 | complete dumps, LiveKD, DumpIt | runs in the header |
-//! | 2 | Windows 7 and before, kernel dump | bitmap behind the header |
+//! | 2 | Windows 7 and before, kernel dump | bitmap after the header |
 //! | 4 | small (triage) dump | none: blocks of virtual memory ([`Triage`]) |
 //! | 5, 6 | Windows 8 and later, complete / kernel, active and live | bitmap at 0x2000 |
 //! | 8, 9, 0xA | WinDbg `.dump /k`, `/ka`, `/f` | ranges at 0x2030 |
 //!
-//! [`MemoryFile`] takes core files of virtual machines ([`ElfCore`]) and raw images too, in which the
-//! kernel has to be searched for ([`find_kernel`](crate::kernel::find_kernel)).
+//! [`MemoryFile`] also opens core files of virtual machines ([`ElfCore`]) and raw images, in which the
+//! kernel must be searched for ([`find_kernel`](crate::kernel::find_kernel)).
 //!
-//! What real files do: fields that were never set hold the filler `PAGE`; the directory table base
-//! carries low bits; the file may be shorter than its header says. Such a file opens, and
-//! [`MemoryFile::truncation`] says what is missing; pages past the end of the file are absent
-//! ([`Reason::Truncated`]).
+//! In real files, fields that were never set have the filler `PAGE`, and the directory table base has low
+//! bits set. A file can be shorter than its header says: it still opens, [`MemoryFile::truncation`] says
+//! what is missing, and pages past the end of the file are absent ([`Reason::Truncated`]).
 
 mod elf;
 mod header;
@@ -45,20 +45,15 @@ pub use truncation::Truncation;
 
 use self::truncation::Stored;
 use crate::addr::{PAGE_SIZE, Pa, Space};
-use crate::error::{Error, Fault, Problem, Reason};
+use crate::error::{Error, Fault, Problem, Reason, TRIAGE_HOLDS};
 use crate::memory::{Memory, Pages, Residence};
-
-/// What a small dump holds, and what it never does, in one line.
-pub const TRIAGE_HOLDS: &str = "a small (triage) dump holds no physical memory, only blocks of virtual \
-    memory around the crash: level and statistics at most, never Verifier's drivers, allocations, logs \
-    or locks; take a kernel or complete dump";
 
 /// A crash dump file whose header has been read.
 #[derive(Clone)]
 pub struct Dump {
     file: Arc<dyn ReadAt>,
     header: Arc<Header>,
-    /// Read once.
+    /// The page map, after the first read.
     map: Arc<OnceLock<Arc<PageMap>>>,
 }
 
@@ -66,7 +61,7 @@ impl Dump {
     /// Reads the header.
     ///
     /// # Errors
-    /// [`Error::Format`] where the file is too short for a header or has another signature.
+    /// [`Error::Format`] if the file is too short for a header or has another signature.
     pub fn open(file: Arc<dyn ReadAt>) -> Result<Self, Error> {
         let header = Arc::new(Header::read(&*file)?);
         Ok(Self { file, header, map: Arc::default() })
@@ -84,23 +79,25 @@ impl Dump {
         self.file.len()
     }
 
-    /// Reads what a small dump holds instead of physical memory.
+    /// Reads the contents of a small dump, which has no physical memory.
     ///
     /// # Errors
-    /// [`Error::Format`] where the file ends before its triage header; [`Error::Unsupported`] for any
+    /// [`Error::Format`] if the file ends before its triage header; [`Error::Unsupported`] for any
     /// other kind of dump.
     pub fn triage(&self) -> Result<Triage, Error> {
         match self.header.kind {
             DumpKind::Triage => Triage::read(&self.file, &self.header),
-            other => Err(Error::Unsupported { what: format!("{other} is no small dump") }),
+            other => {
+                Err(Error::Unsupported { what: format!("this is not a small dump but a {other}") })
+            }
         }
     }
 
-    /// Reads the page map and gives the physical memory that the dump holds.
+    /// Reads the page map and returns the dump's physical memory.
     ///
     /// # Errors
-    /// [`Error::Format`] where the page map is malformed, [`Error::Unsupported`] where a dump of this
-    /// kind has none.
+    /// [`Error::Format`] if the page map is malformed, [`Error::Unsupported`] if this kind of dump does
+    /// not have one.
     pub fn physical(&self) -> Result<PhysicalPages, Error> {
         Ok(PhysicalPages { file: Arc::clone(&self.file), map: Arc::clone(self.map()?) })
     }
@@ -113,8 +110,8 @@ impl Dump {
         Ok(self.map.get_or_init(|| map))
     }
 
-    /// What is missing at the end of the file, if it was cut short: by the page map and the header's count
-    /// of pages, or by the size that a small dump has of itself.
+    /// What is missing at the end of the file, if it was cut short. The expected length follows from the
+    /// page map and the header's count of pages, or from the size that a small dump states.
     #[must_use]
     pub fn truncation(&self) -> Option<Truncation> {
         if self.header.kind == DumpKind::Triage {
@@ -133,8 +130,8 @@ impl Dump {
         }
     }
 
-    /// What is wrong with the file as such: what is missing at its end, counts that contradict each other,
-    /// values of the header that cannot be.
+    /// Problems of the file as a whole: a missing end, counts that contradict each other, impossible header
+    /// values.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -156,7 +153,7 @@ impl std::fmt::Debug for Dump {
     }
 }
 
-/// Where pages lie in a dump file.
+/// The file offsets of a dump's pages.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum PageMap {
@@ -180,7 +177,7 @@ impl PageMap {
             DumpKind::Unknown(raw) => Err(Error::Format {
                 offset: header.dump_type_offset(),
                 what: "dump header",
-                why: format!("DumpType {raw:#x} is none that is known (1, 2, 4, 5, 6, 8, 9, 0xa)"),
+                why: format!("DumpType {raw:#x} is unknown (known are 1, 2, 4, 5, 6, 8, 9, 0xa)"),
             }),
         }
     }
@@ -209,7 +206,7 @@ impl PageMap {
         }
     }
 
-    /// How many pages the map says the dump holds.
+    /// The number of pages in the map.
     #[must_use]
     pub fn page_count(&self) -> u64 {
         match self {
@@ -220,7 +217,7 @@ impl PageMap {
 
     /// The first page frame at or above `from` that the map has.
     ///
-    /// Walking a map with this costs one step a page that is held, not one a frame that is not.
+    /// Walking a map with this takes one step for each page that the map has, and none for other frames.
     #[must_use]
     pub fn next_frame(&self, from: u64) -> Option<u64> {
         match self {
@@ -229,11 +226,11 @@ impl PageMap {
         }
     }
 
-    /// The same of those that a file of that length holds.
+    /// Like [`next_frame`](Self::next_frame), but skips pages that are not whole in a file of this length.
     fn next_stored(&self, from: u64, file_len: u64) -> Option<u64> {
         match self {
             PageMap::Ranges(ranges) => ranges.next_stored(from, file_len),
-            // Pages are stored in the order of their frames: behind one that is not there is none.
+            // Pages are stored in the order of their frames: after a missing page, all others are missing.
             PageMap::Bitmap(bitmap) => bitmap.next_frame(from).filter(|&frame| {
                 let end = bitmap.offset(frame).and_then(|offset| offset.checked_add(PAGE_SIZE));
                 end.is_some_and(|end| end <= file_len)
@@ -271,8 +268,8 @@ impl Memory<Pa> for PhysicalPages {
             return Err(fault(Reason::Absent { pfn }));
         };
         let truncated = || fault(Reason::Truncated { pfn, offset: page });
-        // A page that the file holds only in part is absent as a whole: half a page read as
-        // success would make what is read depend on where a structure happens to lie.
+        // A page that is only partly in the file is absent as a whole. Otherwise the result of a read would
+        // depend on the offset of a structure in its page.
         let end = page.checked_add(PAGE_SIZE).ok_or_else(truncated)?;
         if end > self.file.len() {
             return Err(truncated());

@@ -1,8 +1,8 @@
-//! Pages told by a bitmap (types 2, 5, 6), found through ranks.
+//! Pages in a bitmap (types 2, 5, 6), found through ranks.
 //!
-//! The k-th set bit is the k-th page stored, so the offset of a page is the count of bits before
-//! its own. Beside each word of 64 bits stands the count before it, so a look-up touches one cache line and
-//! counts the bits of one word. For 64 GiB of memory that is 4 MiB.
+//! The k-th set bit is the k-th stored page, so the offset of a page follows from the number of set bits
+//! before its own bit. Each word of 64 bits is kept with the number of set bits before it, so a look-up
+//! touches one cache line and counts the bits of one word. For 64 GiB of memory this takes 4 MiB.
 
 use zerocopy::FromBytes;
 
@@ -13,24 +13,24 @@ use crate::addr::PAGE_SIZE;
 use crate::error::Error;
 use crate::raw::{BitmapHeader, SummaryHeader};
 
-/// 64 bits, and how many are set before them.
+/// 64 bits, and the number of bits that are set before them.
 #[derive(Debug, Clone, Copy, Default)]
 struct Word {
     bits: u64,
     rank: u64,
 }
 
-/// What a header says of the bitmap after it.
+/// A header's data about the bitmap that follows it.
 struct Place {
-    /// Which header.
+    /// The header's name, for messages.
     what: &'static str,
-    /// Where the bitmap begins.
+    /// The file offset of the bitmap.
     bitmap: u64,
-    /// Bits in it.
+    /// The number of bits in the bitmap.
     bits: u64,
-    /// Where the first page is.
+    /// The file offset of the first page.
     first_page: u64,
-    /// How many bits are set, if the writer says so.
+    /// The number of set bits, if the writer states it.
     declared: Option<Declared>,
 }
 
@@ -104,7 +104,7 @@ impl Place {
     }
 }
 
-/// A bitmap of page frames and where the first of its pages is in the file.
+/// A bitmap of page frames and the file offset of its first page.
 #[derive(Debug, Clone)]
 pub struct BitmapPages {
     words: Vec<Word>,
@@ -115,7 +115,7 @@ pub struct BitmapPages {
 }
 
 impl BitmapPages {
-    /// What the header says of the pages of a dump whose bitmap cannot be read.
+    /// The header's data about the pages of a dump whose bitmap cannot be read.
     pub(super) fn declared(file: &dyn ReadAt, header: &Header) -> Option<Stored> {
         let Place { first_page, declared, .. } = Place::read(file, header).ok()?;
         Some(Stored { first_page, pages: None, declared })
@@ -150,7 +150,7 @@ impl BitmapPages {
             }
             done += len as u64;
         }
-        // Bits behind the last are not pages, whatever the writer left there.
+        // Bits past the last one are not pages: the writer may have left anything there.
         if !bits.is_multiple_of(64)
             && let Some(last) = words.last_mut()
         {

@@ -1,8 +1,8 @@
-//! Pages told by ranges of page frames: the run table of a complete dump (type 1) and the range
-//! list of WinDbg's own dumps (types 8, 9, 0xA).
+//! Pages in ranges of page frames: the run table of a complete dump (type 1) and the range list of
+//! WinDbg's own dumps (types 8, 9, 0xA).
 //!
 //! The ranges are kept sorted by first frame, each with the file offset of its first page; a
-//! look-up is a bisection. A frame that is stored twice reads from where the writer put it first.
+//! look-up is a bisection. If a frame is stored twice, the copy that was written first is read.
 
 use zerocopy::FromBytes;
 
@@ -14,12 +14,12 @@ use crate::addr::{PAGE_SIZE, Pfn};
 use crate::error::{Error, Problem};
 use crate::raw::{PfnRange, RdmpHeader};
 
-/// Where the header of a range dump stands.
+/// The file offset of the header of a range dump.
 const RDMP_OFFSET: u64 = 0x2000;
-/// Where its ranges start.
+/// The file offset of its ranges.
 const RDMP_RANGES: u64 = 0x2030;
 
-/// Page frame ranges and where each lies in the file.
+/// Page frame ranges and the file offset of each.
 #[derive(Debug, Clone)]
 pub struct RangePages {
     ranges: Vec<Span>,
@@ -36,7 +36,7 @@ impl RangePages {
                 offset: if header.is_64bit { 0x88 } else { 0x64 },
                 what: "physical memory block",
                 why: format!(
-                    "{:#x} runs, where the header has room for {}",
+                    "{:#x} runs, but the header has room for {}",
                     header.number_of_runs,
                     if header.is_64bit { 42 } else { 86 }
                 ),
@@ -54,7 +54,7 @@ impl RangePages {
         let malformed =
             |offset: u64, why: String| Error::Format { offset, what: "range dump header", why };
         if !header.is_64bit {
-            return Err(malformed(0xf88, "a 32-bit dump of this kind is not known".into()));
+            return Err(malformed(0xf88, "32-bit dumps of this kind are not supported".into()));
         }
         let mut bytes = [0u8; size_of::<RdmpHeader>()];
         file.read_at(RDMP_OFFSET, &mut bytes)
@@ -78,7 +78,7 @@ impl RangePages {
                 ),
             ));
         }
-        // The list may be longer than what is left of a truncated file; what is there is used.
+        // The list may be longer than the rest of a truncated file; the ranges that are there are used.
         let end = first_page.min(file.len());
         let len = usize::try_from(end.saturating_sub(RDMP_RANGES)).unwrap_or(0);
         let mut list = vec![0u8; len - len % size_of::<PfnRange>()];
@@ -96,7 +96,7 @@ impl RangePages {
             .map_err(|_| malformed(RDMP_RANGES, "the ranges cannot be read".into()))?;
         for range in raw {
             let (first, count) = (range.first.get(), range.count.get());
-            // A zero entry ends the list; an empty range is none.
+            // A zero entry ends the list; `build` drops ranges that are merely empty.
             if (first, count) == (0, 0) || total.is_some_and(|total| seen >= total) {
                 is_whole = true;
                 break;
@@ -110,14 +110,14 @@ impl RangePages {
         Ok(map)
     }
 
-    /// Lays the ranges one behind the other from `offset` on, then sorts them by frame.
+    /// Gives the ranges consecutive file offsets from `offset` on, then sorts them by frame.
     fn build(ranges: impl IntoIterator<Item = (u64, u64)>, mut offset: u64) -> Self {
         let first_page = offset;
         let mut list: Vec<Span> = Vec::new();
         for (first, count) in ranges {
-            // Frames end where 64-bit numbers do.
+            // A range cannot reach past the largest 64-bit frame number.
             list.push(Span { first, count: count.min(u64::MAX - first), offset });
-            // A count that overflows the file offset ends the list: nothing after it has a place.
+            // A count that overflows the file offset ends the list: later ranges have no offset.
             match count.checked_mul(PAGE_SIZE).and_then(|bytes| offset.checked_add(bytes)) {
                 Some(next) => offset = next,
                 None => break,
@@ -136,7 +136,7 @@ impl RangePages {
         self.stored
     }
 
-    /// That a page frame is stored twice, if one is.
+    /// A problem if a page frame is stored twice.
     pub(super) fn overlap(&self) -> Option<Problem> {
         let frame = Pfn(self.stored_twice?);
         let why = format!("page frame {frame} is stored twice: its runs of pages overlap");
@@ -168,7 +168,7 @@ impl RangePages {
     }
 }
 
-/// The first unit that two spans have.
+/// The first unit that is in two spans.
 fn first_overlap(list: &[Span]) -> Option<u64> {
     let mut sorted: Vec<(u64, u64)> = list.iter().map(|span| (span.first, span.count)).collect();
     sorted.sort_unstable();

@@ -1,21 +1,21 @@
-//! The bytes of a file, however the caller holds them.
+//! The bytes of a file, in any form that the caller has them.
 
 use std::sync::Arc;
 
-/// Why bytes of the file could not be had.
+/// Why bytes of the file could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The file ends before.
+    /// The file ends before the bytes.
     PastEnd,
-    /// The system says so.
+    /// The system's error message.
     Io(Arc<str>),
 }
 
 /// Bytes by file offset: a byte vector, a mapped file, a file read with `pread`.
 ///
-/// Two methods and not a slice, so that a reader that must survive a file that shrinks under it (a
-/// mapping would be killed by `SIGBUS`) can be one too.
+/// The trait has two methods, not a slice, so that a program can also read a file that shrinks meanwhile
+/// (a mapping would end the program with `SIGBUS`).
 pub trait ReadAt: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> u64;
@@ -25,14 +25,14 @@ pub trait ReadAt: Send + Sync {
         self.len() == 0
     }
 
-    /// Fills `buf` from `offset` on, whole or not at all.
+    /// Fills all of `buf` from `offset` on, or fails.
     ///
     /// # Errors
-    /// [`FileError::PastEnd`] where the file ends before the last byte.
+    /// [`FileError::PastEnd`] if the file ends before the last byte.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError>;
 
-    /// The same bytes without a copy, where the source has them in memory; `None` where it would have
-    /// to read, or does not have them all.
+    /// The same bytes without a copy, if the source has them in memory; `None` if it would have to read
+    /// them or does not have all of them.
     fn lend(&self, _offset: u64, _len: usize) -> Option<&[u8]> {
         None
     }

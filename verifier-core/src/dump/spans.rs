@@ -1,4 +1,4 @@
-//! Stretches of an address space and where each lies in the file, however they overlap.
+//! Ranges of an address space and the file offset of each. Ranges may overlap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,11 +19,11 @@ pub(super) struct Span {
     pub(super) offset: u64,
 }
 
-/// The spans sorted by their first unit; a unit that several hold is cut out of all but the one
-/// written first. A unit takes `unit` bytes of the file. No span may reach beyond 2^64.
+/// The spans sorted by their first unit. A unit that is in several spans is cut out of all but the one that
+/// was written first. A unit takes `unit` bytes of the file. A span must not reach past 2^64.
 ///
-/// One sweep over the ends of the spans with a heap of those that are open: what it takes grows
-/// with the number of spans, however they overlap.
+/// This is one sweep over the ends of the spans with a heap of the open spans, so the cost depends on the
+/// number of spans, not on how they overlap.
 pub(super) fn first_written(list: Vec<Span>, unit: u64) -> Vec<Span> {
     let is_sorted = |pair: &[Span]| match pair {
         [a, b] => a.first + a.count <= b.first,
@@ -72,10 +72,9 @@ pub(super) fn first_written(list: Vec<Span>, unit: u64) -> Vec<Span> {
     cut
 }
 
-/// The first unit at or above `from` that a span has and the file still holds whole.
+/// The first unit at or above `from` that is in a span and whole in the file.
 ///
-/// A header may tell of a terabyte that is not there: whoever goes from page to page passes over it in
-/// one step.
+/// A header may declare a terabyte that is not in the file: a walk over pages skips it in one step.
 pub(super) fn next_stored(spans: &[Span], from: u64, unit: u64, file_len: u64) -> Option<u64> {
     let before = spans.partition_point(|span| span.first.saturating_add(span.count) <= from);
     spans.get(before..)?.iter().find_map(|span| {
@@ -84,11 +83,11 @@ pub(super) fn next_stored(spans: &[Span], from: u64, unit: u64, file_len: u64) -
     })
 }
 
-/// Memory that a file holds in stretches of any length at any place: the segments of an ELF core, the
-/// blocks of a small dump, a raw image.
+/// Memory that is in a file in ranges of any length at any offset: the segments of an ELF core, the blocks
+/// of a small dump, a raw image.
 ///
-/// Of bytes that are stored twice those written first are read. Bytes whose place lies behind the end
-/// of the file are absent ([`Reason::Truncated`], [`Reason::FileEnds`]).
+/// If bytes are stored twice, the copy that was written first is read. Bytes past the end of the file are
+/// absent ([`Reason::Truncated`], [`Reason::FileEnds`]).
 #[derive(Clone)]
 pub struct FileSpans<A> {
     file: Arc<dyn ReadAt>,
@@ -97,7 +96,7 @@ pub struct FileSpans<A> {
 }
 
 impl<A: Address> FileSpans<A> {
-    /// Stretches in the order in which they were written; what reaches beyond 2^64 is left off.
+    /// Takes ranges in the order in which they were written; parts past 2^64 are left out.
     pub(super) fn new(file: Arc<dyn ReadAt>, mut spans: Vec<Span>) -> Self {
         for span in &mut spans {
             span.count = span.count.min(u64::MAX - span.first);
@@ -106,18 +105,18 @@ impl<A: Address> FileSpans<A> {
         Self { file, spans: first_written(spans, 1), address: PhantomData }
     }
 
-    /// The stretches: first address and bytes, in ascending order.
+    /// The ranges, each with its first address and its length in bytes, in ascending order.
     pub fn stretches(&self) -> impl Iterator<Item = (A, u64)> + '_ {
         self.spans.iter().map(|span| (A::from_raw(span.first), span.count))
     }
 
-    /// Bytes in all stretches.
+    /// Bytes in all ranges.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.spans.iter().fold(0, |sum, span| sum.saturating_add(span.count))
     }
 
-    /// What the stretches want of the file and it does not have.
+    /// What is missing of the ranges at the end of the file.
     pub(super) fn truncation(&self) -> Option<Truncation> {
         let len = self.file.len();
         let ends = self.spans.iter().map(|span| span.offset.saturating_add(span.count));
@@ -132,10 +131,10 @@ impl<A: Address> FileSpans<A> {
         })
     }
 
-    /// The file offset of the byte at `at`, and how many bytes of its stretch follow from there on.
+    /// The file offset of the byte at `at`, and the number of bytes from there to the end of its range.
     fn place(&self, at: u64) -> Option<(u64, u64)> {
-        let behind = self.spans.partition_point(|span| span.first <= at);
-        let span = self.spans.get(behind.checked_sub(1)?)?;
+        let after = self.spans.partition_point(|span| span.first <= at);
+        let span = self.spans.get(after.checked_sub(1)?)?;
         let within = at - span.first;
         let left = span.count.checked_sub(within).filter(|&left| left > 0)?;
         Some((span.offset.checked_add(within)?, left))
@@ -143,7 +142,7 @@ impl<A: Address> FileSpans<A> {
 }
 
 impl FileSpans<Pa> {
-    /// A file that is physical memory from address 0 on, without any header.
+    /// A file of physical memory from address 0 on, without a header.
     pub fn raw(file: Arc<dyn ReadAt>) -> Self {
         let span = Span { first: 0, count: file.len(), offset: 0 };
         Self::new(file, vec![span])
@@ -171,7 +170,7 @@ impl<A: Address> Memory<A> for FileSpans<A> {
                 })
             })?;
             let take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-            let (part, behind) = rest.split_at_mut(take);
+            let (part, after) = rest.split_at_mut(take);
             self.file.read_at(offset, part).map_err(|error| {
                 fault(match (error, A::SPACE) {
                     (FileError::PastEnd, Space::Physical) => Reason::Truncated { pfn, offset },
@@ -180,7 +179,7 @@ impl<A: Address> Memory<A> for FileSpans<A> {
                 })
             })?;
             done += take;
-            rest = behind;
+            rest = after;
         }
         Ok(Residence::Valid)
     }
@@ -194,7 +193,7 @@ impl<A: Address> Memory<A> for FileSpans<A> {
     }
 
     fn held(&self) -> Option<u64> {
-        // Stretches may show one place of the file many times.
+        // Several ranges may refer to the same bytes of the file.
         Some(self.bytes().min(self.file.len()))
     }
 

@@ -1,12 +1,12 @@
-//! Small (triage) dumps, type 4: no physical memory, but blocks of the kernel's virtual memory around
-//! the crash, and a list of drivers.
+//! Small (triage) dumps, type 4: they have no physical memory, but blocks of the kernel's virtual memory
+//! around the crash, and a list of drivers.
 //!
-//! What such a dump holds was chosen at the crash: the crashed thread's stack, its process and
-//! processor, the debugger data block, `MmVerifierData`, and what registers and drivers' own callbacks
-//! pointed at. Lists, pool and page tables are not in it.
+//! The kernel chose the contents at the crash: the crashed thread's stack, its process and processor, the
+//! debugger data block, `MmVerifierData`, and the memory that registers and drivers' own callbacks pointed
+//! at. Lists, pool and page tables are not in it.
 //!
-//! Offsets and counts are held against the file; a table that the file holds only in part gives the
-//! entries that are there and a problem.
+//! Offsets and counts are checked against the file. If a table is only partly in the file, the entries that
+//! are there are returned with a problem.
 
 use std::sync::Arc;
 
@@ -23,19 +23,19 @@ use crate::raw::{
     TriageUnloaded32, TriageUnloaded64,
 };
 
-/// Blocks that are read: real dumps have some thousands.
+/// The most blocks that are read; real dumps have some thousands.
 const MAX_BLOCKS: u32 = 1 << 20;
-/// Drivers that are read.
+/// The most drivers that are read.
 const MAX_DRIVERS: u32 = 1 << 14;
-/// Unloaded drivers that are read; the kernel keeps 50.
+/// The most unloaded drivers that are read; the kernel keeps 50.
 const MAX_UNLOADED: u32 = 1 << 10;
-/// Characters of a driver's path that are read.
+/// The most characters of a driver's path that are read.
 const MAX_PATH: u32 = 1 << 10;
 
 /// A driver of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriageDriver {
-    /// Its path, `\SystemRoot\System32\drivers\…`; empty where it cannot be read.
+    /// Its path, `\SystemRoot\System32\drivers\…`; empty if it cannot be read.
     pub path: String,
     /// `DllBase`.
     pub base: Va,
@@ -47,32 +47,32 @@ pub struct TriageDriver {
     pub time_date_stamp: u32,
 }
 
-/// A driver that was gone.
+/// A driver that was unloaded before the crash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriageUnloaded {
     /// Its file name, cut to 12 characters by the format.
     pub name: String,
-    /// Where it was.
+    /// Its first address.
     pub start: Va,
-    /// The first address behind it.
+    /// The first address after it.
     pub end: Va,
 }
 
-/// The crashed thread's stack, as far as the dump has it.
+/// The part of the crashed thread's stack that is in the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallStack {
     /// Its lowest address in the dump (`TopOfStack`): the stack pointer at the crash.
     pub address: Va,
-    /// Its bytes.
+    /// Its length in bytes.
     pub size: u32,
 }
 
-/// What a small dump holds.
+/// The contents of a small dump.
 #[derive(Debug, Clone)]
 pub struct Triage {
-    /// False where the writer did not come to its end: `TRGD` is not where it should be.
+    /// False if the writer did not finish: `TRGD` is missing at the end.
     pub is_complete: bool,
-    /// Bytes of the dump as its writer counted them; secondary data may follow.
+    /// The length of the dump in bytes that its writer states; secondary data may follow.
     pub size_of_dump: u32,
     /// The loaded drivers, the kernel first.
     pub drivers: Vec<TriageDriver>,
@@ -80,7 +80,7 @@ pub struct Triage {
     pub unloaded: Vec<TriageUnloaded>,
     /// The crashed thread's stack.
     pub call_stack: Option<CallStack>,
-    /// The kernel's virtual memory that is there.
+    /// The kernel's virtual memory in the dump.
     pub memory: FileSpans<Va>,
     /// What is missing at the end of the file, if it was cut short.
     pub truncation: Option<Truncation>,
@@ -88,7 +88,7 @@ pub struct Triage {
     pub problems: Vec<Problem>,
 }
 
-/// The header of either width as one set of facts.
+/// The 32-bit and the 64-bit header as one structure.
 struct Parts {
     parts: TriageParts,
     data: TriageData,
@@ -110,7 +110,7 @@ impl Triage {
                 &Error::Format {
                     offset: parts.valid_offset.get().into(),
                     what: "triage header",
-                    why: "\"TRGD\" is not there: the dump was not written to its end".into(),
+                    why: "\"TRGD\" is missing: the dump was not written to its end".into(),
                 },
             ));
         }
@@ -128,7 +128,7 @@ impl Triage {
         add(data_page_address, data.data_page_offset.get(), data.data_page_size.get());
         let call_stack = (top_of_stack != 0 && stack_size != 0)
             .then_some(CallStack { address: Va(top_of_stack), size: stack_size });
-        // The four bytes that say that the dump is complete are its last ones.
+        // `TRGD`, which marks a complete dump, is the dump's last four bytes.
         let valid_end = u64::from(parts.valid_offset.get()).saturating_add(valid.len() as u64);
         let end = u64::from(parts.size_of_dump.get()).min(valid_end);
         Ok(Self {
@@ -181,7 +181,7 @@ impl Reader<'_> {
         T::read_from_bytes(&bytes).map_err(|_| ends())
     }
 
-    /// A table of `count` entries, of which those are read that the file holds, at most `max`.
+    /// A table of `count` entries. Reads the entries that are in the file, at most `max`.
     fn table<T: FromBytes + Immutable + KnownLayout + Unaligned + Copy>(
         &self,
         what: &'static str,
@@ -201,7 +201,9 @@ impl Reader<'_> {
             return Vec::new();
         }
         if held < u64::from(count) {
-            note(malformed(format!("{count:#x} entries are told, the file holds {held:#x}")));
+            note(malformed(format!(
+                "the header counts {count:#x} entries, the file has {held:#x}"
+            )));
         } else if count > max {
             note(Error::Limit { what: what.into(), limit: max.into(), name });
         }
@@ -215,21 +217,21 @@ impl Reader<'_> {
         }
         let (count, most) = (data.data_blocks_count.get(), (MAX_BLOCKS, "MAX_BLOCKS"));
         let blocks: Vec<TriageBlock> = self.table("data blocks", at.into(), count, most, problems);
-        let mut behind = 0usize;
+        let mut past_end = 0usize;
         let spans = blocks
             .iter()
             .map(|block| {
                 let (offset, size) = (block.offset.get().into(), block.size.get().into());
                 if self.file.len().checked_sub(offset).is_none_or(|left| left < size) {
-                    behind += 1;
+                    past_end += 1;
                 }
                 // A 32-bit kernel's addresses are extended by their sign.
                 let mask = if self.is_64bit { u64::MAX } else { 0xffff_ffff };
                 Span { first: block.address.get() & mask, count: size, offset }
             })
             .collect();
-        if behind > 0 {
-            let why = format!("{behind} of {} reach behind the end of the file", blocks.len());
+        if past_end > 0 {
+            let why = format!("{past_end} of {} reach past the end of the file", blocks.len());
             let error = Error::Format { offset: at.into(), what: "data blocks", why };
             problems.push(Problem::from_error("small dump", &error));
         }

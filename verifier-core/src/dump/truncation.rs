@@ -1,7 +1,7 @@
 //! Whether a file is whole.
 //!
 //! Three facts must agree: how many pages the page map has, how many the header counts, and how long the
-//! file is. A file that is shorter than both counts want was cut short. If the counts differ, one of them is
+//! file is. A file that is too short for both counts was cut short. If the counts differ, one of them is
 //! damaged; if it is the page map, pages after the damage are read from wrong places.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::addr::PAGE_SIZE;
 use crate::error::{Error, Problem};
 use crate::number::Thousands;
 
-/// The mark of secondary data, which may follow the last page.
+/// The signature of secondary data, which may follow the last page.
 const SECONDARY_DATA: [u8; 8] = *b"DumpBlob";
 
 /// What is missing at the end of a file.
@@ -24,11 +24,11 @@ pub struct Truncation {
     pub file_len: u64,
     /// The length that the file must have.
     pub expected_len: u64,
-    /// True if it must be longer still: the file ends before it says how many pages it has.
+    /// True if the file must be even longer: it ends before the number of its pages.
     pub is_minimum: bool,
-    /// Pages that the file does not hold, or not whole.
+    /// Pages that are not in the file, or only partly.
     pub missing_pages: u64,
-    /// Pages that it should hold; 0 if that is unknown, and for a small dump, which has none.
+    /// Pages that should be in the file; 0 if that is unknown, and for a small dump, which has no pages.
     pub pages: u64,
 }
 
@@ -50,13 +50,13 @@ impl Truncation {
         self.expected_len.saturating_sub(self.file_len)
     }
 
-    /// The same with the name of the file, and what to do about it.
+    /// The text with the name of the file, and advice.
     #[must_use]
     pub fn describe(&self, file: impl fmt::Display) -> String {
         format!("{self} at the end of {file}; copy the file again")
     }
 
-    /// The same as a problem of what is read from the file.
+    /// The text as a problem of the file.
     pub(super) fn problem(&self) -> Problem {
         let end = self.file_len;
         Problem::new("file", format!("it ends at offset {end:#x}: {}", self.describe("the file")))
@@ -78,26 +78,26 @@ impl fmt::Display for Truncation {
     }
 }
 
-/// The count of pages that a header has beside the page map, and where in the file.
+/// A header's own count of pages, apart from the page map, and its file offset.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Declared {
     pub(super) pages: u64,
     pub(super) at: u64,
 }
 
-/// The pages of a dump, which are stored one after the other.
+/// The pages of a dump, which are stored one after another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
-    /// Where the first page is.
+    /// The file offset of the first page.
     pub(super) first_page: u64,
     /// Pages in the page map; `None` if the file ends inside the map.
     pub(super) pages: Option<u64>,
-    /// `None` if this kind of dump has no such count, or its writer did not set it.
+    /// `None` if this kind of dump does not have the count, or its writer did not set it.
     pub(super) declared: Option<Declared>,
 }
 
 impl Stored {
-    /// What both the page map and the header want, and the file does not have.
+    /// What the file lacks by the smaller of the page map's and the header's count.
     pub(super) fn truncation(&self, file_len: u64) -> Option<Truncation> {
         let counts = self.pages.into_iter().chain(self.declared.map(|declared| declared.pages));
         let count = counts.min();
@@ -108,7 +108,7 @@ impl Stored {
         Some(Truncation { is_minimum: count.is_none(), missing_pages, pages, ..found })
     }
 
-    /// The header's count of pages, if the page map has another.
+    /// A problem if the header's count of pages differs from the page map's.
     pub(super) fn contradiction(&self, file: &dyn ReadAt) -> Option<Problem> {
         let (pages, declared) = (self.pages?, self.declared?);
         if declared.pages == pages {
@@ -130,13 +130,13 @@ impl Stored {
         Some(problem("pages may be read from wrong places; copy the file again"))
     }
 
-    /// Where so many pages end.
+    /// The file offset at which this number of pages ends.
     fn end(&self, pages: u64) -> u64 {
         self.first_page.saturating_add(pages.saturating_mul(PAGE_SIZE))
     }
 }
 
-/// True if nothing but secondary data follows `end` in the file.
+/// True if the file ends at `end` or secondary data begin there.
 fn ends_there(file: &dyn ReadAt, end: u64) -> bool {
     let mut mark = [0u8; SECONDARY_DATA.len()];
     file.len() == end || (file.read_at(end, &mut mark).is_ok() && mark == SECONDARY_DATA)

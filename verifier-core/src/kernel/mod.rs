@@ -1,12 +1,12 @@
-//! Windows, not yet Verifier: the kernel's modules, lists, trees, strings and its debugger data.
+//! The Windows kernel without Verifier: modules, lists, trees, strings and the debugger data block.
 //!
-//! A [`Kernel`] is the session that every view reads through: an [`AddressSpace`], the loaded and
-//! unloaded modules, the debugger data block, and the symbols that the caller supplied. It opens
-//! without symbols, because what they are called stands in the dump: ask
-//! [`Kernel::wanted_symbols`], bring the files' bytes, [`Kernel::supply_pdb`] them.
+//! A [`Kernel`] is the session through which every view reads: an [`AddressSpace`], the loaded and unloaded
+//! modules, the debugger data block, and the symbols that the caller supplied. You can open it without
+//! symbols, because the dump names the symbol files: [`Kernel::wanted_symbols`] lists them, and you pass
+//! the files' contents to [`Kernel::supply_pdb`].
 //!
-//! All walks (lists, SLISTs, AVL trees) are bounded by [`Limits`] and end on cycles; what was
-//! reached is returned beside the reason why the walk ended.
+//! All walks (lists, SLISTs, AVL trees) are bounded by [`Limits`] and end on cycles. A walk returns the
+//! elements that it reached and the reason why it ended.
 
 mod avl;
 mod debugger_data;
@@ -14,6 +14,8 @@ mod hints;
 mod image_check;
 mod images;
 mod kept;
+mod landmarks;
+mod limits;
 mod list;
 mod modules;
 mod search;
@@ -21,6 +23,7 @@ mod session;
 mod slist;
 mod space;
 mod string;
+mod walk;
 mod wanted;
 
 pub(crate) use avl::walk_avl_to;
@@ -29,106 +32,15 @@ pub(crate) use debugger_data::MAX_IMAGE;
 pub use debugger_data::{DataBlockKeys, DebuggerData};
 pub use hints::Hints;
 pub use images::ModuleSource;
+pub use landmarks::Landmarks;
+pub use limits::Limits;
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
 pub use search::{FoundKernel, KERNEL_PDBS, TableSource, find_kernel, find_kernel_until};
-pub(crate) use session::STOPPED;
 pub use session::{Kernel, SymbolName, SymbolSource};
 pub use slist::{SlistForm, first_entry, walk_slist};
-pub use space::{AddressSpace, Landmarks};
+pub use space::AddressSpace;
 pub use string::read_unicode_string;
 pub(crate) use string::{is_file_name, read_ansi_z, read_utf16_z};
+pub use walk::Walk;
 pub use wanted::WantedSymbols;
-
-use crate::addr::Va;
-use crate::error::{Error, Problem};
-
-/// How far walks go and how much a view may gather, whatever the dump says.
-///
-/// What strikes is told by its name here, in a problem or an [`Error::Limit`]. The defaults are far
-/// beyond what real kernels have. Beside them stands what the source holds
-/// ([`Memory::held`](crate::memory::Memory::held)): together they bound the memory that a call takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Entries of a `LIST_ENTRY` or SLIST; of contiguous memory over all drivers.
-    pub list_entries: usize,
-    /// Loaded images.
-    pub modules: usize,
-    /// Configured drivers, excluded ones, and images that are verified.
-    pub drivers: usize,
-    /// Bytes of a name or a path, in UTF-16; of the text of a violated condition.
-    pub name_bytes: usize,
-    /// Exported names that are read, over all images without symbols. The rest stays nameless.
-    pub exports: u32,
-    /// Nodes of a tree, or of the trees that make one table.
-    pub tree_nodes: usize,
-    /// Nodes of each of the two pool info trees.
-    pub pool_info_nodes: usize,
-    /// Pages of pool tracking entries, or of XP's arrays of them, over all drivers.
-    pub tracker_pages: usize,
-    /// Records of a ring.
-    pub ring_records: u32,
-    /// Records of deadlock detection, and steps of the lists that lead to them.
-    pub deadlock_records: usize,
-    /// Pages that are looked at where data are searched for instead of followed.
-    pub carved_pages: u64,
-    /// Page frames that are looked at in the search for page tables.
-    pub search_frames: u64,
-    /// Look-ups of mapped pages in the search for the kernel's image, and where data are searched for in
-    /// all that is mapped.
-    pub search_pages: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            list_entries: 1 << 16,
-            modules: 1 << 12,
-            drivers: 1 << 12,
-            // 1,024 characters; a path in the driver store has some 120.
-            name_bytes: 1 << 11,
-            exports: 1 << 18,
-            tree_nodes: 1 << 20,
-            // As many live blocks.
-            pool_info_nodes: 1 << 22,
-            // 1 GiB of entries: 33 million allocations.
-            tracker_pages: 1 << 18,
-            // Twice the longest pool log that a kernel makes (0x800000 records).
-            ring_records: 1 << 24,
-            // A lock has at most 65520 nodes, and kernels trim what is old.
-            deadlock_records: 1 << 20,
-            // 4 TiB.
-            carved_pages: 1 << 30,
-            // 1 TiB.
-            search_frames: 1 << 28,
-            search_pages: 1 << 24,
-        }
-    }
-}
-
-impl Limits {
-    /// Cuts a list to `limit` and tells it as a problem.
-    pub(crate) fn cut<T>(
-        list: &mut Vec<T>,
-        limit: usize,
-        name: &'static str,
-        what: &'static str,
-        problems: &mut Vec<Problem>,
-    ) {
-        if list.len() > limit {
-            list.truncate(limit);
-            let error = Error::Limit { what: what.into(), limit: limit as u64, name };
-            problems.push(Problem::from_error(what, &error));
-        }
-    }
-}
-
-/// What a walk reached, and why it ended if not at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Walk {
-    /// The addresses of the elements, in order.
-    pub entries: Vec<Va>,
-    /// Why the walk is not whole.
-    pub broken: Option<Error>,
-}

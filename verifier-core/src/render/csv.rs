@@ -9,9 +9,10 @@ pub(super) use super::escape::inert;
 use super::json::TagText;
 use super::names::Names;
 use crate::addr::Va;
-use crate::completeness::{Completeness, Extent};
+use crate::completeness::Completeness;
 use crate::describe::{Column, Table, Value};
 use crate::error::Problem;
+use crate::extent::Extent;
 
 /// A table that is being written. Its last column, `extent`, says in each row how much of the answer the
 /// table is: `complete`, `at least` or `unknown`. A table without rows that is not complete gets one row in

@@ -7,13 +7,12 @@
 //! are added (32-bit `_Name@8`) or returned (C++).
 
 mod guard;
-mod id;
 mod image;
 mod name;
 mod table;
 
+pub use crate::pdb_id::{PdbId, guid_hex};
 pub use guard::guard;
-pub use id::{PdbId, guid_hex};
 pub use image::{ImageHeaders, Section};
 pub(crate) use name::{cut, shown};
 pub use name::{demangle, undecorate};

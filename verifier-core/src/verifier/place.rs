@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
 use crate::addr::{PAGE_SIZE, Pa, Va};
-use crate::error::Problem;
-use crate::kernel::{Kernel, STOPPED};
+use crate::error::{Problem, STOPPED};
+use crate::kernel::Kernel;
 use crate::memory::Pages;
 
 /// Where pages are looked for.

@@ -35,7 +35,7 @@ use super::tally::Tally;
 use crate::addr::Va;
 use crate::bytes::{le32, le64};
 use crate::error::{Error, Fault, Problem};
-use crate::kernel::{AvlLayout, Kernel, STOPPED, walk_avl_to};
+use crate::kernel::{AvlLayout, Kernel, walk_avl_to};
 use crate::types::TypeSource;
 
 /// Bit of `VfOptionFlags`: blocks are kept in the trees.
@@ -354,11 +354,11 @@ impl PoolInfo {
         self.problems.extend(stacks.filter_map(|tally| tally.problem("stack of a pool block")));
     }
 
-    /// True where the caller wants no more elements, which is told; asked before every few of them.
+    /// True if the caller stopped the reading, which is then a problem. Asked before every few elements.
     fn is_stopped(&mut self, kernel: &Kernel, index: usize, what: &str) -> bool {
         let stopped = index.is_multiple_of(ELEMENTS_BETWEEN_LOOKS) && kernel.is_stopped();
-        if stopped && !self.problems.iter().any(|p| p.what == what && p.why.contains(STOPPED)) {
-            self.problems.push(Problem::new(what, STOPPED));
+        if stopped && !self.problems.iter().any(|p| p.what == what && p.is_stop) {
+            self.problems.push(Problem::stopped(what));
         }
         stopped
     }

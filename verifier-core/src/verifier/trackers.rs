@@ -5,8 +5,8 @@ use super::lost::Lost;
 use super::old::PoolHash;
 use super::pool::{Layout, Source, Tracker};
 use crate::addr::{PAGE_SIZE, Va};
-use crate::error::Error;
-use crate::kernel::{Kernel, STOPPED};
+use crate::error::{Error, STOPPED};
+use crate::kernel::Kernel;
 
 /// Pages of entries that may still be read. All drivers share it: no two of them have a page together.
 pub(super) struct PageBudget {

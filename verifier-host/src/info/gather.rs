@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use verifier_core::addr::PAGE_SIZE;
-use verifier_core::dump::{BugCheck, Dump, Header, MemoryFile, TRIAGE_HOLDS};
+use verifier_core::dump::{BugCheck, Dump, Header, MemoryFile};
+use verifier_core::error::TRIAGE_HOLDS;
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{

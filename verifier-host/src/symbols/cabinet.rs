@@ -5,7 +5,7 @@
 
 use std::io::{Cursor, Read};
 
-use super::place::Miss;
+use super::outcome::Miss;
 
 /// `CFHEADER.coffFiles`: where the first CFFILE is.
 const COFF_FILES: usize = 0x10;

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use ureq::Proxy;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::place::Miss;
-use super::server::without_credentials;
+use super::outcome::Miss;
+use super::url::without_credentials;
 use crate::progress::{Progress, Stage};
 
 const RESOLVE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use verifier_core::symbols::guard;
 
-use super::place::Miss;
+use super::outcome::Miss;
 
 /// How many entries of one folder are looked through for a name in another case.
 const MAX_ENTRIES: usize = 1 << 20;

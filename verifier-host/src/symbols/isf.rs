@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{child, names, read};
+use super::identity::PdbId;
 use super::name::FileName;
-use super::place::{Miss, Place};
-use super::store::Hit;
-use super::{PdbId, xz};
+use super::outcome::{Attempt, Miss};
+use super::want::Hit;
+use super::xz;
 
 const PLAIN: &str = ".json";
 const PACKED: &str = ".json.xz";
@@ -18,16 +19,16 @@ pub(super) fn search(
     name: &FileName,
     id: &PdbId,
     limit: u64,
-    looked: &mut Vec<Place>,
+    attempts: &mut Vec<Attempt>,
 ) -> Option<Hit> {
     if root.is_file() {
-        return named(root, id, limit, looked);
+        return named(root, id, limit, attempts);
     }
     if !root.is_dir() {
-        looked.push(Place::new(root.display(), Miss::NoFolder));
+        attempts.push(Attempt::new(root.display(), Miss::NoFolder));
         return None;
     }
-    let before = looked.len();
+    let before = attempts.len();
     let name = name.as_str();
     let below: [&[&str]; 4] = [&[], &[name], &["windows", name], &["symbols", "windows", name]];
     for steps in below {
@@ -42,25 +43,25 @@ pub(super) fn search(
                             let bytes = Arc::new(bytes);
                             return Some(Hit { path, bytes, other_age });
                         }
-                        Err(why) => looked.push(Place::new(path.display(), why)),
+                        Err(why) => attempts.push(Attempt::new(path.display(), why)),
                     }
                 }
             }
-            Err(why) => looked.push(Place::new(root.display(), why)),
+            Err(why) => attempts.push(Attempt::new(root.display(), why)),
         }
     }
-    if looked.len() == before {
-        looked.push(Place::new(root.display(), Miss::NoTable(id.isf_stem())));
+    if attempts.len() == before {
+        attempts.push(Attempt::new(root.display(), Miss::NoTable(id.isf_stem())));
     }
     None
 }
 
 /// A table that the user named: its name may be anything, so its text has to hold the GUID.
-fn named(path: &Path, id: &PdbId, limit: u64, looked: &mut Vec<Place>) -> Option<Hit> {
+fn named(path: &Path, id: &PdbId, limit: u64, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     let name = path.to_string_lossy().to_lowercase();
     // The user may have named a PDB; that is not for here.
     if !name.ends_with(PLAIN) && !name.ends_with(PACKED) {
-        looked.push(Place::new(path.display(), Miss::NotThat("an ISF table")));
+        attempts.push(Attempt::new(path.display(), Miss::NotThat("an ISF table")));
         return None;
     }
     let guid = id.guid_hex();
@@ -74,7 +75,7 @@ fn named(path: &Path, id: &PdbId, limit: u64, looked: &mut Vec<Place>) -> Option
     match held {
         Ok(bytes) => Some(Hit { path: path.to_owned(), bytes: Arc::new(bytes), other_age: None }),
         Err(why) => {
-            looked.push(Place::new(path.display(), why));
+            attempts.push(Attempt::new(path.display(), why));
             None
         }
     }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::locate::Want;
-use super::place::{Miss, Place};
+use super::outcome::{Attempt, Miss};
+use super::want::Want;
 use crate::file::replace;
 
 /// Writes the file to each cache that does not have it; says which file is the first cache's.
@@ -11,7 +11,7 @@ pub(super) fn keep(
     caches: &[PathBuf],
     want: &Want<'_>,
     bytes: &[u8],
-    looked: &mut Vec<Place>,
+    attempts: &mut Vec<Attempt>,
 ) -> Option<PathBuf> {
     let mut first = None;
     for cache in caches {
@@ -22,7 +22,7 @@ pub(super) fn keep(
             Ok(()) => first = first.or(Some(file)),
             Err(error) => {
                 let why = Miss::NotKept(error.to_string());
-                looked.push(Place::new(file.display(), why));
+                attempts.push(Attempt::new(file.display(), why));
             }
         }
     }

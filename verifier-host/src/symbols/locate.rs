@@ -8,30 +8,17 @@ use super::image::image_identity;
 use super::isf;
 use super::keep::keep;
 use super::name::FileName;
+use super::outcome::{Attempt, FileKind, Found, Located, Miss, NotFound};
 use super::path::{Element, SymbolPath};
-use super::place::{FileKind, Found, Located, Miss, NotFound, Place};
 use super::server;
-use super::store::{self, Hit};
+use super::store;
+use super::url::without_credentials;
+use super::want::{Hit, Want};
 use crate::progress::Progress;
 
 /// Tells the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
 /// bytes are not a PDB. The closure may keep the bytes: they are shared, not copied.
 pub type Verify<'a> = dyn Fn(&Arc<Vec<u8>>) -> Option<([u8; 16], u32)> + 'a;
-
-/// Whether a file is what is looked for, and its age if that is another than the one asked for.
-type Check<'a> = dyn Fn(&Arc<Vec<u8>>) -> Result<Option<u32>, Miss> + 'a;
-
-/// What is looked for, in the terms of the layouts.
-pub(super) struct Want<'a> {
-    pub(super) name: FileName,
-    /// The folder of a store.
-    pub(super) key: String,
-    /// What the keys of the same PDB with another age begin with; `None` for images.
-    pub(super) guid: Option<String>,
-    pub(super) check: &'a Check<'a>,
-    /// [`SymbolLimits::file_bytes`](super::SymbolLimits::file_bytes).
-    pub(super) file_bytes: u64,
-}
 
 impl SymbolPath {
     /// Looks for a PDB. `verify` tells each candidate's identity: the GUID has to be equal, another
@@ -75,9 +62,9 @@ impl SymbolPath {
     pub fn locate_isf(&self, id: &PdbId) -> Located {
         let wanted = format!("ISF table of {id}");
         let limit = self.limits().isf_bytes;
-        let mut looked = Vec::new();
-        let Some(name) = plain_name(&id.name, &mut looked) else {
-            return Located::NotFound(NotFound { wanted, looked });
+        let mut attempts = Vec::new();
+        let Some(name) = plain_name(&id.name, &mut attempts) else {
+            return Located::NotFound(NotFound { wanted, attempts });
         };
         let mut seen: Vec<&Path> = Vec::new();
         for root in self.elements().iter().flat_map(folders) {
@@ -85,11 +72,11 @@ impl SymbolPath {
                 continue;
             }
             seen.push(root);
-            if let Some(hit) = isf::search(root, &name, id, limit, &mut looked) {
-                return Located::Found(Got::on_disk(hit).found(FileKind::Isf, looked));
+            if let Some(hit) = isf::search(root, &name, id, limit, &mut attempts) {
+                return Located::Found(Got::on_disk(hit).found(FileKind::Isf, attempts));
             }
         }
-        Located::NotFound(NotFound { wanted, looked })
+        Located::NotFound(NotFound { wanted, attempts })
     }
 
     fn locate<'a>(
@@ -100,24 +87,24 @@ impl SymbolPath {
         progress: &dyn Progress,
         want: impl FnOnce(FileName) -> Want<'a>,
     ) -> Located {
-        let mut looked = Vec::new();
-        if let Some(name) = plain_name(name, &mut looked) {
+        let mut attempts = Vec::new();
+        if let Some(name) = plain_name(name, &mut attempts) {
             let mut search = Search {
                 want: want(name),
                 default_cache: self.default_cache(),
                 progress,
                 seen: Vec::new(),
                 caches: Vec::new(),
-                looked,
+                attempts,
             };
             let hit = self.elements().iter().find_map(|e| search.element(e));
-            looked = search.looked;
+            attempts = search.attempts;
             if let Some(got) = hit {
-                return Located::Found(got.found(kind, looked));
+                return Located::Found(got.found(kind, attempts));
             }
         }
         let wanted = wanted.to_owned();
-        Located::NotFound(NotFound { wanted, looked })
+        Located::NotFound(NotFound { wanted, attempts })
     }
 }
 
@@ -130,14 +117,14 @@ struct Search<'a> {
     seen: Vec<PathBuf>,
     /// The `cache*` folders so far: they keep what later elements find.
     caches: Vec<PathBuf>,
-    looked: Vec<Place>,
+    attempts: Vec<Attempt>,
 }
 
 impl Search<'_> {
     fn element(&mut self, element: &Element) -> Option<Got> {
         match element {
             Element::Plain(root) => {
-                let hit = store::search(root, true, &self.want, &mut self.looked)?;
+                let hit = store::search(root, true, &self.want, &mut self.attempts)?;
                 Some(self.keep_hit(hit, &self.caches.clone()))
             }
             Element::Cache(root) => {
@@ -171,16 +158,16 @@ impl Search<'_> {
                 }
                 None => {
                     let shown: Vec<_> =
-                        servers.iter().map(|url| server::without_credentials(url)).collect();
+                        servers.iter().map(|url| without_credentials(url)).collect();
                     let at = shown.join("*");
-                    self.looked.push(Place::new(at, Miss::NoDefaultCache));
+                    self.attempts.push(Attempt::new(at, Miss::NoDefaultCache));
                 }
             }
         }
         let fetched = servers.iter().find_map(|server| {
-            server::fetch(server, &self.want, self.progress, &mut self.looked)
+            server::fetch(server, &self.want, self.progress, &mut self.attempts)
         })?;
-        let path = keep(&nearer, &self.want, &fetched.bytes, &mut self.looked);
+        let path = keep(&nearer, &self.want, &fetched.bytes, &mut self.attempts);
         Some(Got { path, origin: fetched.url, bytes: fetched.bytes, other_age: fetched.other_age })
     }
 
@@ -189,12 +176,12 @@ impl Search<'_> {
             return None;
         }
         self.seen.push(root.to_owned());
-        store::search(root, false, &self.want, &mut self.looked)
+        store::search(root, false, &self.want, &mut self.attempts)
     }
 
     /// Copies a hit to the caches that stand before it.
     fn keep_hit(&mut self, hit: Hit, caches: &[PathBuf]) -> Got {
-        keep(caches, &self.want, &hit.bytes, &mut self.looked);
+        keep(caches, &self.want, &hit.bytes, &mut self.attempts);
         Got::on_disk(hit)
     }
 }
@@ -217,14 +204,14 @@ impl Got {
         }
     }
 
-    fn found(self, kind: FileKind, looked: Vec<Place>) -> Found {
+    fn found(self, kind: FileKind, attempts: Vec<Attempt>) -> Found {
         Found {
             kind,
             path: self.path,
             origin: self.origin,
             bytes: self.bytes,
             other_age: self.other_age,
-            looked,
+            attempts,
         }
     }
 }
@@ -238,18 +225,18 @@ pub(crate) fn folders(element: &Element) -> Vec<&Path> {
 }
 
 /// The last component of a given name; says so if there was more, or why it is refused.
-fn plain_name(given: &str, looked: &mut Vec<Place>) -> Option<FileName> {
+fn plain_name(given: &str, attempts: &mut Vec<Attempt>) -> Option<FileName> {
     let at = given.escape_debug();
     match FileName::last_component(given) {
         Ok(name) => {
             if name.as_str() != given {
                 let used = name.as_str().to_owned();
-                looked.push(Place::new(at, Miss::LastComponent(used)));
+                attempts.push(Attempt::new(at, Miss::LastComponent(used)));
             }
             Some(name)
         }
         Err(fault) => {
-            looked.push(Place::new(at, Miss::Name(fault)));
+            attempts.push(Attempt::new(at, Miss::Name(fault)));
             None
         }
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::locate::Want;
-use super::place::Place;
+use super::outcome::Attempt;
+use super::url::{escape, without_credentials};
+use super::want::Want;
 use crate::progress::Progress;
 
 /// A file that a server gave and that is what was looked for.
@@ -20,7 +21,7 @@ pub(super) fn fetch(
     server: &str,
     want: &Want<'_>,
     progress: &dyn Progress,
-    looked: &mut Vec<Place>,
+    attempts: &mut Vec<Attempt>,
 ) -> Option<Fetched> {
     use super::download::{self, Fault};
 
@@ -38,10 +39,10 @@ pub(super) fn fetch(
             Ok((bytes, other_age)) => {
                 return Some(Fetched { url: shown, bytes, other_age });
             }
-            Err(Fault::File(why)) => looked.push(Place::new(shown, why)),
+            Err(Fault::File(why)) => attempts.push(Attempt::new(shown, why)),
             Err(Fault::Server(why)) => {
                 // The other names would fail alike, each after all its tries.
-                looked.push(Place::new(shown, why));
+                attempts.push(Attempt::new(shown, why));
                 return None;
             }
         }
@@ -55,10 +56,10 @@ pub(super) fn fetch(
     server: &str,
     want: &Want<'_>,
     _progress: &dyn Progress,
-    looked: &mut Vec<Place>,
+    attempts: &mut Vec<Attempt>,
 ) -> Option<Fetched> {
     for url in urls(server, want) {
-        looked.push(Place::new(without_credentials(&url), super::place::Miss::NoDownloader));
+        attempts.push(Attempt::new(without_credentials(&url), super::outcome::Miss::NoDownloader));
     }
     None
 }
@@ -89,43 +90,4 @@ fn title(server: &str, name: &str) -> String {
     let server = without_credentials(server);
     let host = server.split('/').nth(2).unwrap_or(&server);
     format!("{name} from {host}")
-}
-
-/// A URL without the user's name and password, as it may be shown, written to a report or logged.
-pub(super) fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    format!("{scheme}://{host}{path}")
-}
-
-/// Everything but the unreserved characters of RFC 3986 as `%XX`.
-fn escape(name: &str) -> String {
-    let mut text = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_credentials;
-
-    #[test]
-    fn credentials() {
-        for (url, shown) in [
-            ("https://me:secret@host:80/a/b@c", "https://host:80/a/b@c"),
-            ("https://me:sec@ret@host", "https://host"),
-            ("https://token@host/a", "https://host/a"),
-            ("http://host/x@y", "http://host/x@y"),
-        ] {
-            assert_eq!(without_credentials(url), shown);
-        }
-    }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{child, expanded, names, read};
-use super::locate::Want;
-use super::place::{Miss, Place};
+use super::outcome::{Attempt, Miss};
+use super::want::{Hit, Want};
 
 /// Marks the root of a two-tier store.
 const TWO_TIER: &str = "index2.txt";
@@ -16,25 +16,18 @@ const MAX_POINTER: u64 = 64 << 10;
 /// A GUID in a key.
 const GUID_DIGITS: usize = 32;
 
-/// A file that was found and is what was looked for.
-pub(super) struct Hit {
-    pub(super) path: PathBuf,
-    pub(super) bytes: Arc<Vec<u8>>,
-    pub(super) other_age: Option<u32>,
-}
-
-/// Looks through the layouts of one root; what is in the way goes to `looked`.
+/// Looks through the layouts of one root; what is in the way goes to `attempts`.
 pub(super) fn search(
     root: &Path,
     flat: bool,
     want: &Want<'_>,
-    looked: &mut Vec<Place>,
+    attempts: &mut Vec<Attempt>,
 ) -> Option<Hit> {
     if flat && root.is_file() {
-        return accept(root.to_owned(), want, looked);
+        return accept(root.to_owned(), want, attempts);
     }
     if !root.is_dir() {
-        looked.push(Place::new(root.display(), Miss::NoFolder));
+        attempts.push(Attempt::new(root.display(), Miss::NoFolder));
         return None;
     }
     // A store that was turned into a two-tier one may still hold files of before.
@@ -42,25 +35,25 @@ pub(super) fn search(
         let tier = want.name.tier();
         match child(root, &tier) {
             Ok(Some(upper)) => {
-                if let Some(hit) = below_name(&upper, want, looked) {
+                if let Some(hit) = below_name(&upper, want, attempts) {
                     return Some(hit);
                 }
             }
-            Ok(None) => absent(&root.join(tier), want, looked),
-            Err(why) => looked.push(Place::new(root.display(), why)),
+            Ok(None) => absent(&root.join(tier), want, attempts),
+            Err(why) => attempts.push(Attempt::new(root.display(), why)),
         }
     }
-    if let Some(hit) = below_name(root, want, looked) {
+    if let Some(hit) = below_name(root, want, attempts) {
         return Some(hit);
     }
     if flat {
-        return named_file(root, want, looked);
+        return named_file(root, want, attempts);
     }
     None
 }
 
 /// `BASE/N/KEY/…`
-fn below_name(base: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
+fn below_name(base: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     let folders = child(base, want.name.as_str()).and_then(|folder| match folder {
         Some(folder) if folder.is_dir() => Ok(Some((names(&folder)?, folder))),
         _ => Ok(None),
@@ -68,19 +61,19 @@ fn below_name(base: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<H
     let (keys, folder) = match folders {
         Ok(Some(found)) => found,
         Ok(None) => {
-            absent(base, want, looked);
+            absent(base, want, attempts);
             return None;
         }
         Err(why) => {
-            looked.push(Place::new(base.display(), why));
+            attempts.push(Attempt::new(base.display(), why));
             return None;
         }
     };
     let keys = matching_keys(&keys, want);
     if keys.is_empty() {
-        absent(base, want, looked);
+        absent(base, want, attempts);
     }
-    keys.into_iter().find_map(|key| below_key(&folder.join(key), want, looked))
+    keys.into_iter().find_map(|key| below_key(&folder.join(key), want, attempts))
 }
 
 /// The key's own folder first, then those of the same GUID with another age.
@@ -100,56 +93,56 @@ fn matching_keys<'a>(keys: &'a [String], want: &Want<'_>) -> Vec<&'a str> {
 }
 
 /// The file, its cabinet, or the pointer to it.
-fn below_key(folder: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
-    let before = looked.len();
-    if let Some(hit) = plain_or_cabinet(folder, want, looked) {
+fn below_key(folder: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
+    let before = attempts.len();
+    if let Some(hit) = plain_or_cabinet(folder, want, attempts) {
         return Some(hit);
     }
     match child(folder, POINTER) {
         Ok(Some(pointer)) => match target(&pointer) {
-            Ok(path) => return accept(path, want, looked),
-            Err(why) => looked.push(Place::new(pointer.display(), why)),
+            Ok(path) => return accept(path, want, attempts),
+            Err(why) => attempts.push(Attempt::new(pointer.display(), why)),
         },
-        Ok(None) if looked.len() == before => {
+        Ok(None) if attempts.len() == before => {
             let file = folder.join(want.name.as_str());
-            looked.push(Place::new(file.display(), Miss::Absent));
+            attempts.push(Attempt::new(file.display(), Miss::Absent));
         }
         Ok(None) => {}
-        Err(why) => looked.push(Place::new(folder.display(), why)),
+        Err(why) => attempts.push(Attempt::new(folder.display(), why)),
     }
     None
 }
 
 /// `ROOT/N`, of any build until it is read.
-fn named_file(root: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
-    let before = looked.len();
-    let hit = plain_or_cabinet(root, want, looked);
-    if hit.is_none() && looked.len() == before {
+fn named_file(root: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
+    let before = attempts.len();
+    let hit = plain_or_cabinet(root, want, attempts);
+    if hit.is_none() && attempts.len() == before {
         let file = root.join(want.name.as_str());
-        looked.push(Place::new(file.display(), Miss::Absent));
+        attempts.push(Attempt::new(file.display(), Miss::Absent));
     }
     hit
 }
 
-fn plain_or_cabinet(folder: &Path, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
+fn plain_or_cabinet(folder: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     for name in [want.name.as_str(), &want.name.compressed()] {
         match child(folder, name) {
             // In the root of a store, the file's name is a folder.
             Ok(Some(path)) if path.is_dir() => {}
             Ok(Some(path)) => {
-                if let Some(hit) = accept(path, want, looked) {
+                if let Some(hit) = accept(path, want, attempts) {
                     return Some(hit);
                 }
             }
             Ok(None) => {}
-            Err(why) => looked.push(Place::new(folder.display(), why)),
+            Err(why) => attempts.push(Attempt::new(folder.display(), why)),
         }
     }
     None
 }
 
 /// Reads one file and asks it who it is.
-fn accept(path: PathBuf, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit> {
+fn accept(path: PathBuf, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     let checked = read(&path, want.file_bytes)
         .and_then(|bytes| expanded(bytes, want.file_bytes))
         .map(Arc::new)
@@ -157,7 +150,7 @@ fn accept(path: PathBuf, want: &Want<'_>, looked: &mut Vec<Place>) -> Option<Hit
     match checked {
         Ok((other_age, bytes)) => Some(Hit { path, bytes, other_age }),
         Err(why) => {
-            looked.push(Place::new(path.display(), why));
+            attempts.push(Attempt::new(path.display(), why));
             None
         }
     }
@@ -181,8 +174,8 @@ fn target(pointer: &Path) -> Result<PathBuf, Miss> {
     }
 }
 
-fn absent(base: &Path, want: &Want<'_>, looked: &mut Vec<Place>) {
+fn absent(base: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) {
     let name = want.name.as_str();
     let file = base.join(name).join(&want.key).join(name);
-    looked.push(Place::new(file.display(), Miss::Absent));
+    attempts.push(Attempt::new(file.display(), Miss::Absent));
 }

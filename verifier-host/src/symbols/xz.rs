@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 
 use super::file::guarded;
-use super::place::Miss;
+use super::outcome::Miss;
 
 /// The decoder's memory in KiB. `xz -9` asks for a dictionary of 64 MiB; the format would allow
 /// 4 GiB.

@@ -30,8 +30,9 @@ pub use no_stack::{NoStack, Reach};
 use super::filter::Filter;
 use super::pool_kind::{PoolBounds, PoolKind};
 use crate::addr::Va;
-use crate::completeness::{Completeness, Extent};
+use crate::completeness::Completeness;
 use crate::error::{Error, Problem};
+use crate::extent::Extent;
 use crate::kernel::Kernel;
 use crate::verifier::log::{Operation, Order, PoolLog};
 use crate::verifier::{

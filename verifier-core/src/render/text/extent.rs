@@ -3,7 +3,8 @@
 use std::io;
 
 use super::sanitize;
-use crate::completeness::{Completeness, Extent};
+use crate::completeness::Completeness;
+use crate::extent::Extent;
 
 /// "Not complete: list of configured drivers: its head is null (and 2 more reasons)", or "Unknown: …";
 /// `None` if the answer is complete.

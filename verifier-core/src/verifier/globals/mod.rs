@@ -26,7 +26,8 @@ mod trees;
 use self::data::ImageData;
 use self::fit::Fit;
 use crate::addr::{Rva, Va};
-use crate::kernel::{Kernel, STOPPED};
+use crate::error::STOPPED;
+use crate::kernel::Kernel;
 use crate::types::{Profile, TypeSource};
 use crate::verifier::Lost;
 

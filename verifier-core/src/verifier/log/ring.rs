@@ -12,8 +12,8 @@
 use std::fmt::Display;
 
 use crate::addr::{PAGE_SIZE, Va};
-use crate::error::{Error, Fault, Problem};
-use crate::kernel::{Kernel, STOPPED};
+use crate::error::{Error, Fault, Problem, STOPPED};
+use crate::kernel::Kernel;
 use crate::memory::Window;
 
 /// Bytes of records between two looks at whether to go on.
