@@ -1,4 +1,4 @@
-//! The bug check that stopped the machine.
+//! What the machine stopped with.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -10,13 +10,13 @@ use verifier_core::verifier::explain_bug_check;
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Rows, VerifierView, fill, view};
+use crate::view::{Row, VerifierView, fill_from, view};
 
 /// A bug check.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierBugCheck {
-    /// Its code; 0 if the machine did not crash.
+    /// Its code; 0 of a dump of a machine that did not crash.
     pub code: u32,
     /// 0.
     pub reserved: u32,
@@ -24,22 +24,26 @@ pub struct VerifierBugCheck {
     pub parameters: [u64; 4],
     /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL if it is not one of Verifier's.
     pub name: *const c_char,
-    /// Its meaning, NULL as for the name.
+    /// What happened; NULL in the same case.
     pub meaning: *const c_char,
-    /// The meaning of each parameter, NULL as for the name.
+    /// What each parameter is; NULL in the same case.
     pub parameter_names: [*const c_char; 4],
 }
 
 impl Record for VerifierBugCheck {}
 
 /// A bug check with its text: name, meaning, parameters.
-pub(crate) struct BugCheckRow {
-    found: BugCheck,
-    said: Option<(CString, CString, [CString; 4])>,
+struct BugCheckRow {
+    bug_check: BugCheck,
+    text: Option<(CString, CString, [CString; 4])>,
 }
 
-/// The bug check in the dump's header. One record: VerifierBugCheck. Unsupported if the memory is a
-/// callback's, which has no header.
+impl Row for BugCheckRow {
+    const KIND: &'static str = "a bug check";
+}
+
+/// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
+/// the memory is a callback's, which has no header to say it.
 ///
 /// # Safety
 ///
@@ -50,19 +54,14 @@ pub unsafe extern "C" fn verifier_bug_check(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let no_dump = || {
-            Failure::unsupported(
-                "bug check: only a dump's header has it, and this memory is not a dump",
-            )
-        };
-        let found = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
-        let said = explain_bug_check(&found).map(|said| {
-            (c_string(said.name), c_string(&said.meaning), said.parameters.map(c_string))
+        let no_dump = || Failure::unsupported("bug check: the memory is a callback's, and only the header of a dump has it");
+        let bug_check = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
+        let text = explain_bug_check(&bug_check).map(|text| {
+            (c_string(text.name), c_string(&text.meaning), text.parameters.map(c_string))
         });
-        let rows = Rows::BugCheck(BugCheckRow { found, said });
-        Ok(VerifierView::new(rows, kernel, [], &[]))
+        Ok(VerifierView::new(vec![BugCheckRow { bug_check, text }], kernel, [], &[]))
     };
-    // SAFETY: the caller's guarantee is the one that `view` requires.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -78,23 +77,19 @@ pub unsafe extern "C" fn verifier_bug_check_at(
     record: *mut VerifierBugCheck,
     size: usize,
 ) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let Rows::BugCheck(row) = &view.rows else { return Err(view.other("a bug check")) };
-        if index > 0 {
-            return Err(Failure::at_the_end());
-        }
-        let said = row.said.as_ref();
-        Ok(VerifierBugCheck {
-            code: row.found.code,
+    let make = |_: &VerifierView, row: &BugCheckRow| {
+        let text = row.text.as_ref();
+        VerifierBugCheck {
+            code: row.bug_check.code,
             reserved: 0,
-            parameters: row.found.parameters,
-            name: said.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
-            meaning: said.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
-            parameter_names: said.map_or([ptr::null(); 4], |(_, _, names)| {
+            parameters: row.bug_check.parameters,
+            name: text.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
+            meaning: text.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
+            parameter_names: text.map_or([ptr::null(); 4], |(_, _, names)| {
                 names.each_ref().map(|name| name.as_ptr())
             }),
-        })
+        }
     };
-    // SAFETY: the caller's guarantee is the one that `fill` requires.
-    unsafe { fill(view, record, size, make) }
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill_from(view, index, record, size, make) }
 }

@@ -1,5 +1,5 @@
-//! Handles of sessions and views for C. They are numbers that look like pointers, and no number is used
-//! twice. So a handle that was freed or is of the other kind is reported and not followed.
+//! Handles: the numbers that C holds for sessions and views. They look like pointers. None is given twice,
+//! so a handle that was freed, or is of the other kind, is reported and never followed.
 
 use std::collections::BTreeMap;
 use std::ptr;
@@ -9,20 +9,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::pointer::put;
 use crate::status::Failure;
 
-/// The open handles of one kind.
+/// The handles that are open, of one kind.
 pub(crate) struct Table<T>(RwLock<BTreeMap<usize, Arc<T>>>);
 
-/// A type that has handles.
+/// A type that C holds by a handle.
 pub(crate) trait Handle: Send + Sync + Sized + 'static {
     /// Its name in messages.
     const KIND: &'static str;
 
-    /// The table of its handles.
+    /// Where its handles are.
     fn table() -> &'static Table<Self>;
 }
 
-/// The next handle, of any kind. It is on the page at zero, where nothing is mapped, or far from any
-/// allocation, so code that follows it as a pointer fails at once.
+/// The next handle, of any kind. It is on the page at zero, where nothing is mapped, or far from
+/// any allocation: a program that follows one fails at once.
 static NEXT: AtomicUsize = AtomicUsize::new(0x10);
 
 impl<T> Table<T> {
@@ -31,16 +31,17 @@ impl<T> Table<T> {
     }
 }
 
-/// The value of a handle. It stays alive while the caller holds it, even if the handle is freed meanwhile.
+/// The value of a handle. It lives as long as the result is held, even if the handle is freed in the
+/// meantime.
 pub(crate) fn get<T: Handle>(handle: *const T, name: &str) -> Result<Arc<T>, Failure> {
     if handle.is_null() {
         return Err(Failure::argument(format!("{name} is NULL")));
     }
     let open = T::table().0.read().unwrap_or_else(PoisonError::into_inner);
-    open.get(&handle.addr()).cloned().ok_or_else(|| Failure::handle(handle, name))
+    open.get(&handle.addr()).cloned().ok_or_else(|| not_open(handle, name))
 }
 
-/// Creates a value and writes its handle to `to`; writes NULL if it cannot be created.
+/// Makes a value and writes its handle to the caller's pointer; NULL if it cannot be made.
 ///
 /// # Safety
 ///
@@ -50,8 +51,8 @@ pub(crate) unsafe fn put_new<T: Handle>(
     name: &str,
     make: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<(), Failure> {
-    // First of all: a caller that checks only the handle must not see an old one.
-    // SAFETY: the caller's guarantee for `to` is the one that `put` requires.
+    // This comes before anything is made: a caller that checks only the handle must not see an old one.
+    // SAFETY: the caller guarantees `to` is the one that `put` asks for.
     unsafe { put(to, ptr::null_mut(), name) }?;
     let made = Arc::new(make()?);
     let handle = NEXT.fetch_add(0x10, Ordering::Relaxed);
@@ -60,7 +61,7 @@ pub(crate) unsafe fn put_new<T: Handle>(
     unsafe { put(to, ptr::without_provenance_mut(handle), name) }
 }
 
-/// Closes a handle; does nothing for NULL.
+/// Closes a handle; NULL is ignored.
 pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure> {
     if handle.is_null() {
         return Ok(());
@@ -68,12 +69,19 @@ pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure>
     let mut open = T::table().0.write().unwrap_or_else(PoisonError::into_inner);
     let freed = open.remove(&handle.addr());
     if open.is_empty() {
-        // An empty map keeps a node; without it, no memory is left after all handles are freed.
+        // An empty map keeps a node; a program that has freed all must not find memory of this library.
         open.clear();
     }
     drop(open);
-    // Dropped without the lock: the session's memory may run the caller's code when it is dropped.
-    freed.map(drop).ok_or_else(|| Failure::handle(handle, name))
+    // Dropped after the lock is released: a session's memory may run the caller's code when it ends.
+    freed.map(drop).ok_or_else(|| not_open(handle, name))
+}
+
+fn not_open<T: Handle>(handle: *const T, name: &str) -> Failure {
+    let kind = T::KIND;
+    Failure::handle(format!(
+        "{name} is {handle:p}, which is not an open {kind}: freed already, or something else"
+    ))
 }
 
 #[cfg(test)]
@@ -104,7 +112,7 @@ mod tests {
         assert!(get(first, "thing").is_ok());
         let held = get(first, "thing");
         assert!(free(first, "thing").is_ok());
-        assert!(held.is_ok(), "a user keeps the value alive");
+        assert!(held.is_ok(), "a value in use stays");
         assert_ne!(new(), first);
         assert!(get(first, "thing").is_err() && free(first, "thing").is_err());
     }

@@ -1,4 +1,4 @@
-//! The history of one address.
+//! All that is known of one address.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -9,48 +9,49 @@ use verifier_core::kernel::Kernel;
 use verifier_core::verifier::PoolTag;
 use verifier_core::verifier::log::Operation;
 
+use crate::allocation::tag;
 use crate::log::VerifierOperation;
 use crate::pointer::{Record, c_string};
-use crate::record::tag;
+
 use crate::session::VerifierSession;
-use crate::status::VerifierStatus;
+use crate::status::{Failure, VerifierStatus};
 use crate::view::{Rows, VerifierView, fill, nth, view};
 
-/// The role of a record in a history.
+/// What a record of a history is.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierRole {
-    /// An outstanding allocation that contains the address.
+    /// An outstanding allocation that holds the address.
     Held = 0,
-    /// A record of the pool log whose block contains the address.
+    /// A record of the pool log whose block holds it.
     Logged = 1,
-    /// A freed tracking entry with the size and caller of one of those records; its address is lost.
+    /// A freed tracking entry that fits one of those by size and caller; its address is gone.
     FreedEntry = 2,
-    /// A block on the page of the address or the pages around it.
+    /// A block in its page or the pages around it.
     Neighbor = 3,
 }
 
-/// A record of a history. Fields that its role does not have are 0 or NULL, an operation is UNKNOWN.
+/// A record of a history. Fields that its role does not have are 0 or NULL, an operation UNKNOWN.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierHistoryRecord {
-    /// Its role.
+    /// What it is.
     pub role: VerifierRole,
-    /// The operation of a record of the log, or of the newest record about a neighbor.
+    /// Of a record of the log, or of the newest one about a neighbor.
     pub operation: VerifierOperation,
     /// The block.
     pub address: u64,
-    /// Its size in bytes.
+    /// Its bytes.
     pub size: u64,
     /// The thread's _ETHREAD, of a record of the log.
     pub thread: u64,
-    /// The address from which the driver allocated it, for an allocation or a freed entry.
+    /// The address from which the driver asked for it, of an allocation or a freed entry.
     pub caller: u64,
-    /// The name of that address, NULL if it is not in a module.
+    /// The name of that address, NULL if no module holds it.
     pub caller_symbol: *const c_char,
     /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// The number of frames of its stack, from the log's record or the pool info tree.
+    /// Frames of its stack: of a record of the log, or if the pool info tree has one.
     pub frames: usize,
     /// The record's number in the ring.
     pub slot: u32,
@@ -61,7 +62,7 @@ pub struct VerifierHistoryRecord {
 impl Record for VerifierHistoryRecord {}
 
 /// A record of a history with its own text.
-pub(crate) struct HistoryRow {
+struct HistoryRow {
     role: VerifierRole,
     operation: Operation,
     address: Va,
@@ -71,7 +72,22 @@ pub(crate) struct HistoryRow {
     driver: Option<CString>,
     slot: u32,
     tag: Option<PoolTag>,
-    pub(crate) frames: Vec<Va>,
+    frames: Vec<Va>,
+}
+
+/// The rows of a history.
+struct HistoryRows(Vec<HistoryRow>);
+
+impl Rows for HistoryRows {
+    const KIND: &'static str = "the history of an address";
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
+        Some(nth(&self.0, index).map(|row| &*row.frames))
+    }
 }
 
 impl HistoryRow {
@@ -92,7 +108,7 @@ impl HistoryRow {
 
     fn entry(role: VerifierRole, found: TrackerMatch) -> Self {
         let block = found.entry.allocation;
-        // In a freed entry, this field belongs to the free list.
+        // What a freed entry has there is the free list's.
         let address = if role == VerifierRole::FreedEntry { Va(0) } else { block.address };
         Self {
             caller: block.caller,
@@ -123,8 +139,8 @@ impl HistoryRow {
     }
 }
 
-/// The history of one address: outstanding allocations that contain it, records of the pool log about it,
-/// newest first, freed tracking entries that match those records, and blocks near it. Records:
+/// Everything that is known about one address: outstanding allocations that hold it, records of the pool log about
+/// it, newest first, freed tracking entries that fit those, and blocks near it. Records:
 /// VerifierHistoryRecord; their stacks: `verifier_frame_at`.
 ///
 /// # Safety
@@ -147,9 +163,9 @@ pub unsafe extern "C" fn verifier_history(
         let rows: Vec<HistoryRow> = held.chain(logged).chain(freed).chain(near).collect();
         let named = rows.iter().flat_map(|row| row.frames.iter().copied().chain([row.caller]));
         let named: Vec<Va> = named.collect();
-        Ok(VerifierView::new(Rows::History(rows), kernel, named, &history.problems))
+        Ok(VerifierView::new(HistoryRows(rows), kernel, named, &history.problems))
     };
-    // SAFETY: the caller's guarantee is the one that `view` requires.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -166,9 +182,7 @@ pub unsafe extern "C" fn verifier_history_record_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let Rows::History(rows) = &view.rows else {
-            return Err(view.other("the history of an address"));
-        };
+        let HistoryRows(rows) = view.rows()?;
         let row = nth(rows, index)?;
         Ok(VerifierHistoryRecord {
             role: row.role,
@@ -184,6 +198,6 @@ pub unsafe extern "C" fn verifier_history_record_at(
             tag: row.tag.map_or([0; 5], tag),
         })
     };
-    // SAFETY: the caller's guarantee is the one that `fill` requires.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

@@ -1,4 +1,4 @@
-//! How the calls of a session are bounded: limits, a deadline, and cancellation by the caller.
+//! How far the calls of a session go: limits, a deadline, cancellation by the caller.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -11,12 +11,11 @@ use verifier_host::Progress;
 use verifier_host::symbols::SymbolPath;
 
 use crate::pointer::Record;
-use crate::session::VerifierSession;
-use crate::status::{Failure, VerifierStatus, guard};
+use crate::status::Failure;
 
-/// Bounds for the calls of a session. A field that is 0 or NULL has its default: `VerifierOptions options =
-/// {.size = sizeof options, ...}`. When a limit is hit, a view has the data that were read until then, and
-/// a problem that names the limit.
+/// How far the calls of a session go. A field that is 0 or NULL has its default: `VerifierOptions options =
+/// {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
+/// problem that names the limit.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierOptions {
@@ -24,25 +23,24 @@ pub struct VerifierOptions {
     pub size: u32,
     /// 0.
     pub reserved: u32,
-    /// The milliseconds that each call may take that opens the session or creates a view of it; 0 for no
-    /// deadline. After that the call ends with VERIFIER_STATUS_STOPPED, or with a view of the data that
-    /// were read until then. A session is opened completely, including the search for the kernel's symbols,
-    /// or not at all. The deadline is checked between pages, records and parts of a download: a call still
-    /// waits for one read of the caller's callback, or one answer of a server.
+    /// Milliseconds that each call may take that opens the session or makes a view of it; 0 for any
+    /// time. After that the call ends: VERIFIER_STATUS_STOPPED, or a view that has what was read until
+    /// then; a session is opened whole, with the kernel's symbols searched for, or not at all. It is looked at between pages, records and parts of a download: one read of the caller's
+    /// callback, or one answer of a server, is waited for.
     pub deadline_ms: u64,
-    /// Called on the threads that use the session, whenever the deadline is checked: any value but 0 ends
-    /// the call. Unlike `verifier_session_cancel`, it also works while the session is being opened. NULL
-    /// for none.
+    /// Asked on the threads that use the session, as often and with the same effect as the deadline is
+    /// looked at: anything but 0 ends the call. It also serves while the session is being opened, which
+    /// `verifier_session_cancel` cannot. NULL for none.
     pub is_canceled: Option<unsafe extern "C" fn(context: *mut c_void) -> i32>,
-    /// Passed to `is_canceled` unchanged. It must be valid until the session is freed.
+    /// Passed to `is_canceled` unchanged. It must live until the session is freed.
     pub context: *mut c_void,
     /// Entries of a linked list.
     pub list_entries: u64,
     /// Loaded images.
     pub modules: u64,
-    /// Configured drivers; verified images.
+    /// Configured drivers, and images that are verified.
     pub drivers: u64,
-    /// Exported names, over all images without symbols.
+    /// Exported names that are read, over all images without symbols.
     pub exports: u64,
     /// Nodes of a tree.
     pub tree_nodes: u64,
@@ -52,11 +50,11 @@ pub struct VerifierOptions {
     pub tracker_pages: u64,
     /// Records of a log.
     pub ring_records: u64,
-    /// Pages that are searched when data are carved.
+    /// Pages that a search for data looks at, if no list or tree leads to the data.
     pub carved_pages: u64,
-    /// Page frames that are searched for page tables.
+    /// Page frames that are looked at in the search for page tables.
     pub search_frames: u64,
-    /// Mapped pages that are searched for the kernel's image and its data.
+    /// Mapped pages that are looked at in the search for the kernel's image and its data.
     pub search_pages: u64,
     /// Bytes of a PDB or an image: on disk, in a download, expanded from a cabinet.
     pub symbol_file_bytes: u64,
@@ -64,12 +62,12 @@ pub struct VerifierOptions {
     pub isf_bytes: u64,
 }
 
-// Any bytes are valid: integers, a pointer that is not followed here, a function's address or NULL.
+// Any bytes are one: integers, a pointer that is not followed here, a function's address or none.
 impl Record for VerifierOptions {}
 
 const _: () = assert!(size_of::<VerifierOptions>() == 16 + 13 * 8 + 2 * size_of::<usize>());
 
-/// Sets a limit; 0 keeps the default. A value that is too large for the limit's type means "unlimited".
+/// A limit that the caller sets; 0 is the default. A value that the number's type cannot hold means "unlimited".
 fn set<T: TryFrom<u64>>(limit: &mut T, wanted: u64, most: T) {
     if wanted != 0 {
         *limit = T::try_from(wanted).unwrap_or(most);
@@ -77,7 +75,7 @@ fn set<T: TryFrom<u64>>(limit: &mut T, wanted: u64, most: T) {
 }
 
 impl VerifierOptions {
-    /// The options of a caller that gives none.
+    /// The options of a caller that has none.
     pub(crate) fn none() -> Self {
         Self {
             size: 0,
@@ -101,7 +99,7 @@ impl VerifierOptions {
         }
     }
 
-    /// Refuses values to which a later version may give a meaning.
+    /// Refuses what a later version may give a meaning.
     pub(crate) fn check(self) -> Result<Self, Failure> {
         if self.reserved != 0 {
             let text = format!("options->reserved is {:#x}, not 0", self.reserved);
@@ -141,19 +139,19 @@ impl VerifierOptions {
     }
 }
 
-/// The caller's function and its context.
+/// The caller's question and its context.
 struct Asked {
     asked: unsafe extern "C" fn(*mut c_void) -> i32,
     context: *mut c_void,
 }
 
-// SAFETY: the context is only passed back to the function, which any thread may call by the contract of the
-// interface.
+// SAFETY: the context is only passed back to the function, and the interface says that any thread may call
+// that function.
 unsafe impl Send for Asked {}
-// SAFETY: as above: by the contract, all threads that use the session may call it.
+// SAFETY: as above: the interface says that it is called on all threads that use the session.
 unsafe impl Sync for Asked {}
 
-/// The conditions that end the calls of a session.
+/// What ends the calls of a session.
 pub(crate) struct Stop {
     canceled: AtomicBool,
     asked: Option<Asked>,
@@ -172,7 +170,7 @@ enum Why {
 #[derive(Clone, Copy)]
 struct Call {
     ends: Option<Instant>,
-    /// Kept, because a call that must end must still end when it is checked again.
+    /// Kept: once a call is to end, it must stay so until it is back.
     why: Option<Why>,
 }
 
@@ -181,8 +179,13 @@ thread_local! {
 }
 
 impl Stop {
-    /// Runs a call of this thread. A callback of one session may call another session; the outer call's
-    /// state is restored afterward.
+    /// Ends the calls that are under way, and all later ones.
+    pub(crate) fn cancel(&self) {
+        self.canceled.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a call of this thread. A callback of one session may call another: the outer call's state
+    /// comes back.
     pub(crate) fn during<T>(
         &self,
         work: impl FnOnce() -> Result<T, Failure>,
@@ -193,7 +196,7 @@ impl Stop {
                 CALL.set(self.0);
             }
         }
-        // A deadline that the clock cannot represent does not count.
+        // A deadline beyond the clock's end is none.
         let ends = self.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
         let call = Call { ends, why: None };
         let _outer = Outer(CALL.replace(call));
@@ -206,7 +209,7 @@ impl Stop {
         })
     }
 
-    /// Like `during`, for a call that must be complete or fail.
+    /// The same of a call that is done whole or not at all.
     pub(crate) fn during_whole<T>(
         &self,
         work: impl FnOnce() -> Result<T, Failure>,
@@ -223,7 +226,7 @@ impl Stop {
     fn words(&self, why: Why) -> String {
         match why {
             Why::Canceled => "the session was canceled".into(),
-            Why::Asked => "options->is_canceled ended the call".into(),
+            Why::Asked => "options->is_canceled said so".into(),
             Why::Deadline => {
                 let deadline = self.deadline.unwrap_or_default().as_millis();
                 format!("the call took longer than its deadline of {deadline} ms")
@@ -235,7 +238,7 @@ impl Stop {
         if self.canceled.load(Ordering::Relaxed) {
             return Some(Why::Canceled);
         }
-        // SAFETY: the caller that opened the session guarantees the function and its context.
+        // SAFETY: the caller that made the session guarantees the function and its context.
         let is_asked_to = |it: &Asked| unsafe { (it.asked)(it.context) } != 0;
         if self.asked.as_ref().is_some_and(is_asked_to) {
             return Some(Why::Asked);
@@ -244,7 +247,7 @@ impl Stop {
     }
 }
 
-/// A session's [`Stop`] in the form that the host checks.
+/// A session's [`Stop`] as what the host asks.
 pub(crate) struct Watch(pub(crate) Arc<Stop>);
 
 impl Progress for Watch {
@@ -264,20 +267,10 @@ impl Progress for Watch {
     }
 }
 
-/// Ends all calls of a session, from any thread. Current calls return soon, with VERIFIER_STATUS_STOPPED or
-/// with a view of the data that were read until then. Later calls return VERIFIER_STATUS_STOPPED. Its views
-/// stay valid; the session itself can only be freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn verifier_session_cancel(session: *const VerifierSession) -> VerifierStatus {
-    guard(|| {
-        crate::handle::get(session, "session")?.stop.canceled.store(true, Ordering::Relaxed);
-        Ok(())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::VerifierStatus;
 
     fn stop(options: &VerifierOptions) -> (Arc<Stop>, Watch) {
         let stop = options.stop();
@@ -296,7 +289,7 @@ mod tests {
             });
             assert_eq!(done.err().map(|why| why.status()), Some(VerifierStatus::Stopped));
         }
-        assert!(!watch.is_canceled(), "outside a call there is no deadline");
+        assert!(!watch.is_canceled(), "a deadline belongs to a call");
         let done = stop.during(|| Err::<(), _>(Failure::unsupported("no answer")));
         assert_eq!(done.err().map(|why| why.status()), Some(VerifierStatus::Unsupported));
     }
@@ -306,7 +299,7 @@ mod tests {
         let (stop, watch) = stop(&VerifierOptions::none());
         let asked = stop.during(|| {
             let before = watch.is_canceled();
-            stop.canceled.store(true, Ordering::Relaxed);
+            stop.cancel();
             Ok((before, watch.is_canceled()))
         });
         assert_eq!(asked.ok(), Some((false, true)));
@@ -329,9 +322,9 @@ mod tests {
         assert_eq!(done.ok(), Some(false));
     }
 
-    /// A caller that gives another answer when it is called again.
+    /// Asked again, such a caller would say something else.
     unsafe extern "C" fn once(context: *mut c_void) -> i32 {
-        // SAFETY: the test passes its own number, which only this thread uses.
+        // SAFETY: the test hands over a number of its own, which only this thread uses.
         let left = unsafe { &mut *context.cast::<i32>() };
         *left -= 1;
         (*left == 0).into()

@@ -1,4 +1,4 @@
-//! Converts C's pointers to references, text and owned values; one function for each conversion.
+//! C's pointers as references, text and owned values: each conversion once.
 
 use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
@@ -6,11 +6,11 @@ use std::{ptr, slice};
 
 use crate::status::Failure;
 
-/// Text, or `None` for NULL.
+/// Text, or `None` of NULL.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL or points at a string that ends with NUL and that is not written or freed during
+/// `pointer` is NULL or points at a string that ends with NUL and that nobody writes or frees for
 /// `'a`.
 pub(crate) unsafe fn text<'a>(
     pointer: *const c_char,
@@ -19,7 +19,7 @@ pub(crate) unsafe fn text<'a>(
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: not null; the caller guarantees that it ends with NUL and stays valid.
+    // SAFETY: not null; the caller guarantees that it ends with NUL and lives.
     let text = unsafe { CStr::from_ptr(pointer) };
     match text.to_str() {
         Ok(text) => Ok(Some(text)),
@@ -34,23 +34,23 @@ pub(crate) unsafe fn text<'a>(
 /// `to` is NULL or points at memory for a `T` that may be written.
 pub(crate) unsafe fn put<T>(to: *mut T, value: T, name: &str) -> Result<(), Failure> {
     check(to, name)?;
-    // SAFETY: not null and aligned; the caller guarantees that it may be written. The old value is not
-    // dropped: it is the caller's, and may never have been set.
+    // SAFETY: not null and aligned; the caller guarantees that it may be written. What was there is
+    // not dropped: it is the caller's, and may never have been set.
     unsafe { to.write(value) };
     Ok(())
 }
 
 /// A struct that C passes together with its size, so that it can grow at its end.
 pub(crate) trait Record: Copy {
-    /// Bytes of its first version: every caller has at least these.
+    /// Bytes of its first version: every caller knows at least these.
     const LEAST: usize = size_of::<Self>();
 }
 
-/// No struct will ever be larger; a larger size is invalid.
+/// No struct will ever be larger; a size above this is wrong.
 const MOST: usize = 0x1000;
 
-/// Fills a caller's struct of `size` bytes. An older caller's struct gets the fields that it has; a newer
-/// caller's struct gets all known fields, then zeros.
+/// Fills a caller's struct of `size` bytes. An older caller's struct gets the fields that it knows; a newer
+/// caller's gets all that this library knows, then zeros.
 ///
 /// # Safety
 ///
@@ -65,39 +65,39 @@ pub(crate) unsafe fn put_record<T: Record>(
     check_size::<T>(size, name)?;
     let known = size.min(size_of::<T>());
     let (from, to) = (ptr::from_ref(value).cast::<u8>(), to.cast::<u8>());
-    // SAFETY: `value` has this many bytes, and by the caller's guarantee so has the target of `to`. The old
-    // value is not dropped: it is the caller's, and may never have been set.
+    // SAFETY: `value` has this many bytes, and the caller guarantees that `to` has them too. The old value is
+    // not dropped: it is the caller's, and may never have been set.
     unsafe { ptr::copy_nonoverlapping(from, to, known) };
     // SAFETY: `known` is not above `size`.
-    let behind = unsafe { to.add(known) };
-    // SAFETY: by the caller's guarantee the rest of the bytes may be written.
-    unsafe { ptr::write_bytes(behind, 0, size - known) };
+    let rest = unsafe { to.add(known) };
+    // SAFETY: the rest of the bytes that the caller guarantees.
+    unsafe { ptr::write_bytes(rest, 0, size - known) };
     Ok(())
 }
 
-/// A caller's struct that begins with its own size, an `uint32_t`. Fields that an older caller does not have
-/// are zero.
+/// A caller's struct that begins with its own size, an `uint32_t`; what an older caller does not know is
+/// zero.
 ///
 /// # Safety
 ///
-/// `from` is NULL or points at a size and this many bytes, which are not written during the call. Every
+/// `from` is NULL or points at a size and that many bytes, which nobody writes during the call. Every
 /// pattern of bytes is a `T`.
 pub(crate) unsafe fn take_record<T: Record>(from: *const T, name: &str) -> Result<T, Failure> {
     check(from, name)?;
     // SAFETY: not null and aligned for more than this; the caller guarantees that it is there.
     let size = unsafe { from.cast::<u32>().read() } as usize;
     check_size::<T>(size, name)?;
-    // SAFETY: the caller guarantees this many bytes.
+    // SAFETY: the caller guarantees that many bytes.
     let bytes = unsafe { slice::from_raw_parts(from.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
     if bytes.iter().skip(known).any(|&byte| byte != 0) {
         return Err(Failure::unsupported(format!(
-            "{name} sets fields that this library does not know: of its {size:#x} bytes it knows {known:#x}, \
-             and the bytes after them are not zero"
+            "{name} has {size:#x} bytes, of which this library knows {known:#x}; the rest must be zero and \
+             is not: use a newer library, or leave those fields zero"
         )));
     }
     let mut taken = MaybeUninit::<T>::zeroed();
-    // SAFETY: both have this many bytes, and the caller's are not this function's variable.
+    // SAFETY: both have that many bytes, and the caller's are not this function's variable.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), taken.as_mut_ptr().cast::<u8>(), known) };
     // SAFETY: the caller guarantees that every pattern of bytes is a `T`.
     Ok(unsafe { taken.assume_init() })
@@ -108,7 +108,7 @@ fn check_size<T: Record>(size: usize, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let least = T::LEAST;
-    Err(Failure::size(format!("{name} has {least:#x} bytes at least, not {size:#x}")))
+    Err(Failure::size(format!("{name} has at least {least:#x} bytes, not {size:#x}")))
 }
 
 fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
@@ -121,11 +121,11 @@ fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Text for C, with U+FFFD in place of a NUL that would end it early.
+/// Text for C, with U+FFFD in place of what would end it early.
 pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text)
         .or_else(|_| CString::new(text.replace('\0', "\u{fffd}")))
-        // The second has no NUL, so the default is never used.
+        // The second has no NUL; this keeps the match total.
         .unwrap_or_default()
 }
 
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_struct_is_taken_as_far_as_its_caller_knows() {
         let taken = |bytes: &[u32]| {
-            // SAFETY: the first word is the length of the slice, or it is refused; any three words are a
+            // SAFETY: the first word is the length of the slice, or refused; any three words are a
             // `Grown`.
             unsafe { take_record(bytes.as_ptr().cast::<Grown>(), "reader") }
                 .map_err(|failure| failure.status())

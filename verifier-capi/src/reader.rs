@@ -11,7 +11,7 @@ use verifier_core::memory::FromFn;
 use crate::pointer::Record;
 use crate::status::Failure;
 
-/// The kind of addresses of a VerifierReader.
+/// What the addresses of a VerifierReader are.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierSpace {
@@ -33,12 +33,12 @@ pub enum VerifierMachine {
     Arm64 = 0xaa64,
 }
 
-/// A flag of a VerifierReader: its memory does not change until the session is freed, like that of a file,
-/// unlike that of a running machine. Each page is then translated once, not at every read. The flag has no
-/// meaning if the addresses are virtual.
+/// A flag of a VerifierReader: its memory does not change until the session is freed, like a file's and
+/// unlike a running machine's. Addresses are then looked up in the page tables once, not at every read;
+/// ignored if the addresses are virtual.
 pub const VERIFIER_READER_STABLE: u32 = 1;
 
-/// The caller's memory, and facts about the kernel in it. Fields that are not set must be zero:
+/// The caller's memory, and what is known of the kernel in it. Fields that are not set must be zero:
 /// `VerifierReader reader = {.size = sizeof reader, ...}`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -51,9 +51,9 @@ pub struct VerifierReader {
     pub space: u32,
     /// A VerifierMachine.
     pub machine: u32,
-    /// Fills all of `buffer` with the `size` bytes at `address`. Returns 0 if that was done, and any other
-    /// number if the bytes are absent (messages show the number). The bytes never cross a 4 KiB page.
-    /// Several threads may call this at the same time.
+    /// Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else if the
+    /// bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
+    /// called by several threads at once.
     pub read: Option<
         unsafe extern "C" fn(
             context: *mut c_void,
@@ -62,21 +62,21 @@ pub struct VerifierReader {
             size: usize,
         ) -> i32,
     >,
-    /// Passed to `read` unchanged. It must be valid until the session is freed.
+    /// Passed to `read` unchanged. It must live until the session is freed.
     pub context: *mut c_void,
-    /// CR3 (TTBR1_EL1) of the kernel; not used if the addresses are virtual.
+    /// CR3 (TTBR1_EL1) of the kernel; ignored if the addresses are virtual.
     pub directory_table_base: u64,
-    /// Address of the global PsLoadedModuleList, 0 if unknown.
+    /// Address of the global PsLoadedModuleList, 0 if it is unknown.
     pub ps_loaded_module_list: u64,
-    /// Address of the debugger data block, 0 if unknown; one of the two must be known.
+    /// Address of the debugger data block, 0 if it is unknown; one of the two must be known.
     pub kd_debugger_data_block: u64,
-    /// The build number, such as 7601, 0 if unknown.
+    /// The build number, such as 7601, 0 if it is unknown.
     pub build: u32,
-    /// 0. It fills a gap at the end, which a caller would leave unset and a later version would read.
+    /// 0. It fills the gap at the end: a caller would leave a gap unset, and a later version may read it.
     pub reserved: u32,
 }
 
-// Any bytes are valid: integers, a pointer that is not followed here, a function's address or NULL.
+// Any bytes are one: integers, a pointer that is not followed here, a function's address or none.
 impl Record for VerifierReader {}
 
 const _: () = assert!(size_of::<VerifierReader>() == 48 + 2 * size_of::<usize>());
@@ -87,16 +87,16 @@ struct Callback {
     context: *mut c_void,
 }
 
-// SAFETY: the context is only passed back to the callback, which any thread may call by the contract of the
-// interface.
+// SAFETY: the context is only passed back to the callback, and the interface says that it is
+// called by any thread.
 unsafe impl Send for Callback {}
-// SAFETY: as above: by the contract, several threads may call it at the same time.
+// SAFETY: as above: the interface says that it is called by several threads at once.
 unsafe impl Sync for Callback {}
 
 impl Callback {
     fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), String> {
-        // SAFETY: the buffer may be written for its whole length and outlives the call; the caller that
-        // opened the session guarantees the callback and its context.
+        // SAFETY: the buffer may be written for its whole length and outlives the call; the caller that made
+        // the session vouches for the callback and its context.
         let code = unsafe {
             (self.read)(self.context, address, buf.as_mut_ptr().cast::<c_void>(), buf.len())
         };
@@ -111,7 +111,7 @@ impl VerifierReader {
         };
         let machine = Machine::from_image_type(self.machine).ok_or_else(|| {
             Failure::argument(format!(
-                "reader->machine is {:#x}, not a VerifierMachine",
+                "reader->machine is {:#x}, which is not a VerifierMachine",
                 self.machine
             ))
         })?;
@@ -125,7 +125,7 @@ impl VerifierReader {
             return Ok(AddressSpace::new(std::sync::Arc::new(memory), machine));
         }
         if self.space != VerifierSpace::Physical as u32 {
-            let text = format!("reader->space is {}, not a VerifierSpace", self.space);
+            let text = format!("reader->space is {}, which is not a VerifierSpace", self.space);
             return Err(Failure::argument(text));
         }
         let memory = FromFn::new(move |at: Pa, buf: &mut [u8]| callback.read(at.0, buf));

@@ -1,5 +1,5 @@
-//! Tests the interface from C: the header is current, the examples compile without a warning and print the
-//! same as the command, misuse is reported, and valgrind finds nothing.
+//! The interface as C sees it: the header is fresh, the examples compile without a warning and print
+//! what the command prints, misuse is reported, and valgrind finds nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
@@ -30,7 +30,7 @@ fn the_header_is_fresh() {
     assert!(kept == fresh, "run BLESS=1 cargo test -p verifier-capi");
 }
 
-/// Whether a program is installed. `./test` lists missing ones; with VERIFIER_REQUIRE_C_TOOLS all must be.
+/// Whether a program is there to run. `./test` says which are not; with VERIFIER_REQUIRE_C_TOOLS all must.
 fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     assert!(
@@ -40,7 +40,7 @@ fn has(program: &str) -> bool {
     found
 }
 
-/// The folder of the libraries: cargo puts them next to this test.
+/// Where cargo has put the libraries: beside this test.
 fn libraries() -> PathBuf {
     env::current_exe().unwrap().parent().unwrap().to_owned()
 }
@@ -60,8 +60,8 @@ fn compile(source: &str, into: &Path, how: &[&str]) -> PathBuf {
     program
 }
 
-/// Links with the shared library. On Linux the program finds it at start only under the name with its
-/// version.
+/// Linked with the shared library, which on Linux is found when the program starts under the name that
+/// says its interface, and under no other.
 fn shared(source: &str, into: &Path) -> PathBuf {
     let folder = libraries();
     let found = if cfg!(target_os = "linux") { into } else { &folder };
@@ -74,7 +74,7 @@ fn shared(source: &str, into: &Path) -> PathBuf {
     compile(source, into, &["-L", folder.to_str().unwrap(), "-lverifier_capi", &rpath])
 }
 
-/// Links with the static library.
+/// Linked with the static library.
 fn static_(source: &str, into: &Path) -> PathBuf {
     let library = libraries().join("libverifier_capi.a");
     compile(source, into, &[library.to_str().unwrap(), "-lpthread", "-ldl", "-lm"])
@@ -91,7 +91,7 @@ fn write(sample: &Sample, into: &Path) -> (PathBuf, PathBuf) {
     (dump, symbols)
 }
 
-/// Runs a program, under valgrind if that is installed; it must succeed and free all memory.
+/// Runs a program, under valgrind if it is installed; the program must end well and leak nothing.
 fn run(program: &Path, arguments: &[&Path]) -> String {
     let done: Output = if has("valgrind") {
         Command::new("valgrind")
@@ -152,9 +152,9 @@ fn a_callback_in_c_is_the_memory() {
     assert_eq!(out.lines().next(), Some(first));
 }
 
-/// After a limit, a deadline or a cancellation, no answer looks complete.
+/// A limit, a deadline and a cancellation leave no answer that passes for a whole one.
 #[test]
-fn calls_end_where_the_caller_says_so() {
+fn calls_end_when_the_caller_says_so() {
     if !has("gcc") {
         return;
     }
@@ -194,7 +194,7 @@ fn c_says_which_driver_was_unloaded_with_its_memory() {
     assert_eq!(out.lines().next(), Some(line), "{out}");
 }
 
-/// An incomplete answer without records is not printed as "no outstanding allocation".
+/// An answer that is not complete is not printed as nothing.
 #[test]
 fn c_says_that_an_answer_is_not_complete() {
     if !has("gcc") {
@@ -211,9 +211,9 @@ fn c_says_that_an_answer_is_not_complete() {
     assert!(!out.contains("no outstanding allocation"), "{out}");
 }
 
-/// Memory that does not change is read less often; a log of IRQL transitions has its fields.
+/// Memory that does not change is read less often; a log of IRQL transitions by its fields.
 #[test]
-fn a_reader_may_say_that_its_memory_stands_still() {
+fn a_reader_may_say_that_its_memory_does_not_change() {
     if !has("gcc") {
         return;
     }
@@ -240,7 +240,7 @@ fn a_reader_may_say_that_its_memory_stands_still() {
 }
 
 #[test]
-fn misuse_is_told_and_threads_share_a_session() {
+fn misuse_is_reported_and_threads_share_a_session() {
     if !has("gcc") {
         return;
     }
@@ -254,7 +254,7 @@ fn misuse_is_told_and_threads_share_a_session() {
     assert_eq!(out, "misuse: done\n");
 }
 
-/// The header also compiles as C++.
+/// C++ reads the same header.
 #[test]
 fn the_header_is_cpp_too() {
     if !has("g++") {

@@ -1,4 +1,4 @@
-/* Misuse by a careless caller, with the results that the header promises; and one session on many threads. */
+/* What a careless caller does, and what the header promises then; and one session on many threads. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #define CHECK(what) do { if (!(what)) { printf("line %d: %s\n", __LINE__, #what); exit(1); } } while (0)
 
-/* A record and its size, as arguments of the functions that fill one. */
+/* A record and its size, as the functions that fill one take them. */
 #define INTO(record) &(record), sizeof(record)
 
 static VerifierSession *session;
@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
     CHECK(last().status == VERIFIER_STATUS_OK && !*last().message);
     CHECK(verifier_last_error(NULL, sizeof(VerifierError)) == VERIFIER_STATUS_BAD_ARGUMENT);
 
-    /* NULL for required arguments. */
+    /* NULL for what must not be NULL. */
     CHECK(verifier_open_file(NULL, argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT && !none);
     CHECK(verifier_open_file(argv[1], argv[2], NULL) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(!strcmp(last().message, "session is NULL"));
@@ -59,14 +59,14 @@ int main(int argc, char **argv) {
     verifier_view_free(NULL);
     verifier_session_free(NULL);
 
-    /* Arguments that are not text, not a file, not a dump, not a symbol path. */
+    /* Not text, not a file, not a dump, not a symbol path. */
     CHECK(verifier_open_file("\xff", argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_open_file("/nowhere", argv[2], &none) == VERIFIER_STATUS_FILE);
     CHECK(verifier_open_file(argv[1], "what*is*this", &none) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_open_file(argv[0], argv[2], &none) == VERIFIER_STATUS_MALFORMED);
     CHECK(last().place == VERIFIER_PLACE_FILE && strstr(last().message, "file offset"));
 
-    /* A reader that reads nothing, and invalid readers. */
+    /* A reader that reads nothing, and readers that are none. */
     int calls = 0;
     VerifierReader reader = {.size = sizeof reader, .read = absent, .context = &calls, .space = VERIFIER_SPACE_VIRTUAL,
                              .machine = VERIFIER_MACHINE_X64, .ps_loaded_module_list = 0xfffff80000001000};
@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
     reader.read = NULL;
     CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT);
 
-    /* Views: the wrong kind, the wrong number, nowhere to put it. */
+    /* Views: the wrong kind, the wrong number, no struct to fill. */
     CHECK(verifier_open_file(argv[1], argv[2], &session) == VERIFIER_STATUS_OK);
     VerifierDriver driver;
     VerifierAllocation block;
@@ -116,7 +116,7 @@ int main(int argc, char **argv) {
     CHECK(verifier_drivers(session, &view) == VERIFIER_STATUS_OK && verifier_view_count(view) == 1);
     CHECK(verifier_driver_at(view, 0, INTO(driver)) == VERIFIER_STATUS_OK);
     CHECK(!strcmp(driver.name, "myfault.sys") && driver.state == VERIFIER_DRIVER_STATE_LOADED && driver.base);
-    /* The end of a list is not kept as an error. */
+    /* The end of a list is none of the errors that are kept. */
     CHECK(last().status == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_driver_at(view, 1, INTO(driver)) == VERIFIER_STATUS_NOT_FOUND);
     CHECK(last().status == VERIFIER_STATUS_BAD_ARGUMENT && !strcmp(last().message, "level is NULL"));
@@ -189,7 +189,7 @@ int main(int argc, char **argv) {
     CHECK(verifier_bug_check_at(other, 1, INTO(stop)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(other);
 
-    /* A handle that was freed, is of the other kind, or is not a handle. */
+    /* A handle that is not open any more, of the other kind, or never given. */
     VerifierSession *wrong = (VerifierSession *)view;
     CHECK(verifier_driver_at(other, 0, INTO(driver)) == VERIFIER_STATUS_INVALID_HANDLE);
     CHECK(strstr(last().message, "not an open view") && verifier_view_count(other) == 0);
@@ -209,7 +209,7 @@ int main(int argc, char **argv) {
     CHECK(!strcmp(frame.symbol, "myfault!MyfaultDeviceControl+0x358"));
     verifier_view_free(view);
 
-    /* Without the kernel's symbols there are fewer names, and a problem that names the missing file. */
+    /* Without the kernel's symbols there are fewer names, and a problem that says which file is wanted. */
     CHECK(verifier_open_file(argv[1], argv[3], &session) == VERIFIER_STATUS_OK);
     CHECK(verifier_leaks(session, NULL, &view) == VERIFIER_STATUS_OK && verifier_view_problem_count(view));
     CHECK(verifier_frame_at(view, 0, 2, INTO(frame)) == VERIFIER_STATUS_OK);

@@ -1,4 +1,4 @@
-/* Calls that are ended: by limits, a deadline, the caller, another thread; and their results.
+/* What ends a call: limits, a deadline, the caller's answer, another thread; and what is left then.
  *
  *     stop IMAGE DTB PS_LOADED_MODULE_LIST SYMBOLS DUMP
  */
@@ -16,12 +16,12 @@
 
 #define CHECK(what) do { if (!(what)) { printf("line %d: %s\n", __LINE__, #what); exit(1); } } while (0)
 
-/* A record and its size, as arguments of the functions that fill one. */
+/* A record and its size, as the functions that fill one take them. */
 #define INTO(record) &(record), sizeof(record)
 
 static int image;
 
-/* Further effects of reads of the image. */
+/* What reads of the image do besides. */
 enum { PLAIN, SLOW, WAIT };
 static int mode = PLAIN;
 static sem_t reading, go_on;
@@ -59,7 +59,7 @@ static VerifierSession *open_image(char **argv, const VerifierOptions *options) 
     return session;
 }
 
-/* A call that was ended has no answer, or one that says that it is incomplete. */
+/* A call that was ended gives no answer, or one that says that it is not complete. */
 static void check_stopped(VerifierStatus status, VerifierView *view, const char *why) {
     if (status == VERIFIER_STATUS_OK) {
         CHECK(verifier_view_extent(view) != VERIFIER_EXTENT_COMPLETE);
@@ -91,13 +91,13 @@ static void limits(char **argv) {
     CHECK(verifier_view_extent(view) == VERIFIER_EXTENT_AT_LEAST);
     CHECK(verifier_view_problem_at(view, 0, INTO(problem)) == VERIFIER_STATUS_OK);
     CHECK(problem.leaves == VERIFIER_EXTENT_AT_LEAST && strstr(problem.why, "ring_records"));
-    /* A caller with an older header, which does not have `leaves`. */
+    /* A caller of an older header, which has no `leaves`. */
     problem.leaves = 77;
     CHECK(verifier_view_problem_at(view, 0, &problem, offsetof(VerifierProblem, leaves)) == VERIFIER_STATUS_OK);
     CHECK(problem.leaves == 77);
     verifier_view_free(view);
     verifier_session_free(session);
-    /* A symbol table that is larger than the limit is not used. */
+    /* A table of symbols that is larger than it may be is not there. */
     options = (VerifierOptions){.size = sizeof options, .isf_bytes = 16};
     CHECK(verifier_open_file_with(argv[5], argv[4], &options, &session) == VERIFIER_STATUS_OK);
     CHECK(verifier_pool(session, NULL, &view) == VERIFIER_STATUS_OK);
@@ -131,7 +131,7 @@ static void callback(char **argv) {
     VerifierView *view = NULL;
     int left = 2;
     VerifierOptions options = {.size = sizeof options, .is_canceled = counts_down, .context = &left};
-    /* A session is opened completely or not at all. */
+    /* A session is opened whole or not at all. */
     CHECK(verifier_open_file_with(argv[5], argv[4], &options, &session) == VERIFIER_STATUS_STOPPED && !session);
     CHECK(strstr(last().message, "is_canceled"));
     left = -1;
@@ -139,7 +139,7 @@ static void callback(char **argv) {
     left = 2;
     VerifierStatus status = verifier_leaks(session, NULL, &view);
     check_stopped(status, view, "is_canceled");
-    /* When the callback no longer ends calls, they have answers again. */
+    /* After it stops saying so, calls are answered again. */
     left = -1;
     CHECK(verifier_leaks(session, NULL, &view) == VERIFIER_STATUS_OK);
     CHECK(verifier_view_extent(view) == VERIFIER_EXTENT_COMPLETE && verifier_view_count(view) == 1);
@@ -160,7 +160,7 @@ static void another_thread(char **argv) {
     sem_post(&go_on);
     CHECK(!pthread_join(thread, NULL));
     check_stopped(call.status, call.view, "");
-    /* The session stays canceled; earlier views do not change. */
+    /* It stays so; views that were made before are what they were. */
     CHECK(verifier_drivers(call.session, &none) == VERIFIER_STATUS_STOPPED && !none);
     CHECK(strstr(last().message, "canceled"));
     CHECK(verifier_level(call.session, &level) == VERIFIER_STATUS_STOPPED);
