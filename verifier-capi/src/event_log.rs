@@ -185,7 +185,7 @@ pub unsafe extern "C" fn verifier_event_field_at(
         Ok(VerifierEventField {
             name,
             value: value.unwrap_or(0),
-            is_address: described.is_address.into(),
+            is_address: described.is_address().into(),
             is_present: value.is_some().into(),
         })
     };
