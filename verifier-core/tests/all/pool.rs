@@ -412,7 +412,7 @@ mod pages {
             m.patch_field(first, HEADER, "NextPage", link);
             let (found, problems) = count(&m);
             assert_eq!(found, 300, "the pages behind it are found by their headers");
-            assert_told(&problems, link, "no page of the kernel");
+            assert_told(&problems, link, "not a page of the kernel");
         }
     }
 
