@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "verifier-core": [
         "addr bytes extent machine number pdb_id",
-        "raw",
+        "describe raw",
         "error",
         "completeness memory",
         "dump",

@@ -162,7 +162,7 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
         let is_known = values().all(|value| value.is_some());
         let known = || values().flatten();
         // Counts that are signed in C are negative here too.
-        columns.push(match (field.is_address, is_known) {
+        columns.push(match (field.is_address(), is_known) {
             (true, true) => addresses(field.name, known().map(Va)),
             (true, false) => maybe_addresses(field.name, values().map(|value| value.map(Va))),
             (false, true) => signed(field.name, known().map(|value| value as i64)),

@@ -15,7 +15,7 @@ use super::leaks::{NoStack, Reach};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord};
+use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord, PoolRow};
 use crate::verifier::{
     Allocation, Checks, Driver, Drivers, EntryState, ImagePool, NO_DRIVER, PoolInfo, Recovered,
     Source, TargetDriver, TrackerEntry, attribute, for_each_image, mark,
@@ -115,6 +115,11 @@ pub struct History {
 }
 
 impl History {
+    /// The records with their stacks, in the log's order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = PoolRow<'_>> + Clone {
+        self.events.iter().map(|Event { record, frames }| PoolRow { record, frames })
+    }
+
     /// All frames and callers, in no order: what a caller needs symbols for.
     pub fn addresses(&self) -> impl Iterator<Item = Va> {
         let frames = self.events.iter().flat_map(|event| event.frames.iter().copied());

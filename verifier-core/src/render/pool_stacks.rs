@@ -44,7 +44,10 @@ impl Serialize for StackDoc<'_> {
         map.serialize_entry("flags", &stack.flags)?;
         map.serialize_entry("element", &stack.element)?;
         map.serialize_entry("in_tree", &stack.is_in_tree)?;
-        map.serialize_entry("stack", &Seq(|| stack.frames.iter().map(|&va| FrameDoc(va, names))))?;
+        map.serialize_entry(
+            "stack",
+            &Seq(|| stack.frames.iter().map(|&va| FrameDoc::new(va, names))),
+        )?;
         map.end()
     }
 }

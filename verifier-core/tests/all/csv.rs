@@ -36,7 +36,8 @@ impl io::Write for Closed {
     }
 }
 
-fn machine() -> Assembly {
+/// A machine with many of each record.
+pub(super) fn machine() -> Assembly {
     let mut m = Machine::new(Build::Win11);
     let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("Read", 0x1200));
     let caller = m.driver_address(leaky, "Read") + 0x20;

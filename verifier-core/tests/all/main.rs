@@ -17,6 +17,7 @@ mod contradictions;
 mod csv;
 mod damaged_logs;
 mod deadlock;
+mod described;
 mod diff;
 mod dump;
 mod edges;

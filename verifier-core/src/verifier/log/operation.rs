@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::addr::Va;
+use crate::describe::names;
 use crate::kernel::{Kernel, SymbolSource};
 use crate::verifier::drivers::is_kernel_or_verifier;
 
@@ -23,16 +24,13 @@ pub enum Operation {
     Unknown,
 }
 
-impl Operation {
+names! {
     /// The name in JSON and CSV.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Allocate => "allocate",
-            Operation::Free => "free",
-            Operation::Failed => "failed",
-            Operation::Unknown => "unknown",
-        }
+    Operation {
+        Allocate => "allocate",
+        Free => "free",
+        Failed => "failed",
+        Unknown => "unknown",
     }
 }
 
