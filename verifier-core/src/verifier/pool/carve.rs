@@ -252,7 +252,7 @@ struct CarveLayout {
 /// How an owner leads to a driver's name.
 enum OwnerNames {
     /// The owner is the data of a driver.
-    Data(TargetLayout),
+    Data(Box<TargetLayout>),
     /// The owner has the name itself. It is not known whether it has a signature.
     BeforeWin7(SuspectLayout),
     Unknown,
@@ -262,7 +262,7 @@ impl CarveLayout {
     /// The types are those of the kernel's build.
     fn resolve(kernel: &Kernel, types: &dyn TypeSource) -> Result<Self, Error> {
         let names = match TargetLayout::resolve(types) {
-            Ok(data) => OwnerNames::Data(data),
+            Ok(data) => OwnerNames::Data(Box::new(data)),
             Err(_) => SuspectLayout::resolve(types, ENTRY_BEFORE_WIN7)
                 .map_or(OwnerNames::Unknown, OwnerNames::BeforeWin7),
         };
