@@ -28,6 +28,8 @@
 //!
 //! All are on by default; a program that embeds the library turns them off and names those that it needs.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod carve;
 mod error;
 mod file;
