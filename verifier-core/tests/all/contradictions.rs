@@ -1,5 +1,5 @@
-//! One damaged field at a time in what leads to drivers and modules: something else in memory contradicts it, so
-//! a problem has its address, and what was read is still shown.
+//! One damaged field at a time in the data that lead to drivers and modules. Other data in memory contradict
+//! it, so there is a problem with its address, and the data that were read are still shown.
 
 use crate::common::{kernel_of, supply};
 use verifier_core::kernel::Kernel;
@@ -56,13 +56,13 @@ fn pointer(m: &Assembly, at: u64) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-fn assert_told(problems: &[Problem], at: u64, why: &str) {
+fn assert_reported(problems: &[Problem], at: u64, why: &str) {
     let told = |one: &Problem| one.address == Some(Va(at)) && one.why.contains(why);
     assert!(problems.iter().any(told), "no {why:?} at {at:#x}: {problems:#?}");
     assert!(!Completeness::of(problems).is_complete());
 }
 
-/// How many blocks each driver holds.
+/// The number of blocks of each driver.
 fn held(report: &PoolReport) -> Vec<(&str, usize)> {
     let mut held: Vec<_> =
         report.drivers.iter().map(|pool| (&*pool.driver.name, pool.allocations.len())).collect();
@@ -117,7 +117,11 @@ mod list_and_tree {
                 m.patch(head, &vec![0; 2 * size]);
             },
             |m, report| {
-                assert_told(&report.problems, head(m), "the link to 0x0 leads out of the kernel");
+                assert_reported(
+                    &report.problems,
+                    head(m),
+                    "the link to 0x0 leads out of the kernel",
+                );
                 assert_eq!(held(report), ALL[1..]);
             },
         );
@@ -149,7 +153,7 @@ mod list_and_tree {
                 m.patch_pointer(first, third);
             },
             |m, report| {
-                assert_told(&report.problems, pointer(m, head(m)), "is not confirmed");
+                assert_reported(&report.problems, pointer(m, head(m)), "is not confirmed");
                 assert_eq!(held(report), ALL);
             },
         );
@@ -163,7 +167,7 @@ mod list_and_tree {
                 m.patch_pointer(first, head(m));
             },
             |m, report| {
-                assert_told(&report.problems, pointer(m, head(m)), "is not confirmed");
+                assert_reported(&report.problems, pointer(m, head(m)), "is not confirmed");
                 assert_eq!(held(report), ALL);
             },
         );
@@ -178,7 +182,7 @@ mod list_and_tree {
             },
             |m, report| {
                 let tree = m.address("nt!ViTargetDriversAvl");
-                assert_told(&report.problems, tree, "it has no table, but NodeCount is 3");
+                assert_reported(&report.problems, tree, "it has no table, but NodeCount is 3");
             },
         );
     }
@@ -192,7 +196,11 @@ mod list_and_tree {
             },
             |m, report| {
                 let tree = m.address("nt!ViTargetDriversAvl");
-                assert_told(&report.problems, tree, "NodeCount is 7, but the tree holds 3 nodes");
+                assert_reported(
+                    &report.problems,
+                    tree,
+                    "NodeCount is 7, but the tree holds 3 nodes",
+                );
             },
         );
         each(
@@ -202,7 +210,7 @@ mod list_and_tree {
             },
             |m, report| {
                 let node = m.address("node:leaky.sys");
-                assert_told(&report.problems, node, "its parent is");
+                assert_reported(&report.problems, node, "its parent is");
                 assert_eq!(held(report), ALL);
             },
         );
@@ -216,7 +224,7 @@ mod drivers {
         each(
             |m| m.patch_field(m.address("suspect:leaky.sys"), SUSPECT, field, value),
             |m, report| {
-                assert_told(&report.problems, m.address("suspect:leaky.sys"), why);
+                assert_reported(&report.problems, m.address("suspect:leaky.sys"), why);
                 assert_eq!(held(report), ALL);
             },
         );
@@ -243,7 +251,7 @@ mod drivers {
                     let entry = m.address("suspect:leaky.sys");
                     let name = entry + m.layouts().offset(SUSPECT, "BaseName") as u64;
                     let at = if value == 0 { entry } else { name };
-                    assert_told(&report.problems, at, why);
+                    assert_reported(&report.problems, at, why);
                     assert_eq!(held(report), ALL);
                 },
             );
@@ -260,7 +268,7 @@ mod drivers {
             },
             |m, report| {
                 let target = m.address("target:leaky.sys");
-                assert_told(&report.problems, target, "is leaky.sys");
+                assert_reported(&report.problems, target, "is leaky.sys");
                 assert!(held(report).contains(&("seaky.sys", 5)));
             },
         );
@@ -281,7 +289,11 @@ mod drivers {
                 },
                 |m, report| {
                     let target = m.address("target:leaky.sys");
-                    assert_told(&report.problems, target, "the module at its base is leaky.sys");
+                    assert_reported(
+                        &report.problems,
+                        target,
+                        "the module at its base is leaky.sys",
+                    );
                     assert_eq!(held(report), ALL);
                 },
             );
@@ -298,7 +310,7 @@ mod drivers {
             },
             |m, report| {
                 let target = m.address("target:leaky.sys");
-                assert_told(&report.problems, target, "it leads to the data of the image at");
+                assert_reported(&report.problems, target, "it leads to the data of the image at");
                 // Its own data are found by their signature.
                 assert_eq!(held(report), ALL);
             },
@@ -318,7 +330,7 @@ mod drivers {
                     m.patch_pointer(target, base);
                 },
                 |m, report| {
-                    assert_told(&report.problems, m.address("target:leaky.sys"), why);
+                    assert_reported(&report.problems, m.address("target:leaky.sys"), why);
                     assert_eq!(held(report), ALL);
                 },
             );
@@ -332,7 +344,7 @@ mod drivers {
                 |m| m.patch_field(m.address("verified:leaky.sys"), DATA, field, 0),
                 |m, report| {
                     let data = m.address("verified:leaky.sys");
-                    assert_told(&report.problems, data, &format!("its {field}, 0, is below"));
+                    assert_reported(&report.problems, data, &format!("its {field}, 0, is below"));
                 },
             );
         }
@@ -351,7 +363,7 @@ mod drivers {
                 Settings::read(&kernel).unwrap().problems,
                 PoolReport::read(&kernel, |_| true).unwrap().problems,
             ] {
-                assert_told(&problems, total, why);
+                assert_reported(&problems, total, why);
             }
         }
     }
@@ -360,7 +372,7 @@ mod drivers {
 mod modules {
     use super::*;
 
-    /// Where an entry has base, size, full name and base name.
+    /// The offsets of base, size, full name and base name in an entry.
     fn fields(m: &Assembly) -> [u64; 4] {
         match m.layouts().pointer_size() {
             4 => [0x18, 0x20, 0x24, 0x2c],
@@ -372,7 +384,7 @@ mod modules {
         kernel.modules().loaded().iter().map(|module| &*module.name).collect()
     }
 
-    /// Damages the entry of leaky.sys, and looks at the session.
+    /// Damages the entry of leaky.sys, and passes the session to `check`.
     fn entry(damage: impl Fn(&mut Assembly, u64, [u64; 4]), check: impl Fn(&Assembly, &Kernel)) {
         for build in BUILDS {
             let mut m = machine(build);
@@ -388,14 +400,14 @@ mod modules {
         entry(
             |m, at, [_, size, ..]| m.patch(at + size, &[0; 4]),
             |m, kernel| {
-                assert_told(kernel.problems(), m.address("module:leaky.sys"), "its size is 0");
+                assert_reported(kernel.problems(), m.address("module:leaky.sys"), "its size is 0");
             },
         );
         entry(
             |m, at, [_, size, ..]| m.patch(at + size, &0x7fff_ffffu32.to_le_bytes()),
             |m, kernel| {
                 let at = m.address("module:leaky.sys");
-                assert_told(kernel.problems(), at, "overlap quiet.sys and 1 more");
+                assert_reported(kernel.problems(), at, "overlap quiet.sys and 1 more");
             },
         );
     }
@@ -410,7 +422,7 @@ mod modules {
             },
             |m, kernel| {
                 let at = m.address("module:leaky.sys");
-                assert_told(kernel.problems(), at, "is not a file name; FullDllName is");
+                assert_reported(kernel.problems(), at, "is not a file name; FullDllName is");
                 assert!(names(kernel).contains(&"leaky.sys"));
             },
         );
@@ -425,7 +437,7 @@ mod modules {
             let (hal, quiet) = (m.address("module:hal.dll"), m.address("module:quiet.sys"));
             m.patch_pointer(hal, quiet);
             let kernel = open(&m);
-            assert_told(kernel.problems(), hal, "is not confirmed");
+            assert_reported(kernel.problems(), hal, "is not confirmed");
             assert_eq!(names(&kernel), names(&expected), "{build:?}");
         }
     }
@@ -445,7 +457,7 @@ mod modules {
                 PoolReport::read(&kernel, |_| true).unwrap().problems,
                 PoolLog::read(&kernel, None).unwrap().problems,
             ] {
-                assert_told(&problems, target, "where no loaded module begins");
+                assert_reported(&problems, target, "where no loaded module begins");
             }
         }
     }
@@ -467,14 +479,14 @@ mod modules {
             m.patch(at, &0x5000u32.to_le_bytes());
             let base = base(&m, "leaky.sys");
             let problems = problems_of(&open(&m), "leaky.sys");
-            assert_told(
+            assert_reported(
                 &problems,
                 base,
                 "its header has a size of 0x9000, the module list has 0x5000",
             );
             m.patch(base, &[0; 0x400]);
             let problems = problems_of(&open(&m), "leaky.sys");
-            // It costs names alone.
+            // Only names are missing.
             assert!(Completeness::of(&problems).is_complete());
             assert_eq!((problems[0].address, problems.len()), (Some(Va(base)), 1));
         }
@@ -504,7 +516,7 @@ mod modules {
             m.patch(leaky, &other);
             let kernel = open(&m);
             let base = base(&m, "leaky.sys");
-            assert_told(
+            assert_reported(
                 &problems_of(&kernel, "leaky.sys"),
                 base,
                 "which is the PDB of quiet.sys too",

@@ -1,5 +1,5 @@
-//! Deadlock detection: locks, threads, nodes, what was found, the order of locks; and what is left of it
-//! where lists are cut, close into rings or lead nowhere.
+//! Deadlock detection: locks, threads, nodes, the reported deadlock, the order of locks; and the results if
+//! lists are cut, close into rings or lead nowhere.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +23,7 @@ fn kernel_with(m: &Assembly, limits: Limits) -> Kernel {
     kernel_by(m, limits, Arc::new(table(m)))
 }
 
-/// The kernel's table, to be parsed once where a test opens many dumps.
+/// The kernel's table, parsed once for tests that open many dumps.
 fn table(m: &Assembly) -> Isf {
     let (_, json) = m.files.iter().find(|(path, _)| path.starts_with("ntkr")).unwrap();
     Isf::parse(json).unwrap()
@@ -41,7 +41,7 @@ fn read(m: &Assembly) -> Deadlock {
     Deadlock::read(&kernel_with(m, Limits::default())).unwrap()
 }
 
-/// An address of the kernel's half that no structure lies at.
+/// An address in the kernel's half without a structure.
 fn place(build: Build, offset: u64) -> u64 {
     let base =
         if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 };
@@ -49,15 +49,15 @@ fn place(build: Build, offset: u64) -> u64 {
 }
 
 #[track_caller]
-fn assert_told(problems: &[Problem], what: &str, why: &str) {
+fn assert_reported(problems: &[Problem], what: &str, why: &str) {
     assert!(
         problems.iter().any(|p| p.what.contains(what) && p.why.contains(why)),
         "no {what:?}: {why:?} in {problems:#?}"
     );
 }
 
-/// Thread 0 took A and B and let go of both; thread 1 holds B and wants A. A third lock was tried for below
-/// A, a mutex is held twice over.
+/// Thread 0 took A and B and released both; thread 1 holds B and wants A. A third lock was tried after A, and
+/// a mutex is held recursively.
 fn two_threads(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let at = |offset| place(build, offset);
@@ -107,7 +107,7 @@ mod builds {
             assert_eq!(d.counters.get("TotalReleases"), Some(0x1234));
             assert_eq!(d.counters.get("RecursionDepthLimit"), Some(4));
             assert_eq!(d.counters.get("ChildrenCountWatermark"), Some(2));
-            assert_eq!(d.counters.get("Instigator"), None, "an address is no count");
+            assert_eq!(d.counters.get("Instigator"), None, "an address is not a count");
             assert_eq!(d.counters.get("StackLowLimit"), None);
             let has = d.counters.get("StackLimitHits").is_some();
             assert_eq!(has, build.number() > 7601, "since 8.1");
@@ -185,7 +185,7 @@ mod builds {
     #[test]
     fn given_up() {
         for build in [Build::Win81, Build::Win10Rs1, Build::Win7Sp1X86, Build::Win10VbX86] {
-            // Known of kernels of 10 and 11 alone.
+            // Known only for kernels of 10 and 11.
             let known = build.number() >= 14393;
             let mut m = two_threads(build);
             m.deadlock().counter("AllocationFailures", 3);
@@ -214,7 +214,7 @@ mod issues {
 
     const C4: BugCheck = BugCheck { code: 0xc4, parameters: [0x1003, 0x8000_1000, 0x8000_2000, 0] };
 
-    /// A machine that was stopped so.
+    /// A machine that deadlock detection stopped.
     fn stopped(build: Build, bug_check: BugCheck) -> Machine {
         let BugCheck { code, parameters } = bug_check;
         let mut m = Machine::new(build);
@@ -223,7 +223,7 @@ mod issues {
     }
 
     #[test]
-    fn the_bug_check_tells_where_the_kernel_does_not() {
+    fn the_bug_check_is_used_if_the_kernels_variable_is_empty() {
         let after = |bug_check| {
             let mut m = stopped(Build::Win10Vb, bug_check);
             m.deadlock();
@@ -237,11 +237,12 @@ mod issues {
             let bug_check = BugCheck { code, parameters: [subcode, 1, 2, 3] };
             assert_eq!(read(&after(bug_check)).issue, None);
         }
-        // Off, but stopped by it all the same.
+        // Detection is off, but it stopped the machine before.
         assert!(read(&stopped(Build::Win10Vb, C4).assemble()).issue.is_some());
     }
 
-    /// Memory without a dump's header, as a virtual machine's: the kernel noted the bug check itself.
+    /// Memory without a dump's header, such as a virtual machine's: the bug check is in the kernel's own
+    /// variable.
     #[test]
     fn no_header_is_needed_for_it() {
         let mut m = stopped(Build::Win10Vb, C4);
@@ -304,7 +305,7 @@ mod order {
             assert_eq!(second.thread, Some(Va(place(build, 0x10_0040))));
             assert_eq!(second.record, Va(assembly.address("deadlock thread:0")));
             let at = |o| Va(place(build, o));
-            // A as it was taken before B, which is not how it was taken last.
+            // The stack with which A was taken before B, which is not the last stack of A.
             assert_eq!(first.steps[0].stack, [at(0x34)]);
             assert_eq!(first.steps[1].stack, [at(0x33)]);
             assert_eq!(second.steps[0].stack, [at(0x35)]);
@@ -360,7 +361,7 @@ mod order {
 
     #[test]
     fn nothing_without_an_instigator() {
-        // A search that was given up leaves participants and no lock.
+        // An abandoned search leaves participants but no lock.
         let mut m = two_threads(Build::Win11);
         m.deadlock().counter("Instigator", 0);
         let d = read(&m.assemble());
@@ -382,7 +383,7 @@ mod graph {
             let y = d.free_lock(at(0x80_1000).0, 5);
             let z = d.free_lock(at(0x80_2000).0, 5);
             let thread = d.thread(at(0x30_0040).0);
-            // x → y → z → x, and w tried for below z while w came before x.
+            // x → y → z → x; w was tried after z, and taken before x.
             let w = d.free_lock(at(0x80_3000).0, 3);
             let parents = [x, y, z, w].map(|lock| d.node(LockNode::new(lock)));
             d.node(LockNode::new(y).below(parents[0]));
@@ -422,7 +423,7 @@ mod graph {
     }
 
     #[test]
-    fn a_long_chain_is_no_recursion() {
+    fn a_long_chain_is_walked_without_recursion() {
         let build = Build::Win10Vb;
         let mut m = Machine::new(build);
         let d = m.deadlock();
@@ -457,10 +458,10 @@ mod damage {
         let mut m = two_threads(BUILD).assemble();
         let at = field(&m, "_VI_DEADLOCK_NODE", "SiblingsList");
         let (child, tried) = (label(&m, "node:1") + at, label(&m, "node:3") + at);
-        // root → child → tried → child: the head never comes round again.
+        // root → child → tried → child: the walk never comes back to the head.
         m.patch_pointer(tried, child);
         let d = read(&m);
-        assert_told(&d.problems, "children of deadlock node", "closes a ring without the head");
+        assert_reported(&d.problems, "children of deadlock node", "closes a ring without the head");
         assert_eq!((d.nodes().len(), d.resources().len()), (5, 4), "nothing is lost by it");
         assert_eq!(LockOrder::of(&d).unwrap().threads.len(), 2);
     }
@@ -472,9 +473,9 @@ mod damage {
         let held = label(&m, "node:2");
         m.patch_field(child, "_VI_DEADLOCK_NODE", "Parent", held);
         let d = read(&m);
-        assert_told(&d.problems, "deadlock node", &format!("its Parent is {held:#x}"));
+        assert_reported(&d.problems, "deadlock node", &format!("its Parent is {held:#x}"));
         m.patch_field(child, "_VI_DEADLOCK_NODE", "Root", label(&m, "lock:2"));
-        assert_told(&read(&m).problems, "deadlock node", "on the list of lock");
+        assert_reported(&read(&m).problems, "deadlock node", "on the list of lock");
     }
 
     #[test]
@@ -488,7 +489,7 @@ mod damage {
         assert_eq!(graph.cycles().len(), 1, "as the nodes say");
     }
 
-    /// Locks of one page, and so of one bucket, whose records lie on several pages.
+    /// Locks of one page, and so of one bucket, with records on several pages.
     fn crowded() -> (Machine, Vec<u64>) {
         let mut m = Machine::new(BUILD);
         let d = m.deadlock();
@@ -516,7 +517,7 @@ mod damage {
         let lost = (0..60).filter(|&i| pages(i).contains(&cut)).count();
         m.remove_page(cut << 12);
         let d = read(&m);
-        assert_told(&d.problems, "database of locks, bucket", "not in the dump");
+        assert_reported(&d.problems, "database of locks, bucket", "not in the dump");
         assert!(!d.problems.iter().any(|p| p.why.contains("its count is")), "a cut explains it");
         let known: Vec<u64> = d.resources().map(|resource| resource.lock.0).collect();
         assert_eq!(known.len(), 60 - lost, "what is not on that page is found from both ends");
@@ -537,11 +538,11 @@ mod damage {
         m.patch_pointer(second, entry);
         let d = read(&m);
         assert_eq!(d.resources().len(), 2);
-        assert_told(&d.problems, "database of locks, bucket", "in another bucket too");
+        assert_reported(&d.problems, "database of locks, bucket", "in another bucket too");
     }
 
     #[test]
-    fn absent_heads_cost_their_page() {
+    fn absent_heads_lose_only_their_page() {
         for build in [Build::Win11, Build::Win10VbX86] {
             let mut m = Machine::new(build);
             let d = m.deadlock();
@@ -557,28 +558,28 @@ mod damage {
             // The last page is not full.
             assert_eq!(d.resources().len(), 1023 - per_page.min(1023 - per_page));
             assert_eq!(d.problems.len(), 1, "{:?}", d.problems);
-            assert_told(&d.problems, "database of locks, buckets 0x", "not in the dump");
+            assert_reported(&d.problems, "database of locks, buckets 0x", "not in the dump");
         }
     }
 
     #[test]
-    fn absent_globals_cost_what_lies_in_them() {
+    fn absent_globals_lose_only_their_own_fields() {
         for build in [Build::Win7Sp1, Build::Win11, Build::Win7Sp1X86] {
             let mut m = two_threads(build).assemble();
             let globals = label(&m, "globals");
-            // The last page: counters and participants. The databases are told by the first.
+            // The last page has counters and participants. The first has the databases.
             m.remove_page(globals + field(&m, "_VI_DEADLOCK_GLOBALS", "Participant"));
             let d = read(&m);
             assert_eq!((d.resources().len(), d.nodes().len()), (4, 5), "{build:?}");
             assert_eq!(d.participants, []);
-            assert_told(&d.problems, "deadlock detection's globals", "not in the dump");
-            assert!(d.problems.len() <= 2, "a page is told once: {:?}", d.problems);
+            assert_reported(&d.problems, "deadlock detection's globals", "not in the dump");
+            assert!(d.problems.len() <= 2, "a page is reported once: {:?}", d.problems);
             assert!(d.issue.is_some(), "it is a variable of the kernel's");
         }
     }
 
     #[test]
-    fn participants_are_read_where_the_database_is_gone() {
+    fn participants_are_read_if_the_database_is_lost() {
         let mut m = two_threads(BUILD).assemble();
         let globals = label(&m, "globals");
         m.patch_field(globals, "_VI_DEADLOCK_GLOBALS", "ResourceDatabase", 0);
@@ -595,12 +596,12 @@ mod damage {
         let order = LockOrder::of(&d).unwrap();
         assert_eq!(order.locks.len(), 2);
         assert_eq!(order.threads[1].thread, Some(Va(place(BUILD, 0x10_0040))));
-        assert_told(&d.problems, "database of locks", "");
-        assert_told(&d.problems, "database of threads", "");
+        assert_reported(&d.problems, "database of locks", "");
+        assert_reported(&d.problems, "database of threads", "");
     }
 
     #[test]
-    fn counts_that_lie() {
+    fn wrong_counts_are_reported() {
         let mut m = two_threads(BUILD);
         m.deadlock().counter("ResourceDatabaseCount", 5).counter("ThreadDatabaseCount", 1);
         let mut m = m.assemble();
@@ -608,10 +609,14 @@ mod damage {
         m.patch_field(lock, "_VI_DEADLOCK_RESOURCE", "NodeCount", 0xffff);
         m.patch_field(thread, "_VI_DEADLOCK_THREAD", "NodeCount", 9);
         let d = read(&m);
-        assert_told(&d.problems, "database of locks", "its count is 0x5, its buckets hold 0x4");
-        assert_told(&d.problems, "database of threads", "its count is 0x1, its buckets hold 0x2");
-        assert_told(&d.problems, "nodes of lock", "NodeCount is 0xffff, the list has 0x2");
-        assert_told(
+        assert_reported(&d.problems, "database of locks", "its count is 0x5, its buckets hold 0x4");
+        assert_reported(
+            &d.problems,
+            "database of threads",
+            "its count is 0x1, its buckets hold 0x2",
+        );
+        assert_reported(&d.problems, "nodes of lock", "NodeCount is 0xffff, the list has 0x2");
+        assert_reported(
             &d.problems,
             "thread",
             "NodeCount is 0x9, 0x1 nodes name it, 0x1 of them active",
@@ -620,7 +625,7 @@ mod damage {
         assert_eq!((d.resources().len(), d.nodes().len()), (4, 5));
     }
 
-    /// Where the flags of a node are is not public for every build.
+    /// The offset of a node's flags is not public for every build.
     #[test]
     fn a_thread_whose_nodes_are_not_marked_as_active_is_not_a_contradiction() {
         let mut m = two_threads(BUILD).assemble();
@@ -651,8 +656,8 @@ mod damage {
         m.deadlock().counter("NumberOfParticipants", 0x1_0000);
         let d = read(&m.assemble());
         assert_eq!(d.participants.len(), 3);
-        assert_told(&d.problems, "globals", "NumberOfParticipants is 0x10000 of at most 0x20");
-        assert_told(&d.problems, "globals", "participant 31 is null");
+        assert_reported(&d.problems, "globals", "NumberOfParticipants is 0x10000 of at most 0x20");
+        assert_reported(&d.problems, "globals", "participant 31 is null");
     }
 
     #[test]
@@ -670,7 +675,7 @@ mod damage {
     }
 
     #[test]
-    fn a_page_that_is_not_present_is_told_apart() {
+    fn a_page_that_is_not_present_is_distinguished_from_an_absent_one() {
         let mut m = two_threads(BUILD).assemble();
         let held = label(&m, "node:2");
         m.set_page_state(held, PageState::NotPresent);
@@ -682,8 +687,8 @@ mod damage {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Words of the structures replaced by addresses of others: the walks end, within the limit, and
-        /// so do the joins.
+        /// Replaces words of the structures by addresses of other structures: walks and joins end within the
+        /// limit.
         #[test]
         fn any_pointer_anywhere(changes in prop::collection::vec((any::<prop::sample::Index>(), 0u64..0x20, any::<prop::sample::Index>(), 0u64..0x20), 1..12)) {
             static MACHINE: OnceLock<(Assembly, Arc<Isf>)> = OnceLock::new();
@@ -793,7 +798,7 @@ mod literals {
     }
 
     #[test]
-    fn what_nothing_can_be_read_of() {
+    fn a_machine_of_which_nothing_can_be_read() {
         let read = |kernel: &Kernel| Deadlock::read(kernel).unwrap_err();
         let none = tiny_kernel(SparsePages::new(), Limits::default());
         assert!(matches!(read(&none), Error::NoKernelSymbols { .. }));
@@ -820,12 +825,12 @@ mod literals {
     #[test]
     fn no_page_of_the_globals() {
         let d = Deadlock::read(&kernel(pointer_to(GLOBALS), types())).unwrap();
-        assert_told(&d.problems, "deadlock detection's globals", "holds no bytes");
+        assert_reported(&d.problems, "deadlock detection's globals", "holds no bytes");
         assert_eq!((d.resources().len(), d.participants.len()), (0, 0));
     }
 
-    /// As XP has it: flags without a union, no flag of out-of-order releases, no number of buckets. A node
-    /// that is a participant is read all the same, with its lock and its thread.
+    /// The layout of XP: flags without a union, no flag for out-of-order releases, no number of buckets. A
+    /// node that is a participant is still read, with its lock and its thread.
     #[test]
     fn buckets_without_a_number() {
         let (node, lock, thread) = (GLOBALS + 0x1000, GLOBALS + 0x2000, GLOBALS + 0x3000);
@@ -863,7 +868,7 @@ mod literals {
             .with(Va(thread), &words(&[0xffff_fa80_0777_0040, node, 0, 0, 0, 1]));
         let d = Deadlock::read(&kernel(memory, types())).unwrap();
         assert_eq!(d.counters.get("TotalReleases"), Some(0x77));
-        assert_told(
+        assert_reported(
             &d.problems,
             "globals",
             "no ResourceAddressRange, which tells the buckets' number",
@@ -879,7 +884,7 @@ mod literals {
     }
 }
 
-/// Tables and PDBs of real kernels: the structures as the facts have them, written by hand.
+/// Tables and PDBs of real kernels; the structures are written by hand with the published layouts.
 mod real_tables {
     use std::collections::BTreeMap;
     use std::fs;
@@ -899,12 +904,12 @@ mod real_tables {
     const ADDRESS: u64 = 0xffff_f880_0123_4560;
     const KTHREAD: u64 = 0xffff_fa80_0888_0040;
 
-    /// One spin lock, held by a thread that would wait for it again.
+    /// One spin lock that its holder waits for again.
     fn memory(types: &dyn TypeSource) -> SparsePages<Va> {
         let symbol = |name: &str| TINY_BASE.add(types.symbol(name).unwrap().0.into());
         let mut memory = SparsePages::new();
         let mut word = |at: u64, value: u64| memory.write(Va(at), &value.to_le_bytes());
-        // Windows 7 has no StackLimitHits.
+        // Windows 7 does not have StackLimitHits.
         let participants =
             if types.size_of("_VI_DEADLOCK_GLOBALS").unwrap() == 0x8168 { 0x8060 } else { 0x8068 };
         for at in (0..0x8180).step_by(8) {
@@ -1000,7 +1005,7 @@ mod real_tables {
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
     }
 
-    /// The PDBs of the shared dumps' kernels by key, each once.
+    /// The PDBs of the shared dumps' kernels, each once, with their keys.
     fn kernel_pdbs(dumps: &Path) -> BTreeMap<String, PathBuf> {
         let mut pdbs = BTreeMap::new();
         for dump in files(dumps) {
@@ -1023,7 +1028,7 @@ mod real_tables {
         assert!(pdbs.len() >= 4, "{pdbs:?}");
     }
 
-    /// Those of kernels whose PDB is not here.
+    /// The tables of kernels whose PDB is not available.
     #[test]
     fn isf_tables() {
         let (Some(dumps), Some(tables)) = (shared("dumps"), shared("isf")) else { return };

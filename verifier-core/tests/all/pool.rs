@@ -1,4 +1,4 @@
-//! Configured drivers and their outstanding allocations, on machines whose every byte is known.
+//! Configured drivers and their outstanding allocations, on machines whose bytes are all known.
 
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ fn open(m: &Assembly, build: Build) -> Kernel {
     open_with(m, build, Limits::default())
 }
 
-/// Where no other structure is.
+/// An address without another structure.
 fn base(build: Build) -> u64 {
     if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 }
 }
 
-/// A machine with an image, unloaded since, where the callers of all blocks are.
+/// A machine with an unloaded image, which contains the callers of all blocks.
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let start = base(build) + 0x1200_0000;
@@ -50,7 +50,7 @@ fn machine(build: Build) -> Machine {
     m
 }
 
-/// A block number `i`.
+/// Block number `i`.
 fn block(build: Build, i: u64) -> Allocation {
     let base = base(build);
     let caller = base + 0x1200_0000 + i % 3;
@@ -79,7 +79,7 @@ fn in_use(build: Build, numbers: impl IntoIterator<Item = u64>) -> Vec<Tracker> 
     numbers.into_iter().map(|i| Tracker::InUse(block(build, i))).collect()
 }
 
-/// Where slot `i` (from 0, without the header) of the driver's page lies.
+/// The address of slot `i` (from 0, without the header) on the driver's page.
 fn slot(m: &Assembly, page: usize, i: u64) -> u64 {
     let size = m.layouts().size("_VI_POOL_ENTRY") as u64;
     m.address(&format!("trackers:leaky.sys:{page}")) + size * (i + 1)
@@ -101,7 +101,7 @@ fn expected<'a>(blocks: impl IntoIterator<Item = &'a Allocation>) -> Vec<Told> {
 }
 
 #[track_caller]
-fn assert_told(problems: &[Problem], address: u64, why: &str) {
+fn assert_reported(problems: &[Problem], address: u64, why: &str) {
     assert!(
         problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
         "no {why:?} at {address:#x} in {problems:#?}"
@@ -111,7 +111,7 @@ fn assert_told(problems: &[Problem], address: u64, why: &str) {
 mod builds {
     use super::*;
 
-    /// Three pages, freed and fresh slots among the blocks, an odd special-pool size.
+    /// Three pages, with freed and unused slots among the blocks, and an odd special-pool size.
     fn scenario(build: Build, form: Option<SlistForm>) {
         let mut slots = Vec::new();
         let mut held = Vec::new();
@@ -169,7 +169,7 @@ mod builds {
         assert_eq!((quiet.images[0].base, quiet.images[0].size), (Va(base), size));
         assert_eq!(quiet.counters().get("RaiseIrqls"), Some(9), "{build:?}");
 
-        // Every slot, free ones too.
+        // Every slot, including free ones.
         let data = Va(m.address("verified:leaky.sys"));
         let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
         assert_eq!(tracker.problems, []);
@@ -225,15 +225,15 @@ mod free_rule {
         // Odd, not on the list, its first word a block's address: special pool keeps odd sizes.
         let at = slot(&m, 0, 0);
         set(&mut m, at, "NumberOfBytes", even | 1);
-        // Odd, not on the list, its first word null: taken off the list, not filled yet.
+        // Odd, not on the list, its first word null: removed from the list, not filled yet.
         let at = slot(&m, 0, 1);
         set(&mut m, at, "NumberOfBytes", even | 1);
         set(&mut m, at, "VirtualAddress", 0);
-        // Odd, not on the list, its first word another slot: likewise.
+        // Odd, not on the list, its first word another slot: the same.
         let (at, other) = (slot(&m, 0, 2), slot(&m, 0, 100));
         set(&mut m, at, "NumberOfBytes", even | 1);
         set(&mut m, at, "VirtualAddress", other);
-        // Bit 0 of the address marks special pool for a moment.
+        // Bit 0 of the address temporarily marks special pool.
         let at = slot(&m, 0, 3);
         set(&mut m, at, "VirtualAddress", block(BUILD, 3).address | 1);
         let (found, problems) = numbers(&m);
@@ -241,7 +241,7 @@ mod free_rule {
         // The counters still say six.
         let data = m.address("verified:leaky.sys");
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert_told(&problems, data, "its counters say 6, its pages hold 4");
+        assert_reported(&problems, data, "its counters say 6, its pages hold 4");
         let report = PoolReport::read(&open(&m, BUILD), |_| true).unwrap();
         assert_eq!(report.drivers[0].allocations[0].size, even | 1, "an odd size stays odd");
         assert_eq!(report.drivers[0].allocations[1].address, Va(block(BUILD, 3).address));
@@ -249,7 +249,7 @@ mod free_rule {
 
     #[test]
     fn an_odd_entry_on_the_free_list_is_free_whatever_it_links_to() {
-        // The last of the list has a null link, the others link to slots; give one a stray link.
+        // The last entry has a null link, and the others link to slots; give one a stray link.
         let mut slots = in_use(BUILD, 0..2);
         slots.push(Tracker::Freed(block(BUILD, 2)));
         slots.extend(in_use(BUILD, 3..127));
@@ -259,7 +259,7 @@ mod free_rule {
         m.patch_pointer(freed, stray);
         let (found, problems) = numbers(&m);
         assert_eq!(found, (0..127).filter(|i| *i != 2).collect::<Vec<_>>());
-        assert_told(&problems, stray, "the free list leaves the driver's pages");
+        assert_reported(&problems, stray, "the free list leaves the driver's pages");
     }
 
     #[test]
@@ -270,8 +270,8 @@ mod free_rule {
         m.patch_pointer(last, again);
         let (found, problems) = numbers(&m);
         assert!(found.is_empty());
-        assert_told(&problems, again, "the free list closes into a ring");
-        // One driver's pages alone say so too.
+        assert_reported(&problems, again, "the free list closes into a ring");
+        // A report of one driver also says so.
         let data = Va(m.address("verified:leaky.sys"));
         let kernel = open(&m, BUILD);
         let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
@@ -279,28 +279,32 @@ mod free_rule {
     }
 
     #[test]
-    fn an_even_entry_on_the_free_list_is_told() {
+    fn an_even_entry_on_the_free_list_is_reported() {
         let slots: Vec<_> = (0..127).map(|i| Tracker::Freed(block(BUILD, i))).collect();
         let mut m = with_slots(BUILD, &slots).assemble();
         let at = slot(&m, 0, 5);
         set(&mut m, at, "NumberOfBytes", 0x40);
         let (_, problems) = numbers(&m);
-        assert_told(&problems, at, "on the free list, and marked as in use");
+        assert_reported(&problems, at, "on the free list, and marked as in use");
     }
 
     #[test]
-    fn a_null_block_is_no_allocation() {
+    fn a_null_block_is_not_an_allocation() {
         let mut m = with_slots(BUILD, &in_use(BUILD, 0..3)).assemble();
         let at = slot(&m, 0, 1);
         set(&mut m, at, "VirtualAddress", 0);
         let (found, problems) = numbers(&m);
         assert_eq!(found, [0, 2]);
-        assert_told(&problems, at, "its block is null");
-        assert_told(&problems, m.address("verified:leaky.sys"), "counters say 3, its pages hold 2");
+        assert_reported(&problems, at, "its block is null");
+        assert_reported(
+            &problems,
+            m.address("verified:leaky.sys"),
+            "counters say 3, its pages hold 2",
+        );
     }
 
     #[test]
-    fn counters_that_differ_are_told() {
+    fn counters_that_differ_are_reported() {
         let mut m = with_slots(BUILD, &in_use(BUILD, 0..3)).assemble();
         let data = m.address("verified:leaky.sys");
         let structure = "_VF_TARGET_VERIFIED_DRIVER_DATA";
@@ -308,13 +312,13 @@ mod free_rule {
         let (found, problems) = numbers(&m);
         assert_eq!(found, [0, 1, 2]);
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert_told(&problems, data, "its counters say 41, its pages hold 3");
-        assert_told(
+        assert_reported(&problems, data, "its counters say 41, its pages hold 3");
+        assert_reported(
             &problems,
             data,
             "its PeakNonPagedPoolAllocations, 2, is below the current value, 40",
         );
-        assert_told(
+        assert_reported(
             &problems,
             m.address("nt!MmVerifierData"),
             "2 in MmVerifierData, but the counters of 1 verified images add up to 40",
@@ -353,27 +357,27 @@ mod pages {
         let report = PoolReport::read(&kernel, |_| true).unwrap();
         let found = report.drivers[0].allocations.len();
         assert!(0 < found && found < 300, "{found}");
-        assert_told(&report.problems, page(&m, 2), "reading was stopped");
+        assert_reported(&report.problems, page(&m, 2), "reading was stopped");
     }
 
     #[test]
-    fn signature_or_owner_alone_is_told_and_read_over() {
+    fn a_page_with_only_signature_or_owner_is_reported_and_read() {
         let mut m = machine();
         let at = page(&m, 1);
         m.patch_field(at, HEADER, "Signature", 0xbad);
         let (found, problems) = count(&m);
         assert_eq!((found, problems.len()), (300, 1));
-        assert_told(&problems, at, "signature is 0xbad, not 0x21321345");
+        assert_reported(&problems, at, "signature is 0xbad, not 0x21321345");
 
         let mut m = machine();
         m.patch_field(at, HEADER, "VerifierEntry", 0xffff_8000_0000_1000);
         let (found, problems) = count(&m);
         assert_eq!((found, problems.len()), (300, 1));
-        assert_told(&problems, at, "belongs to 0xffff800000001000");
+        assert_reported(&problems, at, "belongs to 0xffff800000001000");
     }
 
     #[test]
-    fn a_page_with_neither_is_none_of_the_drivers() {
+    fn a_page_with_neither_is_not_the_drivers() {
         let mut m = machine();
         let at = page(&m, 1);
         m.patch_field(at, HEADER, "Signature", 0xbad);
@@ -383,15 +387,15 @@ mod pages {
             found, 300,
             "what it holds are entries, and the next page is found by its own header"
         );
-        assert_told(&problems, at, "signature is 0xbad");
-        assert_told(&problems, at, "belongs to 0x0");
-        // Two words that can be in no entry.
+        assert_reported(&problems, at, "signature is 0xbad");
+        assert_reported(&problems, at, "belongs to 0x0");
+        // Two words that cannot be in an entry.
         for i in [3, 90] {
             m.patch_pointer(slot(&m, 1, i), 0x77);
         }
         let (found, problems) = count(&m);
         assert_eq!(found, 300 - 127, "what lies on the other two");
-        assert_told(&problems, m.address("verified:leaky.sys"), "say 300, its pages hold 173");
+        assert_reported(&problems, m.address("verified:leaky.sys"), "say 300, its pages hold 173");
     }
 
     #[test]
@@ -401,29 +405,29 @@ mod pages {
         m.patch_field(last, HEADER, "NextPage", first);
         let (found, problems) = count(&m);
         assert_eq!((found, problems.len()), (300, 1));
-        assert_told(&problems, first, "closes into a ring");
+        assert_reported(&problems, first, "closes into a ring");
     }
 
     #[test]
-    fn a_link_to_no_page() {
+    fn a_link_to_memory_that_is_not_a_page() {
         for link in [page(&machine(), 1) + 0x20, 0x7fff_0000_1000] {
             let mut m = machine();
             let first = page(&m, 0);
             m.patch_field(first, HEADER, "NextPage", link);
             let (found, problems) = count(&m);
-            assert_eq!(found, 300, "the pages behind it are found by their headers");
-            assert_told(&problems, link, "no page of the kernel");
+            assert_eq!(found, 300, "the next pages are found by their headers");
+            assert_reported(&problems, link, "no page of the kernel");
         }
     }
 
     #[test]
-    fn an_absent_page_is_told_and_what_was_read_is_kept() {
+    fn an_absent_page_is_reported_and_the_read_entries_are_kept() {
         let mut m = machine();
         let at = page(&m, 1);
         m.remove_page(at);
         let (found, problems) = count(&m);
-        assert_eq!(found, 300 - 127, "the page behind it is found by its header");
-        assert_told(&problems, at, "is not in the dump");
+        assert_eq!(found, 300 - 127, "the next page is found by its header");
+        assert_reported(&problems, at, "is not in the dump");
     }
 
     #[test]
@@ -433,7 +437,7 @@ mod pages {
         limits.tracker_pages = 2;
         let report = PoolReport::read(&open_with(&m, BUILD, limits), |_| true).unwrap();
         assert_eq!(report.drivers[0].allocations.len(), 254);
-        assert_told(&report.problems, page(&m, 2), "Limits::tracker_pages");
+        assert_reported(&report.problems, page(&m, 2), "Limits::tracker_pages");
     }
 }
 
@@ -448,7 +452,7 @@ mod join {
         bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
     }
 
-    /// Two verified images that load under names of their own.
+    /// Two verified images that load under different names.
     fn two(build: Build) -> Assembly {
         let mut m = machine(build);
         m.level(8);
@@ -469,7 +473,7 @@ mod join {
             let mut m = two(build);
             let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
             m.patch_field(data, DATA, "SuspectDriverEntry", entry);
-            // One name that stands for both, of the same length.
+            // One pattern for both names, of the same length.
             let text = m.layouts().offset(SUSPECT, "BaseName") + m.layouts().pointer_size();
             let text = pointer(&m, entry + text as u64);
             m.patch(text, b"?");
@@ -494,12 +498,12 @@ mod join {
     }
 
     #[test]
-    fn an_image_whose_entry_is_gone_keeps_its_own_name() {
+    fn an_image_whose_entry_is_lost_keeps_its_own_name() {
         let build = Build::Win10Vb;
         let mut m = two(build);
         let (data, target) = (m.address("verified:b.sys"), m.address("target:b.sys"));
         m.patch_field(data, DATA, "SuspectDriverEntry", 0xffff_8000_0000_2000);
-        // The list has a.sys alone.
+        // The list has only a.sys.
         let (head, first) = (m.address("nt!VfSuspectDriversList"), m.address("suspect:a.sys"));
         for (at, to) in [(head, first), (head + 8, first), (first, head), (first + 8, head)] {
             m.patch_pointer(at, to);
@@ -509,7 +513,7 @@ mod join {
         let [b] = &report.drivers[..] else { panic!("{report:?}") };
         assert_eq!((&*b.driver.name, b.driver.loads), ("b.sys", 0));
         assert_eq!(told(b), expected(&(10..14).map(|i| block(build, i)).collect::<Vec<_>>()));
-        assert_told(&report.problems, target, "is not in the list of configured drivers");
+        assert_reported(&report.problems, target, "is not in the list of configured drivers");
     }
 
     #[test]
@@ -522,7 +526,7 @@ mod join {
         let drivers = Drivers::read(&open(&m, Build::Win81)).unwrap();
         assert_eq!(drivers.problems.len(), 1, "{:?}", drivers.problems);
         let why = "it was loaded 2 times and unloaded 1 times, but 0 verified images belong to it";
-        assert_told(&drivers.problems, m.address("suspect:odd.sys"), why);
+        assert_reported(&drivers.problems, m.address("suspect:odd.sys"), why);
         let states: Vec<_> =
             drivers.drivers.iter().map(|driver| (&*driver.name, driver.state())).collect();
         assert_eq!(
@@ -544,7 +548,11 @@ mod join {
             let m = Machine::new(build).assemble();
             let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
             let level = m.address("nt!MmVerifierData");
-            assert_told(&report.problems, level, "Verifier is off, so nothing says what leaked");
+            assert_reported(
+                &report.problems,
+                level,
+                "Verifier is off, so nothing says what leaked",
+            );
             assert_eq!(report.problems.len(), 1, "{build:?}");
             assert_eq!(Completeness::of(&report.problems).extent, Extent::Unknown, "{build:?}");
             let nothing = PoolReport { problems: report.problems.clone(), ..PoolReport::default() };
@@ -554,16 +562,16 @@ mod join {
     }
 
     #[test]
-    fn damaged_data_is_told_and_the_rest_is_read() {
+    fn damaged_data_is_reported_and_the_rest_is_read() {
         let build = Build::Win10Vb;
         let mut m = two(build);
         let data = m.address("verified:a.sys");
         m.patch_field(data, DATA, "Signature", 0x1234);
         let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
-        assert_told(&report.problems, data, "signature is 0x1234, not 0x98761940");
+        assert_reported(&report.problems, data, "signature is 0x1234, not 0x98761940");
         assert_eq!(report.drivers.iter().map(|pool| pool.allocations.len()).sum::<usize>(), 8);
 
-        // A child that leads back to its parent: the nodes are told once each.
+        // A child that leads back to its parent: each node is listed once.
         let mut m = two(build);
         let (node, other) = (m.address("node:a.sys"), m.address("node:b.sys"));
         for (from, to) in [(node, other), (other, node)] {
@@ -586,7 +594,8 @@ mod join {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any words over any of the structures: something is told, nothing is told twice, nothing runs away.
+    /// With any words written over any of the structures, there are results, none is listed twice, and walks
+    /// end.
     #[test]
     fn damage_never_panics(
         words in prop::collection::vec((0usize..6, 0u64..0x200, prop_oneof![
@@ -601,7 +610,7 @@ proptest! {
             "avl table", "nt!ViTargetDriversAvl",
         ].map(|label| m.address(label));
         for (place, offset, value) in words {
-            // Some of the values stand for addresses of the structures themselves.
+            // Some of the values become addresses of the structures themselves.
             let value = match value.checked_sub(0xf000_0000_0000_0000) {
                 Some(i @ 0..6) => places[i as usize],
                 _ => value,

@@ -1,4 +1,4 @@
-//! What the integration tests share: from the bytes of a built dump to a session.
+//! Shared by the integration tests: opens sessions over built dumps.
 
 pub(crate) mod wrapper;
 
@@ -13,8 +13,8 @@ use verifier_core::memory::SparsePages;
 use verifier_core::types::Isf;
 use verifier_synth::Sample;
 
-/// A file or folder beside the repository. Where it is not there the test has nothing to do, which it
-/// says; where `VERIFIER_REQUIRE_SHARED` is set, that is a failure.
+/// A file or folder next to the repository. If it is absent, the test prints that it is skipped; with
+/// `VERIFIER_REQUIRE_SHARED` set, it fails.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
     if path.exists() {
@@ -37,7 +37,7 @@ pub(crate) fn kernel_of(bytes: Vec<u8>) -> Kernel {
     Kernel::open(space, Hints::from(dump.header())).expect("the module list is there")
 }
 
-/// Supplies every table of `files` to the module that wants it; returns how many it did.
+/// Supplies every table of `files` to the module that wants it; returns the number of tables.
 pub(crate) fn supply(kernel: &Kernel, files: &[(String, Vec<u8>)]) -> usize {
     let mut supplied = 0;
     for wanted in kernel.wanted_symbols() {
@@ -58,17 +58,17 @@ pub(crate) fn session(sample: Sample) -> Kernel {
     kernel
 }
 
-/// Where [`tiny_kernel`] has its module list.
+/// The address of [`tiny_kernel`]'s module list.
 pub(crate) const TINY_HEAD: Va = Va(0xffff_f800_0000_1000);
-/// Where [`tiny_kernel`]'s one module is loaded.
+/// The base of [`tiny_kernel`]'s only module.
 pub(crate) const TINY_BASE: Va = Va(0xffff_f800_1000_0000);
 
-/// An x64 session over literal memory, to which a module list with one entry is added.
+/// An x64 session over literal memory, with an added module list of one entry.
 pub(crate) fn tiny_kernel(memory: SparsePages<Va>, limits: Limits) -> Kernel {
     tiny_kernel_after(memory, None, limits)
 }
 
-/// The same after a bug check.
+/// The same session after a bug check.
 pub(crate) fn tiny_kernel_after(
     memory: SparsePages<Va>,
     bug_check: Option<BugCheck>,
