@@ -53,7 +53,7 @@ impl Subject {
     }
 
     fn carve(&self, limits: Limits) -> CarvedLog {
-        let dump = crate::common::open(self.assembly.dump(DumpKind::BitmapFull));
+        let dump = crate::common::open_dump(self.assembly.dump(DumpKind::BitmapFull));
         let space = AddressSpace::of_dump(&dump).unwrap();
         let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
         crate::common::supply(&kernel, &self.assembly.sample(DumpKind::BitmapFull).files);

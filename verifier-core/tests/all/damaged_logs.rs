@@ -1,13 +1,14 @@
 //! Damaged logs: values that no kernel writes are marked and reported, and no record is dropped. Undamaged
 //! logs that are old, new or busy are not reported.
 
+use crate::common::extent;
 use crate::common::wrapper::{THREAD, Wrapper, leaks, rendered};
+use verifier_core::Extent;
 use verifier_core::Va;
 use verifier_core::analysis::{History, NoStack};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{Names, text, write_pool_log_csv, write_pool_log_json};
 use verifier_core::verifier::log::{EventKind, EventLog, ImpossibleRecord, PoolLog};
-use verifier_core::{Completeness, Extent, Problem};
 use verifier_synth::{Assembly, Build, DumpKind, Log, Machine, PoolRecord, RingRecord};
 
 const LENGTH: u32 = 128;
@@ -44,10 +45,6 @@ fn slot_of(m: &Assembly, block: u64) -> u64 {
 
 fn pool_log(kernel: &Kernel) -> PoolLog {
     PoolLog::read(kernel, None).unwrap()
-}
-
-fn extent(problems: &[Problem]) -> Extent {
-    Completeness::of(problems).extent
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::common::{TINY_BASE, open, shared, tiny_kernel};
+use crate::common::{TINY_BASE, kind, open_dump, shared, tiny_kernel};
 use proptest::prelude::*;
 use verifier_core::analysis::{LockGraph, LockOrder};
 use verifier_core::dump::BugCheck;
@@ -13,11 +13,7 @@ use verifier_core::memory::SparsePages;
 use verifier_core::types::{Isf, Literals, Shape};
 use verifier_core::verifier::deadlock::{Deadlock, LockType};
 use verifier_core::{Completeness, Problem, Va};
-use verifier_synth::{Assembly, Build, DumpKind, Lock, LockNode, Machine, MachineType, PageState};
-
-fn kind(m: &Assembly) -> DumpKind {
-    if m.layouts().pointer_size() == 4 { DumpKind::Complete } else { DumpKind::BitmapKernel }
-}
+use verifier_synth::{Assembly, Build, Lock, LockNode, Machine, MachineType, PageState};
 
 fn kernel_with(m: &Assembly, limits: Limits) -> Kernel {
     kernel_by(m, limits, Arc::new(table(m)))
@@ -30,7 +26,7 @@ fn table(m: &Assembly) -> Isf {
 }
 
 fn kernel_by(m: &Assembly, limits: Limits, types: Arc<Isf>) -> Kernel {
-    let dump = open(m.dump(kind(m)));
+    let dump = open_dump(m.dump(kind(m)));
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
     kernel.supply_types(types);
@@ -248,7 +244,7 @@ mod issues {
         let mut m = stopped(Build::Win10Vb, C4);
         m.deadlock();
         let assembly = m.assemble();
-        let dump = open(assembly.dump(kind(&assembly)));
+        let dump = open_dump(assembly.dump(kind(&assembly)));
         let space = AddressSpace::of_dump(&dump).unwrap();
         let hints = Hints { bug_check: None, ..Hints::from(dump.header()) };
         let kernel = Kernel::open(space, hints).unwrap();

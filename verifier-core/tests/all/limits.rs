@@ -30,7 +30,7 @@ fn machine(limits: Limits) -> (Kernel, Dump) {
     m.pool_record(PoolRecord { address: 0xffff_9a8f_5000_0000, size: 1, ..PoolRecord::default() });
     m.excluded("three.sys").excluded("four.sys");
     let sample = m.build(DumpKind::BitmapFull);
-    let dump = crate::common::open(sample.dump);
+    let dump = crate::common::open_dump(sample.dump);
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
     assert!(crate::common::supply(&kernel, &sample.files) > 0);

@@ -1,40 +1,16 @@
 //! Configured drivers and their outstanding allocations, on machines whose bytes are all known.
 
-use std::sync::Arc;
-
+use crate::common::{assert_reported, open, open_with};
 use proptest::prelude::*;
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
-use verifier_core::types::Isf;
+use verifier_core::kernel::Limits;
 use verifier_core::verifier::{
     DriverPool, DriverState, Drivers, EntryState, PoolInfo, PoolReport, PoolTag,
 };
 use verifier_core::{Completeness, Extent, Problem, Va};
 use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, SlistForm, Suspect,
-    Tracker, UnloadedDriver,
+    Allocation, Assembly, Build, Driver, Machine, MachineType, SlistForm, Suspect, Tracker,
+    UnloadedDriver,
 };
-
-fn kind(build: Build) -> DumpKind {
-    match (build.machine(), build.number()) {
-        (MachineType::X86, _) => DumpKind::Complete,
-        (_, 7601) => DumpKind::Summary,
-        _ => DumpKind::BitmapKernel,
-    }
-}
-
-fn open_with(m: &Assembly, build: Build, limits: Limits) -> Kernel {
-    let dump = Dump::open(Arc::new(m.dump(kind(build)))).unwrap();
-    let space = AddressSpace::of_dump(&dump).unwrap();
-    let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
-    let (_, table) = m.files.iter().find(|(name, _)| name.starts_with("ntkr")).unwrap();
-    kernel.supply_isf(kernel.kernel_module().unwrap(), Arc::new(Isf::parse(table).unwrap()));
-    kernel
-}
-
-fn open(m: &Assembly, build: Build) -> Kernel {
-    open_with(m, build, Limits::default())
-}
 
 /// An address without another structure.
 fn base(build: Build) -> u64 {
@@ -100,14 +76,6 @@ fn expected<'a>(blocks: impl IntoIterator<Item = &'a Allocation>) -> Vec<Told> {
     blocks.into_iter().map(|a| (a.address, a.size, tag(a), a.caller)).collect()
 }
 
-#[track_caller]
-fn assert_reported(problems: &[Problem], address: u64, why: &str) {
-    assert!(
-        problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
-        "no {why:?} at {address:#x} in {problems:#?}"
-    );
-}
-
 mod builds {
     use super::*;
 
@@ -140,7 +108,7 @@ mod builds {
         m.unverified_target(third);
         let (base, size) = (m.image(other).base, u64::from(m.image(other).size));
         let m = m.assemble();
-        let kernel = open(&m, build);
+        let kernel = open(&m);
 
         let report = PoolReport::read(&kernel, |_| true).unwrap();
         assert_eq!(report.problems, [], "{build:?}");
@@ -210,7 +178,7 @@ mod free_rule {
     const BUILD: Build = Build::Win10Vb;
 
     fn numbers(m: &Assembly) -> (Vec<u64>, Vec<Problem>) {
-        let report = PoolReport::read(&open(m, BUILD), |_| true).unwrap();
+        let report = PoolReport::read(&open(m), |_| true).unwrap();
         let base = block(BUILD, 0).address;
         let blocks = report.drivers[0].allocations.iter();
         (blocks.map(|a| a.address.0.wrapping_sub(base) / 0x4000).collect(), report.problems)
@@ -242,7 +210,7 @@ mod free_rule {
         let data = m.address("verified:leaky.sys");
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_reported(&problems, data, "its counters say 6, its pages hold 4");
-        let report = PoolReport::read(&open(&m, BUILD), |_| true).unwrap();
+        let report = PoolReport::read(&open(&m), |_| true).unwrap();
         assert_eq!(report.drivers[0].allocations[0].size, even | 1, "an odd size stays odd");
         assert_eq!(report.drivers[0].allocations[1].address, Va(block(BUILD, 3).address));
     }
@@ -273,7 +241,7 @@ mod free_rule {
         assert_reported(&problems, again, "the free list closes into a ring");
         // A report of one driver also says so.
         let data = Va(m.address("verified:leaky.sys"));
-        let kernel = open(&m, BUILD);
+        let kernel = open(&m);
         let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
         assert_eq!(tracker.problems, problems);
     }
@@ -342,14 +310,14 @@ mod pages {
     }
 
     fn count(m: &Assembly) -> (usize, Vec<Problem>) {
-        let report = PoolReport::read(&open(m, BUILD), |_| true).unwrap();
+        let report = PoolReport::read(&open(m), |_| true).unwrap();
         (report.drivers[0].allocations.len(), report.problems)
     }
 
     #[test]
     fn a_walk_that_is_stopped_gives_the_pages_that_it_has() {
         let m = machine();
-        let kernel = open(&m, BUILD);
+        let kernel = open(&m);
         let pages = std::sync::atomic::AtomicU32::new(0);
         kernel.stop_when(Box::new(move || {
             pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2
@@ -435,7 +403,7 @@ mod pages {
         let m = machine();
         let mut limits = Limits::default();
         limits.tracker_pages = 2;
-        let report = PoolReport::read(&open_with(&m, BUILD, limits), |_| true).unwrap();
+        let report = PoolReport::read(&open_with(&m, limits), |_| true).unwrap();
         assert_eq!(report.drivers[0].allocations.len(), 254);
         assert_reported(&report.problems, page(&m, 2), "Limits::tracker_pages");
     }
@@ -480,7 +448,7 @@ mod join {
             m.patch_field(entry, SUSPECT, "Loads", 2);
             let other = m.address("suspect:b.sys");
             m.patch_field(other, SUSPECT, "Loads", 0);
-            let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+            let report = PoolReport::read(&open(&m), |_| true).unwrap();
             assert_eq!(report.problems, []);
             let [a, b] = &report.drivers[..] else { panic!("{report:?}") };
             assert_eq!((a.driver.images.len(), b.driver.images.len()), (2, 0));
@@ -508,8 +476,7 @@ mod join {
         for (at, to) in [(head, first), (head + 8, first), (first, head), (first + 8, head)] {
             m.patch_pointer(at, to);
         }
-        let report =
-            PoolReport::read(&open(&m, build), |driver| driver.suspect_entry.is_none()).unwrap();
+        let report = PoolReport::read(&open(&m), |driver| driver.suspect_entry.is_none()).unwrap();
         let [b] = &report.drivers[..] else { panic!("{report:?}") };
         assert_eq!((&*b.driver.name, b.driver.loads), ("b.sys", 0));
         assert_eq!(told(b), expected(&(10..14).map(|i| block(build, i)).collect::<Vec<_>>()));
@@ -523,7 +490,7 @@ mod join {
             m.suspect(Suspect { name: name.into(), loads, unloads, address: None });
         }
         let m = m.assemble();
-        let drivers = Drivers::read(&open(&m, Build::Win81)).unwrap();
+        let drivers = Drivers::read(&open(&m)).unwrap();
         assert_eq!(drivers.problems.len(), 1, "{:?}", drivers.problems);
         let why = "it was loaded 2 times and unloaded 1 times, but 0 verified images belong to it";
         assert_reported(&drivers.problems, m.address("suspect:odd.sys"), why);
@@ -546,7 +513,7 @@ mod join {
     fn verifier_off() {
         for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
             let m = Machine::new(build).assemble();
-            let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+            let report = PoolReport::read(&open(&m), |_| true).unwrap();
             let level = m.address("nt!MmVerifierData");
             assert_reported(
                 &report.problems,
@@ -567,7 +534,7 @@ mod join {
         let mut m = two(build);
         let data = m.address("verified:a.sys");
         m.patch_field(data, DATA, "Signature", 0x1234);
-        let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+        let report = PoolReport::read(&open(&m), |_| true).unwrap();
         assert_reported(&report.problems, data, "signature is 0x1234, not 0x98761940");
         assert_eq!(report.drivers.iter().map(|pool| pool.allocations.len()).sum::<usize>(), 8);
 
@@ -577,7 +544,7 @@ mod join {
         for (from, to) in [(node, other), (other, node)] {
             m.patch_field(from, "_RTL_BALANCED_LINKS", "LeftChild", to);
         }
-        let drivers = Drivers::read(&open(&m, build)).unwrap();
+        let drivers = Drivers::read(&open(&m)).unwrap();
         assert!(drivers.problems.iter().any(|p| p.why.contains("reached twice")), "{drivers:?}");
         assert_eq!(drivers.drivers.iter().map(|driver| driver.images.len()).sum::<usize>(), 2);
 
@@ -585,7 +552,7 @@ mod join {
         let mut m = two(build);
         let (a, b) = (m.address("suspect:a.sys"), m.address("suspect:b.sys"));
         m.patch_pointer(b, a);
-        let drivers = Drivers::read(&open(&m, build)).unwrap();
+        let drivers = Drivers::read(&open(&m)).unwrap();
         assert_eq!(drivers.drivers.len(), 2);
         assert!(drivers.problems.iter().any(|p| p.why.contains("ring")), "{drivers:?}");
     }
@@ -617,7 +584,7 @@ proptest! {
             };
             m.patch_pointer(places[place] + offset * 4 % 0x100, if x86 { value & 0xffff_ffff } else { value });
         }
-        let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+        let report = PoolReport::read(&open(&m), |_| true).unwrap();
         for pool in &report.drivers {
             let mut entries: Vec<Va> = pool.allocations.iter().map(|a| a.entry).collect();
             entries.sort_unstable();

@@ -1,41 +1,19 @@
 //! The pool info trees of newer kernels and contiguous memory, on machines whose bytes are all known.
 
-use std::sync::Arc;
-
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
-use verifier_core::types::Isf;
+use crate::common::{assert_reported, open, open_with};
+use verifier_core::kernel::Limits;
 use verifier_core::verifier::{
     Allocation, Impossible, PoolInfo, PoolReport, PoolStacks, PoolTag, Source, ToldBy,
 };
 use verifier_core::{Problem, Va};
 use verifier_synth::{
-    Assembly, Build, Driver, DriverId, DumpKind, Machine, MachineType, PoolStack, Suspect,
-    UnloadedDriver,
+    Assembly, Build, Driver, DriverId, Machine, MachineType, PoolStack, Suspect, UnloadedDriver,
 };
 
 const WITH_TREES: [Build; 4] = [Build::Server2022, Build::Win11, Build::Win11Ge, Build::Win11Arm64];
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 /// The former address of an unloaded image.
 const GONE: u64 = 0xffff_f803_2000_0000;
-
-fn open_with(m: &Assembly, limits: Limits) -> Kernel {
-    let kind = match (m.header.machine, m.header.build) {
-        (MachineType::X86, _) => DumpKind::Complete,
-        (_, 7601) => DumpKind::Summary,
-        _ => DumpKind::BitmapKernel,
-    };
-    let dump = Dump::open(Arc::new(m.dump(kind))).unwrap();
-    let space = AddressSpace::of_dump(&dump).unwrap();
-    let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
-    let (_, table) = m.files.iter().find(|(name, _)| name.starts_with("ntkr")).unwrap();
-    kernel.supply_isf(kernel.kernel_module().unwrap(), Arc::new(Isf::parse(table).unwrap()));
-    kernel
-}
-
-fn open(m: &Assembly) -> Kernel {
-    open_with(m, Limits::default())
-}
 
 fn report(m: &Assembly) -> PoolReport {
     PoolReport::read(&open(m), |_| true).unwrap()
@@ -111,14 +89,6 @@ fn told(allocations: &[Allocation]) -> Vec<Told> {
 
 fn told_by(allocations: &[Allocation]) -> Vec<Option<ToldBy>> {
     allocations.iter().map(|a| a.source.told_by()).collect()
-}
-
-#[track_caller]
-fn assert_reported(problems: &[Problem], address: u64, why: &str) {
-    assert!(
-        problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
-        "no {why:?} at {address:#x} in {problems:#?}"
-    );
 }
 
 mod builds {

@@ -1,22 +1,19 @@
-//! The `verifier` command as a process: its text against published output, its JSON and CSV by their contract,
-//! its exit codes, its complaints.
+//! The `verifier` command as a process: its text compared with published output, its JSON and CSV with their
+//! contract, its exit codes and its warnings.
 //!
 //! `golden/walkthrough-3.txt`, `golden/walkthrough-80.txt` and `golden/flags-8.txt` are the three outputs of
-//! the walk-through. `golden/x86-modern.txt` is the text that a debugger of 2021 printed of a 32-bit Windows 7
-//! (its prompt cut off, the padding of a column put back, `{TARGET}` in place of one address).
-//! `golden/walkthrough-modern.txt` is the walk-through's data in that form.
+//! the walk-through. `golden/x86-modern.txt` is the text that a debugger of 2021 printed for a 32-bit Windows
+//! 7 (without its prompt, with the padding of a column restored, and with `{TARGET}` in place of one
+//! address). `golden/walkthrough-modern.txt` has the walk-through's data in that form.
 
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::common::{command, golden, saved, shared};
+use crate::common::{Files, command, golden, shared};
 use serde_json::Value;
-use tempfile::TempDir;
-use verifier_synth::{
-    Allocation, Build, Driver, DumpKind, Machine, PdbId, PoolRecord, Sample, Suspect,
-};
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PdbId, PoolRecord, Suspect};
 
 const BLOCK: &str = "fffffa8005400000";
 
@@ -29,16 +26,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// What it prints, where it has nothing to complain of.
 #[track_caller]
 fn clean(args: &[&str]) -> String {
-    let output = run(args);
-    assert_eq!(text(&output.stderr), "", "{args:?}");
-    assert_eq!(output.status.code(), Some(0), "{args:?}");
-    text(&output.stdout)
+    crate::common::clean(run(args))
 }
 
-/// What it complains of, and with which exit code.
+/// Its warnings and its exit code.
 #[track_caller]
 fn refused(args: &[&str]) -> (String, i32) {
     let output = run(args);
@@ -46,54 +39,15 @@ fn refused(args: &[&str]) -> (String, i32) {
     (text(&output.stderr), output.status.code().unwrap())
 }
 
-/// A sample in a folder of its own.
-struct Files {
-    folder: TempDir,
+fn walkthrough_files() -> Files {
+    Files::write(&verifier_synth::walkthrough())
 }
 
-impl Files {
-    fn write(sample: &Sample) -> Self {
-        Self { folder: saved(sample) }
-    }
-
-    fn walkthrough() -> Self {
-        Self::write(&verifier_synth::walkthrough())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    /// `verifier` with the dump and its symbols behind the words before `options`.
-    fn args<'a>(&self, words: &'a [&'a str], options: &'a [&'a str]) -> Vec<String> {
-        let dump = [self.path("memory.dmp"), "--symbols".into(), self.path("symbols")];
-        let words = words.iter().map(|word| (*word).to_owned());
-        words.chain(dump).chain(options.iter().map(|word| (*word).to_owned())).collect()
-    }
-
-    fn output(&self, words: &[&str], options: &[&str]) -> Output {
-        command().args(self.args(words, options)).output().unwrap()
-    }
-
-    #[track_caller]
-    fn clean(&self, words: &[&str], options: &[&str]) -> String {
-        let args = self.args(words, options);
-        clean(&args.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    #[track_caller]
-    fn json(&self, words: &[&str], options: &[&str]) -> Value {
-        let text = self.clean(words, &[options, &["--format", "json"]].concat());
-        assert_eq!(text.matches('\n').count(), 1, "one line");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// Where the first driver's `_VF_TARGET_DRIVER` lies, in `digits` digits.
-    fn target(&self, digits: usize) -> String {
-        let json = self.json(&["drivers"], &[]);
-        let hex = json["drivers"][0]["target_driver"].as_str().unwrap().to_owned();
-        format!("0x{:0>digits$}", hex.strip_prefix("0x").unwrap())
-    }
+/// The address of the first driver's `_VF_TARGET_DRIVER`, in `digits` digits.
+fn target(files: &Files, digits: usize) -> String {
+    let json = files.json(&["drivers"], &[]);
+    let hex = json["drivers"][0]["target_driver"].as_str().unwrap().to_owned();
+    format!("0x{:0>digits$}", hex.strip_prefix("0x").unwrap())
 }
 
 mod walkthrough {
@@ -135,24 +89,24 @@ mod walkthrough {
             .collect();
         names.sort();
         assert_eq!(names, ["memory.dmp", "symbols"], "nothing temporary is left");
-        // What it suggests works as it stands.
+        // The command that it suggests works unchanged.
         for line in out.lines().filter(|line| line.contains(dump.to_str().unwrap())) {
             let words: Vec<&str> = line.split_whitespace().skip(1).collect();
             if line.trim_start().starts_with("verifier ") {
                 clean(&words);
             }
         }
-        // Once more over what is there.
+        // The same again over existing files.
         clean(&["demo", "-o", at.to_str().unwrap()]);
     }
 
     #[test]
     fn kd_in_both_styles() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let three = ["-c", "!verifier 3 myfault.sys"];
         let win7 = files.clean(&["kd"], &[&three[..], &["--style", "win7"]].concat());
         assert_eq!(win7, golden("walkthrough-3.txt"));
-        let modern = golden("walkthrough-modern.txt").replace("{TARGET}", &files.target(16));
+        let modern = golden("walkthrough-modern.txt").replace("{TARGET}", &target(&files, 16));
         assert_eq!(files.clean(&["kd"], &three), modern);
         assert_eq!(files.clean(&["kd"], &["-c", "!verifier 3 MYFAULT"]), modern);
         assert_eq!(files.clean(&["kd"], &["--no-mmap", "-c", "!verifier 3 myfault.sys"]), modern);
@@ -169,7 +123,7 @@ mod walkthrough {
 
     #[test]
     fn several_commands_in_one_call() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let out = files.clean(&["kd"], &["-c", ".bugcheck", "-c", "lm", "-c", "!verifier 80 2"]);
         assert!(out.contains("Bugcheck code 000000E2"), "{out}");
         let nt = out.lines().find(|line| line.ends_with("ntoskrnl.exe")).unwrap();
@@ -205,7 +159,7 @@ mod x86 {
     fn modern_text() {
         for kind in [DumpKind::Complete, DumpKind::Summary] {
             let files = Files::write(&machine().build(kind));
-            let modern = golden("x86-modern.txt").replace("{TARGET}", &files.target(8));
+            let modern = golden("x86-modern.txt").replace("{TARGET}", &target(&files, 8));
             assert_eq!(files.clean(&["kd"], &["-c", "!verifier 3 Sample.sys"]), modern);
             assert_eq!(files.clean(&["kd"], &["-c", "!verifier 3"]), modern);
         }
@@ -261,7 +215,7 @@ mod flags {
         );
     }
 
-    /// Bit 6 has a name for us, and is reserved in the debugger's list.
+    /// Bit 6 has a name in our list, and is reserved in the debugger's list.
     #[test]
     fn enhanced_io_verification() {
         let named = clean(&["flags", "--names", "enhanced i/o verification"]);
@@ -299,7 +253,7 @@ mod exit_codes {
 
     #[test]
     fn usage_is_2() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let dump = files.path("memory.dmp");
         for args in [
             &[][..],
@@ -332,10 +286,10 @@ mod exit_codes {
         }
     }
 
-    /// Each command of `kd` runs whatever became of those before it; the worst code counts.
+    /// Each command of `kd` runs even if an earlier one failed; the worst exit code counts.
     #[test]
     fn one_command_that_fails_does_not_end_the_others() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let alone = files.clean(&["kd"], &["-c", "lm"]);
         for (command, code) in [("!nothing", 2), ("!verifier zz", 2)] {
             let both = files.output(&["kd"], &["-c", command, "-c", "lm"]);
@@ -344,7 +298,7 @@ mod exit_codes {
             assert_eq!((text(&twice.stdout), twice.status.code()), (alone.clone(), Some(2)));
             assert_eq!(text(&twice.stderr).lines().count(), 2, "{:?}", text(&twice.stderr));
         }
-        // 1 for what cannot be read: without symbols the kernel has no deadlock detection to show.
+        // 1 for data that cannot be read: without symbols, deadlock detection cannot be shown.
         let dump = files.path("memory.dmp");
         let unread = run(&["kd", &dump, "-c", "!deadlock", "-c", "lm"]);
         assert_eq!(unread.status.code(), Some(1), "{:?}", text(&unread.stderr));
@@ -354,8 +308,8 @@ mod exit_codes {
     }
 
     #[test]
-    fn what_cannot_be_read_is_1() {
-        let files = Files::walkthrough();
+    fn data_that_cannot_be_read_is_1() {
+        let files = walkthrough_files();
         let absent = files.path("absent.dmp");
         let (complaint, code) = refused(&["info", &absent]);
         assert_eq!((code, complaint.lines().count()), (1, 1), "{complaint}");
@@ -388,7 +342,7 @@ mod missing_symbols {
 
     #[test]
     fn the_file_and_the_place_are_named() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let dump = files.path("memory.dmp");
         let empty = files.path("empty");
         fs::create_dir(&empty).unwrap();
@@ -402,7 +356,7 @@ mod missing_symbols {
             (&["log", "pool", "--carve"], "12 records"),
         ] {
             let output = run(&[words, &[dump.as_str(), "--symbols", empty.as_str()][..]].concat());
-            // The library's own layouts serve.
+            // The library's own layouts are used.
             assert_eq!(output.status.code(), Some(0), "{words:?}");
             assert!(text(&output.stdout).contains(result), "{words:?}");
             let complaint = text(&output.stderr);
@@ -433,8 +387,8 @@ mod missing_symbols {
     }
 
     #[test]
-    fn the_environment_serves_where_no_path_is_given() {
-        let files = Files::walkthrough();
+    fn the_environment_is_used_if_no_path_is_given() {
+        let files = walkthrough_files();
         let output = command()
             .args(["drivers", &files.path("memory.dmp")])
             .env("_NT_SYMBOL_PATH", files.path("symbols"))
@@ -446,7 +400,7 @@ mod missing_symbols {
 
     #[test]
     fn every_document_says_which_are_missing() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let dump = files.path("memory.dmp");
         let block = "fffffa8005400000";
         let problems = |words: &[&str], symbols: &str| -> Vec<String> {
@@ -488,7 +442,7 @@ mod missing_symbols {
 
     #[test]
     fn a_driver_without_symbols_is_an_offset() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         fs::remove_dir_all(files.path("symbols/myfault.pdb")).unwrap();
         let output = files.output(&["pool"], &[]);
         assert_eq!(output.status.code(), Some(0));
@@ -512,7 +466,7 @@ mod documents {
 
     #[track_caller]
     fn assert_address(value: &Value) {
-        let text = value.as_str().unwrap_or_else(|| panic!("{value} is no address"));
+        let text = value.as_str().unwrap_or_else(|| panic!("{value} is not an address"));
         let digits = text.strip_prefix("0x").unwrap_or_else(|| panic!("{text}"));
         assert_eq!(format!("{:x}", u64::from_str_radix(digits, 16).unwrap()), digits);
     }
@@ -537,7 +491,7 @@ mod documents {
 
     #[test]
     fn settings() {
-        let json = Files::walkthrough().json(&["settings"], &[]);
+        let json = walkthrough_files().json(&["settings"], &[]);
         assert_eq!(
             keys(&json),
             with_verdict(&["address", "flags", "level", "modes", "statistics"])
@@ -574,7 +528,7 @@ mod documents {
                 "xdv_excluded_drivers"
             ]
         );
-        // Windows 7 has no rule classes.
+        // Windows 7 does not have rule classes.
         assert_eq!(json["modes"]["rule_classes"], Value::Null);
         assert_eq!(json["modes"]["fault_injection"]["pool_tags"], "");
         assert_eq!(json["statistics"]["level"], Value::Null, "it stands outside");
@@ -584,7 +538,7 @@ mod documents {
 
     #[test]
     fn drivers() {
-        let json = Files::walkthrough().json(&["drivers"], &[]);
+        let json = walkthrough_files().json(&["drivers"], &[]);
         assert_eq!(keys(&json), with_verdict(&["drivers"]));
         assert_eq!(json["drivers"].as_array().unwrap().len(), 1);
         let driver = &json["drivers"][0];
@@ -624,7 +578,7 @@ mod documents {
         assert_eq!(states, ["never loaded", "unloaded"]);
         assert_eq!(json["drivers"][0]["base"], Value::Null);
         assert_eq!(json["drivers"][0]["counters"], Value::Null);
-        // Nothing in the pool log, or none: said, and no error.
+        // An empty pool log, or none: the output says so, and it is not an error.
         assert!(files.clean(&["log", "pool"], &[]).contains("nothing was written to it"));
         let files = Files::write(&m.level(0).build(DumpKind::BitmapKernel));
         let log = files.json(&["log", "pool"], &[]);
@@ -634,7 +588,7 @@ mod documents {
 
     #[test]
     fn pool() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let json = files.json(&["pool"], &[]);
         assert_eq!(keys(&json), with_verdict(&["drivers", "pool_info", "unowned"]));
         assert_eq!(keys(&json["drivers"][0]), ["allocations", "contiguous", "name"]);
@@ -659,7 +613,7 @@ mod documents {
 
     #[test]
     fn log_pool() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let json = files.json(&["log", "pool"], &[]);
         assert_eq!(json["kind"], "pool");
         assert_eq!(
@@ -691,17 +645,17 @@ mod documents {
 
     #[test]
     fn last_and_address() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let all = files.json(&["log", "pool"], &[])["entries"].as_array().unwrap().clone();
         let entries = |options: &[&str]| files.json(&["log", "pool"], options)["entries"].clone();
         assert_eq!(entries(&["--last", "3"]), Value::from(&all[..3]));
         assert_eq!(entries(&["--last", "0"]), serde_json::json!([]));
         assert_eq!(entries(&["--last", "1000"]), Value::from(&all[..]));
-        // The last byte of the block, the one behind it, and an address of another block.
+        // The last byte of the block, the byte after it, and an address of another block.
         assert_eq!(entries(&["--address", "fffffa80`054f9fff"]), Value::from(&all[..1]));
         assert_eq!(entries(&["--address", "0xfffffa80054fa000"]), serde_json::json!([]));
         assert_eq!(entries(&["--address", "0xFFFFFA80052FB000"]), Value::from(&all[1..2]));
-        // Both: the newest of those that hold the address.
+        // Both options: the newest of the records that contain the address.
         let paged = "fffff8a001234f80";
         assert_eq!(entries(&["--address", paged]), Value::from(&all[10..]));
         assert_eq!(entries(&["--address", paged, "--last", "1"]), Value::from(&all[10..11]));
@@ -711,7 +665,7 @@ mod documents {
 
     #[test]
     fn history() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let options = ["--address", "fffffa80`05400010"];
         let json = files.json(&["history"], &options);
         assert_eq!(json["address"], "0xfffffa8005400010");
@@ -725,20 +679,20 @@ mod documents {
             text.starts_with("0xfffffa8005400010 is in an outstanding allocation of myfault.sys")
         );
         assert!(text.contains("\nfffff8800447d634 myfault!MyfaultDeviceControl+0x358\n"), "{text}");
-        // A block that was freed: nothing holds it, and its two records are there.
+        // A freed block: no driver holds it, and its two records are there.
         let json = files.json(&["history"], &["--address", "fffff8a001234f80"]);
         assert_eq!(json["outstanding"], serde_json::json!([]));
         let operations =
             [0, 1].map(|i| json["events"][i]["operation"].as_str().unwrap().to_owned());
         assert_eq!(operations, ["free", "allocate"]);
-        // An address that nobody knows is no error.
+        // An unknown address is not an error.
         let text = files.clean(&["history"], &["--address", "fffff8a000000000"]);
         assert!(text.contains("is not in an outstanding allocation."), "{text}");
     }
 
     #[test]
     fn info() {
-        let json = Files::walkthrough().json(&["info"], &[]);
+        let json = walkthrough_files().json(&["info"], &[]);
         assert_eq!((&json["build"], &json["kind"]), (&7601.into(), &2.into()));
         assert_eq!(json["machine"], "x64");
         assert_eq!(json["bug_check"]["code"], 0xe2);
@@ -752,7 +706,7 @@ mod documents {
 
     #[test]
     fn csv() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let csv = |words: &[&str], options: &[&str]| {
             files.clean(words, &[options, &["--format", "csv"]].concat())
         };
@@ -809,7 +763,7 @@ mod documents {
 mod output {
     use super::*;
 
-    /// A log that no pipe holds.
+    /// A log that does not fit into a pipe's buffer.
     fn long_log() -> Files {
         let mut m = Machine::new(Build::Win10Vb);
         m.level(8);
@@ -827,7 +781,7 @@ mod output {
     }
 
     #[test]
-    fn a_reader_that_leaves_is_no_error() {
+    fn a_reader_that_closes_the_pipe_is_not_an_error() {
         let files = long_log();
         for format in ["text", "json", "csv"] {
             let mut child = command()
@@ -844,7 +798,7 @@ mod output {
             assert_eq!(text(&output.stderr), "", "{format}");
             assert_eq!(output.status.code(), Some(0), "{format}");
         }
-        // An earlier command's failure counts all the same.
+        // An earlier command's failure still counts.
         let mut child = command()
             .args(files.args(&["kd"], &["-c", "!nothing", "-c", "!verifier 80"]))
             .stdout(Stdio::piped())
@@ -858,9 +812,9 @@ mod output {
         assert!(whole.len() > 1 << 20, "{} bytes fit a pipe", whole.len());
     }
 
-    /// Who closes the table early gets the verdict all the same, and no complaint of the pipe.
+    /// If a reader closes the table early, the exit code is the same, and there is no warning about the pipe.
     #[test]
-    fn a_reader_that_leaves_does_not_hide_the_limit() {
+    fn a_reader_that_closes_the_pipe_does_not_hide_the_limit() {
         let mut m = Machine::new(Build::Win10Vb);
         let driver = m.driver(Driver::new("leaky.sys"));
         m.level(8);
@@ -906,7 +860,7 @@ mod output {
         let driver = m.driver(Driver::new(NAME).pdb("ev\u{1b}[31mil.pdb"));
         let caller = m.image(driver).base + 0x1200;
         let block = Allocation::nonpaged(0xffff_9a8f_5000_0000, 0x100, b"\x1b[2J", caller);
-        // Counters that do not fit make a problem, which names the driver.
+        // Counters that do not fit are a problem, which names the driver.
         m.verified(driver)
             .allocation(block)
             .counter("CurrentNonPagedPoolAllocations", 7)
@@ -919,7 +873,7 @@ mod output {
             stale: Vec::new(),
         });
         let mut sample = m.build(DumpKind::BitmapKernel);
-        // No symbols for the driver, so that its PDB is complained of.
+        // No symbols for the driver, so there is a warning about its PDB.
         sample.files.retain(|(name, _)| name.starts_with("ntkrnl"));
         let files = Files::write(&sample);
         let visible = |text: &str, what: &str| {
@@ -950,11 +904,11 @@ mod output {
             complaints.contains("counters say 7") && complaints.contains(".pdb"),
             "{complaints}"
         );
-        // A program gets the name as it is.
+        // A program gets the name unchanged.
         let json = files.json(&["pool"], &[]);
         assert_eq!(json["drivers"][0]["name"], NAME);
-        // The name, as the module list and the list of configured drivers have it; the counters; the driver's
-        // symbols, which are missing.
+        // The problems: the name in the module list and in the list of configured drivers; the counters; the
+        // driver's missing symbols.
         let problems = json["problems"].as_array().unwrap();
         let with = |text: &str| {
             problems.iter().filter(|one| one["why"].as_str().unwrap().contains(text)).count()
@@ -963,7 +917,7 @@ mod output {
     }
 
     #[test]
-    fn a_name_is_no_formula_in_csv() {
+    fn a_name_is_not_a_formula_in_csv() {
         let mut m = Machine::new(Build::Win10Vb);
         let driver = m.driver(Driver::new("=cmd,\"a\".sys"));
         m.verified(driver).allocation(Allocation::nonpaged(
@@ -973,7 +927,7 @@ mod output {
             0,
         ));
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
-        // No file has such a name, so the answer is not complete.
+        // A file cannot have such a name, so the answer is not complete.
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),
@@ -986,7 +940,7 @@ mod output {
 
     #[test]
     fn a_dump_and_its_copy_say_the_same() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let copy = tempfile::tempdir().unwrap();
         let copied: &Path = copy.path();
         fs::copy(files.path("memory.dmp"), copied.join("copy.dmp")).unwrap();
