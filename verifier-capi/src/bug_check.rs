@@ -54,7 +54,11 @@ pub unsafe extern "C" fn verifier_bug_check(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let no_dump = || Failure::unsupported("bug check: the memory is a callback's, and only the header of a dump has it");
+        let no_dump = || {
+            Failure::unsupported(
+                "bug check: the memory is a callback's, and only the header of a dump has it",
+            )
+        };
         let bug_check = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
         let text = explain_bug_check(&bug_check).map(|text| {
             (c_string(text.name), c_string(&text.meaning), text.parameters.map(c_string))
