@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{session, supply, tiny_kernel_after};
+use crate::common::{is_wide, kind, open, supply, tiny_kernel_after};
 use verifier_core::analysis::{GroupBy, Grouping, Leaks};
 use verifier_core::dump::{BugCheck, Dump};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
@@ -11,19 +11,12 @@ use verifier_core::memory::SparsePages;
 use verifier_core::render::{LeaksView, Names, unload_line, write_leaks_json, write_leaks_text};
 use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak, violated_condition};
 use verifier_core::{Error, Va};
-use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, PoolRecord, Suspect,
-    Unload,
-};
+use verifier_synth::{Allocation, Assembly, Build, Driver, Machine, PoolRecord, Suspect, Unload};
 
 const ALL: [Unload; 3] = [Unload::Listed, Unload::OffTree, Unload::OffTreeAndList];
 
-fn wide(build: Build) -> bool {
-    build.machine() != MachineType::X86
-}
-
 fn blocks(build: Build) -> [u64; 3] {
-    let first = if wide(build) { 0xffff_9a8f_5000_0000 } else { 0x8500_0000 };
+    let first = if is_wide(build) { 0xffff_9a8f_5000_0000 } else { 0x8500_0000 };
     [first, first + 0x1000, first + 0x2000]
 }
 
@@ -51,20 +44,12 @@ fn unloaded(build: Build, unload: Unload) -> Assembly {
     m.assemble()
 }
 
-fn kind(build: Build) -> DumpKind {
-    if wide(build) { DumpKind::BitmapKernel } else { DumpKind::Summary }
-}
-
-fn open(m: &Assembly, build: Build) -> Kernel {
-    session(m.sample(kind(build)))
-}
-
 #[test]
 fn the_parameters_lead_to_the_blocks() {
     for build in Build::ALL {
         for unload in ALL {
             let m = unloaded(build, unload);
-            let kernel = open(&m, build);
+            let kernel = open(&m);
             let leak = UnloadLeak::read(&kernel).unwrap().expect("0xc4/0x62");
             assert_eq!(leak.problems, [], "{build:?} {unload:?}");
             assert_eq!((&*leak.driver, leak.counted), ("leaky.sys", 3));
@@ -80,7 +65,7 @@ fn pool_and_leaks_include_a_driver_that_is_off_the_lists() {
     for build in Build::ALL {
         for unload in ALL {
             let m = unloaded(build, unload);
-            let kernel = open(&m, build);
+            let kernel = open(&m);
             let report = PoolReport::read(&kernel, |_| true).unwrap();
             assert_eq!(report.problems, [], "{build:?} {unload:?}");
             let [quiet, leaky] = &report.drivers[..] else { panic!("{report:?}") };
@@ -105,7 +90,7 @@ fn pool_and_leaks_include_a_driver_that_is_off_the_lists() {
 #[test]
 fn leaks_say_first_which_driver_was_unloaded_whichever_driver_is_asked_for() {
     for build in Build::ALL {
-        let kernel = open(&unloaded(build, Unload::OffTree), build);
+        let kernel = open(&unloaded(build, Unload::OffTree));
         for wanted in ["leaky", "quiet"] {
             let leaks = Leaks::read(&kernel, |driver| driver.is_named(wanted)).unwrap();
             let leak = leaks.unload_leak.as_ref().expect("0xc4/0x62");
@@ -137,7 +122,7 @@ fn leaks_say_first_which_driver_was_unloaded_whichever_driver_is_asked_for() {
 fn the_kernel_itself_knows_its_bug_check() {
     for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
         let m = unloaded(build, Unload::OffTreeAndList);
-        let sample = m.sample(kind(build));
+        let sample = m.sample(kind(&m));
         let dump = Dump::open(Arc::new(sample.dump)).unwrap();
         let space = AddressSpace::of_dump(&dump).unwrap();
         let hints = Hints { bug_check: None, ..Hints::from(dump.header()) };
@@ -157,7 +142,7 @@ fn what_does_not_fit_is_told() {
         let mut bug_check = m.header.bug_check.unwrap();
         (bug_check.code, bug_check.parameters[0]) = (code, subcode);
         m.header.bug_check = Some(bug_check);
-        let kernel = open(&m, build);
+        let kernel = open(&m);
         assert_eq!(UnloadLeak::read(&kernel), Ok(None));
         assert!(
             Drivers::read(&kernel).unwrap().drivers.iter().all(|driver| !driver.from_bug_check)
@@ -166,13 +151,13 @@ fn what_does_not_fit_is_told() {
     // A count that the pages do not hold.
     let mut m = unloaded(build, Unload::OffTree);
     m.header.bug_check.as_mut().unwrap().parameters[3] = 5;
-    let leak = UnloadLeak::read(&open(&m, build)).unwrap().unwrap();
+    let leak = UnloadLeak::read(&open(&m)).unwrap().unwrap();
     assert_eq!(leak.allocations.len(), 3);
     assert!(leak.problems[0].why.contains("the bug check says 5, its pages hold 3"), "{leak:?}");
     // A name that is not there: the driver is named by its data.
     let mut m = unloaded(build, Unload::OffTreeAndList);
     m.header.bug_check.as_mut().unwrap().parameters[1] = 0xffff_8000_0000_2000;
-    let leak = UnloadLeak::read(&open(&m, build)).unwrap().unwrap();
+    let leak = UnloadLeak::read(&open(&m)).unwrap().unwrap();
     assert_eq!(leak.driver, format!("driver_{}", leak.verified_data));
     assert_eq!(leak.allocations.len(), 3);
     assert_eq!(leak.problems.len(), 1, "{leak:?}");
@@ -180,13 +165,13 @@ fn what_does_not_fit_is_told() {
     let mut m = unloaded(build, Unload::OffTree);
     let data = m.address("verified:leaky.sys");
     m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "Signature", 0x1234);
-    let kernel = open(&m, build);
+    let kernel = open(&m);
     let error = UnloadLeak::read(&kernel).unwrap_err().to_string();
     assert!(error.contains("signature is 0x1234"), "{error}");
     assert_eq!(PoolReport::read(&kernel, |_| true).unwrap().problems.len(), 1);
     let mut m = unloaded(build, Unload::OffTree);
     m.header.bug_check.as_mut().unwrap().parameters[2] = 0xffff_8000_0000_2000;
-    let error = UnloadLeak::read(&open(&m, build)).unwrap_err().to_string();
+    let error = UnloadLeak::read(&open(&m)).unwrap_err().to_string();
     assert!(error.contains("driver that bug check 0xc4/0x62 is about"), "{error}");
 }
 

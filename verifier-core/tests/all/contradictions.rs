@@ -1,13 +1,13 @@
 //! One damaged field at a time in what leads to drivers and modules: something else in memory contradicts it, so
 //! a problem has its address, and what was read is still shown.
 
-use crate::common::{kernel_of, supply};
+use crate::common::{assert_reported, open};
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
 use verifier_core::{Completeness, Problem, Va};
 use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, PoolRecord, Suspect,
+    Allocation, Assembly, Build, Driver, Machine, MachineType, PoolRecord, Suspect,
 };
 
 const BUILDS: [Build; 4] = [Build::Win7Sp1X86, Build::Win7Sp1, Build::Win10Vb, Build::Win11];
@@ -45,20 +45,13 @@ fn machine(build: Build) -> Assembly {
     m.assemble()
 }
 
-fn open(m: &Assembly) -> Kernel {
-    let kernel = kernel_of(m.dump(DumpKind::Complete));
-    supply(&kernel, &m.files);
-    kernel
-}
-
 fn pointer(m: &Assembly, at: u64) -> u64 {
     let bytes = m.read(at, m.layouts().pointer_size()).unwrap();
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-fn assert_told(problems: &[Problem], at: u64, why: &str) {
-    let told = |one: &Problem| one.address == Some(Va(at)) && one.why.contains(why);
-    assert!(problems.iter().any(told), "no {why:?} at {at:#x}: {problems:#?}");
+fn assert_contradicted(problems: &[Problem], at: u64, why: &str) {
+    assert_reported(problems, at, why);
     assert!(!Completeness::of(problems).is_complete());
 }
 
@@ -117,7 +110,11 @@ mod list_and_tree {
                 m.patch(head, &vec![0; 2 * size]);
             },
             |m, report| {
-                assert_told(&report.problems, head(m), "the link to 0x0 leads out of the kernel");
+                assert_contradicted(
+                    &report.problems,
+                    head(m),
+                    "the link to 0x0 leads out of the kernel",
+                );
                 assert_eq!(held(report), ALL[1..]);
             },
         );
@@ -149,7 +146,7 @@ mod list_and_tree {
                 m.patch_pointer(first, third);
             },
             |m, report| {
-                assert_told(&report.problems, pointer(m, head(m)), "is not confirmed");
+                assert_contradicted(&report.problems, pointer(m, head(m)), "is not confirmed");
                 assert_eq!(held(report), ALL);
             },
         );
@@ -163,7 +160,7 @@ mod list_and_tree {
                 m.patch_pointer(first, head(m));
             },
             |m, report| {
-                assert_told(&report.problems, pointer(m, head(m)), "is not confirmed");
+                assert_contradicted(&report.problems, pointer(m, head(m)), "is not confirmed");
                 assert_eq!(held(report), ALL);
             },
         );
@@ -178,7 +175,7 @@ mod list_and_tree {
             },
             |m, report| {
                 let tree = m.address("nt!ViTargetDriversAvl");
-                assert_told(&report.problems, tree, "it has no table, but NodeCount is 3");
+                assert_contradicted(&report.problems, tree, "it has no table, but NodeCount is 3");
             },
         );
     }
@@ -192,7 +189,11 @@ mod list_and_tree {
             },
             |m, report| {
                 let tree = m.address("nt!ViTargetDriversAvl");
-                assert_told(&report.problems, tree, "NodeCount is 7, but the tree holds 3 nodes");
+                assert_contradicted(
+                    &report.problems,
+                    tree,
+                    "NodeCount is 7, but the tree holds 3 nodes",
+                );
             },
         );
         each(
@@ -202,7 +203,7 @@ mod list_and_tree {
             },
             |m, report| {
                 let node = m.address("node:leaky.sys");
-                assert_told(&report.problems, node, "its parent is");
+                assert_contradicted(&report.problems, node, "its parent is");
                 assert_eq!(held(report), ALL);
             },
         );
@@ -216,7 +217,7 @@ mod drivers {
         each(
             |m| m.patch_field(m.address("suspect:leaky.sys"), SUSPECT, field, value),
             |m, report| {
-                assert_told(&report.problems, m.address("suspect:leaky.sys"), why);
+                assert_contradicted(&report.problems, m.address("suspect:leaky.sys"), why);
                 assert_eq!(held(report), ALL);
             },
         );
@@ -243,7 +244,7 @@ mod drivers {
                     let entry = m.address("suspect:leaky.sys");
                     let name = entry + m.layouts().offset(SUSPECT, "BaseName") as u64;
                     let at = if value == 0 { entry } else { name };
-                    assert_told(&report.problems, at, why);
+                    assert_contradicted(&report.problems, at, why);
                     assert_eq!(held(report), ALL);
                 },
             );
@@ -260,7 +261,7 @@ mod drivers {
             },
             |m, report| {
                 let target = m.address("target:leaky.sys");
-                assert_told(&report.problems, target, "is leaky.sys");
+                assert_contradicted(&report.problems, target, "is leaky.sys");
                 assert!(held(report).contains(&("seaky.sys", 5)));
             },
         );
@@ -281,7 +282,11 @@ mod drivers {
                 },
                 |m, report| {
                     let target = m.address("target:leaky.sys");
-                    assert_told(&report.problems, target, "the module at its base is leaky.sys");
+                    assert_contradicted(
+                        &report.problems,
+                        target,
+                        "the module at its base is leaky.sys",
+                    );
                     assert_eq!(held(report), ALL);
                 },
             );
@@ -298,7 +303,11 @@ mod drivers {
             },
             |m, report| {
                 let target = m.address("target:leaky.sys");
-                assert_told(&report.problems, target, "it leads to the data of the image at");
+                assert_contradicted(
+                    &report.problems,
+                    target,
+                    "it leads to the data of the image at",
+                );
                 // Its own data are found by their signature.
                 assert_eq!(held(report), ALL);
             },
@@ -318,7 +327,7 @@ mod drivers {
                     m.patch_pointer(target, base);
                 },
                 |m, report| {
-                    assert_told(&report.problems, m.address("target:leaky.sys"), why);
+                    assert_contradicted(&report.problems, m.address("target:leaky.sys"), why);
                     assert_eq!(held(report), ALL);
                 },
             );
@@ -332,7 +341,11 @@ mod drivers {
                 |m| m.patch_field(m.address("verified:leaky.sys"), DATA, field, 0),
                 |m, report| {
                     let data = m.address("verified:leaky.sys");
-                    assert_told(&report.problems, data, &format!("its {field}, 0, is below"));
+                    assert_contradicted(
+                        &report.problems,
+                        data,
+                        &format!("its {field}, 0, is below"),
+                    );
                 },
             );
         }
@@ -351,7 +364,7 @@ mod drivers {
                 Settings::read(&kernel).unwrap().problems,
                 PoolReport::read(&kernel, |_| true).unwrap().problems,
             ] {
-                assert_told(&problems, total, why);
+                assert_contradicted(&problems, total, why);
             }
         }
     }
@@ -388,14 +401,18 @@ mod modules {
         entry(
             |m, at, [_, size, ..]| m.patch(at + size, &[0; 4]),
             |m, kernel| {
-                assert_told(kernel.problems(), m.address("module:leaky.sys"), "its size is 0");
+                assert_contradicted(
+                    kernel.problems(),
+                    m.address("module:leaky.sys"),
+                    "its size is 0",
+                );
             },
         );
         entry(
             |m, at, [_, size, ..]| m.patch(at + size, &0x7fff_ffffu32.to_le_bytes()),
             |m, kernel| {
                 let at = m.address("module:leaky.sys");
-                assert_told(kernel.problems(), at, "overlap quiet.sys and 1 more");
+                assert_contradicted(kernel.problems(), at, "overlap quiet.sys and 1 more");
             },
         );
     }
@@ -410,7 +427,7 @@ mod modules {
             },
             |m, kernel| {
                 let at = m.address("module:leaky.sys");
-                assert_told(kernel.problems(), at, "is not a file name; FullDllName is");
+                assert_contradicted(kernel.problems(), at, "is not a file name; FullDllName is");
                 assert!(names(kernel).contains(&"leaky.sys"));
             },
         );
@@ -425,7 +442,7 @@ mod modules {
             let (hal, quiet) = (m.address("module:hal.dll"), m.address("module:quiet.sys"));
             m.patch_pointer(hal, quiet);
             let kernel = open(&m);
-            assert_told(kernel.problems(), hal, "is not confirmed");
+            assert_contradicted(kernel.problems(), hal, "is not confirmed");
             assert_eq!(names(&kernel), names(&expected), "{build:?}");
         }
     }
@@ -445,7 +462,7 @@ mod modules {
                 PoolReport::read(&kernel, |_| true).unwrap().problems,
                 PoolLog::read(&kernel, None).unwrap().problems,
             ] {
-                assert_told(&problems, target, "where no loaded module begins");
+                assert_contradicted(&problems, target, "where no loaded module begins");
             }
         }
     }
@@ -467,7 +484,7 @@ mod modules {
             m.patch(at, &0x5000u32.to_le_bytes());
             let base = base(&m, "leaky.sys");
             let problems = problems_of(&open(&m), "leaky.sys");
-            assert_told(
+            assert_contradicted(
                 &problems,
                 base,
                 "its header has a size of 0x9000, the module list has 0x5000",
@@ -504,7 +521,7 @@ mod modules {
             m.patch(leaky, &other);
             let kernel = open(&m);
             let base = base(&m, "leaky.sys");
-            assert_told(
+            assert_contradicted(
                 &problems_of(&kernel, "leaky.sys"),
                 base,
                 "which is the PDB of quiet.sys too",

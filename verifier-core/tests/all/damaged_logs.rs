@@ -1,14 +1,14 @@
 //! Logs that were damaged: what no kernel writes is marked and reported, and nothing is dropped. Logs that are
 //! only old, young or busy are not reported.
 
-use crate::common::RINGS;
 use crate::common::wrapper::{THREAD, Wrapper, leaks, rendered};
+use crate::common::{RINGS, extent};
+use verifier_core::Extent;
 use verifier_core::Va;
 use verifier_core::analysis::{History, NoStack};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{Names, text, write_pool_log_csv, write_pool_log_json};
 use verifier_core::verifier::log::{EventKind, EventLog, ImpossibleRecord, PoolLog};
-use verifier_core::{Completeness, Extent, Problem};
 use verifier_synth::{Assembly, Build, DumpKind, Log, Machine, PoolRecord, RingRecord};
 
 const LENGTH: u32 = 128;
@@ -45,10 +45,6 @@ fn slot_of(m: &Assembly, block: u64) -> u64 {
 
 fn pool_log(kernel: &Kernel) -> PoolLog {
     PoolLog::read(kernel, None).unwrap()
-}
-
-fn extent(problems: &[Problem]) -> Extent {
-    Completeness::of(problems).extent
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::common::{TINY_BASE, open, shared, tiny_kernel};
+use crate::common::{TINY_BASE, kind, open_dump, shared, tiny_kernel};
 use proptest::prelude::*;
 use verifier_core::analysis::{LockGraph, LockOrder};
 use verifier_core::dump::BugCheck;
@@ -13,11 +13,7 @@ use verifier_core::memory::SparsePages;
 use verifier_core::types::{Isf, Literals, Shape};
 use verifier_core::verifier::deadlock::{Deadlock, LockType};
 use verifier_core::{Completeness, Problem, Va};
-use verifier_synth::{Assembly, Build, DumpKind, Lock, LockNode, Machine, MachineType, PageState};
-
-fn kind(m: &Assembly) -> DumpKind {
-    if m.layouts().pointer_size() == 4 { DumpKind::Complete } else { DumpKind::BitmapKernel }
-}
+use verifier_synth::{Assembly, Build, Lock, LockNode, Machine, MachineType, PageState};
 
 fn kernel_with(m: &Assembly, limits: Limits) -> Kernel {
     kernel_by(m, limits, Arc::new(table(m)))
@@ -30,7 +26,7 @@ fn table(m: &Assembly) -> Isf {
 }
 
 fn kernel_by(m: &Assembly, limits: Limits, types: Arc<Isf>) -> Kernel {
-    let dump = open(m.dump(kind(m)));
+    let dump = open_dump(m.dump(kind(m)));
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
     kernel.supply_types(types);
@@ -49,7 +45,7 @@ fn place(build: Build, offset: u64) -> u64 {
 }
 
 #[track_caller]
-fn assert_told(problems: &[Problem], what: &str, why: &str) {
+fn assert_reported(problems: &[Problem], what: &str, why: &str) {
     assert!(
         problems.iter().any(|p| p.what.contains(what) && p.why.contains(why)),
         "no {what:?}: {why:?} in {problems:#?}"
@@ -247,7 +243,7 @@ mod issues {
         let mut m = stopped(Build::Win10Vb, C4);
         m.deadlock();
         let assembly = m.assemble();
-        let dump = open(assembly.dump(kind(&assembly)));
+        let dump = open_dump(assembly.dump(kind(&assembly)));
         let space = AddressSpace::of_dump(&dump).unwrap();
         let hints = Hints { bug_check: None, ..Hints::from(dump.header()) };
         let kernel = Kernel::open(space, hints).unwrap();
@@ -460,7 +456,7 @@ mod damage {
         // root → child → tried → child: the head never comes round again.
         m.patch_pointer(tried, child);
         let d = read(&m);
-        assert_told(&d.problems, "children of deadlock node", "closes a ring without the head");
+        assert_reported(&d.problems, "children of deadlock node", "closes a ring without the head");
         assert_eq!((d.nodes().len(), d.resources().len()), (5, 4), "nothing is lost by it");
         assert_eq!(LockOrder::of(&d).unwrap().threads.len(), 2);
     }
@@ -472,9 +468,9 @@ mod damage {
         let held = label(&m, "node:2");
         m.patch_field(child, "_VI_DEADLOCK_NODE", "Parent", held);
         let d = read(&m);
-        assert_told(&d.problems, "deadlock node", &format!("its Parent is {held:#x}"));
+        assert_reported(&d.problems, "deadlock node", &format!("its Parent is {held:#x}"));
         m.patch_field(child, "_VI_DEADLOCK_NODE", "Root", label(&m, "lock:2"));
-        assert_told(&read(&m).problems, "deadlock node", "on the list of lock");
+        assert_reported(&read(&m).problems, "deadlock node", "on the list of lock");
     }
 
     #[test]
@@ -516,7 +512,7 @@ mod damage {
         let lost = (0..60).filter(|&i| pages(i).contains(&cut)).count();
         m.remove_page(cut << 12);
         let d = read(&m);
-        assert_told(&d.problems, "database of locks, bucket", "not in the dump");
+        assert_reported(&d.problems, "database of locks, bucket", "not in the dump");
         assert!(!d.problems.iter().any(|p| p.why.contains("its count is")), "a cut explains it");
         let known: Vec<u64> = d.resources().map(|resource| resource.lock.0).collect();
         assert_eq!(known.len(), 60 - lost, "what is not on that page is found from both ends");
@@ -537,7 +533,7 @@ mod damage {
         m.patch_pointer(second, entry);
         let d = read(&m);
         assert_eq!(d.resources().len(), 2);
-        assert_told(&d.problems, "database of locks, bucket", "in another bucket too");
+        assert_reported(&d.problems, "database of locks, bucket", "in another bucket too");
     }
 
     #[test]
@@ -557,7 +553,7 @@ mod damage {
             // The last page is not full.
             assert_eq!(d.resources().len(), 1023 - per_page.min(1023 - per_page));
             assert_eq!(d.problems.len(), 1, "{:?}", d.problems);
-            assert_told(&d.problems, "database of locks, buckets 0x", "not in the dump");
+            assert_reported(&d.problems, "database of locks, buckets 0x", "not in the dump");
         }
     }
 
@@ -571,7 +567,7 @@ mod damage {
             let d = read(&m);
             assert_eq!((d.resources().len(), d.nodes().len()), (4, 5), "{build:?}");
             assert_eq!(d.participants, []);
-            assert_told(&d.problems, "deadlock detection's globals", "not in the dump");
+            assert_reported(&d.problems, "deadlock detection's globals", "not in the dump");
             assert!(d.problems.len() <= 2, "a page is told once: {:?}", d.problems);
             assert!(d.issue.is_some(), "it is a variable of the kernel's");
         }
@@ -595,8 +591,8 @@ mod damage {
         let order = LockOrder::of(&d).unwrap();
         assert_eq!(order.locks.len(), 2);
         assert_eq!(order.threads[1].thread, Some(Va(place(BUILD, 0x10_0040))));
-        assert_told(&d.problems, "database of locks", "");
-        assert_told(&d.problems, "database of threads", "");
+        assert_reported(&d.problems, "database of locks", "");
+        assert_reported(&d.problems, "database of threads", "");
     }
 
     #[test]
@@ -608,10 +604,14 @@ mod damage {
         m.patch_field(lock, "_VI_DEADLOCK_RESOURCE", "NodeCount", 0xffff);
         m.patch_field(thread, "_VI_DEADLOCK_THREAD", "NodeCount", 9);
         let d = read(&m);
-        assert_told(&d.problems, "database of locks", "its count is 0x5, its buckets hold 0x4");
-        assert_told(&d.problems, "database of threads", "its count is 0x1, its buckets hold 0x2");
-        assert_told(&d.problems, "nodes of lock", "NodeCount is 0xffff, the list has 0x2");
-        assert_told(
+        assert_reported(&d.problems, "database of locks", "its count is 0x5, its buckets hold 0x4");
+        assert_reported(
+            &d.problems,
+            "database of threads",
+            "its count is 0x1, its buckets hold 0x2",
+        );
+        assert_reported(&d.problems, "nodes of lock", "NodeCount is 0xffff, the list has 0x2");
+        assert_reported(
             &d.problems,
             "thread",
             "NodeCount is 0x9, 0x1 nodes name it, 0x1 of them active",
@@ -651,8 +651,8 @@ mod damage {
         m.deadlock().counter("NumberOfParticipants", 0x1_0000);
         let d = read(&m.assemble());
         assert_eq!(d.participants.len(), 3);
-        assert_told(&d.problems, "globals", "NumberOfParticipants is 0x10000 of at most 0x20");
-        assert_told(&d.problems, "globals", "participant 31 is null");
+        assert_reported(&d.problems, "globals", "NumberOfParticipants is 0x10000 of at most 0x20");
+        assert_reported(&d.problems, "globals", "participant 31 is null");
     }
 
     #[test]
@@ -820,7 +820,7 @@ mod literals {
     #[test]
     fn no_page_of_the_globals() {
         let d = Deadlock::read(&kernel(pointer_to(GLOBALS), types())).unwrap();
-        assert_told(&d.problems, "deadlock detection's globals", "holds no bytes");
+        assert_reported(&d.problems, "deadlock detection's globals", "holds no bytes");
         assert_eq!((d.resources().len(), d.participants.len()), (0, 0));
     }
 
@@ -863,7 +863,7 @@ mod literals {
             .with(Va(thread), &words(&[0xffff_fa80_0777_0040, node, 0, 0, 0, 1]));
         let d = Deadlock::read(&kernel(memory, types())).unwrap();
         assert_eq!(d.counters.get("TotalReleases"), Some(0x77));
-        assert_told(
+        assert_reported(
             &d.problems,
             "globals",
             "no ResourceAddressRange, which tells the buckets' number",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::common::open;
+use crate::common::open_dump;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use verifier_core::dump::{Dump, DumpKind as Kind, PhysicalPages, ReadAt};
@@ -195,7 +195,7 @@ proptest! {
         let start = if x86 { 0x1000 } else { 0x2000 };
         file.truncate((file.len() as u64).saturating_sub(cut).max(start) as usize);
         let len = file.len() as u64;
-        let dump = open(file);
+        let dump = open_dump(file);
         prop_assert_eq!(dump.header().kind, Kind::Full);
         check(&dump.physical().unwrap(), &naive_ranges(&runs, start), 100, len);
     }
@@ -208,7 +208,7 @@ proptest! {
         let (mut file, first_page) = ranges_file(dump_type, &ranges);
         file.truncate((file.len() as u64).saturating_sub(cut).max(first_page) as usize);
         let len = file.len() as u64;
-        let dump = open(file);
+        let dump = open_dump(file);
         prop_assert_eq!(dump.header().kind.raw(), dump_type);
         check(&dump.physical().unwrap(), &naive_ranges(&ranges, first_page), 100, len);
     }
@@ -222,7 +222,7 @@ proptest! {
         let (mut file, first_page) = bitmap_file(dump_type, machine, &bits);
         file.truncate((file.len() as u64).saturating_sub(cut).max(first_page) as usize);
         let len = file.len() as u64;
-        let dump = open(file);
+        let dump = open_dump(file);
         let frames = bits.len() as u64 + 70;
         check(&dump.physical().unwrap(), &naive_bits(&bits, first_page), frames, len);
     }
@@ -231,7 +231,7 @@ proptest! {
     #[test]
     fn a_read_equals_its_bytes(runs in some_runs(8), at in 0u64..0x2_0000, len in 0usize..0x3800) {
         let file = runs_file(MachineType::X64, &runs);
-        let pages = open(file).physical().unwrap();
+        let pages = open_dump(file).physical().unwrap();
         let mut whole = vec![0; len];
         let result = pages.read(Pa(at), &mut whole);
         let done = result.as_ref().map_or_else(|fault| fault.done, |_| len);
@@ -267,7 +267,7 @@ proptest! {
                 }
             }
         }
-        if let Ok(pages) = open(file).physical() {
+        if let Ok(pages) = open_dump(file).physical() {
             let frame = pages.map().next_frame(pfn).unwrap_or(pfn);
             let _ = pages.map().offset(frame);
             let _ = pages.read_u64(Pa(frame.wrapping_mul(PAGE)));
@@ -291,7 +291,7 @@ fn every_kind_reads_what_was_written() {
             {
                 continue;
             }
-            let dump = open(write_dump(kind, &info, &memory));
+            let dump = open_dump(write_dump(kind, &info, &memory));
             assert_eq!(dump.header().kind.raw(), kind.dump_type());
             let pages = dump.physical().unwrap();
             for (pfn, page) in memory.pages() {
@@ -317,7 +317,7 @@ fn every_kind_reads_what_was_written() {
 #[test]
 fn a_frame_stored_twice_reads_from_its_first_place() {
     // The second run starts lower and reaches into the first.
-    let pages = open(runs_file(MachineType::X64, &[(5, 4), (2, 5)])).physical().unwrap();
+    let pages = open_dump(runs_file(MachineType::X64, &[(5, 4), (2, 5)])).physical().unwrap();
     assert_eq!(stored_at(&pages, 5), 0x2000);
     assert_eq!(stored_at(&pages, 6), 0x3000);
     assert_eq!(stored_at(&pages, 2), 0x6000);
@@ -329,7 +329,7 @@ fn a_frame_stored_twice_reads_from_its_first_place() {
 fn half_a_page_at_the_end_is_no_page() {
     let mut file = runs_file(MachineType::X64, &[(0x10, 3)]);
     file.truncate(file.len() - 1);
-    let dump = open(file);
+    let dump = open_dump(file);
     let truncation = dump.truncation().unwrap();
     assert_eq!((truncation.expected_len, truncation.missing_bytes()), (0x5000, 1));
     assert_eq!(truncation.to_string(), "1 byte (1 of 3 pages) is missing");
@@ -363,12 +363,12 @@ fn a_file_of_any_kind_that_is_cut_short_says_how_much_is_missing() {
                 continue;
             }
             let file = write_dump(kind, &info, &memory);
-            let whole = open(file.clone());
+            let whole = open_dump(file.clone());
             assert_eq!((whole.truncation(), whole.problems()), (None, vec![]), "{kind:?}");
             let len = file.len() as u64;
             let pages = whole.physical().unwrap().map().page_count();
             for (cut, missing) in [(1, 1), (16, 1), (PAGE, 1), (PAGE + 1, 2), (7 * PAGE, 7)] {
-                let dump = open(file[..(len - cut) as usize].to_vec());
+                let dump = open_dump(file[..(len - cut) as usize].to_vec());
                 let truncation = dump.truncation().unwrap();
                 assert_eq!((truncation.file_len, truncation.expected_len), (len - cut, len));
                 assert_eq!((truncation.missing_pages, truncation.pages), (missing, pages));
@@ -387,7 +387,7 @@ fn a_file_that_ends_before_its_first_page_misses_what_its_header_counts() {
     let bits = vec![true; 70];
     for (dump_type, end) in [(2, 0x202c), (5, 0x203c), (6, 0x203c)] {
         let (file, first_page) = bitmap_file(dump_type, MachineType::X64, &bits);
-        let dump = open(file[..end].to_vec());
+        let dump = open_dump(file[..end].to_vec());
         let truncation = dump.truncation().unwrap();
         assert_eq!(truncation.expected_len, first_page + 70 * PAGE);
         assert_eq!((truncation.missing_pages, truncation.is_minimum), (70, false));
@@ -401,17 +401,17 @@ fn a_file_that_ends_before_its_first_page_misses_what_its_header_counts() {
         (9, "at least 4,040 bytes are missing"),
     ] {
         let (file, _) = ranges_file(dump_type, &[(7, 1), (3, 2)]);
-        let dump = open(file[..0x2038].to_vec());
+        let dump = open_dump(file[..0x2038].to_vec());
         assert_eq!(dump.truncation().unwrap().to_string(), text);
     }
-    let error = open(header(MachineType::X64, 5)).physical().unwrap_err().to_string();
+    let error = open_dump(header(MachineType::X64, 5)).physical().unwrap_err().to_string();
     assert!(error.contains("the file ends before it: it was cut short; copy the file again"));
 }
 
 /// The one problem of a file, and that it is not taken for one that was cut short.
 #[track_caller]
 fn contradiction(file: Vec<u8>) -> (String, Extent) {
-    let dump = open(file);
+    let dump = open_dump(file);
     assert_eq!(dump.truncation(), None);
     match &dump.problems()[..] {
         [problem] => (problem.to_string(), problem.leaves),
@@ -453,7 +453,7 @@ fn a_page_map_that_has_other_pages_than_its_header_counts_is_reported() {
         assert_eq!(with(b"something else"), Extent::AtLeast);
         // A count that was never set says nothing.
         file[at] = 0;
-        assert_eq!(open(file).problems(), []);
+        assert_eq!(open_dump(file).problems(), []);
     }
 }
 
@@ -501,7 +501,7 @@ fn values_of_a_header_that_cannot_be_are_remarks() {
     for (at, len) in [(0xc, 4), (0x10, 8), (0x34, 4)] {
         put(&mut unset, at, &b"PAGEPAGE"[..len]);
     }
-    assert_eq!(open(unset).problems(), []);
+    assert_eq!(open_dump(unset).problems(), []);
 }
 
 #[test]
@@ -510,7 +510,7 @@ fn a_file_cut_inside_its_page_map_opens_and_says_so() {
     for dump_type in [2, 5, 6] {
         let (mut file, _) = bitmap_file(dump_type, MachineType::X64, &bits);
         file.truncate(0x2030);
-        let dump = open(file);
+        let dump = open_dump(file);
         assert_eq!(dump.header().build, 19041);
         let error = dump.physical().unwrap_err();
         assert!(matches!(error, Error::Format { .. }), "{error}");
@@ -520,11 +520,11 @@ fn a_file_cut_inside_its_page_map_opens_and_says_so() {
         let (file, first_page) = ranges_file(dump_type, &[(7, 1), (3, 2)]);
         let mut short = file.clone();
         short.truncate(0x2018);
-        assert!(matches!(open(short).physical(), Err(Error::Format { .. })));
+        assert!(matches!(open_dump(short).physical(), Err(Error::Format { .. })));
         // Of a list that is cut what is there is used: its pages are behind the end.
         let mut short = file;
         short.truncate(0x2040);
-        let pages = open(short).physical().unwrap();
+        let pages = open_dump(short).physical().unwrap();
         assert_eq!(pages.map().offset(7), Some(first_page));
         assert_eq!(pages.map().page_count(), 1);
         let fault = pages.read_u8(Pa(0x7000)).unwrap_err();
@@ -538,7 +538,7 @@ fn an_empty_range_hides_nothing_behind_it() {
         let ranges = [(7, 1), (0x33, 0), (0x100, 2)];
         let (file, first_page) = ranges_file(dump_type, &ranges);
         let len = file.len() as u64;
-        check(&open(file).physical().unwrap(), &naive_ranges(&ranges, first_page), 0x110, len);
+        check(&open_dump(file).physical().unwrap(), &naive_ranges(&ranges, first_page), 0x110, len);
     }
 }
 
@@ -547,7 +547,7 @@ fn a_bitmap_larger_than_the_file_is_refused_before_it_is_read() {
     for bits in [u64::MAX, u64::MAX / 8, 1 << 40] {
         let (mut file, _) = bitmap_file(6, MachineType::X64, &[true; 8]);
         put64(&mut file, 0x2030, bits);
-        let error = open(file).physical().unwrap_err();
+        let error = open_dump(file).physical().unwrap_err();
         assert!(error.to_string().contains("does not fit before the first page"), "{error}");
     }
 }
@@ -556,7 +556,7 @@ fn a_bitmap_larger_than_the_file_is_refused_before_it_is_read() {
 fn counts_that_overflow_end_the_list() {
     let (mut file, _) = ranges_file(8, &[(1, 1), (0x100, 1), (0x200, 1)]);
     put64(&mut file, 0x2048, u64::MAX);
-    let pages = open(file).physical().unwrap();
+    let pages = open_dump(file).physical().unwrap();
     assert_eq!(stored_at(&pages, 1), pages.map().offset(1).unwrap());
     assert_eq!(pages.map().offset(0x100), Some(pages.map().offset(1).unwrap() + PAGE));
     assert!(pages.read_u8(Pa(0x1_0000_0000_0000)).is_err());
@@ -569,7 +569,7 @@ fn fields_that_were_never_set_are_none() {
         let empty = PhysicalMemory::new(Placement::Sequential { first: 1 });
         let info = HeaderInfo::new(machine, 9600, 0x18_7000);
         // The bitmap and summary writers leave the physical memory block as it is.
-        let dump = open(write_dump(DumpKind::Summary, &info, &empty));
+        let dump = open_dump(write_dump(DumpKind::Summary, &info, &empty));
         let header = dump.header();
         assert_eq!(header.number_of_runs, 0x4547_4150);
         assert_eq!(header.runs, []);
@@ -600,7 +600,7 @@ fn a_filler_for_a_run_count_is_no_run_count() {
         {
             let mut file = header(machine, 1);
             put32(&mut file, at, number);
-            let dump = open(file);
+            let dump = open_dump(file);
             assert_eq!(dump.header().number_of_runs, number);
             assert_eq!(dump.truncation(), None);
             let error = dump.physical().unwrap_err();
@@ -622,7 +622,7 @@ fn header_facts_stand_as_they_were_written() {
     info.comment = Some("full of ghosts".into());
     info.physical_memory = Some(vec![(1, 0x9e), (0x100, 0xf00)]);
     info.major_version = 12;
-    let dump = open(write_dump(DumpKind::BitmapKernel, &info, &memory));
+    let dump = open_dump(write_dump(DumpKind::BitmapKernel, &info, &memory));
     let header = dump.header();
     // The low bits of the base are kept: what they mean is the page tables' business.
     assert_eq!(header.directory_table_base, Pa(0x1a_d002));
@@ -666,13 +666,13 @@ fn files_that_are_no_kernel_dumps() {
 #[test]
 fn kinds_without_physical_memory_open_and_say_why_they_hold_none() {
     for (machine, at) in [(MachineType::X64, 0xf98), (MachineType::X86, 0xf88)] {
-        let triage = open(header(machine, 4));
+        let triage = open_dump(header(machine, 4));
         assert_eq!(triage.header().kind, Kind::Triage);
         let error = triage.physical().unwrap_err();
         assert!(matches!(&error, Error::Unsupported { .. }), "{error}");
         assert!(error.to_string().contains("triage"), "{error}");
         for unknown in [0, 3, 7, 0xb, 0x4547_4150] {
-            let dump = open(header(machine, unknown));
+            let dump = open_dump(header(machine, unknown));
             assert_eq!(dump.header().kind, Kind::Unknown(unknown));
             let error = dump.physical().unwrap_err();
             assert!(matches!(error, Error::Format { offset, .. } if offset == at));
@@ -688,14 +688,14 @@ fn the_markers_of_page_maps_are_checked() {
     {
         let mut file = header(MachineType::X64, dump_type);
         file.resize(0x5000, 0);
-        let error = open(file).physical().unwrap_err();
+        let error = open_dump(file).physical().unwrap_err();
         assert!(matches!(error, Error::Format { offset: 0x2000, .. }), "{error}");
         assert!(error.to_string().contains(marker), "{error}");
     }
     // Metadata that does not end where the pages begin.
     let (mut file, _) = ranges_file(9, &[(7, 1)]);
     put64(&mut file, 0x2010, 0x10);
-    assert!(open(file).physical().unwrap_err().to_string().contains("do not fit together"));
+    assert!(open_dump(file).physical().unwrap_err().to_string().contains("do not fit together"));
 }
 
 /// A file read with seeks: what an embedder without mappings brings.

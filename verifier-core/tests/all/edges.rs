@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{open, session};
+use crate::common::{open_dump, session};
 use proptest::prelude::*;
 use verifier_core::addr::Space;
 use verifier_core::dump::Header;
@@ -40,9 +40,9 @@ fn a_bitmap_that_reaches_into_the_first_page_is_refused() {
     // The file is long enough for these bits; the room before the first page is not.
     let first_page = u64::from_le_bytes(file[0x2020..0x2028].try_into().unwrap());
     put64(&mut file, 0x2030, (first_page - 0x2038) * 8);
-    assert!(open(file.clone()).physical().is_ok());
+    assert!(open_dump(file.clone()).physical().is_ok());
     put64(&mut file, 0x2030, (first_page - 0x2038) * 8 + 1);
-    let error = open(file).physical().unwrap_err().to_string();
+    let error = open_dump(file).physical().unwrap_err().to_string();
     assert!(error.contains("does not fit before the first page"), "{error}");
 }
 
@@ -60,7 +60,7 @@ fn ranges_behind_the_page_count_of_a_full_dump_are_none() {
     assert_eq!(list, [(0x10, 4), (0, 0)], "the builder's list");
     put64(&mut file, 0x2040, 0x5000);
     put64(&mut file, 0x2048, 1);
-    let pages = open(file).physical().unwrap();
+    let pages = open_dump(file).physical().unwrap();
     assert_eq!(pages.map().page_count(), 4);
     assert_eq!(pages.map().offset(0x5000), None);
     assert!(pages.map().offset(0x13).is_some());
@@ -71,7 +71,7 @@ fn a_dump_is_walked_as_far_as_its_file_goes() {
     // The one run of a complete dump says that it goes on for an exbibyte.
     let mut file = four_pages(MachineType::X64, DumpKind::Complete);
     put64(&mut file, 0xa0, 1 << 48);
-    let pages = open(file).physical().unwrap();
+    let pages = open_dump(file).physical().unwrap();
     assert_eq!(pages.map().page_count(), 1 << 48);
     let walk = |pages: &dyn Pages| {
         let next = |at: &Pa| pages.next_page(at.add(0x1000));
@@ -82,7 +82,7 @@ fn a_dump_is_walked_as_far_as_its_file_goes() {
     // A bitmap's file that is cut in its third page.
     let mut file = four_pages(MachineType::X64, DumpKind::BitmapKernel);
     file.truncate(file.len() - 0x1800);
-    assert_eq!(walk(&open(file).physical().unwrap()), held[..2]);
+    assert_eq!(walk(&open_dump(file).physical().unwrap()), held[..2]);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn null_addresses_in_a_header_are_none() {
     ] {
         let mut file = four_pages(machine, DumpKind::Complete);
         let read = |file: &[u8]| {
-            let dump = open(file.to_vec());
+            let dump = open_dump(file.to_vec());
             let header = dump.header();
             [
                 header.pfn_data_base,
@@ -212,7 +212,7 @@ fn paging_of(
     machine: Machine,
     change: impl Fn(&mut Header),
 ) -> PagingMode {
-    let mut header = open(write_dump(
+    let mut header = open_dump(write_dump(
         DumpKind::Complete,
         &HeaderInfo::new(MachineType::X64, 22000, 0x1000),
         &PhysicalMemory::new(Placement::Sequential { first: 1 }),

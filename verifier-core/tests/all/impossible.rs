@@ -1,21 +1,14 @@
 //! What a dump's entries and counters contradict, and what Verifier's settings leave of an answer.
 
-use crate::common::session;
+use crate::common::{extent, is_wide, open};
 use verifier_core::analysis::{History, Leaks};
-use verifier_core::kernel::Kernel;
 use verifier_core::verifier::{Impossible, PoolReport, Settings};
 use verifier_core::{Completeness, Extent, Problem, Va};
-use verifier_synth::{
-    Allocation, Assembly, Build, Contiguous, Driver, DumpKind, Machine, MachineType, Suspect,
-};
+use verifier_synth::{Allocation, Assembly, Build, Contiguous, Driver, Machine, Suspect};
 
 const BUILDS: [Build; 3] = [Build::Win7Sp1X86, Build::Win10Vb, Build::Win11Arm64];
 const DATA: &str = "_VF_TARGET_VERIFIED_DRIVER_DATA";
 const TOTALS: &str = "_MM_DRIVER_VERIFIER_DATA";
-
-fn is_wide(build: Build) -> bool {
-    build.machine() != MachineType::X86
-}
 
 fn pool(build: Build) -> u64 {
     if is_wide(build) { 0xffff_b00f_0000_0000 } else { 0xb000_0000 }
@@ -37,12 +30,8 @@ fn machine(build: Build) -> Machine {
     m
 }
 
-fn open(m: &Assembly, build: Build) -> Kernel {
-    session(m.sample(if is_wide(build) { DumpKind::BitmapKernel } else { DumpKind::Complete }))
-}
-
-fn report(m: &Assembly, build: Build) -> PoolReport {
-    PoolReport::read(&open(m, build), |_| true).unwrap()
+fn report(m: &Assembly) -> PoolReport {
+    PoolReport::read(&open(m), |_| true).unwrap()
 }
 
 fn entry(m: &Assembly, number: u64) -> u64 {
@@ -56,10 +45,6 @@ fn assert_said(problems: &[Problem], address: u64, why: &str) {
         problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
         "no {why:?} at {address:#x} in {problems:#?}"
     );
-}
-
-fn extent(problems: &[Problem]) -> Extent {
-    Completeness::of(problems).extent
 }
 
 /// A field of the third entry, the value that it gets, how its allocation is marked, and why.
@@ -89,13 +74,13 @@ fn damages(build: Build) -> Vec<Damage> {
 fn an_impossible_allocation_is_kept_and_marked_and_the_answer_is_not_complete() {
     for build in BUILDS {
         let whole = machine(build).assemble();
-        assert_eq!(report(&whole, build).problems, [], "{build:?}");
+        assert_eq!(report(&whole).problems, [], "{build:?}");
         let held = pool(build) + 0x3000;
         for (field, value, mark, why) in damages(build) {
             let mut m = machine(build).assemble();
             let at = entry(&m, 3);
             m.patch_field(at, "_VI_POOL_ENTRY", &format!("InUse.{field}"), value);
-            let kernel = open(&m, build);
+            let kernel = open(&m);
             let found = PoolReport::read(&kernel, |_| true).unwrap();
             let blocks = &found.drivers[0].allocations;
             assert_eq!(blocks.len(), 8, "{build:?} {field} {value:#x}");
@@ -125,7 +110,7 @@ fn impossible_entries_of_a_whole_page_are_one_problem() {
         let at = entry(&m, i);
         m.patch_field(at, "_VI_POOL_ENTRY", "InUse.CallingAddress", 0x77);
     }
-    let problems = report(&m, build).problems;
+    let problems = report(&m).problems;
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_said(&problems, entry(&m, 0), "8 are like this, the first is shown");
 }
@@ -137,7 +122,7 @@ fn sizes_that_do_not_add_up_to_the_drivers_bytes_are_a_problem() {
             let mut m = machine(build).assemble();
             let at = entry(&m, 3);
             m.patch_field(at, "_VI_POOL_ENTRY", "InUse.NumberOfBytes", size);
-            let found = report(&m, build);
+            let found = report(&m);
             let data = m.address("verified:leaky.sys");
             let why = format!("its counters say 0x800 bytes, its pages hold {:#x}", 0x700 + size);
             assert_said(&found.problems, data, &why);
@@ -156,10 +141,10 @@ fn contiguous_memory_is_held_against_its_driver_and_the_pool_too() {
     let address = pool(build) + 0x10_0000;
     m.verified(leaky).contiguous(Contiguous { address, size: 0x3000, caller });
     let mut m = m.assemble();
-    assert_eq!(report(&m, build).problems, []);
+    assert_eq!(report(&m).problems, []);
     let node = m.address("contiguous:dma.sys:0");
     m.patch_field(node, "_VI_CONTIGUOUS_MEMORY", "Address", pool(build) + 0x4000);
-    let found = report(&m, build);
+    let found = report(&m);
     assert_eq!(found.drivers[2].contiguous[0].impossible, Some(Impossible::Twice));
     assert_eq!(found.drivers[0].allocations[4].impossible, Some(Impossible::Twice));
     assert_said(&found.problems, node, "is that of the entry at");
@@ -175,7 +160,7 @@ mod settings {
         let mut m = machine(BUILD).assemble();
         let at = m.address("nt!MmVerifierData");
         change(&mut m, at);
-        (Settings::read(&open(&m, BUILD)).unwrap(), at)
+        (Settings::read(&open(&m)).unwrap(), at)
     }
 
     #[test]
@@ -186,7 +171,7 @@ mod settings {
             assert_said(&settings.problems, at, "the statistics count 8 tracked blocks");
             let mut m = machine(BUILD).assemble();
             change(&mut m, at);
-            let found = report(&m, BUILD);
+            let found = report(&m);
             assert_eq!(found.drivers[0].allocations.len(), 8);
             assert_said(&found.problems, at, "the statistics count 8 tracked blocks");
             assert_eq!(extent(&found.problems), Extent::AtLeast);
@@ -248,7 +233,7 @@ mod unknown {
     fn answer(m: &Assembly, driver: Option<&str>) -> Completeness {
         let wanted =
             |one: &verifier_core::verifier::Driver| driver.is_none_or(|name| one.is_named(name));
-        let kernel = open(m, BUILD);
+        let kernel = open(m);
         let found = PoolReport::read(&kernel, wanted).unwrap();
         assert_eq!(found.allocations().count(), 0);
         let leaks = Leaks::read(&kernel, wanted).unwrap();
@@ -337,7 +322,7 @@ fn counters_agree_with_the_tree_whether_they_count_its_blocks_or_not() {
         let data = m.address("verified:leaky.sys");
         m.patch_field(data, DATA, "CurrentNonPagedPoolAllocations", counted);
         m.patch_field(data, DATA, "PeakNonPagedPoolAllocations", counted);
-        let kernel = open(&m, build);
+        let kernel = open(&m);
         let found = PoolReport::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
         let counters: Vec<_> =
             found.problems.iter().filter(|p| p.address == Some(Va(data))).collect();

@@ -2,21 +2,13 @@
 //! log that is torn, wrapped, of an odd length, off, or in part absent. Each is read as far as it goes, and
 //! what is amiss is told.
 
-use crate::common::{RINGS, session};
+use crate::common::{RINGS, open};
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::{EventKind, EventLog, EventRecord, PoolLog, WatchedIrps};
 use verifier_synth::{
-    Assembly, Build, DumpKind, Log, Machine, MachineType, RingRecord, StaticLog, WatchedIrp,
+    Assembly, Build, Log, Machine, MachineType, RingRecord, StaticLog, WatchedIrp,
 };
-
-fn kind_of(build: Build) -> DumpKind {
-    if build.machine() == MachineType::X86 { DumpKind::Summary } else { DumpKind::BitmapKernel }
-}
-
-fn open(m: &Assembly, build: Build) -> Kernel {
-    session(m.sample(kind_of(build)))
-}
 
 /// An address of pool that every build's machine takes for the kernel's.
 fn pool(build: Build, offset: u64) -> u64 {
@@ -101,7 +93,7 @@ fn read(kernel: &Kernel, kind: EventKind) -> EventLog {
 #[test]
 fn every_build_newest_first() {
     for build in Build::ALL {
-        let kernel = open(&machine(build, 0x20, 0, 5).assemble(), build);
+        let kernel = open(&machine(build, 0x20, 0, 5).assemble());
         for (kind, log) in RINGS {
             let read = read(&kernel, kind);
             assert_eq!(read.problems, [], "{build:?} {kind:?}");
@@ -144,7 +136,7 @@ fn the_irp_log_of_windows_7() {
             [&frames[..], &[pool(build, 0x200)]].concat()
         };
         m.log(Log::Irp).push(RingRecord { frames: full.clone(), ..record(build, Log::Irp, 1) });
-        let log = read(&open(&m.assemble(), build), EventKind::Irp);
+        let log = read(&open(&m.assemble()), EventKind::Irp);
         let known: Vec<bool> =
             log.values(&log.records[0]).map(|(_, value)| value.is_some()).collect();
         let newer = build == Build::Win81;
@@ -157,7 +149,7 @@ fn the_irp_log_of_windows_7() {
 fn an_index_that_wrapped_32_bits() {
     for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
         // 40 records into 32 slots, the index from just below 2^32 to just above 0.
-        let kernel = open(&machine(build, 0x20, u32::MAX - 30, 40).assemble(), build);
+        let kernel = open(&machine(build, 0x20, u32::MAX - 30, 40).assemble());
         for (kind, log) in RINGS {
             let read = read(&kernel, kind);
             assert_eq!(read.problems, [], "{build:?} {kind:?}");
@@ -169,7 +161,7 @@ fn an_index_that_wrapped_32_bits() {
     // Every slot used once is not a lap too many.
     let build = Build::Win10Rs5;
     for (count, wrapped) in [(0x1f, false), (0x20, false), (0x21, true)] {
-        let kernel = open(&machine(build, 0x20, 0, count).assemble(), build);
+        let kernel = open(&machine(build, 0x20, 0, count).assemble());
         for (kind, _) in RINGS {
             assert_eq!(read(&kernel, kind).wrapped, Some(wrapped), "{kind:?} {count:#x}");
         }
@@ -190,7 +182,7 @@ fn a_torn_newest_entry() {
             let [structure, ..] = log.names();
             m.patch_field(slot(&m, log, 5), structure, "Thread", 0);
         }
-        let kernel = open(&m, build);
+        let kernel = open(&m);
         for (kind, log) in RINGS {
             let read = read(&kernel, kind);
             let [problem] = &read.problems[..] else { panic!("{build:?} {kind:?}: {read:?}") };
@@ -210,7 +202,7 @@ fn a_torn_newest_entry() {
     // A record without its IRP.
     let mut m = machine(Build::Win11, 0x20, 0, 5).assemble();
     m.patch_field(slot(&m, Log::ForcedPending, 5), "_IOV_FORCED_PENDING_TRACE", "Irp", 0);
-    let log = read(&open(&m, Build::Win11), EventKind::Pending);
+    let log = read(&open(&m), EventKind::Pending);
     assert_eq!(log.problems[0].why, "written in part: its IRP is null");
 }
 
@@ -222,7 +214,7 @@ fn a_length_that_is_no_power_of_two() {
             let [.., length] = log.names();
             m.patch(m.address(&format!("nt!{length}")), &0x1bu32.to_le_bytes());
         }
-        let kernel = open(&m, build);
+        let kernel = open(&m);
         for (kind, log) in RINGS {
             let read = read(&kernel, kind);
             assert_eq!(told(&read), expected(build, log, 5, 1), "{build:?} {kind:?}");
@@ -235,7 +227,7 @@ fn a_length_that_is_no_power_of_two() {
 #[test]
 fn a_log_that_is_off_or_empty() {
     for build in Build::ALL {
-        let kernel = open(&Machine::new(build).assemble(), build);
+        let kernel = open(&Machine::new(build).assemble());
         for (kind, _) in RINGS {
             let log = read(&kernel, kind);
             let why = log.empty_because.unwrap();
@@ -244,7 +236,7 @@ fn a_log_that_is_off_or_empty() {
         }
         let pool = PoolLog::read(&kernel, None).unwrap();
         assert!(pool.empty_because.unwrap().contains("VfPoolTraces is null"));
-        let kernel = open(&machine(build, 0x20, 0, 0).assemble(), build);
+        let kernel = open(&machine(build, 0x20, 0, 0).assemble());
         for (kind, _) in RINGS {
             let log = read(&kernel, kind);
             assert_eq!(log.empty_because, Some("nothing was written to it"), "{build:?} {kind:?}");
@@ -270,7 +262,7 @@ fn an_array_with_absent_pages_in_its_middle() {
             let last = (0x3000 - 1) / stride;
             absent.push((first, last));
         }
-        let kernel = open(&m, build);
+        let kernel = open(&m);
         for ((kind, log), (first, last)) in RINGS.into_iter().zip(absent) {
             let read = read(&kernel, kind);
             // Record i lies in slot i modulo the length; the first three were overwritten.
@@ -293,7 +285,7 @@ fn an_array_with_absent_pages_in_its_middle() {
                 m.remove_page(m.address(&format!("ring:{array}")) + page);
             }
         }
-        let kernel = open(&m, build);
+        let kernel = open(&m);
         for (kind, _) in RINGS {
             let read = read(&kernel, kind);
             assert_eq!(read.empty_because, Some("none of its pages can be read"), "{kind:?}");
@@ -322,7 +314,7 @@ fn the_logs_of_bug_checks() {
         let mut m = Machine::new(build);
         three(m.suppressed_bug_checks(), 5);
         three(m.workarounds(), 3);
-        let kernel = open(&m.assemble(), build);
+        let kernel = open(&m.assemble());
         for (kind, words) in STATIC {
             let log = read(&kernel, kind);
             assert_eq!(log.problems, [], "{build:?}");
@@ -341,7 +333,7 @@ fn the_logs_of_bug_checks() {
         }
     }
     // Off: nothing was written.
-    let kernel = open(&Machine::new(Build::Win11).assemble(), Build::Win11);
+    let kernel = open(&Machine::new(Build::Win11).assemble());
     for (kind, _) in STATIC {
         assert_eq!(read(&kernel, kind).empty_because, Some("nothing was written to it"));
     }
@@ -351,7 +343,7 @@ fn the_logs_of_bug_checks() {
     for i in 1..=20 {
         m.suppressed_bug_checks().push(&[i, 0, 0, 0, 0]);
     }
-    let log = read(&open(&m.assemble(), Build::Win10Vb), EventKind::Suppressed);
+    let log = read(&open(&m.assemble()), EventKind::Suppressed);
     let codes: Vec<u64> = log.records.iter().map(|record| values(&log, record)[0]).collect();
     assert_eq!(codes, (5..=20).rev().collect::<Vec<_>>());
     assert_eq!((log.wrapped, log.ring.index), (Some(true), Some(12)));
@@ -362,7 +354,7 @@ fn the_logs_of_bug_checks() {
     three(m.suppressed_bug_checks(), 5);
     let mut m = m.assemble();
     m.remove_page(m.address("nt!ViBugcheckLog"));
-    let log = read(&open(&m, Build::Win10Vb), EventKind::Suppressed);
+    let log = read(&open(&m), EventKind::Suppressed);
     assert_eq!(log.empty_because, Some("none of its pages can be read"));
     assert!(log.wrapped.is_none() && !log.problems.is_empty());
 }
@@ -384,7 +376,7 @@ fn watched(build: Build) -> Machine {
 #[test]
 fn canceled_irps_that_are_watched() {
     for build in Build::ALL {
-        let kernel = open(&watched(build).assemble(), build);
+        let kernel = open(&watched(build).assemble());
         let list = WatchedIrps::read(&kernel, None, None).unwrap();
         assert_eq!(list.problems, [], "{build:?}");
         assert_eq!((list.length, list.maximum), (Some(3), Some(5)));
@@ -399,7 +391,7 @@ fn canceled_irps_that_are_watched() {
         assert_eq!(one.irps, list.irps[1..2]);
         assert_eq!(WatchedIrps::read(&kernel, Some(2), None).unwrap().irps, list.irps[..2]);
 
-        let kernel = open(&Machine::new(build).assemble(), build);
+        let kernel = open(&Machine::new(build).assemble());
         let none = WatchedIrps::read(&kernel, None, None).unwrap();
         assert_eq!(none.empty_because, Some("no canceled IRP is watched"));
         assert_eq!(none.problems, []);
@@ -413,20 +405,20 @@ fn a_damaged_list_of_watched_irps() {
     let mut m = watched(build).assemble();
     let (first, last) = (m.address("watched:0"), m.address("watched:2"));
     m.patch_pointer(last, first);
-    let list = WatchedIrps::read(&open(&m, build), None, None).unwrap();
+    let list = WatchedIrps::read(&open(&m), None, None).unwrap();
     assert_eq!(list.irps.len(), 3);
     assert!(list.problems[0].why.contains("closes a ring"), "{list:?}");
     // A count that the list does not hold; a list that was never set up; a head that leads nowhere.
     let mut m = watched(build).assemble();
     m.patch(m.address("nt!ViWdIrpListLength"), &[9]);
-    let list = WatchedIrps::read(&open(&m, build), None, None).unwrap();
+    let list = WatchedIrps::read(&open(&m), None, None).unwrap();
     assert_eq!(list.problems[0].why, "ViWdIrpListLength says 9, the list holds 3");
     let head = m.address("nt!VfWdIrpListHead");
     m.patch(head, &[0; 16]);
-    let list = WatchedIrps::read(&open(&m, build), None, None).unwrap();
+    let list = WatchedIrps::read(&open(&m), None, None).unwrap();
     assert_eq!((list.empty_because, list.problems.len()), (Some("the list was never set up"), 0));
     m.patch_pointer(head, 0xffff_f6fb_0000_0000);
-    let list = WatchedIrps::read(&open(&m, build), None, None).unwrap();
+    let list = WatchedIrps::read(&open(&m), None, None).unwrap();
     assert_eq!((list.empty_because, list.irps.len()), (Some("the list cannot be read"), 0));
     assert_eq!(list.problems.len(), 1);
 }
@@ -453,26 +445,26 @@ fn the_pool_log_torn_wrapped_and_absent() {
     for (before, count, wrapped) in
         [(0, 5, false), (0, 0x20, false), (0, 0x21, true), (u32::MAX - 30, 40, true)]
     {
-        let log = PoolLog::read(&open(&fill(0x20, before, count), build), None).unwrap();
+        let log = PoolLog::read(&open(&fill(0x20, before, count)), None).unwrap();
         assert_eq!((log.wrapped, log.problems.len()), (Some(wrapped), 0), "{before} {count}");
         assert_eq!(log.records[0].address, Va(pool(build, count * 0x100)));
     }
     let mut m = fill(0x20, 0, 5);
     m.patch_field(slot(&m, Log::Pool, 5), "_VF_POOL_TRACE", "Thread", 0);
-    let log = PoolLog::read(&open(&m, build), None).unwrap();
+    let log = PoolLog::read(&open(&m), None).unwrap();
     assert_eq!((log.records.len(), log.problems.len()), (5, 1));
     assert_eq!(log.problems[0].why, "written in part: its thread is null");
     // An allocation that failed has no address, and is whole.
     let mut m = fill(0x20, 0, 5);
     m.patch_field(slot(&m, Log::Pool, 5), "_VF_POOL_TRACE", "Address", 0);
-    assert_eq!(PoolLog::read(&open(&m, build), None).unwrap().problems, []);
+    assert_eq!(PoolLog::read(&open(&m), None).unwrap().problems, []);
 
     let mut m = fill(0x20, 0, 0x20);
     let array = m.address("ring:VfPoolTraces");
     for page in 0..4 {
         m.remove_page(array + page * 0x1000);
     }
-    let log = PoolLog::read(&open(&m, build), None).unwrap();
+    let log = PoolLog::read(&open(&m), None).unwrap();
     assert_eq!(log.empty_because, Some("none of its pages can be read"));
     assert_eq!(log.missing, 0x20);
 }

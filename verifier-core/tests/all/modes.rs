@@ -1,16 +1,12 @@
 //! How Verifier runs beside its level, on every build: rule classes, options, excluded drivers, random faults.
 
-use crate::common::session;
+use crate::common::open;
 use verifier_core::verifier::{Modes, OptionFlags, RuleClasses, Settings};
 use verifier_core::{Completeness, Extent, Va};
-use verifier_synth::{Assembly, Build, DumpKind, Machine, MachineType};
+use verifier_synth::{Assembly, Build, Machine};
 
-fn kind(build: Build) -> DumpKind {
-    if build.machine() == MachineType::X86 { DumpKind::Summary } else { DumpKind::BitmapKernel }
-}
-
-fn read(m: &Assembly, build: Build) -> Modes {
-    Modes::read(&session(m.sample(kind(build))))
+fn read(m: &Assembly) -> Modes {
+    Modes::read(&open(m))
 }
 
 fn utf16(text: &str) -> Vec<u8> {
@@ -48,7 +44,7 @@ fn every_build() {
         if has_classes {
             m.patch(m.address("nt!VfRuleClasses"), &0x10_0012_0012_09bbu64.to_le_bytes());
         }
-        let modes = read(&m, build);
+        let modes = read(&m);
         assert_eq!(modes.problems, [], "{build:?}");
         let classes = has_classes.then_some(RuleClasses(0x10_0012_0012_09bb));
         assert_eq!(modes.rule_classes, classes, "{build:?}");
@@ -72,7 +68,7 @@ fn every_build() {
 #[test]
 fn off() {
     for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
-        let modes = read(&Machine::new(build).assemble(), build);
+        let modes = read(&Machine::new(build).assemble());
         assert_eq!(modes.problems, []);
         assert_eq!(modes.excluded_drivers.as_deref(), Some(&[][..]));
         assert!(modes.xdv_excluded_drivers.is_none_or(|names| names.is_empty()));
@@ -82,7 +78,7 @@ fn off() {
 
 #[test]
 fn a_build_without_a_global_has_no_value_and_no_problem() {
-    let modes = read(&configured(Build::Win81), Build::Win81);
+    let modes = read(&configured(Build::Win81));
     assert_eq!((modes.rule_classes, modes.problems), (None, vec![]));
 }
 
@@ -94,7 +90,7 @@ fn pages_that_are_absent_are_one_remark() {
     m.level(0x8).kernel_symbol("VfOptionFlags", page + 0x10).kernel_symbol("VfVerifyMode", page);
     let mut m = m.assemble();
     m.remove_page(m.address("nt!VfOptionFlags"));
-    let kernel = session(m.sample(kind(build)));
+    let kernel = open(&m);
     let modes = Modes::read(&kernel);
     assert_eq!((modes.option_flags, modes.verify_mode), (None, None));
     assert_eq!(modes.verify_all_drivers, Some(0));
@@ -114,7 +110,7 @@ fn a_list_of_excluded_drivers_whose_head_is_absent_is_a_mode_without_a_value() {
     m.kernel_symbol("VfXdvExcludedDriversList", page);
     let mut m = m.assemble();
     m.remove_page(m.address("nt!VfXdvExcludedDriversList"));
-    let modes = read(&m, build);
+    let modes = read(&m);
     assert_eq!(modes.excluded_drivers.as_deref(), Some(&["good.sys".into()][..]));
     assert_eq!(modes.xdv_excluded_drivers, None);
     let [remark] = &modes.problems[..] else { panic!("{modes:?}") };
@@ -127,13 +123,13 @@ fn a_head_of_which_one_link_is_null_is_not_an_empty_list() {
     let mut m = configured(build);
     let head = m.address("nt!VfExcludedDriversList");
     m.patch_pointer(head, 0);
-    let modes = read(&m, build);
+    let modes = read(&m);
     let names = ["good.sys".into(), "old.sys".into()];
     assert_eq!(modes.excluded_drivers.as_deref(), Some(&names[..]), "by the other link");
     assert!(!Completeness::of(&modes.problems).is_complete(), "{modes:?}");
     // Both are null before the kernel sets the list up.
     m.patch(head, &[0; 0x10]);
-    let modes = read(&m, build);
+    let modes = read(&m);
     assert_eq!((modes.excluded_drivers.as_deref(), modes.problems), (Some(&[][..]), vec![]));
 }
 
@@ -145,7 +141,7 @@ fn a_damaged_list_of_excluded_drivers() {
     // A ring without the head; a name that is not there.
     m.patch_pointer(second, first);
     m.patch_field(first, "_VI_EXCLUDED_DRIVER", "Name.Buffer", 0xffff_f6fb_0000_0000);
-    let modes = read(&m, build);
+    let modes = read(&m);
     assert_eq!(modes.excluded_drivers.as_deref(), Some(&["old.sys".into()][..]));
     assert_eq!(modes.problems.len(), 2, "{modes:?}");
     assert_eq!(Completeness::of(&modes.problems).extent, Extent::AtLeast);

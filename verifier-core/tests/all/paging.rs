@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::common::open_dump;
 use proptest::prelude::*;
 use verifier_core::addr::Space;
 use verifier_core::dump::Dump;
@@ -80,13 +81,9 @@ fn header(space: &Builder) -> HeaderInfo {
     header
 }
 
-fn open(bytes: Vec<u8>) -> Dump {
-    Dump::open(Arc::new(bytes)).unwrap()
-}
-
 /// A dump of `space`, of a kind that both widths have.
 fn dump(space: &Builder) -> Dump {
-    open(write_dump(DumpKind::Summary, &header(space), space.memory()))
+    open_dump(write_dump(DumpKind::Summary, &header(space), space.memory()))
 }
 
 /// The page tables of a dump, without a cache of translations.
@@ -254,7 +251,7 @@ impl Scene {
 
     fn check(&self, paging: Paging, reads: &[Read]) {
         for &kind in kinds(paging) {
-            let dump = open(write_dump(kind, &header(&self.space), self.space.memory()));
+            let dump = open_dump(write_dump(kind, &header(&self.space), self.space.memory()));
             let space = AddressSpace::of_dump(&dump).unwrap();
             assert_eq!(space.paging(), Some(mode(paging)));
             let plain = tables(&dump, paging);
@@ -475,7 +472,7 @@ fn the_list_head_distinguishes_four_levels_from_five() {
             (Some(head + 0x8_0000), PagingMode::X64),
         ] {
             info.ps_loaded_module_list = list;
-            let dump = open(write_dump(DumpKind::BitmapKernel, &info, space.memory()));
+            let dump = open_dump(write_dump(DumpKind::BitmapKernel, &info, space.memory()));
             let found = AddressSpace::of_dump(&dump).unwrap();
             assert_eq!(found.paging(), Some(expected), "{paging:?} {list:x?}");
             if expected == mode(paging) && list.is_some() {
@@ -491,7 +488,7 @@ fn the_list_head_shows_pae_if_the_header_does_not() {
         let space = builder(paging);
         let mut bytes = write_dump(DumpKind::Complete, &header(&space), space.memory());
         bytes[0x5c] = b'P';
-        let dump = open(bytes);
+        let dump = open_dump(bytes);
         assert_eq!(dump.header().pae_enabled, None);
         let found = AddressSpace::of_dump(&dump).unwrap();
         assert_eq!(found.paging(), Some(mode(paging)));
@@ -559,7 +556,7 @@ fn low_bits_of_the_directory_table_base_are_ignored() {
             let mut info = header(&space);
             // PAE's base is aligned to only 32 bytes.
             info.dtb |= if paging == Paging::X86Pae { low & 0x1f } else { low };
-            let dump = open(write_dump(DumpKind::Summary, &info, space.memory()));
+            let dump = open_dump(write_dump(DumpKind::Summary, &info, space.memory()));
             assert_eq!(dump.header().directory_table_base, Pa(info.dtb));
             let found = AddressSpace::of_dump(&dump).unwrap();
             let mut buf = [0; 7];

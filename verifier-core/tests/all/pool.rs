@@ -1,40 +1,16 @@
 //! Configured drivers and their outstanding allocations, on machines whose every byte is known.
 
-use std::sync::Arc;
-
+use crate::common::{assert_reported, open, open_with};
 use proptest::prelude::*;
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
-use verifier_core::types::Isf;
+use verifier_core::kernel::Limits;
 use verifier_core::verifier::{
     DriverPool, DriverState, Drivers, EntryState, PoolInfo, PoolReport, PoolTag,
 };
 use verifier_core::{Completeness, Extent, Problem, Va};
 use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, SlistForm, Suspect,
-    Tracker, UnloadedDriver,
+    Allocation, Assembly, Build, Driver, Machine, MachineType, SlistForm, Suspect, Tracker,
+    UnloadedDriver,
 };
-
-fn kind(build: Build) -> DumpKind {
-    match (build.machine(), build.number()) {
-        (MachineType::X86, _) => DumpKind::Complete,
-        (_, 7601) => DumpKind::Summary,
-        _ => DumpKind::BitmapKernel,
-    }
-}
-
-fn open_with(m: &Assembly, build: Build, limits: Limits) -> Kernel {
-    let dump = Dump::open(Arc::new(m.dump(kind(build)))).unwrap();
-    let space = AddressSpace::of_dump(&dump).unwrap();
-    let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
-    let (_, table) = m.files.iter().find(|(name, _)| name.starts_with("ntkr")).unwrap();
-    kernel.supply_isf(kernel.kernel_module().unwrap(), Arc::new(Isf::parse(table).unwrap()));
-    kernel
-}
-
-fn open(m: &Assembly, build: Build) -> Kernel {
-    open_with(m, build, Limits::default())
-}
 
 /// Where no other structure is.
 fn base(build: Build) -> u64 {
@@ -100,14 +76,6 @@ fn expected<'a>(blocks: impl IntoIterator<Item = &'a Allocation>) -> Vec<Told> {
     blocks.into_iter().map(|a| (a.address, a.size, tag(a), a.caller)).collect()
 }
 
-#[track_caller]
-fn assert_told(problems: &[Problem], address: u64, why: &str) {
-    assert!(
-        problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
-        "no {why:?} at {address:#x} in {problems:#?}"
-    );
-}
-
 mod builds {
     use super::*;
 
@@ -140,7 +108,7 @@ mod builds {
         m.unverified_target(third);
         let (base, size) = (m.image(other).base, u64::from(m.image(other).size));
         let m = m.assemble();
-        let kernel = open(&m, build);
+        let kernel = open(&m);
 
         let report = PoolReport::read(&kernel, |_| true).unwrap();
         assert_eq!(report.problems, [], "{build:?}");
@@ -210,7 +178,7 @@ mod free_rule {
     const BUILD: Build = Build::Win10Vb;
 
     fn numbers(m: &Assembly) -> (Vec<u64>, Vec<Problem>) {
-        let report = PoolReport::read(&open(m, BUILD), |_| true).unwrap();
+        let report = PoolReport::read(&open(m), |_| true).unwrap();
         let base = block(BUILD, 0).address;
         let blocks = report.drivers[0].allocations.iter();
         (blocks.map(|a| a.address.0.wrapping_sub(base) / 0x4000).collect(), report.problems)
@@ -241,8 +209,8 @@ mod free_rule {
         // The counters still say six.
         let data = m.address("verified:leaky.sys");
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert_told(&problems, data, "its counters say 6, its pages hold 4");
-        let report = PoolReport::read(&open(&m, BUILD), |_| true).unwrap();
+        assert_reported(&problems, data, "its counters say 6, its pages hold 4");
+        let report = PoolReport::read(&open(&m), |_| true).unwrap();
         assert_eq!(report.drivers[0].allocations[0].size, even | 1, "an odd size stays odd");
         assert_eq!(report.drivers[0].allocations[1].address, Va(block(BUILD, 3).address));
     }
@@ -259,7 +227,7 @@ mod free_rule {
         m.patch_pointer(freed, stray);
         let (found, problems) = numbers(&m);
         assert_eq!(found, (0..127).filter(|i| *i != 2).collect::<Vec<_>>());
-        assert_told(&problems, stray, "the free list leaves the driver's pages");
+        assert_reported(&problems, stray, "the free list leaves the driver's pages");
     }
 
     #[test]
@@ -270,10 +238,10 @@ mod free_rule {
         m.patch_pointer(last, again);
         let (found, problems) = numbers(&m);
         assert!(found.is_empty());
-        assert_told(&problems, again, "the free list closes into a ring");
+        assert_reported(&problems, again, "the free list closes into a ring");
         // One driver's pages alone say so too.
         let data = Va(m.address("verified:leaky.sys"));
-        let kernel = open(&m, BUILD);
+        let kernel = open(&m);
         let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
         assert_eq!(tracker.problems, problems);
     }
@@ -285,7 +253,7 @@ mod free_rule {
         let at = slot(&m, 0, 5);
         set(&mut m, at, "NumberOfBytes", 0x40);
         let (_, problems) = numbers(&m);
-        assert_told(&problems, at, "on the free list, and marked as in use");
+        assert_reported(&problems, at, "on the free list, and marked as in use");
     }
 
     #[test]
@@ -295,8 +263,12 @@ mod free_rule {
         set(&mut m, at, "VirtualAddress", 0);
         let (found, problems) = numbers(&m);
         assert_eq!(found, [0, 2]);
-        assert_told(&problems, at, "its block is null");
-        assert_told(&problems, m.address("verified:leaky.sys"), "counters say 3, its pages hold 2");
+        assert_reported(&problems, at, "its block is null");
+        assert_reported(
+            &problems,
+            m.address("verified:leaky.sys"),
+            "counters say 3, its pages hold 2",
+        );
     }
 
     #[test]
@@ -308,13 +280,13 @@ mod free_rule {
         let (found, problems) = numbers(&m);
         assert_eq!(found, [0, 1, 2]);
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert_told(&problems, data, "its counters say 41, its pages hold 3");
-        assert_told(
+        assert_reported(&problems, data, "its counters say 41, its pages hold 3");
+        assert_reported(
             &problems,
             data,
             "its PeakNonPagedPoolAllocations, 2, is below the current value, 40",
         );
-        assert_told(
+        assert_reported(
             &problems,
             m.address("nt!MmVerifierData"),
             "2 in MmVerifierData, but the counters of 1 verified images add up to 40",
@@ -338,14 +310,14 @@ mod pages {
     }
 
     fn count(m: &Assembly) -> (usize, Vec<Problem>) {
-        let report = PoolReport::read(&open(m, BUILD), |_| true).unwrap();
+        let report = PoolReport::read(&open(m), |_| true).unwrap();
         (report.drivers[0].allocations.len(), report.problems)
     }
 
     #[test]
     fn a_walk_that_is_stopped_gives_the_pages_that_it_has() {
         let m = machine();
-        let kernel = open(&m, BUILD);
+        let kernel = open(&m);
         let pages = std::sync::atomic::AtomicU32::new(0);
         kernel.stop_when(Box::new(move || {
             pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2
@@ -353,7 +325,7 @@ mod pages {
         let report = PoolReport::read(&kernel, |_| true).unwrap();
         let found = report.drivers[0].allocations.len();
         assert!(0 < found && found < 300, "{found}");
-        assert_told(&report.problems, page(&m, 2), "reading was stopped");
+        assert_reported(&report.problems, page(&m, 2), "reading was stopped");
     }
 
     #[test]
@@ -363,13 +335,13 @@ mod pages {
         m.patch_field(at, HEADER, "Signature", 0xbad);
         let (found, problems) = count(&m);
         assert_eq!((found, problems.len()), (300, 1));
-        assert_told(&problems, at, "signature is 0xbad, not 0x21321345");
+        assert_reported(&problems, at, "signature is 0xbad, not 0x21321345");
 
         let mut m = machine();
         m.patch_field(at, HEADER, "VerifierEntry", 0xffff_8000_0000_1000);
         let (found, problems) = count(&m);
         assert_eq!((found, problems.len()), (300, 1));
-        assert_told(&problems, at, "belongs to 0xffff800000001000");
+        assert_reported(&problems, at, "belongs to 0xffff800000001000");
     }
 
     #[test]
@@ -383,15 +355,15 @@ mod pages {
             found, 300,
             "what it holds are entries, and the next page is found by its own header"
         );
-        assert_told(&problems, at, "signature is 0xbad");
-        assert_told(&problems, at, "belongs to 0x0");
+        assert_reported(&problems, at, "signature is 0xbad");
+        assert_reported(&problems, at, "belongs to 0x0");
         // Two words that can be in no entry.
         for i in [3, 90] {
             m.patch_pointer(slot(&m, 1, i), 0x77);
         }
         let (found, problems) = count(&m);
         assert_eq!(found, 300 - 127, "what lies on the other two");
-        assert_told(&problems, m.address("verified:leaky.sys"), "say 300, its pages hold 173");
+        assert_reported(&problems, m.address("verified:leaky.sys"), "say 300, its pages hold 173");
     }
 
     #[test]
@@ -401,7 +373,7 @@ mod pages {
         m.patch_field(last, HEADER, "NextPage", first);
         let (found, problems) = count(&m);
         assert_eq!((found, problems.len()), (300, 1));
-        assert_told(&problems, first, "closes into a ring");
+        assert_reported(&problems, first, "closes into a ring");
     }
 
     #[test]
@@ -412,7 +384,7 @@ mod pages {
             m.patch_field(first, HEADER, "NextPage", link);
             let (found, problems) = count(&m);
             assert_eq!(found, 300, "the pages behind it are found by their headers");
-            assert_told(&problems, link, "no page of the kernel");
+            assert_reported(&problems, link, "not a page of the kernel");
         }
     }
 
@@ -423,7 +395,7 @@ mod pages {
         m.remove_page(at);
         let (found, problems) = count(&m);
         assert_eq!(found, 300 - 127, "the page behind it is found by its header");
-        assert_told(&problems, at, "is not in the dump");
+        assert_reported(&problems, at, "is not in the dump");
     }
 
     #[test]
@@ -431,9 +403,9 @@ mod pages {
         let m = machine();
         let mut limits = Limits::default();
         limits.tracker_pages = 2;
-        let report = PoolReport::read(&open_with(&m, BUILD, limits), |_| true).unwrap();
+        let report = PoolReport::read(&open_with(&m, limits), |_| true).unwrap();
         assert_eq!(report.drivers[0].allocations.len(), 254);
-        assert_told(&report.problems, page(&m, 2), "Limits::tracker_pages");
+        assert_reported(&report.problems, page(&m, 2), "Limits::tracker_pages");
     }
 }
 
@@ -476,7 +448,7 @@ mod join {
             m.patch_field(entry, SUSPECT, "Loads", 2);
             let other = m.address("suspect:b.sys");
             m.patch_field(other, SUSPECT, "Loads", 0);
-            let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+            let report = PoolReport::read(&open(&m), |_| true).unwrap();
             assert_eq!(report.problems, []);
             let [a, b] = &report.drivers[..] else { panic!("{report:?}") };
             assert_eq!((a.driver.images.len(), b.driver.images.len()), (2, 0));
@@ -504,12 +476,11 @@ mod join {
         for (at, to) in [(head, first), (head + 8, first), (first, head), (first + 8, head)] {
             m.patch_pointer(at, to);
         }
-        let report =
-            PoolReport::read(&open(&m, build), |driver| driver.suspect_entry.is_none()).unwrap();
+        let report = PoolReport::read(&open(&m), |driver| driver.suspect_entry.is_none()).unwrap();
         let [b] = &report.drivers[..] else { panic!("{report:?}") };
         assert_eq!((&*b.driver.name, b.driver.loads), ("b.sys", 0));
         assert_eq!(told(b), expected(&(10..14).map(|i| block(build, i)).collect::<Vec<_>>()));
-        assert_told(&report.problems, target, "is not in the list of configured drivers");
+        assert_reported(&report.problems, target, "is not in the list of configured drivers");
     }
 
     #[test]
@@ -519,10 +490,10 @@ mod join {
             m.suspect(Suspect { name: name.into(), loads, unloads, address: None });
         }
         let m = m.assemble();
-        let drivers = Drivers::read(&open(&m, Build::Win81)).unwrap();
+        let drivers = Drivers::read(&open(&m)).unwrap();
         assert_eq!(drivers.problems.len(), 1, "{:?}", drivers.problems);
         let why = "it was loaded 2 times and unloaded 1 times, but 0 verified images belong to it";
-        assert_told(&drivers.problems, m.address("suspect:odd.sys"), why);
+        assert_reported(&drivers.problems, m.address("suspect:odd.sys"), why);
         let states: Vec<_> =
             drivers.drivers.iter().map(|driver| (&*driver.name, driver.state())).collect();
         assert_eq!(
@@ -542,9 +513,13 @@ mod join {
     fn verifier_off() {
         for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
             let m = Machine::new(build).assemble();
-            let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+            let report = PoolReport::read(&open(&m), |_| true).unwrap();
             let level = m.address("nt!MmVerifierData");
-            assert_told(&report.problems, level, "Verifier is off, so nothing says what leaked");
+            assert_reported(
+                &report.problems,
+                level,
+                "Verifier is off, so nothing says what leaked",
+            );
             assert_eq!(report.problems.len(), 1, "{build:?}");
             assert_eq!(Completeness::of(&report.problems).extent, Extent::Unknown, "{build:?}");
             let nothing = PoolReport { problems: report.problems.clone(), ..PoolReport::default() };
@@ -559,8 +534,8 @@ mod join {
         let mut m = two(build);
         let data = m.address("verified:a.sys");
         m.patch_field(data, DATA, "Signature", 0x1234);
-        let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
-        assert_told(&report.problems, data, "signature is 0x1234, not 0x98761940");
+        let report = PoolReport::read(&open(&m), |_| true).unwrap();
+        assert_reported(&report.problems, data, "signature is 0x1234, not 0x98761940");
         assert_eq!(report.drivers.iter().map(|pool| pool.allocations.len()).sum::<usize>(), 8);
 
         // A child that leads back to its parent: the nodes are told once each.
@@ -569,7 +544,7 @@ mod join {
         for (from, to) in [(node, other), (other, node)] {
             m.patch_field(from, "_RTL_BALANCED_LINKS", "LeftChild", to);
         }
-        let drivers = Drivers::read(&open(&m, build)).unwrap();
+        let drivers = Drivers::read(&open(&m)).unwrap();
         assert!(drivers.problems.iter().any(|p| p.why.contains("reached twice")), "{drivers:?}");
         assert_eq!(drivers.drivers.iter().map(|driver| driver.images.len()).sum::<usize>(), 2);
 
@@ -577,7 +552,7 @@ mod join {
         let mut m = two(build);
         let (a, b) = (m.address("suspect:a.sys"), m.address("suspect:b.sys"));
         m.patch_pointer(b, a);
-        let drivers = Drivers::read(&open(&m, build)).unwrap();
+        let drivers = Drivers::read(&open(&m)).unwrap();
         assert_eq!(drivers.drivers.len(), 2);
         assert!(drivers.problems.iter().any(|p| p.why.contains("ring")), "{drivers:?}");
     }
@@ -608,7 +583,7 @@ proptest! {
             };
             m.patch_pointer(places[place] + offset * 4 % 0x100, if x86 { value & 0xffff_ffff } else { value });
         }
-        let report = PoolReport::read(&open(&m, build), |_| true).unwrap();
+        let report = PoolReport::read(&open(&m), |_| true).unwrap();
         for pool in &report.drivers {
             let mut entries: Vec<Va> = pool.allocations.iter().map(|a| a.entry).collect();
             entries.sort_unstable();

@@ -1,41 +1,19 @@
 //! The pool info trees of newer kernels and contiguous memory, on machines whose every byte is known.
 
-use std::sync::Arc;
-
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
-use verifier_core::types::Isf;
+use crate::common::{assert_reported, open, open_with};
+use verifier_core::kernel::Limits;
 use verifier_core::verifier::{
-    Allocation, Impossible, PoolInfo, PoolReport, PoolStacks, PoolTag, Source, ToldBy,
+    Allocation, AttributedBy, Impossible, PoolInfo, PoolReport, PoolStacks, PoolTag, Source,
 };
 use verifier_core::{Problem, Va};
 use verifier_synth::{
-    Assembly, Build, Driver, DriverId, DumpKind, Machine, MachineType, PoolStack, Suspect,
-    UnloadedDriver,
+    Assembly, Build, Driver, DriverId, Machine, MachineType, PoolStack, Suspect, UnloadedDriver,
 };
 
 const WITH_TREES: [Build; 4] = [Build::Server2022, Build::Win11, Build::Win11Ge, Build::Win11Arm64];
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 /// Where an image was before it was unloaded.
 const GONE: u64 = 0xffff_f803_2000_0000;
-
-fn open_with(m: &Assembly, limits: Limits) -> Kernel {
-    let kind = match (m.header.machine, m.header.build) {
-        (MachineType::X86, _) => DumpKind::Complete,
-        (_, 7601) => DumpKind::Summary,
-        _ => DumpKind::BitmapKernel,
-    };
-    let dump = Dump::open(Arc::new(m.dump(kind))).unwrap();
-    let space = AddressSpace::of_dump(&dump).unwrap();
-    let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
-    let (_, table) = m.files.iter().find(|(name, _)| name.starts_with("ntkr")).unwrap();
-    kernel.supply_isf(kernel.kernel_module().unwrap(), Arc::new(Isf::parse(table).unwrap()));
-    kernel
-}
-
-fn open(m: &Assembly) -> Kernel {
-    open_with(m, Limits::default())
-}
 
 fn report(m: &Assembly) -> PoolReport {
     PoolReport::read(&open(m), |_| true).unwrap()
@@ -109,16 +87,8 @@ fn told(allocations: &[Allocation]) -> Vec<Told> {
     allocations.iter().map(|a| (a.address.0, a.size, a.tag, a.caller.0)).collect()
 }
 
-fn told_by(allocations: &[Allocation]) -> Vec<Option<ToldBy>> {
-    allocations.iter().map(|a| a.source.told_by()).collect()
-}
-
-#[track_caller]
-fn assert_told(problems: &[Problem], address: u64, why: &str) {
-    assert!(
-        problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
-        "no {why:?} at {address:#x} in {problems:#?}"
-    );
+fn attributed_by(allocations: &[Allocation]) -> Vec<Option<AttributedBy>> {
+    allocations.iter().map(|a| a.source.attributed_by()).collect()
 }
 
 mod builds {
@@ -181,7 +151,7 @@ mod builds {
             ],
             "{build:?}"
         );
-        assert_eq!(told_by(&of_leaky.allocations), [Some(ToldBy::Image); 3]);
+        assert_eq!(attributed_by(&of_leaky.allocations), [Some(AttributedBy::Image); 3]);
         assert!(of_leaky.allocations.iter().all(|a| a.source.name() == "pool info tree"));
         let quiet_block = (POOL + 0x10_1800, 0x1_0001, tag(b"Quie"), quiet_frame);
         assert_eq!(told(&of_quiet.allocations), [quiet_block]);
@@ -190,7 +160,7 @@ mod builds {
             told(&of_gone.allocations),
             [(POOL + 0x5000, 0x50, tag(b"Gone"), GONE + 0x4321)]
         );
-        assert_eq!(told_by(&of_gone.allocations), [Some(ToldBy::UnloadedImage)]);
+        assert_eq!(attributed_by(&of_gone.allocations), [Some(AttributedBy::UnloadedImage)]);
         // The caller of what no verified image allocated is the first frame outside, or the first.
         assert_eq!(
             told(&report.unowned),
@@ -199,7 +169,7 @@ mod builds {
                 (POOL + 0x7000, 0x70, tag(b"Krnl"), nt),
             ]
         );
-        assert_eq!(told_by(&report.unowned), [None, None]);
+        assert_eq!(attributed_by(&report.unowned), [None, None]);
 
         let info = &report.pool_info;
         assert_eq!((info.blocks.len(), info.blocks_counted, info.unread()), (7, Some(8), 0));
@@ -278,7 +248,7 @@ mod builds {
         let report = report(&m);
         assert_eq!(report.problems.len(), 1);
         let table = m.address("nt!ViPoolInfoAvl");
-        assert_told(&report.problems, table, "the elements of a 32-bit kernel are not known");
+        assert_reported(&report.problems, table, "the elements of a 32-bit kernel are not known");
     }
 
     #[test]
@@ -326,7 +296,7 @@ mod option {
                 assert!(report.pool_info.empty_because.unwrap().contains("cannot be read"));
             } else {
                 assert_eq!(report.problems.len(), 1);
-                assert_told(&report.problems, flags, "VfOptionFlags");
+                assert_reported(&report.problems, flags, "VfOptionFlags");
                 assert!(report.pool_info.is_on());
             }
         }
@@ -345,15 +315,23 @@ mod option {
             let m = four.machine.assemble();
             let at = |name: &str| m.address(&format!("nt!{name}"));
             let info = PoolInfo::read(&open(&m)).unwrap();
-            assert_told(&info.problems, at("ViPoolInfoAllocInsertionFailure"), "3 blocks were not");
-            assert_told(
+            assert_reported(
+                &info.problems,
+                at("ViPoolInfoAllocInsertionFailure"),
+                "3 blocks were not",
+            );
+            assert_reported(
                 &info.problems,
                 at("ViPoolStackInfoFailureCount"),
                 "5 stacks, and so their",
             );
             let of_tags = build != Build::Server2022;
             if of_tags {
-                assert_told(&info.problems, at("DifpPoolTags"), "other tags than Leak, Two  are");
+                assert_reported(
+                    &info.problems,
+                    at("DifpPoolTags"),
+                    "other tags than Leak, Two  are",
+                );
             }
             assert_eq!(info.problems.len(), 2 + usize::from(of_tags));
             assert_eq!(info.insertion_failures, Some(3));
@@ -412,7 +390,7 @@ mod damage {
         m.patch_field(leaf, LINKS, "LeftChild", root);
         let report = report(&m);
         assert_eq!(numbers(&report), (0..31).collect::<Vec<_>>());
-        assert_told(&report.problems, root, "reached twice; 31 of 31 elements were reached");
+        assert_reported(&report.problems, root, "reached twice; 31 of 31 elements were reached");
         assert_eq!(report.problems.len(), 1);
     }
 
@@ -425,7 +403,7 @@ mod damage {
             let report = report(&m);
             assert_eq!(numbers(&report), (0..9).collect::<Vec<_>>());
             assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-            assert_told(&report.problems, table, &format!("the table counts {wrong} elements"));
+            assert_reported(&report.problems, table, &format!("the table counts {wrong} elements"));
             let unread = if global == "ViPoolInfoAvl" { wrong - 9 } else { 0 };
             assert_eq!(report.pool_info.unread(), unread);
         }
@@ -440,10 +418,10 @@ mod damage {
         let report = report(&m);
         assert_eq!(numbers(&report), [0, 1, 2, 3]);
         assert_eq!(told(&report.unowned)[0], (POOL + 0x200, 0x20, PoolTag(0), 0));
-        assert_eq!(report.unowned[0].source, Source::PoolInfo { stack: None, told_by: None });
+        assert_eq!(report.unowned[0].source, Source::PoolInfo { stack: None, attributed_by: None });
         assert_eq!(report.problems.len(), 1);
         let why = "has no stack: null; 2 are like this, the first is shown";
-        assert_told(&report.problems, element(&m, "block", 2), why);
+        assert_reported(&report.problems, element(&m, "block", 2), why);
     }
 
     #[test]
@@ -459,7 +437,7 @@ mod damage {
         assert!(!report.pool_info.stacks[0].is_in_tree);
         assert_eq!(report.pool_info.stacks[0].blocks, 3);
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-        assert_told(&report.problems, element(&m, "stack", 0), "is not in ViPoolStackInfoAvl");
+        assert_reported(&report.problems, element(&m, "stack", 0), "is not in ViPoolStackInfoAvl");
     }
 
     #[test]
@@ -471,7 +449,7 @@ mod damage {
         let report = report(&m);
         assert_eq!(report.drivers[0].allocations.len(), 3);
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-        assert_told(&report.problems, nowhere, "0 of 1 elements were reached");
+        assert_reported(&report.problems, nowhere, "0 of 1 elements were reached");
     }
 
     #[test]
@@ -485,7 +463,7 @@ mod damage {
         let lost = told(&report.unowned);
         assert_eq!(lost, [1, 2].map(|i| (POOL + 0x100 * i, 0x80, PoolTag(0), 0)));
         assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-        assert_told(&report.problems, nowhere, "2 are like this");
+        assert_reported(&report.problems, nowhere, "2 are like this");
     }
 
     #[test]
@@ -513,7 +491,7 @@ mod damage {
         m.remove_page(root);
         let report = super::report(&m);
         assert_eq!((numbers(&report).len(), report.pool_info.unread()), (0, 400));
-        assert_told(&report.problems, root, "0 of 400 elements were reached");
+        assert_reported(&report.problems, root, "0 of 400 elements were reached");
     }
 
     #[test]
@@ -554,11 +532,11 @@ mod damage {
         let (address, size) = (Some(Impossible::Address), Some(Impossible::Size));
         assert_eq!(marks, [None, None, address, twice, twice, size]);
         let problems = &report.problems;
-        assert_told(problems, element(&m, "block", 2), "0x1234 is outside the kernel's half");
-        assert_told(problems, element(&m, "block", 4), "does not follow");
-        assert_told(problems, element(&m, "block", 4), "is that of the entry at");
-        assert_told(problems, element(&m, "block", 5), "would end past the address space");
-        assert_told(problems, element(&m, "stack", 0), "it counts 0x300 bytes live");
+        assert_reported(problems, element(&m, "block", 2), "0x1234 is outside the kernel's half");
+        assert_reported(problems, element(&m, "block", 4), "does not follow");
+        assert_reported(problems, element(&m, "block", 4), "is that of the entry at");
+        assert_reported(problems, element(&m, "block", 5), "would end past the address space");
+        assert_reported(problems, element(&m, "stack", 0), "it counts 0x300 bytes live");
         assert_eq!(report.pool_info.unread(), 0);
     }
 
@@ -568,14 +546,14 @@ mod damage {
         set(&mut m, "stack", 0, "Frees", 9);
         let report = report(&m);
         let at = element(&m, "stack", 0);
-        assert_told(&report.problems, at, "it freed 9 of 3 allocations");
-        assert_told(&report.problems, at, "it counts 0 live, 3 blocks are");
+        assert_reported(&report.problems, at, "it freed 9 of 3 allocations");
+        assert_reported(&report.problems, at, "it counts 0 live, 3 blocks are");
         assert_eq!(report.problems.len(), 2);
         assert_eq!(report.pool_info.stacks[0].live_count(), 0);
         set(&mut m, "stack", 0, "Frees", 0);
         set(&mut m, "stack", 0, "Flags", 0x10);
         let report = super::report(&m);
-        assert_told(&report.problems, at, "its flags are 0x10");
+        assert_reported(&report.problems, at, "its flags are 0x10");
         assert_eq!(report.pool_info.stacks[0].is_nonpaged(), None);
         assert_eq!(report.drivers[0].allocations.len(), 3, "its frames tell all the same");
     }
@@ -664,7 +642,7 @@ mod contiguous {
                 assert_eq!(report.problems, []);
             } else {
                 let why = "its counter says 0x1000 bytes, its list holds 0x0";
-                assert_told(&report.problems, head, why);
+                assert_reported(&report.problems, head, why);
             }
         }
     }
@@ -680,7 +658,7 @@ mod contiguous {
         let report = report(&m);
         assert_eq!(told(&report.drivers[0].contiguous), held(build));
         assert_eq!(report.problems.len(), 1);
-        assert_told(&report.problems, second, "closes a ring without the head");
+        assert_reported(&report.problems, second, "closes a ring without the head");
         assert_eq!(report.problems[0].what, "contiguous memory of leaky.sys");
     }
 

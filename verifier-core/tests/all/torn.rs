@@ -2,15 +2,13 @@
 //! caught half changed. That is normal, so views return what is readable, say what is not and where, and
 //! one torn place takes no other view with it.
 
-use crate::common::session;
+use crate::common::open;
 use verifier_core::Va;
 use verifier_core::analysis::Leaks;
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::verifier::{Drivers, PoolReport, Settings};
-use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DumpKind, Machine, MachineType, PoolRecord, Suspect,
-};
+use verifier_synth::{Allocation, Build, Driver, Machine, MachineType, PoolRecord, Suspect};
 
 const BUILDS: [Build; 4] = [Build::Win7Sp1, Build::Win10Vb, Build::Win11, Build::Win7Sp1X86];
 const DRIVERS: [&str; 3] = ["first.sys", "second.sys", "third.sys"];
@@ -50,10 +48,6 @@ fn machine(build: Build) -> Machine {
     }
     m.suspect(Suspect { name: "absent.sys".into(), loads: 0, unloads: 0, address: None });
     m
-}
-
-fn open(assembly: &Assembly) -> Kernel {
-    session(assembly.sample(DumpKind::Complete))
 }
 
 /// Blocks by driver, and how many problems there are.

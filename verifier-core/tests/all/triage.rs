@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::common::{kernel_of, open, shared, supply};
+use crate::common::{kernel_of, open_dump, shared, supply};
 use proptest::prelude::*;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, ModuleSource};
@@ -37,7 +37,7 @@ fn machine(build: Build) -> Machine {
 }
 
 fn kernel_of_small(bytes: Vec<u8>) -> Kernel {
-    let dump = open(bytes);
+    let dump = open_dump(bytes);
     let space = AddressSpace::of_dump(&dump).unwrap();
     Kernel::open(space, Hints::of_dump(&dump)).unwrap()
 }
@@ -55,7 +55,7 @@ fn a_small_dump_gives_what_it_holds() {
     for build in Build::ALL {
         let assembly = machine(build).assemble();
         let whole = kernel_of(assembly.dump(verifier_synth::DumpKind::Complete));
-        let dump = open(assembly.small_dump(&[record_of_pdb(&assembly)]));
+        let dump = open_dump(assembly.small_dump(&[record_of_pdb(&assembly)]));
         let triage = dump.triage().unwrap();
         assert!(triage.is_complete, "{build:?}");
         assert_eq!(triage.problems, [], "{build:?}");
@@ -167,7 +167,7 @@ fn symbols_are_told_from_another_builds_by_addresses() {
 /// A dump of these blocks alone.
 fn of_blocks(blocks: Vec<(u64, Vec<u8>)>) -> Dump {
     let header = HeaderInfo::new(MachineType::X64, 19041, 0x1000);
-    open(write_small_dump(&header, &SmallDump { blocks, ..SmallDump::default() }))
+    open_dump(write_small_dump(&header, &SmallDump { blocks, ..SmallDump::default() }))
 }
 
 proptest! {
@@ -214,7 +214,7 @@ fn a_dump_that_is_cut_short_gives_what_is_there() {
     let whole = assembly.small_dump(&[record_of_pdb(&assembly)]);
     let (mut opened, mut named) = (0, 0);
     for end in (0x2000..whole.len()).step_by(0x35) {
-        let dump = open(whole[..end].to_vec());
+        let dump = open_dump(whole[..end].to_vec());
         let triage = match dump.triage() {
             Ok(triage) => triage,
             Err(Error::Format { offset: 0x2000, .. }) if end < 0x2080 => continue,
@@ -255,7 +255,7 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
     let patched = |at: usize, value: u32| {
         let mut bytes = whole.clone();
         bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        open(bytes).triage().unwrap()
+        open_dump(bytes).triage().unwrap()
     };
     let drivers = patched(0x2034, 3).drivers;
     assert_eq!(drivers.len(), 3);
@@ -272,7 +272,7 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
     let mut long = whole.clone();
     long[0x2034..0x2038].copy_from_slice(&0x4001u32.to_le_bytes());
     long.resize(whole.len() + 0x90 * 0x4001, 0);
-    let triage = open(long).triage().unwrap();
+    let triage = open_dump(long).triage().unwrap();
     assert_eq!(triage.drivers.len(), 0x4000);
     assert!(triage.problems.iter().any(|p| p.why.contains("MAX_DRIVERS")), "{:?}", triage.problems);
     // Any offset: of all eighteen words of the header and those behind it.
@@ -300,7 +300,7 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
     let dump = {
         let mut bytes = whole.clone();
         bytes[0x2034..0x2038].fill(0);
-        open(bytes)
+        open_dump(bytes)
     };
     let space = AddressSpace::of_dump(&dump).unwrap();
     let kernel = Kernel::open(space, Hints::of_dump(&dump)).unwrap();
@@ -310,7 +310,7 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
 
 #[test]
 fn other_kinds_are_no_small_dumps() {
-    let dump = open(machine(Build::Win7Sp1).build(verifier_synth::DumpKind::Complete).dump);
+    let dump = open_dump(machine(Build::Win7Sp1).build(verifier_synth::DumpKind::Complete).dump);
     assert!(matches!(dump.triage(), Err(Error::Unsupported { .. })));
 }
 
@@ -320,7 +320,7 @@ fn real(name: &str) -> Option<(Dump, String)> {
     let text = std::fs::read_to_string(folder.join("triage_expected.txt")).unwrap();
     let start = text.find(&format!("FILE=dmp://bins/dmp/{name}")).unwrap();
     let end = text[start..].find("\nRUN").unwrap();
-    Some((open(bytes), text[start..start + end].to_owned()))
+    Some((open_dump(bytes), text[start..start + end].to_owned()))
 }
 
 #[track_caller]

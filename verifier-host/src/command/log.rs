@@ -24,7 +24,7 @@ pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
         LogKind::Pool if args.carve.is_asked_for() => super::carve::log(args),
         LogKind::Event(kind) => events(args, kind),
         LogKind::Watched => watched(args),
-        _ => pool(args),
+        LogKind::Pool => pool(args),
     }
 }
 

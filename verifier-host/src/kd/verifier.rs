@@ -186,16 +186,16 @@ fn write_all(
 fn write_log(
     out: &mut dyn io::Write,
     session: &Session,
-    log: Log,
+    log: LogKind,
     which: Option<u64>,
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
-    let address = which.map(Va).filter(|&va| !is_short(*log) && kernel.space().is_kernel(va));
+    let address = which.map(Va).filter(|&va| !is_short(log) && kernel.space().is_kernel(va));
     let last = match which {
         _ if address.is_some() => None,
         Some(quantity) => Some(usize::try_from(quantity).unwrap_or(usize::MAX)),
-        None => is_short(*log).then_some(DEFAULT_QUANTITY),
+        None => is_short(log).then_some(DEFAULT_QUANTITY),
     };
     match log {
         LogKind::Event(kind) => {

@@ -1,7 +1,7 @@
 //! What `verifier info` and `.bugcheck` say of Verifier's bug checks, and that a dump of a driver that was
 //! unloaded while it held pool ends with its blocks.
 
-use crate::common::{command, saved};
+use crate::common::{Files, command, saved};
 use serde_json::Value;
 use verifier_synth::{
     Allocation, BugCheck, Build, Driver, DumpKind, Machine, Sample, Suspect, Unload,
@@ -9,21 +9,9 @@ use verifier_synth::{
 
 const BLOCKS: [u64; 2] = [0xffff_9a8f_5000_0000, 0xffff_9a8f_5000_1000];
 
-/// What the command prints; it has nothing to complain of.
 #[track_caller]
 fn clean(sample: &Sample, subcommand: &str, options: &[&str]) -> String {
-    let folder = saved(sample);
-    let output = command()
-        .arg(subcommand)
-        .arg(folder.path().join("memory.dmp"))
-        .arg("--symbols")
-        .arg(folder.path().join("symbols"))
-        .args(options)
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
+    Files::write(sample).clean(&[subcommand], options)
 }
 
 fn unloaded(unload: Unload) -> Sample {

@@ -11,12 +11,9 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::common::{command, golden, saved, shared};
+use crate::common::{Files, command, golden, shared};
 use serde_json::Value;
-use tempfile::TempDir;
-use verifier_synth::{
-    Allocation, Build, Driver, DumpKind, Machine, PdbId, PoolRecord, Sample, Suspect,
-};
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PdbId, PoolRecord, Suspect};
 
 const BLOCK: &str = "fffffa8005400000";
 
@@ -29,13 +26,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// What it prints, where it has nothing to complain of.
 #[track_caller]
 fn clean(args: &[&str]) -> String {
-    let output = run(args);
-    assert_eq!(text(&output.stderr), "", "{args:?}");
-    assert_eq!(output.status.code(), Some(0), "{args:?}");
-    text(&output.stdout)
+    crate::common::clean(run(args))
 }
 
 /// What it complains of, and with which exit code.
@@ -46,54 +39,15 @@ fn refused(args: &[&str]) -> (String, i32) {
     (text(&output.stderr), output.status.code().unwrap())
 }
 
-/// A sample in a folder of its own.
-struct Files {
-    folder: TempDir,
+fn walkthrough_files() -> Files {
+    Files::write(&verifier_synth::walkthrough())
 }
 
-impl Files {
-    fn write(sample: &Sample) -> Self {
-        Self { folder: saved(sample) }
-    }
-
-    fn walkthrough() -> Self {
-        Self::write(&verifier_synth::walkthrough())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    /// `verifier` with the dump and its symbols behind the words before `options`.
-    fn args<'a>(&self, words: &'a [&'a str], options: &'a [&'a str]) -> Vec<String> {
-        let dump = [self.path("memory.dmp"), "--symbols".into(), self.path("symbols")];
-        let words = words.iter().map(|word| (*word).to_owned());
-        words.chain(dump).chain(options.iter().map(|word| (*word).to_owned())).collect()
-    }
-
-    fn output(&self, words: &[&str], options: &[&str]) -> Output {
-        command().args(self.args(words, options)).output().unwrap()
-    }
-
-    #[track_caller]
-    fn clean(&self, words: &[&str], options: &[&str]) -> String {
-        let args = self.args(words, options);
-        clean(&args.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    #[track_caller]
-    fn json(&self, words: &[&str], options: &[&str]) -> Value {
-        let text = self.clean(words, &[options, &["--format", "json"]].concat());
-        assert_eq!(text.matches('\n').count(), 1, "one line");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// Where the first driver's `_VF_TARGET_DRIVER` lies, in `digits` digits.
-    fn target(&self, digits: usize) -> String {
-        let json = self.json(&["drivers"], &[]);
-        let hex = json["drivers"][0]["target_driver"].as_str().unwrap().to_owned();
-        format!("0x{:0>digits$}", hex.strip_prefix("0x").unwrap())
-    }
+/// The address of the first driver's `_VF_TARGET_DRIVER`, in `digits` digits.
+fn target(files: &Files, digits: usize) -> String {
+    let json = files.json(&["drivers"], &[]);
+    let hex = json["drivers"][0]["target_driver"].as_str().unwrap().to_owned();
+    format!("0x{:0>digits$}", hex.strip_prefix("0x").unwrap())
 }
 
 mod walkthrough {
@@ -148,11 +102,11 @@ mod walkthrough {
 
     #[test]
     fn kd_in_both_styles() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let three = ["-c", "!verifier 3 myfault.sys"];
         let win7 = files.clean(&["kd"], &[&three[..], &["--style", "win7"]].concat());
         assert_eq!(win7, golden("walkthrough-3.txt"));
-        let modern = golden("walkthrough-modern.txt").replace("{TARGET}", &files.target(16));
+        let modern = golden("walkthrough-modern.txt").replace("{TARGET}", &target(&files, 16));
         assert_eq!(files.clean(&["kd"], &three), modern);
         assert_eq!(files.clean(&["kd"], &["-c", "!verifier 3 MYFAULT"]), modern);
         assert_eq!(files.clean(&["kd"], &["--no-mmap", "-c", "!verifier 3 myfault.sys"]), modern);
@@ -169,7 +123,7 @@ mod walkthrough {
 
     #[test]
     fn several_commands_in_one_call() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let out = files.clean(&["kd"], &["-c", ".bugcheck", "-c", "lm", "-c", "!verifier 80 2"]);
         assert!(out.contains("Bugcheck code 000000E2"), "{out}");
         let nt = out.lines().find(|line| line.ends_with("ntoskrnl.exe")).unwrap();
@@ -205,7 +159,7 @@ mod x86 {
     fn modern_text() {
         for kind in [DumpKind::Complete, DumpKind::Summary] {
             let files = Files::write(&machine().build(kind));
-            let modern = golden("x86-modern.txt").replace("{TARGET}", &files.target(8));
+            let modern = golden("x86-modern.txt").replace("{TARGET}", &target(&files, 8));
             assert_eq!(files.clean(&["kd"], &["-c", "!verifier 3 Sample.sys"]), modern);
             assert_eq!(files.clean(&["kd"], &["-c", "!verifier 3"]), modern);
         }
@@ -299,7 +253,7 @@ mod exit_codes {
 
     #[test]
     fn usage_is_2() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let dump = files.path("memory.dmp");
         for args in [
             &[][..],
@@ -335,7 +289,7 @@ mod exit_codes {
     /// Each command of `kd` runs whatever became of those before it; the worst code counts.
     #[test]
     fn one_command_that_fails_does_not_end_the_others() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let alone = files.clean(&["kd"], &["-c", "lm"]);
         for (command, code) in [("!nothing", 2), ("!verifier zz", 2)] {
             let both = files.output(&["kd"], &["-c", command, "-c", "lm"]);
@@ -355,7 +309,7 @@ mod exit_codes {
 
     #[test]
     fn what_cannot_be_read_is_1() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let absent = files.path("absent.dmp");
         let (complaint, code) = refused(&["info", &absent]);
         assert_eq!((code, complaint.lines().count()), (1, 1), "{complaint}");
@@ -388,7 +342,7 @@ mod missing_symbols {
 
     #[test]
     fn the_file_and_the_place_are_named() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let dump = files.path("memory.dmp");
         let empty = files.path("empty");
         fs::create_dir(&empty).unwrap();
@@ -434,7 +388,7 @@ mod missing_symbols {
 
     #[test]
     fn the_environment_serves_where_no_path_is_given() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let output = command()
             .args(["drivers", &files.path("memory.dmp")])
             .env("_NT_SYMBOL_PATH", files.path("symbols"))
@@ -446,7 +400,7 @@ mod missing_symbols {
 
     #[test]
     fn every_document_says_which_are_missing() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let dump = files.path("memory.dmp");
         let block = "fffffa8005400000";
         let problems = |words: &[&str], symbols: &str| -> Vec<String> {
@@ -488,7 +442,7 @@ mod missing_symbols {
 
     #[test]
     fn a_driver_without_symbols_is_an_offset() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         fs::remove_dir_all(files.path("symbols/myfault.pdb")).unwrap();
         let output = files.output(&["pool"], &[]);
         assert_eq!(output.status.code(), Some(0));
@@ -537,7 +491,7 @@ mod documents {
 
     #[test]
     fn settings() {
-        let json = Files::walkthrough().json(&["settings"], &[]);
+        let json = walkthrough_files().json(&["settings"], &[]);
         assert_eq!(
             keys(&json),
             with_verdict(&["address", "flags", "level", "modes", "statistics"])
@@ -584,7 +538,7 @@ mod documents {
 
     #[test]
     fn drivers() {
-        let json = Files::walkthrough().json(&["drivers"], &[]);
+        let json = walkthrough_files().json(&["drivers"], &[]);
         assert_eq!(keys(&json), with_verdict(&["drivers"]));
         assert_eq!(json["drivers"].as_array().unwrap().len(), 1);
         let driver = &json["drivers"][0];
@@ -634,7 +588,7 @@ mod documents {
 
     #[test]
     fn pool() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let json = files.json(&["pool"], &[]);
         assert_eq!(keys(&json), with_verdict(&["drivers", "pool_info", "unowned"]));
         assert_eq!(keys(&json["drivers"][0]), ["allocations", "contiguous", "name"]);
@@ -650,7 +604,7 @@ mod documents {
                 "caller": "0xfffff8800447d634",
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
                 "source": "tracker",
-                "told_by": null,
+                "attributed_by": null,
                 "impossible": null,
             })
         );
@@ -659,7 +613,7 @@ mod documents {
 
     #[test]
     fn log_pool() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let json = files.json(&["log", "pool"], &[]);
         assert_eq!(json["kind"], "pool");
         assert_eq!(
@@ -691,7 +645,7 @@ mod documents {
 
     #[test]
     fn last_and_address() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let all = files.json(&["log", "pool"], &[])["entries"].as_array().unwrap().clone();
         let entries = |options: &[&str]| files.json(&["log", "pool"], options)["entries"].clone();
         assert_eq!(entries(&["--last", "3"]), Value::from(&all[..3]));
@@ -711,7 +665,7 @@ mod documents {
 
     #[test]
     fn history() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let options = ["--address", "fffffa80`05400010"];
         let json = files.json(&["history"], &options);
         assert_eq!(json["address"], "0xfffffa8005400010");
@@ -738,7 +692,7 @@ mod documents {
 
     #[test]
     fn info() {
-        let json = Files::walkthrough().json(&["info"], &[]);
+        let json = walkthrough_files().json(&["info"], &[]);
         assert_eq!((&json["build"], &json["kind"]), (&7601.into(), &2.into()));
         assert_eq!(json["machine"], "x64");
         assert_eq!(json["bug_check"]["code"], 0xe2);
@@ -752,7 +706,7 @@ mod documents {
 
     #[test]
     fn csv() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let csv = |words: &[&str], options: &[&str]| {
             files.clean(words, &[options, &["--format", "csv"]].concat())
         };
@@ -986,7 +940,7 @@ mod output {
 
     #[test]
     fn a_dump_and_its_copy_say_the_same() {
-        let files = Files::walkthrough();
+        let files = walkthrough_files();
         let copy = tempfile::tempdir().unwrap();
         let copied: &Path = copy.path();
         fs::copy(files.path("memory.dmp"), copied.join("copy.dmp")).unwrap();

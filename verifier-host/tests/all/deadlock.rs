@@ -10,20 +10,19 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::{command, golden, saved, shared};
+use crate::common::{Files, command, golden, shared};
 use serde_json::Value;
-use tempfile::TempDir;
 use verifier_synth::{
     Assembly, BugCheck, Build, Driver, DumpKind, Lock, LockNode, Machine, MachineType,
 };
 
 /// A machine in a folder of its own.
-struct Files {
-    folder: TempDir,
+struct Subject {
+    files: Files,
     assembly: Assembly,
 }
 
-impl Files {
+impl Subject {
     fn write(machine: &Machine) -> Self {
         Self::of(machine.assemble(), machine.build_of())
     }
@@ -33,34 +32,21 @@ impl Files {
             MachineType::X86 => DumpKind::Complete,
             _ => DumpKind::BitmapKernel,
         };
-        Self { folder: saved(&assembly.sample(kind)), assembly }
+        Self { files: Files::write(&assembly.sample(kind)), assembly }
     }
 
     fn output(&self, name: &str, options: &[&str]) -> Output {
-        command()
-            .arg(name)
-            .arg(self.folder.path().join("memory.dmp"))
-            .arg("--symbols")
-            .arg(self.folder.path().join("symbols"))
-            .args(options)
-            .output()
-            .unwrap()
+        self.files.output(&[name], options)
     }
 
-    /// What it prints, where it has nothing to complain of.
     #[track_caller]
-    fn clean(&self, command: &str, options: &[&str]) -> String {
-        let output = self.output(command, options);
-        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{options:?}");
-        assert_eq!(output.status.code(), Some(0));
-        String::from_utf8(output.stdout).unwrap()
+    fn clean(&self, name: &str, options: &[&str]) -> String {
+        self.files.clean(&[name], options)
     }
 
     #[track_caller]
     fn json(&self) -> Value {
-        let output = self.output("deadlock", &["--format", "json"]);
-        assert_eq!(output.status.code(), Some(0));
-        serde_json::from_slice(&output.stdout).unwrap()
+        serde_json::from_slice(&self.output("deadlock", &["--format", "json"]).stdout).unwrap()
     }
 
     /// A golden file with the addresses of records in place of their names.
@@ -190,7 +176,7 @@ mod published {
 
     #[test]
     fn of_81() {
-        let files = Files::write(&alpha_bravo());
+        let files = Subject::write(&alpha_bravo());
         assert_eq!(files.clean("kd", &["-c", "!deadlock"]), files.golden("deadlock-81.txt"));
         let three = files.golden("deadlock-81-3.txt");
         assert_eq!(files.clean("kd", &["-c", "!deadlock 3"]), three);
@@ -200,10 +186,10 @@ mod published {
 
     #[test]
     fn of_xp() {
-        let files = Files::write(&dummy([0x8d3b_a030, 0x8d15_c030], 0xbba2_af30));
+        let files = Subject::write(&dummy([0x8d3b_a030, 0x8d15_c030], 0xbba2_af30));
         let out = files.clean("kd", &["--style", "win7", "-c", "!deadlock"]);
         assert_eq!(out, golden("deadlock-xp.txt"));
-        let files = Files::write(&dummy([0x8d14_f750, 0x8d90_3030], 0xb790_6f30));
+        let files = Subject::write(&dummy([0x8d14_f750, 0x8d90_3030], 0xb790_6f30));
         let out = files.clean("kd", &["--style", "win7", "-c", "!deadlock 1"]);
         assert_eq!(out, golden("deadlock-xp-1.txt"));
     }
@@ -232,7 +218,7 @@ mod ours {
 
     #[test]
     fn one_in_the_modern_style_and_three_in_the_old() {
-        let files = Files::write(&alpha_bravo());
+        let files = Subject::write(&alpha_bravo());
         let one = files.clean("kd", &["-c", "!deadlock 1"]);
         assert!(!one.contains("Node:") && !one.contains("ThreadEntry"), "{one}");
         assert!(
@@ -260,7 +246,7 @@ mod ours {
         let below = d.node(LockNode::new(b).below(root));
         let held = d.node(LockNode::new(b));
         d.found(a, &[root, below, held]);
-        let files = Files::write(&m);
+        let files = Subject::write(&m);
         let out = files.clean("kd", &["-c", "!deadlock"]);
         let node = files.assembly.address("deadlock node:2");
         let issue =
@@ -280,7 +266,7 @@ mod ours {
         let roots = [x, y].map(|lock| d.node(LockNode::new(lock)));
         d.node(LockNode::new(y).below(roots[0]).stack(&[0x81d2_7e17, 0x97dd_65b7]));
         d.node(LockNode { only_try: true, ..LockNode::new(x).below(roots[1]) });
-        let files = Files::write(&m);
+        let files = Subject::write(&m);
         let text = files.clean("deadlock", &[]);
         let rest = text.split_once("use kb to display it >>\n").unwrap().1;
         assert_eq!(
@@ -297,7 +283,7 @@ mod ours {
         // Once it has waited for it too, both orders are there.
         let parent = roots[1];
         m.deadlock().node(LockNode::new(x).below(parent));
-        let text = Files::write(&m).clean("deadlock", &[]);
+        let text = Subject::write(&m).clean("deadlock", &[]);
         assert!(text.contains("then 0x90001000 (mutex), in 2 ways\n"), "{text}");
         let cycles = "\nTaken in more than one order, so that threads can deadlock:\n  \
                       0x90001000, 0x90002000\n";
@@ -307,7 +293,7 @@ mod ours {
     #[test]
     fn nothing_was_found() {
         let build = Build::Win10Vb;
-        let files = Files::write(&Machine::new(build));
+        let files = Subject::write(&Machine::new(build));
         let off =
             "\nNo deadlock was found.\nDeadlock detection is off: ViDeadlockGlobals is null.\n";
         assert_eq!(files.clean("kd", &["-c", "!deadlock"]), off);
@@ -316,7 +302,7 @@ mod ours {
 
         let mut m = Machine::new(build);
         m.processors(8).deadlock();
-        let out = Files::write(&m).clean("kd", &["-c", "!deadlock"]);
+        let out = Subject::write(&m).clean("kd", &["-c", "!deadlock"]);
         assert_eq!(
             out,
             "\nNo deadlock was found.\nThis kernel follows locks on machines with at most 4 \
@@ -324,7 +310,7 @@ mod ours {
         );
         let mut m = Machine::new(build);
         m.deadlock().free_lock(0xffff_9a8f_1234_5000, 5);
-        let out = Files::write(&m).clean("kd", &["-c", "!deadlock"]);
+        let out = Subject::write(&m).clean("kd", &["-c", "!deadlock"]);
         let known = "Locks known: 1; threads that hold some: 0; nodes: 0.\n";
         assert_eq!(out, format!("\nNo deadlock was found.\n{known}"));
     }
@@ -335,7 +321,7 @@ mod ours {
         let parameters = [0x1007, 0x8500_1000, 0x8500_2000, 0];
         m.bug_check(BugCheck { code: 0xc4, parameters });
         m.deadlock().free_lock(0x8500_1000, 1);
-        let out = Files::write(&m).clean("kd", &["-c", "!deadlock"]);
+        let out = Subject::write(&m).clean("kd", &["-c", "!deadlock"]);
         assert_eq!(
             out,
             "issue: 00001007 85001000 85002000 00000000 \n\
@@ -344,14 +330,14 @@ mod ours {
              Locks known: 1; threads that hold some: 0; nodes: 0.\n"
         );
         m.bug_check(BugCheck { code: 0xc4, parameters: [0x1001, 0x8500_1000, 0x8500_2000, 0] });
-        let output = Files::write(&m).output("kd", &["-c", "!deadlock"]);
+        let output = Subject::write(&m).output("kd", &["-c", "!deadlock"]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("The locks that lead to it are no longer known.\n"), "{text}");
     }
 
     #[test]
     fn help_and_usage() {
-        let files = Files::write(&Machine::new(Build::Win7Sp1));
+        let files = Subject::write(&Machine::new(Build::Win7Sp1));
         let help = files.clean("kd", &["-c", "!deadlock -?"]);
         assert!(help.lines().count() == 3 && help.starts_with("!deadlock "), "{help}");
         for command in ["!deadlock 2", "!deadlock 4", "!deadlock x", "!deadlock 1 3"] {
@@ -365,7 +351,7 @@ mod ours {
     fn problems_are_told_once() {
         let mut m = alpha_bravo();
         m.deadlock().counter("ResourceDatabaseCount", 9);
-        let files = Files::write(&m);
+        let files = Subject::write(&m);
         for (command, options) in [
             ("kd", vec!["-c", "!deadlock"]),
             ("deadlock", vec![]),
@@ -393,7 +379,7 @@ mod json {
 
     #[test]
     fn the_contract() {
-        let files = Files::write(&alpha_bravo());
+        let files = Subject::write(&alpha_bravo());
         let at = |label: &str| {
             Value::from(format!("{:#x}", files.assembly.address(&format!("deadlock {label}"))))
         };
@@ -502,7 +488,7 @@ mod json {
 
     #[test]
     fn off() {
-        let json = Files::write(&Machine::new(Build::Win81)).json();
+        let json = Subject::write(&Machine::new(Build::Win81)).json();
         assert_eq!(
             (&json["address"], &json["enabled"], &json["found"]),
             (&Value::Null, &Value::Null, &Value::Null)
@@ -531,7 +517,7 @@ mod dot {
 
     #[test]
     fn the_graph() {
-        let files = Files::write(&alpha_bravo());
+        let files = Subject::write(&alpha_bravo());
         let graph = files.clean("deadlock", &["--format", "dot"]);
         assert_eq!(
             graph,
@@ -552,7 +538,7 @@ mod dot {
         let driver = m.driver(Driver::new("evil.sys").pdb("evil.pdb").symbol(evil, 0x1000));
         let lock = m.driver_address(driver, evil);
         m.deadlock().free_lock(lock, 5);
-        let graph = Files::write(&m).clean("deadlock", &["--format", "dot"]);
+        let graph = Subject::write(&m).clean("deadlock", &["--format", "dot"]);
         let line = graph.lines().find(|line| line.contains("evil!")).unwrap();
         assert!(line.contains(r#"label="evil!a\"]; evil -> \\\"x\\\n0x"#), "{line}");
         // Quotes that are not escaped come in pairs around one label and the node's name.

@@ -1,53 +1,28 @@
 //! `verifier log` of the smaller logs, as text, JSON and CSV: by number, by address, wrapped, empty; and the modes
 //! of `verifier settings`.
 
-use crate::common::{command, saved};
+use crate::common::Files;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use verifier_synth::{Assembly, Build, DumpKind, Log, Machine, RingRecord, WatchedIrp};
 
 const POOL: u64 = 0xffff_a000_0600_0000;
 
-struct Files(TempDir);
+/// The exit code, what the command prints, and its warnings.
+fn end(files: &Files, words: &[&str], options: &[&str]) -> (Option<i32>, String, String) {
+    let output = files.output(words, options);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
 
-impl Files {
-    fn write(m: &Assembly) -> Self {
-        Self(saved(&m.sample(DumpKind::BitmapKernel)))
-    }
+/// The same of a command that succeeds.
+fn run(files: &Files, words: &[&str], options: &[&str]) -> (String, String) {
+    let (code, out, complaints) = end(files, words, options);
+    assert_eq!(code, Some(0), "{words:?}");
+    (out, complaints)
+}
 
-    /// What the command prints and complains of.
-    fn run(&self, words: &[&str], options: &[&str]) -> (String, String) {
-        let (code, out, complaints) = self.end(words, options);
-        assert_eq!(code, Some(0), "{words:?}");
-        (out, complaints)
-    }
-
-    /// The same with the exit code, whichever it is.
-    fn end(&self, words: &[&str], options: &[&str]) -> (Option<i32>, String, String) {
-        let output = command()
-            .args(words)
-            .arg(self.0.path().join("memory.dmp"))
-            .arg("--symbols")
-            .arg(self.0.path().join("symbols"))
-            .args(options)
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    }
-
-    #[track_caller]
-    fn clean(&self, words: &[&str], options: &[&str]) -> String {
-        let (out, complaints) = self.run(words, options);
-        assert_eq!(complaints, "", "{words:?}");
-        out
-    }
-
-    #[track_caller]
-    fn json(&self, words: &[&str], options: &[&str]) -> Value {
-        let options = [options, &["--format", "json"]].concat();
-        serde_json::from_str(&self.clean(words, &options)).unwrap()
-    }
+fn write(m: &Assembly) -> Files {
+    Files::write(&m.sample(DumpKind::BitmapKernel))
 }
 
 fn machine() -> Machine {
@@ -71,7 +46,7 @@ fn machine() -> Machine {
 
 #[test]
 fn suppressed_bug_checks() {
-    let files = Files::write(&machine().assemble());
+    let files = write(&machine().assemble());
     let log = files.json(&["log", "suppressed"], &["--last", "2"]);
     assert_eq!(log["kind"], "suppressed");
     assert_eq!((&log["capacity"], &log["written"]), (&json!(16), &json!(20)));
@@ -107,7 +82,7 @@ fn suppressed_bug_checks() {
 
 #[test]
 fn workarounds() {
-    let files = Files::write(&machine().assemble());
+    let files = write(&machine().assemble());
     let log = files.json(&["log", "workaround"], &[]);
     assert_eq!((&log["wrapped"], &log["unused"]), (&json!(false), &json!(14)));
     let types: Vec<_> =
@@ -122,7 +97,7 @@ fn workarounds() {
 
 #[test]
 fn watched_irps() {
-    let files = Files::write(&machine().assemble());
+    let files = write(&machine().assemble());
     let log = files.json(&["log", "watched"], &[]);
     assert_eq!((&log["kind"], &log["length"]), (&json!("watched"), &json!(2)));
     let entry = &log["entries"][1];
@@ -137,7 +112,7 @@ fn watched_irps() {
     assert!(one.ends_with(",0xffffa00006000200,82,1,-1,300,complete\n"), "{one}");
     let text = files.clean(&["log", "watched"], &["--last", "1"]);
     assert!(text.contains("Irp:                ffffa00006000100\n"), "{text}");
-    let none = Files::write(&Machine::new(Build::Win11).assemble());
+    let none = write(&Machine::new(Build::Win11).assemble());
     assert_eq!(
         none.clean(&["log", "watched"], &[]),
         "The list of watched IRPs is empty: no canceled IRP is watched.\n"
@@ -147,7 +122,7 @@ fn watched_irps() {
 #[test]
 fn each_log_says_why_it_is_empty_and_what_it_could_not_read() {
     let kinds = ["pool", "irql", "fault", "region", "irp", "pending", "suppressed", "workaround"];
-    let off = Files::write(&Machine::new(Build::Win10Vb).assemble());
+    let off = write(&Machine::new(Build::Win10Vb).assemble());
     for kind in kinds {
         let log = off.json(&["log", kind], &[]);
         let why = log["empty_because"].as_str().unwrap();
@@ -167,8 +142,8 @@ fn each_log_says_why_it_is_empty_and_what_it_could_not_read() {
     let array = m.address("ring:IovIrpTraces");
     m.patch_field(array + 2 * 0x80, "_IOV_IRP_TRACE", "Thread", 0);
     m.remove_page(array + 0x1000);
-    let files = Files::write(&m);
-    let (text, complaints) = files.run(&["log", "irp"], &[]);
+    let files = write(&m);
+    let (text, complaints) = run(&files, &["log", "irp"], &[]);
     assert_eq!(text.matches("Irp:").count(), 0x20);
     assert!(complaints.contains("newest slot (0x2) of the IRP log"), "{complaints}");
     assert!(complaints.contains("slots 0x20 to 0x3f of the IRP log"), "{complaints}");
@@ -187,7 +162,7 @@ fn settings_name_the_modes() {
     m.patch(m.address("nt!VfRuleClasses"), &0x10_0012_0012_09bbu64.to_le_bytes());
     m.patch(m.address("nt!VfOptionFlags"), &0x1004u32.to_le_bytes());
     m.patch(m.address("nt!VfFaultInjectionProbability"), &600u32.to_le_bytes());
-    let files = Files::write(&m);
+    let files = write(&m);
     let text = files.clean(&["settings"], &[]);
     for line in [
         "            34  WDF verification\n",
@@ -232,14 +207,14 @@ fn a_log_of_which_no_page_is_there() {
         let ring = m.address(ring);
         m.remove_page(ring);
     }
-    let files = Files::write(&m);
+    let files = write(&m);
     for (kind, what) in [("irql", "IRQL transition log"), ("pool", "pool log")] {
-        let (code, out, complaints) = files.end(&["log", kind], &[]);
+        let (code, out, complaints) = end(&files, &["log", kind], &[]);
         assert_eq!(code, Some(1), "{complaints}");
         assert!(out.contains("none of its pages can be read"), "{out}");
         let last = format!("the {what} cannot be read: none of its pages is there");
         assert!(complaints.contains(&last), "{complaints}");
-        let (code, out, _) = files.end(&["log", kind], &["--format", "json"]);
+        let (code, out, _) = end(&files, &["log", kind], &["--format", "json"]);
         assert_eq!(code, Some(1));
         let log: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(log["entries"], json!([]));
@@ -249,8 +224,8 @@ fn a_log_of_which_no_page_is_there() {
 
 #[test]
 fn an_address_that_nothing_is_about() {
-    let files = Files::write(&machine().assemble());
-    let about = |kind| files.run(&["log", kind], &["--address", "ffffa00000001000"]).0;
+    let files = write(&machine().assemble());
+    let about = |kind| run(&files, &["log", kind], &["--address", "ffffa00000001000"]).0;
     let text = about("suppressed");
     assert!(
         text.ends_with("No entry of the suppressed bug check log is about 0xffffa00000001000.\n"),

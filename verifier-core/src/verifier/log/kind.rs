@@ -7,7 +7,6 @@ use crate::types::{Field, Shape, StackField};
 
 /// A log that a kernel may have: the one list of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum LogKind {
     /// Pool allocations and frees: [`PoolLog`](super::PoolLog).
     Pool,

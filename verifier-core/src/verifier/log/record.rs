@@ -8,7 +8,7 @@ use super::stacks::Stack;
 use super::trace::Header;
 use crate::addr::Va;
 use crate::describe::{Table, Value, columns};
-use crate::verifier::place::CarvedPage;
+use crate::verifier::scan::CarvedPage;
 
 /// A record of the pool log.
 #[derive(Debug, Clone, PartialEq, Eq)]

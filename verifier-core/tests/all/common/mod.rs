@@ -1,44 +1,48 @@
-//! What the integration tests share: from the bytes of a built dump to a session.
+//! What the integration tests share: the way from a built dump to a session, and assertions.
 
 pub(crate) mod wrapper;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use verifier_core::Va;
 use verifier_core::dump::{BugCheck, Dump};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::SparsePages;
 use verifier_core::types::Isf;
 use verifier_core::verifier::log::EventKind;
-use verifier_synth::{Log, Sample};
+use verifier_core::{Completeness, Extent, Problem, Va};
+use verifier_synth::{Assembly, Build, DumpKind, Log, MachineType, Sample};
 
-/// A file or folder beside the repository. Where it is not there the test has nothing to do, which it
-/// says; where `VERIFIER_REQUIRE_SHARED` is set, that is a failure.
+/// A file or folder beside the repository. If it is absent, the test prints that it is skipped; if
+/// `VERIFIER_REQUIRE_SHARED` is set, the test fails.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
     if path.exists() {
         return Some(path);
     }
     assert!(std::env::var_os("VERIFIER_REQUIRE_SHARED").is_none(), "no {}", path.display());
-    println!("skipped: {} is not there", path.display());
+    println!("skipped: {} is absent", path.display());
     None
 }
 
 /// Opens a file's header.
-pub(crate) fn open(bytes: Vec<u8>) -> Dump {
+pub(crate) fn open_dump(bytes: Vec<u8>) -> Dump {
     Dump::open(Arc::new(bytes)).expect("the header is whole")
 }
 
 /// A session over a dump, without symbols.
 pub(crate) fn kernel_of(bytes: Vec<u8>) -> Kernel {
-    let dump = open(bytes);
-    let space = AddressSpace::of_dump(&dump).expect("the page map is whole");
-    Kernel::open(space, Hints::from(dump.header())).expect("the module list is there")
+    kernel_with(bytes, Limits::default())
 }
 
-/// Supplies every table of `files` to the module that wants it; returns how many it did.
+fn kernel_with(bytes: Vec<u8>, limits: Limits) -> Kernel {
+    let dump = open_dump(bytes);
+    let space = AddressSpace::of_dump(&dump).expect("the page map is whole");
+    Kernel::open_with(space, Hints::from(dump.header()), limits).expect("a module list")
+}
+
+/// Supplies each table of `files` to the module that wants it; returns how many it supplied.
 pub(crate) fn supply(kernel: &Kernel, files: &[(String, Vec<u8>)]) -> usize {
     let mut supplied = 0;
     for wanted in kernel.wanted_symbols() {
@@ -54,9 +58,49 @@ pub(crate) fn supply(kernel: &Kernel, files: &[(String, Vec<u8>)]) -> usize {
 
 /// A session with the sample's symbols.
 pub(crate) fn session(sample: Sample) -> Kernel {
-    let kernel = kernel_of(sample.dump);
+    session_with(sample, Limits::default())
+}
+
+fn session_with(sample: Sample, limits: Limits) -> Kernel {
+    let kernel = kernel_with(sample.dump, limits);
     assert!(supply(&kernel, &sample.files) > 0, "no table fits");
     kernel
+}
+
+pub(crate) fn is_wide(build: Build) -> bool {
+    build.machine() != MachineType::X86
+}
+
+/// The kind of dump that a machine is written to. Each kind with a page map has builds of its own.
+pub(crate) fn kind(m: &Assembly) -> DumpKind {
+    match (m.header.machine, m.header.build) {
+        (MachineType::X86, 10240..) => DumpKind::Complete,
+        (MachineType::X86, _) | (_, 7601) => DumpKind::Summary,
+        _ => DumpKind::BitmapKernel,
+    }
+}
+
+/// A session over a machine, with its symbols.
+pub(crate) fn open(m: &Assembly) -> Kernel {
+    open_with(m, Limits::default())
+}
+
+pub(crate) fn open_with(m: &Assembly, limits: Limits) -> Kernel {
+    session_with(m.sample(kind(m)), limits)
+}
+
+/// A problem at the address says `why`.
+#[track_caller]
+pub(crate) fn assert_reported(problems: &[Problem], address: u64, why: &str) {
+    assert!(
+        problems.iter().any(|p| p.address == Some(Va(address)) && p.why.contains(why)),
+        "no {why:?} at {address:#x} in {problems:#?}"
+    );
+}
+
+/// How much of an answer these problems leave.
+pub(crate) fn extent<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Extent {
+    Completeness::of(problems).extent
 }
 
 /// Where [`tiny_kernel`] has its module list.

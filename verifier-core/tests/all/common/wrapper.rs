@@ -1,30 +1,14 @@
 //! A driver whose allocations all go through one function, and a log that may have forgotten some.
 
-use std::sync::Arc;
-
+use super::session;
 use verifier_core::analysis::Leaks;
-use verifier_core::dump::Dump;
-use verifier_core::kernel::{AddressSpace, Hints, Kernel};
-use verifier_core::types::Isf;
+use verifier_core::kernel::Kernel;
 use verifier_synth::{
-    Allocation, Assembly, Build, Driver, DriverId, DumpKind, Machine, PoolRecord, Sample,
+    Allocation, Assembly, Build, Driver, DriverId, DumpKind, Machine, PoolRecord,
 };
 
 pub(crate) const POOL: u64 = 0xffff_9a8f_5000_0000;
 pub(crate) const THREAD: u64 = 0xffff_9a8f_4fff_0040;
-
-pub(crate) fn kernel(sample: &Sample) -> Kernel {
-    let dump = Dump::open(Arc::new(sample.dump.clone())).unwrap();
-    let space = AddressSpace::of_dump(&dump).unwrap();
-    let kernel = Kernel::open(space, Hints::from(dump.header())).unwrap();
-    for wanted in kernel.wanted_symbols() {
-        let Ok(id) = wanted.pdb else { continue };
-        for (_, bytes) in sample.files.iter().filter(|(path, _)| path.starts_with(&id.name)) {
-            kernel.supply_isf(wanted.module, Arc::new(Isf::parse(bytes).unwrap()));
-        }
-    }
-    kernel
-}
 
 /// A driver whose allocations all go through one function, for two callers.
 pub(crate) struct Wrapper {
@@ -103,13 +87,13 @@ impl Wrapper {
     }
 
     pub(crate) fn kernel(&self) -> Kernel {
-        kernel(&self.machine.build(DumpKind::BitmapKernel))
+        session(self.machine.build(DumpKind::BitmapKernel))
     }
 
     pub(crate) fn kernel_of(&self, damage: impl FnOnce(&mut Assembly)) -> Kernel {
         let mut assembly = self.machine.assemble();
         damage(&mut assembly);
-        kernel(&assembly.sample(DumpKind::BitmapKernel))
+        session(assembly.sample(DumpKind::BitmapKernel))
     }
 }
 

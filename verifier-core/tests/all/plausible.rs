@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::common::{kernel_of, supply};
+use crate::common::{extent, kernel_of, supply};
+use verifier_core::Extent;
 use verifier_core::analysis::Leaks;
 use verifier_core::kernel::Kernel;
 use verifier_core::verifier::{Globals, PoolReport, PoolStacks};
-use verifier_core::{Completeness, Extent, Problem};
 use verifier_synth::{Allocation, Assembly, Build, Driver, DumpKind, Machine, PoolStack};
 
 const POOL: u64 = 0xffff_9a8f_5000_0000;
@@ -70,7 +70,7 @@ fn without_lab(m: &Machine) -> Assembly {
 /// A kernel with the layouts that fit, if any do.
 fn bare(m: &Assembly) -> Kernel {
     let kernel = kernel_of(m.dump(DumpKind::Complete));
-    if let Some(profile) = Globals::fit(&kernel) {
+    if let Some(profile) = Globals::plausible_layouts(&kernel) {
         kernel.supply_built_in_types(Arc::new(profile));
     }
     kernel
@@ -84,10 +84,6 @@ fn full(m: &Assembly) -> Kernel {
 
 fn pool(kernel: &Kernel) -> PoolReport {
     PoolReport::read(kernel, |_| true).unwrap()
-}
-
-fn extent<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Extent {
-    Completeness::of(problems).extent
 }
 
 #[test]

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::common::{kernel_of, supply};
+use crate::common::open;
 use verifier_core::Va;
 use verifier_core::analysis::{History, Leaks};
-use verifier_core::kernel::Kernel;
-use verifier_core::verifier::{Allocation, CarvedPool, Drivers, Place, PoolReport, Source};
+use verifier_core::verifier::{Allocation, CarvedPool, Drivers, PoolReport, Scan, Source};
 use verifier_synth::{
-    Allocation as Block, Assembly, Build, Driver, DumpKind, Machine, MachineType, PoolRecord,
-    Tracker,
+    Allocation as Block, Assembly, Build, Driver, Machine, MachineType, PoolRecord, Tracker,
 };
 
 const BUILDS: [Build; 5] =
@@ -46,12 +44,6 @@ fn machine(build: Build) -> Assembly {
         stale: vec![],
     });
     m.assemble()
-}
-
-fn open(m: &Assembly) -> Kernel {
-    let kernel = kernel_of(m.dump(DumpKind::Complete));
-    supply(&kernel, &m.files);
-    kernel
 }
 
 type Held = Vec<(String, Vec<Allocation>)>;
@@ -104,7 +96,7 @@ fn an_overwritten_tree_hides_no_block() {
             assert_eq!(history.trackers.len(), 1);
             assert_eq!(history.trackers[0].entry.allocation.source, Source::Carved);
             // Held against the lists they are still what no list leads to.
-            let carved = CarvedPool::read(&kernel, &Place::Mapped).unwrap();
+            let carved = CarvedPool::read(&kernel, &Scan::Mapped).unwrap();
             let compared = carved.compare(&report);
             assert_eq!((compared.both, compared.only_carved.len()), (0, count), "{build:?}");
             assert_eq!(compared.only_listed, []);
