@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use verifier_core::Va;
+use verifier_core::analysis::Comparison;
 use verifier_core::verifier::log::CarvedLog;
-use verifier_core::verifier::{CarvedPool, Comparison, Place, PoolReport};
+use verifier_core::verifier::{CarvedPool, PoolReport, Scan};
 
 use crate::error::Error;
 use crate::session::Session;
@@ -59,11 +60,11 @@ impl Session {
     fn in_place<T>(
         &self,
         range: Option<&Range<Va>>,
-        each: impl FnOnce(&Place<'_>) -> Result<T, Error>,
+        each: impl FnOnce(&Scan<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match range {
-            Some(range) => each(&Place::Virtual(range.clone())),
-            None => each(&Place::Physical(&*self.pages()?)),
+            Some(range) => each(&Scan::Virtual(range.clone())),
+            None => each(&Scan::Physical(&*self.pages()?)),
         }
     }
 }

@@ -165,19 +165,19 @@ impl Session {
         }
         leaks.dump = self.describe();
         leaks.filter = filter.told(leaks.coverage().all).map(Box::new);
-        let mut untold = 0u64;
+        let mut undetermined = 0u64;
         leaks.retain(|block| {
             filter.accepts(block)
                 && filter.pool.is_none_or(|wanted| {
                     let is_told = block.kind != PoolKind::Unknown || wanted == PoolKind::Unknown;
-                    untold += u64::from(!is_told);
+                    undetermined += u64::from(!is_told);
                     block.kind == wanted
                 })
         });
-        if untold > 0 {
+        if undetermined > 0 {
             let problem = Problem::new(
                 "pool type",
-                format!("blocks left out, since their pool type is unknown: {untold}"),
+                format!("blocks left out, since their pool type is unknown: {undetermined}"),
             );
             // A remark: the limit of --fail-on counts these blocks, so they do not make it uncertain.
             leaks.problems.push(problem.remark());
@@ -191,7 +191,8 @@ impl Session {
         // Which frames are wrappers is told by their names.
         let (skipped, stacks) = found.grouped(|grouping, _| grouping.skipped());
         if let Some(filter) = &mut found.leaks.filter {
-            (filter.untold, filter.stacks_skipped, filter.stacks) = (untold, skipped, stacks);
+            (filter.undetermined, filter.stacks_skipped, filter.stacks) =
+                (undetermined, skipped, stacks);
         }
         Ok(found)
     }

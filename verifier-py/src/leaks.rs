@@ -185,7 +185,7 @@ pub(crate) fn filter_of<'py>(
         filter.skip.as_deref(),
         filter.all.count,
         filter.all.bytes,
-        filter.untold,
+        filter.undetermined,
         filter.stacks_skipped,
         filter.stacks,
     );

@@ -10,9 +10,10 @@ use super::json::{Seq, Verdict, rows, write_json};
 use super::names::Names;
 use super::pool::AllocationDoc;
 use crate::addr::{Pa, Va};
+use crate::analysis::Comparison;
 use crate::error::Problem;
 use crate::verifier::log::{CarvedLog, CarvedRow};
-use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool, Comparison};
+use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool};
 
 /// The word in `source`.
 const SOURCE: &str = "carved";

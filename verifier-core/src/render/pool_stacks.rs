@@ -13,7 +13,7 @@ use super::pool::PoolInfoDocument;
 use super::text::sanitize;
 use crate::analysis::{PoolKind, Total};
 use crate::error::Problem;
-use crate::verifier::{NO_DRIVER, OwnedStack, PoolStack, PoolStacks, ToldBy};
+use crate::verifier::{AttributedBy, NO_DRIVER, OwnedStack, PoolStack, PoolStacks};
 
 fn has_live(stack: &PoolStack) -> bool {
     stack.live_bytes() > 0 || stack.live_count() > 0 || stack.blocks > 0
@@ -30,7 +30,10 @@ impl Serialize for StackDoc<'_> {
         map.serialize_entry("tag", &stack.tag.to_string())?;
         map.serialize_entry("pool", &PoolKind::of_stack(stack).name())?;
         map.serialize_entry("driver", &driver.as_ref().map(|(name, _)| name))?;
-        map.serialize_entry("told_by", &driver.as_ref().map(|(_, told_by)| told_by.name()))?;
+        map.serialize_entry(
+            "attributed_by",
+            &driver.as_ref().map(|(_, attributed_by)| attributed_by.name()),
+        )?;
         map.serialize_entry("allocations", &stack.allocations)?;
         map.serialize_entry("frees", &stack.frees)?;
         map.serialize_entry("bytes_allocated", &stack.bytes_allocated)?;
@@ -182,8 +185,8 @@ fn write_stack(
         stack.tag,
         PoolKind::of_stack(stack).name().unwrap_or("pool not known"),
         match driver {
-            Some((name, ToldBy::Image)) => sanitize(name).into_owned(),
-            Some((name, ToldBy::UnloadedImage)) => format!("{} (unloaded)", sanitize(name)),
+            Some((name, AttributedBy::Image)) => sanitize(name).into_owned(),
+            Some((name, AttributedBy::UnloadedImage)) => format!("{} (unloaded)", sanitize(name)),
             None => NO_DRIVER.into(),
         }
     )?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
-use verifier_core::verifier::Place;
+use verifier_core::verifier::Scan;
 use verifier_core::verifier::log::CarvedLog;
 use verifier_core::{Problem, Va};
 use verifier_synth::{
@@ -58,7 +58,7 @@ impl Subject {
         let kernel = Kernel::open_with(space, Hints::from(dump.header()), limits).unwrap();
         crate::common::supply(&kernel, &self.assembly.sample(DumpKind::BitmapFull).files);
         let pages = dump.physical().unwrap();
-        CarvedLog::read(&kernel, &Place::Physical(&pages), |_, _| true).unwrap()
+        CarvedLog::read(&kernel, &Scan::Physical(&pages), |_, _| true).unwrap()
     }
 
     /// Holds what was found against what was written, and gives the slots that are whole and those that

@@ -12,9 +12,7 @@ use verifier_core::render::{
     write_pool_log_csv, write_pool_stacks_csv, write_settings_csv, write_watched_irps_csv,
 };
 use verifier_core::verifier::log::{CarvedLog, EventKind, EventLog, PoolLog, WatchedIrps};
-use verifier_core::verifier::{
-    CarvedPool, Drivers, Modes, Place, PoolReport, PoolStacks, Settings,
-};
+use verifier_core::verifier::{CarvedPool, Drivers, Modes, PoolReport, PoolStacks, Scan, Settings};
 use verifier_synth::{
     Allocation, Assembly, Build, Driver, DumpKind, Log, Machine, PoolRecord, PoolStack, RingRecord,
     WatchedIrp,
@@ -107,9 +105,9 @@ fn a_closed_pipe_is_told_as_one() {
 
     let entries = || pool.drivers[0].allocations.iter().map(|block| block.entry);
     let range = entries().min().unwrap().page()..entries().max().unwrap();
-    let carved = CarvedPool::read(&kernel, &Place::Virtual(range)).unwrap();
+    let carved = CarvedPool::read(&kernel, &Scan::Virtual(range)).unwrap();
     closed("pool --carve", &|out| write_carved_pool_csv(out, &carved, &names));
-    let place = Place::Virtual(log..log.add(0x2_0000));
+    let place = Scan::Virtual(log..log.add(0x2_0000));
     let carved = CarvedLog::read(&kernel, &place, |_, _| true).unwrap();
     closed("log pool --carve", &|out| write_carved_log_csv(out, &carved, &names));
 

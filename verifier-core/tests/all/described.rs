@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use verifier_core::describe::{Table, Value};
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::Place;
+use verifier_core::verifier::Scan;
 use verifier_core::verifier::log::{
     CarvedLog, CarvedRow, EventKind, EventLog, PoolLog, PoolRow, WatchedIrp, WatchedIrps,
 };
@@ -46,7 +46,7 @@ fn logs(kernel: &Kernel) {
     }
     let watched = WatchedIrps::read(kernel, None, None).unwrap();
     check(&WatchedIrp::TABLE, watched.irps.into_iter());
-    let carved = CarvedLog::read(kernel, &Place::Mapped, |_, _| true).unwrap();
+    let carved = CarvedLog::read(kernel, &Scan::Mapped, |_, _| true).unwrap();
     assert!(!carved.records.is_empty());
     check(&CarvedRow::TABLE, carved.rows());
 }

@@ -228,11 +228,11 @@ fn groups_and_renderings_name_the_source() {
     assert_eq!(sources, ["pool info tree", "pool log"]);
     let block = &json["groups"][0]["allocations"][0];
     assert_eq!(block["source"], "pool info tree");
-    assert_eq!(block["told_by"], "a frame in its image");
+    assert_eq!(block["attributed_by"], "a frame in its image");
     assert_eq!((&block["requested"], &block["thread"]), (&256.into(), &serde_json::Value::Null));
     assert_eq!(block["caller_symbol"], "leaky!Read+0x20");
     assert_eq!(block["pool"], "nonpaged");
-    assert_eq!(json["groups"][2]["allocations"][0]["told_by"], serde_json::Value::Null);
+    assert_eq!(json["groups"][2]["allocations"][0]["attributed_by"], serde_json::Value::Null);
 }
 
 #[test]

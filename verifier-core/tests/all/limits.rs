@@ -8,7 +8,7 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::{Memory, Residence, SparsePages};
 use verifier_core::verifier::log::{PoolLog, Ring};
-use verifier_core::verifier::{CarvedPool, Drivers, Modes, Place, PoolReport};
+use verifier_core::verifier::{CarvedPool, Drivers, Modes, PoolReport, Scan};
 use verifier_core::{Problem, Va};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, PoolRecord};
 
@@ -106,7 +106,7 @@ fn carved_pages_and_their_owners() {
         let mut limits = Limits::default();
         set(&mut limits);
         let (kernel, dump) = machine(limits);
-        CarvedPool::read(&kernel, &Place::Physical(&dump.physical().unwrap())).unwrap()
+        CarvedPool::read(&kernel, &Scan::Physical(&dump.physical().unwrap())).unwrap()
     };
     let carved = carve(|_| {});
     assert_eq!(carved.problems, []);
@@ -121,7 +121,7 @@ fn carved_pages_and_their_owners() {
     tells(&carved.problems, "Limits::tracker_pages");
     assert_eq!(carved.owners.iter().map(|owner| owner.pages.len()).sum::<usize>(), 1);
 
-    let mapped = |set: fn(&mut Limits)| CarvedPool::read(&with(set), &Place::Mapped).unwrap();
+    let mapped = |set: fn(&mut Limits)| CarvedPool::read(&with(set), &Scan::Mapped).unwrap();
     assert_eq!(mapped(|_| {}).problems, []);
     tells(&mapped(|limits| limits.search_pages = 40).problems, "Limits::search_pages");
 }

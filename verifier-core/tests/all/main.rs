@@ -9,6 +9,7 @@
     clippy::print_stdout
 )]
 
+mod before_win7;
 mod bug_check;
 mod carve_log;
 mod common;
@@ -20,7 +21,6 @@ mod described;
 mod diff;
 mod dump;
 mod edges;
-mod fit;
 mod hostile_symbols;
 mod impossible;
 mod kernel;
@@ -28,14 +28,14 @@ mod leaks;
 mod leaks_pool_info;
 mod limits;
 mod logs;
-mod lost;
 mod memory_files;
 mod modes;
-mod old;
 mod paging;
+mod plausible;
 mod pool;
 mod pool_info;
 mod profile;
+mod recovered;
 mod ring;
 mod stopped;
 mod torn;

@@ -384,7 +384,7 @@ mod pages {
             m.patch_field(first, HEADER, "NextPage", link);
             let (found, problems) = count(&m);
             assert_eq!(found, 300, "the pages behind it are found by their headers");
-            assert_reported(&problems, link, "no page of the kernel");
+            assert_reported(&problems, link, "not a page of the kernel");
         }
     }
 

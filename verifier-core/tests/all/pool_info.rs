@@ -3,7 +3,7 @@
 use crate::common::{assert_reported, open, open_with};
 use verifier_core::kernel::Limits;
 use verifier_core::verifier::{
-    Allocation, Impossible, PoolInfo, PoolReport, PoolStacks, PoolTag, Source, ToldBy,
+    Allocation, AttributedBy, Impossible, PoolInfo, PoolReport, PoolStacks, PoolTag, Source,
 };
 use verifier_core::{Problem, Va};
 use verifier_synth::{
@@ -87,8 +87,8 @@ fn told(allocations: &[Allocation]) -> Vec<Told> {
     allocations.iter().map(|a| (a.address.0, a.size, a.tag, a.caller.0)).collect()
 }
 
-fn told_by(allocations: &[Allocation]) -> Vec<Option<ToldBy>> {
-    allocations.iter().map(|a| a.source.told_by()).collect()
+fn attributed_by(allocations: &[Allocation]) -> Vec<Option<AttributedBy>> {
+    allocations.iter().map(|a| a.source.attributed_by()).collect()
 }
 
 mod builds {
@@ -151,7 +151,7 @@ mod builds {
             ],
             "{build:?}"
         );
-        assert_eq!(told_by(&of_leaky.allocations), [Some(ToldBy::Image); 3]);
+        assert_eq!(attributed_by(&of_leaky.allocations), [Some(AttributedBy::Image); 3]);
         assert!(of_leaky.allocations.iter().all(|a| a.source.name() == "pool info tree"));
         let quiet_block = (POOL + 0x10_1800, 0x1_0001, tag(b"Quie"), quiet_frame);
         assert_eq!(told(&of_quiet.allocations), [quiet_block]);
@@ -160,7 +160,7 @@ mod builds {
             told(&of_gone.allocations),
             [(POOL + 0x5000, 0x50, tag(b"Gone"), GONE + 0x4321)]
         );
-        assert_eq!(told_by(&of_gone.allocations), [Some(ToldBy::UnloadedImage)]);
+        assert_eq!(attributed_by(&of_gone.allocations), [Some(AttributedBy::UnloadedImage)]);
         // The caller of what no verified image allocated is the first frame outside, or the first.
         assert_eq!(
             told(&report.unowned),
@@ -169,7 +169,7 @@ mod builds {
                 (POOL + 0x7000, 0x70, tag(b"Krnl"), nt),
             ]
         );
-        assert_eq!(told_by(&report.unowned), [None, None]);
+        assert_eq!(attributed_by(&report.unowned), [None, None]);
 
         let info = &report.pool_info;
         assert_eq!((info.blocks.len(), info.blocks_counted, info.unread()), (7, Some(8), 0));
@@ -418,7 +418,7 @@ mod damage {
         let report = report(&m);
         assert_eq!(numbers(&report), [0, 1, 2, 3]);
         assert_eq!(told(&report.unowned)[0], (POOL + 0x200, 0x20, PoolTag(0), 0));
-        assert_eq!(report.unowned[0].source, Source::PoolInfo { stack: None, told_by: None });
+        assert_eq!(report.unowned[0].source, Source::PoolInfo { stack: None, attributed_by: None });
         assert_eq!(report.problems.len(), 1);
         let why = "has no stack: null; 2 are like this, the first is shown";
         assert_reported(&report.problems, element(&m, "block", 2), why);

@@ -10,7 +10,7 @@ use verifier_core::machine::Machine as Cpu;
 use verifier_core::types::Profile;
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::CarvedLog;
-use verifier_core::verifier::{CarvedPool, Globals, Place, PoolInfo};
+use verifier_core::verifier::{CarvedPool, Globals, PoolInfo, Scan};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord, PoolStack, Sample};
 
 const POOL: u64 = 0xffff_9a8f_5000_0000;
@@ -79,7 +79,7 @@ impl Subject {
 #[test]
 fn carving() {
     let subject = Subject::new(&machine(Build::Win10Vb));
-    let place = Place::Physical(&subject.pages);
+    let place = Scan::Physical(&subject.pages);
     subject.is_stopped_half_way(|kernel| {
         let carved = CarvedPool::read(kernel, &place).unwrap();
         (carved.pages_looked_at as usize, carved.problems)

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write as _};
 
+use verifier_core::analysis::Comparison;
 use verifier_core::render::text::sanitize;
 use verifier_core::render::{
     Names, write_carved_log_csv, write_carved_log_json, write_carved_pool_csv,
     write_carved_pool_json,
 };
 use verifier_core::verifier::log::Operation;
-use verifier_core::verifier::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
+use verifier_core::verifier::{CarvedAllocation, CarvedOwner, CarvedPool};
 use verifier_host::Error;
 
 use super::args::{Format, LogArgs, PoolArgs};

@@ -120,10 +120,10 @@ fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
              {counted}; --fail-on {limit}"
         )));
     }
-    let untold = found.leaks.filter.as_ref().map_or(0, |filter| filter.untold);
-    if read + untold >= limit {
+    let undetermined = found.leaks.filter.as_ref().map_or(0, |filter| filter.undetermined);
+    if read + undetermined >= limit {
         return Err(Error::LimitReached(format!(
-            "{read} allocations are outstanding, and of {untold} more nothing tells whether they are \
+            "{read} allocations are outstanding, and of {undetermined} more nothing tells whether they are \
              from that pool; --fail-on {limit}"
         )));
     }

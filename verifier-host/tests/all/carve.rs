@@ -10,7 +10,7 @@ use verifier_core::addr::PAGE_SIZE;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::memory::SparsePages;
 use verifier_core::verifier::log::{CarvedLog, PoolLog};
-use verifier_core::verifier::{CarvedPool, Place, PoolReport};
+use verifier_core::verifier::{CarvedPool, PoolReport, Scan};
 use verifier_core::{Pa, Va};
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
@@ -36,7 +36,7 @@ fn open(folder: &Path) -> Session {
 
 fn carve(session: &Session) -> CarvedPool {
     let pages = session.pages().unwrap();
-    CarvedPool::read(session.kernel().unwrap(), &Place::Physical(&*pages)).unwrap()
+    CarvedPool::read(session.kernel().unwrap(), &Scan::Physical(&*pages)).unwrap()
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_range_of_addresses() {
     let leaky = all.owners.iter().find(|owner| owner.is_named("LEAKY")).unwrap();
     let pages: BTreeSet<Va> = leaky.pages.iter().map(|page| page.va.unwrap()).collect();
     let first = *pages.first().unwrap();
-    let range = Place::Virtual(first..first.add(PAGE_SIZE));
+    let range = Scan::Virtual(first..first.add(PAGE_SIZE));
     let one = CarvedPool::read(kernel, &range).unwrap();
     assert_eq!((one.pages_looked_at, one.owners.len()), (1, 1));
     assert_eq!(one.owners[0].name.as_deref(), Some("leaky.sys"));
@@ -135,7 +135,7 @@ fn lists_that_are_cut() {
         let cut = cut.kernel().unwrap();
         let listed = PoolReport::read(cut, |_| true).unwrap();
         let lost = leaky.allocations.len();
-        let carved = CarvedPool::read(cut, &Place::Physical(&memory)).unwrap();
+        let carved = CarvedPool::read(cut, &Scan::Physical(&memory)).unwrap();
         let comparison = carved.compare(&listed);
         assert_eq!(comparison.only_carved.len(), lost, "{name}");
         assert!(comparison.only_listed.is_empty());
@@ -146,7 +146,7 @@ fn lists_that_are_cut() {
         let page = kernel.space().translate(data).unwrap().page();
         memory.write(page, &[0; PAGE_SIZE as usize]);
         let gone = over(&memory, &session);
-        let carved = CarvedPool::read(&gone, &Place::Physical(&memory)).unwrap();
+        let carved = CarvedPool::read(&gone, &Scan::Physical(&memory)).unwrap();
         let owner = carved.owners.iter().find(|owner| owner.address == data).unwrap();
         assert_eq!((owner.name.as_deref(), owner.is_signed), (None, false));
         assert_eq!(owner.allocations.len(), lost, "{name}");
@@ -164,7 +164,7 @@ fn limits_are_kept_and_said() {
         change(&mut limits);
         let space = AddressSpace::of_dump(session.dump().unwrap()).unwrap();
         let kernel = Kernel::open_with(space, Hints::from(header), limits).unwrap();
-        let carved = CarvedPool::read(&kernel, &Place::Physical(&*pages)).unwrap();
+        let carved = CarvedPool::read(&kernel, &Scan::Physical(&*pages)).unwrap();
         assert_eq!(carved.problems.len(), 1);
         (carved.pages_looked_at, carved.problems[0].why.clone())
     };
@@ -182,7 +182,7 @@ fn records_of_the_pool_log() {
         let session = open(&folder);
         let kernel = session.kernel().unwrap();
         let pages = session.pages().unwrap();
-        let carved = CarvedLog::read(kernel, &Place::Physical(&*pages), |_, _| true).unwrap();
+        let carved = CarvedLog::read(kernel, &Scan::Physical(&*pages), |_, _| true).unwrap();
         assert_eq!(carved.problems, [], "{name}");
         let listed = PoolLog::read(kernel, None).unwrap();
         type Key<'a> = (Va, u64, Va, &'a [Va]);

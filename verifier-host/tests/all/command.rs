@@ -604,7 +604,7 @@ mod documents {
                 "caller": "0xfffff8800447d634",
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
                 "source": "tracker",
-                "told_by": null,
+                "attributed_by": null,
                 "impossible": null,
             })
         );

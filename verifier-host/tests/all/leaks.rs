@@ -226,13 +226,13 @@ fn blocks_of_no_known_pool_are_no_clean_run() {
         let json = json(&output);
         let read = json["coverage"]["allocations"].as_u64().unwrap();
         let filter = &json["filter"];
-        let untold = filter["untold"].as_u64().unwrap();
-        assert!(read + untold <= filter["allocations"].as_u64().unwrap());
-        if untold == 0 {
+        let undetermined = filter["undetermined"].as_u64().unwrap();
+        assert!(read + undetermined <= filter["allocations"].as_u64().unwrap());
+        if undetermined == 0 {
             continue;
         }
-        assert_eq!(args(&(read + untold + 1).to_string()).status.code(), Some(0));
-        let output = args(&(read + untold).to_string());
+        assert_eq!(args(&(read + undetermined + 1).to_string()).status.code(), Some(0));
+        let output = args(&(read + undetermined).to_string());
         assert_eq!(output.status.code(), Some(3), "{}", folder.display());
         assert!(String::from_utf8_lossy(&output.stderr).contains("nothing tells whether"));
     }

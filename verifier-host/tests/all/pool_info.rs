@@ -76,7 +76,7 @@ fn pool_in_every_format() {
     assert_eq!(leaky["allocations"].as_array().unwrap().len(), 3);
     let first = &leaky["allocations"][0];
     assert_eq!(first["source"], "pool info tree");
-    assert_eq!(first["told_by"], "a frame in its image");
+    assert_eq!(first["attributed_by"], "a frame in its image");
     assert_eq!(first["caller_symbol"], "leaky!LeakyRead+0x34");
     let contiguous = leaky["contiguous"].as_array().unwrap();
     assert_eq!(contiguous.len(), 1);
@@ -89,7 +89,7 @@ fn pool_in_every_format() {
     let unowned = json["unowned"].as_array().unwrap();
     assert_eq!(unowned.len(), 1);
     assert_eq!(unowned[0]["caller_symbol"], "other!OtherStart+0x8");
-    assert_eq!(unowned[0]["told_by"], Value::Null);
+    assert_eq!(unowned[0]["attributed_by"], Value::Null);
     assert_eq!(json["pool_info"]["blocks_counted"], 4);
     assert_eq!(json["pool_info"]["empty_because"], Value::Null);
 }

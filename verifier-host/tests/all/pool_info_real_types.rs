@@ -14,7 +14,7 @@ use verifier_core::analysis::{Leaks, StackSource};
 use verifier_core::error::Fault;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::memory::{Memory, Residence};
-use verifier_core::verifier::{PoolReport, PoolTag, ToldBy};
+use verifier_core::verifier::{AttributedBy, PoolReport, PoolTag};
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
 
@@ -115,7 +115,10 @@ fn scenario(folder: &Path) {
         if pool.driver.name == "leaky.sys" {
             let tag = PoolTag(tag);
             assert_eq!(new, [(BLOCK, 0x33, tag, caller), (BLOCK + 0x1000, 0x77, tag, caller)]);
-            assert_eq!(pool.allocations.last().unwrap().source.told_by(), Some(ToldBy::Image));
+            assert_eq!(
+                pool.allocations.last().unwrap().source.attributed_by(),
+                Some(AttributedBy::Image)
+            );
         } else {
             assert_eq!(new, []);
         }

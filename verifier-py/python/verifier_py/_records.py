@@ -118,7 +118,7 @@ class Allocation(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker`` or ``pool info tree``."""
-    told_by: str | None
+    attributed_by: str | None
     """How the driver of a block of the tree was determined."""
     impossible: str | None
     """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
@@ -141,7 +141,7 @@ class Outstanding(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
-    told_by: str | None
+    attributed_by: str | None
     """How the driver of a block of the tree was determined."""
     impossible: str | None
     """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
@@ -371,7 +371,7 @@ class PoolStack(NamedTuple):
     pool: str | None
     """``paged`` or ``nonpaged``, if the element says so."""
     driver: str | None
-    told_by: str | None
+    attributed_by: str | None
     """How the driver was determined."""
     allocations: int
     frees: int
@@ -465,7 +465,7 @@ class LeakedBlock(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
-    told_by: str | None
+    attributed_by: str | None
     """How the driver of a block of the tree was determined."""
     impossible: str | None
     """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
@@ -571,7 +571,7 @@ class Filter(NamedTuple):
     """Blocks before any filter but ``driver``."""
     bytes: int
     """Bytes of these blocks."""
-    untold: int
+    undetermined: int
     """Blocks that were left out because their pool is unknown."""
     stacks_skipped: int
     """Stacks from which ``skip`` removed frames."""

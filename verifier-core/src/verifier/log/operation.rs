@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::addr::Va;
 use crate::describe::names;
 use crate::kernel::{Kernel, SymbolSource};
-use crate::verifier::owner::is_kernel_or_verifier;
+use crate::verifier::drivers::is_kernel_or_verifier;
 
 /// Leading frames that are looked at for the operation.
 pub(super) const FRAMES_TO_CLASSIFY: usize = 8;

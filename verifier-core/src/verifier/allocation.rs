@@ -1,8 +1,28 @@
-//! An outstanding allocation, and where it is from.
+//! An outstanding allocation, and its source.
 
+use super::tag::PoolTag;
 use crate::addr::Va;
-use crate::verifier::owner::ToldBy;
-use crate::verifier::tag::PoolTag;
+
+/// How the driver of a stack was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AttributedBy {
+    /// A frame is in an image that Verifier verifies for the driver.
+    Image,
+    /// A frame is where an image of the driver's name was before it was unloaded.
+    UnloadedImage,
+}
+
+impl AttributedBy {
+    /// The words in JSON and text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            AttributedBy::Image => "a frame in its image",
+            AttributedBy::UnloadedImage => "a frame in its unloaded image",
+        }
+    }
+}
 
 /// Where an allocation is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,16 +30,16 @@ use crate::verifier::tag::PoolTag;
 pub enum Source {
     /// A tracking page of its driver.
     Tracker,
-    /// The same, of a driver or on a page that no tree and no list leads to: it was found by what it is.
+    /// A tracking page too, but no tree or list leads to the driver or to the page: a search recognized it.
     Carved,
     /// The driver's list of contiguous memory, which is not pool: it has no tag.
     Contiguous,
     /// `ViPoolInfoAvl`.
     PoolInfo {
-        /// Its stack: index in [`PoolInfo::stacks`](super::PoolInfo::stacks); `None` where that cannot be read.
+        /// Its stack: index in [`PoolInfo::stacks`](super::PoolInfo::stacks); `None` if that cannot be read.
         stack: Option<u32>,
-        /// How its driver was told, where it was.
-        told_by: Option<ToldBy>,
+        /// How its driver was found, if it was.
+        attributed_by: Option<AttributedBy>,
     },
 }
 
@@ -35,17 +55,17 @@ impl Source {
         }
     }
 
-    /// How the driver was told, where the source does not say it.
+    /// How the driver was found, if the source itself does not name it.
     #[must_use]
-    pub fn told_by(self) -> Option<ToldBy> {
+    pub fn attributed_by(self) -> Option<AttributedBy> {
         match self {
             Source::Tracker | Source::Carved | Source::Contiguous => None,
-            Source::PoolInfo { told_by, .. } => told_by,
+            Source::PoolInfo { attributed_by, .. } => attributed_by,
         }
     }
 }
 
-/// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+/// Why an allocation cannot be as its entry says: this entry is damaged, or another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Impossible {
@@ -81,15 +101,15 @@ impl Impossible {
 pub struct Allocation {
     /// `VirtualAddress`: the block.
     pub address: Va,
-    /// `NumberOfBytes`; of the pool info tree the size that was asked for.
+    /// `NumberOfBytes`; in the pool info tree the size that was asked for.
     pub size: u64,
-    /// `Tag`. Zero for a block of the tree whose stack cannot be read, and for contiguous memory; see
-    /// [`pool_tag`](Self::pool_tag).
+    /// `Tag`. Zero for a block of the tree whose stack cannot be read, and for contiguous memory (see
+    /// [`pool_tag`](Self::pool_tag)).
     pub tag: PoolTag,
-    /// `CallingAddress`: where the driver asked for it. Of the tree a frame of the stack, null where there
-    /// is none.
+    /// `CallingAddress`: where the driver asked for it. In the tree a frame of the stack, null if there is
+    /// none.
     pub caller: Va,
-    /// Where the entry itself lies: a slot of a page, an element of the tree, a node of the list.
+    /// Where the entry itself is: a slot of a page, an element of the tree, a node of the list.
     pub entry: Va,
     /// Where it is from.
     pub source: Source,
@@ -98,7 +118,7 @@ pub struct Allocation {
 }
 
 impl Allocation {
-    /// Its tag; `None` for what is not pool.
+    /// Its tag; `None` if it is not pool.
     #[must_use]
     pub fn pool_tag(&self) -> Option<PoolTag> {
         (self.source != Source::Contiguous).then_some(self.tag)

@@ -1,29 +1,30 @@
-//! The stacks of the pool info tree, the most live bytes first: what leaks, without a join.
+//! The stacks of the pool info tree, the most live bytes first. They show what leaks without a join.
 
 use std::cmp::Reverse;
 
-use super::drivers::{Driver, Drivers};
-use super::owner::{Owners, ToldBy};
-use super::pool_info::{PoolInfo, PoolStack};
+use super::info_stack::PoolStack;
+use super::info_tree::PoolInfo;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
+use crate::verifier::allocation::AttributedBy;
+use crate::verifier::drivers::{Driver, Drivers, Owners};
 
-/// A stack and whose it is.
+/// A stack and its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedStack {
     /// The stack.
     pub stack: PoolStack,
-    /// The configured driver and how it was told; `None` where no frame tells one.
-    pub driver: Option<(String, ToldBy)>,
-    /// The frame by which it was told; else the first outside the kernel and Verifier, else the first.
+    /// The configured driver and how it was found; `None` if no frame belongs to one.
+    pub driver: Option<(String, AttributedBy)>,
+    /// The frame by which it was found; else the first frame outside the kernel and Verifier, else the first.
     pub caller: Va,
 }
 
 /// The stacks of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PoolStacks {
-    /// The most live bytes first; those with nothing live at the end.
+    /// The most live bytes first; stacks with nothing live are at the end.
     pub stacks: Vec<OwnedStack>,
     /// The trees, without their stacks and problems.
     pub info: PoolInfo,
@@ -32,8 +33,8 @@ pub struct PoolStacks {
 }
 
 impl PoolStacks {
-    /// Reads the stacks of the drivers that `wanted` accepts; it is asked with [`Driver::none`] too, for
-    /// stacks of no known driver.
+    /// Reads the stacks of the drivers that `wanted` accepts. It is called with [`Driver::none`] too, for
+    /// stacks without a known driver.
     ///
     /// # Errors
     /// As [`Drivers::read`] and [`PoolInfo::read`].
@@ -46,12 +47,14 @@ impl PoolStacks {
         let mut stacks = Vec::new();
         for stack in std::mem::take(&mut info.stacks) {
             let owner = owners.of(&stack.frames);
-            let driver =
-                owner.driver.and_then(|(index, told_by)| Some((drivers.get(index)?, told_by)));
+            let driver = owner
+                .driver
+                .and_then(|(index, attributed_by)| Some((drivers.get(index)?, attributed_by)));
             if driver.map_or(with_none, |(driver, _)| wanted(driver)) {
                 stacks.push(OwnedStack {
                     stack,
-                    driver: driver.map(|(driver, told_by)| (driver.name.clone(), told_by)),
+                    driver: driver
+                        .map(|(driver, attributed_by)| (driver.name.clone(), attributed_by)),
                     caller: owner.caller,
                 });
             }
@@ -64,7 +67,7 @@ impl PoolStacks {
         Ok(Self { stacks, info, problems })
     }
 
-    /// Every address that a rendering will want to name.
+    /// Every address that an output names.
     pub fn addresses(&self) -> impl Iterator<Item = Va> {
         self.stacks.iter().flat_map(|owned| owned.stack.frames.iter().copied())
     }

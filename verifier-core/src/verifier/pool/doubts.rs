@@ -1,23 +1,23 @@
-//! Whether anything could be outstanding by Verifier's data at all: "nothing leaked" is an answer only if
-//! pool was tracked, for a driver that was there.
+//! Whether Verifier could have recorded an outstanding allocation at all: "nothing leaked" is an answer only
+//! if pool was tracked, for a driver that was loaded.
 
-use super::DriverPool;
+use super::driver_pool::DriverPool;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::verifier::drivers::DriverState;
 use crate::verifier::flags::Level;
 use crate::verifier::settings::Settings;
 
-/// True if the rule classes, which newer kernels look at, have pool tracking: class n up to 32 is the flag
-/// of bit n - 1.
+/// True if the rule classes, which newer kernels use, include pool tracking: class n up to 32 is the flag of
+/// bit n - 1.
 fn by_rule_classes(kernel: &Kernel) -> bool {
     let classes = kernel.global("VfRuleClasses").ok();
     let classes = classes.and_then(|at| kernel.space().memory().read_u32(at).ok());
     classes.is_some_and(|classes| Level(classes).has(Level::POOL_TRACKING))
 }
 
-/// What settings and drivers say against an answer that has `held` blocks, by the pages, the tree and the
-/// drivers' counters. `is_named`: these drivers were asked for by name.
+/// Why settings and drivers contradict an answer of `held` blocks (by the pages, the tree and the drivers'
+/// counters). `is_named`: the caller asked for these drivers by name.
 pub(super) fn doubts(
     kernel: &Kernel,
     settings: &Result<Settings, Error>,
@@ -62,14 +62,14 @@ fn by_level(kernel: &Kernel, settings: &Settings, held: u64) -> Option<Problem> 
     Some(Problem::at("level", *address, why).unknown())
 }
 
-/// A driver that was never loaded has allocated nothing that could have leaked.
+/// A driver that was never loaded has not allocated anything that could have leaked.
 fn by_loads(drivers: &[DriverPool], held: u64, is_named: bool) -> Option<Problem> {
     let was_loaded = |pool: &DriverPool| pool.driver.state() != DriverState::NeverLoaded;
     if held > 0 || drivers.iter().any(was_loaded) {
         return None;
     }
     Some(match (is_named, drivers) {
-        // A name that is not configured is another matter.
+        // A name that is not configured is reported elsewhere.
         (true, []) => return None,
         (true, [pool, ..]) => {
             let why = "it was never loaded while it was configured, so nothing says what it leaks";

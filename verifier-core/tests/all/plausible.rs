@@ -70,7 +70,7 @@ fn without_lab(m: &Machine) -> Assembly {
 /// A kernel with the layouts that fit, if any do.
 fn bare(m: &Assembly) -> Kernel {
     let kernel = kernel_of(m.dump(DumpKind::Complete));
-    if let Some(profile) = Globals::fit(&kernel) {
+    if let Some(profile) = Globals::plausible_layouts(&kernel) {
         kernel.supply_built_in_types(Arc::new(profile));
     }
     kernel

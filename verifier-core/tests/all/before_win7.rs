@@ -9,7 +9,7 @@ use verifier_core::machine::Machine;
 use verifier_core::memory::{Memory, Residence, SparsePages};
 use verifier_core::types::Profile;
 use verifier_core::verifier::{
-    CarvedPool, DriverState, Drivers, Globals, Place, PoolReport, Settings,
+    CarvedPool, DriverState, Drivers, Globals, PoolReport, Scan, Settings,
 };
 use verifier_core::{Fault, Va};
 
@@ -166,7 +166,7 @@ fn xp() {
     assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
     assert!(report.problems[0].why.contains("not established"));
     // There are no pages to carve.
-    assert!(CarvedPool::read(&kernel, &Place::Virtual(Va(hash)..Va(hash + 0x1000))).is_err());
+    assert!(CarvedPool::read(&kernel, &Scan::Virtual(Va(hash)..Va(hash + 0x1000))).is_err());
 }
 
 /// Memory whose page at the pool hash is seen again at every address behind it.
@@ -329,7 +329,7 @@ fn with_pages(machine: Machine, build: u32) {
         ]
     );
     // The same by carving; the owner of these kernels has a name, its signature is not known.
-    let carved = CarvedPool::read(&kernel, &Place::Virtual(Va(page)..Va(page + 0x1000))).unwrap();
+    let carved = CarvedPool::read(&kernel, &Scan::Virtual(Va(page)..Va(page + 0x1000))).unwrap();
     let owner = &carved.owners[0];
     assert_eq!((owner.name.as_deref(), owner.is_signed), (Some("leaky.sys"), false));
     assert_eq!(carved.compare(&report).both, 2);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::common::open;
 use verifier_core::Va;
 use verifier_core::analysis::{History, Leaks};
-use verifier_core::verifier::{Allocation, CarvedPool, Drivers, Place, PoolReport, Source};
+use verifier_core::verifier::{Allocation, CarvedPool, Drivers, PoolReport, Scan, Source};
 use verifier_synth::{
     Allocation as Block, Assembly, Build, Driver, Machine, MachineType, PoolRecord, Tracker,
 };
@@ -96,7 +96,7 @@ fn an_overwritten_tree_hides_no_block() {
             assert_eq!(history.trackers.len(), 1);
             assert_eq!(history.trackers[0].entry.allocation.source, Source::Carved);
             // Held against the lists they are still what no list leads to.
-            let carved = CarvedPool::read(&kernel, &Place::Mapped).unwrap();
+            let carved = CarvedPool::read(&kernel, &Scan::Mapped).unwrap();
             let compared = carved.compare(&report);
             assert_eq!((compared.both, compared.only_carved.len()), (0, count), "{build:?}");
             assert_eq!(compared.only_listed, []);

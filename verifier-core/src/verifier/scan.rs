@@ -1,4 +1,4 @@
-//! Where data are searched for: physical memory, or a range of virtual addresses.
+//! What a search looks at: physical memory, or virtual addresses.
 
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
@@ -8,31 +8,30 @@ use crate::error::{Problem, STOPPED};
 use crate::kernel::Kernel;
 use crate::memory::Pages;
 
-/// Where pages are looked for.
+/// What a search looks at.
 #[derive(Clone)]
-pub enum Place<'a> {
-    /// In all of physical memory.
+pub enum Scan<'a> {
+    /// All of physical memory.
     Physical(&'a dyn Pages),
-    /// In a range of the kernel's virtual addresses.
+    /// A range of the kernel's virtual addresses.
     Virtual(Range<Va>),
-    /// In every page that the kernel's page tables map, in the order of addresses. A page that is mapped
-    /// more than once comes once, at its first address. If the kernel's memory does not translate, there
-    /// is none.
+    /// Every page that the kernel's page tables map, in the order of addresses. A page that is mapped more
+    /// than once comes once, at its first address. Memory that does not translate has no such pages.
     Mapped,
 }
 
 /// A page that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CarvedPage {
-    /// Its physical address, where physical memory was looked at.
+    /// Its physical address, if physical memory was searched.
     pub pa: Option<Pa>,
-    /// Its virtual address, where it is known. A page that is mapped more than once has the first.
+    /// Its virtual address, if it is known. A page that is mapped more than once has the first.
     pub va: Option<Va>,
 }
 
-impl Place<'_> {
-    /// Calls `each` with every page until it breaks off, at most `Limits::carved_pages` of them, and
-    /// gives how many they were.
+impl Scan<'_> {
+    /// Calls `each` with every page until `each` ends it, for at most `Limits::carved_pages` pages. Returns
+    /// the number of pages.
     pub(super) fn for_each_page(
         &self,
         kernel: &Kernel,
@@ -53,20 +52,20 @@ impl Place<'_> {
             };
             flow.map_break(|why| {
                 let here = page.va.map(|va| va.0).or(page.pa.map(|pa| pa.0)).unwrap_or(0);
-                format!("{why}; what lies behind {here:#x} was not looked at")
+                format!("{why}; pages after {here:#x} were not searched")
             })
         };
         let flow = match self {
-            Place::Physical(pages) => {
-                let behind = |page: &Pa| page.0.checked_add(PAGE_SIZE).map(Pa);
-                let next = |page: &Pa| pages.next_page(behind(page)?);
+            Scan::Physical(pages) => {
+                let after = |page: &Pa| page.0.checked_add(PAGE_SIZE).map(Pa);
+                let next = |page: &Pa| pages.next_page(after(page)?);
                 let mut all = std::iter::successors(pages.next_page(Pa(0)), next);
                 all.try_for_each(|pa| visit(CarvedPage { pa: Some(pa), va: None }))
             }
-            Place::Virtual(range) => (range.start.page().0..range.end.0)
+            Scan::Virtual(range) => (range.start.page().0..range.end.0)
                 .step_by(PAGE_SIZE as usize)
                 .try_for_each(|va| visit(CarvedPage { pa: None, va: Some(Va(va)) })),
-            Place::Mapped => {
+            Scan::Mapped => {
                 let mut seen = Frames::default();
                 mappings(kernel, |page| match page.pa {
                     Some(pa) if !seen.insert(pa) => ControlFlow::Continue(()),
@@ -101,7 +100,7 @@ impl Place<'_> {
         }
     }
 
-    /// Fills `buf` from `offset` of a page on; false where it cannot be read.
+    /// Fills `buf` from `offset` of a page on. False if it cannot be read.
     pub(super) fn read(
         &self,
         kernel: &Kernel,
@@ -110,7 +109,7 @@ impl Place<'_> {
         buf: &mut [u8],
     ) -> bool {
         match (self, page) {
-            (Place::Physical(pages), CarvedPage { pa: Some(pa), .. }) => {
+            (Scan::Physical(pages), CarvedPage { pa: Some(pa), .. }) => {
                 pages.read(pa.add(offset), buf).is_ok()
             }
             (_, CarvedPage { va: Some(va), .. }) => {
@@ -121,8 +120,8 @@ impl Place<'_> {
     }
 }
 
-/// Calls `each` with every page that the kernel's page tables map, in the order of addresses, until it
-/// breaks off or the look-ups are used up.
+/// Calls `each` with every page that the kernel's page tables map, in the order of addresses, until `each`
+/// ends it or the look-ups are used up.
 fn mappings(
     kernel: &Kernel,
     mut each: impl FnMut(CarvedPage) -> ControlFlow<String>,
@@ -134,19 +133,19 @@ fn mappings(
     all.by_ref().try_for_each(|(va, page)| each(CarvedPage { pa: Some(page.pa), va: Some(va) }))?;
     match all.steps_left() {
         0 => ControlFlow::Break(format!(
-            "limit of {steps} look-ups reached (Limits::search_pages); not all that is mapped was \
-             looked at"
+            "limit of {steps} look-ups reached (Limits::search_pages); not all mapped pages were \
+             searched"
         )),
         _ => ControlFlow::Continue(()),
     }
 }
 
-/// Page frames, 64 of them in a word: memory is mostly mapped in stretches.
+/// Page frames, 64 in a word: memory is mostly mapped in runs.
 #[derive(Default)]
 struct Frames(HashMap<u64, u64>);
 
 impl Frames {
-    /// Adds the frame of an address; false if it is there already.
+    /// Adds the frame of an address. False if it was added before.
     fn insert(&mut self, pa: Pa) -> bool {
         let frame = pa.pfn().0;
         let (word, bit) = (self.0.entry(frame / 64).or_default(), 1 << (frame % 64));

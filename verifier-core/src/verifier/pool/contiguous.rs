@@ -1,21 +1,23 @@
-//! Contiguous memory that a verified driver holds: `_VF_TARGET_VERIFIED_DRIVER_DATA.ContiguousMemoryListHead`.
+//! Contiguous memory that a verified driver holds:
+//! `_VF_TARGET_VERIFIED_DRIVER_DATA.ContiguousMemoryListHead`.
 //!
-//! What `MmAllocateContiguousMemory*` and `MmAllocateNonCachedMemory` gave is no pool block and has no
-//! tracking entry. Verifier keeps a list of nodes {LIST_ENTRY, address, size, caller}, five pointers
-//! long (pool tag `VfCa`). No PDB has the node's type: the layout is that of two x64 kernels, one of
-//! Windows 10 and one of Windows 11 22H2 (`ViTargetTrackContiguousMemory`), taken to be the same in all
-//! others and, with pointers of four bytes, on x86. That the sizes add up to the driver's
-//! `ContiguousMemoryBytes` is checked, and a difference is a problem.
+//! Memory from `MmAllocateContiguousMemory*` and `MmAllocateNonCachedMemory` is not a pool block and does not
+//! have a tracking entry. Verifier keeps a list of nodes {LIST_ENTRY, address, size, caller}, five pointers
+//! long (pool tag `VfCa`). No PDB has the node's type. The layout is that of two x64 kernels, one of Windows
+//! 10 and one of Windows 11 22H2 (`ViTargetTrackContiguousMemory`); all other kernels are assumed to have the
+//! same, x86 with pointers of four bytes. If the sizes do not add up to the driver's `ContiguousMemoryBytes`,
+//! that is a problem.
 
-use super::pool::{Allocation, Source};
-use super::tag::PoolTag;
 use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::Problem;
 use crate::kernel::{Kernel, Limits, walk_list};
+use crate::verifier::allocation::{Allocation, Source};
+use crate::verifier::tag::PoolTag;
 
-/// The nodes of the list at `head`; `owner` names the driver in problems, `counted` is its
-/// `ContiguousMemoryBytes`. All drivers share the entries of `limits`: many could lead to one long list.
+/// Reads the nodes of the list at `head`; `owner` names the driver in problems, `counted` is its
+/// `ContiguousMemoryBytes`. All drivers share the entries of `limits`, because many could lead to one long
+/// list.
 pub(super) fn read_contiguous(
     kernel: &Kernel,
     owner: &str,
@@ -55,7 +57,7 @@ pub(super) fn read_contiguous(
         }
     }
     let found = held.iter().fold(0u64, |sum, memory| sum.saturating_add(memory.size));
-    // Where a part could not be read, that has been told.
+    // A part that could not be read is a problem already.
     if problems.len() == before
         && let Some(counted) = counted
         && counted != found
