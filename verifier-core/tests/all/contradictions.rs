@@ -530,3 +530,65 @@ mod modules {
         }
     }
 }
+
+mod reads {
+    use super::*;
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::common::{open_dump, supply};
+    use verifier_core::Fault;
+    use verifier_core::analysis::Leaks;
+    use verifier_core::kernel::{AddressSpace, Hints};
+    use verifier_core::memory::{Memory, Residence};
+    use verifier_core::verifier::log::{EventKind, EventLog};
+    use verifier_synth::DumpKind;
+
+    /// Memory that counts the reads of one address.
+    struct Counting {
+        inner: AddressSpace,
+        address: Va,
+        reads: Arc<AtomicUsize>,
+    }
+
+    impl Memory<Va> for Counting {
+        fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
+            if self.address.is_in(at, buf.len() as u64) {
+                self.reads.fetch_add(1, Ordering::Relaxed);
+            }
+            self.inner.memory().read_in_page(at, buf)
+        }
+    }
+
+    /// How often `view` reads the head of the tree of verified images.
+    fn reads_of_tree(m: &Assembly, view: impl Fn(&Kernel)) -> usize {
+        let sample = m.sample(DumpKind::BitmapKernel);
+        let dump = open_dump(sample.dump);
+        let inner = AddressSpace::of_dump(&dump).unwrap();
+        let machine = inner.machine();
+        let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
+        let address = Va(m.address("nt!ViTargetDriversAvl") + tables);
+        let reads = Arc::new(AtomicUsize::new(0));
+        let memory = Counting { inner, address, reads: Arc::clone(&reads) };
+        let space = AddressSpace::new(Arc::new(memory), machine);
+        let kernel = Kernel::open(space, Hints::of_dump(&dump)).unwrap();
+        supply(&kernel, &sample.files);
+        view(&kernel);
+        reads.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn list_and_tree_are_read_once_for_all_logs() {
+        let m = machine(Build::Win10Vb);
+        let drivers = reads_of_tree(&m, |kernel| drop(Drivers::read(kernel)));
+        assert!(drivers > 0);
+        let logs = |kernel: &Kernel| {
+            PoolLog::read(kernel, None).unwrap();
+            EventLog::read(kernel, EventKind::Irql, None, None).unwrap();
+            PoolLog::read(kernel, None).unwrap();
+        };
+        assert_eq!(reads_of_tree(&m, logs), drivers);
+        assert_eq!(reads_of_tree(&m, |kernel| drop(Leaks::read(kernel, |_| true))), drivers);
+    }
+}
