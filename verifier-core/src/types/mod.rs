@@ -10,6 +10,7 @@ mod literals;
 #[cfg(feature = "pdb")]
 mod pdb;
 mod profile;
+mod stack;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use literals::Literals;
 #[cfg(feature = "pdb")]
 pub use pdb::{Bytes, Pdb};
 pub use profile::Profile;
+pub(crate) use stack::StackField;
 
 use crate::addr::Rva;
 use crate::bytes::le;
