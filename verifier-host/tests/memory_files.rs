@@ -641,7 +641,7 @@ fn a_real_small_dump() {
     let settings = Settings::read(kernel).unwrap();
     assert_eq!((settings.level.0, settings.problems.len()), (0, 1));
     assert!(matches!(Drivers::read(kernel), Err(CoreError::NotInSmallDump { .. })));
-    let info = verifier_host::Info::gather(&session);
+    let info = session.info();
     let stack = info.small_dump.unwrap();
     assert_eq!(stack.call_stack.map(|at| at.0), Some(0xffff_8504_2989_0ee8));
     assert_eq!(info.kernel.unwrap().build_lab.unwrap(), "19041.1.amd64fre.vb_release.191206-1406");
