@@ -3,10 +3,10 @@
 
 usage: checks/imports.py [--graph CRATE]
 
-An import is a name in a `use` line outside of tests. A name that a module only hands on (`pub use` in a
-mod.rs or lib.rs) counts as the file that defines it. FLOORS lists the top-level modules of a crate from the
-lowest floor to the highest; modules of one line are on one floor. Prints each circle and each upward import
-with its files, and ends with 1 if there is one.
+An import is a name in a `use` line, or a path from `crate` or `super`, outside of tests. A name that a module
+only hands on (`pub use` in a mod.rs or lib.rs) counts as the file that defines it. FLOORS lists the modules of
+a crate, or of a module of it, from the lowest floor to the highest; modules of one line are on one floor.
+Prints each circle, each upward import and each module without a floor, and ends with 1 if there is one.
 """
 import argparse
 import re
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "verifier-core": [
         "addr bytes extent machine number pdb_id",
-        "raw",
+        "describe raw",
         "error",
         "completeness memory",
         "dump",
@@ -29,17 +29,31 @@ FLOORS = {
         "analysis",
         "render",
     ],
+    "verifier-core/verifier": [
+        "allocation counters flags scan tag tally",
+        "bug_check modes settings",
+        "totals",
+        "tracking",
+        "drivers",
+        "deadlock log sums",
+        "pool",
+        "globals",
+    ],
 }
 
+USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", re.M)
 
 
-def use_paths(text):
-    """The paths of the `use` lines of a file, each as (is handed on, [segment, ...])."""
+def paths_of(text):
+    """The paths that a file names, each as (is handed on, [segment, ...])."""
     text = re.sub(r"//[^\n]*", "", text)
     text = text.split("#[cfg(test)]\nmod ")[0]
-    for public, body in re.findall(r"^[ \t]*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", text, re.M):
+    for public, body in USE.findall(text):
         for path in branches(body):
             yield bool(public), path
+    rest = re.sub(r"pub\(in [\w:]+\)", "", USE.sub("", text))
+    for path in re.findall(r"\b(?:crate|super)(?:::\w+)+", rest):
+        yield False, path.split("::")
 
 
 def branches(tree):
@@ -68,7 +82,7 @@ class Crate:
         for file in sorted(source.rglob("*.rs")):
             path = file.relative_to(source).with_suffix("").parts
             self.files[path[:-1] if path[-1] in ("mod", "lib", "main") else path] = file
-        self.uses = {module: list(use_paths(file.read_text())) for module, file in self.files.items()}
+        self.uses = {module: list(paths_of(file.read_text())) for module, file in self.files.items()}
         self.imports = {module: self.imports_of(module) for module in self.files}
 
     def imports_of(self, module):
@@ -129,13 +143,21 @@ class Crate:
                 visit(node)
         return found
 
-    def upward(self, floors):
-        """Imports of a module on a higher floor: (importer, imported)."""
+    def upward(self, room, floors):
+        """What breaks the floors of the module `room`: imports from a higher floor, modules without a floor."""
         level = {name: at for at, names in enumerate(floors) for name in names.split()}
+        depth = len(room)
         for module, targets in sorted(self.imports.items()):
+            if module[:depth] != room or module == room:
+                continue
+            own = level.get(module[depth])
+            if own is None:
+                yield f"{name(module)} has no floor: add {module[depth]} to FLOORS"
+                continue
             for target in sorted(targets):
-                if module and target and level.get(target[0], 0) > level.get(module[0], len(floors)):
-                    yield module, target
+                is_in = target[:depth] == room and target != room
+                if is_in and level.get(target[depth], own) > own:
+                    yield f"{name(module)} imports from a higher floor: {name(target)}"
 
 
 def name(module):
@@ -161,9 +183,11 @@ def main():
         for circle in crate.circles():
             faults += 1
             print(f"{label}: circle of {len(circle)} files: {', '.join(map(name, circle))}")
-        for module, target in crate.upward(FLOORS.get(label, [])):
-            faults += 1
-            print(f"{label}: {name(module)} imports from a higher floor: {name(target)}")
+        for key, floors in FLOORS.items():
+            root, *room = key.split("/")
+            for fault in crate.upward(tuple(room), floors) if root == label else []:
+                faults += 1
+                print(f"{label}: {fault}")
     if not arguments.graph:
         print(f"{crates} crates, {faults} faults")
     return 1 if faults else 0

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Compares `verifier` with its peers on dumps that they open too.
+"""Compares `verifier` with its peers on dumps that they can open.
 
     python3 -m venv /tmp/peers && /tmp/peers/bin/pip install ntoseye kdmp-parser volatility3
     cargo build --release -p verifier-host -p verifier-examples
     PATH=/tmp/peers/bin:$PATH /tmp/peers/bin/python examples/compare_peers.py target/release/verifier ../shared/dumps
 
-Installs nothing; a peer that is not there is left out. Each line says what agreed, or both values where
-they differ. The exit code is 1 where anything differs, 0 otherwise; a peer that cannot open a dump, or
-not show a thing, is told and is no difference. The kdmp-parser of PyPI wraps the C++ parser, not the
-Rust crate that the benches use.
+The script installs nothing; peers that are not installed are left out. Each line shows the values that
+agree, or both values if they differ. The exit code is 1 if anything differs, else 0. If a peer cannot open a
+dump or show a value, the output says so, and this does not count as a difference. The kdmp-parser of PyPI
+wraps the C++ parser, not the Rust crate that the benches use.
 """
 
 import json
@@ -27,7 +27,7 @@ except ImportError:
 
 
 class Result:
-    """What came out for one peer and one dump."""
+    """The result for one peer and one dump."""
 
     def __init__(self):
         self.agreed, self.differs, self.missing = [], [], []
@@ -45,7 +45,7 @@ def run(command, timeout=300):
 
 
 class Ours:
-    """What `verifier` says of a dump."""
+    """The output of `verifier` for a dump."""
 
     def __init__(self, program, folder):
         self.dump = folder / "memory.dmp"
@@ -60,7 +60,7 @@ class Ours:
         self.dtb = int(self.info["directory_table_base"], 16)
 
     def frames(self):
-        """The frames that the dump holds, by the library's own map."""
+        """The page frames in the dump, by the library's own map."""
         out = subprocess.run([self.pages_program, self.dump], capture_output=True, check=True).stdout
         return [int(line, 16) for line in out.split()]
 
@@ -76,7 +76,7 @@ class Ours:
 
 
 def named(flags):
-    """Flag names of two vocabularies, brought together."""
+    """Flag names, with one name for each flag that the two tools name differently."""
     same = {"dma verification": "dma checking", "enhanced i/o verification": "i/o verification"}
     return {same.get(name.lower(), name.lower()) for name in flags}
 
@@ -164,7 +164,7 @@ def with_volatility(ours):
     result = Result()
     tables = ours.dump.resolve().parents[2] / "isf"
     with tempfile.TemporaryDirectory() as folder:
-        # It wants its tables in a tree of its own.
+        # volatility3 needs its tables in its own folder structure.
         place = Path(folder) / "windows" / "ntkrnlmp.pdb"
         place.mkdir(parents=True)
         for table in tables.glob("*.json.xz"):
@@ -172,7 +172,7 @@ def with_volatility(ours):
         command = ["vol", "-q", "-r", "json", "--offline", "-s", folder, "-f", ours.dump]
         info = rows(result, [*command, "windows.info"])
         modules = rows(result, [*command, "windows.modules"])
-    mask = (1 << 48) - 1  # it drops the sign
+    mask = (1 << 48) - 1  # volatility3 does not sign-extend addresses
     if info:
         info = {row["Variable"]: row["Value"] for row in info}
         kernel = (ours.info.get("kernel") or {}).get("base")
@@ -186,7 +186,7 @@ def with_volatility(ours):
 
 
 def rows(result, command):
-    """What a plugin of volatility3 lists."""
+    """The rows of a volatility3 plugin."""
     out, err = run(command)
     try:
         return json.loads(out)

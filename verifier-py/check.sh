@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the wheel and the command, installs the wheel into a fresh virtual environment with what the tests
-# need, and runs mypy, stubtest, basedpyright and pytest there. The wheel is tried with each CPython from
-# 3.10 on that is on the PATH or among pyenv's. Where a free-threaded interpreter is on the PATH, its own
-# wheel is built and the tests that need nothing but pytest run with it; else that configuration is
-# compiled. Ends with pytest's closing line; fails if anything fails.
+# Builds the wheel and the command, installs the wheel and the tests' packages into a fresh virtual
+# environment, and runs mypy, stubtest, basedpyright and pytest there. Tries the wheel with each CPython from
+# 3.10 on that is on the PATH or installed by pyenv. If a free-threaded interpreter is on the PATH, builds a
+# wheel for it and runs the tests that need only pytest; else compiles that configuration. Ends with pytest's
+# last line; fails if anything fails.
 #
-#   verifier-py/check.sh [FOLDER]      FOLDER holds the virtual environment (default: a temporary one)
+#   verifier-py/check.sh [FOLDER]      FOLDER has the virtual environment (default: a temporary one)
 #
 # PYTHON chooses the interpreter (default python3), CARGO_TARGET_DIR the folder for cargo, PYTEST_ARGS
-# what pytest gets beside the tests.
+# further arguments for pytest.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
@@ -26,15 +26,15 @@ say "virtual environment"
 rm -rf "$folder/venv" "$folder/wheels"
 "$python" -m venv "$folder/venv"
 bin=$folder/venv/bin
-# Packages come in while cargo compiles.
+# Install packages while cargo compiles.
 "$bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.16.0,<2'
 "$bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-test.txt" &
 packages=$!
 
 say "wheel"
-# Stripped, but otherwise the workspace's own release profile: what cargo compiled already serves.
+# Stripped, but otherwise the workspace's own release profile, so crates that cargo has compiled are reused.
 (cd "$here" && "$bin/maturin" build --release --strip --interpreter "$bin/python" --quiet --out "$folder/wheels")
-# What the tables are held against.
+# The tests compare the tables with this command.
 (cd "$here" && cargo build --release --quiet -p verifier-host --bin verifier)
 target=$(cd "$here" && cargo metadata --format-version 1 --no-deps --offline |
     "$bin/python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
@@ -60,11 +60,11 @@ else
 fi
 
 say "other interpreters"
-# One wheel for all of them: a program that takes it in, opens a dump and reads a table.
+# One wheel for all of them: a program imports it, opens a dump and reads a table.
 "$bin/python" -c 'import verifier_py, sys; verifier_py.demo(sys.argv[1])' "$folder/sample"
 for minor in 10 11 12 13 14 15; do
     other=
-    # A name on the PATH may be pyenv's that leads nowhere.
+    # A name on the PATH may be a pyenv shim without an interpreter.
     for candidate in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python; do
         if "$candidate" -c 'import sys; sys.exit(sys.implementation.name != "cpython")' 2>/dev/null; then
             other=$candidate
@@ -106,7 +106,7 @@ else
 fi
 
 say "pytest"
-# Not `python -m pytest`: that would put this folder before the installed wheel.
+# Not `python -m pytest`, which would put this folder before the installed wheel.
 "$bin/pytest" -p no:cacheprovider ${PYTEST_ARGS:-}
 
 "$here/../examples/check.sh" "$folder"

@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
-"""Many dumps to one table of leaks, across machines: `fleet.py OUT DUMP_OR_FOLDER… --symbols PATH`.
+"""One table of leaks from many dumps, across machines: `fleet.py OUT DUMP_OR_FOLDER… --symbols PATH`.
 
     pip install ./verifier-py dask distributed pyarrow
     python examples/fleet/fleet.py results /dumps --symbols srv*/cache*https://msdl.microsoft.com/download/symbols
     python examples/fleet/fleet.py results /dumps --symbols /symbols --scheduler tcp://scheduler:8786
 
-Writes OUT/leaks.parquet, one row for each driver, tag and stack of names with the machines that hold it,
-the most bytes first; OUT/dumps.parquet, one row for each dump with its error if it has one, and with its
-extent: "complete", "at least", or "unknown", which is not a dump without leaks; and OUT/parts/, what each dump gave, by which a run that was ended goes on where it was. A dump that changes,
-that had an error, or whose kernel's symbols were missing (dumps.parquet says which) is read again; after
-symbols of drivers have come, delete OUT/parts.
+It writes three results:
+- OUT/leaks.parquet has one row for each driver, tag and stack of names, with the number of dumps that have
+  it, the most bytes first.
+- OUT/dumps.parquet has one row for each dump, with its error, if any, and its extent: "complete", "at least",
+  or "unknown", which does not mean that there are no leaks.
+- OUT/parts/ has the rows of each dump, so that a run continues after an earlier one that was ended.
 
-Addresses differ from boot to boot and offsets from build to build, so stacks are compared by the names of
-functions; with --by offsets by name and offset. A driver without symbols has only module and offset.
+A dump is read again if it changes, had an error, or lacked the kernel's symbols (see dumps.parquet). After
+you have added symbols of drivers, delete OUT/parts.
 
-Workers read the dumps themselves: with --scheduler, paths must mean the same to them, and verifier_py must
-be installed there.
+Addresses differ between boots and offsets between builds, so stacks are compared by the names of functions;
+with --by offsets, by name and offset. A driver without symbols has only module and offset.
+
+Workers read the dumps themselves. With --scheduler, paths must be the same on all workers, and verifier_py
+must be installed there.
 """
 
 from __future__ import annotations
@@ -40,30 +44,30 @@ PART = pa.schema(
         "build": pa.uint32(),
         "driver": pa.string(),
         "tag": pa.string(),
-        "stack": pa.string(),  # one name a line, innermost first; without a stack the caller
+        "stack": pa.string(),  # one name for each line, innermost first; the caller if there is no stack
         "why_no_stack": pa.string(),
         "count": pa.uint64(),
         "bytes": pa.uint64(),
         "problems": pa.uint32(),
-        "extent": pa.string(),  # how much of the answer the dump gave
-        "incomplete_because": pa.string(),  # one reason a line
-        "symbols_missing": pa.string(),  # the kernel's, and where they were looked for
+        "extent": pa.string(),  # "complete", "at least" or "unknown"
+        "incomplete_because": pa.string(),  # one reason for each line
+        "symbols_missing": pa.string(),  # the kernel's symbols, and where they were searched for
         "error": pa.string(),
     }
 )
 
 
 def shown(path: bytes) -> str:
-    """A path as text: not every one is UTF-8."""
+    """A path as text; a path need not be UTF-8."""
     return path.decode("utf-8", "backslashreplace")
 
 
 def examine(dump: bytes, symbols: str | None) -> list[dict[str, Any]]:
-    """The rows of one dump. Runs on a worker; whatever goes wrong is a row."""
+    """The rows of one dump. Runs on a worker; any error becomes a row."""
     try:
         import verifier_py
 
-        # Not mapped: a file on a share may be cut short, which would end a worker by a signal.
+        # Not mapped: if a file on a share is cut short, a mapping would end the worker with a signal.
         opened = verifier_py.open(Path(os.fsdecode(dump)), symbols=symbols, mmap=False)
         leaks = opened.leaks()
         info = opened.info()
@@ -73,7 +77,7 @@ def examine(dump: bytes, symbols: str | None) -> list[dict[str, Any]]:
         common["extent"] = leaks.extent
         common["incomplete_because"] = "\n".join(leaks.incomplete_because) or None
         common["symbols_missing"] = missing[0] if missing else None
-        # A dump without leaks is a row too: it has been read.
+        # A dump without leaks also gets a row, which shows that it was read.
         return [common | of_group(group) for group in leaks] or [common]
     except Exception as error:
         return [failure(dump, error)]
@@ -101,7 +105,7 @@ def of_group(group: Any) -> dict[str, Any]:
 
 
 def outstanding(rows: list[dict[str, Any]]) -> str:
-    """What a dump holds, in words: none is none only if the answer is complete."""
+    """The result of a dump in words. No blocks means no leaks only if the answer is complete."""
     blocks = f"{sum(row.get('count') or 0 for row in rows)} blocks outstanding"
     because = (rows[0].get("incomplete_because") or "").split("\n")[0]
     kinds = {"complete": blocks, "at least": f"at least {blocks}: {because}", "unknown": f"unknown: {because}"}
@@ -109,12 +113,12 @@ def outstanding(rows: list[dict[str, Any]]) -> str:
 
 
 def say(text: str) -> None:
-    """Prints a line. Text from a dump may hold what moves a terminal's cursor: that is shown as U+FFFD."""
+    """Prints a line. Control characters from a dump, which could move the cursor, become U+FFFD."""
     print("".join("\ufffd" if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 else c for c in text), flush=True)
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Whole or not at all, also where the machine stops: what is there can be trusted by the next run."""
+    """Writes the whole file or nothing, even if the machine stops, so the next run can trust the file."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with temporary.open("wb") as file:
         pq.write_table(table, file)
@@ -124,16 +128,16 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def part_of(parts: Path, dump: bytes, symbols: str | None) -> Path:
-    """Where the rows of a dump are kept: another name when it, or the symbol path, is another."""
+    """The file for the rows of a dump; its name changes with the dump and the symbol path."""
     stat = os.stat(dump)
     identity = dump + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0{symbols}".encode(errors="surrogateescape")
-    # A name may be as long as a file system lets it be, and hold any bytes.
+    # A file name can have any bytes and the longest length that the file system allows.
     stem = re.sub(r"[^A-Za-z0-9_-]", "_", Path(os.fsdecode(dump)).stem)[:40]
     return parts / f"{stem}-{hashlib.sha256(identity).hexdigest()[:16]}.parquet"
 
 
 def read_part(part: Path) -> pa.Table | None:
-    """What a dump gave; None where that is not there, or is no such table."""
+    """The rows of a dump; None if the file is absent or is not such a table."""
     try:
         table = pq.read_table(part)
     except (OSError, pa.ArrowException):
@@ -142,7 +146,7 @@ def read_part(part: Path) -> pa.Table | None:
 
 
 def find(places: Iterable[Path]) -> tuple[list[bytes], list[dict[str, Any]]]:
-    """The dumps: files as they are, and *.dmp in folders at any depth; and folders that cannot be read."""
+    """The dumps (named files, and *.dmp in folders at any depth), and the folders that cannot be read."""
     found: set[bytes] = set()
     failed: list[dict[str, Any]] = []
 
@@ -159,7 +163,7 @@ def find(places: Iterable[Path]) -> tuple[list[bytes], list[dict[str, Any]]]:
 
 
 def real(path: bytes) -> bytes:
-    """Where a path leads, so that a dump counts once; the path itself where it leads nowhere."""
+    """The target of a path, so that each dump counts once; the path itself if it has no target."""
     target = os.path.realpath(path)
     return target if os.path.exists(target) else os.path.abspath(path)
 
@@ -184,7 +188,7 @@ def run(
     missing = {part: dump for part, dump in wanted.items() if part in again or part not in read}
     done = f"{len(dumps)} dumps, {len(wanted) - len(missing)} of them done before"
     say(f"{done}, {len(again)} again without symbols" if again else done)
-    # A worker that dies with a dump takes no other down: the dump is tried elsewhere, then told.
+    # If a worker dies, other workers go on: the dump is tried on another worker, then reported.
     futures = {
         client.submit(examine, dump, symbols, pure=False): (part, dump) for part, dump in missing.items()
     }
@@ -210,10 +214,10 @@ def summarize(rows: pa.Table, out: Path, by: str) -> None:
     """The table of leaks and the table of dumps."""
     leaks = rows.filter(pa.compute.is_valid(rows["count"]))
     if by == "names":
-        # Of a name with an offset the name; of a module with an offset, which has no name, both.
+        # Remove the offset after a function's name; keep it after a module without a name.
         stacks = pa.compute.replace_substring_regex(leaks["stack"], r"(?m)(!.*)\+0x[0-9a-f]+$", r"\1")
         leaks = leaks.set_column(leaks.column_names.index("stack"), "stack", stacks)
-    # Why there is no stack differs from dump to dump, that there is none does not.
+    # The reason for a missing stack differs between dumps, so group only by whether there is a stack.
     leaks = leaks.append_column("has_stack", pa.compute.is_null(leaks["why_no_stack"]))
     leaks = leaks.group_by(["driver", "tag", "stack", "has_stack"]).aggregate(
         [
@@ -235,11 +239,11 @@ def summarize(rows: pa.Table, out: Path, by: str) -> None:
     write(dumps, out / "dumps.parquet")
     failed = len(dumps) - dumps["error"].null_count
     unnamed = len(dumps) - dumps["symbols_missing"].null_count
-    told = f"{len(leaks)} different leaks in {len(dumps)} dumps; {failed} dumps could not be read"
+    text = f"{len(leaks)} different leaks in {len(dumps)} dumps; {failed} dumps could not be read"
     whole = len(dumps.filter(pa.compute.equal(dumps["extent"], "complete")))
     if partly := len(dumps) - whole - failed:
-        told += f", {partly} were not read whole and may hold more"
-    say(f"{told}, {unnamed} have no symbols of the kernel" if unnamed else told)
+        text += f", {partly} were not read whole and may hold more"
+    say(f"{text}, {unnamed} have no symbols of the kernel" if unnamed else text)
     for row in leaks.slice(0, 10).to_pylist():
         first = row["stack"].split("\n")
         site = next((name for name in first if not name.startswith("nt!")), first[0])
@@ -247,11 +251,11 @@ def summarize(rows: pa.Table, out: Path, by: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Many dumps to one table of leaks, across machines.")
+    parser = argparse.ArgumentParser(description="Makes one table of leaks from many dumps, across machines.")
     parser.add_argument("out", type=Path, help="folder for the results")
     parser.add_argument("dumps", type=Path, nargs="+", help="dumps, or folders with *.dmp")
     parser.add_argument("--symbols", help="a folder, a store or srv*CACHE*URL (default: _NT_SYMBOL_PATH)")
-    parser.add_argument("--by", choices=["names", "offsets"], default="names", help="what tells stacks apart")
+    parser.add_argument("--by", choices=["names", "offsets"], default="names", help="how stacks are compared")
     parser.add_argument("--scheduler", help="address of a Dask scheduler (default: a cluster on this machine)")
     parser.add_argument("--workers", type=int, help="processes of the cluster on this machine")
     arguments = parser.parse_args()

@@ -9,7 +9,7 @@ DEVICE is LeechCore's `-device`. Licenses: memprocfs is under the AGPL 3, leechc
 neither is part of this project nor linked with it, and a program that you distribute together with them is
 subject to their terms.
 
-LeechCore takes no file of less than 16 MiB, and fails reads of part of a page: whole pages are asked for.
+LeechCore does not open files of less than 16 MiB. It fails reads of part of a page, so this reads whole pages.
 Live memory needs `--module-list`, the address of PsLoadedModuleList; a dump's header has it.
 """
 
@@ -27,10 +27,10 @@ MACHINES = {0x14C: "x86", 0x8664: "x64", 0xAA64: "arm64"}
 
 
 class LeechCoreMemory:
-    """Physical memory of a LeechCore device. A page that it does not have is an exception of its own."""
+    """Physical memory of a LeechCore device. It raises an exception for a page that it does not have."""
 
     def __init__(self, device: leechcorepyc.LeechCore) -> None:
-        # Only of memory that stands still may pages be kept.
+        # Pages may be kept only if the memory does not change.
         self.page = device.read if device.is_volatile else lru_cache(4096)(device.read)
 
     def read(self, address: int, size: int) -> bytes:
@@ -44,7 +44,7 @@ class VmmMemory:
 
     def __init__(self, vmm: Any) -> None:
         processes = {process.pid: process for process in vmm.process_list()}
-        # 4 is System; a kernel without processes that it knows is one process without a name.
+        # 4 is System. If MemProcFS does not find the processes, it has one process without a name.
         self.memory = processes.get(4, next(iter(processes.values()))).memory
 
     def read(self, address: int, size: int) -> bytes:
@@ -55,7 +55,7 @@ class VmmMemory:
 
 
 def option(device: leechcorepyc.LeechCore, name: str) -> int | None:
-    """What the header of a dump says; None of a device without one."""
+    """A value from the header of a dump; None if the device has no header."""
     try:
         return device.get_option(getattr(leechcorepyc, f"LC_OPT_MEMORYINFO_{name}")) or None
     except RuntimeError:

@@ -1,4 +1,4 @@
-//! Over another tool's memory: physical pages come from a closure, the rest from what the caller knows.
+//! Over another tool's memory: a closure reads physical pages, and the caller knows where the kernel is.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use verifier_core::memory::FromFn;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::{Completeness, Pa, types::Isf};
 
-/// Another tool's reader: fills a buffer from a physical address on.
+/// Another tool's reader: fills a buffer, starting at a physical address.
 type Reader = Box<dyn Fn(u64, &mut [u8]) -> Result<(), String> + Send + Sync>;
 
 /// Prints the newest record of the pool log.
@@ -22,10 +22,10 @@ pub fn print(
     let physical = FromFn::new(move |at: Pa, buf: &mut [u8]| read(at.0, buf));
     let marks = Landmarks::from(&hints);
     let space = AddressSpace::of_tables(Arc::new(physical), dtb, machine, None, &marks);
-    let kernel = Kernel::open(space.cached(), hints)?; // the memory stands still
+    let kernel = Kernel::open(space.cached(), hints)?; // this memory does not change
     kernel.supply_isf(kernel.kernel_module().unwrap_or(0), Arc::new(Isf::parse(isf)?));
     let log = PoolLog::read(&kernel, Some(1))?;
-    let extent = Completeness::of(&log.problems).extent; // no record means none if it is "complete"
+    let extent = Completeness::of(&log.problems).extent; // trust an empty log only if this is "complete"
     let Some(newest) = log.records.first() else { return Ok(writeln!(w, "none, {extent}")?) };
     writeln!(w, "{} of {:#x} bytes", newest.operation.name(), newest.size)?;
     for frame in log.frames(newest) {

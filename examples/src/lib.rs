@@ -1,15 +1,15 @@
 //! Three short programs on the library, each a function that writes to any writer:
 //!
-//! * [`outstanding`]: a dump file and its symbols: who holds what.
-//! * [`literals`]: no file at all: some pages, some types, some symbols, spelled out.
-//! * [`embed`]: over memory that another tool reads, given as a closure.
+//! * [`outstanding`] lists which driver holds which blocks, from a dump file and its symbols.
+//! * [`literals`] needs no file: its pages, types and symbols are literals.
+//! * [`embed`] reads memory through a closure that another tool provides.
 //!
-//! `cargo run -p verifier-examples --bin outstanding -- memory.dmp symbols` runs one; their outputs on
-//! the sample machine of the walk-through are in `tests/golden/`.
+//! `cargo run -p verifier-examples --bin outstanding -- memory.dmp symbols` runs one of them. Their outputs
+//! on the sample machine of the walk-through are in `tests/golden/`.
 
 pub mod embed;
 pub mod literals;
 pub mod outstanding;
 
-/// What an example may end with.
+/// The result of an example.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

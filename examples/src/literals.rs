@@ -1,4 +1,4 @@
-//! A view from three literals: some pages, some types, some symbols. No dump, no page tables.
+//! A view from three literals: pages, types and symbols, without a dump and without page tables.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use verifier_core::types::{Literals, Shape};
 use verifier_core::verifier::Settings;
 use verifier_core::{Va, memory::SparsePages};
 
-/// Prints Verifier's level and one statistic of a kernel of 200 bytes.
+/// Prints Verifier's level and one statistic from a kernel of 200 bytes.
 pub fn print(w: &mut impl Write) -> crate::Result<()> {
     let (head, entry) = (0xffff_f800_0000_2000_u64, 0xffff_f800_0000_3000_u64);
     let memory = SparsePages::new()

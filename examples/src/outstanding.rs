@@ -1,4 +1,4 @@
-//! Who holds what: the outstanding pool allocations of every verified driver in a dump.
+//! Prints the outstanding pool allocations of every verified driver in a dump.
 
 use std::io::Write;
 use std::path::Path;
@@ -23,6 +23,6 @@ pub fn print(w: &mut impl Write, dump: &Path, symbols: &str) -> crate::Result<()
     for problem in &report.problems {
         writeln!(w, "! {problem}")?;
     }
-    // "complete", "at least" or "unknown": only the first makes no blocks mean none.
+    // "complete", "at least" or "unknown": only with "complete" does an empty list mean no blocks.
     Ok(writeln!(w, "extent: {}", Completeness::of(&report.problems).extent)?)
 }

@@ -52,7 +52,7 @@ fn embed_reads_through_a_closure() {
     };
     let read = move |at: u64, buf: &mut [u8]| {
         let bytes = raw.get(at as usize..).and_then(|rest| rest.get(..buf.len()));
-        buf.copy_from_slice(bytes.ok_or("behind the end")?);
+        buf.copy_from_slice(bytes.ok_or("past the end")?);
         Ok(())
     };
     let isf = machine.files.iter().find(|(path, _)| path.starts_with("ntkrnlmp.pdb/")).unwrap();
@@ -62,7 +62,7 @@ fn embed_reads_through_a_closure() {
     check("embed.txt", &out);
 }
 
-/// An example is what a newcomer reads first.
+/// Newcomers read the examples first, so they must be short.
 #[test]
 fn each_takes_thirty_lines_at_most() {
     for name in ["outstanding", "literals", "embed"] {

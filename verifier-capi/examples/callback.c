@@ -1,4 +1,4 @@
-/* The same library over memory that this program reads: an image of physical memory, page by page.
+/* Uses the library over memory that this program reads: an image of physical memory, page by page.
  *
  *     callback IMAGE DTB PS_LOADED_MODULE_LIST SYMBOLS
  */
@@ -10,7 +10,7 @@
 
 #include "verifier.h"
 
-/* pread keeps no position, so any number of threads may call this. */
+/* pread does not use a file position, so any number of threads may call this. */
 static int32_t read_image(void *context, uint64_t address, void *buffer, size_t size) {
     ssize_t got = pread(*(int *)context, buffer, size, (off_t)address);
     return got == (ssize_t)size ? 0 : -1;
@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
         printf("%s %s %016" PRIx64 " %#" PRIx64 " %s\n", block.driver, block.tag, block.address, block.size,
                block.caller_symbol ? block.caller_symbol : "?");
     }
-    /* Only a view that is complete shows all that there is. */
+    /* Only a complete view shows all allocations. */
     if (verifier_view_extent(view) != VERIFIER_EXTENT_COMPLETE) puts("not complete: more may be outstanding");
     verifier_view_free(view);
     verifier_session_free(session);

@@ -1,4 +1,4 @@
-/* Who holds what in a dump, and the newest entries of the pool log.
+/* Prints the outstanding allocations in a dump and the newest entries of the pool log.
  *
  *     cargo build --release -p verifier-capi
  *     ln -s libverifier_capi.so target/release/libverifier_capi.so.2
@@ -26,7 +26,7 @@ static int print_stack(const VerifierView *view, size_t index, size_t frames) {
     return 0;
 }
 
-/* Nothing in a view means that there is nothing only if the view is complete. */
+/* An empty view means that there is nothing only if the view is complete. */
 static int print_extent(const VerifierView *view) {
     VerifierProblem problem;
     VerifierExtent extent = verifier_view_extent(view);

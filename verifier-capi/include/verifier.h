@@ -3,31 +3,31 @@
  * Made by cbindgen from verifier-capi/src; do not edit.
  *
  * Handles. verifier_open_file and verifier_open_reader make a session, the functions that take a
- * VerifierView ** make a view of it: a list of records, read whole. Where they fail, the handle is
+ * VerifierView ** make a view of it: a list of records, read whole. If they fail, the handle is
  * NULL. A view lives on without its session. Free each with its own function, once; freeing NULL does
- * nothing. A handle is a number, no address, and none is given twice: one that was freed, is of the
- * other kind or is anything else gives VERIFIER_STATUS_INVALID_HANDLE, and nothing is read through it.
+ * nothing. A handle is a number, not an address, and none is given twice. A handle that was freed, is
+ * of the other kind or is anything else gives VERIFIER_STATUS_INVALID_HANDLE; it is never followed.
  *
  * Records. The functions that end in _at fill a struct of the caller's, verifier_view_count says how
  * many there are. The strings in it are UTF-8, end with NUL, belong to the view, and live until that
- * is freed: nothing tells where one is used later. A NUL inside a string of the dump is given as
- * U+FFFD; other control characters stay, so mind what is printed to a terminal.
+ * is freed. The library cannot detect a string that is used later. A NUL inside a string of the
+ * dump is given as U+FFFD; other control characters stay, so take care when you print to a terminal.
  *
- * Sizes. Structs may get more fields at their end, so each is handed over with its size, sizeof. An
- * older header's, which is smaller, is filled as far as it goes; in a newer header's, which is larger,
- * what this library does not know is zero. A size that is no version's gives VERIFIER_STATUS_BAD_SIZE.
+ * Sizes. Structs may get more fields at their end, so you pass each with its size, sizeof. A struct of
+ * an older header is smaller: it is filled up to its size. A struct of a newer header is larger: the
+ * fields that this library does not know are zero. Any other size gives VERIFIER_STATUS_BAD_SIZE.
  * Enums and flags may get more values.
  *
- * Errors. Every function that can fail returns a VerifierStatus. What failed, where and why is told
- * by verifier_last_error until the next call that fails on the same thread; a number behind the end of
- * a list gives VERIFIER_STATUS_NOT_FOUND and is not kept. A record that cannot be read never fails a
- * view: the view has what could be read, and problems that say what could not.
+ * Errors. Every function that can fail returns a VerifierStatus. verifier_last_error says what failed,
+ * where and why, until the next call that fails on the same thread; a number past the end of a list
+ * gives VERIFIER_STATUS_NOT_FOUND and is not kept. A record that cannot be read never fails a view: the
+ * view has what could be read, and problems that say what could not.
  *
  * Completeness. A view without records means that there is nothing only if verifier_view_extent says
  * VERIFIER_EXTENT_COMPLETE. Else more may exist, or nothing is known; its problems say why.
  *
- * Threads. Sessions and views may be used by any number of threads at once, without a lock, but for
- * freeing: whoever frees must be the last to use their strings and, for a session, its callback's
+ * Threads. Sessions and views may be used by any number of threads at once, without a lock, except
+ * for freeing: free one only after the last use of its strings and, for a session, of its callback's
  * context. The errors are each thread's own. The callback of a VerifierReader is called on the threads
  * that use its session, at the same time if they do.
  *
@@ -36,7 +36,7 @@
  * VERIFIER_STATUS_STOPPED, or a view of what was read until then that is not complete.
  *
  * Callbacks must return: no longjmp, no C++ exception out of them. They must not use the session that
- * they are called for: what it is reading may be waited for.
+ * they are called for: that call could wait for itself.
  */
 
 #ifndef VERIFIER_H
@@ -48,17 +48,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-// A flag of a VerifierReader: its memory stands still until the session is freed, as a file's does and
-// a running machine's does not. Where pages lie is then looked up in the page tables once, not at
-// every read; of no meaning where the addresses are virtual.
+// A flag of a VerifierReader: its memory does not change until the session is freed, like a file's and
+// unlike a running machine's. Addresses are then looked up in the page tables once, not at every read;
+// ignored if the addresses are virtual.
 #define VERIFIER_READER_STABLE 1
 
 // The version of this interface; verifier_abi_version() is that of the library that is linked. Equal
 // versions work together, whichever is the newer: functions, values of enums and of flags, and fields at
 // the end of structs come without a new one. It is raised, and with it the number in the shared
-// library's name (`libverifier_capi.so.2`), where a program that was compiled with an older header would
-// do wrong: where a function goes or takes other arguments, or where a field moves or means something
-// else.
+// library's name (`libverifier_capi.so.2`), when a program that was compiled with an older header would
+// fail: a function is removed or takes other arguments, or a field moves or changes its meaning.
 #define VERIFIER_ABI_VERSION 2
 
 // What a call came to.
@@ -67,7 +66,7 @@ typedef enum VerifierStatus {
   VERIFIER_STATUS_OK = 0,
   // An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
   VERIFIER_STATUS_BAD_ARGUMENT = 1,
-  // There is no record of that number, which is no error that is kept; or no counter of that name.
+  // No record has that number (this is not kept as the last error), or no counter has that name.
   VERIFIER_STATUS_NOT_FOUND = 2,
   // A file cannot be opened or read.
   VERIFIER_STATUS_FILE = 3,
@@ -81,9 +80,9 @@ typedef enum VerifierStatus {
   VERIFIER_STATUS_MALFORMED = 7,
   // The input is of a kind that cannot give what was asked.
   VERIFIER_STATUS_UNSUPPORTED = 8,
-  // A fault of this library's own; the session may be used on.
+  // A fault of this library itself; you can go on using the session.
   VERIFIER_STATUS_INTERNAL = 9,
-  // A handle that is not open: freed already, of the other kind, or never given.
+  // A handle that is not open: already freed, of the other kind, or never given.
   VERIFIER_STATUS_INVALID_HANDLE = 10,
   // A struct's size that no version of it has.
   VERIFIER_STATUS_BAD_SIZE = 11,
@@ -104,7 +103,7 @@ typedef enum VerifierPlace {
   VERIFIER_PLACE_FILE = 3,
 } VerifierPlace;
 
-// How much of an answer is there.
+// How much of an answer was read.
 typedef enum VerifierExtent {
   // All that was asked for was read, and nothing contradicts it: a view without records means that
   // there is nothing.
@@ -129,17 +128,17 @@ typedef enum VerifierDriverState {
 typedef enum VerifierSource {
   // Its driver's tracking pages.
   VERIFIER_SOURCE_TRACKER = 0,
-  // The pool info tree of newer kernels, which knows no driver: it is told by the block's stack.
+  // The pool info tree of newer kernels, which does not have the driver: the block's stack gives it.
   VERIFIER_SOURCE_POOL_INFO = 1,
-  // Tracking pages that no tree and no list leads to: they were found by what they are.
+  // Tracking pages that no tree and no list leads to: a search found them by their content.
   VERIFIER_SOURCE_CARVED = 2,
-  // In a place that this interface has no name for yet.
+  // In a place that this interface does not name yet.
   VERIFIER_SOURCE_OTHER = 3,
   // The driver's list of contiguous memory, which is not pool and has no tag.
   VERIFIER_SOURCE_CONTIGUOUS = 4,
 } VerifierSource;
 
-// What keeps an allocation from being as its entry says. The entry is damaged, or another one is.
+// Why an allocation cannot be as its entry says. This entry is damaged, or another one is.
 typedef enum VerifierImpossible {
   // Nothing.
   VERIFIER_IMPOSSIBLE_NOTHING = 0,
@@ -153,7 +152,7 @@ typedef enum VerifierImpossible {
   VERIFIER_IMPOSSIBLE_OVERLAP = 4,
   // No image, loaded or unloaded, holds its caller.
   VERIFIER_IMPOSSIBLE_CALLER = 5,
-  // Something that this interface has no name for yet.
+  // Something that this interface does not name yet.
   VERIFIER_IMPOSSIBLE_SOMETHING_ELSE = 6,
 } VerifierImpossible;
 
@@ -187,7 +186,7 @@ typedef enum VerifierImpossibleValue {
   VERIFIER_IMPOSSIBLE_VALUE_IRQL = 6,
   // The processor's number.
   VERIFIER_IMPOSSIBLE_VALUE_PROCESSOR = 7,
-  // A value that this interface has no name for yet.
+  // A value that this interface does not name yet.
   VERIFIER_IMPOSSIBLE_VALUE_SOMETHING_ELSE = 8,
 } VerifierImpossibleValue;
 
@@ -242,10 +241,24 @@ typedef enum VerifierEventKind {
 // A kernel to read Verifier's data from.
 typedef struct VerifierSession VerifierSession;
 
-// A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
+// A list of records of one kind, read whole. The function that made it says which `_at` function reads
+// its records.
 typedef struct VerifierView VerifierView;
 
-// How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
+// The last error of this thread.
+typedef struct VerifierError {
+  // What the call returned.
+  enum VerifierStatus status;
+  // In words: what was being read, where, and why that failed. Lives until the next call that
+  // fails on this thread.
+  const char *message;
+  // What `address` is.
+  enum VerifierPlace place;
+  // Where it failed; 0 if no place is known.
+  uint64_t address;
+} VerifierError;
+
+// How far the calls of a session go. A field that is 0 or NULL has its default: `VerifierOptions options =
 // {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
 // problem that names the limit.
 typedef struct VerifierOptions {
@@ -262,7 +275,7 @@ typedef struct VerifierOptions {
   // looked at: anything but 0 ends the call. It also serves while the session is being opened, which
   // `verifier_session_cancel` cannot. NULL for none.
   int32_t (*is_canceled)(void *context);
-  // Handed to `is_canceled` as it is. It must live until the session is freed.
+  // Passed to `is_canceled` unchanged. It must live until the session is freed.
   void *context;
   // Entries of a linked list.
   uint64_t list_entries;
@@ -280,7 +293,7 @@ typedef struct VerifierOptions {
   uint64_t tracker_pages;
   // Records of a log.
   uint64_t ring_records;
-  // Pages that are looked at where data are searched for instead of followed.
+  // Pages that a search for data looks at, if no list or tree leads to the data.
   uint64_t carved_pages;
   // Page frames that are looked at in the search for page tables.
   uint64_t search_frames;
@@ -292,7 +305,7 @@ typedef struct VerifierOptions {
   uint64_t isf_bytes;
 } VerifierOptions;
 
-// Memory of the caller's, and what is known of the kernel in it. What is not set must be zero:
+// The caller's memory, and what is known of the kernel in it. Fields that are not set must be zero:
 // `VerifierReader reader = {.size = sizeof reader, ...}`.
 typedef struct VerifierReader {
   // Bytes of this struct: `sizeof`.
@@ -303,80 +316,61 @@ typedef struct VerifierReader {
   uint32_t space;
   // A VerifierMachine.
   uint32_t machine;
-  // Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
+  // Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else if the
   // bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
   // called by several threads at once.
   int32_t (*read)(void *context, uint64_t address, void *buffer, size_t size);
-  // Handed to `read` as it is. It must live until the session is freed.
+  // Passed to `read` unchanged. It must live until the session is freed.
   void *context;
-  // CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
+  // CR3 (TTBR1_EL1) of the kernel; ignored if the addresses are virtual.
   uint64_t directory_table_base;
-  // Address of the global PsLoadedModuleList, 0 where it is not known.
+  // Address of the global PsLoadedModuleList, 0 if it is unknown.
   uint64_t ps_loaded_module_list;
-  // Address of the debugger data block, 0 where it is not known; one of the two must be.
+  // Address of the debugger data block, 0 if it is unknown; one of the two must be known.
   uint64_t kd_debugger_data_block;
-  // The build number, such as 7601, 0 where it is not known.
+  // The build number, such as 7601, 0 if it is unknown.
   uint32_t build;
-  // 0. There is no gap at the end, which a caller would leave unset and a later version read.
+  // 0. It fills the gap at the end: a caller would leave a gap unset, and a later version may read it.
   uint32_t reserved;
 } VerifierReader;
-
-// The last error of this thread.
-typedef struct VerifierError {
-  // What the call returned.
-  enum VerifierStatus status;
-  // In words: what was being read, where, and why that failed. Lives until the next call that
-  // fails on this thread.
-  const char *message;
-  // What `address` is.
-  enum VerifierPlace place;
-  // Where it failed; 0 where there is no place to tell.
-  uint64_t address;
-} VerifierError;
 
 // How far back a log reaches.
 typedef struct VerifierReach {
   // Records that the log has room for.
   uint32_t capacity;
-  // Records ever written, modulo 2^32; 0 where it is not known.
+  // Records ever written, modulo 2^32; 0 if it is unknown.
   uint32_t written;
   // Records whose pages could not be read.
   uint64_t missing;
-  // Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
-  // records, and of a view of leaks.
+  // Why the log has nothing: it is off, nothing was written, its pages are absent. NULL if it has
+  // records, and in a view of leaks.
   const char *empty_because;
-  // 1 where the log's index is known; else 0, and its records are in no order of time.
+  // 1 if the log's index is known; 0 if not: then its records are not in the order of time.
   uint32_t is_ordered;
 } VerifierReach;
 
-// What a view could not read or what does not fit.
+// A frame of a stack.
+typedef struct VerifierFrame {
+  // The return address.
+  uint64_t address;
+  // `module!name+0x1f`, `module+0x1234` if no symbol is known, NULL if no module holds it.
+  const char *symbol;
+} VerifierFrame;
+
+// What a view could not read, or what contradicts it.
 typedef struct VerifierProblem {
   // What is affected.
   const char *what;
-  // What is the matter.
+  // What is wrong.
   const char *why;
   // What `address` is: virtual, or nothing.
   enum VerifierPlace place;
-  // The address that it is about; 0 where there is none.
+  // The address that it is about; 0 if there is none.
   uint64_t address;
   // What it leaves of the answer; a remark leaves it complete. Those that leave less are why the view
   // is not complete.
   enum VerifierExtent leaves;
 } VerifierProblem;
-
-// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
-typedef struct VerifierUnloadLeak {
-  // Its file name.
-  const char *driver;
-  // Its _VF_TARGET_VERIFIED_DRIVER_DATA.
-  uint64_t verified_data;
-  // How many blocks the bug check says.
-  uint64_t counted;
-  // How many of them could be read.
-  uint64_t count;
-  // The sum of their bytes.
-  uint64_t bytes;
-} VerifierUnloadLeak;
 
 // One of Verifier's statistics.
 typedef struct VerifierStatistic {
@@ -398,7 +392,7 @@ typedef struct VerifierDriver {
   uint32_t unloads;
   // How many images of it are verified; the next two are the first one's.
   uint32_t images;
-  // Where its image is loaded, 0 where none is.
+  // The base of its loaded image; 0 if no image is loaded.
   uint64_t base;
   // Bytes of its image.
   uint64_t size;
@@ -410,11 +404,11 @@ typedef struct VerifierAllocation {
   uint64_t address;
   // Its bytes.
   uint64_t size;
-  // The address from which the driver asked for it, 0 where that is not known.
+  // The address from which the driver asked for it, 0 if that is unknown.
   uint64_t caller;
-  // The name of that address, NULL where no module holds it.
+  // The name of that address, NULL if no module holds it.
   const char *caller_symbol;
-  // The driver's file name, "(no known driver)" where it cannot be told.
+  // The driver's file name, "(no known driver)" if it is unknown.
   const char *driver;
   // Where it is kept.
   enum VerifierSource source;
@@ -432,15 +426,29 @@ typedef struct VerifierGroup {
   uint64_t bytes;
   // The largest one's bytes.
   uint64_t largest;
-  // The driver's file name, "(no known driver)" where it cannot be told.
+  // The driver's file name, "(no known driver)" if it is unknown.
   const char *driver;
-  // Why they have no stack, NULL where they have one.
+  // Why they have no stack, NULL if they have one.
   const char *why_no_stack;
   // Frames of their stack.
   size_t frames;
   // Their pool tag; empty for contiguous memory.
   char tag[5];
 } VerifierGroup;
+
+// A driver that was unloaded before it freed its memory: bug check 0xC4/0x62.
+typedef struct VerifierUnloadLeak {
+  // Its file name.
+  const char *driver;
+  // Its _VF_TARGET_VERIFIED_DRIVER_DATA.
+  uint64_t verified_data;
+  // How many blocks the bug check says.
+  uint64_t counted;
+  // How many of them could be read.
+  uint64_t count;
+  // The sum of their bytes.
+  uint64_t bytes;
+} VerifierUnloadLeak;
 
 // A record of the pool log.
 typedef struct VerifierLogEntry {
@@ -456,7 +464,7 @@ typedef struct VerifierLogEntry {
   uint32_t slot;
   // Frames of its stack.
   size_t frames;
-  // Which value no kernel writes, so that the record was damaged.
+  // The value that no kernel writes: the record was damaged.
   enum VerifierImpossibleValue impossible;
 } VerifierLogEntry;
 
@@ -468,7 +476,7 @@ typedef struct VerifierEvent {
   uint32_t fields;
   // Frames of its stack.
   size_t frames;
-  // Which value no kernel writes, so that the record was damaged.
+  // The value that no kernel writes: the record was damaged.
   enum VerifierImpossibleValue impossible;
 } VerifierEvent;
 
@@ -480,19 +488,11 @@ typedef struct VerifierEventField {
   uint64_t value;
   // 1 for an address, 0 for a count.
   uint32_t is_address;
-  // 0 where this build's records do not have it: the value is 0 then.
-  uint32_t is_there;
+  // 0 if this build's records do not have it: then the value is 0.
+  uint32_t is_present;
 } VerifierEventField;
 
-// A frame of a stack.
-typedef struct VerifierFrame {
-  // The return address.
-  uint64_t address;
-  // `module!name+0x1f`, `module+0x1234` where no symbol is known, NULL where no module holds it.
-  const char *symbol;
-} VerifierFrame;
-
-// A record of a history. What its role does not have is 0 or NULL, an operation UNKNOWN.
+// A record of a history. Fields that its role does not have are 0 or NULL, an operation UNKNOWN.
 typedef struct VerifierHistoryRecord {
   // What it is.
   enum VerifierRole role;
@@ -506,11 +506,11 @@ typedef struct VerifierHistoryRecord {
   uint64_t thread;
   // The address from which the driver asked for it, of an allocation or a freed entry.
   uint64_t caller;
-  // The name of that address, NULL where no module holds it.
+  // The name of that address, NULL if no module holds it.
   const char *caller_symbol;
-  // The driver's file name, "(no known driver)" where it cannot be told.
+  // The driver's file name, "(no known driver)" if it is unknown.
   const char *driver;
-  // Frames of its stack: of a record of the log, or where the pool info tree keeps one.
+  // Frames of its stack: of a record of the log, or if the pool info tree has one.
   size_t frames;
   // The record's number in the ring.
   uint32_t slot;
@@ -522,17 +522,18 @@ typedef struct VerifierHistoryRecord {
 typedef struct VerifierModule {
   // Its file name.
   const char *name;
-  // Its path, NULL of one that is no longer loaded.
+  // Its path, NULL if it is no longer loaded.
   const char *path;
-  // The name that it has in symbols, "nt" for the kernel; NULL of one that is no longer loaded.
+  // The name that it has in symbols, "nt" for the kernel; NULL if it is no longer loaded.
   const char *symbol_name;
-  // Where it is, or was.
+  // Its base address, or what that was.
   uint64_t base;
   // Its bytes.
   uint64_t size;
-  // When it went: 100 ns since 1601; 0 where that is not kept, and of one that is loaded.
+  // When it was unloaded, in units of 100 ns since 1601; 0 if the build does not keep it or the image is
+  // loaded.
   uint64_t unloaded_at;
-  // 0 of one that is no longer loaded.
+  // 0 if it is no longer loaded.
   uint32_t is_loaded;
   // 0.
   uint32_t reserved;
@@ -546,11 +547,11 @@ typedef struct VerifierBugCheck {
   uint32_t reserved;
   // Its parameters.
   uint64_t parameters[4];
-  // Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL where it is none of Verifier's.
+  // Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL if it is not one of Verifier's.
   const char *name;
-  // What happened, NULL likewise.
+  // What happened; NULL in the same case.
   const char *meaning;
-  // What each parameter is, NULL likewise.
+  // What each parameter is; NULL in the same case.
   const char *parameter_names[4];
 } VerifierBugCheck;
 
@@ -558,10 +559,14 @@ typedef struct VerifierBugCheck {
 extern "C" {
 #endif // __cplusplus
 
-// Ends all that is done with a session, from any thread: calls that are under way return soon, with
-// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
-// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
-enum VerifierStatus verifier_session_cancel(const struct VerifierSession *session);
+// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
+// message if no call has failed yet. Calls that succeed do not change it, and neither does a number
+// past the end of a list.
+//
+// # Safety
+//
+// `error` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_last_error(struct VerifierError *error, size_t size);
 
 // The version of the interface that this library has.
 uint32_t verifier_abi_version(void);
@@ -569,7 +574,7 @@ uint32_t verifier_abi_version(void);
 // Opens a crash dump.
 //
 // `path` is UTF-8. `symbols` has the syntax of _NT_SYMBOL_PATH; NULL means that variable's value. The
-// file is read, not mapped: one that is cut short meanwhile gives errors and no signal.
+// file is read, not mapped: if it is cut short during a call, you get an error and not a signal.
 //
 // # Safety
 //
@@ -579,7 +584,7 @@ enum VerifierStatus verifier_open_file(const char *path,
                                        const char *symbols,
                                        struct VerifierSession **session);
 
-// The same with options; NULL for none. `options` itself may be gone after the call.
+// The same with options; NULL for none. `options` itself may be freed after the call.
 //
 // # Safety
 //
@@ -590,7 +595,7 @@ enum VerifierStatus verifier_open_file_with(const char *path,
                                             const struct VerifierOptions *options,
                                             struct VerifierSession **session);
 
-// Opens a kernel in memory that a callback reads. `reader` itself may be gone after the call.
+// Opens a kernel in memory that a callback reads. `reader` itself may be freed after the call.
 //
 // # Safety
 //
@@ -600,7 +605,7 @@ enum VerifierStatus verifier_open_reader(const struct VerifierReader *reader,
                                          const char *symbols,
                                          struct VerifierSession **session);
 
-// The same with options; NULL for none. `options` itself may be gone after the call.
+// The same with options; NULL for none. `options` itself may be freed after the call.
 //
 // # Safety
 //
@@ -610,17 +615,56 @@ enum VerifierStatus verifier_open_reader_with(const struct VerifierReader *reade
                                               const struct VerifierOptions *options,
                                               struct VerifierSession **session);
 
+// Ends all calls of a session, from any thread: calls in progress return soon, with
+// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
+// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
+enum VerifierStatus verifier_session_cancel(const struct VerifierSession *session);
+
 // Frees a session; its views live on. Nothing for NULL.
 void verifier_session_free(struct VerifierSession *session);
 
-// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
-// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
-// behind the end of a list.
+// How many records a view has; 0 if the handle is not open.
+size_t verifier_view_count(const struct VerifierView *view);
+
+// How far back the log reaches that a view of a log or of leaks was made from.
 //
 // # Safety
 //
-// `error` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_last_error(struct VerifierError *error, size_t size);
+// `reach` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_reach(const struct VerifierView *view,
+                                   struct VerifierReach *reach,
+                                   size_t size);
+
+// A frame of the stack of a record of a log, a history or leaks, innermost first.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
+                                      size_t index,
+                                      size_t frame,
+                                      struct VerifierFrame *record,
+                                      size_t size);
+
+// How much of the answer a view has; VERIFIER_EXTENT_UNKNOWN if the handle is not open. Why it is not
+// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
+enum VerifierExtent verifier_view_extent(const struct VerifierView *view);
+
+// How many problems a view has; 0 if the handle is not open.
+size_t verifier_view_problem_count(const struct VerifierView *view);
+
+// A problem of a view.
+//
+// # Safety
+//
+// `problem` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_view_problem_at(const struct VerifierView *view,
+                                             size_t index,
+                                             struct VerifierProblem *problem,
+                                             size_t size);
+
+// Frees a view, and with it the strings of its records. Nothing for NULL.
+void verifier_view_free(struct VerifierView *view);
 
 // Verifier's level: the flags of `verifier /flags`.
 //
@@ -638,79 +682,6 @@ enum VerifierStatus verifier_level(const struct VerifierSession *session, uint32
 enum VerifierStatus verifier_statistics(const struct VerifierSession *session,
                                         struct VerifierView **view);
 
-// The drivers that are configured for Verifier. Records: VerifierDriver.
-//
-// # Safety
-//
-// `view` is NULL or may be written.
-enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
-                                     struct VerifierView **view);
-
-// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
-// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
-// VerifierAllocation.
-//
-// # Safety
-//
-// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
-enum VerifierStatus verifier_pool(const struct VerifierSession *session,
-                                  const char *driver,
-                                  struct VerifierView **view);
-
-// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
-// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
-// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
-// `verifier_reach`.
-//
-// # Safety
-//
-// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
-enum VerifierStatus verifier_leaks(const struct VerifierSession *session,
-                                   const char *driver,
-                                   struct VerifierView **view);
-
-// How many records a view has; 0 of a handle that is not open.
-size_t verifier_view_count(const struct VerifierView *view);
-
-// How far back the log behind a view of a log or of leaks reaches.
-//
-// # Safety
-//
-// `reach` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_reach(const struct VerifierView *view,
-                                   struct VerifierReach *reach,
-                                   size_t size);
-
-// How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
-// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
-enum VerifierExtent verifier_view_extent(const struct VerifierView *view);
-
-// How many problems a view has; 0 of a handle that is not open.
-size_t verifier_view_problem_count(const struct VerifierView *view);
-
-// A problem of a view.
-//
-// # Safety
-//
-// `problem` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_view_problem_at(const struct VerifierView *view,
-                                             size_t index,
-                                             struct VerifierProblem *problem,
-                                             size_t size);
-
-// Frees a view, and with it the strings of its records. Nothing for NULL.
-void verifier_view_free(struct VerifierView *view);
-
-// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
-// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
-//
-// # Safety
-//
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_unload_leak(const struct VerifierView *view,
-                                         struct VerifierUnloadLeak *record,
-                                         size_t size);
-
 // A record of `verifier_statistics`.
 //
 // # Safety
@@ -720,6 +691,14 @@ enum VerifierStatus verifier_statistic_at(const struct VerifierView *view,
                                           size_t index,
                                           struct VerifierStatistic *record,
                                           size_t size);
+
+// The drivers that are configured for Verifier. Records: VerifierDriver.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_drivers(const struct VerifierSession *session,
+                                     struct VerifierView **view);
 
 // A record of `verifier_drivers`.
 //
@@ -732,8 +711,8 @@ enum VerifierStatus verifier_driver_at(const struct VerifierView *view,
                                        size_t size);
 
 // A counter of a driver by its C name, such as "CurrentPagedPoolAllocations"
-// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found where the build does
-// not have it.
+// (_VF_TARGET_VERIFIED_DRIVER_DATA), summed over the driver's images; not found if the build does not
+// have it.
 //
 // # Safety
 //
@@ -742,6 +721,17 @@ enum VerifierStatus verifier_driver_counter(const struct VerifierView *view,
                                             size_t index,
                                             const char *name,
                                             uint64_t *value);
+
+// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
+// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
+// VerifierAllocation.
+//
+// # Safety
+//
+// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
+enum VerifierStatus verifier_pool(const struct VerifierSession *session,
+                                  const char *driver,
+                                  struct VerifierView **view);
 
 // A record of `verifier_pool`.
 //
@@ -752,6 +742,18 @@ enum VerifierStatus verifier_allocation_at(const struct VerifierView *view,
                                            size_t index,
                                            struct VerifierAllocation *record,
                                            size_t size);
+
+// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
+// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
+// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
+// `verifier_reach`.
+//
+// # Safety
+//
+// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
+enum VerifierStatus verifier_leaks(const struct VerifierSession *session,
+                                   const char *driver,
+                                   struct VerifierView **view);
 
 // A record of `verifier_leaks`.
 //
@@ -774,9 +776,20 @@ enum VerifierStatus verifier_group_block_at(const struct VerifierView *view,
                                             struct VerifierAllocation *record,
                                             size_t size);
 
-// The newest `last` records of the pool log, newest first; SIZE_MAX for all. Where the log's index is not
-// known they are in no order (`is_ordered` of `verifier_reach`). Only those whose block holds `address`, where that is not 0. Records: VerifierLogEntry; their stacks: `verifier_frame_at`;
-// how far it reaches: `verifier_reach`.
+// The driver that was unloaded before it freed its memory, of a view of leaks, whichever driver that is
+// of; VERIFIER_STATUS_NOT_FOUND unless the bug check is about such a driver.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_unload_leak(const struct VerifierView *view,
+                                         struct VerifierUnloadLeak *record,
+                                         size_t size);
+
+// The newest `last` records of the pool log, newest first; SIZE_MAX for all. If the log's index is
+// unknown, they are not in the order of time (`is_ordered` of `verifier_reach`). If `address` is not 0,
+// only the records whose block holds it. Records: VerifierLogEntry; their stacks:
+// `verifier_frame_at`; how far the log reaches: `verifier_reach`.
 //
 // # Safety
 //
@@ -786,8 +799,18 @@ enum VerifierStatus verifier_pool_log(const struct VerifierSession *session,
                                       uint64_t address,
                                       struct VerifierView **view);
 
-// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. Only
-// those of which `address`, where that is not 0, is one of the addresses: an IRP, a thread. Records:
+// A record of `verifier_pool_log`.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
+                                          size_t index,
+                                          struct VerifierLogEntry *record,
+                                          size_t size);
+
+// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. If
+// `address` is not 0, only the records in which it is one of the addresses: an IRP, a thread. Records:
 // VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
 // it reaches: `verifier_reach`.
 //
@@ -799,16 +822,6 @@ enum VerifierStatus verifier_event_log(const struct VerifierSession *session,
                                        size_t last,
                                        uint64_t address,
                                        struct VerifierView **view);
-
-// A record of `verifier_pool_log`.
-//
-// # Safety
-//
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
-                                          size_t index,
-                                          struct VerifierLogEntry *record,
-                                          size_t size);
 
 // A record of `verifier_event_log`.
 //
@@ -831,18 +844,7 @@ enum VerifierStatus verifier_event_field_at(const struct VerifierView *view,
                                             struct VerifierEventField *record,
                                             size_t size);
 
-// A frame of the stack of a record of a log, a history or leaks, innermost first.
-//
-// # Safety
-//
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
-                                      size_t index,
-                                      size_t frame,
-                                      struct VerifierFrame *record,
-                                      size_t size);
-
-// All that is known of one address: outstanding allocations that hold it, records of the pool log about
+// Everything that is known about one address: outstanding allocations that hold it, records of the pool log about
 // it, newest first, freed tracking entries that fit those, and blocks near it. Records:
 // VerifierHistoryRecord; their stacks: `verifier_frame_at`.
 //

@@ -10,7 +10,7 @@ use verifier_core::verifier::explain_bug_check;
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Rows, VerifierView, fill, view};
+use crate::view::{Row, VerifierView, fill_from, view};
 
 /// A bug check.
 #[repr(C)]
@@ -22,20 +22,24 @@ pub struct VerifierBugCheck {
     pub reserved: u32,
     /// Its parameters.
     pub parameters: [u64; 4],
-    /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL where it is none of Verifier's.
+    /// Its name, such as "DRIVER_VERIFIER_DETECTED_VIOLATION", NULL if it is not one of Verifier's.
     pub name: *const c_char,
-    /// What happened, NULL likewise.
+    /// What happened; NULL in the same case.
     pub meaning: *const c_char,
-    /// What each parameter is, NULL likewise.
+    /// What each parameter is; NULL in the same case.
     pub parameter_names: [*const c_char; 4],
 }
 
 impl Record for VerifierBugCheck {}
 
 /// A bug check with its text: name, meaning, parameters.
-pub(crate) struct BugCheckRow {
-    told: BugCheck,
-    said: Option<(CString, CString, [CString; 4])>,
+struct BugCheckRow {
+    bug_check: BugCheck,
+    text: Option<(CString, CString, [CString; 4])>,
+}
+
+impl Row for BugCheckRow {
+    const KIND: &'static str = "a bug check";
 }
 
 /// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
@@ -50,15 +54,18 @@ pub unsafe extern "C" fn verifier_bug_check(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let no_dump = || Failure::unsupported("bug check: there is no dump's header to say it");
-        let told = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
-        let said = explain_bug_check(&told).map(|said| {
-            (c_string(said.name), c_string(&said.meaning), said.parameters.map(c_string))
+        let no_dump = || {
+            Failure::unsupported(
+                "bug check: the memory is a callback's, and only the header of a dump has it",
+            )
+        };
+        let bug_check = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
+        let text = explain_bug_check(&bug_check).map(|text| {
+            (c_string(text.name), c_string(&text.meaning), text.parameters.map(c_string))
         });
-        let rows = Rows::BugCheck(BugCheckRow { told, said });
-        Ok(VerifierView::new(rows, kernel, [], &[]))
+        Ok(VerifierView::new(vec![BugCheckRow { bug_check, text }], kernel, [], &[]))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -74,23 +81,19 @@ pub unsafe extern "C" fn verifier_bug_check_at(
     record: *mut VerifierBugCheck,
     size: usize,
 ) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let Rows::BugCheck(row) = &view.rows else { return Err(view.other("a bug check")) };
-        if index > 0 {
-            return Err(Failure::at_the_end());
-        }
-        let said = row.said.as_ref();
-        Ok(VerifierBugCheck {
-            code: row.told.code,
+    let make = |_: &VerifierView, row: &BugCheckRow| {
+        let text = row.text.as_ref();
+        VerifierBugCheck {
+            code: row.bug_check.code,
             reserved: 0,
-            parameters: row.told.parameters,
-            name: said.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
-            meaning: said.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
-            parameter_names: said.map_or([ptr::null(); 4], |(_, _, names)| {
+            parameters: row.bug_check.parameters,
+            name: text.map_or(ptr::null(), |(name, ..)| name.as_ptr()),
+            meaning: text.map_or(ptr::null(), |(_, meaning, _)| meaning.as_ptr()),
+            parameter_names: text.map_or([ptr::null(); 4], |(_, _, names)| {
                 names.each_ref().map(|name| name.as_ptr())
             }),
-        })
+        }
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, size, make) }
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill_from(view, index, record, size, make) }
 }

@@ -1,5 +1,5 @@
-//! Handles: what C holds of sessions and views. They are numbers that look like pointers, none of them
-//! given twice, so that one which was freed, or is of the other kind, is told instead of followed.
+//! Handles: the numbers that C holds for sessions and views. They look like pointers. None is given twice,
+//! so a handle that was freed, or is of the other kind, is reported and never followed.
 
 use std::collections::BTreeMap;
 use std::ptr;
@@ -12,17 +12,17 @@ use crate::status::Failure;
 /// The handles that are open, of one kind.
 pub(crate) struct Table<T>(RwLock<BTreeMap<usize, Arc<T>>>);
 
-/// What a handle can stand for.
+/// A type that C holds by a handle.
 pub(crate) trait Handle: Send + Sync + Sized + 'static {
-    /// What it is called in messages.
+    /// Its name in messages.
     const KIND: &'static str;
 
     /// Where its handles are.
     fn table() -> &'static Table<Self>;
 }
 
-/// The next handle, of any kind. On the page at zero, where nothing is mapped, or far from any
-/// allocation: whoever follows one fails at once.
+/// The next handle, of any kind. It is on the page at zero, where nothing is mapped, or far from
+/// any allocation: a program that follows one fails at once.
 static NEXT: AtomicUsize = AtomicUsize::new(0x10);
 
 impl<T> Table<T> {
@@ -31,16 +31,17 @@ impl<T> Table<T> {
     }
 }
 
-/// What a handle stands for. It lives on while it is held here, even if it is freed meanwhile.
+/// The value of a handle. It lives as long as the result is held, even if the handle is freed in the
+/// meantime.
 pub(crate) fn get<T: Handle>(handle: *const T, name: &str) -> Result<Arc<T>, Failure> {
     if handle.is_null() {
         return Err(Failure::argument(format!("{name} is NULL")));
     }
     let open = T::table().0.read().unwrap_or_else(PoisonError::into_inner);
-    open.get(&handle.addr()).cloned().ok_or_else(|| Failure::handle(handle, name))
+    open.get(&handle.addr()).cloned().ok_or_else(|| not_open(handle, name))
 }
 
-/// Makes a value and writes its handle where the caller wants it; NULL where it cannot be made.
+/// Makes a value and writes its handle to the caller's pointer; NULL if it cannot be made.
 ///
 /// # Safety
 ///
@@ -50,8 +51,8 @@ pub(crate) unsafe fn put_new<T: Handle>(
     name: &str,
     make: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<(), Failure> {
-    // Before anything is made: a caller who looks at nothing but the handle must not see an old one.
-    // SAFETY: the caller's word for `to` is the one that `put` asks for.
+    // This comes before anything is made: a caller that checks only the handle must not see an old one.
+    // SAFETY: the caller guarantees `to` is the one that `put` asks for.
     unsafe { put(to, ptr::null_mut(), name) }?;
     let made = Arc::new(make()?);
     let handle = NEXT.fetch_add(0x10, Ordering::Relaxed);
@@ -60,7 +61,7 @@ pub(crate) unsafe fn put_new<T: Handle>(
     unsafe { put(to, ptr::without_provenance_mut(handle), name) }
 }
 
-/// Closes a handle; nothing of NULL.
+/// Closes a handle; NULL is ignored.
 pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure> {
     if handle.is_null() {
         return Ok(());
@@ -68,12 +69,19 @@ pub(crate) fn free<T: Handle>(handle: *mut T, name: &str) -> Result<(), Failure>
     let mut open = T::table().0.write().unwrap_or_else(PoisonError::into_inner);
     let freed = open.remove(&handle.addr());
     if open.is_empty() {
-        // An empty map keeps a node: whoever has freed all finds nothing left of this library.
+        // An empty map keeps a node; a program that has freed all must not find memory of this library.
         open.clear();
     }
     drop(open);
-    // Dropped without the lock: what a session's memory does when it ends is the caller's business.
-    freed.map(drop).ok_or_else(|| Failure::handle(handle, name))
+    // Dropped after the lock is released: a session's memory may run the caller's code when it ends.
+    freed.map(drop).ok_or_else(|| not_open(handle, name))
+}
+
+fn not_open<T: Handle>(handle: *const T, name: &str) -> Failure {
+    let kind = T::KIND;
+    Failure::handle(format!(
+        "{name} is {handle:p}, which is not an open {kind}: freed already, or something else"
+    ))
 }
 
 #[cfg(test)]
@@ -104,7 +112,7 @@ mod tests {
         assert!(get(first, "thing").is_ok());
         let held = get(first, "thing");
         assert!(free(first, "thing").is_ok());
-        assert!(held.is_ok(), "who uses it has it");
+        assert!(held.is_ok(), "a value in use stays");
         assert_ne!(new(), first);
         assert!(get(first, "thing").is_err() && free(first, "thing").is_err());
     }

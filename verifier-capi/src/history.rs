@@ -9,11 +9,12 @@ use verifier_core::kernel::Kernel;
 use verifier_core::verifier::PoolTag;
 use verifier_core::verifier::log::Operation;
 
+use crate::allocation::tag;
 use crate::log::VerifierOperation;
 use crate::pointer::{Record, c_string};
-use crate::record::tag;
+
 use crate::session::VerifierSession;
-use crate::status::VerifierStatus;
+use crate::status::{Failure, VerifierStatus};
 use crate::view::{Rows, VerifierView, fill, nth, view};
 
 /// What a record of a history is.
@@ -30,7 +31,7 @@ pub enum VerifierRole {
     Neighbor = 3,
 }
 
-/// A record of a history. What its role does not have is 0 or NULL, an operation UNKNOWN.
+/// A record of a history. Fields that its role does not have are 0 or NULL, an operation UNKNOWN.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierHistoryRecord {
@@ -46,11 +47,11 @@ pub struct VerifierHistoryRecord {
     pub thread: u64,
     /// The address from which the driver asked for it, of an allocation or a freed entry.
     pub caller: u64,
-    /// The name of that address, NULL where no module holds it.
+    /// The name of that address, NULL if no module holds it.
     pub caller_symbol: *const c_char,
-    /// The driver's file name, "(no known driver)" where it cannot be told.
+    /// The driver's file name, "(no known driver)" if it is unknown.
     pub driver: *const c_char,
-    /// Frames of its stack: of a record of the log, or where the pool info tree keeps one.
+    /// Frames of its stack: of a record of the log, or if the pool info tree has one.
     pub frames: usize,
     /// The record's number in the ring.
     pub slot: u32,
@@ -61,7 +62,7 @@ pub struct VerifierHistoryRecord {
 impl Record for VerifierHistoryRecord {}
 
 /// A record of a history with its own text.
-pub(crate) struct HistoryRow {
+struct HistoryRow {
     role: VerifierRole,
     operation: Operation,
     address: Va,
@@ -71,7 +72,22 @@ pub(crate) struct HistoryRow {
     driver: Option<CString>,
     slot: u32,
     tag: Option<PoolTag>,
-    pub(crate) frames: Vec<Va>,
+    frames: Vec<Va>,
+}
+
+/// The rows of a history.
+struct HistoryRows(Vec<HistoryRow>);
+
+impl Rows for HistoryRows {
+    const KIND: &'static str = "the history of an address";
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
+        Some(nth(&self.0, index).map(|row| &*row.frames))
+    }
 }
 
 impl HistoryRow {
@@ -123,7 +139,7 @@ impl HistoryRow {
     }
 }
 
-/// All that is known of one address: outstanding allocations that hold it, records of the pool log about
+/// Everything that is known about one address: outstanding allocations that hold it, records of the pool log about
 /// it, newest first, freed tracking entries that fit those, and blocks near it. Records:
 /// VerifierHistoryRecord; their stacks: `verifier_frame_at`.
 ///
@@ -147,9 +163,9 @@ pub unsafe extern "C" fn verifier_history(
         let rows: Vec<HistoryRow> = held.chain(logged).chain(freed).chain(near).collect();
         let named = rows.iter().flat_map(|row| row.frames.iter().copied().chain([row.caller]));
         let named: Vec<Va> = named.collect();
-        Ok(VerifierView::new(Rows::History(rows), kernel, named, &history.problems))
+        Ok(VerifierView::new(HistoryRows(rows), kernel, named, &history.problems))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -166,9 +182,7 @@ pub unsafe extern "C" fn verifier_history_record_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let Rows::History(rows) = &view.rows else {
-            return Err(view.other("the history of an address"));
-        };
+        let HistoryRows(rows) = view.rows()?;
         let row = nth(rows, index)?;
         Ok(VerifierHistoryRecord {
             role: row.role,
@@ -184,6 +198,6 @@ pub unsafe extern "C" fn verifier_history_record_at(
             tag: row.tag.map_or([0; 5], tag),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
 }

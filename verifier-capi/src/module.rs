@@ -8,7 +8,7 @@ use verifier_core::kernel::{Kernel, Module, UnloadedModule};
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::VerifierStatus;
-use crate::view::{Rows, VerifierView, fill, nth, view};
+use crate::view::{Row, VerifierView, fill_from, view};
 
 /// An image.
 #[repr(C)]
@@ -16,17 +16,18 @@ use crate::view::{Rows, VerifierView, fill, nth, view};
 pub struct VerifierModule {
     /// Its file name.
     pub name: *const c_char,
-    /// Its path, NULL of one that is no longer loaded.
+    /// Its path, NULL if it is no longer loaded.
     pub path: *const c_char,
-    /// The name that it has in symbols, "nt" for the kernel; NULL of one that is no longer loaded.
+    /// The name that it has in symbols, "nt" for the kernel; NULL if it is no longer loaded.
     pub symbol_name: *const c_char,
-    /// Where it is, or was.
+    /// Its base address, or what that was.
     pub base: u64,
     /// Its bytes.
     pub size: u64,
-    /// When it went: 100 ns since 1601; 0 where that is not kept, and of one that is loaded.
+    /// When it was unloaded, in units of 100 ns since 1601; 0 if the build does not keep it or the image is
+    /// loaded.
     pub unloaded_at: u64,
-    /// 0 of one that is no longer loaded.
+    /// 0 if it is no longer loaded.
     pub is_loaded: u32,
     /// 0.
     pub reserved: u32,
@@ -35,13 +36,17 @@ pub struct VerifierModule {
 impl Record for VerifierModule {}
 
 /// An image with its own text.
-pub(crate) struct ModuleRow {
+struct ModuleRow {
     name: CString,
     /// Path and name in symbols of one that is loaded.
     loaded: Option<(CString, CString)>,
     base: u64,
     size: u64,
     unloaded_at: u64,
+}
+
+impl Row for ModuleRow {
+    const KIND: &'static str = "modules";
 }
 
 impl From<&Module> for ModuleRow {
@@ -82,10 +87,10 @@ pub unsafe extern "C" fn verifier_modules(
     let read = |_: &VerifierSession, kernel: &Kernel| {
         let modules = kernel.modules();
         let loaded = modules.loaded().iter().map(ModuleRow::from);
-        let rows = loaded.chain(modules.unloaded().iter().map(ModuleRow::from)).collect();
-        Ok(VerifierView::new(Rows::Modules(rows), kernel, [], kernel.problems()))
+        let rows = loaded.chain(modules.unloaded().iter().map(ModuleRow::from));
+        Ok(VerifierView::new(rows.collect::<Vec<_>>(), kernel, [], kernel.problems()))
     };
-    // SAFETY: the caller's word is the one that `view` asks for.
+    // SAFETY: the caller guarantees what `view` requires.
     unsafe { self::view(session, view, read) }
 }
 
@@ -101,11 +106,9 @@ pub unsafe extern "C" fn verifier_module_at(
     record: *mut VerifierModule,
     size: usize,
 ) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let Rows::Modules(rows) = &view.rows else { return Err(view.other("modules")) };
-        let row = nth(rows, index)?;
+    let make = |_: &VerifierView, row: &ModuleRow| {
         let text = |text: Option<&CString>| text.map_or(ptr::null(), |text| text.as_ptr());
-        Ok(VerifierModule {
+        VerifierModule {
             name: row.name.as_ptr(),
             path: text(row.loaded.as_ref().map(|(path, _)| path)),
             symbol_name: text(row.loaded.as_ref().map(|(_, name)| name)),
@@ -114,8 +117,8 @@ pub unsafe extern "C" fn verifier_module_at(
             unloaded_at: row.unloaded_at,
             is_loaded: row.loaded.is_some().into(),
             reserved: 0,
-        })
+        }
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
-    unsafe { fill(view, record, size, make) }
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill_from(view, index, record, size, make) }
 }

@@ -1,4 +1,4 @@
-//! How far the calls of a session go: limits, time, and a caller that wants no more.
+//! How far the calls of a session go: limits, a deadline, cancellation by the caller.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -11,10 +11,9 @@ use verifier_host::Progress;
 use verifier_host::symbols::SymbolPath;
 
 use crate::pointer::Record;
-use crate::session::VerifierSession;
-use crate::status::{Failure, VerifierStatus, guard};
+use crate::status::Failure;
 
-/// How far the calls of a session go. What is 0 or NULL has its default: `VerifierOptions options =
+/// How far the calls of a session go. A field that is 0 or NULL has its default: `VerifierOptions options =
 /// {.size = sizeof options, ...}`. When a limit is hit, a view has what was read until then, and a
 /// problem that names the limit.
 #[repr(C)]
@@ -33,7 +32,7 @@ pub struct VerifierOptions {
     /// looked at: anything but 0 ends the call. It also serves while the session is being opened, which
     /// `verifier_session_cancel` cannot. NULL for none.
     pub is_canceled: Option<unsafe extern "C" fn(context: *mut c_void) -> i32>,
-    /// Handed to `is_canceled` as it is. It must live until the session is freed.
+    /// Passed to `is_canceled` unchanged. It must live until the session is freed.
     pub context: *mut c_void,
     /// Entries of a linked list.
     pub list_entries: u64,
@@ -51,7 +50,7 @@ pub struct VerifierOptions {
     pub tracker_pages: u64,
     /// Records of a log.
     pub ring_records: u64,
-    /// Pages that are looked at where data are searched for instead of followed.
+    /// Pages that a search for data looks at, if no list or tree leads to the data.
     pub carved_pages: u64,
     /// Page frames that are looked at in the search for page tables.
     pub search_frames: u64,
@@ -146,8 +145,8 @@ struct Asked {
     context: *mut c_void,
 }
 
-// SAFETY: the context is only handed back to the function, of which the interface says that it is called
-// by any thread.
+// SAFETY: the context is only passed back to the function, and the interface says that any thread may call
+// that function.
 unsafe impl Send for Asked {}
 // SAFETY: as above: the interface says that it is called on all threads that use the session.
 unsafe impl Sync for Asked {}
@@ -180,6 +179,11 @@ thread_local! {
 }
 
 impl Stop {
+    /// Ends the calls that are under way, and all later ones.
+    pub(crate) fn cancel(&self) {
+        self.canceled.store(true, Ordering::Relaxed);
+    }
+
     /// Runs a call of this thread. A callback of one session may call another: the outer call's state
     /// comes back.
     pub(crate) fn during<T>(
@@ -263,20 +267,10 @@ impl Progress for Watch {
     }
 }
 
-/// Ends all that is done with a session, from any thread: calls that are under way return soon, with
-/// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
-/// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
-#[unsafe(no_mangle)]
-pub extern "C" fn verifier_session_cancel(session: *const VerifierSession) -> VerifierStatus {
-    guard(|| {
-        crate::handle::get(session, "session")?.stop.canceled.store(true, Ordering::Relaxed);
-        Ok(())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::VerifierStatus;
 
     fn stop(options: &VerifierOptions) -> (Arc<Stop>, Watch) {
         let stop = options.stop();
@@ -295,7 +289,7 @@ mod tests {
             });
             assert_eq!(done.err().map(|why| why.status()), Some(VerifierStatus::Stopped));
         }
-        assert!(!watch.is_canceled(), "outside a call there is no deadline");
+        assert!(!watch.is_canceled(), "a deadline belongs to a call");
         let done = stop.during(|| Err::<(), _>(Failure::unsupported("no answer")));
         assert_eq!(done.err().map(|why| why.status()), Some(VerifierStatus::Unsupported));
     }
@@ -305,7 +299,7 @@ mod tests {
         let (stop, watch) = stop(&VerifierOptions::none());
         let asked = stop.during(|| {
             let before = watch.is_canceled();
-            stop.canceled.store(true, Ordering::Relaxed);
+            stop.cancel();
             Ok((before, watch.is_canceled()))
         });
         assert_eq!(asked.ok(), Some((false, true)));

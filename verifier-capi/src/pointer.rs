@@ -19,7 +19,7 @@ pub(crate) unsafe fn text<'a>(
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: not null; that it ends with NUL and lives is the caller's word.
+    // SAFETY: not null; the caller guarantees that it ends with NUL and lives.
     let text = unsafe { CStr::from_ptr(pointer) };
     match text.to_str() {
         Ok(text) => Ok(Some(text)),
@@ -27,30 +27,30 @@ pub(crate) unsafe fn text<'a>(
     }
 }
 
-/// Writes a value where the caller wants it.
+/// Writes a value to the caller's pointer.
 ///
 /// # Safety
 ///
 /// `to` is NULL or points at memory for a `T` that may be written.
 pub(crate) unsafe fn put<T>(to: *mut T, value: T, name: &str) -> Result<(), Failure> {
     check(to, name)?;
-    // SAFETY: not null and aligned; that it may be written is the caller's word. What was there is
+    // SAFETY: not null and aligned; the caller guarantees that it may be written. What was there is
     // not dropped: it is the caller's, and may never have been set.
     unsafe { to.write(value) };
     Ok(())
 }
 
-/// A struct that C hands over together with its size, so that it can grow at its end.
+/// A struct that C passes together with its size, so that it can grow at its end.
 pub(crate) trait Record: Copy {
-    /// Bytes of its first version: no caller knows fewer.
+    /// Bytes of its first version: every caller knows at least these.
     const LEAST: usize = size_of::<Self>();
 }
 
-/// No struct will ever be larger; a size above is no size.
+/// No struct will ever be larger; a size above this is wrong.
 const MOST: usize = 0x1000;
 
-/// Fills a caller's struct of `size` bytes: of an older caller's as much as it knows, of a newer one's
-/// all that is known here and zeros behind.
+/// Fills a caller's struct of `size` bytes. An older caller's struct gets the fields that it knows; a newer
+/// caller's gets all that this library knows, then zeros.
 ///
 /// # Safety
 ///
@@ -65,13 +65,13 @@ pub(crate) unsafe fn put_record<T: Record>(
     check_size::<T>(size, name)?;
     let known = size.min(size_of::<T>());
     let (from, to) = (ptr::from_ref(value).cast::<u8>(), to.cast::<u8>());
-    // SAFETY: `value` has so many bytes, and so has, as the caller says, what `to` points at. What was
-    // there is not dropped: it is the caller's, and may never have been set.
+    // SAFETY: `value` has this many bytes, and the caller guarantees that `to` has them too. The old value is
+    // not dropped: it is the caller's, and may never have been set.
     unsafe { ptr::copy_nonoverlapping(from, to, known) };
     // SAFETY: `known` is not above `size`.
-    let behind = unsafe { to.add(known) };
-    // SAFETY: the rest of the bytes that the caller says may be written.
-    unsafe { ptr::write_bytes(behind, 0, size - known) };
+    let rest = unsafe { to.add(known) };
+    // SAFETY: the rest of the bytes that the caller guarantees.
+    unsafe { ptr::write_bytes(rest, 0, size - known) };
     Ok(())
 }
 
@@ -80,26 +80,26 @@ pub(crate) unsafe fn put_record<T: Record>(
 ///
 /// # Safety
 ///
-/// `from` is NULL or points at a size and so many bytes, which nobody writes during the call. Every
+/// `from` is NULL or points at a size and that many bytes, which nobody writes during the call. Every
 /// pattern of bytes is a `T`.
 pub(crate) unsafe fn take_record<T: Record>(from: *const T, name: &str) -> Result<T, Failure> {
     check(from, name)?;
-    // SAFETY: not null and aligned for more than this; that it is there is the caller's word.
+    // SAFETY: not null and aligned for more than this; the caller guarantees that it is there.
     let size = unsafe { from.cast::<u32>().read() } as usize;
     check_size::<T>(size, name)?;
-    // SAFETY: the caller's word: so many bytes are there.
+    // SAFETY: the caller guarantees that many bytes.
     let bytes = unsafe { slice::from_raw_parts(from.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
     if bytes.iter().skip(known).any(|&byte| byte != 0) {
         return Err(Failure::unsupported(format!(
-            "{name} asks for what this library does not know: of its {size:#x} bytes it knows {known:#x}, \
-             and those behind are not zero"
+            "{name} has {size:#x} bytes, of which this library knows {known:#x}; the rest must be zero and \
+             is not: use a newer library, or leave those fields zero"
         )));
     }
     let mut taken = MaybeUninit::<T>::zeroed();
-    // SAFETY: both have so many bytes, and the caller's are not this function's variable.
+    // SAFETY: both have that many bytes, and the caller's are not this function's variable.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), taken.as_mut_ptr().cast::<u8>(), known) };
-    // SAFETY: the caller's word: every pattern of bytes is a `T`.
+    // SAFETY: the caller guarantees that every pattern of bytes is a `T`.
     Ok(unsafe { taken.assume_init() })
 }
 
@@ -108,7 +108,7 @@ fn check_size<T: Record>(size: usize, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let least = T::LEAST;
-    Err(Failure::size(format!("{name} has {least:#x} bytes at least, not {size:#x}")))
+    Err(Failure::size(format!("{name} has at least {least:#x} bytes, not {size:#x}")))
 }
 
 fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
@@ -154,7 +154,7 @@ mod tests {
         let filled = |size: usize| {
             let mut bytes = [0xaaaa_aaaa_u32; 5];
             let to = bytes.as_mut_ptr().cast::<Grown>();
-            // SAFETY: no size below is larger than the array, but for those that are refused.
+            // SAFETY: no size below is larger than the array, except those that are refused.
             unsafe { put_record(to, size, &VALUE, "record") }
                 .map(|()| bytes)
                 .map_err(|failure| failure.status())

@@ -33,12 +33,12 @@ pub enum VerifierMachine {
     Arm64 = 0xaa64,
 }
 
-/// A flag of a VerifierReader: its memory stands still until the session is freed, as a file's does and
-/// a running machine's does not. Where pages lie is then looked up in the page tables once, not at
-/// every read; of no meaning where the addresses are virtual.
+/// A flag of a VerifierReader: its memory does not change until the session is freed, like a file's and
+/// unlike a running machine's. Addresses are then looked up in the page tables once, not at every read;
+/// ignored if the addresses are virtual.
 pub const VERIFIER_READER_STABLE: u32 = 1;
 
-/// Memory of the caller's, and what is known of the kernel in it. What is not set must be zero:
+/// The caller's memory, and what is known of the kernel in it. Fields that are not set must be zero:
 /// `VerifierReader reader = {.size = sizeof reader, ...}`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub struct VerifierReader {
     pub space: u32,
     /// A VerifierMachine.
     pub machine: u32,
-    /// Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else where the
+    /// Fills `buffer` with the `size` bytes at `address`, whole: 0 for done, anything else if the
     /// bytes are absent (the number is shown in messages). The bytes never cross a 4 KiB page. May be
     /// called by several threads at once.
     pub read: Option<
@@ -62,17 +62,17 @@ pub struct VerifierReader {
             size: usize,
         ) -> i32,
     >,
-    /// Handed to `read` as it is. It must live until the session is freed.
+    /// Passed to `read` unchanged. It must live until the session is freed.
     pub context: *mut c_void,
-    /// CR3 (TTBR1_EL1) of the kernel; of no meaning where the addresses are virtual.
+    /// CR3 (TTBR1_EL1) of the kernel; ignored if the addresses are virtual.
     pub directory_table_base: u64,
-    /// Address of the global PsLoadedModuleList, 0 where it is not known.
+    /// Address of the global PsLoadedModuleList, 0 if it is unknown.
     pub ps_loaded_module_list: u64,
-    /// Address of the debugger data block, 0 where it is not known; one of the two must be.
+    /// Address of the debugger data block, 0 if it is unknown; one of the two must be known.
     pub kd_debugger_data_block: u64,
-    /// The build number, such as 7601, 0 where it is not known.
+    /// The build number, such as 7601, 0 if it is unknown.
     pub build: u32,
-    /// 0. There is no gap at the end, which a caller would leave unset and a later version read.
+    /// 0. It fills the gap at the end: a caller would leave a gap unset, and a later version may read it.
     pub reserved: u32,
 }
 
@@ -87,7 +87,7 @@ struct Callback {
     context: *mut c_void,
 }
 
-// SAFETY: the context is only handed back to the callback, of which the interface says that it is
+// SAFETY: the context is only passed back to the callback, and the interface says that it is
 // called by any thread.
 unsafe impl Send for Callback {}
 // SAFETY: as above: the interface says that it is called by several threads at once.
@@ -95,7 +95,7 @@ unsafe impl Sync for Callback {}
 
 impl Callback {
     fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), String> {
-        // SAFETY: the buffer may be written for its whole length and outlives the call; whoever made
+        // SAFETY: the buffer may be written for its whole length and outlives the call; the caller that made
         // the session vouches for the callback and its context.
         let code = unsafe {
             (self.read)(self.context, address, buf.as_mut_ptr().cast::<c_void>(), buf.len())
@@ -110,7 +110,10 @@ impl VerifierReader {
             return Err(Failure::argument("reader->read is NULL"));
         };
         let machine = Machine::from_image_type(self.machine).ok_or_else(|| {
-            Failure::argument(format!("reader->machine is {:#x}, no VerifierMachine", self.machine))
+            Failure::argument(format!(
+                "reader->machine is {:#x}, which is not a VerifierMachine",
+                self.machine
+            ))
         })?;
         if self.flags & !VERIFIER_READER_STABLE != 0 || self.reserved != 0 {
             let text = format!("reader->flags is {:#x}, reserved {:#x}", self.flags, self.reserved);
@@ -122,7 +125,7 @@ impl VerifierReader {
             return Ok(AddressSpace::new(std::sync::Arc::new(memory), machine));
         }
         if self.space != VerifierSpace::Physical as u32 {
-            let text = format!("reader->space is {}, no VerifierSpace", self.space);
+            let text = format!("reader->space is {}, which is not a VerifierSpace", self.space);
             return Err(Failure::argument(text));
         }
         let memory = FromFn::new(move |at: Pa, buf: &mut [u8]| callback.read(at.0, buf));

@@ -9,11 +9,12 @@ use verifier_core::kernel::Kernel;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{FileMode, Session, SessionOptions};
 
-use crate::handle::{Handle, Table, free, put_new};
+use crate::handle::{Handle, Table, free, get, put_new};
+use crate::last_error::guard;
 use crate::options::{Stop, VerifierOptions, Watch};
 use crate::pointer::{take_record, text};
 use crate::reader::VerifierReader;
-use crate::status::{Failure, VerifierStatus, guard};
+use crate::status::{Failure, VerifierStatus};
 
 /// A kernel to read Verifier's data from.
 pub struct VerifierSession {
@@ -33,9 +34,8 @@ impl Handle for VerifierSession {
 /// The version of this interface; verifier_abi_version() is that of the library that is linked. Equal
 /// versions work together, whichever is the newer: functions, values of enums and of flags, and fields at
 /// the end of structs come without a new one. It is raised, and with it the number in the shared
-/// library's name (`libverifier_capi.so.2`), where a program that was compiled with an older header would
-/// do wrong: where a function goes or takes other arguments, or where a field moves or means something
-/// else.
+/// library's name (`libverifier_capi.so.2`), when a program that was compiled with an older header would
+/// fail: a function is removed or takes other arguments, or a field moves or changes its meaning.
 pub const VERIFIER_ABI_VERSION: u32 = 2;
 
 /// The version of the interface that this library has.
@@ -47,7 +47,7 @@ pub extern "C" fn verifier_abi_version() -> u32 {
 /// Opens a crash dump.
 ///
 /// `path` is UTF-8. `symbols` has the syntax of _NT_SYMBOL_PATH; NULL means that variable's value. The
-/// file is read, not mapped: one that is cut short meanwhile gives errors and no signal.
+/// file is read, not mapped: if it is cut short during a call, you get an error and not a signal.
 ///
 /// # Safety
 ///
@@ -59,11 +59,11 @@ pub unsafe extern "C" fn verifier_open_file(
     symbols: *const c_char,
     session: *mut *mut VerifierSession,
 ) -> VerifierStatus {
-    // SAFETY: the caller's word is the one that is asked for; no options are NULL.
+    // SAFETY: the caller guarantees what is required; NULL means no options.
     unsafe { verifier_open_file_with(path, symbols, ptr::null(), session) }
 }
 
-/// The same with options; NULL for none. `options` itself may be gone after the call.
+/// The same with options; NULL for none. `options` itself may be freed after the call.
 ///
 /// # Safety
 ///
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn verifier_open_file_with(
 ) -> VerifierStatus {
     guard(|| {
         let make = || {
-            // SAFETY: the caller's word, for the time of this call.
+            // SAFETY: the caller guarantees this for the time of the call.
             let path = unsafe { text(path, "path") }?;
             let path = path.ok_or_else(|| Failure::argument("path is NULL"))?;
             // SAFETY: as above.
@@ -97,12 +97,12 @@ pub unsafe extern "C" fn verifier_open_file_with(
             })?;
             Ok(VerifierSession { host, stop })
         };
-        // SAFETY: the caller's word for `session`.
+        // SAFETY: the caller guarantees `session`.
         unsafe { put_new(session, "session", make) }
     })
 }
 
-/// Opens a kernel in memory that a callback reads. `reader` itself may be gone after the call.
+/// Opens a kernel in memory that a callback reads. `reader` itself may be freed after the call.
 ///
 /// # Safety
 ///
@@ -114,11 +114,11 @@ pub unsafe extern "C" fn verifier_open_reader(
     symbols: *const c_char,
     session: *mut *mut VerifierSession,
 ) -> VerifierStatus {
-    // SAFETY: the caller's word is the one that is asked for; no options are NULL.
+    // SAFETY: the caller guarantees what is required; NULL means no options.
     unsafe { verifier_open_reader_with(reader, symbols, ptr::null(), session) }
 }
 
-/// The same with options; NULL for none. `options` itself may be gone after the call.
+/// The same with options; NULL for none. `options` itself may be freed after the call.
 ///
 /// # Safety
 ///
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn verifier_open_reader_with(
 ) -> VerifierStatus {
     guard(|| {
         let make = || {
-            // SAFETY: the caller's word, for the time of this call.
+            // SAFETY: the caller guarantees this for the time of the call.
             let reader = unsafe { take_record(reader, "reader") }?;
             // SAFETY: as above.
             let options = unsafe { given(options) }?;
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn verifier_open_reader_with(
             })?;
             Ok(VerifierSession { host, stop })
         };
-        // SAFETY: the caller's word for `session`.
+        // SAFETY: the caller guarantees `session`.
         unsafe { put_new(session, "session", make) }
     })
 }
@@ -161,7 +161,7 @@ unsafe fn given(options: *const VerifierOptions) -> Result<VerifierOptions, Fail
     if options.is_null() {
         return Ok(VerifierOptions::none());
     }
-    // SAFETY: the caller's word; every pattern of bytes is one.
+    // SAFETY: the caller guarantees it; every pattern of bytes is one.
     unsafe { take_record(options, "options") }?.check()
 }
 
@@ -169,12 +169,23 @@ unsafe fn given(options: *const VerifierOptions) -> Result<VerifierOptions, Fail
 ///
 /// As [`text`].
 unsafe fn symbol_path(symbols: *const c_char) -> Result<SymbolPath, Failure> {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller guarantees it.
     let path = match unsafe { text(symbols, "symbols") }? {
         Some(path) => SymbolPath::parse(path),
         None => SymbolPath::from_env(),
     };
     path.map_err(|why| verifier_host::Error::from(why).into())
+}
+
+/// Ends all calls of a session, from any thread: calls in progress return soon, with
+/// VERIFIER_STATUS_STOPPED or with a view of what was read until then, and calls that come later return
+/// VERIFIER_STATUS_STOPPED. Its views live on; the session itself can only be freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn verifier_session_cancel(session: *const VerifierSession) -> VerifierStatus {
+    guard(|| {
+        get(session, "session")?.stop.cancel();
+        Ok(())
+    })
 }
 
 /// Frees a session; its views live on. Nothing for NULL.

@@ -1,17 +1,9 @@
-//! What functions return, the last error, and the border that no panic crosses.
-
-use std::any::Any;
-use std::cell::RefCell;
-use std::ffi::{CString, c_char};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! What functions return, and why they fail.
 
 use verifier_core::addr::Space;
 use verifier_core::error::Error as Core;
 use verifier_core::{Reason, Va};
 use verifier_host::{Error as Host, Session};
-
-use crate::handle::Handle;
-use crate::pointer::{self, Record, put_record};
 
 /// What a call came to.
 #[repr(C)]
@@ -21,7 +13,7 @@ pub enum VerifierStatus {
     Ok = 0,
     /// An argument is NULL that must not be, is not UTF-8, or names something that does not exist.
     BadArgument = 1,
-    /// There is no record of that number, which is no error that is kept; or no counter of that name.
+    /// No record has that number (this is not kept as the last error), or no counter has that name.
     NotFound = 2,
     /// A file cannot be opened or read.
     File = 3,
@@ -35,9 +27,9 @@ pub enum VerifierStatus {
     Malformed = 7,
     /// The input is of a kind that cannot give what was asked.
     Unsupported = 8,
-    /// A fault of this library's own; the session may be used on.
+    /// A fault of this library itself; you can go on using the session.
     Internal = 9,
-    /// A handle that is not open: freed already, of the other kind, or never given.
+    /// A handle that is not open: already freed, of the other kind, or never given.
     InvalidHandle = 10,
     /// A struct's size that no version of it has.
     BadSize = 11,
@@ -45,23 +37,6 @@ pub enum VerifierStatus {
     /// VerifierOptions passed.
     Stopped = 12,
 }
-
-/// The last error of this thread.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct VerifierError {
-    /// What the call returned.
-    pub status: VerifierStatus,
-    /// In words: what was being read, where, and why that failed. Lives until the next call that
-    /// fails on this thread.
-    pub message: *const c_char,
-    /// What `address` is.
-    pub place: VerifierPlace,
-    /// Where it failed; 0 where there is no place to tell.
-    pub address: u64,
-}
-
-impl Record for VerifierError {}
 
 /// What the address of an error or a problem is.
 #[repr(C)]
@@ -78,7 +53,7 @@ pub enum VerifierPlace {
 }
 
 impl VerifierPlace {
-    /// The place of a virtual address, where there is one.
+    /// The place of a virtual address, if there is one.
     pub(crate) fn of(address: Option<Va>) -> (Self, u64) {
         address.map_or((Self::None, 0), |va| (Self::Virtual, va.0))
     }
@@ -87,7 +62,7 @@ impl VerifierPlace {
 /// Why a call failed.
 pub(crate) struct Failure {
     status: VerifierStatus,
-    /// `None` where it is no error to keep: that a list is at its end.
+    /// `None` if the last error does not keep it: the end of a list is not an error.
     message: Option<String>,
     place: (VerifierPlace, u64),
 }
@@ -122,21 +97,26 @@ impl Failure {
         Self::new(VerifierStatus::BadSize, message)
     }
 
-    pub(crate) fn handle<T: Handle>(handle: *const T, name: &str) -> Self {
-        let kind = T::KIND;
-        let message =
-            format!("{name} is {handle:p}, no open {kind}: freed already, or something else");
+    pub(crate) fn handle(message: String) -> Self {
         Self::new(VerifierStatus::InvalidHandle, message)
     }
 
-    #[cfg(test)]
+    pub(crate) fn internal(message: String) -> Self {
+        Self::new(VerifierStatus::Internal, message)
+    }
+
     pub(crate) fn status(&self) -> VerifierStatus {
         self.status
+    }
+
+    /// What the last error becomes: message and place. `None` if it is not an error that is kept.
+    pub(crate) fn kept(self) -> Option<(String, (VerifierPlace, u64))> {
+        Some((self.message?, self.place))
     }
 }
 
 impl Failure {
-    /// The same failure of a call that was ended: what it says may follow from that alone.
+    /// The same failure, after the call was ended: the end of the call may be its only cause.
     pub(crate) fn because_stopped(self, why: &str) -> Self {
         let message = match self.message {
             Some(message) => format!("{why}: {message}"),
@@ -145,7 +125,7 @@ impl Failure {
         Self { status: VerifierStatus::Stopped, message: Some(message), ..self }
     }
 
-    /// The same; where the kernel's symbols are missing, with where they were looked for.
+    /// The same; if the kernel's symbols are missing, it also says where they were searched for.
     pub(crate) fn explained(mut self, session: &Session) -> Self {
         if self.status == VerifierStatus::Symbols
             && let Some(message) = &mut self.message
@@ -157,7 +137,7 @@ impl Failure {
     }
 }
 
-/// True where the caller's own reader failed, at the bytes themselves or at a page table that leads there.
+/// True if the caller's own reader failed, at the bytes themselves or at a page table that leads to them.
 fn is_readers(reason: &Reason) -> bool {
     match reason {
         Reason::Reader(_) => true,
@@ -206,111 +186,25 @@ impl From<Host> for Failure {
     }
 }
 
-struct Last {
-    status: VerifierStatus,
-    message: CString,
-    place: (VerifierPlace, u64),
-}
-
-thread_local! {
-    static LAST: RefCell<Last> = RefCell::new(Last {
-        status: VerifierStatus::Ok,
-        message: CString::default(),
-        place: (VerifierPlace::None, 0),
-    });
-}
-
-/// Runs what is behind a function of the interface: its failure becomes the last error, and so does
-/// its panic, which ends here.
-pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> VerifierStatus {
-    // A panic leaves nothing half-made behind that C could see: handles are made whole or not at
-    // all, and a session whose lock it poisoned finds no further symbols, which is told.
-    let done = catch_unwind(AssertUnwindSafe(work));
-    let failure = match done {
-        Ok(Ok(())) => return VerifierStatus::Ok,
-        Ok(Err(failure)) => failure,
-        Err(panic) => Failure::new(VerifierStatus::Internal, told(&*panic)),
-    };
-    let status = failure.status;
-    let Some(message) = failure.message else { return status };
-    // At the end of a thread its error is gone already: the status still says what happened.
-    let _ = LAST.try_with(|last| {
-        let message = pointer::c_string(&message);
-        *last.borrow_mut() = Last { status, message, place: failure.place };
-    });
-    status
-}
-
-fn told(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("a fault in this library: {}", text.unwrap_or_default())
-}
-
-/// Fills `error`, of `size` bytes, with the last failure on this thread; a status of OK and an empty
-/// message where no call has failed yet. Calls that succeed leave it as it is, and so does a number
-/// behind the end of a list.
-///
-/// # Safety
-///
-/// `error` is NULL or points at `size` bytes that may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_last_error(
-    error: *mut VerifierError,
-    size: usize,
-) -> VerifierStatus {
-    let last = LAST.try_with(|last| {
-        let last = last.borrow();
-        let (place, address) = last.place;
-        VerifierError { status: last.status, message: last.message.as_ptr(), place, address }
-    });
-    let Ok(last) = last else { return VerifierStatus::Internal };
-    // What is wrong with the arguments is returned and not kept: it would take the place of what is
-    // asked for.
-    // SAFETY: the caller's word is the one that `put_record` asks for.
-    match unsafe { put_record(error, size, &last, "error") } {
-        Ok(()) => VerifierStatus::Ok,
-        Err(failure) => failure.status,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A callback that fails is told alike whether it was asked for bytes or for a page table on the way.
+    /// A callback that fails gives the same status for bytes and for a page table that leads to them.
     #[test]
     fn a_reader_that_fails_is_absence() {
         let status = |reason| {
             let fault = verifier_core::Fault { space: Space::Virtual, address: 0, done: 0, reason };
             Failure::from(Core::read("bytes", fault)).status
         };
-        let told = || Reason::Reader("no such page".into());
+        let failed = || Reason::Reader("no such page".into());
         let at = verifier_core::Pa(0x1000);
         let table = |cause| Reason::Table { level: 3, at, cause: Box::new(cause) };
-        assert_eq!(status(told()), VerifierStatus::Absent);
-        assert_eq!(status(table(told())), VerifierStatus::Absent);
+        assert_eq!(status(failed()), VerifierStatus::Absent);
+        assert_eq!(status(table(failed())), VerifierStatus::Absent);
         assert_eq!(status(table(Reason::NotHeld)), VerifierStatus::Absent);
         let not_present = Reason::NotPresent { level: 1, entry: 0, at };
         assert_eq!(status(not_present), VerifierStatus::NotPresent);
         assert_eq!(status(table(Reason::OutOfRange)), VerifierStatus::NotPresent);
-    }
-
-    #[test]
-    fn a_panic_ends_at_the_border() {
-        assert_eq!(guard(|| panic!("of {}", "clay")), VerifierStatus::Internal);
-        let mut error = VerifierError {
-            status: VerifierStatus::Ok,
-            message: std::ptr::null(),
-            place: VerifierPlace::None,
-            address: 0,
-        };
-        // SAFETY: it is a local variable.
-        let told = unsafe { verifier_last_error(&raw mut error, size_of::<VerifierError>()) };
-        assert_eq!(told, VerifierStatus::Ok);
-        assert_eq!(error.status, VerifierStatus::Internal);
-        // SAFETY: the message lives until this thread's next failure.
-        let message = unsafe { std::ffi::CStr::from_ptr(error.message) };
-        assert_eq!(message.to_str(), Ok("a fault in this library: of clay"));
     }
 }

@@ -1,43 +1,37 @@
-//! What a view holds, and what all views can do.
+//! What a view holds, and what all views can do. A kind of rows has a file of its own.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use verifier_core::analysis::{Group, GroupBy, Grouping, Leaks};
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::{EventLog, PoolLog};
-use verifier_core::verifier::{Allocation, Driver, Drivers, NO_DRIVER, Settings};
 use verifier_core::{Completeness, Extent, Problem, Va};
-use verifier_host::{LeakFilter, Silent};
 
-use crate::bug_check::BugCheckRow;
 use crate::handle::{Handle, Table, free, get, put_new};
-use crate::history::HistoryRow;
-use crate::module::ModuleRow;
-use crate::pointer::{Record, c_string, put, put_record, text};
+use crate::last_error::guard;
+use crate::pointer::{Record, c_string, put_record};
 use crate::session::VerifierSession;
-use crate::status::{Failure, VerifierPlace, VerifierStatus, guard};
+use crate::status::{Failure, VerifierPlace, VerifierStatus};
 
-/// A list of records of one kind, read whole. What it was made by says which `_at` function reads it.
+/// A list of records of one kind, read whole. The function that made it says which `_at` function reads
+/// its records.
 pub struct VerifierView {
-    pub(crate) rows: Rows,
+    rows: Box<dyn AnyRows>,
     names: HashMap<Va, CString>,
-    /// Why a log has no records, where it has none.
-    empty_because: Option<CString>,
-    problems: Vec<Told>,
+    problems: Vec<ProblemText>,
     extent: Extent,
 }
 
 /// A problem for C.
-struct Told {
+struct ProblemText {
     what: CString,
     why: CString,
     address: Option<Va>,
     leaves: Extent,
 }
 
-impl From<&Problem> for Told {
+impl From<&Problem> for ProblemText {
     fn from(problem: &Problem) -> Self {
         let (what, why) = (c_string(&problem.what), c_string(&problem.why));
         Self { what, why, address: problem.address, leaves: problem.leaves }
@@ -53,39 +47,82 @@ impl Handle for VerifierView {
     }
 }
 
-pub(crate) enum Rows {
-    Statistics(Vec<(CString, u64)>),
-    Drivers(Vec<(CString, Driver)>),
-    Allocations {
-        drivers: Vec<CString>,
-        rows: Vec<(usize, Allocation)>,
-    },
-    Log(PoolLog),
-    Events {
-        log: EventLog,
-        fields: Vec<CString>,
-    },
-    History(Vec<HistoryRow>),
-    Modules(Vec<ModuleRow>),
-    BugCheck(BugCheckRow),
-    Leaks {
-        leaks: Leaks,
-        drivers: Vec<CString>,
-        groups: Vec<(Group, Option<CString>)>,
-        /// The driver that was unloaded before it freed its memory.
-        unloaded: Option<CString>,
-    },
+/// The rows of a view: what a file adds to the interface with its records.
+pub(crate) trait Rows: Any + Send + Sync {
+    /// The rows' name in messages, a plural.
+    const KIND: &'static str;
+
+    fn count(&self) -> usize;
+
+    /// The frames of a row, innermost first; `None` if rows of this kind have no stack.
+    fn frames(&self, _index: usize) -> Option<Result<&[Va], Failure>> {
+        None
+    }
+
+    /// The log that the rows come from or were joined with.
+    fn reach(&self) -> Option<Reach<'_>> {
+        None
+    }
+}
+
+/// A plain list is a view's rows if its element says what it is.
+pub(crate) trait Row: Send + Sync + 'static {
+    /// As [`Rows::KIND`].
+    const KIND: &'static str;
+}
+
+impl<R: Row> Rows for Vec<R> {
+    const KIND: &'static str = R::KIND;
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+/// How far back a log reaches.
+pub(crate) struct Reach<'a> {
+    pub(crate) capacity: u32,
+    pub(crate) written: Option<u32>,
+    pub(crate) missing: u64,
+    pub(crate) empty_because: Option<&'a CString>,
+}
+
+/// [`Rows`] of any kind.
+trait AnyRows: Any + Send + Sync {
+    fn kind(&self) -> &'static str;
+    fn count(&self) -> usize;
+    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>>;
+    fn reach(&self) -> Option<Reach<'_>>;
+}
+
+impl<R: Rows> AnyRows for R {
+    fn kind(&self) -> &'static str {
+        R::KIND
+    }
+
+    fn count(&self) -> usize {
+        Rows::count(self)
+    }
+
+    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
+        Rows::frames(self, index)
+    }
+
+    fn reach(&self) -> Option<Reach<'_>> {
+        Rows::reach(self)
+    }
 }
 
 impl VerifierView {
-    pub(crate) fn new(
-        rows: Rows,
+    /// A view of these rows, with the names of the addresses in them.
+    pub(crate) fn new<R: Rows>(
+        rows: R,
         kernel: &Kernel,
-        named: impl IntoIterator<Item = Va>,
+        addresses: impl IntoIterator<Item = Va>,
         problems: &[Problem],
     ) -> Self {
         let mut names = HashMap::new();
-        for va in named {
+        for va in addresses {
             // The same few thousand addresses fill a log.
             if !names.contains_key(&va)
                 && let Some(name) = kernel.symbolize(va)
@@ -94,53 +131,32 @@ impl VerifierView {
             }
         }
         let extent = Completeness::of(problems).extent;
-        let problems = problems.iter().map(Told::from).collect();
-        Self { rows, names, empty_because: None, problems, extent }
+        let problems = problems.iter().map(ProblemText::from).collect();
+        Self { rows: Box::new(rows), names, problems, extent }
     }
 
-    /// The same view of an answer that judges itself.
+    /// The same view of an answer that knows its own extent.
     pub(crate) fn of_extent(self, extent: Extent) -> Self {
         Self { extent, ..self }
     }
 
-    /// The same view of a log that has no records, and why.
-    pub(crate) fn empty_because(self, why: Option<&str>) -> Self {
-        Self { empty_because: why.map(c_string), ..self }
-    }
-
-    /// The name of an address, NULL where no module holds it.
+    /// The name of an address, NULL if no module holds it.
     pub(crate) fn name(&self, va: Va) -> *const c_char {
         self.names.get(&va).map_or(ptr::null(), |name| name.as_ptr())
     }
 
-    fn count(&self) -> usize {
-        match &self.rows {
-            Rows::Statistics(rows) => rows.len(),
-            Rows::Drivers(rows) => rows.len(),
-            Rows::Allocations { rows, .. } => rows.len(),
-            Rows::Log(log) => log.records.len(),
-            Rows::Events { log, .. } => log.records.len(),
-            Rows::History(rows) => rows.len(),
-            Rows::Modules(rows) => rows.len(),
-            Rows::BugCheck(_) => 1,
-            Rows::Leaks { groups, .. } => groups.len(),
-        }
+    /// The rows, if they are of this kind.
+    pub(crate) fn rows<R: Rows>(&self) -> Result<&R, Failure> {
+        (&*self.rows as &dyn Any).downcast_ref().ok_or_else(|| self.other(R::KIND))
     }
 
-    /// The failure of asking for a record of another kind.
-    pub(crate) fn other(&self, wanted: &str) -> Failure {
-        let held = match self.rows {
-            Rows::Statistics(_) => "statistics",
-            Rows::Drivers(_) => "drivers",
-            Rows::Allocations { .. } => "allocations",
-            Rows::Log(_) => "log entries",
-            Rows::Events { .. } => "events",
-            Rows::History(_) => "the history of an address",
-            Rows::Modules(_) => "modules",
-            Rows::BugCheck(_) => "a bug check",
-            Rows::Leaks { .. } => "groups of allocations",
-        };
-        Failure::argument(format!("the view holds {held}, not {wanted}"))
+    /// The failure of a caller that asks for a record of another kind.
+    fn other(&self, wanted: &str) -> Failure {
+        Failure::argument(format!("the view holds {}, not {wanted}", self.rows.kind()))
+    }
+
+    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
+        self.rows.frames(index).unwrap_or_else(|| Err(self.other("records with stacks")))
     }
 }
 
@@ -161,145 +177,15 @@ pub(crate) unsafe fn view(
                 read(&session, session.host.kernel()?).map_err(|why| why.explained(&session.host))
             })
         };
-        // SAFETY: the caller's word for `view`.
+        // SAFETY: the caller guarantees `view`.
         unsafe { put_new(view, "view", make) }
     })
 }
 
-/// Verifier's level: the flags of `verifier /flags`.
-///
-/// # Safety
-///
-/// `level` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_level(
-    session: *const VerifierSession,
-    level: *mut u32,
-) -> VerifierStatus {
-    guard(|| {
-        let session = get(session, "session")?;
-        let settings = session.stop.during(|| {
-            Settings::read(session.host.kernel()?)
-                .map_err(|why| Failure::from(why).explained(&session.host))
-        })?;
-        // SAFETY: the caller's word for `level`.
-        unsafe { put(level, settings.level.0, "level") }
-    })
-}
-
-/// Verifier's statistics: every integer of _MM_DRIVER_VERIFIER_DATA that the build has.
-/// Records: VerifierStatistic.
-///
-/// # Safety
-///
-/// `view` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_statistics(
-    session: *const VerifierSession,
-    view: *mut *mut VerifierView,
-) -> VerifierStatus {
-    let read = |session: &VerifierSession, kernel: &Kernel| {
-        let (settings, _) = session.host.settings()?;
-        let counters = settings.statistics.0.iter();
-        let rows = counters.map(|counter| (c_string(&counter.name), counter.value)).collect();
-        Ok(VerifierView::new(Rows::Statistics(rows), kernel, [], &settings.problems))
-    };
-    // SAFETY: the caller's word is the one that `view` asks for.
-    unsafe { self::view(session, view, read) }
-}
-
-/// The drivers that are configured for Verifier. Records: VerifierDriver.
-///
-/// # Safety
-///
-/// `view` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_drivers(
-    session: *const VerifierSession,
-    view: *mut *mut VerifierView,
-) -> VerifierStatus {
-    let read = |session: &VerifierSession, kernel: &Kernel| {
-        let Drivers { drivers, problems } = session.host.drivers()?;
-        let rows = drivers.into_iter().map(|driver| (c_string(&driver.name), driver)).collect();
-        Ok(VerifierView::new(Rows::Drivers(rows), kernel, [], &problems))
-    };
-    // SAFETY: the caller's word is the one that `view` asks for.
-    unsafe { self::view(session, view, read) }
-}
-
-/// The pool allocations that drivers still hold, but for contiguous memory. `driver` is a file name
-/// such as "myfault.sys", NULL for all; blocks of no known driver are the last. Records:
-/// VerifierAllocation.
-///
-/// # Safety
-///
-/// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_pool(
-    session: *const VerifierSession,
-    driver: *const c_char,
-    view: *mut *mut VerifierView,
-) -> VerifierStatus {
-    let read = |session: &VerifierSession, kernel: &Kernel| {
-        // SAFETY: the caller's word, for the time of this call.
-        let name = unsafe { text(driver, "driver") }?;
-        let report = session.host.pool(name)?;
-        let callers: Vec<Va> = report.callers().collect();
-        let (mut drivers, mut rows) = (Vec::new(), Vec::new());
-        let pools = report.drivers.into_iter().map(|pool| (pool.driver.name, pool.allocations));
-        let unowned = (NO_DRIVER.into(), report.unowned);
-        for (index, (name, allocations)) in pools.chain([unowned]).enumerate() {
-            drivers.push(c_string(&name));
-            rows.extend(allocations.into_iter().map(|allocation| (index, allocation)));
-        }
-        let rows = Rows::Allocations { drivers, rows };
-        Ok(VerifierView::new(rows, kernel, callers, &report.problems))
-    };
-    // SAFETY: the caller's word is the one that `view` asks for.
-    unsafe { self::view(session, view, read) }
-}
-
-/// Outstanding allocations joined with the pool log, in groups of one driver, tag and stack, the most
-/// bytes first. `driver` is as for `verifier_pool`. Records: VerifierGroup; their stacks:
-/// `verifier_frame_at`; their allocations: `verifier_group_block_at`; how far the log reaches:
-/// `verifier_reach`.
-///
-/// # Safety
-///
-/// `driver` is NULL or a string that ends with NUL; `view` is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_leaks(
-    session: *const VerifierSession,
-    driver: *const c_char,
-    view: *mut *mut VerifierView,
-) -> VerifierStatus {
-    let read = |session: &VerifierSession, kernel: &Kernel| {
-        // SAFETY: the caller's word, for the time of this call.
-        let name = unsafe { text(driver, "driver") }?;
-        let filter = LeakFilter { driver: name.map(Into::into), ..LeakFilter::default() };
-        let leaks = session.host.leaks(filter, &Silent)?.leaks;
-        let addresses: Vec<Va> = leaks.addresses().collect();
-        let groups = Grouping::new(kernel, &leaks, None).groups(GroupBy::Stack);
-        let why = |group: &Group| {
-            let why = group.stack.and_then(Result::err);
-            why.map(|why| c_string(&leaks.why(why)))
-        };
-        let groups = groups.into_iter().map(|group| (why(&group), group));
-        let groups = groups.map(|(why, group)| (group, why)).collect();
-        let drivers = leaks.drivers.iter().map(|driver| c_string(&driver.name)).collect();
-        let (problems, extent) = (leaks.problems.clone(), leaks.completeness().extent);
-        let unloaded = leaks.unload_leak.as_ref().map(|leak| c_string(&leak.driver));
-        let rows = Rows::Leaks { leaks, drivers, groups, unloaded };
-        Ok(VerifierView::new(rows, kernel, addresses, &problems).of_extent(extent))
-    };
-    // SAFETY: the caller's word is the one that `view` asks for.
-    unsafe { self::view(session, view, read) }
-}
-
-/// How many records a view has; 0 of a handle that is not open.
+/// How many records a view has; 0 if the handle is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
-    get(view, "view").map_or(0, |view| view.count())
+    get(view, "view").map_or(0, |view| view.rows.count())
 }
 
 /// How far back a log reaches.
@@ -308,14 +194,14 @@ pub extern "C" fn verifier_view_count(view: *const VerifierView) -> usize {
 pub struct VerifierReach {
     /// Records that the log has room for.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32; 0 where it is not known.
+    /// Records ever written, modulo 2^32; 0 if it is unknown.
     pub written: u32,
     /// Records whose pages could not be read.
     pub missing: u64,
-    /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL where it has
-    /// records, and of a view of leaks.
+    /// Why the log has nothing: it is off, nothing was written, its pages are absent. NULL if it has
+    /// records, and in a view of leaks.
     pub empty_because: *const c_char,
-    /// 1 where the log's index is known; else 0, and its records are in no order of time.
+    /// 1 if the log's index is known; 0 if not: then its records are not in the order of time.
     pub is_ordered: u32,
 }
 
@@ -323,7 +209,7 @@ impl Record for VerifierReach {
     const LEAST: usize = std::mem::offset_of!(Self, is_ordered);
 }
 
-/// How far back the log behind a view of a log or of leaks reaches.
+/// How far back the log reaches that a view of a log or of leaks was made from.
 ///
 /// # Safety
 ///
@@ -335,33 +221,63 @@ pub unsafe extern "C" fn verifier_reach(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let (capacity, written, missing) = match &view.rows {
-            Rows::Log(log) => (log.ring.length, log.ring.index, log.missing),
-            Rows::Events { log, .. } => (log.ring.length, log.ring.index, log.missing),
-            Rows::Leaks { leaks, .. } => {
-                (leaks.reach.capacity, leaks.reach.written, leaks.reach.missing)
-            }
-            _ => return Err(view.other("a log")),
-        };
-        let empty_because = view.empty_because.as_ref().map_or(ptr::null(), |why| why.as_ptr());
-        let (written, is_ordered) = (written.unwrap_or(0), written.is_some().into());
-        Ok(VerifierReach { capacity, written, missing, empty_because, is_ordered })
+        let reach = view.rows.reach().ok_or_else(|| view.other("a log"))?;
+        Ok(VerifierReach {
+            capacity: reach.capacity,
+            written: reach.written.unwrap_or(0),
+            missing: reach.missing,
+            empty_because: reach.empty_because.map_or(ptr::null(), |why| why.as_ptr()),
+            is_ordered: reach.written.is_some().into(),
+        })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees `reach`.
     unsafe { fill(view, reach, size, make) }
 }
 
-/// What a view could not read or what does not fit.
+/// A frame of a stack.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierFrame {
+    /// The return address.
+    pub address: u64,
+    /// `module!name+0x1f`, `module+0x1234` if no symbol is known, NULL if no module holds it.
+    pub symbol: *const c_char,
+}
+
+impl Record for VerifierFrame {}
+
+/// A frame of the stack of a record of a log, a history or leaks, innermost first.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_frame_at(
+    view: *const VerifierView,
+    index: usize,
+    frame: usize,
+    record: *mut VerifierFrame,
+    size: usize,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| {
+        let address = *nth(view.frames(index)?, frame)?;
+        Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
+    };
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill(view, record, size, make) }
+}
+
+/// What a view could not read, or what contradicts it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierProblem {
     /// What is affected.
     pub what: *const c_char,
-    /// What is the matter.
+    /// What is wrong.
     pub why: *const c_char,
     /// What `address` is: virtual, or nothing.
     pub place: VerifierPlace,
-    /// The address that it is about; 0 where there is none.
+    /// The address that it is about; 0 if there is none.
     pub address: u64,
     /// What it leaves of the answer; a remark leaves it complete. Those that leave less are why the view
     /// is not complete.
@@ -372,7 +288,7 @@ impl Record for VerifierProblem {
     const LEAST: usize = std::mem::offset_of!(Self, leaves);
 }
 
-/// How much of an answer is there.
+/// How much of an answer was read.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierExtent {
@@ -395,14 +311,14 @@ impl From<Extent> for VerifierExtent {
     }
 }
 
-/// How much of the answer a view is; VERIFIER_EXTENT_UNKNOWN of a handle that is not open. Why it is not
+/// How much of the answer a view has; VERIFIER_EXTENT_UNKNOWN if the handle is not open. Why it is not
 /// complete: its problems whose `leaves` is not VERIFIER_EXTENT_COMPLETE.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_extent(view: *const VerifierView) -> VerifierExtent {
     get(view, "view").map_or(Extent::Unknown, |view| view.extent).into()
 }
 
-/// How many problems a view has; 0 of a handle that is not open.
+/// How many problems a view has; 0 if the handle is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn verifier_view_problem_count(view: *const VerifierView) -> usize {
     get(view, "view").map_or(0, |view| view.problems.len())
@@ -421,17 +337,17 @@ pub unsafe extern "C" fn verifier_view_problem_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let told = nth(&view.problems, index)?;
-        let (place, address) = VerifierPlace::of(told.address);
+        let problem = nth(&view.problems, index)?;
+        let (place, address) = VerifierPlace::of(problem.address);
         Ok(VerifierProblem {
-            what: told.what.as_ptr(),
-            why: told.why.as_ptr(),
+            what: problem.what.as_ptr(),
+            why: problem.why.as_ptr(),
             place,
             address,
-            leaves: told.leaves.into(),
+            leaves: problem.leaves.into(),
         })
     };
-    // SAFETY: the caller's word is the one that `fill` asks for.
+    // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, problem, size, make) }
 }
 
@@ -446,7 +362,7 @@ pub(crate) fn nth<T>(all: &[T], index: usize) -> Result<&T, Failure> {
     all.get(index).ok_or_else(Failure::at_the_end)
 }
 
-/// Fills a record of a view.
+/// Fills a struct from a view.
 ///
 /// # Safety
 ///
@@ -459,7 +375,24 @@ pub(crate) unsafe fn fill<T: Record>(
 ) -> VerifierStatus {
     guard(|| {
         let made = make(&*get(view, "view")?)?;
-        // SAFETY: the caller's word for `record`.
+        // SAFETY: the caller guarantees `record`.
         unsafe { put_record(record, size, &made, "record") }
     })
+}
+
+/// Fills a struct from a row of a plain list.
+///
+/// # Safety
+///
+/// As [`fill`].
+pub(crate) unsafe fn fill_from<R: Row, T: Record>(
+    view: *const VerifierView,
+    index: usize,
+    record: *mut T,
+    size: usize,
+    make: impl FnOnce(&VerifierView, &R) -> T,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| Ok(make(view, nth(view.rows::<Vec<R>>()?, index)?));
+    // SAFETY: the caller guarantees `record`.
+    unsafe { fill(view, record, size, make) }
 }

@@ -1,5 +1,5 @@
 //! The interface as C sees it: the header is fresh, the examples compile without a warning and print
-//! what the command prints, misuse is told, and valgrind finds nothing.
+//! what the command prints, misuse is reported, and valgrind finds nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
@@ -91,7 +91,7 @@ fn write(sample: &Sample, into: &Path) -> (PathBuf, PathBuf) {
     (dump, symbols)
 }
 
-/// Runs a program, under valgrind where that is there; it must end well and leave nothing behind.
+/// Runs a program, under valgrind if it is installed; the program must end well and leak nothing.
 fn run(program: &Path, arguments: &[&Path]) -> String {
     let done: Output = if has("valgrind") {
         Command::new("valgrind")
@@ -154,7 +154,7 @@ fn a_callback_in_c_is_the_memory() {
 
 /// A limit, a deadline and a cancellation leave no answer that passes for a whole one.
 #[test]
-fn calls_end_where_the_caller_says_so() {
+fn calls_end_when_the_caller_says_so() {
     if !has("gcc") {
         return;
     }
@@ -211,9 +211,9 @@ fn c_says_that_an_answer_is_not_complete() {
     assert!(!out.contains("no outstanding allocation"), "{out}");
 }
 
-/// Memory that stands still is asked for less; a log of IRQL transitions by its fields.
+/// Memory that does not change is read less often; a log of IRQL transitions by its fields.
 #[test]
-fn a_reader_may_say_that_its_memory_stands_still() {
+fn a_reader_may_say_that_its_memory_does_not_change() {
     if !has("gcc") {
         return;
     }
@@ -240,7 +240,7 @@ fn a_reader_may_say_that_its_memory_stands_still() {
 }
 
 #[test]
-fn misuse_is_told_and_threads_share_a_session() {
+fn misuse_is_reported_and_threads_share_a_session() {
     if !has("gcc") {
         return;
     }

@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
     CHECK(last().status == VERIFIER_STATUS_OK && !*last().message);
     CHECK(verifier_last_error(NULL, sizeof(VerifierError)) == VERIFIER_STATUS_BAD_ARGUMENT);
 
-    /* Nothing where something must be. */
+    /* NULL for what must not be NULL. */
     CHECK(verifier_open_file(NULL, argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT && !none);
     CHECK(verifier_open_file(argv[1], argv[2], NULL) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(!strcmp(last().message, "session is NULL"));
@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
     verifier_view_free(NULL);
     verifier_session_free(NULL);
 
-    /* What is no text, no file, no dump, no symbol path. */
+    /* Not text, not a file, not a dump, not a symbol path. */
     CHECK(verifier_open_file("\xff", argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT);
     CHECK(verifier_open_file("/nowhere", argv[2], &none) == VERIFIER_STATUS_FILE);
     CHECK(verifier_open_file(argv[1], "what*is*this", &none) == VERIFIER_STATUS_BAD_ARGUMENT);
@@ -78,7 +78,7 @@ int main(int argc, char **argv) {
     CHECK(last().place == VERIFIER_PLACE_VIRTUAL && last().address == 0xfffff80000001000);
     CHECK(strstr(last().message, "page table entry at physical 0x1a0f80"));
 
-    /* Sizes that no version has, and what this one does not know. */
+    /* Sizes that no version has, and fields that this version does not know. */
     struct { VerifierReader reader; uint64_t newer; } grown = {.reader = reader, .newer = 0};
     grown.reader.size = sizeof grown;
     CHECK(verifier_open_reader(&grown.reader, argv[2], &none) == VERIFIER_STATUS_ABSENT);
@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
     reader.read = NULL;
     CHECK(verifier_open_reader(&reader, argv[2], &none) == VERIFIER_STATUS_BAD_ARGUMENT);
 
-    /* Views: the wrong kind, the wrong number, nowhere to put it. */
+    /* Views: the wrong kind, the wrong number, no struct to fill. */
     CHECK(verifier_open_file(argv[1], argv[2], &session) == VERIFIER_STATUS_OK);
     VerifierDriver driver;
     VerifierAllocation block;
@@ -189,10 +189,10 @@ int main(int argc, char **argv) {
     CHECK(verifier_bug_check_at(other, 1, INTO(stop)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(other);
 
-    /* A handle that is not open any more, of the other kind, or none at all. */
+    /* A handle that is not open any more, of the other kind, or never given. */
     VerifierSession *wrong = (VerifierSession *)view;
     CHECK(verifier_driver_at(other, 0, INTO(driver)) == VERIFIER_STATUS_INVALID_HANDLE);
-    CHECK(strstr(last().message, "no open view") && verifier_view_count(other) == 0);
+    CHECK(strstr(last().message, "not an open view") && verifier_view_count(other) == 0);
     verifier_view_free(other);
     CHECK(verifier_drivers(wrong, &other) == VERIFIER_STATUS_INVALID_HANDLE && !other);
     verifier_session_free(wrong);

@@ -1,5 +1,5 @@
-/* What a reader of an image is asked for until it is open, with and without the word that the image
- * stands still; a log of IRQL transitions; and that memory has no bug check.
+/* What a reader of an image is asked for until the image is open, with and without the flag that the image
+ * does not change; a log of IRQL transitions; and that memory has no bug check.
  *
  *     reader IMAGE DTB PS_LOADED_MODULE_LIST SYMBOLS
  */
@@ -49,7 +49,7 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     uint64_t want[] = {0xfffffa80044ceb60, 2, 1, 3, 77};
     for (size_t i = 0; i < event.fields; i++) {
         CHECK(verifier_event_field_at(view, 0, i, &field, sizeof field) == VERIFIER_STATUS_OK);
-        CHECK(field.value == want[i] && field.is_there && field.is_address == !i);
+        CHECK(field.value == want[i] && field.is_present && field.is_address == !i);
     }
     CHECK(!strcmp(field.name, "tick"));
     CHECK(verifier_event_field_at(view, 0, 5, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);

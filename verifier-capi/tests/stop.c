@@ -1,4 +1,4 @@
-/* What ends a call: limits, a deadline, a caller that wants no more, another thread; and what is left then.
+/* What ends a call: limits, a deadline, the caller's answer, another thread; and what is left then.
  *
  *     stop IMAGE DTB PS_LOADED_MODULE_LIST SYMBOLS DUMP
  */
@@ -59,7 +59,7 @@ static VerifierSession *open_image(char **argv, const VerifierOptions *options) 
     return session;
 }
 
-/* A call that was ended has no answer, or one that says that it is a part. */
+/* A call that was ended gives no answer, or one that says that it is not complete. */
 static void check_stopped(VerifierStatus status, VerifierView *view, const char *why) {
     if (status == VERIFIER_STATUS_OK) {
         CHECK(verifier_view_extent(view) != VERIFIER_EXTENT_COMPLETE);
@@ -139,7 +139,7 @@ static void callback(char **argv) {
     left = 2;
     VerifierStatus status = verifier_leaks(session, NULL, &view);
     check_stopped(status, view, "is_canceled");
-    /* Once it says no more, calls are answered again. */
+    /* After it stops saying so, calls are answered again. */
     left = -1;
     CHECK(verifier_leaks(session, NULL, &view) == VERIFIER_STATUS_OK);
     CHECK(verifier_view_extent(view) == VERIFIER_EXTENT_COMPLETE && verifier_view_count(view) == 1);

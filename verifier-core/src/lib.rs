@@ -80,6 +80,7 @@ pub mod addr;
 pub mod analysis;
 mod bytes;
 mod completeness;
+pub mod describe;
 pub mod dump;
 pub mod error;
 mod extent;

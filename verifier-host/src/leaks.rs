@@ -196,7 +196,8 @@ impl Session {
         // Names of frames show which are wrappers, so this is after the search for symbols.
         let (skipped, stacks) = found.grouped(|grouping, _| grouping.skipped());
         if let Some(filter) = &mut found.leaks.filter {
-            (filter.untold, filter.stacks_skipped, filter.stacks) = (undetermined, skipped, stacks);
+            (filter.undetermined, filter.stacks_skipped, filter.stacks) =
+                (undetermined, skipped, stacks);
         }
         Ok(found)
     }

@@ -1,10 +1,10 @@
-"""Measures a full pool log (65,536 records with 50 frames each) on its way into Python, beside the Rust
-decode of the same log, in turn in one run:
+"""Measures a full pool log (65,536 records with 50 frames each) on its way into Python, compared with the Rust
+decode of the same log; both alternate in one run:
 
     cargo build --release -p verifier-benches --bin full_ring
     python verifier-py/bench/log_stream.py target/release/full_ring [ROUNDS]
 
-with the wheel installed, on Linux. Prints the rows of a table.
+It needs the installed wheel and Linux, and prints the rows of a table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import verifier_py as verifier
 
 
 def resident(which: str) -> int:
-    """Memory of this process in bytes: `VmRSS` now, `VmHWM` at the highest since it was reset."""
+    """Memory of this process in bytes: `VmRSS` is the current value, `VmHWM` the peak since its reset."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(which + ":")) * 1024
 
@@ -37,11 +37,11 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def memory(folder: Path) -> None:
-    """In a process of its own: how much one stream takes at most, and how much it holds."""
-    # Read, not mapped: pages of the file would count as the process's.
+    """Measures, in a separate process, the peak memory of one stream and the memory that it keeps."""
+    # Read, not mapped: mapped pages would count as the process's memory.
     dump = verifier.open(folder / "memory.dmp", symbols=folder / "symbols", mmap=False)
     dump.log("pool", last=1)
-    Path("/proc/self/clear_refs").write_text("5")  # resets the highest
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = resident("VmRSS")
     table = pyarrow.table(dump.log("pool"))
     print(resident("VmHWM") - before, table.nbytes)
@@ -63,7 +63,7 @@ def main() -> None:
             rust.stdin.flush()
             nanos = [int(word) / 1e9 for word in rust.stdout.readline().split()]
             stream = timed(lambda: pyarrow.table(dump.log("pool")))
-            if turn:  # the first warms up
+            if turn:  # the first turn warms up
                 decoded.append(nanos[0])
                 named.append(nanos[1])
                 streamed.append(stream)

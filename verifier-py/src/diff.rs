@@ -65,10 +65,10 @@ fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
     Ok(View::new("diff", "DiffGroup", columns, problems)?.part_of(view.completeness()))
 }
 
-/// What differs between two sessions: groups, the most growth first.
+/// The differences between two sessions: groups, those with the most growth first.
 ///
-/// It keeps the blocks of both, which its texts are made of. A slice is a plain table of the groups that
-/// it has, and so is `Table(diff)`, which can be pickled.
+/// It keeps the blocks of both for its texts. A slice is a plain table of its groups, and so is
+/// `Table(diff)`, which can be pickled.
 #[pyclass(frozen, extends = Table, module = "verifier_py")]
 pub(crate) struct Diff {
     diff: CoreDiff,
@@ -122,19 +122,19 @@ impl Diff {
         Err(no_pickle("the groups of a diff"))
     }
 
-    /// What the allocations are grouped by.
+    /// How the allocations are grouped.
     #[getter]
     fn by(&self) -> &'static str {
         self.diff.by.name()
     }
 
-    /// True where both are of one boot: blocks are then matched by address, else groups by names.
+    /// True if both are of one boot: blocks are then matched by address, else groups by names.
     #[getter]
     fn same_boot(&self) -> bool {
         self.diff.boot.is_same
     }
 
-    /// What says whether they are.
+    /// The reason for `same_boot`.
     #[getter]
     fn why(&self) -> &str {
         &self.diff.boot.why
@@ -152,7 +152,7 @@ impl Diff {
         Self::total(py, self.diff.new)
     }
 
-    /// By how much the groups that grew did, together.
+    /// The total growth of the groups that grew.
     #[getter]
     fn growth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Self::total(py, self.diff.growth())
@@ -164,50 +164,49 @@ impl Diff {
         self.omitted
     }
 
-    /// Groups that hold what they held.
+    /// Groups that did not change.
     #[getter]
     fn unchanged(&self) -> usize {
         self.diff.unchanged
     }
 
-    /// Modules that both dumps have in different builds: their functions are matched, not the places in
-    /// them.
+    /// Modules of which the dumps have different builds: their functions are matched without offsets.
     #[getter]
     fn rebuilt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.diff.rebuilt.iter().map(|name| &**name))
     }
 
-    /// How many blocks of the earlier dump have a stack.
+    /// The number of blocks of the earlier dump that have a stack.
     #[getter]
     fn old_with_stack(&self) -> u64 {
         self.found[0].leaks.coverage().with_stack.count
     }
 
-    /// How many blocks of the later dump have a stack.
+    /// The number of blocks of the later dump that have a stack.
     #[getter]
     fn new_with_stack(&self) -> u64 {
         self.found[1].leaks.coverage().with_stack.count
     }
 
-    /// What was filtered of the earlier dump; `None` where nothing was.
+    /// The filter of the earlier dump; `None` if there is none.
     #[getter]
     fn old_filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         leaks::filter_of(py, &self.found[0])
     }
 
-    /// What was filtered of the later dump; `None` where nothing was.
+    /// The filter of the later dump; `None` if there is none.
     #[getter]
     fn new_filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         leaks::filter_of(py, &self.found[1])
     }
 
-    /// What could not be read of the earlier dump; `problems` has both.
+    /// The problems of the earlier dump; `problems` has those of both dumps.
     #[getter]
     fn old_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         problems(py, &self.found[0].leaks.problems)
     }
 
-    /// What could not be read of the later dump; `problems` has both.
+    /// The problems of the later dump; `problems` has those of both dumps.
     #[getter]
     fn new_problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         problems(py, &self.found[1].leaks.problems)
@@ -226,14 +225,14 @@ impl Diff {
     }
 }
 
-/// What grew between two sessions: groups of outstanding allocations, the most growth first.
+/// Compares two sessions: groups of outstanding allocations, those with the most growth first.
 ///
 /// old, new: the earlier and the later session.
-/// by: what the blocks are grouped by: `stack`, `frame`, `function`, `caller`, `tag`, `driver` or `size`.
-/// boot: whether both are of one boot: `same`, `other`, or `auto`, which compares their headers and where
-///     modules lie. Blocks of one boot are matched by address, else groups by names.
+/// by: how the blocks are grouped: `stack`, `frame`, `function`, `caller`, `tag`, `driver` or `size`.
+/// boot: whether both are of one boot: `same`, `other`, or `auto`, which compares their headers and module
+///     addresses. Blocks of one boot are matched by address, else groups by names.
 /// driver, tag, min_size, max_size, pool_type, skip: as in `Session.leaks`.
-/// top: how many groups; without it all.
+/// top: the number of groups; default: all.
 #[pyfunction]
 #[pyo3(signature = (
     old,

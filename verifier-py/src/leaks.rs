@@ -127,8 +127,8 @@ pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Fai
 
 /// Outstanding allocations with the stacks that made them, in groups, the most bytes first.
 ///
-/// It keeps all blocks, which its texts and its flame graph are made of. A slice is a plain table of the
-/// groups that it has, and so is `Table(leaks)`, which can be pickled.
+/// It keeps all blocks for its texts and its flame graph. A slice is a plain table of its groups, and so is
+/// `Table(leaks)`, which can be pickled.
 #[pyclass(frozen, extends = Table, module = "verifier_py")]
 pub(crate) struct Leaks {
     found: FilteredLeaks,
@@ -170,7 +170,7 @@ impl Leaks {
     }
 }
 
-/// What allocations were filtered by, as Python's record.
+/// The filter of allocations, as Python's record.
 pub(crate) fn filter_of<'py>(
     py: Python<'py>,
     found: &FilteredLeaks,
@@ -185,14 +185,14 @@ pub(crate) fn filter_of<'py>(
         filter.skip.as_deref(),
         filter.all.count,
         filter.all.bytes,
-        filter.untold,
+        filter.undetermined,
         filter.stacks_skipped,
         filter.stacks,
     );
     py.import("verifier_py._records")?.getattr("Filter")?.call1(fields).map(Some)
 }
 
-/// What is raised where a result that keeps more than its rows is to be pickled.
+/// The error for pickling a result that keeps more than its rows.
 pub(crate) fn no_pickle(class: &str) -> PyErr {
     PyTypeError::new_err(format!(
         "{class} keep the blocks of a session and cannot be pickled or copied; a slice of it, or \
@@ -206,19 +206,19 @@ impl Leaks {
         Err(no_pickle("leaks"))
     }
 
-    /// What the allocations are grouped by.
+    /// How the allocations are grouped.
     #[getter]
     fn by(&self) -> &'static str {
         self.by.name()
     }
 
-    /// What was filtered; `None` where nothing was.
+    /// The filter; `None` if there is none.
     #[getter]
     fn filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         filter_of(py, &self.found)
     }
 
-    /// How many allocations have a stack, and why others have none.
+    /// The number of allocations with a stack, and why others have none.
     #[getter]
     fn coverage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let leaks = &self.found.leaks;
@@ -252,7 +252,7 @@ impl Leaks {
         ))
     }
 
-    /// How far the pool info tree was read; `None` where the kernel keeps none.
+    /// How far the pool info tree was read; `None` if the kernel does not keep one.
     #[getter]
     fn pool_info<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let class = py.import("verifier_py._records")?.getattr("TreeReach")?;
@@ -278,8 +278,8 @@ impl Leaks {
         py.import("verifier_py._records")?.getattr("Omitted")?.call1((groups, count, bytes))
     }
 
-    /// How many blocks the counters say that there are: more than were read where a damaged dump
-    /// hides some. `None` where a filter but the driver is set.
+    /// The number of blocks by the counters: larger than the number of blocks that were read, if damage hides
+    /// some. `None` if a filter other than the driver is set.
     #[getter]
     fn counted(&self) -> Option<u64> {
         self.found.counted()
@@ -297,14 +297,14 @@ impl Leaks {
         self.text(py, self.by, top, |out, view| write_leaks_markdown(out, view))
     }
 
-    /// Folded stacks, for flame graph viewers: one line a stack, weighing bytes or blocks.
+    /// Folded stacks, for flame graph viewers: one line for each stack, weighted by bytes or blocks.
     #[pyo3(signature = (*, weight="bytes"))]
     fn to_folded(&self, py: Python<'_>, weight: &str) -> PyResult<Text> {
         let weight = self::weight(weight)?;
         self.text(py, GroupBy::Stack, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
-    /// A flame graph as SVG: returned, or written to `path`; then the problems are returned.
+    /// A flame graph as SVG. With `path` it is written there, and the problems are returned.
     #[pyo3(signature = (path=None, *, weight="bytes"))]
     fn flamegraph<'py>(
         &self,

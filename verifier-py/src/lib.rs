@@ -1,19 +1,19 @@
-//! Python's door to `verifier-host`: conversions, and nothing that a Rust user would miss.
+//! The Python interface of `verifier-host`. It only converts; all functions are in the Rust crates.
 //!
 //! | file | is |
 //! |---|---|
-//! | `errors` | the one way from an error to an exception |
-//! | `work` | runs Rust without the GIL, and brings back what a callback raised |
+//! | `errors` | converts errors to exceptions |
+//! | `work` | runs Rust without the GIL, and returns the exception of a callback |
 //! | `memory` | a Python object with `read` as the memory of a kernel |
-//! | `source` | what a session is over, and the search for the kernel in it |
-//! | `symbols` | what `symbols=` may be, and who is told of downloads |
+//! | `source` | the memory of a session, and the search for the kernel in it |
+//! | `symbols` | the values of `symbols=`, and the progress of downloads |
 //! | `session` | `Session`, the class with the views |
 //! | `open` | `Dump`, a session over a file |
-//! | `document` | what Rust describes with serde as dicts and lists |
+//! | `document` | converts values that Rust serializes with serde to dicts and lists |
 //! | `info` | `info()`, `settings()`, `flags()`: documents |
 //! | `views` | records of each view as Arrow columns: one function for each table |
-//! | `facts` | what is known of all rows of a table |
-//! | `carve` | what was found without lists, likewise |
+//! | `facts` | facts about all rows of a table |
+//! | `carve` | data that were found without lists, as columns |
 //! | `leaks`, `diff` | `Leaks` and `Diff`: tables of groups, and their texts |
 //! | `text` | results that are text: the debugger's, Markdown, SVG, HTML |
 //! | `arrow` | columns, and the dictionary of symbols |
@@ -23,7 +23,7 @@
 //! | `html` | a table for a notebook |
 //!
 //! To add a view: a function in `views` that makes columns, a `NamedTuple` in
-//! `python/verifier_py/_records.py` for its rows, a class in `_tables.py` where there are facts about all
+//! `python/verifier_py/_records.py` for its rows, a class in `_tables.py` if there are facts about all
 //! of them, a method in `session`, and its line in the stub.
 
 mod answer;
@@ -74,7 +74,7 @@ mod _verifier_py {
     #[pymodule_export]
     use crate::table::{_restore, Table};
 
-    /// The names of the logs stand in the module, so that a program can go through them.
+    /// The names of the logs are in the module, so that a program can iterate over them.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;

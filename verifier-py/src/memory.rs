@@ -12,17 +12,17 @@ use verifier_core::{Fault, Reason};
 
 use crate::work;
 
-/// Memory behind `object.read(address, size) -> bytes`.
+/// Memory that `object.read(address, size) -> bytes` reads.
 ///
-/// An `Exception` says that the bytes are absent. Anything that is not an `Exception` (Ctrl-C), and a
-/// result that breaks the contract, ends the work: see [`work::stop`].
+/// An `Exception` means that the bytes are absent. A `BaseException` that is not an `Exception` (Ctrl-C), or
+/// a result that breaks the contract, ends the work: see [`work::stop`].
 pub(crate) struct CallbackMemory<A> {
     read: Py<PyAny>,
     address: PhantomData<fn(A)>,
 }
 
 impl<A: Address> CallbackMemory<A> {
-    /// Memory behind the method `read` of `object`.
+    /// Memory that the method `read` of `object` reads.
     pub(crate) fn over(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Memory<A>>> {
         let read = object.getattr("read").ok().filter(|read| read.is_callable());
         let read = read.ok_or_else(|| {
@@ -38,7 +38,7 @@ impl<A: Address> CallbackMemory<A> {
 impl<A: Address> Memory<A> for CallbackMemory<A> {
     fn read_in_page(&self, at: A, buf: &mut [u8]) -> Result<Residence, Fault> {
         let fault = |reason| Fault { space: A::SPACE, address: at.raw(), done: 0, reason };
-        // Where the reader is no Python code, nobody else looks for Ctrl-C while a kernel is opened.
+        // If the reader is not Python code, nothing else checks for Ctrl-C while a kernel is opened.
         if work::is_interrupted() {
             return Err(fault(Reason::Reader("reading was interrupted".into())));
         }
@@ -68,8 +68,8 @@ impl<A: Address> Memory<A> for CallbackMemory<A> {
 fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
     let Some(held) = bytes_of(value) else {
         return Err(PyTypeError::new_err(format!(
-            "memory.read({at:#x}, {}) returned {}, not bytes; bytes that are absent are told by \
-             raising",
+            "memory.read({at:#x}, {}) returned {}, not bytes; raise an exception for \
+             absent bytes",
             buf.len(),
             type_name(value)
         )));
@@ -77,7 +77,7 @@ fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
     let bytes = held.as_bytes();
     if bytes.len() != buf.len() {
         return Err(PyValueError::new_err(format!(
-            "memory.read({at:#x}, {}) returned {} bytes; bytes that are absent are told by raising",
+            "memory.read({at:#x}, {}) returned {} bytes; raise an exception for absent bytes",
             buf.len(),
             bytes.len()
         )));
@@ -86,7 +86,7 @@ fn copy(value: &Bound<'_, PyAny>, at: u64, buf: &mut [u8]) -> PyResult<()> {
     Ok(())
 }
 
-/// The bytes of whatever has some: `bytes`, `bytearray`, `memoryview`, an array.
+/// The bytes of an object with a buffer: `bytes`, `bytearray`, `memoryview`, an array.
 pub(crate) fn bytes_of<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Some(bytes.clone());

@@ -1,4 +1,4 @@
-//! `Dump`, a kernel in a file, and the two ways to one.
+//! `Dump`, a kernel in a file, with `open` and `demo`, which create it.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::symbols::{CallbackProgress, Symbols};
 use crate::text::Path;
 use crate::work;
 
-/// A kernel in a crash dump file; `open` makes it.
+/// A kernel in a crash dump file; `open` creates it.
 #[pyclass(frozen, extends = Session, module = "verifier_py")]
 pub(crate) struct Dump {
     path: PathBuf,
@@ -33,17 +33,17 @@ impl Dump {
 /// Opens a crash dump, a virtual machine's core file or raw memory.
 ///
 /// path: the file; `str`, `bytes` or a path.
-/// symbols: where the PDBs and ISF tables are: a symbol path as `_NT_SYMBOL_PATH` has it (folders,
+/// symbols: where the PDBs and ISF tables are: a symbol path in the syntax of `_NT_SYMBOL_PATH` (folders,
 ///     stores, `srv*cache*url`), a path, the bytes of the kernel's PDB or ISF table, that table as a dict,
-///     or a list of these. Without it `_NT_SYMBOL_PATH` serves.
-/// mmap: whether the file is mapped. One that another program may cut short should not be: then a page
-///     that is gone ends the process.
-/// raw: take the file as physical memory without a header.
-/// dtb: where the page tables are, instead of what the header says or a search finds.
-/// progress: a callable that is told `(what, done, total)`; what it raises ends the work.
+///     or a list of these. Default: `_NT_SYMBOL_PATH`.
+/// mmap: whether the file is mapped. Do not map a file that another program may cut short: a missing page
+///     would end the process.
+/// raw: open the file as physical memory without a header.
+/// dtb: the address of the page tables; replaces the header's value and the search.
+/// progress: a callable that is called with `(what, done, total)`; an exception that it raises ends the work.
 ///
-/// Raises `OSError` where the file cannot be opened, `FormatError` where it is no dump, `UsageError` where
-/// the symbol path makes no sense. That the kernel cannot be found, or symbols are missing, the views say.
+/// Raises `OSError` if the file cannot be opened, `FormatError` if it is not a dump, `UsageError` if the
+/// symbol path is invalid. If the kernel is not found or symbols are missing, the views say so.
 #[pyfunction]
 #[pyo3(signature = (path, symbols=None, *, mmap=true, raw=false, dtb=None, progress=None))]
 pub(crate) fn open(
@@ -73,8 +73,7 @@ pub(crate) fn open(
     Py::new(py, PyClassInitializer::from(session).add_subclass(Dump { path }))
 }
 
-/// Writes the sample dump and its symbols into `folder`, which is made where it is not there, and opens
-/// it.
+/// Writes the sample dump and its symbols into `folder`, which is created if necessary, and opens the dump.
 #[pyfunction]
 pub(crate) fn demo(py: Python<'_>, folder: Path) -> PyResult<Py<Dump>> {
     let Path(folder) = folder;

@@ -27,22 +27,21 @@ use crate::{carve, deadlock, info, logs, views, work};
 /// A kernel to read Verifier's data from, in memory that a Python object reads.
 ///
 /// memory: an object with a method `read(address, size) -> bytes`; the bytes never cross a 4 KiB page.
-///     Bytes that are absent are told by raising any `Exception`.
+///     For absent bytes the method raises any `Exception`.
 /// symbols: as in `open`.
-/// dtb: the directory table base of the kernel; then the memory is physical, else it is virtual.
+/// dtb: the directory table base of the kernel. With it the memory is physical, without it virtual.
 /// machine: `x86`, `x64` or `arm64`.
-/// pae: whether an x86 kernel's page tables are PAE's, where that is known.
-/// build: the build number, where it is known.
-/// ps_loaded_module_list, kd_debugger_data_block: where these globals lie: one of them finds the
-///     modules.
-/// kernel_base: where the kernel's image lies; its exports or its symbols then lead to the modules.
-///     Physical memory is searched for it where nothing else is given.
-/// stable: that physical memory stands still, as a file's does: where a page lies is then looked up
-///     once, not at every read.
+/// pae: whether an x86 kernel uses PAE page tables, if that is known.
+/// build: the build number, if it is known.
+/// ps_loaded_module_list, kd_debugger_data_block: the addresses of these globals; one of them is enough to
+///     find the modules.
+/// kernel_base: the address of the kernel's image; its exports or symbols then lead to the modules. If you
+///     give none of the three, physical memory is searched for the kernel.
+/// stable: whether physical memory does not change, like that of a file; each page is then translated once,
+///     not at every read.
 /// progress: as in `open`.
 ///
-/// Raises `FaultError` where the list of modules cannot be read, `UsageError` where nothing says where
-/// it is.
+/// Raises `FaultError` if the list of modules cannot be read, `UsageError` if its address is unknown.
 #[pyclass(frozen, subclass, module = "verifier_py")]
 pub(crate) struct Session {
     host: Arc<verifier_host::Session>,
@@ -70,7 +69,7 @@ impl Session {
         })
     }
 
-    /// Refuses to write over the dump or its symbols.
+    /// Refuses to overwrite the dump or its symbols.
     fn check_output(&self, path: Option<&text::Path>) -> Result<(), Failure> {
         path.map_or(Ok(()), |text::Path(path)| Ok(self.host.check_output(path)?))
     }
@@ -80,7 +79,7 @@ impl Session {
     }
 }
 
-/// The kernel's symbols, where they are missing: what follows from that is seldom said elsewhere.
+/// Adds the problem that the kernel's symbols are missing, because other problems seldom mention it.
 pub(crate) fn told(mut problems: Vec<Problem>, host: &verifier_host::Session) -> Vec<Problem> {
     let missing = host.kernel_symbol_problem();
     problems.extend(missing.filter(|missing| !problems.contains(missing)));
@@ -155,8 +154,8 @@ impl Session {
         Ok(Self::new_over(host))
     }
 
-    /// What the session is over, and what of it can be read: header, bug check, modules and their symbols,
-    /// what Verifier data there is. Symbols of all modules are looked for.
+    /// The memory of the session and the parts that can be read: header, bug check, modules and their
+    /// symbols, Verifier's globals. Symbols of all modules are searched for.
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let host = &*self.host;
         let (path, document, problems) = work::run(py, Some(self.id()), || {
@@ -187,10 +186,10 @@ impl Session {
 
     /// Outstanding pool allocations.
     ///
-    /// driver: only this driver's, by its file name with or without extension.
-    /// carve: find them in all of the file's memory by what they are, without lists and symbols, and hold
-    ///     them against the lists.
-    /// range: carve only there: two virtual addresses, the second behind the end.
+    /// driver: only this driver, by its file name with or without extension.
+    /// carve: find allocations in all of the file's memory by their shape, without lists and symbols, and
+    ///     compare them with the lists.
+    /// range: carve only this range: two virtual addresses, the second after the end.
     #[pyo3(signature = (driver=None, *, carve=false, range=None))]
     fn pool<'py>(
         &self,
@@ -215,10 +214,10 @@ impl Session {
 
     /// A log of recent events, newest first.
     ///
-    /// kind: one of `LOGS`, or `watched`: then what `watched_irps` gives.
-    /// last: only so many of the newest; without it all.
-    /// address: only events that concern it: a block that holds it, an IRP, a thread.
-    /// carve, range: as in `pool`, of the pool log only; the records are in no order of time.
+    /// kind: one of `LOGS`, or `watched`, which returns the same as `watched_irps`.
+    /// last: only this number of the newest events; default: all.
+    /// address: only events of this address: a block that contains it, an IRP, a thread.
+    /// carve, range: as in `pool`, only for the pool log; the order of the records is unknown.
     #[pyo3(signature = (kind, *, last=None, address=None, carve=false, range=None))]
     #[allow(clippy::too_many_arguments)]
     fn log<'py>(
@@ -245,7 +244,7 @@ impl Session {
         log.into_pyobject(py)
     }
 
-    /// Contiguous memory that drivers hold, of all or of the one that `driver` names.
+    /// Contiguous memory that drivers hold: all drivers, or only the one that `driver` names.
     #[pyo3(signature = (driver=None))]
     fn contiguous(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
         let view = self.view(py, |host, kernel| {
@@ -255,8 +254,8 @@ impl Session {
         Ok(view.into())
     }
 
-    /// The stacks that newer kernels keep with their blocks, of all drivers or of the one that `driver`
-    /// names, the most live bytes first.
+    /// The stacks that newer kernels keep with blocks, those with the most live bytes first: all drivers, or
+    /// only the one that `driver` names.
     #[pyo3(signature = (driver=None))]
     fn pool_stacks<'py>(
         &self,
@@ -275,8 +274,8 @@ impl Session {
 
     /// Canceled IRPs that are watched, in the order of their list.
     ///
-    /// last: only so many of the first; without it all.
-    /// address: only of this IRP.
+    /// last: only this number of entries, from the first; default: all.
+    /// address: only this IRP.
     #[pyo3(signature = (*, last=None, address=None))]
     fn watched_irps<'py>(
         &self,
@@ -289,8 +288,8 @@ impl Session {
         table.into_pyobject(py)
     }
 
-    /// All that is known of one address: outstanding allocations and records of the pool log that hold it,
-    /// their lives, and the blocks around.
+    /// The history of one address: outstanding allocations and records of the pool log that contain it, their
+    /// lifetimes, and the blocks around it.
     fn history<'py>(&self, py: Python<'py>, address: u64) -> PyResult<Bound<'py, PyAny>> {
         let (history, views) = self.view(py, |host, kernel| {
             let history = staged(host, "reading the pool log", || host.history(Va(address)))?;
@@ -311,22 +310,22 @@ impl Session {
         ))
     }
 
-    /// What deadlock detection keeps: locks, threads, the order in which locks were taken.
+    /// The data of deadlock detection: locks, threads, the order in which locks were taken.
     fn deadlock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.view(py, deadlock::read)?.into_pyobject(py)
     }
 
     /// Outstanding allocations joined with the pool log, in groups, the most bytes first.
     ///
-    /// by: what they are grouped by: `stack`, `frame` (the first of the driver), `function`, `caller`,
+    /// by: how they are grouped: `stack`, `frame` (the first of the driver), `function`, `caller`,
     ///     `tag`, `driver` or `size`.
-    /// driver: only this driver's, by its file name with or without extension.
-    /// tag: only this pool tag; `?` is any character, `*` any number of them.
-    /// min_size, max_size: only blocks of at least, at most so many bytes.
+    /// driver: only this driver, by its file name with or without extension.
+    /// tag: only this pool tag; `?` is any character, `*` any number of characters.
+    /// min_size, max_size: only blocks of at least, or at most, this number of bytes.
     /// pool_type: only `paged` or `nonpaged` pool.
-    /// skip: a regular expression: frames at the front of a stack whose names it matches are dropped, with
-    ///     the kernel's before them.
-    /// top: how many groups; without it all.
+    /// skip: a regular expression for names of wrapper functions: matching frames at the front of a stack are
+    ///     dropped, with the kernel's frames before them.
+    /// top: the number of groups; default: all.
     #[pyo3(signature = (
         by="stack",
         *,
@@ -361,8 +360,8 @@ impl Session {
 
     /// A flame graph of the outstanding allocations as SVG.
     ///
-    /// path: a file to write it to; then the problems are returned instead of the picture.
-    /// weight: what the widths are: `bytes` or `count`.
+    /// path: a file to write it to; the problems are then returned in place of the picture.
+    /// weight: the unit of the widths: `bytes` or `count`.
     /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
     #[pyo3(signature = (
         path=None,
@@ -396,9 +395,9 @@ impl Session {
         text::to_path(py, picture, path)
     }
 
-    /// All of it for a browser, as one HTML file that works offline.
+    /// All views for a browser, as one HTML file that works offline.
     ///
-    /// path: a file to write it to; then the problems are returned instead of the page.
+    /// path: a file to write it to; the problems are then returned in place of the page.
     /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
     #[pyo3(signature = (
         path=None,
@@ -438,10 +437,10 @@ impl Session {
         text::to_path(py, page, path)
     }
 
-    /// What the debugger prints for a command: `!verifier`, `!deadlock`, `lm`, `.bugcheck`.
+    /// The text that the debugger prints for a command: `!verifier`, `!deadlock`, `lm`, `.bugcheck`.
     ///
-    /// command: as it is typed there; numbers are hexadecimal.
-    /// style: `modern`, or `win7` for the older debugger's.
+    /// command: the command as typed in the debugger; numbers are hexadecimal.
+    /// style: `modern`, or `win7` for the older debugger's text.
     #[pyo3(signature = (command, *, style="modern"))]
     fn kd(&self, py: Python<'_>, command: &str, style: &str) -> PyResult<Text> {
         let style = match style {

@@ -27,9 +27,9 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The kernel, where nothing that was given says where its modules are.
+    /// Searches for the kernel, if no argument leads to its modules.
     pub(crate) fn search(&self, machine: Machine) -> Result<FoundKernel, Failure> {
-        const GIVE: &str = "nothing says where the list of loaded modules is: give \
+        const GIVE: &str = "the address of the list of loaded modules is unknown: give \
             ps_loaded_module_list=, kd_debugger_data_block= or kernel_base=";
         let Source::Physical(memory, base) = self else { return Err(Failure::usage(GIVE)) };
         let memory = Unlabeled {
@@ -56,7 +56,7 @@ impl Source {
     }
 }
 
-/// A reader that cannot say which pages it holds. A search that begins at page tables does not ask.
+/// A reader that does not list its pages. A search that begins at page tables does not need the list.
 struct Unlisted(Arc<dyn Memory<Pa>>);
 
 impl Memory<Pa> for Unlisted {

@@ -1,4 +1,4 @@
-//! What `symbols=` may be, and `progress=`.
+//! The arguments `symbols=` and `progress=`.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::errors::Failure;
 use crate::memory::{bytes_of, type_name};
 use crate::work;
 
-/// Where symbols are, and the kernel's own as bytes.
+/// The places of symbols, and the kernel's symbols as bytes.
 pub(crate) struct Symbols {
     pub(crate) path: SymbolPath,
     pub(crate) kernel: Vec<Vec<u8>>,
@@ -61,11 +61,11 @@ impl Symbols {
     }
 }
 
-/// Watches for signals while work goes on, and tells a callable how far it is:
+/// Checks for signals during work, and reports the progress to a callable:
 /// `progress(what, done, total)`.
 pub(crate) struct CallbackProgress {
     callable: Option<Py<PyAny>>,
-    /// What each thread is doing, and how much of it there is.
+    /// The current work of each thread, and its total.
     stages: Mutex<HashMap<ThreadId, (String, Option<u64>)>>,
 }
 

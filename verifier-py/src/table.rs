@@ -22,7 +22,7 @@ use crate::memory::type_name;
 use crate::rows::{Form, Rows};
 use crate::{html, pickle};
 
-/// Rows that become Python values between two looks at signals and other threads.
+/// Rows that become Python values between two checks of signals and other threads.
 const STRETCH: usize = 1 << 10;
 /// Milliseconds between two times that other threads are let run.
 const GIVE_WAY: u64 = 10;
@@ -100,11 +100,11 @@ impl<'py> IntoPyObject<'py> for Described {
     }
 }
 
-/// Records of one view: a frozen sequence of named tuples that is an Arrow table too.
+/// Records of one view: a frozen sequence of named tuples, and also an Arrow table.
 ///
-/// Hand it to polars, pandas, pyarrow or duckdb as it is; they read its columns through the Arrow
-/// PyCapsule interface without copying. Two tables are equal where class, columns, rows and problems
-/// are. `Table(other)` is the same rows without what a class that is derived from it knows besides.
+/// Pass it directly to polars, pandas, pyarrow or duckdb; they read its columns through the Arrow PyCapsule
+/// interface without copying. Two tables are equal if class, columns, rows and problems are equal.
+/// `Table(other)` has the same rows without the further facts of a derived class.
 #[pyclass(frozen, subclass, generic, module = "verifier_py")]
 pub(crate) struct Table {
     view: View,
@@ -156,7 +156,7 @@ impl Table {
     }
 }
 
-/// Hears signals (Ctrl-C) and lets other threads run while rows become Python values.
+/// Handles signals (Ctrl-C) and lets other threads run while rows become Python values.
 struct Pauses {
     begun: Instant,
     /// When other threads were let run last, in milliseconds since then.
@@ -242,9 +242,9 @@ impl Table {
         Ok(RowIterator { backward: true, ..self.__iter__(py)? })
     }
 
-    /// The place of the first row that is equal to `value`, from `start` on and before `stop`.
+    /// The index of the first row that is equal to `value`, from `start` on and before `stop`.
     ///
-    /// Raises `ValueError` where there is none.
+    /// Raises `ValueError` if there is none.
     #[pyo3(signature = (value, start=0, stop=isize::MAX, /))]
     fn index(&self, value: &Bound<'_, PyAny>, start: isize, stop: isize) -> PyResult<usize> {
         let length = self.__len__();
@@ -261,7 +261,7 @@ impl Table {
         found.ok_or_else(|| PyValueError::new_err("no row is equal to it"))
     }
 
-    /// How many rows are equal to `value`.
+    /// The number of rows that are equal to `value`.
     #[pyo3(signature = (value, /))]
     fn count(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
         let mut count = 0;
@@ -338,32 +338,32 @@ impl Table {
         PyTuple::new(py, self.view.batch.schema_ref().fields().iter().map(|field| field.name()))
     }
 
-    /// What could not be read or does not fit, and whose symbols are missing.
+    /// The data that could not be read or do not fit, and the modules without symbols.
     #[getter]
     fn problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         problems(py, &self.view.problems)
     }
 
-    /// Whether the rows are the whole answer: all that leads to it was read, and nothing contradicts it.
+    /// Whether the rows are the whole answer: all data that lead to it were read, and nothing contradicts it.
     #[getter]
     fn complete(&self) -> bool {
         self.view.answer.is_complete()
     }
 
-    /// How much of the answer the rows are: `complete`; `at least`, if more may exist; `unknown`, if
-    /// nothing supports them.
+    /// How far the rows can be trusted: `complete`; `at least`, if more may exist; `unknown`, if nothing
+    /// supports them.
     #[getter]
     fn extent(&self) -> &'static str {
         self.view.answer.extent.name()
     }
 
-    /// Why the answer is not complete, the gravest reasons first; empty if it is.
+    /// Why the answer is not complete, the most serious reason first; empty if it is complete.
     #[getter]
     fn incomplete_because<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.view.answer.because)
     }
 
-    /// The table itself if the answer is complete, else `IncompleteError` is raised.
+    /// Returns the table if the answer is complete, else raises `IncompleteError`.
     fn require_complete(this: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
         answer::require(this.py(), &this.view.answer)?;
         Ok(this)
@@ -386,8 +386,8 @@ impl Table {
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
-    /// The rows: a capsule with an `ArrowArrayStream`. A schema that is asked for is not cast to,
-    /// as the interface allows.
+    /// The rows: a capsule with an `ArrowArrayStream`. A requested schema is ignored, as the interface
+    /// allows.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,

@@ -8,8 +8,8 @@ use verifier_core::verifier::log::{
     EventLog, ImpossibleRecord, Operation, PoolLog, PoolRecord, WatchedIrps,
 };
 use verifier_core::verifier::{
-    Allocation, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport, PoolStack,
-    PoolStacks, TargetDriver, ToldBy,
+    Allocation, AttributedBy, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport,
+    PoolStack, PoolStacks, TargetDriver,
 };
 use verifier_core::{Completeness, Problem};
 use verifier_core::{Error, Va};
@@ -100,7 +100,10 @@ pub(crate) fn allocations(all: &[&Allocation], kernel: &Kernel) -> Result<Vec<Co
         addresses("caller", callers.iter().copied()),
         symbols("caller_symbol", &callers, kernel)?,
         words("source", all.iter().map(|a| a.source.name())),
-        maybe_words("told_by", all.iter().map(|a| a.source.told_by().map(ToldBy::name))),
+        maybe_words(
+            "attributed_by",
+            all.iter().map(|a| a.source.attributed_by().map(AttributedBy::name)),
+        ),
         maybe_words("impossible", all.iter().map(|a| a.impossible.map(Impossible::name))),
     ])
 }
@@ -159,7 +162,7 @@ pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
         let is_known = values().all(|value| value.is_some());
         let known = || values().flatten();
         // Counts that are signed in C are negative here too.
-        columns.push(match (field.is_address, is_known) {
+        columns.push(match (field.is_address(), is_known) {
             (true, true) => addresses(field.name, known().map(Va)),
             (true, false) => maybe_addresses(field.name, values().map(|value| value.map(Va))),
             (false, true) => signed(field.name, known().map(|value| value as i64)),
@@ -207,7 +210,10 @@ pub(crate) fn pool_stacks(stacks: &PoolStacks, kernel: &Kernel) -> Result<View, 
         words("tag", all().map(|stack| stack.tag.to_string())),
         maybe_words("pool", all().map(|stack| PoolKind::of_stack(stack).name())),
         maybe_words("driver", drivers().map(|driver| driver.map(|(name, _)| name.as_str()))),
-        maybe_words("told_by", drivers().map(|driver| driver.map(|(_, told_by)| told_by.name()))),
+        maybe_words(
+            "attributed_by",
+            drivers().map(|driver| driver.map(|(_, attributed_by)| attributed_by.name())),
+        ),
         small_numbers("allocations", all().map(|stack| stack.allocations)),
         small_numbers("frees", all().map(|stack| stack.frees)),
         numbers("bytes_allocated", all().map(|stack| stack.bytes_allocated)),

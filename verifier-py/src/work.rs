@@ -1,9 +1,9 @@
-//! Work without the GIL, and what Python code that it calls back raises.
+//! Runs work without the GIL, and keeps the exceptions of Python code that it calls back.
 //!
-//! The views of the core know faults, not exceptions. An exception that must end the work (Ctrl-C, a
-//! reader that breaks its contract) is laid down here; every later callback of the same work fails at
-//! once, and the exception is raised when the work has come back. One that says that bytes are absent
-//! ends nothing; the last one is kept, for the work may fail for it.
+//! The views of the core have faults, not exceptions. An exception that must end the work (Ctrl-C, a reader
+//! that breaks its contract) is stored here. Every later callback of the same work then fails at once, and
+//! the exception is raised when the work has returned. An exception that means absent bytes does not end the
+//! work; the last one is kept, because it may be the cause of a failure.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,25 +15,25 @@ use verifier_host::Session;
 
 use crate::errors::Failure;
 
-/// How long work goes on before Python is asked for signals: that takes the GIL.
+/// The time between two checks for signals, which need the GIL.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Bytes of text between two looks at the clock.
+/// Bytes of text between two checks of the clock.
 const STRIDE: usize = 1 << 12;
 
 thread_local! {
     /// The exception that ends the work of this thread.
     static PENDING: RefCell<Option<PyErr>> = const { RefCell::new(None) };
-    /// What the reader raised last to say that bytes are absent, and its text.
+    /// The last exception of the reader for absent bytes, and its text.
     static ABSENT: RefCell<Option<(String, PyErr)>> = const { RefCell::new(None) };
-    /// Sessions whose work this thread is in, the innermost last.
+    /// The sessions that this thread works for, the innermost last.
     static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-    /// Whether `PENDING` holds anything, to be asked without the GIL at each read.
+    /// Whether `PENDING` has an exception; each read checks this without the GIL.
     static STOPPED: Cell<bool> = const { Cell::new(false) };
-    /// When to ask for signals next; `None` outside work.
+    /// The time of the next check for signals; `None` outside work.
     static NEXT_LOOK: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Ends the work of this thread with `error`; the first one stays.
+/// Ends the work of this thread with `error`; the first error is kept.
 pub(crate) fn stop(error: PyErr) {
     PENDING.with_borrow_mut(|pending| {
         pending.get_or_insert(error);
@@ -41,23 +41,23 @@ pub(crate) fn stop(error: PyErr) {
     STOPPED.set(true);
 }
 
-/// Keeps what a reader raised to say that bytes are absent; `text` is what the fault says of it.
+/// Keeps a reader's exception for absent bytes; `text` is its text in the fault.
 pub(crate) fn absent(text: &str, error: PyErr) {
     ABSENT.set(Some((text.into(), error)));
 }
 
-/// True where the work of this thread is to end.
+/// True if the work of this thread must end.
 pub(crate) fn is_stopped() -> bool {
     STOPPED.get()
 }
 
-/// Asks Python now and then whether a signal has come, whose handler may raise: Ctrl-C does. True where
-/// the work of this thread is to end.
+/// Lets Python handle signals from time to time; a handler may raise, as for Ctrl-C. True if the work of this
+/// thread must end.
 pub(crate) fn is_interrupted() -> bool {
     let now = Instant::now();
     if !is_stopped() && NEXT_LOOK.get().is_some_and(|look| look <= now) {
         NEXT_LOOK.set(Some(now + PATIENCE));
-        // Only in the main thread does Python run handlers; elsewhere this does nothing.
+        // Python runs handlers only in the main thread; in other threads this does nothing.
         if let Err(error) = Python::attach(|py| py.check_signals()) {
             stop(error);
         }
@@ -65,7 +65,7 @@ pub(crate) fn is_interrupted() -> bool {
     is_stopped()
 }
 
-/// Text that is being written, which ends where the work is to end.
+/// A writer of text that fails when the work must end.
 #[derive(Default)]
 pub(crate) struct Output {
     bytes: Vec<u8>,
@@ -84,7 +84,7 @@ impl io::Write for Output {
         if self.since >= STRIDE {
             self.since = 0;
             if is_interrupted() {
-                // Not `Interrupted`, after which a writer tries again.
+                // Not `Interrupted`, after which a writer would try again.
                 return Err(io::Error::other("it was interrupted"));
             }
         }
@@ -97,8 +97,7 @@ impl io::Write for Output {
     }
 }
 
-/// The state of work that goes on around this one (a reader may use another session); it comes back
-/// however this one is left.
+/// The state of the outer work (a reader may use another session). It is restored however this work ends.
 struct Outer {
     look: Option<Instant>,
     absent: Option<(String, PyErr)>,
@@ -107,8 +106,8 @@ struct Outer {
 impl Outer {
     fn enter(session: usize) -> Self {
         INSIDE.with_borrow_mut(|inside| inside.push(session));
-        // What an outer work has pending is not ours: it could not have called us if it had. One that
-        // ended in a panic may have left something.
+        // Outer work has no exception pending, because it could not have called us then. But work that ended
+        // in a panic may have left one.
         PENDING.set(None);
         Self { look: NEXT_LOOK.replace(Some(Instant::now() + PATIENCE)), absent: ABSENT.take() }
     }
@@ -123,8 +122,8 @@ impl Drop for Outer {
     }
 }
 
-/// Runs `work` without the GIL. `session` tells whose work it is: a reader must not use the session
-/// that it serves, which may be holding a lock while it reads.
+/// Runs `work` without the GIL for `session`. A reader must not use the session that it reads for, which may
+/// hold a lock during the read.
 pub(crate) fn run<T: Send>(
     py: Python<'_>,
     session: Option<usize>,
@@ -146,7 +145,7 @@ pub(crate) fn run<T: Send>(
     result.map_err(|failure| failure.raised(py, absent))
 }
 
-/// Tells progress that a piece of work begins, and that it has ended.
+/// Reports to progress that a step of the work begins and ends.
 pub(crate) fn staged<T>(host: &Session, what: &str, work: impl FnOnce() -> T) -> T {
     host.progress().begin(what, None);
     let done = work();

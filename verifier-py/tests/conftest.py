@@ -1,4 +1,4 @@
-"""What the tests share: the sample dump, and the dumps with answer sheets where they are at hand."""
+"""Shared by the tests: the sample dump, and the dumps with answer sheets if they are available."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDERS = sorted(path.parent for path in SHARED.glob("*/expect.json.xz"))
 
 
 class Sheet:
-    """A dump and what is in it."""
+    """A dump and its answer sheet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class Sheet:
         self.dump = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
 
     def blocks(self) -> dict[int, tuple[str | None, dict[str, Any]]]:
-        """The outstanding blocks with their drivers; of one in the pool info tree the sheet names none."""
+        """The outstanding blocks with their drivers; for a block in the pool info tree the sheet has no driver."""
         blocks = {
             one["address"]: (driver["name"].lower(), one)
             for driver in self.want["drivers"]
@@ -38,7 +38,7 @@ class Sheet:
         return blocks | {one["address"]: (None, one) for one in self.want.get("pool_info", ())}
 
     def held(self) -> dict[int, tuple[str | None, dict[str, Any]]]:
-        """The same with contiguous memory, which has no tag."""
+        """The outstanding blocks and contiguous memory, which has no tag."""
         return self.blocks() | {
             one["address"]: (driver["name"].lower(), one | {"tag": None})
             for driver in self.want["drivers"]
@@ -46,7 +46,7 @@ class Sheet:
         }
 
     def names(self, address: int) -> list[str]:
-        """Every right name of an address."""
+        """All correct names of an address."""
         names: list[str] = self.want["symbols"][f"{address:#x}"]
         return names
 
@@ -93,7 +93,7 @@ def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Du
 
 @pytest.fixture(scope="session")
 def damaged(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
-    """The sample without its last pages: what is left of the lists does not lead to their ends."""
+    """The sample without its last pages, so that its lists break off."""
     place = tmp_path_factory.mktemp("damaged")
     (place / "memory.dmp").write_bytes((folder / "memory.dmp").read_bytes()[:0x52000])
     (place / "symbols").symlink_to(folder / "symbols")
@@ -102,6 +102,6 @@ def damaged(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> verifier.
 
 @pytest.fixture(autouse=True)
 def no_symbol_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The tests' symbols are those that they name."""
+    """The tests use only the symbols that they name."""
     monkeypatch.delenv("_NT_SYMBOL_PATH", raising=False)
     yield

@@ -1,4 +1,4 @@
-"""Readers of dump files in plain Python: what another analyzer would bring as memory."""
+"""Readers of dump files in plain Python, as another analyzer would provide them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every answer sheet, logs and leaks included, by way of the records, of polars and of pandas."""
+"""Compares every answer sheet, including logs and leaks, with records, polars and pandas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import verifier_py as verifier
 
 
 def flat(name: str) -> str:
-    """A counter's name without case and underscores: C's and ours are then the same."""
+    """A counter's name in lower case without underscores, in which C's names and ours are equal."""
     return name.replace("_", "").lower()
 
 
@@ -41,7 +41,7 @@ def test_drivers(sheet: Sheet) -> None:
             row: dict[str, Any] = rows[want["name"].lower()]
             for name in ("loads", "unloads", "base", "size", "suspect_entry", "target_driver"):
                 if name in want:
-                    # pandas has floats where a value may be absent: enough to tell them apart.
+                    # pandas uses floats if a value may be absent; they are exact enough to compare.
                     value = row[name]
                     exact = not isinstance(value, float)
                     assert value == (want[name] if exact else float(want[name])), name
@@ -92,16 +92,16 @@ def test_pool_log(sheet: Sheet, by: str) -> None:
     entries = sheet.want["pool_log"]["entries"]
     assert log.capacity == sheet.want["pool_log"]["length"]
     assert len(rows) == len(log) == len(entries)
-    told: dict[int, set[str | None]] = {}
+    symbols_of: dict[int, set[str | None]] = {}
     for row, want in zip(rows, entries, strict=True):
         for name in ("address", "size", "thread"):
             assert row[name] == want[name]
         assert [frame["address"] for frame in row["frames"]] == want["frames"]
         for frame in row["frames"]:
-            told.setdefault(frame["address"], set()).add(frame["symbol"])
+            symbols_of.setdefault(frame["address"], set()).add(frame["symbol"])
         operation = "free" if want["free"] else "allocate"
         assert row["operation"] == (operation if want["address"] else "failed")
-    for address, symbols in told.items():
+    for address, symbols in symbols_of.items():
         (symbol,) = symbols
         right = sheet.names(address)
         assert symbol in right or symbol is None and right[0].startswith("0x")
@@ -125,14 +125,14 @@ def test_event_logs(sheet: Sheet, kind: str, by: str) -> None:
         rows = polars.DataFrame(log).to_dicts()
     else:
         rows = pandas.DataFrame.from_arrow(log).to_dict("records")
-    # One driver of the dumps comes without symbols.
+    # One driver of the dumps has no symbols.
     assert log.kind == kind
     assert [one.what for one in log.problems] in ([], ["symbols of vendor.sys"])
     assert len(rows) == len(log) == len(entries) > 0
     for row, want in zip(rows, entries, strict=True):
         assert len(row["frames"]) == want["frames"]
-        told = {name: value for name, value in row.items() if name in want and name != "frames"}
-        assert told == {name: want[name] for name in told} and "thread" in told
+        shown = {name: value for name, value in row.items() if name in want and name != "frames"}
+        assert shown == {name: want[name] for name in shown} and "thread" in shown
 
 
 def expected_stacks(sheet: Sheet) -> dict[int, list[int] | None]:
@@ -141,7 +141,7 @@ def expected_stacks(sheet: Sheet) -> dict[int, list[int] | None]:
     for entry in sheet.want["pool_log"]["entries"]:
         if entry["address"]:
             newest.setdefault(entry["address"], None if entry["free"] else entry["frames"])
-    # The pool info tree keeps a block's stack itself.
+    # The pool info tree has the block's own stack.
     return newest | {one["address"]: one["frames"] for one in sheet.want.get("pool_info", ())}
 
 
@@ -182,7 +182,7 @@ def test_leaks_in_other_groups(sheet: Sheet) -> None:
     rows: list[tuple[object, ...]] = [
         (one.driver, one.size, one.tag, one.caller, False) for one in sheet.dump.pool()
     ]
-    # Contiguous memory has groups of its own.
+    # Contiguous memory has separate groups.
     rows += [(one.driver, one.size, None, one.caller, True) for one in sheet.dump.contiguous()]
     names = ["driver", "size", "tag", "caller", "contiguous"]
     pool = polars.DataFrame(rows, names, orient="row", schema_overrides={"caller": polars.UInt64})
@@ -198,7 +198,7 @@ def test_leaks_in_other_groups(sheet: Sheet) -> None:
     assert list(sheet.dump.leaks("driver frame")) == list(sheet.dump.leaks("frame"))
 
 
-def test_a_dump_beside_itself(sheet: Sheet) -> None:
+def test_a_diff_of_a_dump_with_itself_is_empty(sheet: Sheet) -> None:
     other = verifier.open(sheet.folder / "memory.dmp", symbols=sheet.folder / "symbols")
     diff = verifier.diff(sheet.dump, other)
     assert diff.same_boot and len(diff) == 0 and diff.growth == (0, 0)
@@ -206,8 +206,8 @@ def test_a_dump_beside_itself(sheet: Sheet) -> None:
     assert verifier.diff(sheet.dump, other, "tag").unchanged == len(sheet.dump.leaks("tag"))
 
 
-def test_a_dump_beside_another(sheet: Sheet) -> None:
-    """Growth by tag against what the sheets of both say."""
+def test_a_diff_of_two_dumps_matches_their_sheets(sheet: Sheet) -> None:
+    """Growth by tag, compared with the sheets of both dumps."""
     old = Sheet(next(folder for folder in FOLDERS if folder != sheet.folder))
 
     def sums(one: Sheet) -> dict[str | None, int]:
@@ -268,7 +268,7 @@ def test_info(sheet: Sheet) -> None:
 
 
 def test_deadlock(sheet: Sheet) -> None:
-    """Where deadlock detection is off that is told, with every key."""
+    """If deadlock detection is off, the document says so and has every key."""
     try:
         deadlock = sheet.dump.deadlock()
     except (verifier.MissingSymbol, verifier.MissingType, verifier.FaultError) as error:

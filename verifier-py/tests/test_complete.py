@@ -1,4 +1,4 @@
-"""Each result says whether it is the whole answer, and why it is not: nobody takes a part for all."""
+"""Each result says whether it is the whole answer, and if not, why."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_part_of_an_answer_says_why_it_is_a_part(damaged: verifier.Dump, name:
         assert repr(answer).endswith(f"{note}>")
 
 
-def test_parts_of_an_answer_are_no_more_complete_than_all_of_it(damaged: verifier.Dump) -> None:
+def test_parts_of_an_answer_have_its_extent(damaged: verifier.Dump) -> None:
     history = damaged.history(0xFFFFFA8005400000)
     assert not history.complete
     for part in (history.outstanding, history.events, history.lifetimes, history.neighbors):
@@ -116,14 +116,14 @@ def test_the_gravest_problem_decides() -> None:
     with pytest.raises(verifier.IncompleteError, match="the answer is unknown: list 1 at 0x5: .*reasons: 2"):
         nothing.require_complete()
     assert "problems: 2; the answer is unknown" in verifier.Text("", nothing.problems)._repr_html_()
-    # A problem of which nothing more is said leaves a part of the answer.
+    # A problem without an explicit `leaves` leaves "at least".
     assert verifier.Problem("list", None, "its head is null").leaves == "at least"
     with pytest.raises(ValueError, match="is not the extent of an answer"):
         verifier.Text("", told("all")).extent  # type: ignore[arg-type]
 
 
 def test_an_incomplete_dump_makes_no_equal_table(dump: verifier.Dump, folder: Path) -> None:
-    """Rows and problems may be the same where the answers are not."""
+    """Rows and problems can be equal although the answers are not."""
     from verifier_py._verifier_py import _restore
 
     *state, answer = dump.contiguous()[:0].__reduce__()[1]

@@ -1,4 +1,4 @@
-"""Every view has what the command's JSON has, and addresses where that has them."""
+"""Every view has the data of the command's JSON, and marks the same fields as addresses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def facts(table: Any, *names: str) -> dict[str, Any]:
 
 
 def by_driver(pool: verifier.Pool, contiguous: verifier.Table[Any]) -> dict[str, Any]:
-    """The table as the command nests it."""
+    """The table, nested like the command's JSON."""
     drivers: dict[str, Any] = {}
     for part, table in (("allocations", pool), ("contiguous", contiguous)):
         for row in table.to_dicts():
@@ -77,7 +77,7 @@ LEAKS = ("unload_leak", "by", "filter", "coverage", "log", "pool_info", "omitted
 
 
 def leaks(groups: verifier.Leaks) -> dict[str, Any]:
-    """The table in two lists, as the command has it."""
+    """The table in two lists, like the command's JSON."""
     rows = groups.to_dicts()
     return {
         "groups": [row for row in rows if row["source"] != "contiguous"],
@@ -147,30 +147,30 @@ def log_view(kind: str) -> Callable[[verifier.Dump], dict[str, Any]]:
 VIEWS |= {f"log {kind}": (["log", kind], log_view(kind)) for kind in verifier.LOGS}
 
 
-def differ(theirs: Any, ours: Any, path: str, told: list[str], hexes: set[str]) -> None:
-    """What the command's document and ours do not share; addresses are text there, numbers here."""
+def differ(theirs: Any, ours: Any, path: str, differences: list[str], hexes: set[str]) -> None:
+    """The differences between the command's document and ours; addresses are text there, numbers here."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         if theirs.keys() != ours.keys():
-            told.append(f"{path}: {sorted(theirs.keys() ^ ours.keys())}")
+            differences.append(f"{path}: {sorted(theirs.keys() ^ ours.keys())}")
         for name in theirs.keys() & ours.keys():
-            differ(theirs[name], ours[name], f"{path}.{name}", told, hexes)
+            differ(theirs[name], ours[name], f"{path}.{name}", differences, hexes)
     elif isinstance(theirs, list) and isinstance(ours, list):
         if len(theirs) != len(ours):
-            told.append(f"{path}: {len(theirs)} and {len(ours)}")
+            differences.append(f"{path}: {len(theirs)} and {len(ours)}")
         for one, other in zip(theirs, ours):
-            differ(one, other, path, told, hexes)
+            differ(one, other, path, differences, hexes)
     elif isinstance(theirs, str) and isinstance(ours, int):
         hexes.add(path.rsplit(".", 1)[-1])
         if int(theirs, 16) != ours:
-            told.append(f"{path}: {theirs} and {ours:#x}")
+            differences.append(f"{path}: {theirs} and {ours:#x}")
     elif isinstance(ours, os.PathLike) or path == ".path":
         pass
     elif theirs != ours:
-        told.append(f"{path}: {theirs!r} and {ours!r}")
+        differences.append(f"{path}: {theirs!r} and {ours!r}")
 
 
 def compare(folder: Path, dump: verifier.Dump, name: str) -> set[str]:
-    """The names of all addresses in the command's document, which is ours too."""
+    """The names of all addresses in the command's document, which equals ours."""
     words, view = VIEWS[name]
     arguments = [*words, str(folder / "memory.dmp"), "--symbols", str(folder / "symbols")]
     if name == "history":
@@ -179,26 +179,26 @@ def compare(folder: Path, dump: verifier.Dump, name: str) -> set[str]:
     done = subprocess.run(
         [COMMAND, *arguments, "--format", "json"], capture_output=True, text=True
     )
-    # What is there and cannot be read at all has a document that says so, and fails nevertheless.
+    # If data cannot be read at all, the command prints a document that says so, and fails.
     if done.returncode and not done.stdout:
         with pytest.raises(verifier.VerifierError):
             view(dump)
         return set()
-    told: list[str] = []
+    differences: list[str] = []
     hexes: set[str] = set()
     theirs, ours = json.loads(done.stdout), view(dump)
     if name == "pool":
-        # A flat table has no row for a driver that holds nothing.
+        # A flat table has no row for a driver without blocks.
         theirs["drivers"] = [
             one for one in theirs["drivers"] if one["allocations"] or one["contiguous"]
         ]
-    differ(theirs, ours, "", told, hexes)
-    assert not told, "\n".join(told[:20])
+    differ(theirs, ours, "", differences, hexes)
+    assert not differences, "\n".join(differences[:20])
     return hexes
 
 
 def test_a_diff(folder: Path, other: verifier.Dump, dump: verifier.Dump) -> None:
-    """As the command's, whose problems say of which dump they are."""
+    """A diff equals the command's; its problems name their dump."""
     old, new = str(other.path), str(dump.path)
     assert COMMAND
     arguments = ["--tag", "Le*", "--by", "function", "--symbols", str(folder / "symbols")]
@@ -216,9 +216,9 @@ def test_a_diff(folder: Path, other: verifier.Dump, dump: verifier.Dump) -> None
     }
     ours |= facts(diff, "same_boot", "why", "by", "rebuilt", "omitted", "unchanged")
     ours["groups"] = diff.to_dicts()
-    told: list[str] = []
-    differ(json.loads(done.stdout), ours, "", told, set())
-    assert not told and diff.old_filter and diff.old_filter.tag == "Le*", "\n".join(told[:20])
+    differences: list[str] = []
+    differ(json.loads(done.stdout), ours, "", differences, set())
+    assert not differences and diff.old_filter and diff.old_filter.tag == "Le*", "\n".join(differences[:20])
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -228,7 +228,7 @@ def test_of_the_sample(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in VIEWS if name != "history"])
 def test_of_a_damaged_sample(damaged: verifier.Dump, name: str) -> None:
-    """The same where the answer is not complete: as many problems, and as grave ones."""
+    """An incomplete answer has the same problems, with the same extents."""
     compare(damaged.path.parent, damaged, name)
 
 
@@ -237,12 +237,12 @@ def test_of_a_dump(sheet: Sheet, name: str) -> None:
     fresh = verifier.open(sheet.folder / "memory.dmp", symbols=sheet.folder / "symbols")
     hexes = compare(sheet.folder, fresh, name)
     if name in ("info", "settings", "deadlock"):
-        # A document's text shows as hexadecimal what JSON does.
+        # A document's text shows the same values in hexadecimal as JSON.
         assert hexes <= _documents._ADDRESSES, hexes - _documents._ADDRESSES
 
 
 def test_a_record_shows_what_its_column_is(sheet: Sheet) -> None:
-    """In hexadecimal stand those fields whose column says so."""
+    """A record's text shows those fields in hexadecimal whose column is marked so."""
     dump = sheet.dump
     history = dump.history(dump.pool()[0].address)
     tables: list[verifier.Table[Any]] = [

@@ -1,4 +1,4 @@
-"""The examples in the package's own text, and its stubs beside its names."""
+"""Runs the examples in the package's documentation, and checks that all names are documented."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_examples_run() -> None:
 def test_all_names_have_a_text() -> None:
     for name in verifier.__all__:
         value = getattr(verifier, name)
-        # A choice of words is its own text, and none can be put on it.
+        # A Literal type cannot have a docstring.
         if typing.get_origin(value) is not typing.Literal:
             assert value.__doc__, name
         if isinstance(value, type) and value.__module__ == "verifier_py":
@@ -32,19 +32,19 @@ def test_all_names_have_a_text() -> None:
 
 
 def test_parameters_are_explained() -> None:
-    """Whoever asks an interpreter for help finds what each parameter is."""
+    """The help of each call explains every parameter."""
     for call in (verifier.open, verifier.diff, verifier.Session, verifier.Session.leaks,
                  verifier.Session.pool, verifier.Session.log, verifier.Session.watched_irps,
                  verifier.Session.flamegraph, verifier.Session.report, verifier.Session.kd):  # fmt: skip
         text = call.__doc__ or ""
         lines = [line.split(":")[0] for line in text.splitlines() if ":" in line]
-        told = {name.strip() for line in lines for name in line.split(",")}
+        explained = {name.strip() for line in lines for name in line.split(",")}
         names = set(inspect.signature(call).parameters) - {"self"}
-        assert names <= told, (call, names - told)
+        assert names <= explained, (call, names - explained)
 
 
 def blocks(language: str) -> list[str]:
-    """The blocks of code in the README."""
+    """The code blocks of the README."""
     parts = README.read_text(encoding="utf-8").split(f"```{language}\n")[1:]
     return [part.split("```")[0] for part in parts]
 
@@ -57,6 +57,6 @@ def test_the_readme_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     first = first.replace('"memory.dmp"', repr(str(folder / "memory.dmp")))
     exec(first.replace(opened, f"symbols={str(folder / 'symbols')!r}"), {})
     assert (tmp_path / "report.html").exists()
-    # The reader of the second block has no body: it defines its class and is refused for what it returns.
+    # The reader of the second block has no body, so the block runs until its `read` returns None.
     with pytest.raises(TypeError, match="returned NoneType, not bytes"):
         exec(own, {"verifier": verifier})

@@ -1,4 +1,4 @@
-"""Each error is one exception of the tree, with what a program needs of it."""
+"""Each error is one exception of the tree, with the attributes that a program needs."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def test_no_symbols(folder: Path) -> None:
 
 def test_no_symbols_and_no_layouts(folder: Path, tmp_path: Path) -> None:
     image = bytearray((folder / "memory.dmp").read_bytes())
-    # A build that no layouts are known of: MinorVersion of the header.
+    # A build without known layouts: MinorVersion in the header.
     image[0xC:0x10] = (1000).to_bytes(4, "little")
-    # Nothing says that it is another: neither NtBuildLab nor data of a verified driver, by their signature.
+    # Remove the data that show the right build: NtBuildLab, and the signature of a verified driver's data.
     for mark in (b"7601.", (0x98761940).to_bytes(4, "little")):
         assert mark in image
         image = image.replace(mark, bytes(len(mark)))
@@ -113,7 +113,7 @@ def test_other_symbols(folder: Path) -> None:
         dump.log("irql")
     assert global_.value.name == "ViTrackIrqlQueue"
 
-    # Without the list the tree still leads to what drivers hold.
+    # Without the list, the tree still leads to the blocks that drivers hold.
     table["symbols"].pop("VfSuspectDriversList")
     dump = verifier.open(folder / "memory.dmp", symbols=[table])
     assert len(dump.pool()) == 10
@@ -127,7 +127,7 @@ def test_other_symbols(folder: Path) -> None:
 
 
 def test_absent_memory(folder: Path, tmp_path: Path) -> None:
-    """A dump that is cut short: what is left is told, the rest is a fault or a problem."""
+    """A dump that was cut short gives the data that are left; the rest is a fault or a problem."""
     data = (folder / "memory.dmp").read_bytes()
     seen = set()
     for keep in range(0x4000, len(data), 0x1000):
@@ -145,11 +145,11 @@ def test_absent_memory(folder: Path, tmp_path: Path) -> None:
 
 
 def test_fault_level(folder: Path) -> None:
-    """The level of the page table that has no entry."""
+    """A fault has the level of the page table that lacks the entry."""
 
     class Absent:
         def read(self, address: int, size: int) -> bytes:
-            return bytes(size)  # page tables full of nothing
+            return bytes(size)  # page tables without entries
 
     with pytest.raises(verifier.FaultError, match="level 4") as fault:
         verifier.Session(memory=Absent(), dtb=0x1000, ps_loaded_module_list=0xFFFFF80001839C90)
@@ -188,7 +188,7 @@ def test_arguments(dump: verifier.Dump, folder: Path) -> None:
         verifier.Dump()  # type: ignore[call-arg]
 
 
-def test_the_dump_is_not_written_over(folder: Path, tmp_path: Path) -> None:
+def test_the_dump_is_not_overwritten(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.dmp"
     copy.write_bytes((folder / "memory.dmp").read_bytes())
     dump = verifier.open(copy, symbols=folder / "symbols")
@@ -199,7 +199,7 @@ def test_the_dump_is_not_written_over(folder: Path, tmp_path: Path) -> None:
 
 
 def test_garbage_in_a_dump(folder: Path, tmp_path: Path) -> None:
-    """Whatever bytes change, the answer is a result or an exception of the tree."""
+    """With any changed bytes, the answer is a result or an exception of the tree."""
     data = (folder / "memory.dmp").read_bytes()
     for seed in range(60):
         evil = bytearray(data)

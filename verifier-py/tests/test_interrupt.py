@@ -1,4 +1,4 @@
-"""Ctrl-C while no Python code runs: during a download or a search, while rows become Python values."""
+"""Ctrl-C while no Python code runs: during a download or a search, and while rows become Python values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from verifier_py._verifier_py import _restore
 
 
 class Endless(ThreadingHTTPServer):
-    """Answers with a file that goes on as long as anybody reads it; `at` bytes into it comes Ctrl-C."""
+    """Answers with a file that does not end; after `at` bytes, Ctrl-C is sent."""
 
     daemon_threads = True
 
@@ -43,7 +43,7 @@ class Answer(BaseHTTPRequestHandler):
                 self.wfile.write(bytes(1 << 16))
                 sent += 1 << 16
                 if sent == server.at:
-                    # As the terminal does: the process gets it, Python's handler runs in the main thread.
+                    # Like a terminal: the process gets the signal, and Python's handler runs in the main thread.
                     signal.raise_signal(signal.SIGINT)
                 if sent > server.at:
                     server.left.wait(0.01)
@@ -56,25 +56,25 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def _interruptible() -> Iterator[None]:
-    """A shell starts what runs in its background with SIGINT ignored, and Python leaves it so."""
+    """A shell starts background processes with SIGINT ignored, and Python does not change that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_a_download(folder: Path, tmp_path: Path, told: bool) -> None:
+@pytest.mark.parametrize("with_progress", [False, True])
+def test_a_download(folder: Path, tmp_path: Path, with_progress: bool) -> None:
     server = Endless(at=16 << 20)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     path = f"srv*{tmp_path / 'cache'}*http://127.0.0.1:{server.server_address[1]}"
     seen: list[int] = []
-    progress = (lambda what, done, total: seen.append(done)) if told else None
+    progress = (lambda what, done, total: seen.append(done)) if with_progress else None
     with pytest.raises(KeyboardInterrupt):
         verifier.open(folder / "memory.dmp", symbols=path, progress=progress)
     assert server.left.wait(60), "the download ended"
     assert len(server.asked) == 1, "nothing else was asked for"
     assert not list((tmp_path / "cache").rglob("*.*")), "no half of a file is kept"
-    assert bool(seen) == told
+    assert bool(seen) == with_progress
     server.shutdown()
     server.server_close()
     assert len(verifier.open(folder / "memory.dmp", symbols=folder / "symbols").pool()) == 10
@@ -82,7 +82,7 @@ def test_a_download(folder: Path, tmp_path: Path, told: bool) -> None:
 
 @pytest.fixture(scope="module")
 def long() -> verifier.Table[verifier.Flag]:
-    """A table that takes its time to become Python values: a flag, a million times."""
+    """A table that takes long to become Python values: one flag, a million times."""
     (bit, name), rows = verifier.flags(8)[:].__reduce__()[1][1].__reduce__()[1][3], 1_000_000
     (field, (_, valid, (bits,), children)), (text, (_, _, (_, letters), _)) = bit, name
     offsets = b"".join((i * len(letters)).to_bytes(4, "little") for i in range(rows + 1))
@@ -95,7 +95,7 @@ def long() -> verifier.Table[verifier.Flag]:
 
 @pytest.mark.parametrize("how", ["to_dicts", "list", "count"])
 def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
-    """Signals are heard while rows become Python values, and other threads run meanwhile."""
+    """Signals are handled while rows become Python values, and other threads run meanwhile."""
     work: Callable[[], object] = {
         "to_dicts": long.to_dicts,
         "list": lambda: list(long),
@@ -111,7 +111,7 @@ def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
 
     def heard(*_: object) -> None:
         seen.append(ticks)
-        # However many signals come in work that does not listen, one is heard when it returns.
+        # If signals arrive during work that does not check for them, one is handled when the work returns.
         if len(seen) > 4 and len(set(seen)) > 1:
             signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
@@ -131,7 +131,7 @@ def test_a_long_table(long: verifier.Table[verifier.Flag], how: str) -> None:
 def test_the_search_for_a_kernel(tmp_path: Path) -> None:
     path = tmp_path / "memory.raw"
     with path.open("wb") as file:
-        # Page by page that takes minutes, and nothing of it is on the disk.
+        # The search takes minutes page by page; the file is sparse.
         file.truncate(1 << 40)
     after = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
     after.start()

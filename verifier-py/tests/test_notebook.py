@@ -1,4 +1,4 @@
-"""The notebook, executed fresh; it is kept without outputs."""
+"""Executes the notebook, which is stored without outputs."""
 
 from __future__ import annotations
 

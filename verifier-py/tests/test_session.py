@@ -30,7 +30,7 @@ def hints(dump: verifier.Dump) -> dict[str, Any]:
 
 
 def logged(session: verifier.Session, kind: str) -> Any:
-    """A log, or what is missing of it: not every build has all."""
+    """A log, or the error if the build does not have it."""
     try:
         log = session.log(kind)
     except verifier.VerifierError as error:
@@ -53,7 +53,7 @@ def everything(session: verifier.Session) -> list[Any]:
         session.leaks("frame", skip="Dispatch").to_dicts(),
         str(session.leaks().to_text(top=None)),
         *(logged(session, kind) for kind in verifier.LOGS if kind != "pool"),
-        # The title names the file, where there is one.
+        # The title names the file, if there is one.
         re.sub(r" – memory\.dmp[^<–]*?(?= –|<)", "", str(session.flamegraph())),
         str(session.kd("!verifier 3")),
         session.info().to_dict()["kernel"]["modules"],
@@ -67,7 +67,7 @@ def nt(folder: Path) -> Path:
 
 @pytest.fixture
 def arguments(folder: Path, dump: verifier.Dump) -> dict[str, Any]:
-    """All that a session over the sample takes, but for its memory."""
+    """All arguments of a session over the sample, except its memory."""
     dtb = dump.info()["directory_table_base"]
     return {"dtb": dtb, "symbols": folder / "symbols", **hints(dump)}
 
@@ -80,7 +80,7 @@ def test_physical(folder: Path, dump: verifier.Dump, arguments: dict[str, Any]) 
         session.kd(".bugcheck")
 
 
-def test_memory_that_stands_still_is_asked_for_less(folder: Path, arguments: dict[str, Any]) -> None:
+def test_stable_memory_is_read_less_often(folder: Path, arguments: dict[str, Any]) -> None:
     def reads(stable: bool) -> tuple[int, list[Any]]:
         memory = Physical(folder / "memory.dmp")
         session = verifier.Session(memory=memory, **arguments, stable=stable)
@@ -100,7 +100,7 @@ def test_page_tables_of_a_running_machine_are_walked_anew(
         memory = Physical(folder / "memory.dmp")
         session = verifier.Session(memory=memory, **arguments, stable=stable)
         level = session.settings().level
-        # The top table goes: without it, only what was remembered leads to a page.
+        # Remove the top table: without it, only cached translations lead to a page.
         del memory.pages[arguments["dtb"] // 0x1000]
         if stable:
             assert session.settings().level == level
@@ -144,7 +144,7 @@ def test_one_hint_is_enough(
 def test_the_kernel_alone_is_enough(
     folder: Path, dump: verifier.Dump, arguments: dict[str, Any], given: bool
 ) -> None:
-    """Its base, or the page tables through which it is found: symbols tell where its lists are."""
+    """With its base, or the page tables to find it, symbols give the addresses of its lists."""
     arguments["ps_loaded_module_list"] = arguments["kd_debugger_data_block"] = None
     if given:
         arguments["kernel_base"] = dump.info()["kernel"]["base"]
@@ -204,7 +204,7 @@ def test_symbols_in_a_buffer(folder: Path, nt: Path, arguments: dict[str, Any]) 
 
 
 def test_absent(folder: Path, arguments: dict[str, Any]) -> None:
-    """A reader that raises says that bytes are absent: a fault, or a problem beside what is there."""
+    """If a reader raises, bytes are absent: the view raises a fault, or reports a problem with the rest."""
 
     class Nothing:
         def read(self, address: int, size: int) -> bytes:
@@ -238,7 +238,7 @@ def test_absent(folder: Path, arguments: dict[str, Any]) -> None:
 def test_fault(
     folder: Path, dump: verifier.Dump, arguments: dict[str, Any], level: int | None
 ) -> None:
-    """What cannot be read is told by address, and by the page table's level where that ends it."""
+    """A fault has the address, and the level of the page table if translation failed."""
     address = dump.settings().address
     whole = Physical(folder / "memory.dmp")
     entries: list[int] = []
@@ -267,7 +267,7 @@ def test_fault(
     with pytest.raises(verifier.FaultError) as fault:
         session.settings()
     assert (fault.value.address, fault.value.level) == (address, level)
-    # What the reader raised, where it is what failed: a page table was read.
+    # The cause is the reader's exception if a page table could not be read.
     cause = fault.value.__cause__
     assert cause is None if level else isinstance(cause, LookupError) and str(cause) == "'a hole'" or (
         str(cause) == "a hole"
@@ -342,7 +342,7 @@ def test_garbage(arguments: dict[str, Any]) -> None:
 
 
 class Interrupted(Physical):
-    """Ctrl-C at the read that comes after so many."""
+    """A reader that raises Ctrl-C after a number of reads."""
 
     after = -1
 
@@ -354,7 +354,7 @@ class Interrupted(Physical):
 
 
 def test_interrupt(folder: Path, arguments: dict[str, Any]) -> None:
-    """Ctrl-C in a reader ends the work at once, whatever is being read."""
+    """Ctrl-C in a reader ends the work at once, in any view."""
     memory = Interrupted(folder / "memory.dmp")
     session = verifier.Session(memory=memory, **arguments)
     whole = session.pool()
@@ -378,10 +378,10 @@ VIEWS: dict[str, Callable[[verifier.Session], Any]] = {
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_what_was_interrupted_is_not_kept(folder: Path, arguments: dict[str, Any], name: str) -> None:
-    """Ctrl-C at any read of a new session's first view: the second one is whole."""
+    """After Ctrl-C at any read of a new session's first view, the second view is complete."""
     view = VIEWS[name]
     memory = Interrupted(folder / "memory.dmp")
-    # The kernel's symbols alone: the other modules' names are read out of their images.
+    # Only the kernel's symbols: names of other modules are read from their images.
     arguments["symbols"] = next(folder.glob("symbols/ntkrnlmp.pdb/*.json"))
     session = verifier.Session(memory=memory, **arguments)
     before = memory.reads
@@ -398,7 +398,7 @@ def test_what_was_interrupted_is_not_kept(folder: Path, arguments: dict[str, Any
 
 @pytest.mark.parametrize("threaded", [False, True])
 def test_ctrl_c(folder: Path, arguments: dict[str, Any], threaded: bool) -> None:
-    """A signal while Rust works on what a slow reader gives: Python's handler ends it at a read."""
+    """A signal while Rust works over a slow reader: Python's handler ends the work at a read."""
 
     class Slow(Physical):
         alarm = -1
@@ -413,7 +413,7 @@ def test_ctrl_c(folder: Path, arguments: dict[str, Any], threaded: bool) -> None
     whole = session.leaks().to_dicts()
     memory.alarm = memory.reads + 20
     if threaded:
-        # Handlers run in the main thread, which waits here: the other thread is not disturbed.
+        # Handlers run in the main thread, which waits here, so the other thread continues.
         with ThreadPoolExecutor(1) as threads, pytest.raises(KeyboardInterrupt):
             threads.submit(session.leaks).result()
     else:
@@ -425,15 +425,15 @@ def test_ctrl_c(folder: Path, arguments: dict[str, Any], threaded: bool) -> None
 
 
 def test_progress(folder: Path) -> None:
-    """A callable is told what is being done, and may end it by raising."""
-    told: list[tuple[str, int, int | None]] = []
+    """The progress callable gets each step of the work, and can end the work by raising."""
+    calls: list[tuple[str, int, int | None]] = []
     dump = verifier.open(
         folder / "memory.dmp",
         symbols=folder / "symbols",
-        progress=lambda *said: told.append(said),
+        progress=lambda *said: calls.append(said),
     )
     dump.report()
-    stages = [what for what, done, _ in told if done == 0]
+    stages = [what for what, done, _ in calls if done == 0]
     assert stages == [
         "reading the pool log",
         "finding symbols",
@@ -447,9 +447,9 @@ def test_progress(folder: Path) -> None:
         ("!verifier 80", lambda: dump.kd("!verifier 80")),
     ]
     for stage, look in views:
-        told.clear()
+        calls.clear()
         look()
-        assert told[0] == (stage, 0, None)
+        assert calls[0] == (stage, 0, None)
 
     def enough(what: str, done: int, total: int | None) -> None:
         raise LookupError(f"enough of {what}")
@@ -501,9 +501,9 @@ def test_arguments(folder: Path, arguments: dict[str, Any]) -> None:
         verifier.Session(memory=b"bytes", **arguments)  # type: ignore[arg-type]
     with pytest.raises(verifier.UsageError, match="vax"):
         verifier.Session(memory=memory, **arguments | {"machine": "vax"})
-    for told in ({"dtb": 0}, {}):
+    for hints in ({"dtb": 0}, {}):
         with pytest.raises(verifier.UsageError, match="nothing says.*ps_loaded_module_list=.*kernel_base="):
-            verifier.Session(memory=memory, **told)  # type: ignore[arg-type]
+            verifier.Session(memory=memory, **hints)  # type: ignore[arg-type]
     for wrong in (5, "often"):
         with pytest.raises(TypeError, match="progress must be callable"):
             verifier.Session(memory=memory, **arguments | {"progress": wrong})

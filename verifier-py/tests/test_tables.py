@@ -17,7 +17,7 @@ import pytest
 import verifier_py as verifier
 
 def sql(query: str, **tables: object) -> list[Any]:
-    """What duckdb answers, the tables registered as they are."""
+    """duckdb's answer to a query over the registered tables."""
     with duckdb.connect() as connection:
         for name, table in tables.items():
             connection.register(name, table)
@@ -74,8 +74,8 @@ def test_sequence(table: verifier.Table[tuple[object, ...]]) -> None:
         table.index("nothing")
     with pytest.raises(ValueError):
         table.index(rows[0], len(table))
-    # It has all of a sequence, and is not registered as one: polars would then take its rows one by one
-    # instead of its columns.
+    # A table has all operations of a sequence but is not registered as one, because polars would then read it
+    # row by row instead of by columns.
     assert not isinstance(table, Sequence)
     with pytest.raises(TypeError, match="not str"):
         table["address"]  # type: ignore[call-overload]
@@ -185,20 +185,20 @@ def test_arrow_round_trip(table: verifier.Table[tuple[object, ...]]) -> None:
     assert arrow.to_pylist() == table.to_dicts()
     assert pyarrow.schema(table) == arrow.schema
     assert polars.DataFrame(table).to_dicts() == table.to_dicts()
-    # By design of polars: its from_arrow makes a series of whatever comes as a stream.
+    # By design of polars, from_arrow makes a Series of every stream.
     series = polars.from_arrow(table)
     assert isinstance(series, polars.Series) and series.to_list() == table.to_dicts()
     assert series.struct.unnest().equals(polars.DataFrame(table))
     assert len(pandas.DataFrame.from_arrow(table)) == len(table)
     assert pyarrow.table(polars.DataFrame(table)).num_rows == len(table)
     assert len(sql("select * from t", t=table)) == len(table)
-    # A stream belongs to one consumer; a table gives as many as are asked for.
+    # A stream has one consumer; a table gives any number of streams.
     assert pyarrow.table(table) == pyarrow.table(table)
     assert pyarrow.table(table[1:]).num_rows == len(table) - 1
     assert pyarrow.table(table[:0]).schema == arrow.schema
 
 
-def test_a_stream_that_nobody_takes(dump: verifier.Dump) -> None:
+def test_a_stream_without_a_consumer_is_released(dump: verifier.Dump) -> None:
     for _ in range(100):
         dump.pool().__arrow_c_stream__()
         dump.pool().__arrow_c_schema__()
@@ -305,7 +305,7 @@ def test_report(dump: verifier.Dump, tmp_path: Path) -> None:
     assert "Filtered: driver myfault; 10 of the driver&#39;s 10 blocks." in written
     with pytest.raises(OSError):
         dump.report(tmp_path / "x.html" / "below a file.html")
-    assert dump.pool("myfault")  # the session goes on
+    assert dump.pool("myfault")  # the session still works
 
 
 def test_records_of_every_log() -> None:
@@ -357,7 +357,7 @@ def test_repr(dump: verifier.Dump) -> None:
 
 
 def named(evil: str, folder: Path, tmp_path: Path) -> verifier.Dump:
-    """The sample with another name of the driver."""
+    """The sample with another name for the driver."""
     data = (folder / "memory.dmp").read_bytes()
     old = "myfault.sys".encode("utf-16-le")
     assert data.count(old) >= 2 and len(evil) == len("myfault.sys")
@@ -443,7 +443,7 @@ def test_demo(tmp_path: Path) -> None:
 
 def test_smaller_views(dump: verifier.Dump) -> None:
     modes = dump.settings().modes
-    # Windows 7 has no rule classes; what it has are numbers.
+    # Windows 7 has no rule classes; its other modes are numbers.
     assert modes["rule_classes"] is None and isinstance(modes["fault_injection"], dict)
     assert modes["excluded_drivers"] == ()
     assert modes["xdv_excluded_drivers"] is None
@@ -467,7 +467,7 @@ def test_smaller_views(dump: verifier.Dump) -> None:
 
 
 def test_no_raw_memory(folder: Path) -> None:
-    # A crash dump taken for raw memory: no kernel is where the page tables are looked for.
+    # A crash dump opened as raw memory: the page tables at this address do not lead to a kernel.
     with pytest.raises(verifier.VerifierError):
         verifier.open(folder / "memory.dmp", raw=True, dtb=0x1000).pool()
 
@@ -496,8 +496,8 @@ def test_carved(dump: verifier.Dump) -> None:
             wrong()
 
 
-def test_missing_symbols_are_told(folder: Path, tmp_path: Path) -> None:
-    """Names that are not there look like names that there are none of, unless it is said."""
+def test_missing_symbols_are_reported(folder: Path, tmp_path: Path) -> None:
+    """Without this problem, missing symbols would look like addresses without names."""
     dump = verifier.open(folder / "memory.dmp", symbols=tmp_path / "none")
     for view in (
         dump.pool,
@@ -518,7 +518,7 @@ def test_missing_symbols_are_told(folder: Path, tmp_path: Path) -> None:
     assert "symbols of the kernel" in dump.settings()._repr_html_()
     assert "symbols of the kernel" in dump.kd("lm")._repr_html_()
     assert [one.what for one in dump.report(tmp_path / "x.html")] != []
-    # Of those modules only that the view shows.
+    # Only for modules that the view shows.
     whole = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
     whole.info()
     assert whole.pool().problems == whole.leaks().problems == whole.drivers().problems == ()

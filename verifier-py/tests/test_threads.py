@@ -24,7 +24,7 @@ def everything(session: verifier.Session) -> list[Any]:
         session.pool().to_dicts(),
         session.log("pool").to_dicts(),
         session.leaks().to_dicts(),
-        # The heading names the file, where there is one.
+        # The heading names the file, if there is one.
         re.sub("\n`memory.dmp[^\n]*\n", "", session.leaks().to_markdown()),
         session.kd("!verifier 3 myfault.sys"),
         session.info().to_dict()["kernel"]["modules"],
@@ -35,7 +35,7 @@ def everything(session: verifier.Session) -> list[Any]:
 def test_threads_on_one_dump(folder: Path, dump: verifier.Dump, workers: int) -> None:
     want = everything(dump)
     for _ in range(5):
-        # A new session each time: its symbols and headers are found by whoever comes first.
+        # A new session each time: the first thread finds its symbols and headers.
         fresh = verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
         with ThreadPoolExecutor(workers) as threads:
             for got in threads.map(everything, [fresh] * workers):

@@ -1,5 +1,5 @@
-//! Over object: an ELF core of a virtual machine (QEMU's `dump-guest-memory`, libvirt's `virsh dump
-//! --memory-only`), whose segments are physical memory.
+//! Over the `object` crate: an ELF core of a virtual machine (QEMU's `dump-guest-memory`, libvirt's `virsh
+//! dump --memory-only`). Its segments are physical memory.
 
 use object::elf::{EM_386, EM_AARCH64, EM_X86_64, FileHeader32, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -9,10 +9,10 @@ use verifier_core::kernel::{Hints, Kernel};
 use verifier_core::memory::{Memory, Residence};
 use verifier_core::{Error, Fault, Reason};
 
-/// Physical address, offset and bytes in the file.
+/// Physical address, offset in the file and length in bytes.
 type Segment = (u64, u64, u64);
 
-/// The file and its segments by address.
+/// The file and its segments, sorted by address.
 struct Core {
     file: Vec<u8>,
     segments: Vec<Segment>,
@@ -20,8 +20,8 @@ struct Core {
 
 impl Memory<Pa> for Core {
     fn read_in_page(&self, at: Pa, buf: &mut [u8]) -> Result<Residence, Fault> {
-        let behind = self.segments.partition_point(|&(start, ..)| start <= at.0);
-        let found = behind.checked_sub(1).and_then(|index| {
+        let after = self.segments.partition_point(|&(start, ..)| start <= at.0);
+        let found = after.checked_sub(1).and_then(|index| {
             let (start, offset, length) = *self.segments.get(index)?;
             let skip = at.0 - start;
             let whole = skip.checked_add(buf.len() as u64)? <= length;
@@ -34,10 +34,10 @@ impl Memory<Pa> for Core {
     }
 }
 
-/// The kernel of a machine whose memory an ELF core holds.
+/// The kernel of a machine whose memory is in an ELF core.
 ///
 /// # Errors
-/// Where the file is no ELF, or the kernel is not found.
+/// If the file is not ELF, or the kernel is not found.
 pub fn open(file: Vec<u8>, dtb: u64, hints: Hints) -> Result<Kernel, Error> {
     let read = match FileKind::parse(&*file) {
         Ok(FileKind::Elf32) => segments::<FileHeader32<Endianness>>(&file),
@@ -48,7 +48,7 @@ pub fn open(file: Vec<u8>, dtb: u64, hints: Hints) -> Result<Kernel, Error> {
     crate::kernel(Core { file, segments }, dtb, machine, hints)
 }
 
-/// The machine, by the number that PE files have, and the segments.
+/// The machine's number in PE files, and the segments.
 fn segments<Elf: FileHeader<Endian = Endianness>>(
     file: &[u8],
 ) -> object::Result<(u32, Vec<Segment>)> {

@@ -1,7 +1,7 @@
-//! Over kdmp-parser: its parser reads the file, this library reads pages from it.
+//! Over kdmp-parser: its parser reads the file, and this library reads pages through it.
 //!
-//! `Memory` never asks for bytes that cross a 4 KiB page. That matters here: `phys::Reader` of 0.8.2
-//! returns other bytes, with `Ok`, for a read that starts inside a page and goes over two more.
+//! A read of `Memory` never crosses a 4 KiB page. This matters here: `phys::Reader` of 0.8.2 returns wrong
+//! bytes, with `Ok`, for a read that begins inside a page and continues over two more.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use verifier_core::{Error, Pa, Va};
 /// The kernel in a dump that kdmp-parser opens.
 ///
 /// # Errors
-/// Where kdmp-parser does not, or the kernel is not found.
+/// If kdmp-parser does not open the dump, or the kernel is not found.
 pub fn open(dump: &Path) -> Result<Kernel, Error> {
     let path = dump.to_owned();
-    let (told, header) = std::sync::mpsc::channel();
+    let (sender, header) = std::sync::mpsc::channel();
     let memory = OnThread::new(move || {
         let parser = KernelDumpParser::new(path)?;
         let header = parser.headers();
@@ -26,12 +26,12 @@ pub fn open(dump: &Path) -> Result<Kernel, Error> {
             kd_debugger_data_block: Some(Va(header.kd_debugger_data_block)),
             ..Hints::default()
         };
-        let _ = told.send((header.directory_table_base, header.machine_image_type, hints));
+        let _ = sender.send((header.directory_table_base, header.machine_image_type, hints));
         Ok::<_, kdmp_parser::error::Error>(move |at: Pa, buf: &mut [u8]| {
             Reader::new(&parser).read_exact(Gpa::new(at.0), buf)
         })
     })?;
-    // Sent before the reader was made, which it is.
+    // The header was sent before the reader was created, so it is there.
     let (dtb, machine, hints) = header.recv().unwrap_or_default();
     crate::kernel(memory, dtb, machine, hints)
 }

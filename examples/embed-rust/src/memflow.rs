@@ -1,4 +1,4 @@
-//! Over memflow: any connector (`PhysicalMemory`), a file's as well as QEMU's, KVM's or PCILeech's.
+//! Over memflow: any connector (`PhysicalMemory`), for example of a file, QEMU, KVM or PCILeech.
 
 use std::sync::Mutex;
 
@@ -10,11 +10,11 @@ use verifier_core::{Error, Pa};
 
 /// The kernel of a machine whose memory a connector reads.
 ///
-/// A connector reads through `&mut`, so threads take turns at a lock. Its `phys_read_into` gives zeros
-/// and `Ok` for bytes that are absent; its view's `read_raw_into` tells, so that is what is asked.
+/// A connector reads through `&mut`, so threads take turns at a lock. Its `phys_read_into` gives zeros and
+/// `Ok` for absent bytes. Its view's `read_raw_into` returns an error for them, so this uses the view.
 ///
 /// # Errors
-/// Where the kernel is not found.
+/// If the kernel is not found.
 pub fn open(
     connector: impl PhysicalMemory + 'static,
     dtb: u64,

@@ -1,4 +1,4 @@
-//! Over vmi-core: any driver that reads pages (`VmiRead`), Xen's as well as a dump's.
+//! Over vmi-core: any driver that reads pages (`VmiRead`), for example of Xen or of a dump.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use vmi_arch_amd64::Amd64;
 use vmi_core::{Gfn, VmiError, driver::VmiRead};
 use vmi_driver_kdmp::VmiKdmpDriver;
 
-/// Memory that a driver reads. The driver is made on the thread that reads, because it hands out pages
-/// in an `Rc`.
+/// Memory that a driver reads. The driver is created on the thread that reads, because it returns pages in
+/// an `Rc`.
 ///
 /// # Errors
-/// Where the driver cannot be made.
+/// If the driver cannot be created.
 pub fn memory<D: VmiRead>(
     driver: impl FnOnce() -> Result<D, VmiError> + Send + 'static,
 ) -> Result<OnThread<Pa>, Error> {
@@ -31,13 +31,13 @@ pub fn memory<D: VmiRead>(
 /// The kernel in a dump that vmi-driver-kdmp opens.
 ///
 /// # Errors
-/// Where the driver does not, or the kernel is not found.
+/// If the driver does not open the dump, or the kernel is not found.
 pub fn open(dump: &Path) -> Result<Kernel, Error> {
     let path = dump.to_owned();
-    let (told, header) = std::sync::mpsc::channel();
+    let (sender, header) = std::sync::mpsc::channel();
     let memory = memory(move || {
         let driver = VmiKdmpDriver::<Amd64>::new(path)?;
-        let _ = told.send(driver.header());
+        let _ = sender.send(driver.header());
         Ok(driver)
     })?;
     let Ok(header) = header.recv() else { return crate::kernel(memory, 0, 0, Hints::default()) };

@@ -1,4 +1,4 @@
-//! Every host's results are ours on the same dump, and bytes that are absent are told by each.
+//! Every host gives the same results as the library on the same dump, and reports absent bytes.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use verifier_synth::{
     walkthrough_machine,
 };
 
-/// All that the library tells of a kernel, as text.
+/// All views of a kernel, as text.
 fn told(kernel: Kernel, symbols: &Path) -> String {
     let mut path = SymbolPath::with_default_cache(None);
     path.push_plain(symbols);
@@ -73,7 +73,7 @@ impl Sample {
         Hints::from(self.dump.header())
     }
 
-    /// The runs of page frames that the dump holds: physical address, offset in the file, bytes.
+    /// The runs of page frames in the dump: physical address, offset in the file, bytes.
     fn runs(&self) -> Vec<(u64, u64, u64)> {
         let pages = self.dump.physical().unwrap();
         let (mut runs, mut from) = (Vec::<(u64, u64, u64)>::new(), 0);
@@ -88,7 +88,7 @@ impl Sample {
         runs
     }
 
-    /// The first frame that the dump does not hold.
+    /// The first frame that is not in the dump.
     fn hole(&self) -> Pa {
         let map = self.dump.physical().unwrap();
         Pa((1..).find(|&pfn| map.map().offset(pfn).is_none()).unwrap() << 12)
@@ -99,13 +99,13 @@ impl Sample {
         for (start, offset, size) in self.runs() {
             map.push_remap(Address::from(start), size, Address::from(offset));
         }
-        // memflow's connector asks for a file that it may write to; this one is a copy.
+        // memflow's connector needs a file that it may write to; this one is a copy.
         let file = OpenOptions::new().read(true).write(true).open(&self.path).unwrap();
         let connector = FileIoMemory::with_mem_map(file, map).unwrap();
         embed::memflow::open(connector, self.dtb(), self.machine(), self.hints()).unwrap()
     }
 
-    /// The same memory as an ELF core, of 32 bits where the machine is.
+    /// The same memory as an ELF core, 32-bit if the machine is.
     fn elf(&self) -> Kernel {
         let (file, runs) = (fs::read(&self.path).unwrap(), self.runs());
         let (is_wide, machine): (bool, u16) = match self.machine() {
@@ -138,7 +138,7 @@ impl Sample {
         let mut data = ehdr + phdr * runs.len() as u64;
         for &(start, _, size) in &runs {
             put(&mut core, 1, 4);
-            // Where the flags are is what differs.
+            // Only the offset of the flags differs.
             if is_wide {
                 put(&mut core, 6, 4);
             }
@@ -174,14 +174,14 @@ impl Sample {
         assert!(want.contains("PoolRecord"), "something to compare: {want}");
         let mut hosts =
             vec![("memflow", self.memflow()), ("object", self.elf()), ("closure", self.closure())];
-        // These two read dumps of x64 and of nothing else.
+        // These two read only dumps of x64.
         if self.machine() == 0x8664 {
             hosts.push(("kdmp-parser", embed::kdmp::open(&self.path).unwrap()));
             hosts.push(("vmi", embed::vmi::open(&self.path).unwrap()));
         }
         for (name, kernel) in hosts {
             let got = told(kernel, &self.symbols);
-            // Not assert_eq: megabytes of text.
+            // Not assert_eq, which would print megabytes of text.
             let differs = want.lines().zip(got.lines()).find(|(ours, theirs)| ours != theirs);
             assert!(got == want, "{name} on {}: {differs:?}", self.path.display());
             println!("{name}: {} lines are equal on {}", want.lines().count(), self.path.display());
@@ -189,7 +189,7 @@ impl Sample {
     }
 }
 
-/// A sample of the walk-through's machine; the folder holds it.
+/// A sample of the walk-through's machine, in a temporary folder.
 fn synthetic() -> (tempfile::TempDir, Sample) {
     save(&walkthrough_machine().build(DumpKind::BitmapKernel))
 }
@@ -211,7 +211,7 @@ fn every_host_tells_the_same_of_a_synthetic_dump() {
     synthetic().1.check();
 }
 
-/// Five levels, PAE and not, ARM64: nobody has to say which page tables a machine has.
+/// Five levels, with and without PAE, ARM64: the caller need not say which page tables a machine has.
 #[test]
 fn every_host_opens_every_kind_of_page_tables() {
     for (build, paging, name) in [
@@ -259,7 +259,7 @@ fn every_host_tells_the_same_of_a_shared_dump() {
 fn absent_bytes_are_a_fault_at_every_host() {
     let (_folder, sample) = synthetic();
     let hole = sample.hole();
-    // An address space of its own, whose top table is absent: any address leads to the hole.
+    // This address space has an absent top table, so any address leads to the hole.
     let hints =
         Hints { ps_loaded_module_list: Some(Va(0xffff_f800_0000_0000)), ..Hints::default() };
     let file = OpenOptions::new().read(true).write(true).open(&sample.path).unwrap();
@@ -283,7 +283,7 @@ fn absent_bytes_are_a_fault_at_every_host() {
     assert!(embed::elf::open(b"no ELF".to_vec(), 0, Hints::default()).is_err());
 }
 
-/// What an embedder writes is short, and docs/embedding.md says how short.
+/// The code of an embedder is short, and docs/embedding.md states its length.
 #[test]
 fn the_lines_of_glue_are_what_the_docs_say() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -293,7 +293,7 @@ fn the_lines_of_glue_are_what_the_docs_say() {
         Some((cells.next()?.strip_prefix('`')?.strip_suffix('`')?, cells.next()?))
     });
     let mut files = 0;
-    for (file, told) in rows {
+    for (file, stated) in rows {
         let text = fs::read_to_string(examples.join(file)).unwrap();
         let comment = if file.ends_with(".py") { "#" } else { "//" };
         let is_code = |line: &&str| {
@@ -302,7 +302,7 @@ fn the_lines_of_glue_are_what_the_docs_say() {
             !line.is_empty() && !line.starts_with(comment) && !in_c
         };
         let code = text.lines().filter(is_code).count();
-        assert_eq!(told, code.to_string(), "{file}");
+        assert_eq!(stated, code.to_string(), "{file}");
         assert!(!file.starts_with("embed-rust") || code <= 60 && !text.contains("unsafe"));
         files += 1;
     }

@@ -1,6 +1,5 @@
-"""Forty machines with planted leaks and two broken dumps: all of the leaks, nothing else, and two rows
-with an error; a run that is killed midway goes on where it was; and whatever a folder of dumps may hold is
-a row.
+"""Forty machines with planted leaks and two broken dumps give exactly these leaks, and two rows with an
+error. A run continues after an earlier one that was killed. Every file in a folder of dumps gets a row.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("machines")
     make = ["cargo", "run", "-q", "-p", "verifier-synth", "--example", "fleet", "--", str(folder), str(MACHINES)]
     subprocess.run(make, cwd=ROOT, check=True)
-    # One has no header; of the other only the header and the page map are left.
-    (folder / BROKEN[0]).write_bytes(b"This is no dump.")
+    # One has no header; the other has only the header and the page map.
+    (folder / BROKEN[0]).write_bytes(b"This is not a dump.")
     os.truncate(folder / BROKEN[1], 0x4000)
     return folder
 
@@ -54,7 +53,7 @@ def start(out: Path, machines: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(FLEET), str(out), str(machines), *options]
     command += [] if "--scheduler" in options else ["--workers", "2"]
     command += [] if "--symbols" in options else ["--symbols", str(machines / "symbols")]
-    # Its own session: what is killed is killed with its workers.
+    # Its own session, so that its workers are killed with it.
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -66,7 +65,7 @@ def finish(out: Path, machines: Path, *options: str) -> str:
 
 
 def planted(machines: Path, by: str) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """What is to be found: driver, tag and stack, with dumps, count and bytes."""
+    """The expected leaks: driver, tag and stack, with dumps, count and bytes."""
     leaks: dict[tuple[str, str, str], dict[str, Any]] = collections.defaultdict(collections.Counter)
     for dump, of_dump in json.loads((machines / "planted.json").read_text()).items():
         for leak in of_dump if dump not in BROKEN else []:
@@ -79,7 +78,7 @@ def planted(machines: Path, by: str) -> dict[tuple[str, str, str], dict[str, Any
 def check(out: Path, machines: Path, by: str = "names") -> None:
     found = {(row["driver"], row["tag"], row["stack"]): row for row in pq.read_table(out / "leaks.parquet").to_pylist()}
     want = planted(machines, by)
-    # Each of the three is on every build that its machines have, with offsets of its own.
+    # Each of the three is on every build of its machines, with different offsets.
     assert found.keys() == want.keys() and len(want) == (3 if by == "names" else 2 + 4 + 4)
     for key, row in found.items():
         assert row["has_stack"] and row["why_no_stack"] is None
@@ -97,7 +96,7 @@ def test_planted_leaks_are_found_and_nothing_else(machines: Path, tmp_path: Path
     text = finish(tmp_path, machines)
     check(tmp_path, machines)
     assert f"3 different leaks in {MACHINES} dumps; 2 dumps could not be read" in text
-    # A dump that changes is read again, and what failed; here by somebody else's cluster.
+    # A changed dump and the failed dumps are read again; here by an existing cluster.
     shutil.copy(machines / "machine-001.dmp", machines / "machine-000.dmp.new")
     os.replace(machines / "machine-000.dmp.new", machines / "machine-000.dmp")
     written = json.loads((machines / "planted.json").read_text())
@@ -123,7 +122,7 @@ def rows(out: Path, table: str = "dumps") -> list[dict[str, Any]]:
 
 
 def test_whatever_a_folder_holds_is_a_row(machines: Path, tmp_path: Path) -> None:
-    """Names of any bytes and length, a link that leads nowhere, a path that is none, a part that is cut."""
+    """Names of any bytes and length, a dangling link, a path that does not exist, a part that was cut."""
     folder, out = tmp_path / "dumps", tmp_path / "out"
     folder.mkdir()
     long, odd = b"m" * 240 + b".dmp", b"m\xff\x1b.dmp"
@@ -142,10 +141,10 @@ def test_whatever_a_folder_holds_is_a_row(machines: Path, tmp_path: Path) -> Non
     assert errors["empty.dmp"]
     leaks = rows(out, "leaks")
     assert leaks and all(row["dumps"] == 2 for row in leaks)
-    # What a machine that stopped left of a part, or something else that lies there, is no part.
+    # A part that was cut when the machine stopped, and another file in its place, do not count as parts.
     first, second = sorted((out / "parts").glob("*.parquet"))
     os.truncate(first, 0)
-    second.write_bytes(b"This is no table.")
+    second.write_bytes(b"This is not a table.")
     assert "5 dumps, 0 of them done before" in finish(out, folder, *options)
     assert rows(out, "leaks") == leaks
     assert "5 dumps, 2 of them done before" in finish(out, folder, *options)
@@ -158,7 +157,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_leaks_without_a_stack_say_why(fleet: Any, tmp_path: Path) -> None:
-    """One caller with and without a stack is two rows; a module with an offset has no name to go by."""
+    """One caller with and without a stack makes two rows; a module without symbols keeps its offset."""
 
     def row(dump: str, stack: str, why: str | None, count: int) -> dict[str, Any]:
         return {"dump": dump, "driver": "a.sys", "tag": "Aaaa", "stack": stack, "why_no_stack": why, "count": count, "bytes": count}
@@ -196,11 +195,11 @@ def test_a_dump_that_is_cut_short_is_not_one_without_leaks(machines: Path, tmp_p
 
 
 def test_what_a_dump_holds_is_none_only_if_its_answer_is_complete(fleet: Any) -> None:
-    told = fleet.outstanding
-    assert told([{"extent": "complete"}]) == "0 blocks outstanding"
+    text_of = fleet.outstanding
+    assert text_of([{"extent": "complete"}]) == "0 blocks outstanding"
     part = {"extent": "at least", "incomplete_because": "a list was cut\nmore", "count": 3}
-    assert told([part, part]) == "at least 6 blocks outstanding: a list was cut"
-    assert told([{"extent": "unknown", "incomplete_because": "it is off"}]) == "unknown: it is off"
+    assert text_of([part, part]) == "at least 6 blocks outstanding: a list was cut"
+    assert text_of([{"extent": "unknown", "incomplete_because": "it is off"}]) == "unknown: it is off"
 
 
 def test_a_dump_that_is_deleted_meanwhile_is_a_row(fleet: Any, machines: Path, tmp_path: Path) -> None:
@@ -215,7 +214,7 @@ def test_a_dump_that_is_deleted_meanwhile_is_a_row(fleet: Any, machines: Path, t
     errors = {Path(row["dump"]).name: row["error"] for row in rows(tmp_path / "out")}
     assert errors.pop("stays.dmp") is None
     assert errors.pop("before.dmp").startswith("FileNotFoundError: ") and not errors
-    # So is one that goes between the look at it and the reading of it.
+    # So is a dump that disappears after it was found and before it is read.
     (gone,) = fleet.examine(os.fsencode(dumps[0]), None)
     assert gone["dump"] == str(dumps[0]) and gone["error"]
 

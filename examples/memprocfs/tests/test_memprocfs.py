@@ -1,4 +1,4 @@
-"""What LeechCore and MemProcFS read gives the same leaks as the dump itself."""
+"""Memory through LeechCore and MemProcFS gives the same leaks as the dump itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if not hasattr(verifier_py.Session, "leaks"):
 
 
 def padded(dump: Path, folder: Path) -> Path:
-    """A copy of the size that LeechCore asks for."""
+    """A copy of the size that LeechCore requires."""
     copy = folder / "padded.dmp"
     copy.write_bytes(dump.read_bytes())
     os.truncate(copy, max(copy.stat().st_size, 16 << 20))
@@ -31,7 +31,7 @@ def said(dump: Path, symbols: Path, *options: str) -> str:
     command = [sys.executable, str(SCRIPT), str(dump), "--symbols", str(symbols), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    # MemProcFS and LeechCore talk on standard output too.
+    # MemProcFS and LeechCore also write to standard output.
     return done.stdout
 
 
@@ -49,7 +49,7 @@ def test_shared_dumps(name: str, options: tuple[str, ...], tmp_path: Path) -> No
 
 
 def test_a_device_without_page_tables_is_told(tmp_path: Path) -> None:
-    # LeechCore takes a summary dump, as the sample is, for a file of raw memory.
+    # LeechCore treats a summary dump, such as the sample, as a file of raw memory.
     dump = padded(verifier_py.demo(tmp_path).path, tmp_path)
     done = subprocess.run([sys.executable, str(SCRIPT), str(dump)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and "the device does not say where" in done.stderr

@@ -1,4 +1,4 @@
-//! `embed`: on a raw image of the sample machine.
+//! `embed` on a raw image of the sample machine.
 use verifier_core::{Pa, Va, kernel::Hints, machine::Machine};
 use verifier_synth::{DumpKind, walkthrough_machine};
 
@@ -12,7 +12,7 @@ fn main() -> verifier_examples::Result<()> {
     };
     let read = move |at: u64, buf: &mut [u8]| {
         let bytes = raw.get(at as usize..).and_then(|rest| rest.get(..buf.len()));
-        buf.copy_from_slice(bytes.ok_or("behind the end")?);
+        buf.copy_from_slice(bytes.ok_or("past the end")?);
         Ok(())
     };
     let isf = machine.files.iter().find(|(path, _)| path.starts_with("ntkrnlmp.pdb/"));

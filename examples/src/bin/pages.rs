@@ -1,5 +1,5 @@
-//! `pages DUMP`: the page frames that a dump holds. `pages DUMP PFN...`: their bytes.
-//! For `compare_peers.py`.
+//! `pages DUMP` lists the page frames in a dump, `pages DUMP PFN...` writes their bytes.
+//! `compare_peers.py` uses it.
 
 use std::io::Write as _;
 

@@ -1,7 +1,7 @@
-"""The plugins, run by `vol` as a user does, against what the package tells of the same dump.
+"""The plugins, run by `vol` as a user does, compared with the package's views of the same dump.
 
-Of the shared dumps volatility3 opens a complete dump (1) and a bitmap dump (5) of x64 kernels; the
-others it refuses by their kind or machine.
+Of the shared dumps, volatility3 opens a complete dump (1) and a bitmap dump (5) of x64 kernels. It refuses
+the others because of their kind or machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DUMPS = ["win7-rich", "win10-19041-rich"]
 
 
 class Case:
-    """A dump, what the package tells of it, and a way to run a plugin on it."""
+    """A dump, the package's session over it, and a way to run a plugin on it."""
 
     def __init__(self, folder: Path, tables: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = SHARED / request.param
     if not (folder / "memory.dmp").exists():
         pytest.skip(f"no dumps in {SHARED}")
-    # Volatility wants its tables in a tree of its own.
+    # Volatility needs its tables in its own folder structure.
     tables = tmp_path_factory.mktemp("tables")
     place = tables / "windows" / "ntkrnlmp.pdb"
     place.mkdir(parents=True)
@@ -102,7 +102,7 @@ def test_other_logs(case: Case, kind: str) -> None:
     try:
         log = case.dump.log(kind, last=20)
     except (verifier_py.MissingSymbol, verifier_py.FaultError):
-        # Volatility's table may lack the type of what is not in the dump either.
+        # Volatility's table may also lack the type, if the data are not in the dump.
         done = case.run("Log", "--kind", kind)
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert "unable to read a requested page" in done.stderr or "related to a symbol table" in done.stderr
@@ -171,7 +171,7 @@ def test_other_renderers(case: Case) -> None:
 
 @pytest.mark.parametrize("case", DUMPS[1:], indirect=True)
 def test_the_quick_renderer(case: Case) -> None:
-    """What `vol` prints where it is not told how."""
+    """The output of `vol` without options for it."""
     quick = case.run("Log", "--kind", "irp", "--last", "3", renderer="quick").stdout.strip().splitlines()
     log = case.dump.log("irp", last=3)
     (head,) = (at for at, line in enumerate(quick) if line.startswith("Slot\tIrp\tThread\t"))
@@ -183,7 +183,7 @@ def test_the_quick_renderer(case: Case) -> None:
 
 @pytest.mark.parametrize("case", DUMPS[:1], indirect=True)
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (("Pool", "--driver", "nobody.sys"), "no driver nobody.sys is configured"),
         (("Leaks", "--driver", "nobody.sys"), "no driver nobody.sys is configured"),
@@ -195,6 +195,6 @@ def test_the_quick_renderer(case: Case) -> None:
         (("Log", "--address", "there"), "argument --address"),
     ],
 )
-def test_a_bad_option_is_told_in_a_line(case: Case, options: tuple[str, ...], told: str) -> None:
+def test_a_bad_option_is_reported_in_one_line(case: Case, options: tuple[str, ...], message: str) -> None:
     done = case.run(*options)
-    assert done.returncode != 0 and told in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr

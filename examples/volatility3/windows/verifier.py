@@ -2,12 +2,12 @@
 
     vol -p examples/volatility3 -f memory.dmp windows.verifier.Pool --driver myfault.sys
 
-Volatility finds the kernel, translates addresses and brings the symbol table; verifier_py, which must
-be installed in the same Python, reads what Verifier keeps there. Names of addresses in other modules
-than the kernel need their PDBs: --symbols, a folder, a store or srv*CACHE*URL. What could not be read
-goes to Volatility's log, as warnings. Pool and Leaks have a last column, the extent of the answer: complete,
-at least, or unknown; without a row nothing is outstanding, and a row with nothing else says that this is
-unknown.
+Volatility finds the kernel, translates addresses and provides the symbol table. verifier_py, which must be
+installed in the same Python, reads Verifier's data. Names in modules other than the kernel need the
+modules' PDBs: --symbols, a folder, a store or srv*CACHE*URL. Data that could not be read are reported as
+warnings in Volatility's log. The last column of Pool and Leaks is the extent of the answer: complete, at
+least, or unknown. If there is no row, nothing is outstanding; a row with only an extent means that this is
+not certain.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LayerMemory:
         self.layer = layer
 
     def read(self, address: int, size: int) -> bytes:
-        # Volatility's addresses have no sign.
+        # Volatility's addresses are not sign-extended.
         return self.layer.read(address & self.layer.address_mask, size)
 
 
@@ -64,7 +64,7 @@ def session(
         try:
             build = int.from_bytes(memory.read(number, 2), "little")
         except exceptions.InvalidAddressException:
-            pass  # its page is not in the dump: views that need it say so
+            pass  # its page is not in the dump; views that need the build say so
     return verifier_py.Session(
         memory=memory,
         machine=_MACHINES[layer.metadata["architecture"]],
@@ -75,14 +75,14 @@ def session(
 
 
 def _text(text: str | None) -> Any:
-    """Text from the dump without control characters, which would move a terminal's cursor."""
+    """Text from the dump without control characters, which could move a terminal's cursor."""
     if text is None:
         return renderers.NotAvailableValue()
     return "".join("\ufffd" if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 else c for c in text)
 
 
 def _warn(answer: Any) -> None:
-    """What is wrong with an answer, and first of all that it is not complete."""
+    """Logs the problems of an answer; if it is not complete, the first line says so."""
     if not answer.complete:
         what = "the answer is unknown" if answer.extent == "unknown" else "the answer is not complete"
         vollog.warning(_text(f"{what}: {answer.incomplete_because[0]}"))
@@ -93,7 +93,7 @@ def _warn(answer: Any) -> None:
 
 @contextlib.contextmanager
 def _as_volatility(layer_name: str) -> Iterator[None]:
-    """Errors of the package as Volatility's own, which it tells without a traceback."""
+    """Raises the package's errors as Volatility's own, which it prints without a traceback."""
     try:
         yield
     except verifier_py.FaultError as error:
@@ -103,13 +103,13 @@ def _as_volatility(layer_name: str) -> Iterator[None]:
     except (verifier_py.SymbolsMissing, verifier_py.MissingType, verifier_py.MissingSymbol) as error:
         raise exceptions.SymbolSpaceError(str(error)) from error
     except (verifier_py.VerifierError, OSError) as error:
-        # Volatility does not tell what an error of this kind says.
+        # Volatility does not print the text of an error of this kind.
         vollog.error(_text(str(error)))
         raise exceptions.PluginRequirementException(str(error)) from error
 
 
 class _Unsigned(requirements.IntRequirement):
-    """A number that is not negative and has 64 bits at most, optional."""
+    """An optional unsigned number of at most 64 bits."""
 
     def unsatisfied(
         self, context: interfaces.context.ContextInterface, config_path: str
@@ -120,7 +120,7 @@ class _Unsigned(requirements.IntRequirement):
 
 
 class _Shared:
-    """What the plugins share. No plugin itself: Volatility lists all subclasses of its interface."""
+    """Shared by the plugins. Not a plugin itself: Volatility lists all subclasses of its interface."""
 
     _required_framework_version = (2, 0, 0)
     _version = (1, 0, 0)
@@ -134,7 +134,7 @@ class _Shared:
             ),
             requirements.StringRequirement(
                 name="symbols",
-                description="Where the PDBs of drivers are: the syntax of _NT_SYMBOL_PATH",
+                description="Where the PDBs of drivers are, in the syntax of _NT_SYMBOL_PATH",
                 optional=True,
             ),
         ]
@@ -143,7 +143,7 @@ class _Shared:
     def unsatisfied(
         cls, context: interfaces.context.ContextInterface, config_path: str
     ) -> dict[str, interfaces.configuration.RequirementInterface]:
-        # Volatility itself does not look at options that may be left out.
+        # Volatility itself does not check optional options.
         unmet = super().unsatisfied(context, config_path)
         for requirement in cls.get_requirements():
             if isinstance(requirement, _Unsigned):
@@ -157,7 +157,7 @@ class _Shared:
         raise NotImplementedError
 
     def nothing(self, table: verifier_py.Table[Any]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """A table that is empty and not complete as a row, so that it does not pass for none."""
+        """A row for a table that is empty and not complete, so that it is not mistaken for "nothing found"."""
         if not table.complete and not len(table):
             yield 0, (*[renderers.NotAvailableValue()] * (len(self.COLUMNS) - 1), table.extent)
 
@@ -176,7 +176,7 @@ class _Shared:
 
 def _driver_requirement() -> requirements.StringRequirement:
     return requirements.StringRequirement(
-        name="driver", description="Of this driver only, such as myfault.sys", optional=True
+        name="driver", description="Only this driver, such as myfault.sys", optional=True
     )
 
 
@@ -231,7 +231,7 @@ class Pool(_Shared, interfaces.plugins.PluginInterface):
 
 
 class Leaks(_Shared, interfaces.plugins.PluginInterface):
-    """Outstanding allocations in groups of one driver, tag and stack: each group, and under it the frames."""
+    """Outstanding allocations in groups of one driver, tag and stack: each group, with its frames below it."""
 
     COLUMNS = [
         ("Driver", str),
@@ -252,15 +252,15 @@ class Leaks(_Shared, interfaces.plugins.PluginInterface):
         _warn(leaks)
         no = renderers.NotApplicableValue()
         for group in leaks:
-            told = _text(group.why_no_stack if group.stack is None else group.label)
-            yield 0, (_text(group.driver), _text(group.tag), group.count, group.bytes, no, told, leaks.extent)
+            site = _text(group.why_no_stack if group.stack is None else group.label)
+            yield 0, (_text(group.driver), _text(group.tag), group.count, group.bytes, no, site, leaks.extent)
             for frame in group.stack or ():
                 yield 1, (no, no, no, no, format_hints.Hex(frame.address), _text(frame.symbol), no)
         yield from self.nothing(leaks)
 
 
 class Log(_Shared, interfaces.plugins.PluginInterface):
-    """A log, newest first: each record, and under it the frames of its stack. The pool log, or --kind."""
+    """A log, newest record first, with the frames of each stack below the record. Default: the pool log."""
 
     COLUMNS = [
         ("Operation", str),
@@ -278,10 +278,10 @@ class Log(_Shared, interfaces.plugins.PluginInterface):
             requirements.ChoiceRequirement(
                 name="kind", description="Which log", choices=list(verifier_py.LOGS), default="pool", optional=True
             ),
-            _Unsigned(name="last", description="Only so many of the newest records", optional=True),
+            _Unsigned(name="last", description="Only this number of the newest records", optional=True),
             _Unsigned(
                 name="address",
-                description="Only records of the block that holds it; of another log, of that IRP or thread",
+                description="Only records of the block that contains it; in other logs, of this IRP or thread",
                 optional=True,
             ),
         ]
@@ -291,7 +291,7 @@ class Log(_Shared, interfaces.plugins.PluginInterface):
         self.log = session.log(self.config.get("kind") or "pool", last=last, address=address)
         if self.log.kind == "pool":
             return self.COLUMNS
-        # Which numbers there are depends on the log and the build.
+        # The columns depend on the log and the build.
         self.numbers = [name for name in self.log.columns if name not in ("slot", "frames")]
         numbers = [(name.replace("_", " ").title(), format_hints.Hex) for name in self.numbers]
         return [("Slot", int), *numbers, ("Frame", format_hints.Hex), ("Symbol", str)]
@@ -315,5 +315,5 @@ class Log(_Shared, interfaces.plugins.PluginInterface):
 
 
 def _hex(number: int | None) -> Any:
-    """A number of a log; None where records of this build do not have it. Signed ones are shown as they are."""
+    """A number of a log; None if records of this build do not have it. Signed numbers keep their sign."""
     return renderers.NotAvailableValue() if number is None else format_hints.Hex(number)

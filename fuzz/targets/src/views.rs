@@ -15,7 +15,7 @@ use verifier_core::types::{Profile, TypeSource as _};
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{CarvedLog, EventKind, EventLog, PoolLog, WatchedIrps};
 use verifier_core::verifier::{
-    CarvedPool, Drivers, Globals, Modes, Place, PoolReport, PoolStacks, Settings, Tracker,
+    CarvedPool, Drivers, Globals, Modes, PoolReport, PoolStacks, Scan, Settings, Tracker,
     UnloadLeak,
 };
 
@@ -74,7 +74,7 @@ pub fn session(data: &[u8]) {
 
 /// What is found without lists and without symbols.
 fn searched(kernel: &Kernel) {
-    let _ = Globals::fit(kernel);
+    let _ = Globals::plausible_layouts(kernel);
     if let Some(profile) = Profile::new(kernel.space().machine(), kernel.build()) {
         let globals = Globals::find(kernel, &profile);
         let types = globals.add_to(profile, kernel);
@@ -86,7 +86,7 @@ fn searched(kernel: &Kernel) {
     let Ok(report) = PoolReport::read(kernel, |_| true) else { return };
     let entries = report.drivers.iter().flat_map(|pool| &pool.allocations);
     let Some(entry) = entries.map(|allocation| allocation.entry).next() else { return };
-    let place = Place::Virtual(entry.page().sub(0x4000)..entry.page().add(0x4000));
+    let place = Scan::Virtual(entry.page().sub(0x4000)..entry.page().add(0x4000));
     if let Ok(carved) = CarvedPool::read(kernel, &place) {
         let _ = carved.compare(&report);
     }

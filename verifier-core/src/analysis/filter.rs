@@ -21,7 +21,7 @@ pub struct Filter {
     /// All blocks: those of the driver, where one is named.
     pub all: Total,
     /// Blocks that were left out for nothing tells their pool; all else of them fits.
-    pub untold: u64,
+    pub undetermined: u64,
     /// How many of the blocks' stacks have lost frames to [`skip`](Self::skip).
     pub stacks_skipped: usize,
     /// How many stacks the blocks have.

@@ -15,10 +15,10 @@ use super::leaks::{NoStack, Reach};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord};
+use crate::verifier::log::{Operation, Order, PoolLog, PoolRecord, PoolRow};
 use crate::verifier::{
-    Allocation, Checks, Driver, Drivers, EntryState, ImagePool, Lost, NO_DRIVER, PoolInfo, Source,
-    TargetDriver, TrackerEntry, for_each_image, mark, told,
+    Allocation, Checks, Driver, Drivers, EntryState, ImagePool, NO_DRIVER, PoolInfo, Recovered,
+    Source, TargetDriver, TrackerEntry, attribute, for_each_image, mark,
 };
 
 /// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
@@ -115,6 +115,11 @@ pub struct History {
 }
 
 impl History {
+    /// The records with their stacks, in the log's order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = PoolRow<'_>> + Clone {
+        self.events.iter().map(|Event { record, frames }| PoolRow { record, frames })
+    }
+
     /// All frames and callers, in no order: what a caller needs symbols for.
     pub fn addresses(&self) -> impl Iterator<Item = Va> {
         let frames = self.events.iter().flat_map(|event| event.frames.iter().copied());
@@ -134,8 +139,9 @@ impl History {
             seen.set(seen.get() + 1);
             is_near(start, size, address)
         });
-        let lost = kernel.types().map(|types| Lost::new(kernel, types));
-        let drivers = lost.and_then(|lost| Ok((Drivers::read_with(kernel, &lost)?, lost)));
+        let recovered = kernel.types().map(|types| Recovered::new(kernel, types));
+        let drivers = recovered
+            .and_then(|recovered| Ok((Drivers::read_with(kernel, &recovered)?, recovered)));
         let mut problems = Vec::new();
         let (mut near, mut log_problems) = (Vec::new(), Vec::new());
         let mut reach = Reach::default();
@@ -163,7 +169,7 @@ impl History {
         let sizes = sizes_by_frame(near.iter().filter(holds));
         let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
         match drivers {
-            Ok((drivers, lost)) => {
+            Ok((drivers, recovered)) => {
                 problems.extend(drivers.problems.iter().cloned());
                 let all = &drivers.drivers;
                 let mut checks = Checks::new(kernel, all.iter());
@@ -195,7 +201,7 @@ impl History {
                     }
                     problems.extend(tracker.problems);
                 };
-                if let Err(error) = for_each_image(kernel, all.iter(), &lost, &mut each) {
+                if let Err(error) = for_each_image(kernel, all.iter(), &recovered, &mut each) {
                     problems.push(Problem::from_error("tracking entries", &error));
                 }
                 held.extend(of_tree(kernel, all, address, &mut checks, &mut problems));
@@ -222,10 +228,10 @@ impl History {
             address.is_in(start, size)
         });
         let events: Vec<Event> = near.into_iter().filter(|event| holds(&event)).collect();
-        let untold = untold(&events, order);
-        let mut lifetimes = lifetimes(&events, &untold);
+        let undetermined = undetermined(&events, order);
+        let mut lifetimes = lifetimes(&events, &undetermined);
         let blocks: Vec<Va> = held.iter().map(|entry| block(entry).0).collect();
-        mark_held(&mut lifetimes, &blocks, unrecorded, &untold);
+        mark_held(&mut lifetimes, &blocks, unrecorded, &undetermined);
         Ok(Self {
             address,
             trackers: held,
@@ -259,7 +265,7 @@ impl History {
 }
 
 /// Blocks of whose records nothing tells which is the newest: they have several, in no order.
-fn untold(events: &[Event], order: Order) -> HashSet<Va> {
+fn undetermined(events: &[Event], order: Order) -> HashSet<Va> {
     let mut seen = HashSet::new();
     let blocks = events.iter().map(|event| event.record.address);
     blocks.filter(|&block| !seen.insert(block) && order == Order::Unknown).collect()
@@ -281,7 +287,7 @@ fn of_tree(
         }
     };
     problems.append(&mut info.problems);
-    let (of_drivers, unowned) = told(kernel, drivers, &info);
+    let (of_drivers, unowned) = attribute(kernel, drivers, &info);
     let names = drivers.iter().map(|driver| driver.name.as_str()).chain([NO_DRIVER]);
     let mut found = Vec::new();
     for (name, mut blocks) in names.zip(of_drivers.into_iter().chain([unowned])) {
@@ -326,7 +332,7 @@ fn neighbors<'a>(
         .collect();
     let mut told: HashMap<Va, usize> =
         neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
-    let untold = untold(near, order);
+    let undetermined = undetermined(near, order);
     // Newest first: the first record of a block is its newest, where they have an order.
     for Event { record, .. } in near.iter().filter(|event| event.record.impossible.is_none()) {
         if address.is_in(record.address, record.size) {
@@ -346,7 +352,7 @@ fn neighbors<'a>(
         }
     }
     for neighbor in &mut neighbors {
-        neighbor.newest = neighbor.newest.filter(|_| !untold.contains(&neighbor.address));
+        neighbor.newest = neighbor.newest.filter(|_| !undetermined.contains(&neighbor.address));
     }
     neighbors.sort_by_key(|neighbor| {
         let start = neighbor.address.0;
@@ -360,15 +366,15 @@ fn neighbors<'a>(
 }
 
 /// Pairs allocations with the frees that followed them, block by block. A record that does not say
-/// what it is counts as an allocation, as everywhere. Records of `untold` blocks pair with none, nor do
+/// what it is counts as an allocation, as everywhere. Records of `undetermined` blocks pair with none, nor do
 /// records that are impossible.
-fn lifetimes(events: &[Event], untold: &HashSet<Va>) -> Vec<Lifetime> {
+fn lifetimes(events: &[Event], undetermined: &HashSet<Va>) -> Vec<Lifetime> {
     let mut open: HashMap<Va, usize> = HashMap::new();
     let mut lifetimes: Vec<Lifetime> = Vec::new();
     // From the oldest on.
     for (index, Event { record, .. }) in events.iter().enumerate().rev() {
         let block = record.address;
-        if untold.contains(&block) || record.impossible.is_some() {
+        if undetermined.contains(&block) || record.impossible.is_some() {
             continue;
         }
         if record.operation == Operation::Free {
@@ -392,7 +398,7 @@ fn mark_held(
     lifetimes: &mut Vec<Lifetime>,
     held: &[Va],
     unrecorded: NoStack,
-    untold: &HashSet<Va>,
+    undetermined: &HashSet<Va>,
 ) {
     let mut unknown = Vec::new();
     for &block in held {
@@ -403,7 +409,7 @@ fn mark_held(
             newest => {
                 let why = match newest {
                     Some(_) => NoStack::Freed,
-                    None if untold.contains(&block) => NoStack::OrderUnknown,
+                    None if undetermined.contains(&block) => NoStack::OrderUnknown,
                     None => unrecorded,
                 };
                 let life = Lifetime::of(block, None, None);

@@ -1,6 +1,7 @@
 //! Joins: what one view alone does not say.
 
 mod boot;
+mod carve_check;
 mod diff;
 mod diff_key;
 mod diff_side;
@@ -14,6 +15,7 @@ mod pool_kind;
 
 pub use crate::verifier::is_kernel_or_verifier;
 pub use boot::{Boot, boot_time};
+pub use carve_check::Comparison;
 pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
 pub use diff_side::Side;

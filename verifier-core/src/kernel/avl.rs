@@ -1,7 +1,7 @@
 //! `RTL_AVL_TABLE`: balanced trees of the kernel's runtime library.
 //!
-//! The table's own `BalancedRoot` is a sentinel whose `RightChild` is the real root. What a node
-//! holds follows its `RTL_BALANCED_LINKS`.
+//! The table's own `BalancedRoot` is a sentinel whose `RightChild` is the real root. A node's data follow
+//! its `RTL_BALANCED_LINKS`.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::addr::Va;
 use crate::error::{Error, Fault};
 use crate::types::{Field, TypeSource};
 
-/// Where the parts of a tree lie, resolved once.
+/// The offsets of a tree's fields, resolved once.
 #[derive(Debug, Clone)]
 pub struct AvlLayout {
     root: u64,
@@ -51,13 +51,13 @@ impl AvlLayout {
 }
 
 impl AvlLayout {
-    /// Where a table has its root.
+    /// The offset of the root in a table.
     pub(crate) fn root_offset(&self) -> u64 {
         self.right_of_root.offset
     }
 
-    /// True where a table that holds something may lie at `table`: a number of elements from one to
-    /// `most`, and a root in the kernel.
+    /// True if `table` can be the address of a table with elements: it counts from one to `most` elements
+    /// and has a root in the kernel.
     #[must_use]
     pub fn is_plausible(&self, space: &AddressSpace, table: Va, most: u64) -> bool {
         let count = space.memory().read_u32(table.add(self.count.offset)).unwrap_or(0);
@@ -91,10 +91,10 @@ impl AvlLayout {
 /// Bytes of `_RTL_BALANCED_LINKS`: 0x20 and 0x10.
 const MAX_LINKS: usize = 0x40;
 
-/// The elements of the table at `table`, in order: addresses of what follows each node's links.
+/// The elements of the table at `table`, in order: the addresses of the data after each node's links.
 ///
 /// [`Walk::broken`] is the first of these: a subtree that cannot be read, which is left out; a node whose
-/// parent is another than the one that led to it; a count that differs from the table's own.
+/// parent is not the node that led to it; a count that differs from the table's own.
 #[must_use]
 pub fn walk_avl(
     space: &AddressSpace,
@@ -106,11 +106,11 @@ pub fn walk_avl(
     walk_avl_to(space, table, layout, what, (limits.tree_nodes, "Limits::tree_nodes"), &|| false)
 }
 
-/// Nodes between two looks at whether to go on.
+/// Nodes between two checks of `stop`.
 const NODES_BETWEEN_LOOKS: usize = 64;
 
-/// The same up to a number of nodes, which is told by the name of the limit that sets it, or until `stop`
-/// says so.
+/// Like [`walk_avl`], up to a number of nodes, given with the name of its limit, or until `stop` returns
+/// true.
 pub(crate) fn walk_avl_to(
     space: &AddressSpace,
     table: Va,

@@ -1,23 +1,23 @@
-//! `KDDEBUGGER_DATA64`: the block in which the kernel tells debuggers where its globals are.
+//! `KDDEBUGGER_DATA64`: the block that gives debuggers the addresses of the kernel's globals.
 //!
-//! Source: `wdbgexts.h`; offsets as volatility's `kdbg_vtypes.py` has them, checked on dumps of
-//! 7601, 9600, 19041 and 22000. All address fields are 64 bits wide on every machine (sign-extended
-//! on x86) and hold addresses *of* variables, except `KernBase`.
+//! Sources: `wdbgexts.h`, and the offsets in volatility's `kdbg_vtypes.py`, checked on dumps of 7601, 9600,
+//! 19041 and 22000. On every machine all address fields are 64 bits wide (sign-extended on x86). Each is
+//! the address *of* a variable, except `KernBase`.
 //!
-//! Since Windows 8 x64 kernels keep the block encoded while they run and decode it in place when
-//! they write a dump, so a raw image of memory has it encoded. With the kernel's symbols the keys
-//! can be read ([`DataBlockKeys`]).
+//! Since Windows 8, x64 kernels keep the block encoded while they run, and decode it in place when they
+//! write a dump. So the block is encoded in a raw image of memory. With the kernel's symbols, the keys can
+//! be read ([`DataBlockKeys`]).
 
 use super::AddressSpace;
 use crate::addr::{PAGE_SIZE, Va};
 use crate::bytes::{le32, le64};
 use crate::error::Error;
 
-/// Bytes that are read: up to and with `MmVerifierData`.
+/// Bytes that are read: up to and including `MmVerifierData`.
 const SIZE: usize = 0x250;
-/// Bytes of a kernel's image that are searched: kernels have 6 to 17 MiB.
+/// The most bytes of a kernel's image that are searched: kernels have 6 to 17 MiB.
 pub(crate) const MAX_IMAGE: u64 = 64 << 20;
-/// Where the mark stands in it: `Header.OwnerTag`.
+/// The offset of the signature, `Header.OwnerTag`.
 const TAG: u64 = 0x10;
 /// `KDBG`.
 const OWNER_TAG: u32 = 0x4742_444b;
@@ -26,11 +26,11 @@ const OWNER_TAG: u32 = 0x4742_444b;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DebuggerData {
-    /// Where it lies.
+    /// Its address.
     pub address: Va,
-    /// True where it had to be decoded.
+    /// True if it had to be decoded.
     pub was_encoded: bool,
-    /// `KernBase`: where the kernel is loaded.
+    /// `KernBase`: the base address of the kernel.
     pub kernel_base: Va,
     /// Address of `PsLoadedModuleList`.
     pub ps_loaded_module_list: Va,
@@ -67,8 +67,8 @@ impl DataBlockKeys {
 }
 
 impl DebuggerData {
-    /// The block in the image at `base` of `size` bytes, by its mark and by that it names this image;
-    /// `None` where there is none, or it is encoded.
+    /// Finds the block in the image at `base` of `size` bytes: it has the signature and names this image.
+    /// `None` if there is no such block, or it is encoded.
     pub(super) fn search(space: &AddressSpace, base: Va, size: u32) -> Option<Self> {
         let mut page = vec![0u8; PAGE_SIZE as usize];
         let size = u64::from(size).min(MAX_IMAGE);
@@ -85,15 +85,15 @@ impl DebuggerData {
         })
     }
 
-    /// True where a block that is not encoded stands at `address`.
+    /// True if there is a block at `address` that is not encoded.
     pub(super) fn is_marked(space: &AddressSpace, address: Va) -> bool {
         space.memory().read_u32(address.add(TAG)).is_ok_and(|tag| tag == OWNER_TAG)
     }
 
-    /// Reads the block at `address`; `keys` serve where it is encoded.
+    /// Reads the block at `address`; `keys` are used if it is encoded.
     ///
     /// # Errors
-    /// [`Error::Read`] where it is absent, [`Error::Malformed`] where it is none (or encoded, and no
+    /// [`Error::Read`] if it is absent, [`Error::Malformed`] if there is no block (or it is encoded, and no
     /// keys are given).
     pub fn read(
         space: &AddressSpace,
@@ -118,9 +118,9 @@ impl DebuggerData {
                 address,
                 what: what.into(),
                 why: if was_encoded {
-                    "no \"KDBG\", neither as it stands nor decoded".into()
+                    "no \"KDBG\", neither plain nor decoded".into()
                 } else {
-                    "no \"KDBG\": it may be encoded, as it is while Windows 8 and later run".into()
+                    "no \"KDBG\": it may be encoded, as in a running Windows 8 or later".into()
                 },
             });
         }

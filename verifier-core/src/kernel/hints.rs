@@ -1,11 +1,11 @@
-//! What is known of a kernel before its memory is read.
+//! Facts about a kernel that are known before its memory is read.
 
 use super::{DebuggerData, Landmarks, Module, UnloadedModule};
 use crate::addr::Va;
 use crate::dump::{BugCheck, Dump, DumpKind, Header};
 use crate::error::Problem;
 
-/// What is known of a kernel before its memory is read; a dump's header has most of it.
+/// Facts about a kernel that are known before its memory is read. A dump's header has most of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hints {
     /// The build number.
@@ -16,18 +16,18 @@ pub struct Hints {
     pub kd_debugger_data_block: Option<Va>,
     /// The bug check.
     pub bug_check: Option<BugCheck>,
-    /// Where the kernel's image lies, for memory in which it was searched for. It serves where nothing
-    /// leads to the list of loaded modules; the list is then looked for by the kernel's exports.
+    /// Base of the kernel's image, if it was searched for. It is used if no address leads to the list of
+    /// loaded modules; the list is then found by the kernel's exports.
     pub kernel_base: Option<Va>,
-    /// True if nothing but their shape speaks for the page tables that lead to that image. Until a list of
-    /// loaded modules that has the image reads through them, whatever is read is unknown.
+    /// True if the page tables that lead to that image are known only by their shape. Every answer is unknown
+    /// until a list of loaded modules that contains the image is read through them.
     pub is_uncertain: bool,
-    /// Loaded images that something else than the kernel's list tells, the kernel first: a small dump's
-    /// driver list. They serve where the kernel's list is not there, or has fewer.
+    /// Loaded images from another source than the kernel's list, the kernel first: a small dump's driver
+    /// list. They are used if the kernel's list is absent or has fewer images.
     pub modules: Vec<Module>,
-    /// Unloaded images, in the same way.
+    /// Unloaded images from such a source.
     pub unloaded: Vec<UnloadedModule>,
-    /// What could not be read on the way to these hints.
+    /// What could not be read while these hints were collected.
     pub problems: Vec<Problem>,
 }
 
@@ -54,7 +54,7 @@ impl From<&Hints> for Landmarks {
 }
 
 impl Hints {
-    /// What the kernel's memory says against these hints, and which of the two serves.
+    /// Contradictions between the kernel's memory and these hints, and which of the two is used.
     pub(super) fn contradicted(
         &self,
         build: Option<u32>,
@@ -83,7 +83,7 @@ impl Hints {
         problems
     }
 
-    /// What a dump's header says and, for a small dump, its lists of drivers; and what is wrong with the file.
+    /// Hints from a dump's header and, for a small dump, its lists of drivers, with the problems of the file.
     #[must_use]
     pub fn of_dump(dump: &Dump) -> Self {
         let mut hints = Self { problems: dump.problems(), ..Self::from(dump.header()) };

@@ -1,4 +1,4 @@
-//! What an image in memory contradicts: the module list, and the identity of another image's PDB.
+//! Compares an image in memory with the module list and with the PDBs of other images.
 
 use super::modules::stem;
 use super::{Kernel, Module};
@@ -7,11 +7,11 @@ use crate::error::{Error, Problem};
 use crate::symbols::PdbId;
 
 impl Kernel {
-    /// What does not fit in the headers of a module's image, which are read for it. A page that is absent
-    /// contradicts nothing.
+    /// Reads the headers of a module's image and returns what does not fit in them. An absent page is not
+    /// a contradiction.
     ///
-    /// An image without readable headers, or with a damaged CodeView record, has no symbols: that costs names,
-    /// so it is a remark. A wrong size or the PDB of another image makes names wrong.
+    /// An image without readable headers, or with a damaged CodeView record, has no symbols. Only names are
+    /// missing then, so it is a remark. A wrong size or the PDB of another image makes names wrong.
     #[must_use]
     pub fn image_problems(&self, module: usize) -> Vec<Problem> {
         let Some(image) = self.modules().loaded().get(module) else { return Vec::new() };
@@ -36,7 +36,7 @@ impl Kernel {
                     problems.push(Problem::at(what(), image.base, why));
                 }
             }
-            // An image without a record is an image as any; its headers are what the error is about.
+            // An image need not have a record, so this error is about its headers.
             Err(error @ Error::Malformed { address, .. }) if address != image.base => {
                 problems.push(remark(&error));
             }
@@ -45,8 +45,8 @@ impl Kernel {
         problems
     }
 
-    /// The module that a PDB is named like, if it has the same PDB as `image`, which is named otherwise. A
-    /// copy of a driver that writes crash dumps (`dump_disk.sys` of `disk.sys`) has its PDB by right.
+    /// The module that has the PDB's name, if it has the same PDB as `image`, which has another name. A copy
+    /// of a driver that writes crash dumps (`dump_disk.sys` of `disk.sys`) rightly has the driver's PDB.
     fn twin(&self, module: usize, image: &Module, id: &PdbId) -> Option<&Module> {
         let of_pdb = stem(&id.name).to_ascii_lowercase();
         if image.base == self.base() || stem(&image.name).to_ascii_lowercase().contains(&of_pdb) {

@@ -1,4 +1,4 @@
-//! Where the images of a kernel are told: by its own list, by a small dump's, or by its one image that
+//! Finds the images of a kernel: by its own list, by a small dump's list, or only the kernel's image, which
 //! a search found.
 
 use std::cell::LazyCell;
@@ -10,7 +10,7 @@ use crate::addr::{Rva, Va};
 use crate::error::{Error, Problem};
 use crate::symbols::{ImageHeaders, SymbolTable};
 
-/// Where the images are told.
+/// The source of the list of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModuleSource {
@@ -18,7 +18,7 @@ pub enum ModuleSource {
     List,
     /// [`Hints::modules`]: a small dump's driver list.
     Hints,
-    /// Nowhere: of all images only the kernel's is known, which a search found.
+    /// No list: only the kernel's image is known, which a search found.
     KernelAlone,
 }
 
@@ -36,15 +36,15 @@ impl fmt::Display for ModuleSource {
 pub(super) struct Images {
     /// Never empty.
     pub(super) loaded: Vec<Module>,
-    /// Where the kernel is loaded.
+    /// The base address of the kernel.
     pub(super) base: Va,
-    /// The build number, where hints or exports tell it.
+    /// The build number, if hints or exports give it.
     pub(super) build: Option<u32>,
     pub(super) source: ModuleSource,
     pub(super) problems: Vec<Problem>,
 }
 
-/// Finds the images and the debugger data, as far as these show themselves before symbols are there.
+/// Finds the images and the debugger data, as far as that is possible without symbols.
 pub(super) fn locate(
     space: &AddressSpace,
     hints: &Hints,
@@ -57,7 +57,7 @@ pub(super) fn locate(
     if images.source == ModuleSource::KernelAlone
         && data.is_none()
         && let Some(kernel) = images.loaded.first()
-        // The block of the one image that is known says where the others are.
+        // The block in the only known image leads to the other images.
         && let Some(data) = DebuggerData::search(space, kernel.base, kernel.size)
     {
         return Ok((find(space, hints, Some(&data), limits)?, Some(data)));
@@ -65,8 +65,8 @@ pub(super) fn locate(
     Ok((images, data))
 }
 
-/// Finds the images: by `PsLoadedModuleList` as the hints, the debugger data or the kernel's exports
-/// tell it, else by the hints' own list, else the kernel alone.
+/// Finds the images: by `PsLoadedModuleList`, whose address is in the hints, the debugger data or the
+/// kernel's exports; else by the hints' own list; else only the kernel.
 pub(super) fn find(
     space: &AddressSpace,
     hints: &Hints,
@@ -75,7 +75,7 @@ pub(super) fn find(
 ) -> Result<Images, Error> {
     let kernel_base = hints.kernel_base.or(data.map(|data| data.kernel_base));
     let headers = kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
-    // Read where they are needed alone: a kernel has thousands.
+    // The exports are read only if they are needed: a kernel has thousands.
     let exports = LazyCell::new(|| {
         let mut left = limits.exports;
         let headers = headers.as_ref()?;
@@ -106,9 +106,9 @@ pub(super) fn find(
     }
     let List { mut loaded, broken, mut problems } = list;
     let mut source = ModuleSource::List;
-    // A small dump may hold some entries of the kernel's list by chance; its own list is whole.
+    // A small dump may have some entries of the kernel's list by chance; its own list is complete.
     if loaded.len() < hints.modules.len() {
-        // That the kernel's is not there needs no telling.
+        // The kernel's list is expected to be absent, so there is no problem to report.
         problems.clear();
         loaded.clear();
         source = ModuleSource::Hints;
@@ -139,7 +139,7 @@ pub(super) fn find(
         loaded.push(kernel_alone(base, headers));
     }
     let Some(first) = loaded.first() else {
-        // A fault keeps its address.
+        // A fault keeps its address in the error.
         if let Some(Error::Read { fault, .. }) = broken {
             return Err(Error::read("the list of loaded modules cannot be read", fault));
         }
@@ -151,12 +151,12 @@ pub(super) fn find(
                 None if is_somewhere || exported.is_some() => {
                     "the list of loaded modules is empty".into()
                 }
-                None => "nothing says where the list of loaded modules is".into(),
+                None => "the address of the list of loaded modules is unknown".into(),
             },
         }));
     };
-    // The debugger data's base where there is an image; else the first of the list, which the
-    // loader puts the kernel at.
+    // The debugger data's base, if there is an image; else the first entry of the list, where the loader
+    // puts the kernel.
     let is_loaded = |base: &Va| loaded.iter().any(|module| module.base == *base);
     let told = [data.map(|data| data.kernel_base), hints.kernel_base];
     let base = told.into_iter().flatten().find(is_loaded).unwrap_or(first.base);
@@ -168,16 +168,16 @@ pub(super) fn find(
     Ok(Images { loaded, base, build, source, problems })
 }
 
-/// What one head leads to.
+/// The list that one head leads to.
 #[derive(Default)]
 struct List {
     loaded: Vec<Module>,
-    /// What first kept it from being whole.
+    /// The first reason why it is incomplete.
     broken: Option<Error>,
     problems: Vec<Problem>,
 }
 
-/// The first list that is whole, else the one with the most modules.
+/// The first complete list, else the one with the most modules.
 fn best_list(lists: impl Iterator<Item = List>) -> List {
     let mut best = List::default();
     for list in lists {
@@ -192,29 +192,30 @@ fn best_list(lists: impl Iterator<Item = List>) -> List {
     best
 }
 
-/// How many builds updates go beyond the one in their lab's name: 19045 is of 19041, 26200 of 26100.
+/// The most by which an update's build exceeds the build in its lab string: 19045 belongs to 19041, 26200
+/// to 26100.
 const FEATURE_UPDATES: u32 = 0x100;
-/// Bytes of a lab's name that are read: kernels have up to 40.
+/// The most bytes of a lab string that are read: kernels have up to 40.
 const MAX_LAB: usize = 64;
 
 /// `NtBuildLab`.
 pub(super) fn read_lab(space: &AddressSpace, at: Va) -> Option<String> {
     let mut text = [0u8; MAX_LAB];
     let read = space.read(at, &mut text);
-    // What follows it may be absent.
+    // The memory after the string may be absent.
     let text = text.get(..read.map_or_else(|fault| fault.done, |_| MAX_LAB))?;
     let end = text.iter().position(|&byte| byte == 0)?;
     let text = std::str::from_utf8(text.get(..end)?).ok()?;
     (!text.is_empty()).then(|| text.to_string())
 }
 
-/// The build number that a lab's name starts with.
+/// The build number at the start of a lab string.
 pub(super) fn build_of_lab(lab: &str) -> Option<u32> {
     let (number, _) = lab.split_once('.')?;
     number.parse().ok().filter(|build| (2600..100_000).contains(build))
 }
 
-/// The build number out of `NtBuildNumber`, whose upper bits say free or checked.
+/// The build number in `NtBuildNumber`, whose upper bits say whether the build is free or checked.
 pub(super) fn read_build(space: &AddressSpace, at: Va) -> Option<u32> {
     space.memory().read_u32(at).ok().map(|raw| raw & 0xffff).filter(|&build| build != 0)
 }
@@ -224,8 +225,8 @@ fn exported(exports: &SymbolTable, base: Option<Va>, name: &str) -> Option<Va> {
     Some(base?.add(rva.into()))
 }
 
-/// Holds a list of images against the kernel's image that a search found. The list's first entries may be
-/// lost; but through page tables that are uncertain it is another list.
+/// Compares a list of images with the kernel's image that a search found. The list may have lost its first
+/// entries; but if the page tables are uncertain, it is another list.
 fn add_kernel(
     loaded: &mut Vec<Module>,
     hints: &Hints,

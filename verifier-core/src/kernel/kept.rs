@@ -1,4 +1,4 @@
-//! What a search through all of memory found, kept for the views that come later.
+//! Keeps the results of searches through all of memory for later views.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct Kept(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
 impl Kept {
-    /// The result that is kept, else that of `search`, which `is_whole` says whether to keep. A second
-    /// thread that asks waits for the first. A search must not ask for another one.
+    /// The kept result, else the result of `search`, which is kept if `is_whole` returns true. A second
+    /// thread waits for the first one. A search must not start another search here.
     pub(super) fn get_or_search<T: Any + Send + Sync>(
         &self,
         search: impl FnOnce() -> T,

@@ -1,5 +1,5 @@
-//! Which page tables a kernel's space has: the paging mode in which the addresses of a header lead to what
-//! they should.
+//! Finds the paging mode of a kernel's space: the mode in which the addresses of a header lead to the
+//! expected data.
 
 use std::sync::Arc;
 
@@ -10,14 +10,13 @@ use crate::error::Error;
 use crate::machine::Machine;
 use crate::memory::{Memory, PageTables, PagingMode};
 
-/// Addresses of which it is known what should stand there, by which the paging mode is told. Any may
-/// be unknown.
+/// Addresses with known contents, by which the paging mode is found. Any of them may be unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Landmarks {
-    /// Address of `PsLoadedModuleList`, or of any other `LIST_ENTRY`: it and its neighbor should point
-    /// at each other.
+    /// Address of `PsLoadedModuleList`, or of any other `LIST_ENTRY`: it and its neighbor should point at
+    /// each other.
     pub ps_loaded_module_list: Option<Va>,
-    /// Address of the debugger data block: it should have its mark, unless it is encoded.
+    /// Address of the debugger data block: it should have its signature, unless it is encoded.
     pub kd_debugger_data_block: Option<Va>,
     /// Address of the page frame database: it should be mapped.
     pub pfn_data_base: Option<Va>,
@@ -33,19 +32,19 @@ impl From<&Header> for Landmarks {
     }
 }
 
-/// What speaks for a paging mode, the weakest first.
+/// The evidence for a paging mode, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ModeEvidence {
-    /// So many landmarks are mapped. One page of a list may be absent, and the block encoded.
+    /// This number of landmarks is mapped. A page of the list may be absent, and the block may be encoded.
     Mapped(usize),
-    /// The debugger data block has its mark.
+    /// The debugger data block has its signature.
     DebuggerData,
     /// The head of the list and its neighbor point at each other.
     List,
 }
 
 impl Landmarks {
-    /// True if the list or the debugger data block is in `space` where it is said to be.
+    /// True if the list or the debugger data block is at its address in `space`.
     #[must_use]
     pub fn hold_in(&self, space: &AddressSpace) -> bool {
         self.evidence(space) >= ModeEvidence::DebuggerData
@@ -68,12 +67,12 @@ impl Landmarks {
 impl AddressSpace {
     /// The kernel's space in a dump: page tables over its pages, or a small dump's blocks.
     ///
-    /// The header does not say how many levels the page tables have (x64) or may have lost whether
-    /// PAE is on (x86): the mode in which its addresses lead to what they should is taken (see
-    /// [`Landmarks`]). Where none does, the more common one is.
+    /// The header does not say how many levels the page tables have (x64), and may not say whether PAE is
+    /// on (x86). So the mode is used in which the header's addresses lead to the expected data (see
+    /// [`Landmarks`]). If none does, the more common mode is used.
     ///
     /// # Errors
-    /// As [`Dump::physical`] and [`Dump::triage`]; [`Error::Unsupported`] for a machine that is not known.
+    /// As [`Dump::physical`] and [`Dump::triage`]; [`Error::Unsupported`] for an unknown machine.
     pub fn of_dump(dump: &Dump) -> Result<Self, Error> {
         let header = dump.header();
         let machine = header.machine().ok_or_else(|| Error::Unsupported {
@@ -93,7 +92,7 @@ impl AddressSpace {
         }))
     }
 
-    /// The kernel's space over any physical memory, told by a dump's header.
+    /// The kernel's space over any physical memory, by the data of a dump's header.
     pub fn of_physical(physical: Arc<dyn Memory<Pa>>, header: &Header, machine: Machine) -> Self {
         Self::of_tables(
             physical,
@@ -104,10 +103,10 @@ impl AddressSpace {
         )
     }
 
-    /// The kernel's space over any physical memory, told by its directory table base.
+    /// The kernel's space over any physical memory, by its directory table base.
     ///
-    /// `pae` is whether an x86 kernel has PAE on, where that is known; by the landmarks the paging mode
-    /// is told where the machine leaves it open (see [`of_dump`](Self::of_dump)).
+    /// `pae` says whether an x86 kernel has PAE on, if that is known. If the machine has several paging
+    /// modes, the landmarks decide (see [`of_dump`](Self::of_dump)).
     pub fn of_tables(
         physical: Arc<dyn Memory<Pa>>,
         directory_table_base: Pa,
@@ -120,7 +119,7 @@ impl AddressSpace {
         })
     }
 
-    /// The space of the mode that fits, out of those that the machine has.
+    /// The space in the mode that fits best, of the machine's modes.
     fn find(
         machine: Machine,
         pae: Option<bool>,
@@ -137,13 +136,13 @@ impl AddressSpace {
             },
         };
         let spaces = modes.iter().map(|&mode| Self::paged(tables(mode), machine));
-        // Of equals the first: the more common mode.
+        // If several are equal, the first: it is the more common mode.
         let best = spaces.rev().max_by_key(|space| landmarks.evidence(space));
         // Every machine has a mode.
         best.unwrap_or_else(|| Self::paged(tables(PagingMode::X64), machine))
     }
 
-    /// True where `head` and the entry behind it point at each other.
+    /// True if `head` and the next entry point at each other.
     fn is_list_head(&self, head: Va) -> bool {
         let size = self.pointer_size() as u64;
         self.read_pointer(head)

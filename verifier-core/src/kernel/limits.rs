@@ -1,24 +1,24 @@
-//! How far walks go.
+//! The limits of walks and searches.
 
 use crate::error::{Error, Problem};
 
-/// How far walks go and how much a view may gather, whatever the dump says.
+/// How far walks go and how much a view may collect, whatever the dump says.
 ///
-/// What strikes is told by its name here, in a problem or an [`Error::Limit`]. The defaults are far
-/// beyond what real kernels have. Beside them stands what the source holds
-/// ([`Memory::held`](crate::memory::Memory::held)): together they bound the memory that a call takes.
+/// When a limit is hit, a problem or [`Error::Limit`] names it. The defaults are far above the numbers of
+/// real kernels. Together with the amount of memory that the source has
+/// ([`Memory::held`](crate::memory::Memory::held)), they bound the memory that a call takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Entries of a `LIST_ENTRY` or SLIST; of contiguous memory over all drivers.
+    /// Entries of a `LIST_ENTRY` list or an SLIST; entries of contiguous memory over all drivers.
     pub list_entries: usize,
     /// Loaded images.
     pub modules: usize,
-    /// Configured drivers, excluded ones, and images that are verified.
+    /// Configured drivers; excluded drivers; verified images.
     pub drivers: usize,
-    /// Bytes of a name or a path, in UTF-16; of the text of a violated condition.
+    /// Bytes of a name or path in UTF-16, and of the text of a violated condition.
     pub name_bytes: usize,
-    /// Exported names that are read, over all images without symbols. The rest stays nameless.
+    /// Exported names, over all images without symbols. Other exports have no names.
     pub exports: u32,
     /// Nodes of a tree, or of the trees that make one table.
     pub tree_nodes: usize,
@@ -30,12 +30,12 @@ pub struct Limits {
     pub ring_records: u32,
     /// Records of deadlock detection, and steps of the lists that lead to them.
     pub deadlock_records: usize,
-    /// Pages that are looked at where data are searched for instead of followed.
+    /// Pages that are searched when data are carved.
     pub carved_pages: u64,
-    /// Page frames that are looked at in the search for page tables.
+    /// Page frames that are searched for page tables.
     pub search_frames: u64,
-    /// Look-ups of mapped pages in the search for the kernel's image, and where data are searched for in
-    /// all that is mapped.
+    /// Look-ups of mapped pages in the search for the kernel's image, and in searches for data in all mapped
+    /// memory.
     pub search_pages: u64,
 }
 
@@ -49,13 +49,13 @@ impl Default for Limits {
             name_bytes: 1 << 11,
             exports: 1 << 18,
             tree_nodes: 1 << 20,
-            // As many live blocks.
+            // One node for each live block.
             pool_info_nodes: 1 << 22,
             // 1 GiB of entries: 33 million allocations.
             tracker_pages: 1 << 18,
             // Twice the longest pool log that a kernel makes (0x800000 records).
             ring_records: 1 << 24,
-            // A lock has at most 65520 nodes, and kernels trim what is old.
+            // A lock has at most 65520 nodes, and kernels trim old ones.
             deadlock_records: 1 << 20,
             // 4 TiB.
             carved_pages: 1 << 30,
@@ -67,7 +67,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Cuts a list to `limit` and tells it as a problem.
+    /// Cuts a list to `limit` entries and adds a problem if entries were cut.
     pub(crate) fn cut<T>(
         list: &mut Vec<T>,
         limit: usize,

@@ -9,9 +9,9 @@ use crate::error::{Error, Fault};
 
 /// The entries after `head`, in order: addresses of their `LIST_ENTRY` fields.
 ///
-/// Each entry's `Blink` is held against the way that led to the entry. If a link is broken (an absent page, a
-/// torn live dump, an overwritten pointer), the ring is walked from its other end too: entries that only the
-/// way back reaches are added, and [`Walk::broken`] says where the first break is.
+/// Each entry's `Blink` is compared with the entry before it. If a link is broken (an absent page, a torn
+/// live dump, an overwritten pointer), the ring is also walked backward from its end. Entries that only the
+/// backward walk reaches are added, and [`Walk::broken`] says where the first break is.
 #[must_use]
 pub fn walk_list(space: &AddressSpace, head: Va, what: &'static str, limits: &Limits) -> Walk {
     let walker = Walker { space, head, what, most: limits.list_entries };
@@ -19,12 +19,12 @@ pub fn walk_list(space: &AddressSpace, head: Va, what: &'static str, limits: &Li
     let Some(broken) = forward.broken.take().or(forward.end.take()) else {
         return Walk { entries: forward.entries, broken: None };
     };
-    // Entries after an unconfirmed link that never came back to the head may be of another ring.
+    // If the walk never came back to the head, entries after an unconfirmed link may belong to another ring.
     if !forward.is_closed {
         forward.entries.truncate(forward.confirmed);
     }
     let mut backward = walker.follow(Way::Backward);
-    // What the way back does not confirm adds nothing.
+    // Entries that the backward walk does not confirm are not added.
     backward.entries.truncate(backward.confirmed);
     backward.entries.reverse();
     let mut entries = merge(forward.entries, backward.entries);
@@ -39,18 +39,18 @@ enum Way {
     Backward,
 }
 
-/// How far one way led.
+/// The result of a walk in one direction.
 #[derive(Default)]
 struct Followed {
-    /// In the order of the way.
+    /// The entries, in the order of the walk.
     entries: Vec<Va>,
-    /// How many of them are before the first link that the next entry does not confirm.
+    /// The number of entries before the first link that the next entry does not confirm.
     confirmed: usize,
     /// The first link that the next entry does not confirm.
     broken: Option<Error>,
-    /// Why the way ended before the head.
+    /// Why the walk ended before the head.
     end: Option<Error>,
-    /// True if the way came back to the head.
+    /// True if the walk came back to the head.
     is_closed: bool,
 }
 
@@ -76,7 +76,7 @@ impl Walker<'_> {
         Error::Malformed { address, what: self.what.into(), why }
     }
 
-    /// Follows one of the links until the head comes round.
+    /// Follows one of the links until it comes back to the head.
     fn follow(&self, way: Way) -> Followed {
         let mut followed = Followed::default();
         followed.end = self.follow_into(way, &mut followed).err();
@@ -113,7 +113,7 @@ impl Walker<'_> {
                     name: "Limits::list_entries",
                 });
             }
-            // The entry itself must be readable, or its fields will not be either.
+            // If the entry's links cannot be read, its fields cannot either.
             let (after, back) = if is_head { first } else { read(next).map(ahead)? };
             if back != here && followed.broken.is_none() {
                 followed.confirmed = followed.entries.len();
@@ -130,8 +130,8 @@ impl Walker<'_> {
     }
 }
 
-/// The entries of both ways, each once and in the order of the list: entries that only the way back reached
-/// are before the entry that follows them there.
+/// The entries of both directions, each once and in the order of the list: entries that only the backward
+/// walk reached come before the entry that follows them in that walk.
 fn merge(forward: Vec<Va>, backward: Vec<Va>) -> Vec<Va> {
     let known: HashSet<Va> = forward.iter().copied().collect();
     let mut before: HashMap<Va, Vec<Va>> = HashMap::new();

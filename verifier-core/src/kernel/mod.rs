@@ -1,12 +1,12 @@
-//! Windows, not yet Verifier: the kernel's modules, lists, trees, strings and its debugger data.
+//! The Windows kernel without Verifier: modules, lists, trees, strings and the debugger data block.
 //!
-//! A [`Kernel`] is the session that every view reads through: an [`AddressSpace`], the loaded and
-//! unloaded modules, the debugger data block, and the symbols that the caller supplied. It opens
-//! without symbols, because what they are called stands in the dump: ask
-//! [`Kernel::wanted_symbols`], bring the files' bytes, [`Kernel::supply_pdb`] them.
+//! A [`Kernel`] is the session through which every view reads: an [`AddressSpace`], the loaded and unloaded
+//! modules, the debugger data block, and the symbols that the caller supplied. You can open it without
+//! symbols, because the dump names the symbol files: [`Kernel::wanted_symbols`] lists them, and you pass
+//! the files' contents to [`Kernel::supply_pdb`].
 //!
-//! All walks (lists, SLISTs, AVL trees) are bounded by [`Limits`] and end on cycles; what was
-//! reached is returned beside the reason why the walk ended.
+//! All walks (lists, SLISTs, AVL trees) are bounded by [`Limits`] and end on cycles. A walk returns the
+//! elements that it reached and the reason why it ended.
 
 mod avl;
 mod debugger_data;

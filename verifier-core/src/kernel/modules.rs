@@ -1,9 +1,9 @@
 //! Loaded and unloaded images.
 //!
-//! `PsLoadedModuleList` is a list of `_KLDR_DATA_TABLE_ENTRY`. The leading fields have lain at the
-//! same offsets in every version (XP to 22000, both widths), and they are needed before any symbol
-//! is at hand, so they are constants here. `MmUnloadedDrivers` points at 50 slots of
-//! `_UNLOADED_DRIVERS`, which is in few public PDBs: name, start, end and time of the last images to go.
+//! `PsLoadedModuleList` is a list of `_KLDR_DATA_TABLE_ENTRY`. Its first fields have the same offsets in
+//! every version (XP to 22000, both widths), and they are needed before symbols are available, so they are
+//! constants here. `MmUnloadedDrivers` points at 50 slots of `_UNLOADED_DRIVERS`, which is in few public
+//! PDBs: name, start, end and time of the images that were unloaded last.
 
 use std::sync::OnceLock;
 
@@ -15,13 +15,13 @@ use crate::dump::{TriageDriver, TriageUnloaded};
 use crate::error::{Error, Problem};
 use crate::machine::Machine;
 
-/// Slots behind `MmUnloadedDrivers` (`MI_UNLOADED_DRIVERS`).
+/// Slots in the array of `MmUnloadedDrivers` (`MI_UNLOADED_DRIVERS`).
 const UNLOADED_SLOTS: usize = 50;
 
 /// A loaded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
-    /// Its `_KLDR_DATA_TABLE_ENTRY`; null where the kernel's list was not what told it.
+    /// Its `_KLDR_DATA_TABLE_ENTRY`; null if the image is not from the kernel's list.
     pub entry: Va,
     /// `DllBase`.
     pub base: Va,
@@ -31,9 +31,9 @@ pub struct Module {
     pub name: String,
     /// `FullDllName`.
     pub path: String,
-    /// The name that symbols carry: `nt` for the kernel, else the file name without its extension.
+    /// The module name in symbols: `nt` for the kernel, else the file name without its extension.
     pub short_name: String,
-    /// `TimeDateStamp`, as a small dump's driver list has it; other dumps have it in the image's headers.
+    /// `TimeDateStamp` from a small dump's driver list; other dumps have it in the image's headers.
     pub time_date_stamp: Option<u32>,
     /// `CheckSum`, likewise.
     pub check_sum: Option<u32>,
@@ -59,7 +59,7 @@ impl From<&TriageDriver> for Module {
 }
 
 impl Module {
-    /// True where `va` lies in the image.
+    /// True if `va` is in the image.
     #[must_use]
     pub fn contains(&self, va: Va) -> bool {
         va.0.checked_sub(self.base.0).is_some_and(|offset| offset < u64::from(self.size))
@@ -69,13 +69,13 @@ impl Module {
 /// An image that is no longer loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnloadedModule {
-    /// File name, as far as the kernel kept it.
+    /// The part of the file name that the kernel kept.
     pub name: String,
-    /// Where it was.
+    /// Its first address.
     pub start: Va,
-    /// The first address behind it.
+    /// The first address after it.
     pub end: Va,
-    /// When it went: 100 ns since 1601; 0 where that is not kept, as in a small dump.
+    /// When it was unloaded, in units of 100 ns since 1601; 0 if that is unknown, as in a small dump.
     pub unloaded_at: u64,
 }
 
@@ -92,7 +92,7 @@ pub struct Modules {
     loaded: Vec<Module>,
     /// Indexes of `loaded`, sorted by base.
     by_base: Vec<usize>,
-    /// Set once the debugger data block could be read.
+    /// Set when the debugger data block has been read.
     unloaded: OnceLock<Vec<UnloadedModule>>,
 }
 
@@ -113,19 +113,19 @@ impl Modules {
         &self.loaded
     }
 
-    /// Unloaded images, the last one first.
+    /// Unloaded images, the most recent first.
     #[must_use]
     pub fn unloaded(&self) -> &[UnloadedModule] {
         self.unloaded.get().map_or(&[], Vec::as_slice)
     }
 
-    /// The loaded image that holds `va`: its index in [`loaded`](Self::loaded) and itself.
+    /// The loaded image that contains `va`, with its index in [`loaded`](Self::loaded).
     #[must_use]
     pub fn find(&self, va: Va) -> Option<(usize, &Module)> {
-        let behind = self
+        let after = self
             .by_base
             .partition_point(|&i| self.loaded.get(i).is_some_and(|module| module.base <= va));
-        let &index = self.by_base.get(behind.checked_sub(1)?)?;
+        let &index = self.by_base.get(after.checked_sub(1)?)?;
         let module = self.loaded.get(index)?;
         module.contains(va).then_some((index, module))
     }
@@ -137,20 +137,20 @@ impl Modules {
         self.loaded.get(*self.by_base.get(found)?)
     }
 
-    /// The unloaded image that held `va`, the last one to go if several did.
+    /// The unloaded image that contained `va`; if there are several, the one that was unloaded last.
     #[must_use]
     pub fn find_unloaded(&self, va: Va) -> Option<&UnloadedModule> {
         self.unloaded().iter().find(|module| module.start <= va && va < module.end)
     }
 
-    /// The loaded image with that file name, without regard to case.
+    /// The loaded image with this file name, ignoring case.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Module> {
         self.loaded.iter().find(|module| module.name.eq_ignore_ascii_case(name))
     }
 }
 
-/// Reads the list of loaded images, and says what first kept it from being whole.
+/// Reads the list of loaded images. Also returns the first reason why the list is incomplete.
 pub(super) fn read_loaded(
     space: &AddressSpace,
     head: Va,
@@ -178,7 +178,7 @@ pub(super) fn read_loaded(
     (modules, first)
 }
 
-/// Images have a size and begin on a page, and two of them never share an address.
+/// Every image has a size and begins on a page boundary, and images do not overlap.
 fn check_ranges(modules: &[Module], problems: &mut Vec<Problem>) {
     let mut sorted: Vec<&Module> = modules.iter().collect();
     sorted.sort_by_key(|module| module.base);
@@ -209,7 +209,7 @@ fn read_entry(
     limits: &Limits,
     problems: &mut Vec<Problem>,
 ) -> Result<Module, Error> {
-    // Offsets, and where the last of these fields ends: what is behind may be on a page that is absent.
+    // Offsets, and the end of the last of these fields: later fields may be on a page that is absent.
     let (base, size, path, name, end) = match space.machine() {
         Machine::X86 => (0x18, 0x20, 0x24, 0x2c, 0x34),
         Machine::X64 | Machine::Arm64 => (0x30, 0x40, 0x48, 0x58, 0x68),
@@ -242,7 +242,7 @@ fn read_entry(
 
 /// A module's name: `BaseDllName`, else the end of `FullDllName`.
 ///
-/// The two differ for images that the boot loader loads under the name of another file (`hal.dll` out of
+/// The two differ for images that the boot loader loads under the name of another file (`hal.dll` from
 /// `halmacpi.dll`), but never for drivers (`.sys`).
 fn name_of(entry: Va, base: Va, name: String, path: &str, problems: &mut Vec<Problem>) -> String {
     let of_path = file_name(path);
@@ -277,8 +277,8 @@ pub(super) fn stem(name: &str) -> &str {
     }
 }
 
-/// Reads the slots of unloaded images. `array` is the address of `MmUnloadedDrivers`, `last` the
-/// one of `MmLastUnloadedDriver`, the index of the slot to be used next.
+/// Reads the slots of unloaded images. `array` is the address of `MmUnloadedDrivers`, `last` the address of
+/// `MmLastUnloadedDriver`, the index of the next slot that the kernel will use.
 pub(super) fn read_unloaded(
     space: &AddressSpace,
     array: Va,

@@ -1,22 +1,22 @@
-//! The kernel in memory whose header does not lead to it: a virtual machine's core file, a raw image, a
-//! dump whose header was never filled in.
+//! Searches for the kernel in memory without a useful header: a virtual machine's core file, a raw image,
+//! a dump whose header was never filled in.
 //!
-//! Three things are searched for, each checked by the next: page tables, the kernel's image through
-//! them, and in the image which PDB belongs to it.
+//! The search has three steps, and each confirms the one before: page tables, the kernel's image through
+//! them, and the PDB that the image names.
 //!
-//! *Page tables.* Windows maps its own tables by an entry of the top table that points at that table
-//! itself: on x64 any entry of the kernel's half (its number is drawn at each boot since 14393), on
-//! x86 entry 0x300, under PAE entries 0 to 3 of the directory that maps 0xc0000000 point at the four
-//! directories. (These four entries are the top table's as well, so that directory serves as one.)
-//! Where nothing has that mark, and on ARM64, where none is known, every page serves that could be a top
-//! table by its shape: all that is present in the kernel's part points at memory that is there. Many a page
-//! does; it is the image that tells.
+//! *Page tables.* Windows maps its own tables with an entry of the top table that points at the table
+//! itself. On x64 this is any entry of the kernel's half (since 14393 its number is random at each boot),
+//! and on x86 it is entry 0x300. Under PAE, entries 0 to 3 of the directory that maps 0xc0000000 point at
+//! the four directories. (The top table has the same four entries, so this directory can be used as one.)
+//! If no page has this mark, and on ARM64, for which no mark is known, every page is tried that has the
+//! shape of a top table: all present entries of the kernel's part point at memory that is there. Many pages
+//! have that shape; the kernel's image confirms the right one.
 //!
-//! *The image.* Loaders put kernels at 0xfffff800`00000000 and the 512 GiB above, on x86 anywhere in the
-//! kernel's half. Every mapped page that begins with `MZ` is looked at; the kernel is the one whose PDB or
-//! export directory has a kernel's name. Of tables that are known by their shape alone the first is taken
-//! through which the list of loaded modules reads, and has that image. If there are none, the first that map
-//! a kernel's image serve until symbols lead to the list ([`Hints::is_uncertain`]).
+//! *The image.* Loaders put kernels in the 512 GiB from 0xfffff800`00000000 on, on x86 anywhere in the
+//! kernel's half. Every mapped page that begins with `MZ` is checked; the kernel is the image whose PDB or
+//! export directory has a kernel's name. Tables that are known by their shape alone are accepted if the list
+//! of loaded modules can be read through them and contains that image. If there are none, the first tables
+//! that map a kernel's image are used until symbols lead to the list ([`Hints::is_uncertain`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -31,32 +31,32 @@ use crate::machine::Machine;
 use crate::memory::{Memory, PageTables, PagingMode};
 use crate::symbols::ImageHeaders;
 
-/// Names of kernels' PDBs.
+/// The names of kernel PDBs.
 pub const KERNEL_PDBS: [&str; 5] =
     ["ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb", "ntkrla57.pdb"];
 /// The name in a kernel's export directory.
 const IMAGE_NAME: &str = "ntoskrnl.exe";
-/// Look-ups of pages for one candidate of page tables: the kernel lies among the first images.
+/// The most look-ups of pages for one candidate of page tables: the kernel is among the first images.
 const MAX_STEPS: u64 = 1 << 20;
-/// The same for one that has no mark: there are many, and the kernel is among the first images of
-/// 32-bit machines and ARM64 too.
+/// The same limit for a candidate without the mark: there are many candidates, and on 32-bit machines and
+/// ARM64 the kernel is also among the first images.
 const MAX_SHAPE_STEPS: u64 = 1 << 16;
-/// Tables found by their mark through which a kernel is looked for: every process has one.
+/// The most tables with the mark that are tried: every process has one.
 const MAX_TABLES: usize = 64;
-/// Page frames between two looks at whether to go on.
+/// Page frames between two checks of `stop`.
 const FRAMES_BETWEEN_LOOKS: u64 = 8;
 
-/// Where a directory table base is from.
+/// The source of a directory table base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableSource {
     /// The caller gave it.
     Given,
-    /// The CR3 of that processor.
+    /// The CR3 of the processor with this number.
     Processor(usize),
-    /// The table's entry that points at itself.
+    /// The entry by which the table maps itself.
     SelfMap,
-    /// It looks like one, and leads to a kernel.
+    /// The shape of a table that leads to a kernel.
     Shape,
 }
 
@@ -74,22 +74,22 @@ impl std::fmt::Display for TableSource {
 /// A kernel that was found in memory without a header.
 #[derive(Debug, Clone)]
 pub struct FoundKernel {
-    /// Its virtual memory. It looks each page up at each read, because the memory may be that of a running
-    /// machine; see [`AddressSpace::cached`] for memory that stands still, such as a file's.
+    /// Its virtual memory. Each read translates its address anew, because the memory may be that of a running
+    /// machine; see [`AddressSpace::cached`] for memory that does not change, such as a file's.
     pub space: AddressSpace,
-    /// Where its image lies.
+    /// The base of its image.
     pub hints: Hints,
     /// Its page tables.
     pub directory_table_base: Pa,
-    /// Where these are from.
+    /// How they were found.
     pub tables_from: TableSource,
 }
 
-/// Finds the kernel in memory without the help of a header. `directory_table_base` is tried alone where it
-/// is given; else the processors' tables are, then those that are found by their mark, then by their shape.
+/// Finds the kernel in memory without a header. If you give a `directory_table_base`, only this one is
+/// tried; else the processors' tables, then tables with the mark, then tables by their shape.
 ///
 /// # Errors
-/// [`Error::Unsupported`], which says what was tried.
+/// [`Error::Unsupported`] says what was tried.
 pub fn find_kernel(
     memory: &Unlabeled,
     directory_table_base: Option<Pa>,
@@ -98,7 +98,7 @@ pub fn find_kernel(
     find_kernel_until(memory, directory_table_base, limits, &|| false)
 }
 
-/// The same until `stop` says so, which is asked every few pages.
+/// Like [`find_kernel`], until `stop` returns true. `stop` is called every few pages.
 ///
 /// # Errors
 /// As [`find_kernel`]; [`Error::Stopped`].
@@ -118,11 +118,11 @@ pub fn find_kernel_until(
     })
 }
 
-/// How much was looked at.
+/// How much was searched.
 #[derive(Default)]
 struct Looked {
     frames: u64,
-    /// Pages that may hold a top table.
+    /// Pages that may contain a top table.
     tables: usize,
 }
 
@@ -130,11 +130,11 @@ struct Search<'a> {
     memory: &'a Unlabeled,
     limits: &'a Limits,
     stop: &'a dyn Fn() -> bool,
-    /// Look-ups of pages that are left, over all candidates.
+    /// The remaining look-ups of pages, over all candidates.
     steps: Cell<u64>,
     /// Limits that cut the search short.
     struck: RefCell<BTreeSet<&'static str>>,
-    /// A kernel for which only the shape of page tables speaks.
+    /// The first kernel whose page tables are known only by their shape.
     uncertain: RefCell<Option<FoundKernel>>,
 }
 
@@ -175,12 +175,12 @@ impl Search<'_> {
         })
     }
 
-    /// Which limits kept the search from looking at more, to be put behind what was not found.
+    /// The limits that cut the search short, as the end of the message.
     fn cut_short(&self) -> String {
         let struck: Vec<&str> = self.struck.borrow().iter().copied().collect();
         match struck.len() {
             0 => String::new(),
-            _ => format!("; not all was looked at: limit reached ({})", struck.join(", ")),
+            _ => format!("; the search was cut short: limit reached ({})", struck.join(", ")),
         }
     }
 
@@ -204,7 +204,7 @@ impl Search<'_> {
         }
     }
 
-    /// The kernel that tables at `base` map, in any mode of the machine that `fits`.
+    /// The kernel that tables at `base` map, in any of the machine's modes that `fits` accepts.
     fn kernel_through(
         &self,
         base: Pa,
@@ -248,7 +248,7 @@ impl Search<'_> {
         found.map(|(at, _)| at)
     }
 
-    /// The kernel through the first page that holds a top table by that `source`.
+    /// The kernel through the first page with a top table by this `source`.
     fn by_look(
         &self,
         source: TableSource,
@@ -289,7 +289,7 @@ impl Search<'_> {
                     return Ok(found);
                 }
             }
-            // Without a step left no image is found.
+            // Without look-ups left, no image can be found.
             if self.steps.get() == 0 {
                 break;
             }
@@ -303,11 +303,11 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// The kernel, if the list of loaded modules confirms what only the shape of page tables speaks for.
-    /// If not, the first such kernel is kept.
+    /// The kernel, if the list of loaded modules confirms page tables that were found by their shape alone.
+    /// If not, the first such kernel is kept in `uncertain`.
     fn certain(&self, mut found: FoundKernel) -> Option<FoundKernel> {
         found.hints.is_uncertain = true;
-        // The image may be looked through for the way to the list.
+        // `locate` may search the image for the debugger data block, so count its pages.
         let pages = MAX_IMAGE / PAGE_SIZE;
         self.steps.set(self.steps.get().saturating_sub(pages));
         let located = images::locate(&found.space, &found.hints, self.limits);
@@ -318,7 +318,7 @@ impl Search<'_> {
         None
     }
 
-    /// The top tables that the page may hold.
+    /// The top tables that the page may contain.
     fn top_tables(&self, page: &[u8], at: Pa, by_mark: bool) -> Vec<(Pa, PagingMode)> {
         let modes = self.modes().iter().map(|&(mode, _)| mode);
         if by_mark {
@@ -327,7 +327,7 @@ impl Search<'_> {
         }
         let is_held = |frame: u64| self.memory.memory.read_u8(Pa(frame)).is_ok();
         let found = modes.flat_map(|mode| {
-            // A PAE machine's table has 32 bytes, and lies on any multiple of them.
+            // A PAE machine's table has 32 bytes, at any multiple of 32.
             let size = if mode == PagingMode::X86Pae { 32 } else { PAGE_SIZE };
             let starts = (0..PAGE_SIZE).step_by(size as usize);
             starts.map(move |start| (start as usize..(start + size) as usize, mode))
@@ -337,25 +337,25 @@ impl Search<'_> {
                 page.get(range.clone()).is_some_and(|table| is_shaped(table, *mode, &is_held))
             })
             .map(|(range, mode)| (at.add(range.start as u64), mode))
-            // 32-bit machines have them below 4 GiB.
+            // On 32-bit machines they are below 4 GiB.
             .filter(|(base, mode)| *mode == PagingMode::Arm64 || base.0 >> 32 == 0)
             .collect()
     }
 }
 
-/// True for what may be a top table: in the kernel's part there is something, and all of it leads to
-/// memory that is there.
+/// True if `table` may be a top table: the kernel's part has entries, and all of them lead to memory that is
+/// there.
 fn is_shaped(table: &[u8], mode: PagingMode, is_held: &dyn Fn(u64) -> bool) -> bool {
-    // The present entries of the kernel's part: the frame of a table, `None` for what cannot be one.
+    // The present entries of the kernel's part: the frame of a table, `None` if it cannot be one.
     let entries: Vec<Option<u64>> = match mode {
         PagingMode::X86 => (512..1024)
             .filter_map(|index| le32(table, index * 4).map(u64::from))
             .filter(|entry| entry & 1 != 0)
-            // A large page tells nothing.
+            // A large page does not show whether this is a table.
             .filter(|entry| entry & 0x80 == 0)
             .map(|entry| Some(entry & 0xffff_f000))
             .collect(),
-        // Of a directory pointer all bits but three are the address or reserved.
+        // In a directory pointer, all bits but three are address bits or reserved.
         PagingMode::X86Pae => (0..4)
             .filter_map(|index| le64(table, index * 8).map(|entry| (index, entry)))
             .filter(|(index, entry)| entry & 1 != 0 || (*index >= 2 && *entry != 0))
@@ -372,15 +372,15 @@ fn is_shaped(table: &[u8], mode: PagingMode, is_held: &dyn Fn(u64) -> bool) -> b
     !entries.is_empty() && entries.into_iter().all(|frame| frame.is_some_and(is_held))
 }
 
-/// True for a page that has the mark of a top table of that mode.
+/// True if the page has the mark of a top table of this mode.
 fn maps_itself(page: &[u8], own: Pfn, mode: PagingMode) -> bool {
-    // Present, and no large page.
+    // Present, and not a large page.
     let is_table = |entry: u64| entry & 0x81 == 1;
     let frame = |entry: u64| Pfn((entry & 0x000f_ffff_ffff_f000) / PAGE_SIZE);
     let wide = |index: usize| le64(page, index * 8).unwrap_or(0);
     let to_itself = |entry: u64| is_table(entry) && frame(entry) == own;
     match mode {
-        // One such entry, no more.
+        // Exactly one such entry.
         PagingMode::X64 | PagingMode::X64La57 => {
             (256..512).filter(|&index| to_itself(wide(index))).count() == 1
         }
@@ -390,7 +390,7 @@ fn maps_itself(page: &[u8], own: Pfn, mode: PagingMode) -> bool {
     }
 }
 
-/// True where the image at `at` is a kernel of the machine.
+/// True if the image at `at` is a kernel of the machine.
 fn is_kernel(tables: &PageTables, at: Va, machine: Machine) -> bool {
     let Ok(headers) = ImageHeaders::read(tables, at) else { return false };
     if Machine::from_image_type(headers.machine.into()) != Some(machine) {
@@ -399,7 +399,7 @@ fn is_kernel(tables: &PageTables, at: Va, machine: Machine) -> bool {
     let is_kernels = |name: &str| {
         KERNEL_PDBS.iter().chain([&IMAGE_NAME]).any(|kernel| kernel.eq_ignore_ascii_case(name))
     };
-    // Either may be out of the memory that is there.
+    // Either of the two may be absent.
     headers.pdb_id(tables).is_ok_and(|id| is_kernels(&id.name))
         || headers.export_name(tables).is_ok_and(|name| is_kernels(&name))
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Problem, TRIAGE_HOLDS};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
 use crate::types::{Isf, Pdb, TypeSource};
 
-/// Where a module's names are from.
+/// The source of a module's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SymbolSource {
@@ -41,7 +41,7 @@ impl fmt::Display for SymbolSource {
     }
 }
 
-/// A module's symbols: what was supplied, and the exports that serve without.
+/// A module's symbols: those that were supplied, and the exports, which are used without them.
 #[derive(Default)]
 struct ModuleSymbols {
     supplied: OnceLock<(SymbolSource, Arc<dyn SymbolLookup>)>,
@@ -51,8 +51,8 @@ struct ModuleSymbols {
 
 /// A kernel to read Verifier's data from.
 ///
-/// It owns all it needs and is `Send + Sync`; symbols can be supplied through `&self` while other
-/// threads read.
+/// It owns all that it needs and is `Send + Sync`. You can supply symbols through `&self` while other threads
+/// read.
 pub struct Kernel {
     space: AddressSpace,
     build: OnceLock<u32>,
@@ -61,14 +61,14 @@ pub struct Kernel {
     modules: Modules,
     symbols: Vec<ModuleSymbols>,
     debugger_data: OnceLock<Result<DebuggerData, Error>>,
-    /// What a search through the kernel's image gave, where nothing tells where the block is.
+    /// The result of the search through the kernel's image, if the address of the block is unknown.
     searched_data: OnceLock<Option<DebuggerData>>,
     hints: Hints,
     types: OnceLock<Arc<dyn TypeSource>>,
-    /// Serves while `types` is empty.
+    /// Used while `types` is empty.
     built_in: OnceLock<Arc<dyn TypeSource>>,
     limits: Limits,
-    /// How many exported names may still be read.
+    /// The number of exported names that may still be read.
     exports_left: AtomicU32,
     problems: Vec<Problem>,
     stop: OnceLock<Arc<dyn Fn() -> bool + Send + Sync>>,
@@ -79,12 +79,12 @@ impl Kernel {
     /// Finds the kernel and its modules.
     ///
     /// # Errors
-    /// Where neither hint leads to a module: nothing can be named or found without the kernel's base.
+    /// If neither hint leads to a module: without the kernel's base nothing can be named or found.
     pub fn open(space: AddressSpace, hints: Hints) -> Result<Self, Error> {
         Self::open_with(space, hints, Limits::default())
     }
 
-    /// The same with limits of the caller's.
+    /// Like [`open`](Self::open), with your own limits.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -100,7 +100,7 @@ impl Kernel {
         } else if let Some(data) = known {
             match read_unloaded(&space, data.mm_unloaded_drivers, data.mm_last_unloaded_driver) {
                 Ok(unloaded) => modules.set_unloaded(unloaded),
-                // A small dump has its own list, and that one may be empty.
+                // A small dump has its own list, which may be empty.
                 Err(_) if space.is_blocks() => {}
                 Err(error) => {
                     problems.push(Problem::from_error("list of unloaded modules", &error));
@@ -109,7 +109,7 @@ impl Kernel {
         }
         let symbols = modules.loaded().iter().map(|_| ModuleSymbols::default()).collect();
         let debugger_data = OnceLock::new();
-        // A block that could not be read may be encoded: it is tried again when types are there.
+        // A block that could not be read may be encoded: it is read again when types are supplied.
         if let Some(data) = data {
             let _ = debugger_data.set(Ok(data));
         }
@@ -139,27 +139,27 @@ impl Kernel {
         &self.space
     }
 
-    /// The build number, 0 where neither hints nor symbols told it. The kernel's own name for its build
-    /// ([`build_lab`](Self::build_lab)) corrects a hint that cannot be right.
+    /// The build number; 0 if neither hints nor symbols give it. An impossible hint is corrected by the
+    /// kernel's own build string ([`build_lab`](Self::build_lab)).
     #[must_use]
     pub fn build(&self) -> u32 {
         self.build.get().copied().unwrap_or(0)
     }
 
-    /// `NtBuildLab`: the kernel's own name for its build, such as `19041.1.amd64fre.vb_release`.
+    /// `NtBuildLab`: the kernel's own build string, such as `19041.1.amd64fre.vb_release`.
     #[must_use]
     pub fn build_lab(&self) -> Option<String> {
         images::read_lab(&self.space, self.debugger_data().ok()?.nt_build_lab)
     }
 
-    /// The build number that [`build_lab`](Self::build_lab) starts with. Updates that only switch features
-    /// on have a higher [`build`](Self::build).
+    /// The build number at the start of [`build_lab`](Self::build_lab). Updates that only enable features
+    /// have a higher [`build`](Self::build).
     #[must_use]
     pub fn build_by_lab(&self) -> Option<u32> {
         images::build_of_lab(&self.build_lab()?)
     }
 
-    /// Where the kernel image is loaded.
+    /// The base address of the kernel image.
     #[must_use]
     pub fn base(&self) -> Va {
         self.base
@@ -177,44 +177,44 @@ impl Kernel {
         &self.limits
     }
 
-    /// What could not be read or does not fit on opening: the memory's source and the module list. Every
-    /// view carries these problems, because every view reads through both.
+    /// Data of the memory's source and the module list that could not be read or did not fit on opening.
+    /// Every view has these problems, because every view reads through both.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// Puts the kernel's own problems before those of a view, each once, and that the layouts are in doubt
-    /// if they are.
+    /// Puts the kernel's own problems before those of a view, each once. If the layouts are uncertain, that
+    /// is one of them.
     pub(crate) fn report_into(&self, problems: &mut Vec<Problem>) {
         let of_view = std::mem::replace(problems, self.problems.clone());
         problems.extend(self.layout_problem());
         Problem::extend(problems, of_view);
     }
 
-    /// Lets the caller end what may take long: walks over logs, tracking pages and trees, deadlock
-    /// detection's records, carving and the search for globals ask `stop` every few pages or records, in
-    /// the thread that called the view. A view that is stopped returns what it has, and a problem that
-    /// says so; of an image that was being read nothing is kept, so that the next view reads it again.
-    /// The first function stays; once it has said so it must go on saying so until the view is back.
+    /// Lets you end long work. Walks over logs, tracking pages, trees and deadlock detection's records,
+    /// carving and the search for globals call `stop` every few pages or records, in the thread that called
+    /// the view. A stopped view returns what it has read, and a problem that says so. A partly read image is
+    /// not kept, so the next view reads it again. Only the first function that you set is used. After it has
+    /// returned true, it must keep returning true until the view has returned.
     pub fn stop_when(&self, stop: Box<dyn Fn() -> bool + Send + Sync>) {
         let _ = self.stop.set(Arc::from(stop));
     }
 
-    /// True where the function of [`stop_when`](Self::stop_when) says so.
+    /// True if the function of [`stop_when`](Self::stop_when) returns true.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.stop.get().is_some_and(|stop| stop())
     }
 
-    /// What `search` finds in all of memory: the first view that asks searches, the others share the
-    /// result. A search that is stopped is not kept, and the next caller searches again.
+    /// The result of `search` through all of memory: the first view runs the search, the others share its
+    /// result. The result of a stopped search is not kept, and the next caller searches again.
     pub(crate) fn search_once<T: Any + Send + Sync>(&self, search: impl FnOnce() -> T) -> Arc<T> {
         self.kept.get_or_search(search, || !self.is_stopped())
     }
 
-    /// The debugger data block, decoded with the kernel's symbols where it is encoded: where the hints
-    /// or the symbols say, else by its mark in the kernel's image.
+    /// The debugger data block, at the address in the hints or symbols, else found by its signature in the
+    /// kernel's image. An encoded block is decoded with the kernel's symbols.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -242,13 +242,14 @@ impl Kernel {
             found.clone().ok_or(error)
         });
         match result {
-            // An error is not kept: symbols that are supplied later may turn it.
+            // An error is not kept: with symbols that are supplied later, the block may be readable.
             Ok(data) => {
-                // The list of unloaded modules stands in the block: it was out of reach on opening.
+                // The address of the list of unloaded modules is in the block, so opening could not read the
+                // list.
                 let (array, last) = (data.mm_unloaded_drivers, data.mm_last_unloaded_driver);
                 let unloaded = read_unloaded(&self.space, array, last);
                 if self.is_stopped() {
-                    // With the block, whoever asks next reads the list again.
+                    // The block is not kept either, so the next caller reads both again.
                     let what = "the debugger data block".into();
                     return Err(unloaded.err().unwrap_or(Error::Stopped { what }));
                 }
@@ -261,8 +262,8 @@ impl Kernel {
         }
     }
 
-    /// The bug check: the dump header's, else what the kernel itself noted in `KiBugCheckData`. `None`
-    /// where there was none, or nothing tells.
+    /// The bug check: from the dump header, else from the kernel's `KiBugCheckData`. `None` if there was
+    /// none, or it is unknown.
     #[must_use]
     pub fn bug_check(&self) -> Option<BugCheck> {
         self.hints.bug_check.or_else(|| {
@@ -292,7 +293,7 @@ impl Kernel {
         self.modules.loaded().iter().position(|module| module.base == self.base)
     }
 
-    /// The types and globals that were supplied for the kernel, else the built-in ones.
+    /// The types and globals that you supplied for the kernel, else the built-in ones.
     ///
     /// # Errors
     /// [`Error::NoKernelSymbols`], naming the file that would help.
@@ -314,13 +315,13 @@ impl Kernel {
         })
     }
 
-    /// That the layouts in use may be another build's, if they say so themselves.
+    /// The problem that the layouts in use may be another build's, if they say so.
     fn layout_problem(&self) -> Option<Problem> {
         let types = self.types().ok()?;
         Some(Problem::at(types.describe(), self.base, types.doubt()?).unknown())
     }
 
-    /// True where types of the kernel's own build were supplied: from a PDB, a table, the caller.
+    /// True if types of the kernel's own build were supplied: from a PDB, a table or the caller.
     #[must_use]
     pub fn has_own_types(&self) -> bool {
         self.types.get().is_some()
@@ -329,13 +330,13 @@ impl Kernel {
     /// The address of one of the kernel's globals.
     ///
     /// # Errors
-    /// [`Error::NoKernelSymbols`], [`Error::MissingSymbol`] where the symbols do not have it,
-    /// [`Error::UnknownGlobal`] where there are none and it was not found without, or
-    /// [`Error::NotInSmallDump`] where the memory is a small dump's and does not hold it.
+    /// [`Error::NoKernelSymbols`]; [`Error::MissingSymbol`] if the symbols do not have it;
+    /// [`Error::UnknownGlobal`] if there are no symbols and it was not found without them;
+    /// [`Error::NotInSmallDump`] if a small dump does not contain it.
     pub fn global(&self, name: &str) -> Result<Va, Error> {
         let types = self.types()?;
         let Rva(rva) = types.symbol(name).ok_or_else(|| match types.remark(name) {
-            // Without symbols it was looked for in pages that such a dump never holds.
+            // Without symbols it was searched for in pages that such a dump never has.
             Some(_) if self.space.is_blocks() => Error::NotInSmallDump { name: name.into() },
             Some(why) => Error::UnknownGlobal { name: name.into(), why },
             None => Error::MissingSymbol { name: name.into() },
@@ -347,9 +348,9 @@ impl Kernel {
         Ok(at)
     }
 
-    /// Whether types put `PsLoadedModuleList` and `KdDebuggerDataBlock` where the hints do, which tells
-    /// a build's symbols from another's where the image's record of its PDB is not in the dump; `None`
-    /// where the hints have neither.
+    /// Whether types and hints give the same addresses of `PsLoadedModuleList` and `KdDebuggerDataBlock`.
+    /// This shows whether symbols are the right build's if the image's record of its PDB is not in the dump.
+    /// `None` if the hints have neither address.
     #[must_use]
     pub fn agrees_with(&self, types: &dyn TypeSource) -> Option<bool> {
         let known = [
@@ -364,15 +365,15 @@ impl Kernel {
         Some(first && agreed.all(|agrees| agrees))
     }
 
-    /// The kernel opened anew, where only its own image was known (memory in which it was searched
-    /// for) and its symbols now tell where the lists are; it keeps the symbols, the built-in types and
-    /// what [`stop_when`](Self::stop_when) was given.
+    /// Opens the kernel again, if only its own image was known (after a search for the kernel) and its
+    /// symbols now give the addresses of the lists. The new kernel keeps the symbols, the built-in types and
+    /// the function of [`stop_when`](Self::stop_when).
     ///
     /// # Errors
-    /// As [`open`](Self::open), or where the symbols do not tell.
+    /// As [`open`](Self::open), or if the symbols do not have the addresses.
     pub fn with_lists_from_symbols(&self) -> Result<Self, Error> {
         let hints = Hints {
-            // What corrected the hint does so again.
+            // `NtBuildLab` corrects the hint again.
             build: self.hints.build.or(self.build.get().copied()),
             ps_loaded_module_list: Some(self.global("PsLoadedModuleList")?),
             kd_debugger_data_block: self
@@ -399,21 +400,21 @@ impl Kernel {
         Ok(anew)
     }
 
-    /// Where the images are told. Where only the kernel's is known, its symbols may tell more: see
-    /// [`with_lists_from_symbols`](Self::with_lists_from_symbols).
+    /// The source of the list of images. If only the kernel's image is known, its symbols may lead to more:
+    /// see [`with_lists_from_symbols`](Self::with_lists_from_symbols).
     #[must_use]
     pub fn modules_from(&self) -> ModuleSource {
         self.modules_from
     }
 
-    /// What tells where a global is, or why nothing does.
+    /// The source of a global's address, or why its address is unknown.
     #[must_use]
     pub fn origin_of_global(&self, name: &str) -> String {
         let types = match self.types() {
             Ok(types) => types,
             Err(error) => return error.to_string(),
         };
-        // The exports are no source of types, so whatever told the address was supplied.
+        // Exports do not give types, so the address is from a supplied source.
         let source = self.kernel_module().and_then(|module| self.symbol_source(module));
         let source = source.map_or_else(|| types.describe(), |(source, _)| source.to_string());
         types.remark(name).unwrap_or_else(|| match types.symbol(name) {
@@ -422,11 +423,11 @@ impl Kernel {
         })
     }
 
-    /// Supplies a PDB for a module. For the kernel it serves as types and globals too. A module
-    /// that has symbols keeps them.
+    /// Supplies a PDB for a module. For the kernel, it also supplies types and globals. A module that already
+    /// has symbols keeps them.
     ///
     /// # Errors
-    /// [`Error::Symbols`] where the PDB's symbols are damaged.
+    /// [`Error::Symbols`] if the PDB's symbols are damaged.
     pub fn supply_pdb(&self, module: usize, pdb: Arc<Pdb>) -> Result<(), Error> {
         pdb.check_symbols()?;
         self.supply_table(module, SymbolSource::Pdb, Arc::clone(&pdb) as Arc<dyn SymbolLookup>);
@@ -448,7 +449,7 @@ impl Kernel {
         }
     }
 
-    /// Supplies the kernel's types and globals from any source. The first one stays.
+    /// Supplies the kernel's types and globals from any source. The first source is kept.
     pub fn supply_types(&self, types: Arc<dyn TypeSource>) {
         let _ = self.types.set(types);
         if self.build.get().is_none()
@@ -457,24 +458,24 @@ impl Kernel {
         {
             let _ = self.build.set(build);
         }
-        // An encoded block of debugger data can be read from now on.
+        // From now on, an encoded debugger data block can be read.
         let _ = self.debugger_data();
     }
 
-    /// Supplies types that serve as long as no others are there: layouts that come with the library.
-    /// The first ones stay.
+    /// Supplies types that are used as long as there are no others: the library's own layouts. The first ones
+    /// are kept.
     pub fn supply_built_in_types(&self, types: Arc<dyn TypeSource>) {
         let _ = self.built_in.set(types);
     }
 
-    /// Supplies names for a module. The first ones stay.
+    /// Supplies names for a module. The first ones are kept.
     pub fn supply_table(&self, module: usize, source: SymbolSource, table: Arc<dyn SymbolLookup>) {
         if let Some(symbols) = self.symbols.get(module) {
             let _ = symbols.supplied.set((source, table));
         }
     }
 
-    /// Where the names of a module are from, and how many there are.
+    /// The source of a module's names, and their number.
     #[must_use]
     pub fn symbol_source(&self, module: usize) -> Option<(SymbolSource, usize)> {
         let symbols = self.symbols.get(module)?;
@@ -488,7 +489,7 @@ impl Kernel {
     /// The headers of a module's image, read once.
     ///
     /// # Errors
-    /// Why they cannot be read.
+    /// The reason why they cannot be read.
     pub fn image_headers(&self, module: usize) -> Result<&ImageHeaders, Error> {
         let (Some(image), Some(symbols)) =
             (self.modules.loaded().get(module), self.symbols.get(module))
@@ -499,7 +500,7 @@ impl Kernel {
             return headers.as_ref().map_err(Clone::clone);
         }
         match ImageHeaders::read(self.space.memory(), image.base) {
-            // What was broken off is no answer: whoever asks next reads again.
+            // Do not keep an interrupted read; the next caller reads again.
             Err(error) if self.is_stopped() => Err(error),
             headers => symbols.headers.get_or_init(|| headers).as_ref().map_err(Clone::clone),
         }
@@ -513,18 +514,18 @@ impl Kernel {
         let mut left = self.exports_left.load(Ordering::Relaxed);
         let headers = self.image_headers(module);
         let table = headers.and_then(|headers| headers.exports(self.space.memory(), &mut left));
-        // A table that was broken off may lack names without an error.
+        // A table that was interrupted may lack names without an error.
         if self.is_stopped() {
             return None;
         }
         Some(symbols.exports.get_or_init(|| {
-            // Threads that read at once may go beyond the limit by a table each.
+            // Threads that read at the same time may exceed the limit by one table each.
             self.exports_left.store(left, Ordering::Relaxed);
             table.unwrap_or_default()
         }))
     }
 
-    /// What would help for one module.
+    /// The symbols that would help for one module.
     #[must_use]
     pub fn wanted(&self, module: usize) -> Option<WantedSymbols> {
         let image = self.modules.loaded().get(module)?;
@@ -552,8 +553,8 @@ impl Kernel {
             .collect()
     }
 
-    /// The modules without supplied symbols that hold any of `addresses`: what a view needs to name
-    /// what it found.
+    /// The modules without supplied symbols that contain any of `addresses`: a view needs their symbols to
+    /// name its addresses.
     #[must_use]
     pub fn wanted_symbols_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<WantedSymbols> {
         let mut wanted = vec![false; self.symbols.len()];
@@ -576,8 +577,8 @@ impl Kernel {
         self.symbols.get(module).is_some_and(|symbols| symbols.supplied.get().is_some())
     }
 
-    /// The name of an address: nearest symbol at or below in the module that holds it, the module
-    /// alone where no symbol is known, an unloaded module, `None` where no module ever held it.
+    /// The name of an address: the nearest symbol at or below it in its module, only the module if no symbol
+    /// is known, or an unloaded module. `None` if the address was never in a module.
     #[must_use]
     pub fn symbolize(&self, va: Va) -> Option<SymbolName<'_>> {
         if let Some((index, module)) = self.modules.find(va) {
@@ -618,14 +619,14 @@ impl fmt::Debug for Kernel {
     }
 }
 
-/// The name of an address: `module!name+0x1f`, or `module+0x1234` where no symbol is known.
+/// The name of an address: `module!name+0x1f`, or `module+0x1234` if no symbol is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SymbolName<'a> {
     /// The module's short name.
     pub module: Cow<'a, str>,
     /// The symbol.
     pub name: Option<Cow<'a, str>>,
-    /// Distance from the symbol, or from the module's base where there is none.
+    /// Distance from the symbol, or from the module's base if there is no symbol.
     pub displacement: u64,
 }
 

@@ -6,10 +6,10 @@
 //! | `Header8` | x64 up to Windows 7 on processors without CMPXCHG16B; 2003 always | 39 bits at bit 25 of the first quadword, times 16, upper bits those of the header's own address |
 //! | `Header16`, `HeaderX64`, `HeaderArm64` | x64 from Vista, always from 8.1 | the second quadword without its low four bits |
 //!
-//! Vista to 8.0 choose between the two 64-bit forms at run time and say which by bit 0 of the second
-//! quadword (`HeaderType`). From 8.1 that bit is reserved and the choice gone. The type tables tell
-//! the eras apart: only the older ones have a member `Header8`. Source: `_SLIST_HEADER` of 2003 to 22000.
-//! The depth is 16 bits wide and wraps, so it is no bound.
+//! Vista to 8.0 choose between the two 64-bit forms at run time; bit 0 of the second quadword
+//! (`HeaderType`) says which one is used. Since 8.1 that bit is reserved, and there is only one form. Only
+//! the type tables of older kernels have a member `Header8`. Source: `_SLIST_HEADER` of 2003 to 22000.
+//! The depth is 16 bits wide and wraps, so it does not bound a walk.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ use crate::error::{Error, Fault};
 use crate::machine::Machine;
 use crate::types::TypeSource;
 
-/// How a header holds its first entry.
+/// The form in which a header stores its first entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlistForm {
     /// A plain pointer (x86).
@@ -36,7 +36,7 @@ impl SlistForm {
     /// The form that the kernel of these types uses.
     ///
     /// # Errors
-    /// [`Error::MissingType`] where the types have no `_SLIST_HEADER`.
+    /// [`Error::MissingType`] if the types do not have `_SLIST_HEADER`.
     pub fn from_types(types: &dyn TypeSource, machine: Machine) -> Result<Self, Error> {
         if machine == Machine::X86 {
             return Ok(SlistForm::Pointer32);
@@ -80,7 +80,7 @@ fn decode(header: Va, low: u64, high: u64, form: SlistForm) -> Va {
     }
 }
 
-/// The entries from `first` on, in order. An entry starts with the pointer to the next.
+/// The entries from `first` on, in order. An entry begins with the pointer to the next entry.
 #[must_use]
 pub fn walk_slist(space: &AddressSpace, first: Va, what: &'static str, limits: &Limits) -> Walk {
     let mut walk = Walk::default();

@@ -1,5 +1,5 @@
-//! The kernel's virtual memory together with the machine it belongs to: how wide a pointer is, and
-//! which addresses are the kernel's.
+//! The kernel's virtual memory together with its machine: the size of a pointer, and the range of kernel
+//! addresses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ pub struct AddressSpace {
 }
 
 impl AddressSpace {
-    /// A space over memory that already translates.
+    /// A space over memory that is read by virtual address.
     pub fn new(memory: Arc<dyn Memory<Va>>, machine: Machine) -> Self {
         Self { memory, machine, tables: None, is_blocks: false }
     }
 
-    /// A space over the blocks of virtual memory that a small dump holds.
+    /// A space over the blocks of virtual memory in a small dump.
     pub fn of_blocks(memory: Arc<dyn Memory<Va>>, machine: Machine) -> Self {
         Self { is_blocks: true, ..Self::new(memory, machine) }
     }
@@ -35,8 +35,8 @@ impl AddressSpace {
         Self { tables: Some(tables), ..Self::new(memory, machine) }
     }
 
-    /// The same with a memory for where pages were found: for physical memory that does not change, such
-    /// as a dump's (see [`PageTables::cached`]).
+    /// The same space with a cache of translations, for physical memory that does not change, such as a
+    /// dump's (see [`PageTables::cached`]).
     #[must_use]
     pub fn cached(self) -> Self {
         match self.tables {
@@ -57,21 +57,20 @@ impl AddressSpace {
         self.machine
     }
 
-    /// How addresses are translated, where this space does it.
+    /// The page tables, if this space translates addresses.
     #[must_use]
     pub fn paging(&self) -> Option<PagingMode> {
         self.tables.as_ref().map(PageTables::mode)
     }
 
-    /// Where `va` lies in physical memory; `None` where it is not mapped, or where this space does not
-    /// translate.
+    /// The physical address of `va`; `None` if it is not mapped, or if this space does not translate.
     #[must_use]
     pub fn translate(&self, va: Va) -> Option<Pa> {
         self.tables.as_ref()?.translate(va).ok().map(|found| found.pa)
     }
 
-    /// The pages that the page tables map in the kernel's half, in at most `steps` look-ups; `None` where
-    /// this space does not translate.
+    /// The pages that the page tables map in the kernel's half, in at most `steps` look-ups; `None` if this
+    /// space does not translate.
     pub(crate) fn mapped_pages(&self, steps: u64) -> Option<MappedPages<'_>> {
         let (first, last) = match self.machine {
             Machine::X86 => (0x8000_0000, 0xffff_ffff),
@@ -81,7 +80,7 @@ impl AddressSpace {
         Some(self.tables.as_ref()?.mapped_pages(Va(first), Va(last), steps))
     }
 
-    /// True for a small dump's memory: what is not there was never in it.
+    /// True for a small dump's memory: bytes that are absent were never in it.
     #[must_use]
     pub fn is_blocks(&self) -> bool {
         self.is_blocks
@@ -119,8 +118,8 @@ impl AddressSpace {
         }
     }
 
-    /// An address out of a 64-bit field of a structure that 32-bit kernels share: sign-extended
-    /// there, cut to 32 bits here.
+    /// An address from a 64-bit field of a structure that 32-bit kernels have too. Such kernels sign-extend
+    /// it; this cuts it to 32 bits.
     #[must_use]
     pub(crate) fn narrow(&self, raw: u64) -> Va {
         match self.machine {

@@ -7,11 +7,11 @@ use crate::error::Error;
 /// The text of the `UNICODE_STRING` at `at`: `Length` and `MaximumLength` (bytes, 16 bits each), then
 /// the buffer's address at the next pointer boundary. Unpaired surrogates become U+FFFD.
 ///
-/// There is no way to read one without a limit: a thousand structures may lead to one long text.
+/// The limit is required, because a thousand structures may point at one long text.
 ///
 /// # Errors
-/// [`Error::Read`] where the structure or its buffer cannot be read, [`Error::Malformed`] where it
-/// cannot be one, [`Error::Limit`] where it is longer than [`Limits::name_bytes`].
+/// [`Error::Read`] if the structure or its buffer cannot be read, [`Error::Malformed`] if it cannot be a
+/// `UNICODE_STRING`, [`Error::Limit`] if it is longer than [`Limits::name_bytes`].
 pub fn read_unicode_string(space: &AddressSpace, at: Va, limits: &Limits) -> Result<String, Error> {
     let what = "UNICODE_STRING";
     let fault = |fault| Error::read(what, fault);
@@ -45,8 +45,8 @@ pub fn read_unicode_string(space: &AddressSpace, at: Va, limits: &Limits) -> Res
     read_utf16(space, buffer, length.into())
 }
 
-/// True if `name` can be a file's name, or a pattern with `*` and `?` that stands for names. Other bytes that
-/// are read as UTF-16 seldom can: they hold control characters or halves of pairs.
+/// True if `name` can be a file name, or a pattern of file names with `*` and `?`. Other data read as UTF-16
+/// seldom can: they contain control characters or unpaired surrogates.
 pub(crate) fn is_file_name(name: &str) -> bool {
     const NEVER: [char; 8] = ['\\', '/', ':', '"', '<', '>', '|', char::REPLACEMENT_CHARACTER];
     !name.is_empty()
@@ -55,14 +55,14 @@ pub(crate) fn is_file_name(name: &str) -> bool {
         && !name.chars().any(char::is_control)
 }
 
-/// Characters of a file's name, at most.
+/// The most characters of a file name.
 const MAX_FILE_NAME: usize = 255;
 
-/// UTF-16 text at `at` up to its null, at most `most` units; what lies before a page that cannot be
-/// read is kept.
+/// UTF-16 text at `at` up to its null, at most `most` units. If a page cannot be read, the text before it is
+/// returned.
 ///
 /// # Errors
-/// [`Error::Read`] where not even its first unit can be read.
+/// [`Error::Read`] if not even the first unit can be read.
 pub(crate) fn read_utf16_z(space: &AddressSpace, at: Va, most: usize) -> Result<String, Error> {
     let mut units = Vec::new();
     while units.len() < most {
@@ -76,11 +76,12 @@ pub(crate) fn read_utf16_z(space: &AddressSpace, at: Va, most: usize) -> Result<
     Ok(String::from_utf16_lossy(&units))
 }
 
-/// ANSI text at `at` up to its null, whole or not at all. Which code page it is in nothing tells: what is
-/// not ASCII becomes U+FFFD.
+/// ANSI text at `at` up to its null, whole or not at all. Its code page is unknown, so a byte that is not
+/// ASCII becomes U+FFFD.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Limit`] where `Limits::name_bytes` bytes hold no null; `what` is what is read.
+/// [`Error::Read`]; [`Error::Limit`] if there is no null in `Limits::name_bytes` bytes. `what` names the
+/// text.
 pub(crate) fn read_ansi_z(
     space: &AddressSpace,
     at: Va,

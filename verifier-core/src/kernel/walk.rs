@@ -1,13 +1,13 @@
-//! The result of every walk.
+//! The result of a walk.
 
 use crate::addr::Va;
 use crate::error::Error;
 
-/// What a walk reached, and why it ended if not at its end.
+/// The elements that a walk reached, and why it ended early if it did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Walk {
     /// The addresses of the elements, in order.
     pub entries: Vec<Va>,
-    /// Why the walk is not whole.
+    /// Why the walk is incomplete.
     pub broken: Option<Error>,
 }

@@ -1,4 +1,4 @@
-//! What the caller is asked to bring.
+//! The symbols that the caller should supply.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use crate::addr::Va;
 use crate::error::Error;
 use crate::symbols::PdbId;
 
-/// Symbols that would help, told so that a symbol store can be asked.
+/// Missing symbols of a module, with all that a symbol store needs to find them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedSymbols {
     /// Index of the module in [`Modules::loaded`](super::Modules::loaded).
     pub module: usize,
     /// The image's file name.
     pub image: String,
-    /// Where it is loaded.
+    /// Its base address.
     pub base: Va,
     /// `SizeOfImage`.
     pub size_of_image: u32,
-    /// `TimeDateStamp`, where the image's headers are in the dump.
+    /// `TimeDateStamp`, if the image's headers are in the dump.
     pub time_date_stamp: Option<u32>,
-    /// The PDB, or why the image does not tell it.
+    /// The PDB, or why the image does not name it.
     pub pdb: Result<PdbId, Error>,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for WantedSymbols {
                 if let Some(stamp) = self.time_date_stamp {
                     write!(f, ", image {stamp:08X}{:x}", self.size_of_image)?;
                 }
-                write!(f, " (its name and GUID are not known: {error})")
+                write!(f, " (its name and GUID are unknown: {error})")
             }
         }
     }

@@ -5,14 +5,15 @@ use std::io;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::csv::{Csv, inert, name, stack};
-use super::json::{FrameDoc, Seq, Verdict, write_json};
+use super::csv::{Csv, inert, name, write_table};
+use super::json::{Seq, Verdict, rows, write_json};
 use super::names::Names;
 use super::pool::AllocationDoc;
 use crate::addr::{Pa, Va};
+use crate::analysis::Comparison;
 use crate::error::Problem;
-use crate::verifier::log::{CarvedLog, CarvedRecord};
-use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool, Comparison};
+use crate::verifier::log::{CarvedLog, CarvedRow};
+use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool};
 
 /// The word in `source`.
 const SOURCE: &str = "carved";
@@ -176,25 +177,6 @@ pub fn write_carved_pool_csv(
     csv.end()
 }
 
-struct RecordDoc<'a>(&'a CarvedRecord, &'a [Va], &'a Names<'a>);
-
-impl Serialize for RecordDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(record, frames, names) = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("physical_page", &physical(record.page.pa))?;
-        map.serialize_entry("page", &record.page.va)?;
-        map.serialize_entry("offset", &record.offset)?;
-        map.serialize_entry("address", &record.address)?;
-        map.serialize_entry("size", &record.size)?;
-        map.serialize_entry("thread", &record.thread)?;
-        map.serialize_entry("operation", record.operation.name())?;
-        map.serialize_entry("is_cut", &record.is_cut)?;
-        map.serialize_entry("frames", &Seq(|| frames.iter().map(|&va| FrameDoc(va, names))))?;
-        map.end()
-    }
-}
-
 /// Writes the `log pool --carve` document.
 ///
 /// # Errors
@@ -215,8 +197,8 @@ pub fn write_carved_log_json(
         #[serde(flatten)]
         verdict: Verdict<Vec<&'a Problem>>,
     }
-    let entries =
-        Seq(|| log.records.iter().map(|record| RecordDoc(record, log.frames(record), names)));
+    let table = CarvedRow::TABLE;
+    let entries = rows(&table, log.rows(), names);
     write_json(
         out,
         &Doc {
@@ -240,33 +222,5 @@ pub fn write_carved_log_csv(
     log: &CarvedLog,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(
-        out,
-        &log.problems,
-        [
-            "physical_page",
-            "page",
-            "offset",
-            "address",
-            "size",
-            "thread",
-            "operation",
-            "is_cut",
-            "stack",
-        ],
-    )?;
-    for record in &log.records {
-        csv.row([
-            physical(record.page.pa).unwrap_or_default(),
-            record.page.va.map(|va| va.to_string()).unwrap_or_default(),
-            record.offset.to_string(),
-            record.address.to_string(),
-            record.size.to_string(),
-            record.thread.to_string(),
-            record.operation.name().to_string(),
-            record.is_cut.to_string(),
-            stack(names, log.frames(record)),
-        ])?;
-    }
-    csv.end()
+    write_table(out, &log.problems, &CarvedRow::TABLE, log.rows(), Some(names))
 }

@@ -1,12 +1,16 @@
 //! CSV (RFC 4180): one row a driver, an allocation, a record. Stacks are one cell, frames joined by
 //! " < " from the innermost out. Text from the dump is made harmless ([`inert`]).
 
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::io;
 
 pub(super) use super::escape::inert;
+use super::json::TagText;
 use super::names::Names;
 use crate::addr::Va;
 use crate::completeness::Completeness;
+use crate::describe::{Column, Table, Value};
 use crate::error::Problem;
 use crate::extent::Extent;
 
@@ -50,26 +54,43 @@ impl<'a> Csv<'a> {
         self.write(cells, self.extent.name())
     }
 
-    /// Fails with the writer's own error: the crate's conversion into one hides its kind, and a reader
-    /// that went away is not a failure to the command.
     fn write<T: AsRef<[u8]>>(
         &mut self,
         cells: impl IntoIterator<Item = T>,
         last: &str,
     ) -> io::Result<()> {
-        let result = (|| {
-            self.columns = 0;
-            for cell in cells {
-                self.writer.write_field(cell)?;
-                self.columns += 1;
+        self.columns = 0;
+        for cell in cells {
+            self.writer.write_field(cell).map_err(unwrapped)?;
+            self.columns += 1;
+        }
+        self.finish_row(last)
+    }
+
+    /// Writes a row for each record, in one buffer.
+    pub(super) fn records<R>(
+        &mut self,
+        table: &Table<'_, R>,
+        rows: impl IntoIterator<Item = R>,
+        names: Option<&Names<'_>>,
+    ) -> io::Result<()> {
+        let columns: Vec<&Column<R>> = table.csv().collect();
+        let mut cell = String::new();
+        for row in rows {
+            self.is_empty = false;
+            for column in &columns {
+                cell.clear();
+                write_cell(&mut cell, &column.value(&row), names).map_err(io::Error::other)?;
+                self.writer.write_field(&cell).map_err(unwrapped)?;
             }
-            self.writer.write_field(last)?;
-            self.writer.write_record(None::<&[u8]>)
-        })();
-        result.map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(error) => error,
-            other => io::Error::other(format!("CSV: {other:?}")),
-        })
+            self.finish_row(self.extent.name())?;
+        }
+        Ok(())
+    }
+
+    fn finish_row(&mut self, last: &str) -> io::Result<()> {
+        self.writer.write_field(last).map_err(unwrapped)?;
+        self.writer.write_record(None::<&[u8]>).map_err(unwrapped)
     }
 
     /// What every table ends with.
@@ -79,6 +100,63 @@ impl<'a> Csv<'a> {
         }
         self.writer.flush()
     }
+}
+
+/// The writer's own error: the crate's conversion into one hides its kind, and to the command a reader that
+/// went away is not a failure.
+fn unwrapped(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("CSV: {other:?}")),
+    }
+}
+
+/// Writes a table: a heading and a row for each record.
+pub(super) fn write_table<'p, R>(
+    out: &mut dyn io::Write,
+    problems: impl IntoIterator<Item = &'p Problem>,
+    table: &Table<'_, R>,
+    rows: impl IntoIterator<Item = R>,
+    names: Option<&Names<'_>>,
+) -> io::Result<()> {
+    let mut csv = Csv::new(out, problems, table.csv().map(Column::csv_name))?;
+    csv.records(table, rows, names)?;
+    csv.end()
+}
+
+/// Writes a value's text to an empty cell. Only text out of the dump needs to be made harmless.
+fn write_cell(cell: &mut String, value: &Value<'_>, names: Option<&Names<'_>>) -> fmt::Result {
+    match value {
+        Value::None => Ok(()),
+        Value::Address(va) => write!(cell, "{va}"),
+        Value::Physical(pa) => write!(cell, "{pa}"),
+        Value::Unsigned(value) => write!(cell, "{value}"),
+        Value::Signed(value) => write!(cell, "{value}"),
+        Value::Bool(value) => write!(cell, "{value}"),
+        Value::Text(text) => cell.write_str(&inert(text)),
+        Value::Tag(tag) => cell.write_str(&inert(&TagText(*tag).to_string())),
+        Value::Symbol(va) => match names.and_then(|names| names.get(*va)) {
+            Some(name) => cell.write_str(&inert(&name)),
+            None => Ok(()),
+        },
+        Value::Frames(frames) => write_stack(cell, frames, names),
+    }
+}
+
+fn write_stack(cell: &mut String, frames: &[Va], names: Option<&Names<'_>>) -> fmt::Result {
+    for (i, &va) in frames.iter().enumerate() {
+        if i > 0 {
+            cell.write_str(" < ")?;
+        }
+        match names.and_then(|names| names.get(va)) {
+            Some(name) => cell.write_str(&name)?,
+            None => write!(cell, "{va}")?,
+        }
+    }
+    if let Cow::Owned(text) = inert(cell) {
+        *cell = text;
+    }
+    Ok(())
 }
 
 pub(super) fn name(names: &Names<'_>, va: Va) -> String {

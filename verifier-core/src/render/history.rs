@@ -4,15 +4,14 @@ use std::io;
 
 use serde::Serialize;
 
-use super::csv::Csv;
-use super::json::{FrameDoc, Seq, Verdict, write_json};
-use super::logs::{RECORD, RecordDoc, record_row};
+use super::csv::write_table;
+use super::json::{FrameDoc, Seq, Verdict, rows, write_json};
 use super::names::Names;
 use super::pool::AllocationDoc;
 use crate::addr::Va;
 use crate::analysis::{History, Lifetime, TrackerMatch};
 use crate::error::Problem;
-use crate::verifier::log::Operation;
+use crate::verifier::log::{Operation, PoolRow};
 
 /// Writes the `history` document.
 ///
@@ -68,7 +67,7 @@ pub fn write_history_json(
             entry: tracker.entry.allocation.entry,
             allocation: AllocationDoc(&tracker.entry.allocation, names),
             stack: (!tracker.frames.is_empty())
-                .then(|| tracker.frames.iter().map(|&va| FrameDoc(va, names)).collect()),
+                .then(|| tracker.frames.iter().map(|&va| FrameDoc::new(va, names)).collect()),
         }
     }
     let outstanding = Seq(|| history.trackers.iter().map(|tracker| tracker_doc(tracker, names)));
@@ -89,13 +88,8 @@ pub fn write_history_json(
             newest: neighbor.newest.map(Operation::name),
         })
     });
-    let events = Seq(|| {
-        history.events.iter().map(|event| RecordDoc {
-            record: &event.record,
-            frames: &event.frames,
-            names,
-        })
-    });
+    let table = PoolRow::TABLE;
+    let events = rows(&table, history.rows(), names);
     write_json(
         out,
         &Doc {
@@ -121,9 +115,5 @@ pub fn write_history_csv(
     history: &History,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out, &history.problems, RECORD)?;
-    for event in &history.events {
-        csv.row(record_row(&event.record, &event.frames, names))?;
-    }
-    csv.end()
+    write_table(out, &history.problems, &PoolRow::TABLE, history.rows(), Some(names))
 }

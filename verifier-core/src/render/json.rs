@@ -1,7 +1,9 @@
 //! JSON by the contract in `docs/json.md`: snake_case names of the C fields, addresses as `"0x…"`,
 //! counts and sizes as numbers, `problems` in every document. Documents are streamed, never built.
 
+use std::fmt::{self, Write as _};
 use std::io;
+use std::rc::Rc;
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -11,6 +13,7 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::Total;
 use crate::completeness::Completeness;
+use crate::describe::{Table, Value};
 use crate::error::Problem;
 use crate::verifier::Counters;
 
@@ -125,13 +128,88 @@ where
     }
 }
 
-pub(super) struct FrameDoc<'a>(pub(super) Va, pub(super) &'a Names<'a>);
+/// A record as an object: its description's fields, in order.
+pub(super) struct RowDoc<'a, R> {
+    pub(super) table: &'a Table<'a, R>,
+    pub(super) row: R,
+    /// Names of addresses, if the record has any that is shown by name.
+    pub(super) names: Option<&'a Names<'a>>,
+}
+
+impl<R> Serialize for RowDoc<'_, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = self.table.documented();
+        let mut map = serializer.serialize_map(Some(columns.clone().count()))?;
+        for column in columns {
+            let value = column.value(&self.row);
+            map.serialize_entry(column.name, &ValueDoc(value, self.names))?;
+        }
+        map.end()
+    }
+}
+
+/// Records as a list of objects.
+pub(super) fn rows<'a, R: 'a, I>(
+    table: &'a Table<'a, R>,
+    rows: I,
+    names: impl Into<Option<&'a Names<'a>>>,
+) -> impl Serialize + 'a
+where
+    I: Iterator<Item = R> + Clone + 'a,
+{
+    let names = names.into();
+    Seq(move || rows.clone().map(move |row| RowDoc { table, row, names }))
+}
+
+/// A value of a record.
+struct ValueDoc<'a>(Value<'a>, Option<&'a Names<'a>>);
+
+impl Serialize for ValueDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(value, names) = self;
+        match value {
+            Value::None => serializer.serialize_none(),
+            Value::Address(va) => va.serialize(serializer),
+            Value::Physical(pa) => serializer.collect_str(pa),
+            Value::Unsigned(value) => serializer.serialize_u64(*value),
+            Value::Signed(value) => serializer.serialize_i64(*value),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Tag(tag) => serializer.collect_str(&TagText(*tag)),
+            Value::Symbol(va) => name(*names, *va).as_deref().serialize(serializer),
+            Value::Frames(frames) => {
+                Seq(|| frames.iter().map(|&va| FrameDoc(va, *names))).serialize(serializer)
+            }
+        }
+    }
+}
+
+fn name(names: Option<&Names<'_>>, va: Va) -> Option<Rc<str>> {
+    names.and_then(|names| names.get(va))
+}
+
+/// The characters of a pool tag as text.
+pub(super) struct TagText(pub(super) [char; 4]);
+
+impl fmt::Display for TagText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|&c| f.write_char(c))
+    }
+}
+
+pub(super) struct FrameDoc<'a>(Va, Option<&'a Names<'a>>);
+
+impl<'a> FrameDoc<'a> {
+    pub(super) fn new(va: Va, names: &'a Names<'a>) -> Self {
+        Self(va, Some(names))
+    }
+}
 
 impl Serialize for FrameDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("address", &self.0)?;
-        map.serialize_entry("symbol", &self.1.get(self.0).as_deref())?;
+        map.serialize_entry("symbol", &name(self.1, self.0).as_deref())?;
         map.end()
     }
 }

@@ -9,7 +9,7 @@ use super::csv::{Csv, inert, name};
 use super::json::{Seq, Verdict, write_json};
 use super::names::Names;
 use crate::error::Problem;
-use crate::verifier::{Allocation, Impossible, PoolInfo, PoolReport, ToldBy};
+use crate::verifier::{Allocation, AttributedBy, Impossible, PoolInfo, PoolReport};
 
 pub(super) struct AllocationDoc<'a>(pub(super) &'a Allocation, pub(super) &'a Names<'a>);
 
@@ -23,7 +23,10 @@ impl Serialize for AllocationDoc<'_> {
         map.serialize_entry("caller", &allocation.caller)?;
         map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
         map.serialize_entry("source", allocation.source.name())?;
-        map.serialize_entry("told_by", &allocation.source.told_by().map(ToldBy::name))?;
+        map.serialize_entry(
+            "attributed_by",
+            &allocation.source.attributed_by().map(AttributedBy::name),
+        )?;
         map.serialize_entry("impossible", &allocation.impossible.map(Impossible::name))?;
         map.end()
     }

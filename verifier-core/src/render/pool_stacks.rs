@@ -24,7 +24,10 @@ impl Serialize for StackDoc<'_> {
         map.serialize_entry("tag", &stack.tag.to_string())?;
         map.serialize_entry("pool", &PoolKind::of_stack(stack).name())?;
         map.serialize_entry("driver", &driver.as_ref().map(|(name, _)| name))?;
-        map.serialize_entry("told_by", &driver.as_ref().map(|(_, told_by)| told_by.name()))?;
+        map.serialize_entry(
+            "attributed_by",
+            &driver.as_ref().map(|(_, attributed_by)| attributed_by.name()),
+        )?;
         map.serialize_entry("allocations", &stack.allocations)?;
         map.serialize_entry("frees", &stack.frees)?;
         map.serialize_entry("bytes_allocated", &stack.bytes_allocated)?;
@@ -35,7 +38,10 @@ impl Serialize for StackDoc<'_> {
         map.serialize_entry("flags", &stack.flags)?;
         map.serialize_entry("element", &stack.element)?;
         map.serialize_entry("in_tree", &stack.is_in_tree)?;
-        map.serialize_entry("stack", &Seq(|| stack.frames.iter().map(|&va| FrameDoc(va, names))))?;
+        map.serialize_entry(
+            "stack",
+            &Seq(|| stack.frames.iter().map(|&va| FrameDoc::new(va, names))),
+        )?;
         map.end()
     }
 }

@@ -1,14 +1,16 @@
-//! The sums in `MmVerifierData` held against the counters of the drivers.
+//! What level and sums in `MmVerifierData` say of the drivers.
 //!
-//! The kernel counts each tracked block twice: for its driver, and in `MmVerifierData` for all of them.
+//! The kernel counts each tracked block twice: for its driver, and in `MmVerifierData` for all drivers.
 
 use super::counters::Counters;
 use super::flags::Level;
 use super::settings::Settings;
+use crate::addr::{PAGE_SIZE, Va};
 use crate::error::Problem;
 use crate::kernel::Kernel;
+use crate::types::TypeSource;
 
-/// The counters that are sums. Peaks are not, and the others are not kept for all drivers alike.
+/// The counters that are sums. Peaks are not sums, and the kernel does not keep the others for all drivers.
 const SUMMED: [&str; 4] = [
     "CurrentPagedPoolAllocations",
     "CurrentNonPagedPoolAllocations",
@@ -16,8 +18,8 @@ const SUMMED: [&str; 4] = [
     "NonPagedBytes",
 ];
 
-/// The sums that the counters of all verified images do not add up to, with the address of `MmVerifierData`;
-/// nothing if it cannot be read.
+/// The sums that the counters of all verified images do not add up to, with the address of `MmVerifierData`.
+/// Empty if that cannot be read.
 pub(super) fn compare(kernel: &Kernel, images: &[&Counters]) -> Vec<Problem> {
     let Some(settings) = settings(kernel) else { return Vec::new() };
     let differs = |name: &str| {
@@ -38,6 +40,21 @@ pub(super) fn tracks_blocks(kernel: &Kernel) -> bool {
     settings(kernel).is_some_and(|settings| {
         settings.level.has(Level::POOL_TRACKING) && settings.statistics.pool_allocations() > 0
     })
+}
+
+/// True if Verifier says itself that it is off and that it counted nothing.
+pub(super) fn is_off(kernel: &Kernel, types: &dyn TypeSource) -> bool {
+    let Ok(settings) = Settings::read_by(kernel, types) else { return false };
+    let counts = &settings.statistics.0;
+    settings.level.0 == 0
+        && counts.iter().all(|counter| counter.value == 0)
+        && !is_blank(kernel, settings.address.page())
+}
+
+/// True if a page holds only zeros: its content may have been lost.
+fn is_blank(kernel: &Kernel, page: Va) -> bool {
+    let mut bytes = vec![0u8; PAGE_SIZE as usize];
+    kernel.space().read(page, &mut bytes).is_ok() && bytes.iter().all(|&byte| byte == 0)
 }
 
 fn settings(kernel: &Kernel) -> Option<Settings> {

@@ -153,7 +153,7 @@ fn check_limit(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
              {counted}; --fail-on {limit}"
         )));
     }
-    let undetermined = found.leaks.filter.as_ref().map_or(0, |filter| filter.untold);
+    let undetermined = found.leaks.filter.as_ref().map_or(0, |filter| filter.undetermined);
     if read + undetermined >= limit {
         return Err(Error::LimitReached(format!(
             "{read} allocations are outstanding, and {undetermined} more may be: their pool is unknown; \

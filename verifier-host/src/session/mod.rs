@@ -279,7 +279,7 @@ fn supply_profile(kernel: &Kernel) {
     if kernel.types().is_ok() {
         return;
     }
-    if let Some(profile) = Globals::fit(kernel) {
+    if let Some(profile) = Globals::plausible_layouts(kernel) {
         kernel.supply_built_in_types(Arc::new(profile));
     }
 }

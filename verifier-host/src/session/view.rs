@@ -2,13 +2,11 @@
 
 use std::iter;
 
-use verifier_core::analysis::{History, Leaks};
+use verifier_core::analysis::{Comparison, History, Leaks};
 use verifier_core::render::info::Info;
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{CarvedLog, EventLog, PoolLog, WatchedIrps};
-use verifier_core::verifier::{
-    CarvedPool, Comparison, Drivers, Modes, PoolReport, PoolStacks, Settings,
-};
+use verifier_core::verifier::{CarvedPool, Drivers, Modes, PoolReport, PoolStacks, Settings};
 use verifier_core::{Problem, Va};
 
 /// A view of Verifier's data: what could not be read of it, and the code addresses that it shows.

@@ -5,13 +5,11 @@
 use std::ops::Range;
 
 use verifier_core::Va;
-use verifier_core::analysis::History;
+use verifier_core::analysis::{Comparison, History};
 use verifier_core::render::info::{Info, InfoSources, ModuleSymbols};
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{CarvedLog, EventKind, EventLog, PoolLog, WatchedIrps};
-use verifier_core::verifier::{
-    CarvedPool, Comparison, Drivers, Modes, Place, PoolReport, PoolStacks, Settings,
-};
+use verifier_core::verifier::{CarvedPool, Drivers, Modes, PoolReport, PoolStacks, Scan, Settings};
 
 use super::{Session, View};
 use crate::error::Error;
@@ -207,11 +205,11 @@ impl Session {
     fn in_place<T>(
         &self,
         range: Option<&Range<Va>>,
-        each: impl FnOnce(&Place<'_>) -> Result<T, Error>,
+        each: impl FnOnce(&Scan<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match range {
-            Some(range) => each(&Place::Virtual(range.clone())),
-            None => each(&Place::Physical(&*self.pages()?)),
+            Some(range) => each(&Scan::Virtual(range.clone())),
+            None => each(&Scan::Physical(&*self.pages()?)),
         }
     }
 

@@ -1,8 +1,8 @@
-"""Windows Driver Verifier's data out of kernel crash dumps.
+"""Reads Windows Driver Verifier's data from kernel crash dumps.
 
-Driver Verifier keeps, inside the kernel, every pool allocation that a verified driver still holds
-and rings of recent events with call stacks. This package reads them out of crash dumps, or out of
-any other memory that a Python object reads, on any system.
+Driver Verifier keeps in the kernel every pool allocation that a verified driver still holds, and rings of
+recent events with call stacks. This package reads them, on any system, from crash dumps or from any other
+memory that a Python object reads.
 
 >>> import tempfile
 >>> import verifier_py as verifier
@@ -13,24 +13,24 @@ any other memory that a Python object reads, on any system.
 >>> pool[0]
 Allocation(driver='myfault.sys', address=0xfffffa8005400000, size=1028096, tag='Leak', \
 caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358', \
-source='tracker', told_by=None, impossible=None)
+source='tracker', attributed_by=None, impossible=None)
 >>> event = dump.log("pool", address=pool[0].address)[0]
 >>> event.operation, event.frames[2].symbol
 ('allocate', 'myfault!MyfaultDeviceControl+0x358')
 
-The same in one step: who allocated what is still held, the most bytes first.
+The same in one step: who allocated the memory that is still held, the most bytes first.
 
 >>> dump.leaks()[0]
 LeakGroup('myfault!MyfaultDeviceControl+0x358', tag='Leak', driver='myfault.sys', count=10, \
 bytes=10280960)
 
-A table is a frozen sequence of named tuples and an Arrow table too:
+A table is a frozen sequence of named tuples, and also an Arrow table:
 
 >>> import polars
 >>> polars.DataFrame(pool).group_by("tag").agg(polars.col("size").sum()).rows()
 [('Leak', 10280960)]
 
-What could not be read is beside what could, and each result says whether it is the whole answer:
+Each result lists the data that could not be read, and says whether it is the whole answer:
 
 >>> pool.problems, pool.complete, pool.extent
 ((), True, 'complete')

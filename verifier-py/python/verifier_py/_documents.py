@@ -1,4 +1,4 @@
-"""Results that are no tables: documents, and text with problems."""
+"""Results other than tables: documents, and text with problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._types import Extent
     from ._verifier_py import Table
 
-# What is an address, or is read like one, in a document.
+# The keys of a document whose values are shown in hexadecimal: addresses, and numbers like them.
 _ADDRESSES = frozenset(
     {
         "acquired",
@@ -65,7 +65,7 @@ def _text(name: str, value: object) -> str:
 
 
 class _Answer:
-    """What has problems, and so knows whether it is complete."""
+    """A result with problems, from which follows whether it is complete."""
 
     __slots__ = ()
 
@@ -78,7 +78,7 @@ class _Answer:
 
     @property
     def complete(self) -> bool:
-        """Whether it is the whole answer: all that leads to it was read, and nothing contradicts it."""
+        """Whether it is the whole answer: all data that lead to it were read, and nothing contradicts it."""
         return self.extent == "complete"
 
     @property
@@ -88,11 +88,11 @@ class _Answer:
 
     @property
     def incomplete_because(self) -> tuple[str, ...]:
-        """Why the answer is not complete, the gravest reasons first; empty if it is."""
+        """Why the answer is not complete, the most serious reason first; empty if it is complete."""
         return self._answer()[1]
 
     def require_complete(self) -> Self:
-        """Itself if the answer is complete, else :class:`IncompleteError` is raised."""
+        """Returns the result if the answer is complete, else raises :class:`IncompleteError`."""
         _require_complete(self._answer())
         return self
 
@@ -100,7 +100,7 @@ class _Answer:
         return _note(self.extent)
 
     def _conclusion(self) -> dict[str, Any]:
-        """What every document ends with."""
+        """The keys at the end of every document."""
         return {
             "complete": self.complete,
             "extent": self.extent,
@@ -112,8 +112,8 @@ class _Answer:
 _CONCLUSION = frozenset({"complete", "extent", "incomplete_because", "problems"})
 
 
-class _Told(_Answer, str):
-    """Text with the problems that were met."""
+class _ProblemText(_Answer, str):
+    """Text with the problems of its data."""
 
     problems: tuple[Problem, ...]
     _judged: tuple[Extent, tuple[str, ...]]
@@ -124,7 +124,7 @@ class _Told(_Answer, str):
         problems: tuple[Problem, ...] = (),
         answer: tuple[Extent, tuple[str, ...]] | None = None,
     ) -> Self:
-        """Text with problems, and what they leave of the answer unless the answer judges itself."""
+        """Text with problems; the problems give the extent unless the answer has its own."""
         this = super().__new__(cls, text)
         this.problems = problems
         this._judged = answer or _completeness(problems)
@@ -137,15 +137,15 @@ class _Told(_Answer, str):
         return (str(self), self.problems, self._judged)
 
 
-class Text(_Told):
-    """Text as the debugger or the command prints it, with the problems that were met."""
+class Text(_ProblemText):
+    """Text as the debugger or the command prints it, with the problems of its data."""
 
     def _repr_html_(self) -> str:
-        # The names in it went through Rust's escapes when it was written; its lines are its own.
+        # Names in the text were escaped when Rust wrote it, so its line breaks are safe.
         return f"<pre>{escape(self)}</pre>{_problems(self)}"
 
 
-class Picture(_Told):
+class Picture(_ProblemText):
     """A picture as SVG, which a notebook shows."""
 
     def __repr__(self) -> str:
@@ -155,8 +155,8 @@ class Picture(_Told):
         return str(self)
 
 
-class Page(_Told):
-    """An HTML page, which a notebook shows in a frame of its own."""
+class Page(_ProblemText):
+    """An HTML page, which a notebook shows in a frame."""
 
     def __repr__(self) -> str:
         return f"<page: {len(self)} characters of HTML{self._note()}>"
@@ -167,7 +167,7 @@ class Page(_Told):
 
 
 def _problems(answer: _Answer) -> str:
-    """As a table shows them."""
+    """The problems as a table shows them."""
     problems = answer._problems()
     if not problems:
         return ""
@@ -240,10 +240,10 @@ class _Document(_Answer, Mapping[str, Any]):
 
 
 class Info(_Document):
-    """What a session is over, and what of it can be read: a frozen document.
+    """The memory of a session and the parts that can be read: a frozen document.
 
-    Its keys are those of ``verifier info --format json``. A session over other memory than a dump
-    file has no ``path``, ``kind``, ``bug_check`` and what else a dump's header says.
+    Its keys are those of ``verifier info --format json``. A session whose memory is not a
+    dump file lacks ``path``, ``kind``, ``bug_check`` and other data of a dump's header.
     """
 
     __slots__ = ()
@@ -253,7 +253,7 @@ class Info(_Document):
 
 
 class Deadlock(_Document):
-    """What deadlock detection keeps: a frozen document.
+    """The data of deadlock detection: a frozen document.
 
     Its keys are those of ``verifier deadlock --format json``.
     """
@@ -274,7 +274,7 @@ class Deadlock(_Document):
         )
 
     def to_text(self) -> Text:
-        """As the command prints it."""
+        """The text that the command prints."""
         return self._text
 
     def to_dot(self) -> Text:
@@ -292,11 +292,11 @@ class Settings(_Answer):
     level: int
     flags: Flags
     statistics: Mapping[str, int]
-    """By the C names in snake_case, as far as this build has them."""
+    """Values by the C names in snake_case, as far as this build has them."""
     modes: Mapping[str, Any]
-    """Rule classes, options, excluded drivers, random faults; None for what the build does not have."""
+    """Rule classes, options, excluded drivers, random faults; None if the build does not have the value."""
     address: int
-    """Where the statistics lie."""
+    """The address of the statistics."""
     problems: tuple[Problem, ...]
 
     def __post_init__(self) -> None:
@@ -326,23 +326,24 @@ class Settings(_Answer):
 
 @dataclass(frozen=True, repr=False)
 class History(_Answer):
-    """All that is known of one address."""
+    """The history of one address."""
 
     address: int
     outstanding: Table[Outstanding]
-    """Outstanding allocations that hold it."""
+    """Outstanding allocations that contain the address."""
     capacity: int
-    """Records that the pool log has room for."""
+    """The number of records that fit in the pool log."""
     records: int
-    """Records that it has."""
+    """The number of records in the pool log."""
     events: Table[PoolEvent]
-    """Records of the pool log whose block holds it, newest first; in no order where a problem says so."""
+    """Records of the pool log whose block contains it, newest first; if their order is unknown, a problem
+    says so."""
     lifetimes: Table[Lifetime]
-    """Lives of the blocks that held it, the last one first."""
+    """Lifetimes of the blocks that contained it, the most recent first."""
     freed_entries: Table[Outstanding]
-    """Freed tracking entries that may be of such a block; their address is 0, it is lost."""
+    """Freed tracking entries that may belong to such a block; their address is lost and shown as 0."""
     neighbors: Table[Neighbor]
-    """Blocks in its page and the two pages on either side, the nearest first."""
+    """Blocks on its page and on the two pages before and after it, the nearest first."""
     problems: tuple[Problem, ...]
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
-"""What can go wrong: one tree, with builtin parents where Python people expect them.
+"""The exceptions of the package: one tree, with builtin base classes if Python users expect them.
 
-Files that cannot be opened raise :class:`OSError`, as everywhere.
+Files that cannot be opened raise :class:`OSError`, as usual.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class VerifierError(Exception):
-    """Anything that this package raises by itself."""
+    """The base class of all exceptions of this package."""
 
 
 class UsageError(VerifierError, ValueError):
@@ -31,12 +31,12 @@ class UsageError(VerifierError, ValueError):
 
 
 class FormatError(VerifierError, ValueError):
-    """A file, or a structure in memory, is not what it says it is."""
+    """A file, or a structure in memory, does not have the expected format."""
 
     offset: int | None
-    """Where in the file; ``None`` for a structure in memory or a symbol file."""
+    """The offset in the file; ``None`` for a structure in memory or a symbol file."""
     address: int | None
-    """Where in memory; ``None`` for a file."""
+    """The address in memory; ``None`` for a file."""
 
     def __init__(self, *args: object, offset: int | None = None, address: int | None = None) -> None:
         super().__init__(*args)
@@ -50,8 +50,8 @@ class FaultError(VerifierError, LookupError):
     address: int | None
     """The first address that could not be read."""
     level: int | None
-    """The level of the page table that ends the translation: 1 is the page table. ``None`` where
-    the translation is not what failed."""
+    """The level of the page table at which translation failed: 1 is the page table. ``None`` if
+    translation did not fail."""
 
     def __init__(self, *args: object, address: int | None = None, level: int | None = None) -> None:
         super().__init__(*args)
@@ -60,10 +60,10 @@ class FaultError(VerifierError, LookupError):
 
 
 class SymbolsMissing(VerifierError, LookupError):
-    """The kernel's symbols are not at hand; the attributes say which PDB would help."""
+    """The kernel's symbols are missing; the attributes name the PDB that would help."""
 
     name: str | None
-    """The PDB's file name; ``None`` where the image does not tell."""
+    """The PDB's file name; ``None`` if the image does not name it."""
     guid: str | None
     """Its GUID, 32 hexadecimal digits."""
     age: int | None
@@ -83,12 +83,12 @@ class SymbolsMissing(VerifierError, LookupError):
 
 
 class MissingType(VerifierError, LookupError):
-    """The kernel's symbols do not have a type, or the type not a field."""
+    """The kernel's symbols lack a type, or the type lacks a field."""
 
     type: str | None
     """The type, in C spelling."""
     field: str | None
-    """The field that was asked for; ``None`` where the whole type is missing."""
+    """The requested field; ``None`` if the whole type is missing."""
 
     def __init__(self, *args: object, type: str | None = None, field: str | None = None) -> None:
         super().__init__(*args)
@@ -97,10 +97,10 @@ class MissingType(VerifierError, LookupError):
 
 
 class MissingSymbol(VerifierError, LookupError):
-    """The kernel's symbols do not have a global, or it was not found without them."""
+    """The kernel's symbols lack a global, or it was not found without symbols."""
 
     name: str | None
-    """The global."""
+    """The name of the global."""
 
     def __init__(self, *args: object, name: str | None = None) -> None:
         super().__init__(*args)
@@ -108,12 +108,12 @@ class MissingSymbol(VerifierError, LookupError):
 
 
 class IncompleteError(VerifierError):
-    """An answer that had to be complete is not (``require_complete``)."""
+    """``require_complete`` was called on an answer that is not complete."""
 
     extent: Extent | None
-    """How much of it is there: ``at least`` or ``unknown``."""
+    """The answer's extent: ``at least`` or ``unknown``."""
     because: tuple[str, ...]
-    """Why it is not complete, the gravest reasons first."""
+    """Why it is not complete, the most serious reason first."""
 
     def __init__(
         self, *args: object, extent: Extent | None = None, because: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Named tuples for the rows of tables, and what else is frozen.
+"""Named tuples for the rows of tables, and other frozen values.
 
-Names are those of the JSON contract. Addresses are numbers here, and shown in hexadecimal.
+Names are those of the JSON. Addresses are numbers here, and shown in hexadecimal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._verifier_py import Table
 
 Address: TypeAlias = int
-"""A number that people read in hexadecimal: so it stands in a record's text."""
+"""A number that a record's text shows in hexadecimal."""
 
 
 def _hex(value: object) -> str:
@@ -46,12 +46,12 @@ def _repr(record: Any) -> str:
 
 
 def _frozen(*_args: object, **_named: object) -> Any:
-    """Refuses: the dict is frozen."""
+    """Raises an error, because the dict is frozen."""
     raise TypeError("the dict is frozen; dict() of it is not")
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed, and has a hash."""
+    """A dict that cannot be changed and has a hash."""
 
     __slots__ = ()
     __setitem__ = __delitem__ = __ior__ = _frozen
@@ -73,13 +73,13 @@ def _freeze(value: Any) -> Any:
 
 
 class Problem(NamedTuple):
-    """Something that could not be read or does not fit, told beside what could be read."""
+    """Data that could not be read or do not fit, reported with the data that could be read."""
 
     what: str
     address: Address | None
     why: str
     leaves: Extent = "at least"
-    """What it leaves of the answer: ``complete`` (a remark), ``at least`` or ``unknown``."""
+    """The extent that the answer has despite the problem: ``complete`` (a remark), ``at least`` or ``unknown``."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -110,7 +110,7 @@ class Allocation(NamedTuple):
     """A pool allocation that a verified driver still holds."""
 
     driver: str
-    """``(no known driver)`` for a block of the pool info tree that no stack tells."""
+    """``(no known driver)`` for a block of the pool info tree whose stack has no frame in a verified driver."""
     address: Address
     size: int
     tag: str
@@ -118,21 +118,21 @@ class Allocation(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker`` or ``pool info tree``."""
-    told_by: str | None
-    """How the driver of a block of the tree was told."""
+    attributed_by: str | None
+    """How the driver of a block of the tree was determined."""
     impossible: str | None
-    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
+    """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
 
 
 class Outstanding(NamedTuple):
-    """An outstanding allocation that holds the address of a :class:`History`."""
+    """An outstanding allocation that contains the address of a :class:`History`."""
 
     driver: str
     entry: Address
-    """Where Verifier's own entry for the block lies."""
+    """The address of Verifier's own entry for the block."""
     address: Address
     size: int
     tag: str | None
@@ -141,12 +141,12 @@ class Outstanding(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
-    told_by: str | None
-    """How the driver of a block of the tree was told."""
+    attributed_by: str | None
+    """How the driver of a block of the tree was determined."""
     impossible: str | None
-    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
+    """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     stack: tuple[Frame, ...] | None
-    """The stack that the pool info tree keeps of the block, innermost first."""
+    """The stack of the block in the pool info tree, innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -162,9 +162,9 @@ class PoolEvent(NamedTuple):
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
     impossible: str | None
-    """Which value no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record was damaged."""
+    """The value that no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record is damaged."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -180,9 +180,9 @@ class IrqlEvent(NamedTuple):
     processor: int
     tick: int
     impossible: str | None
-    """Which value no kernel writes: the record was damaged."""
+    """The value that no kernel writes: the record is damaged."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -194,9 +194,9 @@ class FaultEvent(NamedTuple):
     slot: int
     thread: Address
     impossible: str | None
-    """Which value no kernel writes: the record was damaged."""
+    """The value that no kernel writes: the record is damaged."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -208,9 +208,9 @@ class RegionEvent(NamedTuple):
     slot: int
     thread: Address
     impossible: str | None
-    """Which value no kernel writes: the record was damaged."""
+    """The value that no kernel writes: the record is damaged."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -223,13 +223,13 @@ class IrpEvent(NamedTuple):
     irp: Address
     thread: Address
     kernel_apc_disable: int | None
-    """None where the build's records do not have it (Windows 7)."""
+    """None if the build's records do not have it (Windows 7)."""
     special_apc_disable: int | None
     irql: int | None
     impossible: str | None
-    """Which value no kernel writes: the record was damaged."""
+    """The value that no kernel writes: the record is damaged."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -248,7 +248,7 @@ class SuppressedEvent(NamedTuple):
     impossible: str | None
     """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
-    """Always empty: the log keeps none."""
+    """Always empty: the log has no stacks."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -264,20 +264,20 @@ class WorkaroundEvent(NamedTuple):
     impossible: str | None
     """Always ``None``: any number is possible."""
     frames: tuple[Frame, ...]
-    """Always empty: the log keeps none."""
+    """Always empty: the log has no stacks."""
 
     def __repr__(self) -> str:
         return _repr(self)
 
 
 class CarvedAllocation(NamedTuple):
-    """An allocation on a tracking page that was found by what it is."""
+    """An allocation on a tracking page that was found by its shape."""
 
     driver: str | None
-    """``None`` where the page's owner does not tell it."""
+    """``None`` if the page's owner does not give it."""
     owner: Address
     is_signed: bool
-    """True where the owner has Verifier's signature."""
+    """True if the owner has Verifier's signature."""
     address: Address
     size: int
     tag: str
@@ -289,62 +289,62 @@ class CarvedAllocation(NamedTuple):
     slot: int
     """Its slot on the page."""
     entry: Address | None
-    """Where the entry lies, where its page's address is known."""
+    """The address of the entry, if its page's address is known."""
 
     def __repr__(self) -> str:
         return _repr(self)
 
 
 class CarvedEvent(NamedTuple):
-    """A record of the pool log that was found by what it is."""
+    """A record of the pool log that was found by its shape."""
 
     physical_page: Address | None
     page: Address | None
     offset: int
-    """Where on the page it starts."""
+    """Its offset on the page."""
     address: Address
     size: int
     thread: Address
     operation: str
     """``allocate``, ``free``, ``failed`` or ``unknown``."""
     is_cut: bool
-    """True where it ends on another page that is not at hand, so that frames may be missing."""
+    """True if it continues on a page that is not available, so frames may be missing."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
 
 
 class Comparison(NamedTuple):
-    """What was carved, held against the lists."""
+    """Carved data compared with the lists."""
 
     both: int
-    """Allocations that both have."""
+    """Allocations that are in both."""
     only_listed: Table[Allocation]
     only_carved: Table[CarvedAllocation]
 
 
 class PoolInfo(NamedTuple):
-    """What the pool info trees are and hold."""
+    """Facts of the pool info trees."""
 
     empty_because: str | None
-    """Why there is nothing, where there is nothing by design."""
+    """Why the trees are empty, if they are empty by design."""
     blocks: int
     blocks_counted: int | None
-    """Blocks that the kernel counts; ``None`` where that cannot be read."""
+    """The kernel's count of blocks; ``None`` if it cannot be read."""
     stacks: int
     stacks_counted: int | None
     failed: int
     """Allocations that failed."""
     insertion_failures: int | None
-    """Blocks that were not entered."""
+    """Blocks that the kernel could not add."""
     deletion_failures: int | None
-    """Frees of blocks that were not there."""
+    """Frees of blocks that were not in the tree."""
     stack_failures: int | None
-    """Stacks, and so blocks, that were not entered."""
+    """Stacks that the kernel could not add, and so blocks."""
     only_tags: tuple[str, ...]
-    """The only tags that are looked at; empty for all."""
+    """If not empty, the kernel tracks only these tags."""
 
 
 class ContiguousMemory(NamedTuple):
@@ -356,7 +356,7 @@ class ContiguousMemory(NamedTuple):
     caller: Address
     caller_symbol: str | None
     impossible: str | None
-    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
+    """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -369,24 +369,24 @@ class PoolStack(NamedTuple):
     live_bytes: int
     tag: str
     pool: str | None
-    """``paged`` or ``nonpaged``, where the element tells."""
+    """``paged`` or ``nonpaged``, if the element says so."""
     driver: str | None
-    told_by: str | None
-    """How the driver was told."""
+    attributed_by: str | None
+    """How the driver was determined."""
     allocations: int
     frees: int
     bytes_allocated: int
     bytes_freed: int
     blocks: int
-    """Live blocks that point at it."""
+    """Live blocks that point at the stack."""
     block_bytes: int
     hash: Address
     flags: Address
     element: Address
-    """Where it lies."""
+    """Its address."""
     in_tree: bool
     stack: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -396,7 +396,7 @@ class WatchedIrp(NamedTuple):
     """A canceled IRP that is watched."""
 
     address: Address
-    """Where the ``_VF_WATCHDOG_IRP`` lies."""
+    """The address of the ``_VF_WATCHDOG_IRP``."""
     irp: Address
     due_tick_count: int
     """The tick by which the IRP must be completed."""
@@ -415,26 +415,26 @@ class PendingEvent(NamedTuple):
     irp: Address
     thread: Address
     impossible: str | None
-    """Which value no kernel writes: the record was damaged."""
+    """The value that no kernel writes: the record is damaged."""
     frames: tuple[Frame, ...]
-    """Innermost first."""
+    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
 
 
 class Lifetime(NamedTuple):
-    """One life of a block that held the address of a :class:`History`; indexes of its ``events``."""
+    """One lifetime of a block that contained the address of a :class:`History`, as indexes of its ``events``."""
 
     block: Address
     allocated: int | None
-    """``None`` where the record of its allocation is gone."""
+    """``None`` if the record of its allocation is gone."""
     freed: int | None
-    """``None`` where it is held, or the record of its free is gone."""
+    """``None`` if it is still held, or the record of its free is gone."""
     held: bool
-    """True where the block is held now."""
+    """True if the block is held now."""
     why_unknown: str | None
-    """Why the allocation of a block that is held is not in the log."""
+    """Why the allocation of a held block is not in the log."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -446,9 +446,9 @@ class Neighbor(NamedTuple):
     address: Address
     size: int
     driver: str | None
-    """Whose it is, where it is outstanding."""
+    """Its driver, if it is outstanding."""
     newest: str | None
-    """The operation of its newest record, where the log has one."""
+    """The operation of its newest record, if the log has one."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -465,17 +465,17 @@ class LeakedBlock(NamedTuple):
     caller_symbol: str | None
     source: str
     """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``."""
-    told_by: str | None
-    """How the driver of a block of the tree was told."""
+    attributed_by: str | None
+    """How the driver of a block of the tree was determined."""
     impossible: str | None
-    """Why it cannot be as its entry says; ``None`` if nothing contradicts the entry."""
+    """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry."""
     driver: str
     pool: str | None
-    """``paged`` or ``nonpaged``, where it can be told."""
+    """``paged`` or ``nonpaged``, if that is known."""
     requested: int | None
-    """The size that the driver asked for, where it is known."""
+    """The size that the driver requested, if it is known."""
     thread: Address | None
-    """Like ``slot`` out of the log's record."""
+    """From the log's record, like ``slot``."""
     slot: int | None
     stack_source: str | None
     """``pool log`` or ``pool info tree``."""
@@ -485,7 +485,7 @@ class LeakedBlock(NamedTuple):
 
 
 class LeakGroup(NamedTuple):
-    """Outstanding allocations that have something in common; ``None`` is what they do not share."""
+    """Outstanding allocations with common values; a value in which they differ is ``None``."""
 
     count: int  # type: ignore[assignment]  # not the method of tuples
     bytes: int
@@ -493,12 +493,12 @@ class LeakGroup(NamedTuple):
     tag: str | None
     driver: str | None
     label: str
-    """The line that allocated them, or the tag, driver or size."""
+    """The line of code that allocated them, or the tag, driver or size."""
     stack: tuple[Frame, ...] | None
-    """Innermost first."""
+    """Innermost frame first."""
     why_no_stack: str | None
     stack_source: str | None
-    """``pool log`` or ``pool info tree``; ``None`` also where the blocks differ."""
+    """``pool log`` or ``pool info tree``; ``None`` if there is no stack or the blocks differ."""
     source: str | None
     """``tracker``, ``pool info tree``, ``carved`` or ``contiguous``; ``None`` if the blocks differ."""
     allocations: tuple[LeakedBlock, ...]
@@ -517,7 +517,7 @@ class WithoutStack(NamedTuple):
 
 
 class StackSources(NamedTuple):
-    """How many blocks have their stack from where."""
+    """The number of blocks for each source of stacks."""
 
     pool_log: int
     pool_info_tree: int
@@ -529,7 +529,7 @@ class Coverage(NamedTuple):
     allocations: int
     with_stack: int
     uncertain: int
-    """Of those, whose record may be something else than their allocation."""
+    """The number of those whose record may not be their allocation."""
     bytes: int
     bytes_with_stack: int
     with_stack_of: StackSources
@@ -541,7 +541,7 @@ class Reach(NamedTuple):
 
     capacity: int
     written: int | None
-    """Records ever written, modulo 2^32; ``None`` where that is not known, nor their order."""
+    """Records ever written, modulo 2^32; ``None`` if this and their order are unknown."""
     records: int
     """Records that were read."""
     missing: int
@@ -558,7 +558,7 @@ class TreeReach(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """What outstanding allocations were filtered by; ``None`` is what was not asked for."""
+    """The filters of outstanding allocations; a filter that is not set is ``None``."""
 
     driver: str | None
     tag: str | None
@@ -566,20 +566,20 @@ class Filter(NamedTuple):
     max_size: int | None
     pool: str | None
     skip: str | None
-    """The pattern of wrappers."""
+    """The pattern for names of wrapper functions."""
     allocations: int
-    """Blocks before all filters but ``driver``."""
+    """Blocks before any filter but ``driver``."""
     bytes: int
-    """Bytes of these."""
-    untold: int
-    """Blocks that were left out since nothing tells their pool."""
+    """Bytes of these blocks."""
+    undetermined: int
+    """Blocks that were left out because their pool is unknown."""
     stacks_skipped: int
-    """Stacks that lost frames to ``skip``."""
+    """Stacks from which ``skip`` removed frames."""
     stacks: int
 
 
 class Omitted(NamedTuple):
-    """What ``top`` left out."""
+    """Groups that ``top`` left out."""
 
     groups: int
     count: int  # type: ignore[assignment]  # not the method of tuples
@@ -592,21 +592,21 @@ class UnloadLeak(NamedTuple):
     driver: str
     verified_data: Address
     counted: int
-    """How many blocks the bug check says."""
+    """The number of blocks in the bug check's parameters."""
     count: int  # type: ignore[assignment]  # not the method of tuples
-    """How many of them could be read."""
+    """The number of blocks that could be read."""
     bytes: int
 
 
 class Total(NamedTuple):
-    """Blocks and their bytes; negative where a growth is a loss."""
+    """Blocks and their bytes; negative for a decrease."""
 
     count: int  # type: ignore[assignment]  # not the method of tuples
     bytes: int
 
 
 class DiffGroup(NamedTuple):
-    """Outstanding allocations of two dumps that have something in common."""
+    """Outstanding allocations of two dumps with common values."""
 
     label: str
     tag: str | None
@@ -614,17 +614,17 @@ class DiffGroup(NamedTuple):
     """Whether they are contiguous memory, which has no tag."""
     driver: str | None
     stack: tuple[str, ...] | None
-    """Names, or addresses without one, innermost first."""
+    """Names, or addresses without a name, innermost frame first."""
     why_no_stack: str | None
     merged: int
-    """How many groups of one caller, with and without stack, it is the sum of; else 0."""
+    """The number of groups of one caller, with and without stack, that were added up; else 0."""
     old: Total
     new: Total
     growth: Total
     appeared: tuple[Address, ...]
-    """Blocks that only the later dump has; across boots all of it."""
+    """Blocks that only the later dump has; for different boots, all its blocks."""
     gone: tuple[Address, ...]
-    """Blocks that only the earlier dump has; across boots all of it."""
+    """Blocks that only the earlier dump has; for different boots, all its blocks."""
 
     def __repr__(self) -> str:
         return f"DiffGroup({self.label!r}, tag={self.tag!r}, growth={self.growth})"
@@ -638,7 +638,7 @@ class Image(NamedTuple):
     target_driver: Address | None
     verified_data: Address
     is_carved: bool
-    """The tree does not lead to it: its data were found by what they are."""
+    """True if the tree does not lead to it and its data were found by their shape."""
     counters: Mapping[str, int] | None
 
     def __repr__(self) -> str:
@@ -659,10 +659,10 @@ class Driver(NamedTuple):
     target_driver: Address | None
     verified_data: Address | None
     counters: Mapping[str, int] | None
-    """The sum over its images, by the C names in snake_case; ``None`` where it has no image."""
+    """The sum over its images, by the C names in snake_case; ``None`` if it has no image."""
     images: tuple[Image, ...]
     from_bug_check: bool
-    """True where only the parameters of bug check 0xC4/0x62 lead to the driver's data."""
+    """True if only the parameters of bug check 0xC4/0x62 lead to the driver's data."""
 
     def __repr__(self) -> str:
         return _repr(self)

@@ -1,4 +1,4 @@
-"""Tables that know something of all their rows."""
+"""Tables with facts about all their rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _R = TypeVar("_R")
 
 
 class _Described(Table[_R]):
-    """A table with facts, frozen as it is. A slice keeps them."""
+    """A frozen table with facts about its rows. A slice keeps them."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -64,25 +64,25 @@ def _described(
 
 
 class Log(_Described[_R]):
-    """A log of recent events with what is known of its ring."""
+    """A log of recent events with the facts of its ring."""
 
     __slots__ = ("capacity", "empty_because", "kind", "order", "unused", "wrapped", "written")
 
     kind: str
-    """Which log it is."""
+    """The log's kind."""
     capacity: int
-    """Records that it has room for."""
+    """The number of records that fit."""
     written: int | None
-    """Records written so far, modulo 2^32; ``None`` where the log's index is not known."""
+    """Records written so far, modulo 2^32; ``None`` if the log's index is unknown."""
     order: str
-    """``newest first``, or ``unknown`` where the log's index is not known: then the records are as they
-    lie in the log."""
+    """``newest first``, or ``unknown`` if the log's index is unknown: the records are then in the order of
+    their slots."""
     wrapped: bool | None
-    """Whether records were overwritten, where that can be told."""
+    """Whether records were overwritten; ``None`` if that is unknown."""
     unused: int
-    """Slots that hold no record."""
+    """Slots without a record."""
     empty_because: str | None
-    """Why it is empty, where it is so by design."""
+    """Why it is empty, if it is empty by design."""
 
 
 class WatchedIrps(_Described[WatchedIrp]):
@@ -93,15 +93,15 @@ class WatchedIrps(_Described[WatchedIrp]):
     kind: str
     """``watched``."""
     length: int | None
-    """How many the kernel counts."""
+    """The kernel's count of entries."""
     maximum: int | None
-    """How many there were at most."""
+    """The largest count so far."""
     tick: int | None
-    """The tick that it is."""
+    """The current tick."""
     canceled: int | None
     """IRPs canceled so far."""
     empty_because: str | None
-    """Why there is none, where there is none."""
+    """Why there are no entries, if there are none."""
 
 
 class _WithPoolInfo(_Described[_R]):
@@ -123,22 +123,22 @@ class Pool(_WithPoolInfo[Allocation]):
     __slots__ = ("pool_info",)
 
     pool_info: PoolInfo
-    """What the pool info trees hold, where the kernel keeps blocks there."""
+    """Facts of the pool info trees, if the kernel keeps blocks there."""
 
 
 class PoolStacks(_WithPoolInfo[PoolStack]):
-    """The stacks of the pool info tree, the most live bytes first."""
+    """The stacks of the pool info tree, those with the most live bytes first."""
 
     __slots__ = ("pool_info", "source")
 
     source: str
     """``pool info tree``."""
     pool_info: PoolInfo
-    """What the trees are and hold."""
+    """Facts of the trees."""
 
 
 class CarvedPool(_Described[CarvedAllocation]):
-    """Allocations that were found by what they are, by owner, page and slot."""
+    """Allocations that were found by their shape, sorted by owner, page and slot."""
 
     __slots__ = ("comparison", "owners", "pages_looked_at", "source", "why_not_compared")
 
@@ -148,12 +148,12 @@ class CarvedPool(_Described[CarvedAllocation]):
     owners: tuple[Mapping[str, Any], ...]
     """Each with ``name``, ``owner``, ``is_signed`` and its ``pages`` (``physical``, ``address``)."""
     comparison: Comparison | None
-    """Held against the lists."""
+    """The comparison with the lists."""
     why_not_compared: str | None
 
 
 class CarvedLog(_Described[CarvedEvent]):
-    """Records of the pool log that were found by what they are, in no order of time."""
+    """Records of the pool log that were found by their shape; their order is unknown."""
 
     __slots__ = ("kind", "order", "pages", "pages_looked_at", "source")
 
@@ -174,7 +174,7 @@ class Flags(_Described[Flag]):
     __slots__ = ("level",)
 
     level: int
-    """The level: all bits."""
+    """The level, with all bits."""
 
 
 for _class in (Log, WatchedIrps, Pool, PoolStacks, CarvedPool, CarvedLog, Flags):

@@ -1,4 +1,4 @@
-"""Words that arguments take."""
+"""Literal types of arguments."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 By: TypeAlias = Literal[
     "stack", "frame", "driver frame", "function", "caller", "tag", "driver", "size"
 ]
-"""What outstanding allocations are grouped by."""
+"""How outstanding allocations are grouped."""
 Weight: TypeAlias = Literal["bytes", "count"]
-"""What the widths of a flame graph are."""
+"""The unit of the widths in a flame graph."""
 PoolType: TypeAlias = Literal["paged", "nonpaged"]
 Style: TypeAlias = Literal["modern", "win7"]
-"""Which debugger's text."""
+"""The debugger whose text is imitated."""
 Machine: TypeAlias = Literal["x86", "x64", "arm64"]
 Boot: TypeAlias = Literal["auto", "same", "other"]
 """Whether two dumps are of one boot."""
 Extent: TypeAlias = Literal["complete", "at least", "unknown"]
-"""How much of an answer is there."""
+"""How far an answer can be trusted."""

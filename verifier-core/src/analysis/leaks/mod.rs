@@ -223,10 +223,12 @@ impl Leaks {
     #[must_use]
     pub fn completeness(&self) -> Completeness {
         let mut answer = Completeness::of(&self.problems);
-        let untold = self.filter.as_ref().map_or(0, |filter| filter.untold);
-        if untold > 0 {
+        let undetermined = self.filter.as_ref().map_or(0, |filter| filter.undetermined);
+        if undetermined > 0 {
             answer.extent = answer.extent.max(Extent::AtLeast);
-            answer.because.push(format!("{untold} blocks of unknown pool type were left out"));
+            answer
+                .because
+                .push(format!("{undetermined} blocks of unknown pool type were left out"));
         }
         if self.blocks.is_empty() && !answer.is_complete() {
             answer.extent = Extent::Unknown;
@@ -282,17 +284,17 @@ impl Leaks {
         self.reach = Reach::of_log(&log, seen.get());
         // Without an order only a record that is alone is the newest of its address.
         let is_unordered = log.ring.order() == Order::Unknown;
-        let mut untold: HashSet<Va> = HashSet::new();
+        let mut undetermined: HashSet<Va> = HashSet::new();
         for (index, record) in log.records.iter().enumerate() {
             let Some(slot) = newest.get_mut(&record.address) else { continue };
             if is_unordered && (slot.is_some() || log.is_cut) {
-                untold.insert(record.address);
+                undetermined.insert(record.address);
             }
             slot.get_or_insert(index);
         }
         let unread = NoStack::of_log(&log);
         for block in &mut self.blocks {
-            if untold.contains(&block.allocation.address) {
+            if undetermined.contains(&block.allocation.address) {
                 if block.stack_source.is_none() {
                     block.stack = Err(NoStack::OrderUnknown);
                 }

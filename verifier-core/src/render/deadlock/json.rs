@@ -100,7 +100,7 @@ struct Frames<'a>(&'a [Va], View<'a>);
 impl Serialize for Frames<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(frames, view) = self;
-        Seq(|| frames.iter().map(|&va| FrameDoc(va, view.names))).serialize(serializer)
+        Seq(|| frames.iter().map(|&va| FrameDoc::new(va, view.names))).serialize(serializer)
     }
 }
 

@@ -73,7 +73,7 @@ pub(in crate::render) struct FilterDoc<'a> {
     skip: Option<&'a str>,
     allocations: u64,
     bytes: u64,
-    untold: u64,
+    undetermined: u64,
     stacks_skipped: usize,
     stacks: usize,
 }
@@ -89,7 +89,7 @@ impl<'a> FilterDoc<'a> {
             skip: filter.skip.as_deref(),
             allocations: filter.all.count,
             bytes: filter.all.bytes,
-            untold: filter.untold,
+            undetermined: filter.undetermined,
             stacks_skipped: filter.stacks_skipped,
             stacks: filter.stacks,
         })

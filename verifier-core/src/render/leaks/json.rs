@@ -49,7 +49,8 @@ impl Serialize for GroupDoc<'_> {
         let Self(view, group) = self;
         let leaks = view.leaks;
         let frames = group.frames(leaks);
-        let stack = frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc(va, view.names))));
+        let stack =
+            frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc::new(va, view.names))));
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("count", &group.blocks.len())?;
         map.serialize_entry("bytes", &group.bytes)?;

@@ -18,7 +18,8 @@ const WHAT: &str = "deadlock detection's globals";
 const MAX_BUCKETS: u64 = 1 << 16;
 /// Processors of the largest machine on which kernels of 10 and 11 follow locks.
 const MAX_PROCESSORS: u32 = 4;
-/// Nodes below one root beyond which they follow no more, where `ViDeadlockChildrenCountMaximum` does not say.
+/// Nodes below one root beyond which they follow no more, where `ViDeadlockChildrenCountMaximum` does not
+/// say.
 const MAX_CHILDREN: u32 = 1024;
 /// The oldest build of which these, and what a failed allocation does, are known.
 const LIMITS_SINCE: u32 = 14393;

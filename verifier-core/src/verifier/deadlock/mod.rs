@@ -11,11 +11,12 @@
 //! | `_VI_DEADLOCK_NODE` | way in which a lock was taken below others | `ChildrenList`: locks taken below it | `ResourceList` (of the lock), `SiblingsList` (of the parent) |
 //!
 //! A node's `Parent` is the node of the lock that the thread had taken before; a thread that takes B while it
-//! holds A leaves a node of A with a child of B, and the node outlives the release: `Active` and `ThreadEntry`
-//! are cleared, the order stays known. When a thread takes a lock, the kernel looks whether that lock was ever
-//! taken before one that the thread holds. If so, the lock is left in `Instigator`, the nodes on the way in
-//! `Participant` (in the order of [`LockOrder`](crate::analysis::LockOrder)), and the parameters of the bug
-//! check (0xC4, subcode 0x1001) in the four words of `ViDeadlockIssue`, whether or not the machine stops.
+//! holds A leaves a node of A with a child of B, and the node outlives the release: `Active` and
+//! `ThreadEntry` are cleared, the order stays known. When a thread takes a lock, the kernel looks whether
+//! that lock was ever taken before one that the thread holds. If so, the lock is left in `Instigator`, the
+//! nodes on the way in `Participant` (in the order of [`LockOrder`](crate::analysis::LockOrder)), and the
+//! parameters of the bug check (0xC4, subcode 0x1001) in the four words of `ViDeadlockIssue`, whether or not
+//! the machine stops.
 //!
 //! **Builds.** Layouts come from the build's types. The number of buckets is that of the array
 //! `ResourceAddressRange` (1023 from Vista on); XP and 2003 have no such field and nothing that tells the

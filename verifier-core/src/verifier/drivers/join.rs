@@ -1,17 +1,16 @@
-//! Whose a verified image is: the entry that its data point at, and the module at its base.
+//! To which configured driver a verified image belongs: the entry that its data points at, and the module at
+//! its base, decide.
 
-use super::check::is_named_by;
+use super::driver::{Driver, TargetDriver};
+use super::name::is_named_by;
 use super::suspects::{SuspectLayout, sound_suspect};
-use super::{Driver, TargetDriver};
+use super::targets::Target;
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::kernel::Kernel;
 
-/// A verified image with the entry that its data point at.
-type Target = (Va, TargetDriver);
-
-/// Data belong to one image. Of several nodes that lead to the same data the one stays whose module has the
-/// configured name, else the first.
+/// Verified data belongs to one image. If several nodes lead to the same data, the node stays whose module
+/// has the configured name, else the first.
 pub(super) fn part_twins(
     kernel: &Kernel,
     drivers: &[Driver],
@@ -24,7 +23,7 @@ pub(super) fn part_twins(
         driver.zip(module).is_some_and(|(driver, module)| is_named_by(&driver.name, &module.name))
     };
     let mut order: Vec<usize> = (0..images.len()).collect();
-    // A stable sort: equal ones stay in the order of the tree.
+    // A stable sort: equal images stay in the order of the tree.
     order.sort_by_key(|&i| images.get(i).map(|one| (one.1.verified_data, !is_right(one))));
     let mut twins = vec![false; images.len()];
     let mut kept: Option<&TargetDriver> = None;
@@ -35,7 +34,7 @@ pub(super) fn part_twins(
             Some(other) => {
                 *twin = true;
                 let why = format!(
-                    "it leads to the data of the image at {} (node {}); its own data are unknown",
+                    "it leads to the data of the image at {} (node {}); its own data is unknown",
                     other.base, other.address
                 );
                 let what = format!("verified image at {}", image.base);
@@ -47,8 +46,8 @@ pub(super) fn part_twins(
     images.retain(|_| !twins.next().unwrap_or(false));
 }
 
-/// Names the drivers whose configured names cannot be read: as the module of their image is named.
-pub(in crate::verifier) fn name_unnamed(kernel: &Kernel, drivers: &mut [Driver]) {
+/// Names each driver whose configured name cannot be read after the module of its image.
+pub(super) fn name_unnamed(kernel: &Kernel, drivers: &mut [Driver]) {
     for driver in drivers.iter_mut().filter(|driver| driver.name.is_empty()) {
         let mut bases = driver.images.iter().map(|image| image.base);
         driver.name = match bases.find_map(|base| kernel.modules().starting_at(base)) {
@@ -67,7 +66,7 @@ pub(super) struct Join<'a> {
 }
 
 impl Join<'_> {
-    /// Gives each image to its driver; a driver is added for an image whose entry is in no list.
+    /// Gives each image to its driver. An image whose entry is not in the list gets a new driver.
     pub(super) fn add(
         &self,
         images: Vec<Target>,
@@ -84,8 +83,8 @@ impl Join<'_> {
         name_unnamed(self.kernel, drivers);
     }
 
-    /// The driver whose entry the image's data point at; but if the module at the image's base has the name of
-    /// another driver, which is loaded and has no image otherwise, the data point at the wrong entry.
+    /// The driver whose entry the image's data points at. But if the module at the image's base has the name
+    /// of another driver, and that one is loaded and has no other image, the data points at the wrong entry.
     fn owner<'d>(
         &self,
         entry: Va,
@@ -122,8 +121,8 @@ impl Join<'_> {
         drivers.get_mut(named.or(listed)?)
     }
 
-    /// A driver whose name is gone from the list (a torn dump, a driver that is being removed): the list may be
-    /// broken, else the image's own name serves.
+    /// A driver that is not in the list (a torn dump, a driver that is being removed). If the list is broken,
+    /// its entry may still have the name; else the name is that of the image.
     fn unlisted(&self, entry: Va, image: TargetDriver) -> Driver {
         let Self { kernel, layout, is_listed } = *self;
         if !is_listed && let Some(driver) = sound_suspect(kernel, layout, entry) {

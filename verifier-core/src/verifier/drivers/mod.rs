@@ -1,166 +1,46 @@
 //! Drivers that Verifier is configured for, joined with the images that it verifies.
 //!
-//! `VfSuspectDriversList` is a list of `_VF_SUSPECT_DRIVER_ENTRY`: names that were configured, with
-//! counts of loads and unloads. `ViTargetDriversAvl` is a `_VF_AVL_TREE` of `_VF_TARGET_DRIVER`: every
-//! image in memory; those that are verified have `VerifiedData`, whose `SuspectDriverEntry` points
-//! back at the name. Several images may belong to one name (a wildcard, a reload), so the join goes
-//! from the images to the names and counters are summed, as the kernel's own query does it
-//! (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11; checked on 7601, 9600, 19041, 22000.
-//! Kernels before 7 have one structure for both: see `old.rs`.
+//! `VfSuspectDriversList` is a list of `_VF_SUSPECT_DRIVER_ENTRY`: configured names, with counts of loads and
+//! unloads. `ViTargetDriversAvl` is a `_VF_AVL_TREE` of `_VF_TARGET_DRIVER`: every image in memory. Images
+//! that are verified have `VerifiedData`, whose `SuspectDriverEntry` points back at the name. Several images
+//! may belong to one name (a wildcard, a reload), so the join goes from the images to the names and adds the
+//! counters up, as the kernel's own query does (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11;
+//! checked on 7601, 9600, 19041, 22000. Kernels before Windows 7 have one structure for both: see
+//! `before_win7.rs`.
 //!
-//! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be off the tree, and off the
-//! list: the bug check's parameters lead to its data all the same. Where the tree is broken, or does not
-//! have what the list says is loaded, the data of drivers are found by their signature and by the tracking
-//! pages that they own (see `lost.rs`).
+//! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be neither in the tree nor in the
+//! list: the bug check's parameters still lead to its data. If the tree is broken, or lacks an image that the
+//! list says is loaded, the data of drivers is found by its signature and by the tracking pages that it owns
+//! (see `recovered.rs`).
 
+mod before_win7;
 mod check;
+mod driver;
 mod join;
+mod name;
+mod owner;
+mod recovered;
 mod suspects;
 mod targets;
+mod unload;
 
-pub(super) use check::check_images;
-use check::{check, module_problem};
-pub(super) use join::name_unnamed;
-use join::{Join, part_twins};
-pub(super) use suspects::{SuspectLayout, sound_suspect, suspect, suspects};
-use targets::Verified;
-pub(super) use targets::{DATA_SIGNATURE, Layout, targets, verified};
+pub use driver::{Driver, DriverState, TargetDriver};
+pub(super) use name::is_named;
+pub use owner::{NO_DRIVER, is_kernel_or_verifier, is_verifier_image};
+pub(super) use owner::{Owner, Owners};
+pub(crate) use recovered::Recovered;
+pub(super) use suspects::{Suspect, SuspectLayout};
+pub(super) use targets::{Target, TargetLayout, targets};
+pub(super) use unload::Unload;
 
-use super::counters::Counters;
-use super::lost::Lost;
-use super::old;
+use self::check::{check, module_problem};
+use self::join::{Join, part_twins};
+use self::suspects::suspects;
+use self::targets::{DATA_SIGNATURE, Verified};
 use super::totals;
-use super::unload::Unload;
-use crate::addr::Va;
+use super::tracking::is_before_win7;
 use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
-
-/// What became of a configured driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DriverState {
-    /// Loaded more often than unloaded.
-    Loaded,
-    /// Unloaded as often as loaded.
-    Unloaded,
-    /// Not loaded since it was configured.
-    NeverLoaded,
-}
-
-impl DriverState {
-    /// The word in tables and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            DriverState::Loaded => "loaded",
-            DriverState::Unloaded => "unloaded",
-            DriverState::NeverLoaded => "never loaded",
-        }
-    }
-}
-
-/// A configured driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Driver {
-    /// `BaseName`: the file name that was configured.
-    pub name: String,
-    /// Its `_VF_SUSPECT_DRIVER_ENTRY`; `None` for an image whose entry is no longer in the list.
-    pub suspect_entry: Option<Va>,
-    /// `Loads`.
-    pub loads: u32,
-    /// `Unloads`.
-    pub unloads: u32,
-    /// Its images in memory that are verified, in order of their addresses.
-    pub images: Vec<TargetDriver>,
-    /// True where the tree no longer has it, and bug check 0xC4/0x62 led to its data.
-    pub from_bug_check: bool,
-}
-
-impl Driver {
-    /// What stands for no driver at all: without name, entry and images.
-    #[must_use]
-    pub fn none() -> Self {
-        Self {
-            name: String::new(),
-            suspect_entry: None,
-            loads: 0,
-            unloads: 0,
-            images: Vec::new(),
-            from_bug_check: false,
-        }
-    }
-
-    /// What became of it, by the counts.
-    #[must_use]
-    pub fn state(&self) -> DriverState {
-        // Counts are unknown where the entry is not in the list; an image is there, or was.
-        let is_there = self.loads == 0 && !self.images.is_empty();
-        if self.loads > self.unloads || (is_there && !self.from_bug_check) {
-            DriverState::Loaded
-        } else if self.loads > 0 || is_there {
-            DriverState::Unloaded
-        } else {
-            DriverState::NeverLoaded
-        }
-    }
-
-    /// The counters of all its images.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        let mut images = self.images.iter();
-        let mut sum = images.next().map(|image| image.counters.clone()).unwrap_or_default();
-        for image in images {
-            sum.add(&image.counters);
-        }
-        sum
-    }
-
-    /// True where `pattern` names this driver: its file name without regard to case, with or
-    /// without the extension.
-    #[must_use]
-    pub fn is_named(&self, pattern: &str) -> bool {
-        is_named(&self.name, pattern)
-    }
-}
-
-/// True where `pattern` is the file name `name`, with or without the extension.
-pub(super) fn is_named(name: &str, pattern: &str) -> bool {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    name.eq_ignore_ascii_case(pattern) || stem.eq_ignore_ascii_case(pattern)
-}
-
-/// A verified image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TargetDriver {
-    /// Its `_VF_TARGET_DRIVER`; null where the tree no longer has it, and before Windows 7.
-    pub address: Va,
-    /// `TreeNode.p`: the image's base. Of an image that is off the tree the module's of its name, null
-    /// where there is none.
-    pub base: Va,
-    /// `TreeNode.RangeSize`: the image's size.
-    pub size: u64,
-    /// `VerifiedData`: its `_VF_TARGET_VERIFIED_DRIVER_DATA`; before Windows 7 its
-    /// `_MI_VERIFIER_DRIVER_ENTRY`.
-    pub verified_data: Va,
-    /// The integers of that structure from `CurrentPagedPoolAllocations` on.
-    pub counters: Counters,
-    /// True where the tree does not lead to it, and its data were found by their signature or by the
-    /// tracking pages that they own.
-    pub is_carved: bool,
-}
-
-impl TargetDriver {
-    /// An image of the driver called `name` that the tree does not lead to: where it lies the modules tell.
-    pub(super) fn off_tree(
-        kernel: &Kernel,
-        name: &str,
-        verified_data: Va,
-        counters: Counters,
-    ) -> Self {
-        let (base, size) = range_of(kernel, name);
-        Self { address: Va(0), base, size, verified_data, counters, is_carved: false }
-    }
-}
 
 /// Configured drivers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -175,28 +55,29 @@ impl Drivers {
     /// Reads the list and the tree, and joins them.
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have the list, and no image is verified either.
+    /// If the kernel's symbols are missing, or do not have the list and no image is verified either.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
-        let mut drivers = Self::read_with(kernel, &Lost::new(kernel, kernel.types()?))?;
+        let mut drivers = Self::read_with(kernel, &Recovered::new(kernel, kernel.types()?))?;
         kernel.report_into(&mut drivers.problems);
         Ok(drivers)
     }
 
-    /// The same; if the tree does not lead to all images, `lost` does.
-    pub(crate) fn read_with(kernel: &Kernel, lost: &Lost<'_>) -> Result<Self, Error> {
-        Self::read_by(kernel, Some(lost))
+    /// The same. If the tree does not lead to all images, `recovered` does.
+    pub(crate) fn read_with(kernel: &Kernel, recovered: &Recovered<'_>) -> Result<Self, Error> {
+        Self::read_by(kernel, Some(recovered))
     }
 
-    /// What list and tree lead to: nothing is searched for, however broken they are.
+    /// Only what list and tree lead to: nothing is searched for, even if they are broken.
     pub(super) fn read_listed(kernel: &Kernel) -> Result<Self, Error> {
         Self::read_by(kernel, None)
     }
 
-    fn read_by(kernel: &Kernel, lost: Option<&Lost<'_>>) -> Result<Self, Error> {
-        if old::is_old(kernel.types()?)? {
-            return old::read_drivers(kernel);
+    fn read_by(kernel: &Kernel, recovered: Option<&Recovered<'_>>) -> Result<Self, Error> {
+        if is_before_win7(kernel.types()?)? {
+            let (drivers, problems) = before_win7::read_drivers(kernel)?;
+            return Ok(Self { drivers, problems });
         }
-        let layout = Layout::resolve(kernel.types()?)?;
+        let layout = TargetLayout::resolve(kernel.types()?)?;
         let mut problems = Vec::new();
         let (mut drivers, listless) = match kernel.global("VfSuspectDriversList") {
             Ok(head) => (suspects(kernel, &layout.suspect, head, &mut problems), None),
@@ -212,18 +93,18 @@ impl Drivers {
             }
         };
         part_twins(kernel, &drivers, &mut images, &mut problems);
-        // A driver that is loaded has an image on the tree.
+        // A driver that is loaded has an image in the tree.
         let is_on_tree = |driver: &Driver| {
             driver.loads <= driver.unloads
                 || images.iter().any(|(entry, _)| Some(*entry) == driver.suspect_entry)
         };
         let is_broken = problems.len() > before || !drivers.iter().all(is_on_tree);
-        // If list and tree are both lost, only the blocks that Verifier counts say so. They may be those of a
+        // If list and tree are both lost, only the blocks that Verifier counts show it. They may belong to a
         // driver that was just unloaded.
         let is_nowhere =
             images.is_empty() && Unload::of(kernel).is_none() && totals::tracks_blocks(kernel);
-        if let Some(lost) = lost.filter(|_| is_broken || is_nowhere) {
-            lost.add_to(&mut images, &mut problems);
+        if let Some(recovered) = recovered.filter(|_| is_broken || is_nowhere) {
+            recovered.add_to(&mut images, &mut problems);
         }
         if let Some(error) = listless {
             if images.is_empty() {
@@ -245,8 +126,8 @@ impl Drivers {
         Ok(found)
     }
 
-    /// The sums in `MmVerifierData` that these drivers do not add up to. A driver that was unloaded with its
-    /// blocks (bug check 0xC4/0x62) explains a difference.
+    /// The sums in `MmVerifierData` that these drivers do not add up to. A driver that was unloaded while it
+    /// held blocks (bug check 0xC4/0x62) explains a difference.
     pub(super) fn sum_problems(&self, kernel: &Kernel) -> Vec<Problem> {
         if Unload::of(kernel).is_some() {
             return Vec::new();
@@ -266,10 +147,10 @@ impl Drivers {
     }
 }
 
-/// Adds the driver that the bug check is about, unless the tree has it.
+/// Adds the driver that bug check 0xC4/0x62 names, unless the tree has it.
 fn add_unloaded(
     kernel: &Kernel,
-    layout: &Layout,
+    layout: &TargetLayout,
     unload: Unload,
     drivers: &mut Vec<Driver>,
     problems: &mut Vec<Problem>,
@@ -279,9 +160,9 @@ fn add_unloaded(
         return;
     }
     let what = "driver that bug check 0xc4/0x62 is about";
-    let (entry, counters) = match verified(kernel, layout, unload.data, problems) {
+    let (entry, counters) = match layout.verified(kernel, unload.data, problems) {
         Ok(Verified { signature: DATA_SIGNATURE, entry, counters }) => (entry, counters),
-        // Nothing else says that there is anything of Verifier's.
+        // Nothing else shows that this is data of Verifier.
         Ok(_) => return,
         Err(error) => {
             problems.push(Problem::at(what, unload.data, error));
@@ -306,18 +187,5 @@ fn add_unloaded(
             let images = vec![image];
             drivers.push(Driver { name, images, from_bug_check: true, ..Driver::none() });
         }
-    }
-}
-
-/// Where the image of that name lies or lay, and its bytes; null where no module has the name.
-fn range_of(kernel: &Kernel, name: &str) -> (Va, u64) {
-    let modules = kernel.modules();
-    if let Some(module) = modules.by_name(name) {
-        return (module.base, module.size.into());
-    }
-    let mut unloaded = modules.unloaded().iter();
-    match unloaded.find(|module| module.name.eq_ignore_ascii_case(name)) {
-        Some(module) => (module.start, module.end.0.saturating_sub(module.start.0)),
-        None => (Va(0), 0),
     }
 }

@@ -1,19 +1,26 @@
 //! The list of configured drivers.
 
-use super::Driver;
+use super::driver::Driver;
 use crate::addr::Va;
-use crate::error::{Error, Problem};
+use crate::error::{Error, Fault, Problem};
 use crate::kernel::{Kernel, Limits, is_file_name, read_unicode_string, walk_list};
 use crate::types::{Field, TypeSource};
-use crate::verifier::lost::is_off;
+use crate::verifier::totals::is_off;
 
 /// Offsets of an entry in the list of configured drivers, resolved once.
 pub(in crate::verifier) struct SuspectLayout {
     pub(in crate::verifier) links: u64,
-    pub(in crate::verifier) loads: Field,
-    pub(in crate::verifier) unloads: Field,
-    pub(in crate::verifier) base_name: u64,
-    pub(in crate::verifier) size: usize,
+    loads: Field,
+    unloads: Field,
+    base_name: u64,
+    size: usize,
+}
+
+/// An entry of the list, as it is in memory.
+pub(in crate::verifier) struct Suspect {
+    pub(in crate::verifier) name: Result<String, Error>,
+    pub(in crate::verifier) loads: u32,
+    pub(in crate::verifier) unloads: u32,
 }
 
 impl SuspectLayout {
@@ -27,10 +34,26 @@ impl SuspectLayout {
             size: types.size_of(name)?.min(0x1000) as usize,
         })
     }
+
+    /// The name in the entry at `entry`.
+    pub(in crate::verifier) fn name(&self, kernel: &Kernel, entry: Va) -> Result<String, Error> {
+        read_unicode_string(kernel.space(), entry.add(self.base_name), kernel.limits())
+    }
+
+    /// Decodes the entry at `entry`.
+    pub(in crate::verifier) fn decode(&self, kernel: &Kernel, entry: Va) -> Result<Suspect, Fault> {
+        let mut bytes = vec![0u8; self.size];
+        kernel.space().read(entry, &mut bytes)?;
+        Ok(Suspect {
+            name: self.name(kernel, entry),
+            loads: self.loads.get(&bytes).unwrap_or(0) as u32,
+            unloads: self.unloads.get(&bytes).unwrap_or(0) as u32,
+        })
+    }
 }
 
 /// The entries of the list, without images.
-pub(in crate::verifier) fn suspects(
+pub(super) fn suspects(
     kernel: &Kernel,
     layout: &SuspectLayout,
     head: Va,
@@ -40,7 +63,7 @@ pub(in crate::verifier) fn suspects(
     let limits = kernel.limits();
     let mut walk = walk_list(kernel.space(), head, what, limits);
     if let Some(error) = walk.broken {
-        // An empty list leads to itself. One that was never set up has zeros, but then Verifier is off.
+        // An empty list leads to itself. A list that was never set up has zeros, but then Verifier is off.
         let is_null = walk.entries.is_empty() && kernel.space().read_pointer(head) == Ok(Va(0));
         if is_null && kernel.types().is_ok_and(|types| is_off(kernel, types)) {
             return Vec::new();
@@ -52,32 +75,29 @@ pub(in crate::verifier) fn suspects(
     entries.filter_map(|entry| suspect(kernel, layout, entry, problems)).collect()
 }
 
-/// An entry that no list leads to, without images; `None` where it cannot be read or is none.
-pub(in crate::verifier) fn sound_suspect(
-    kernel: &Kernel,
-    layout: &SuspectLayout,
-    entry: Va,
-) -> Option<Driver> {
+/// An entry that no list leads to, without images; `None` if it cannot be read or is not an entry.
+pub(super) fn sound_suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Driver> {
     let mut problems = Vec::new();
     let driver = suspect(kernel, layout, entry, &mut problems)?;
     let is_sound = !driver.name.is_empty() && driver.unloads <= driver.loads;
     (is_sound && problems.is_empty()).then_some(driver)
 }
 
-/// One entry of the list, without images; its name is empty if it cannot be read or is not one. `None` if the
-/// entry cannot be read.
-pub(in crate::verifier) fn suspect(
+/// One entry of the list, without images; its name is empty if it cannot be read or is not a file name.
+/// `None` if the entry cannot be read.
+pub(super) fn suspect(
     kernel: &Kernel,
     layout: &SuspectLayout,
     entry: Va,
     problems: &mut Vec<Problem>,
 ) -> Option<Driver> {
-    let mut bytes = vec![0u8; layout.size];
-    if let Err(fault) = kernel.space().read(entry, &mut bytes) {
-        problems.push(Problem::at("configured driver", entry, fault));
-        return None;
-    }
-    let name = read_unicode_string(kernel.space(), entry.add(layout.base_name), kernel.limits());
+    let Suspect { name, loads, unloads } = match layout.decode(kernel, entry) {
+        Ok(suspect) => suspect,
+        Err(fault) => {
+            problems.push(Problem::at("configured driver", entry, fault));
+            return None;
+        }
+    };
     let what = "name of a configured driver";
     let name = match name {
         Ok(name) if is_file_name(&name) => name,
@@ -90,12 +110,5 @@ pub(in crate::verifier) fn suspect(
             String::new()
         }
     };
-    Some(Driver {
-        name,
-        suspect_entry: Some(entry),
-        loads: layout.loads.get(&bytes).unwrap_or(0) as u32,
-        unloads: layout.unloads.get(&bytes).unwrap_or(0) as u32,
-        images: Vec::new(),
-        from_bug_check: false,
-    })
+    Some(Driver { name, suspect_entry: Some(entry), loads, unloads, ..Driver::none() })
 }

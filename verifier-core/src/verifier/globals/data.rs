@@ -1,4 +1,4 @@
-//! The pages of the kernel's image in which globals can lie.
+//! The pages of the kernel's image that can hold globals.
 
 use crate::addr::{PAGE_SIZE, Va};
 use crate::bytes::le;
@@ -22,8 +22,8 @@ impl ImageData {
             .image_headers(module)
             .and_then(|headers| headers.sections(kernel.space().memory()))
             .unwrap_or_default();
-        // Headers that are absent, or in which nothing can change, tell nothing: then all of the image.
-        let tell = sections.iter().any(|section| section.is_writable && !section.is_executable);
+        // Without headers, or if they have no writable section, all of the image is read.
+        let has_data = sections.iter().any(|section| section.is_writable && !section.is_executable);
         let is_data = |page: u64| {
             sections.iter().filter(|section| !section.is_executable).any(|section| {
                 let start = u64::from(section.start.0);
@@ -32,7 +32,7 @@ impl ImageData {
         };
         let mut pages = Vec::new();
         let offsets = (0..end).step_by(PAGE_SIZE as usize);
-        for offset in offsets.filter(|&offset| !tell || is_data(offset)) {
+        for offset in offsets.filter(|&offset| !has_data || is_data(offset)) {
             if kernel.is_stopped() {
                 break;
             }
@@ -45,17 +45,17 @@ impl ImageData {
         Self { pages, pointer }
     }
 
-    /// True where there is nothing to look at.
+    /// True if no page could be read.
     pub(super) fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
-    /// Every pointer-aligned place with the number of that width there, in order.
+    /// Every pointer-aligned address with the pointer-sized number there, in order.
     pub(super) fn words(&self) -> impl Iterator<Item = (Va, u64)> {
         self.numbers(self.pointer)
     }
 
-    /// Every place that is aligned to `size` bytes with the number of that size there, in order.
+    /// Every address that is a multiple of `size` bytes, with the number of that size there, in order.
     pub(super) fn numbers(&self, size: usize) -> impl Iterator<Item = (Va, u64)> {
         self.pages.iter().flat_map(move |(page, bytes)| {
             (0..bytes.len() / size).filter_map(move |i| {

@@ -3,46 +3,46 @@
 use std::collections::BTreeSet;
 
 use super::data::ImageData;
-use super::{Evidence, Globals};
+use super::found::{GlobalEvidence, Globals, only};
 use crate::addr::Va;
-use crate::kernel::{Kernel, Limits, is_file_name, read_unicode_string, walk_list};
+use crate::kernel::{Kernel, Limits, is_file_name, walk_list};
 use crate::types::TypeSource;
-use crate::verifier::drivers::{DATA_SIGNATURE, Layout, SuspectLayout, TargetDriver, targets};
-use crate::verifier::{Lost, old};
+use crate::verifier::drivers::{Recovered, Suspect, SuspectLayout, Target, TargetLayout, targets};
+use crate::verifier::tracking::{ENTRY_BEFORE_WIN7, is_before_win7};
 
-/// Candidates that are walked: what looks like a tree or a list at first sight is one of very few.
+/// Candidates that are walked: few places look like a tree or a list at first sight.
 const MOST_TRIED: usize = 256;
 /// Entries that a list of configured drivers can have.
 const MAX_SUSPECTS: usize = 0x1000;
 /// Tables of the tree: the kernel makes several only for trees of pages.
 const TABLES: u32 = 1;
-/// Nodes that a tree of images can have: more are no images.
+/// Nodes that a tree of images can have.
 const MAX_IMAGES: u64 = 0x1_0000;
-/// `Loads` of a driver that are still believed.
+/// The highest plausible `Loads` of a driver.
 const MAX_LOADS: u32 = 0x10_0000;
 
 const TREE: &str = "ViTargetDriversAvl";
 const LIST: &str = "VfSuspectDriversList";
 
-/// The list of kernels before 7.
-const OLD_LIST: &str = "MiSuspectDriverList";
+/// The list of kernels before Windows 7.
+const LIST_BEFORE_WIN7: &str = "MiSuspectDriverList";
 
-/// Finds both, and gives the verified images: the tree's, else those that tracking pages lead to.
+/// Finds both. Returns the verified images: those of the tree, else those that tracking pages lead to.
 pub(super) fn find(
     kernel: &Kernel,
     types: &dyn TypeSource,
     data: &ImageData,
-    lost: &Lost<'_>,
+    recovered: &Recovered<'_>,
     globals: &mut Globals,
-) -> Vec<(Va, TargetDriver)> {
-    if old::is_old(types) == Ok(true) {
-        match SuspectLayout::resolve(types, old::ENTRY) {
-            Ok(layout) => look_for_list(kernel, &layout, data, OLD_LIST, globals),
-            Err(error) => globals.missing(OLD_LIST, error.to_string()),
+) -> Vec<Target> {
+    if is_before_win7(types) == Ok(true) {
+        match SuspectLayout::resolve(types, ENTRY_BEFORE_WIN7) {
+            Ok(layout) => look_for_list(kernel, &layout, data, LIST_BEFORE_WIN7, globals),
+            Err(error) => globals.missing(LIST_BEFORE_WIN7, error.to_string()),
         }
         return Vec::new();
     }
-    let layout = match Layout::resolve(types) {
+    let layout = match TargetLayout::resolve(types) {
         Ok(layout) => layout,
         Err(error) => {
             for name in [TREE, LIST] {
@@ -64,7 +64,7 @@ pub(super) fn find(
         Ok((tree, images)) => {
             let count = images.len();
             let known_by = format!("a tree with the signed data of {count} verified images");
-            globals.found(TREE, tree, Evidence::Strong, known_by);
+            globals.found(TREE, tree, GlobalEvidence::Strong, known_by);
             images
         }
         Err(None) => {
@@ -79,24 +79,16 @@ pub(super) fn find(
         }
     };
     if images.is_empty() {
-        lost.add_to(&mut images, &mut Vec::new());
+        recovered.add_to(&mut images, &mut Vec::new());
     }
     find_list(kernel, &layout.suspect, data, &images, globals);
     images
 }
 
-/// The one candidate; `Err(None)` where there is none.
-pub(super) fn only<T>(mut candidates: Vec<T>, what: &str) -> Result<T, Option<String>> {
-    match (candidates.pop(), candidates.len()) {
-        (Some(one), 0) => Ok(one),
-        (Some(_), more) => Err(Some(format!("{} {what} are in the kernel's data", more + 1))),
-        (None, _) => Err(None),
-    }
-}
+/// The address of a tree, and its images.
+type Tree = (Va, Vec<Target>);
 
-type Tree = (Va, Vec<(Va, TargetDriver)>);
-
-fn find_trees(kernel: &Kernel, layout: &Layout, data: &ImageData) -> Vec<Tree> {
+fn find_trees(kernel: &Kernel, layout: &TargetLayout, data: &ImageData) -> Vec<Tree> {
     let space = kernel.space();
     let image = kernel.kernel_module().and_then(|module| kernel.modules().loaded().get(module));
     let limits = search_limits(kernel);
@@ -117,19 +109,13 @@ fn find_trees(kernel: &Kernel, layout: &Layout, data: &ImageData) -> Vec<Tree> {
         }
         tried += 1;
         if tried > MOST_TRIED || kernel.is_stopped() {
-            // So many lookalikes: none is certain.
+            // With so many lookalikes none is certain.
             return Vec::new();
         }
         let images = targets(kernel, layout, tree, &limits, &mut Vec::new());
-        let signed = images
-            .iter()
-            .filter(|(_, image)| {
-                let at = image.verified_data.add(layout.signature.offset);
-                // Four bytes of it on every machine, the rest zero.
-                space.memory().read_u32(at).is_ok_and(|found| u64::from(found) == DATA_SIGNATURE)
-            })
-            .count();
-        if signed > 0 && signed == images.len() {
+        let are_signed =
+            images.iter().all(|(_, image)| layout.is_signed(kernel, image.verified_data));
+        if are_signed && !images.is_empty() {
             trees.push((tree, images));
         }
     }
@@ -140,12 +126,12 @@ fn find_list(
     kernel: &Kernel,
     layout: &SuspectLayout,
     data: &ImageData,
-    images: &[(Va, TargetDriver)],
+    images: &[Target],
     globals: &mut Globals,
 ) {
     let entries: BTreeSet<Va> = images.iter().map(|(entry, _)| *entry).collect();
     let mut heads = BTreeSet::new();
-    // Those that are in a ring that was walked.
+    // Entries in rings that were walked.
     let mut placed = BTreeSet::new();
     for &entry in entries.iter().take(MOST_TRIED) {
         if !kernel.is_stopped()
@@ -164,16 +150,16 @@ fn find_list(
                  verified drivers",
                 placed.len()
             );
-            globals.found(LIST, head, Evidence::Strong, known_by);
+            globals.found(LIST, head, GlobalEvidence::Strong, known_by);
             return;
         }
         (Some(_), Some(_)) => {
-            globals.missing(LIST, "verified drivers lie in several lists".into());
+            globals.missing(LIST, "verified drivers are in several lists".into());
             return;
         }
         (None, _) => {}
     }
-    // Nobody points into the list: look for one that is what it should be.
+    // Nothing points into the list: search for one by its entries.
     look_for_list(kernel, layout, data, LIST, globals);
 }
 
@@ -190,19 +176,19 @@ fn look_for_list(
                 "the only list of named drivers: {entries}, of which {agreeing} agree with the loaded \
                  modules"
             );
-            globals.found(name, head, Evidence::Fair, known_by);
+            globals.found(name, head, GlobalEvidence::Fair, known_by);
         }
         Err(None) => {
             let why = "no list in the kernel's data holds named drivers with counts of loads (an empty \
-                       one cannot be told from others)";
+                       one cannot be recognized)";
             globals.missing(name, why.into());
         }
         Err(Some(why)) => globals.missing(name, why),
     }
 }
 
-/// The link of the ring of `entry` that lies in the kernel's image, where the ring is one of configured
-/// drivers, and its entries.
+/// The link in the kernel's image of the ring that `entry` is in, and the ring's entries. `None` if the ring
+/// is not a list of configured drivers.
 fn head_of(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<(Va, Vec<Va>)> {
     let image = kernel.modules().loaded().get(kernel.kernel_module()?)?;
     let start = entry.add(layout.links);
@@ -212,13 +198,12 @@ fn head_of(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<(Va, Ve
     let head = heads.next()?;
     let others = ring.entries.iter().copied().filter(|&link| link != head);
     let entries: Vec<Va> = others.chain([start]).map(|link| link.sub(layout.links)).collect();
-    // An entry whose page is absent says nothing.
-    let all_fit =
-        entries.iter().all(|&entry| suspect(kernel, layout, entry) != Some(Suspect::Unlike));
+    // An entry whose page is absent does not contradict.
+    let all_fit = entries.iter().all(|&entry| look_at(kernel, layout, entry) != Some(Look::Other));
     (heads.next().is_none() && all_fit).then_some((head, entries))
 }
 
-/// Limits for what may be anything.
+/// Limits for memory that may be anything.
 fn search_limits(kernel: &Kernel) -> Limits {
     let mut limits = kernel.limits().clone();
     limits.tree_nodes = limits.tree_nodes.min(MAX_IMAGES as usize);
@@ -226,8 +211,8 @@ fn search_limits(kernel: &Kernel) -> Limits {
     limits
 }
 
-/// Heads of lists of configured drivers, each with its number of entries and how many of them agree
-/// with the loaded modules.
+/// Heads of lists of configured drivers, each with its number of entries and how many of them agree with the
+/// loaded modules.
 fn find_lists(
     kernel: &Kernel,
     layout: &SuspectLayout,
@@ -245,12 +230,12 @@ fn find_lists(
         if !space.is_kernel(first) || in_image || space.read_pointer(first.add(blink)) != Ok(head) {
             continue;
         }
-        if !matches!(suspect(kernel, layout, first.sub(layout.links)), Some(Suspect::Like { .. })) {
+        if !matches!(look_at(kernel, layout, first.sub(layout.links)), Some(Look::Entry { .. })) {
             continue;
         }
         tried += 1;
         if tried > MOST_TRIED || kernel.is_stopped() {
-            // So many lookalikes: none is certain.
+            // With so many lookalikes none is certain.
             return Vec::new();
         }
         let walk = walk_list(space, head, "list", &limits);
@@ -260,8 +245,8 @@ fn find_lists(
         let fit: Option<Vec<bool>> = walk
             .entries
             .iter()
-            .map(|link| match suspect(kernel, layout, link.sub(layout.links)) {
-                Some(Suspect::Like { agrees }) => Some(agrees),
+            .map(|link| match look_at(kernel, layout, link.sub(layout.links)) {
+                Some(Look::Entry { agrees }) => Some(agrees),
                 _ => None,
             })
             .collect();
@@ -274,34 +259,29 @@ fn find_lists(
     lists
 }
 
+/// Whether a place holds the entry of a configured driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Suspect {
-    /// A name and counts, and whether the counts agree with the loaded modules.
-    Like {
+enum Look {
+    /// It has a name and counts; `agrees` says whether the counts agree with the loaded modules.
+    Entry {
         agrees: bool,
     },
-    Unlike,
+    Other,
 }
 
-/// Whether an entry can be a configured driver's; `None` if it cannot be read.
+/// Whether an entry can be that of a configured driver; `None` if it cannot be read.
 pub(super) fn names_a_driver(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<bool> {
-    Some(suspect(kernel, layout, entry)? != Suspect::Unlike)
+    Some(look_at(kernel, layout, entry)? != Look::Other)
 }
 
-/// What is at a place where an entry may be; `None` if it cannot be read.
-fn suspect(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Suspect> {
-    let mut bytes = vec![0u8; layout.size];
-    kernel.space().read(entry, &mut bytes).ok()?;
-    let loads = layout.loads.get(&bytes).unwrap_or(0) as u32;
-    let unloads = layout.unloads.get(&bytes).unwrap_or(0) as u32;
-    let name = entry.add(layout.base_name);
-    let Ok(name) = read_unicode_string(kernel.space(), name, kernel.limits()) else {
-        return Some(Suspect::Unlike);
-    };
+/// What is at a place that may hold an entry; `None` if it cannot be read.
+fn look_at(kernel: &Kernel, layout: &SuspectLayout, entry: Va) -> Option<Look> {
+    let Suspect { name, loads, unloads } = layout.decode(kernel, entry).ok()?;
+    let Ok(name) = name else { return Some(Look::Other) };
     let is_driver_name = is_file_name(&name) && (name.contains('.') || name.contains('*'));
     if !is_driver_name || unloads > loads || loads > MAX_LOADS {
-        return Some(Suspect::Unlike);
+        return Some(Look::Other);
     }
     let is_loaded = kernel.modules().by_name(&name).is_some();
-    Some(Suspect::Like { agrees: name.contains('*') || is_loaded == (loads > unloads) })
+    Some(Look::Entry { agrees: name.contains('*') || is_loaded == (loads > unloads) })
 }

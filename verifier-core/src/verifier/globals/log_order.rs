@@ -1,8 +1,8 @@
-//! What the records of a pool log say of their order, without its index.
+//! What the records of a pool log say about their order, without its index.
 //!
-//! The newest record of a block that is outstanding is its allocation, whose stack holds the caller that a
-//! tracking entry or the pool info tree remembers. That of any other block is a free. Allocations and frees
-//! are told apart by their innermost frames, which take turns.
+//! The newest record of an outstanding block is its allocation, whose stack holds the caller that a tracking
+//! entry or the pool info tree remembers. The newest record of any other block is a free. Allocations and
+//! frees differ in their innermost frames, which alternate.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,22 +10,20 @@ use super::trees::BlockTree;
 use crate::addr::Va;
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
-use crate::verifier::Lost;
-use crate::verifier::drivers::TargetDriver;
+use crate::verifier::drivers::{Recovered, Target};
 use crate::verifier::log::Trace;
-use crate::verifier::pool::{EntryState, Layout as PoolLayout};
-use crate::verifier::trackers::PageBudget;
+use crate::verifier::tracking::{PageBudget, Trackers};
 
-/// Slots that are looked at between two looks at whether to go on.
+/// Slots that are read between two checks whether to go on.
 pub(super) const SLOTS_BETWEEN_LOOKS: u64 = 64;
 
-/// What leads to the blocks that are outstanding.
+/// Where outstanding blocks are found.
 pub(super) struct Outstanding<'a> {
     /// Verified images.
-    pub(super) images: &'a [(Va, TargetDriver)],
-    /// It has their tracking pages if the lists of these are broken.
-    pub(super) lost: &'a Lost<'a>,
-    /// The pool info tree, if blocks are there.
+    pub(super) images: &'a [Target],
+    /// Finds their tracking pages if the lists of these are broken.
+    pub(super) recovered: &'a Recovered<'a>,
+    /// The pool info tree, if it has blocks.
     pub(super) tree: Option<&'a BlockTree<'a>>,
 }
 
@@ -34,15 +32,14 @@ impl Outstanding<'_> {
     pub(super) fn callers(&self, kernel: &Kernel, types: &dyn TypeSource) -> HashMap<Va, Va> {
         let of_tree = self.tree.map(|tree| tree.callers(self.images));
         let mut callers = of_tree.unwrap_or_default();
-        let Ok(layout) = PoolLayout::resolve(types, kernel.space().machine()) else {
+        let Ok(trackers) = Trackers::resolve(types, kernel.space().machine()) else {
             return callers;
         };
+        let pages = |data| self.recovered.pages_of(data);
         let mut budget = PageBudget::of(kernel);
         for (_, image) in self.images {
-            let (data, lost) = (image.verified_data, Some(self.lost));
-            let tracker = layout.read(kernel, "", data, lost, &mut budget, &mut Vec::new());
-            let in_use = tracker.entries.iter().filter(|entry| entry.state == EntryState::InUse);
-            callers.extend(in_use.map(|entry| (entry.allocation.address, entry.allocation.caller)));
+            let tracker = trackers.read(kernel, "", image.verified_data, &pages, &mut budget);
+            callers.extend(tracker.in_use().map(|block| (block.address, block.caller)));
         }
         callers
     }
@@ -51,8 +48,8 @@ impl Outstanding<'_> {
 /// The records of one block: their slots, and whether each may be the newest.
 pub(super) type Block = Vec<(u64, bool)>;
 
-/// The candidate under which clearly fewer blocks have a wrong newest record than under any other, how
-/// many have a right one and how many do not.
+/// The candidate under which clearly fewer blocks have a wrong newest record than under any other, with the
+/// numbers of blocks whose newest record is right and wrong.
 pub(super) fn judge(
     candidates: &BTreeMap<u64, Va>,
     blocks: &[Block],
@@ -69,19 +66,19 @@ pub(super) fn judge(
     let mut scores: Vec<(usize, Va)> =
         candidates.iter().take_while(|_| !stop()).map(|(&n, &at)| (against(n), at)).collect();
     scores.sort_unstable();
-    let (best, at) = scores.first().copied().ok_or("no number stands near the pointer")?;
-    // A number alone must agree with what it could contradict.
+    let (best, at) = scores.first().copied().ok_or("no number is near the pointer")?;
+    // A single candidate must agree with as many blocks as it could contradict.
     let next = scores.get(1).map_or(blocks.len(), |(next, _)| *next);
     if next < 2 * best + 3 {
         return Err(format!(
-            "of {} that could tell, {best} are against the best and {next} against the next",
+            "of {} that could decide, {best} contradict the best and {next} the next",
             blocks.len()
         ));
     }
     Ok((at, blocks.len() - best, best))
 }
 
-/// What records say of their order. Only blocks with both right and wrong records are kept.
+/// What records say about their order. Only blocks with both right and wrong records are kept.
 pub(super) struct Order {
     /// Outstanding blocks: the newest record is the allocation that the tracker remembers.
     pub(super) outstanding: Vec<Block>,
@@ -101,7 +98,7 @@ impl Order {
         used: impl Iterator<Item = u64>,
         length: u64,
     ) -> Self {
-        // Of very long rings every n-th block.
+        // Of very long rings only every n-th block is read.
         let every = length.div_ceil(MOST_BLOCKS);
         let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
         let mut events_left = 2 * MOST_BLOCKS;
@@ -131,7 +128,7 @@ impl Order {
         blocks.retain(|_, events| events.len() > 1);
         let kinds = kinds(&blocks);
         let kind = |event: &Event| kinds.get(&event.frame).copied();
-        // The kind of allocations is that of those which the trackers know.
+        // The records that the trackers know show which kind is allocations.
         let tracked = blocks.values().flatten().filter(|event| event.is_tracked).filter_map(kind);
         let lean = tracked.map(|kind| if kind { 1i64 } else { -1 }).sum::<i64>();
         let mut order = Self { outstanding: Vec::new(), freed: Vec::new() };
@@ -139,8 +136,8 @@ impl Order {
             if callers.contains_key(block) {
                 order.outstanding.push(events.iter().map(|e| (e.slot, e.is_tracked)).collect());
             } else if lean != 0 {
-                let told = events.iter().filter_map(|e| Some((e.slot, kind(e)? != (lean > 0))));
-                order.freed.push(told.collect());
+                let records = events.iter().filter_map(|e| Some((e.slot, kind(e)? != (lean > 0))));
+                order.freed.push(records.collect());
             }
         }
         for blocks in [&mut order.outstanding, &mut order.freed] {
@@ -157,15 +154,15 @@ struct Event {
     slot: u64,
     /// Its innermost frame.
     frame: Va,
-    /// Its stack holds the caller that a tracker remembers for the block.
+    /// True if its stack holds the caller that a tracker remembers for the block.
     is_tracked: bool,
 }
 
-/// Frames that are told apart: the most common ones.
+/// How many frames are given a kind: the most common ones.
 const MOST_FRAMES: usize = 64;
 
-/// The two kinds of innermost frames: a block is allocated and freed by turns, so frames that follow
-/// each other are of different kinds. Which kind is which does not matter.
+/// The two kinds of innermost frames: allocations and frees of a block alternate, so frames that follow each
+/// other are of different kinds. Which kind is which does not matter.
 fn kinds(blocks: &HashMap<Va, Vec<Event>>) -> HashMap<Va, bool> {
     let mut pairs: HashMap<(Va, Va), i64> = HashMap::new();
     let mut common: BTreeMap<Va, usize> = BTreeMap::new();
@@ -180,7 +177,7 @@ fn kinds(blocks: &HashMap<Va, Vec<Event>>) -> HashMap<Va, bool> {
     frames.sort_unstable_by(|a, b| b.cmp(a));
     frames.truncate(MOST_FRAMES);
     let mut kinds: HashMap<Va, bool> = HashMap::new();
-    // The frame that is best known by those that are known already goes next.
+    // The next frame is the one that the known frames say most about.
     while kinds.len() < frames.len() {
         let vote = |frame: Va| {
             let against = |known: Va, kind: bool| {
@@ -228,7 +225,7 @@ mod tests {
             judge(&candidates, blocks, 7, &|| false)
         };
         assert_eq!(judged(&[5, 1, 0], &freed()), Ok((at(5), 5, 0)));
-        // One number alone is held to the same.
+        // The same holds for a single number.
         assert_eq!(judged(&[5], &freed()), Ok((at(5), 5, 0)));
         assert!(judged(&[1], &freed()).is_err());
         assert!(judged(&[5], &freed()[..2]).is_err(), "two blocks are too few");
@@ -238,9 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_take_turns_are_of_two_kinds() {
+    fn frames_that_alternate_are_of_two_kinds() {
         let event = |slot, frame| Event { slot, frame: Va(frame), is_tracked: false };
-        // 1 and 2 allocate, 11 and 12 free; now and then a record between is missing.
+        // 1 and 2 allocate, 11 and 12 free; some records in between are missing.
         let mut blocks: HashMap<Va, Vec<Event>> = HashMap::new();
         let stories =
             [&[1, 11, 2, 12][..], &[11, 1, 12], &[2, 11, 2, 11], &[1, 12, 1, 12], &[1, 2], &[99]];

@@ -1,23 +1,23 @@
 //! The pool log: its array, its length and its index.
 //!
-//! **The array** is a page-aligned block outside the images to which one word of the kernel's data
-//! points, and on which records lie: a thread in the kernel, a size, a stack that starts in an image.
-//! Slot 1 is the first that is ever used, so it is where a candidate is first looked at.
+//! **The array** is a page-aligned block outside the images. One word of the kernel's data points at it, and
+//! it holds records: a thread in the kernel, a size, a stack that starts in an image. The kernel uses slot 1
+//! first, so a candidate is checked there first.
 //!
-//! **The length** is a power of two. Where slot 0 is in use the ring has gone round, every slot is in
-//! use, and the length is their number. Else it is above the highest slot in use: the length whose
-//! bytes end where the mapped pages end, else the kernel's default, else the shortest; it must stand
-//! in the kernel's data as a number.
+//! **The length** is a power of two. If slot 0 is in use, the ring has wrapped, every slot is in use, and the
+//! length is their number. Else it is above the highest slot in use: the length whose bytes end where the
+//! mapped pages end, else the kernel's default, else the shortest. It must be in the kernel's data as a
+//! number.
 //!
-//! **The index** lies near the pointer (at most 0x37c bytes in the kernels of 7601 to 22000 that were
-//! at hand). In the first lap it is the number of the highest slot in use. Later any number could be it,
-//! and the number is taken that clearly fewer blocks contradict than any other (see `log_order.rs`).
+//! **The index** is near the pointer (at most 0x37c bytes in the kernels of 7601 to 22000 that were checked).
+//! In the first lap it is the number of the highest slot in use. Later any number could be it, and the number
+//! is taken that clearly fewer blocks contradict than any other (see `log_order.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::ImageData;
+use super::found::{GlobalEvidence, Globals};
 use super::log_order::{Order, Outstanding, SLOTS_BETWEEN_LOOKS, judge};
-use super::{Evidence, Globals};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
@@ -27,25 +27,25 @@ const ARRAY: &str = "VfPoolTraces";
 const INDEX: &str = "VfPoolTracesIndex";
 const LENGTH: &str = "VfPoolTracesLength";
 
-/// How far the index may lie from the pointer to the array.
+/// How far the index may be from the pointer to the array.
 const NEAR: u64 = 0x1000;
 /// The longest ring that a kernel makes.
 const MAX_LENGTH: u64 = 0x80_0000;
-/// Slots that are looked at in all, whatever looks like a ring.
+/// Slots that are read over all candidates.
 const MOST_SLOTS: u64 = 2 * MAX_LENGTH;
 /// The length that kernels up to 19041 choose by themselves, and the shortest one of later ones.
 const DEFAULT_LENGTH: u64 = 0x1_0000;
-/// Records without which nothing is believed.
+/// The fewest records that make a candidate plausible.
 const FEWEST_RECORDS: usize = 4;
 
-/// A ring that was found by its records.
+/// A ring that a search recognized by its records.
 struct Found {
-    /// Where the pointer to it stands.
+    /// The address of the pointer to it.
     pointer: Va,
     array: Va,
-    /// What each slot up to the last that is mapped holds.
+    /// The content of each slot up to the last mapped one.
     slots: Vec<Slot>,
-    /// Mapped bytes behind `array`, where their end was reached.
+    /// Mapped bytes from `array` on, if their end was reached.
     mapped: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn find(
         }
     };
     let known_by = format!("points at {} records whose stacks start in images", ring.records());
-    globals.found(ARRAY, ring.pointer, Evidence::Strong, known_by);
+    globals.found(ARRAY, ring.pointer, GlobalEvidence::Strong, known_by);
     let length = match find_length(&trace, data, &ring) {
         Ok((length, at, evidence, known_by)) => {
             globals.found(LENGTH, at, evidence, known_by);
@@ -106,7 +106,7 @@ pub(super) fn find(
         }
         Err(why) => {
             globals.missing(LENGTH, why);
-            globals.missing(INDEX, "the length of the ring is not known".into());
+            globals.missing(INDEX, "the length of the ring is unknown".into());
             return;
         }
     };
@@ -134,7 +134,7 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
         if kernel.is_stopped() {
             return Vec::new();
         }
-        // Slot 1 is used first. It may be torn, or its page absent.
+        // Slot 1 is used first. It may be torn, or its page may be absent.
         let mut slot = |slot: u64| {
             let at = array.add(slot * trace.stride as u64);
             match space.read(at, &mut record) {
@@ -163,7 +163,7 @@ fn find_arrays(kernel: &Kernel, trace: &Trace, data: &ImageData) -> Vec<Found> {
     rings
 }
 
-/// What each slot holds, as far as pages are mapped and a ring can reach.
+/// The content of each slot, as far as pages are mapped and a ring can reach.
 fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va, most: u64) -> Found {
     let space = kernel.space();
     let stride = trace.stride as u64;
@@ -188,7 +188,7 @@ fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va, most: u64)
             last = slot;
         }
         found.slots.push(state);
-        // Far behind the last record is other memory.
+        // Far past the last record is other memory.
         if slot > 4 * last.max(DEFAULT_LENGTH) {
             break;
         }
@@ -196,11 +196,11 @@ fn read_slots(kernel: &Kernel, trace: &Trace, pointer: Va, array: Va, most: u64)
     found
 }
 
-type Length = (u64, Va, Evidence, String);
+type Length = (u64, Va, GlobalEvidence, String);
 
 fn find_length(trace: &Trace, data: &ImageData, ring: &Found) -> Result<Length, String> {
     let last = ring.last_record();
-    // Where each power of two stands in the kernel's data, the place nearest to the pointer.
+    // For each power of two in the kernel's data, the address that is nearest to the pointer.
     let mut places: BTreeMap<u64, Va> = BTreeMap::new();
     for (at, number) in data.numbers(4) {
         if number.is_power_of_two() && number > last && number <= ring.slots.len() as u64 {
@@ -212,33 +212,33 @@ fn find_length(trace: &Trace, data: &ImageData, ring: &Found) -> Result<Length, 
         }
     }
     let place = |length: u64| places.get(&length).map(|&at| (length, at));
-    // Gone round: but for the last few, which may be torn, every slot is in use.
+    // The ring has wrapped: every slot is in use, except the last few, which may be torn.
     let round = (last + 1).next_power_of_two();
     if ring.is_used(0) && round - (last + 1) <= round / 64 {
         let (length, at) = place(round).ok_or_else(|| {
             format!("slots up to {last:#x} are in use, and no number says {round:#x}")
         })?;
         let known_by = format!("every slot up to {last:#x} is in use, and a number says so");
-        return Ok((length, at, Evidence::Strong, known_by));
+        return Ok((length, at, GlobalEvidence::Strong, known_by));
     }
     let bytes = |length: u64| (length * trace.stride as u64).next_multiple_of(PAGE_SIZE);
     let ends = places.keys().copied().find(|&length| ring.mapped == Some(bytes(length)));
     if let Some((length, at)) = ends.and_then(place) {
         let known_by = format!("{length:#x} records end where the mapped pages end");
-        return Ok((length, at, Evidence::Strong, known_by));
+        return Ok((length, at, GlobalEvidence::Strong, known_by));
     }
     let presumed =
         place(DEFAULT_LENGTH).or_else(|| places.first_key_value().map(|(&l, &at)| (l, at)));
     match presumed {
         Some((length, at)) => {
             let known_by = format!(
-                "presumed: {} lengths above slot {last:#x}, the last in use, stand in the kernel's data",
+                "presumed: {} lengths above slot {last:#x}, the last in use, are in the kernel's data",
                 places.len()
             );
-            Ok((length, at, Evidence::Fair, known_by))
+            Ok((length, at, GlobalEvidence::Fair, known_by))
         }
         None => Err(format!(
-            "no power of two above slot {last:#x}, the last in use, stands in the kernel's data"
+            "no power of two above slot {last:#x}, the last in use, is in the kernel's data"
         )),
     }
 }
@@ -251,10 +251,10 @@ fn find_index(
     blocks: &Outstanding<'_>,
     ring: &Found,
     length: u64,
-) -> Result<(Va, Evidence, String), String> {
+) -> Result<(Va, GlobalEvidence, String), String> {
     let near = |at: Va| at.0.abs_diff(ring.pointer.0) <= NEAR;
     let word = kernel.space().pointer_size() as u64;
-    // Halves of pointers are no numbers.
+    // Halves of pointers are not candidates.
     let pointers: BTreeSet<Va> = data
         .words()
         .filter(|&(at, value)| near(at) && kernel.space().is_kernel(Va(value)))
@@ -265,7 +265,7 @@ fn find_index(
     let newest = |value: u64| value & (length - 1);
     if !ring.is_used(0) {
         let last = ring.last_record();
-        // Behind the last record there may be one or two that are torn.
+        // After the last record there may be one or two torn ones.
         let is_torn = |slot: u64| {
             let slot = usize::try_from(slot).ok().and_then(|slot| ring.slots.get(slot));
             matches!(slot, Some(Slot::Bare | Slot::Other | Slot::Absent))
@@ -276,16 +276,18 @@ fn find_index(
         let places = numbers.filter(|&(_, value)| fits(value));
         let place = places.min_by_key(|&(at, value)| (value, at.0.abs_diff(ring.pointer.0)));
         return match place {
-            Some((at, _)) => {
-                Ok((at, Evidence::Strong, format!("the last slot in use is {last:#x}, as it says")))
-            }
+            Some((at, _)) => Ok((
+                at,
+                GlobalEvidence::Strong,
+                format!("the last slot in use is {last:#x}, as it says"),
+            )),
             None => Err(format!("no number near the pointer says {last:#x}, the last slot in use")),
         };
     }
-    // The index may have gone round 32 bits too, so any number will do; several may name one slot.
+    // The index may have wrapped its 32 bits too, so any number is a candidate; several may name one slot.
     let mut candidates: BTreeMap<u64, Va> = BTreeMap::new();
     for (at, value) in numbers.filter(|&(_, value)| value != 0 && value != length) {
-        // A 32-bit word that leads to memory is a pointer.
+        // A 32-bit word that is a valid address is a pointer.
         if word == 4 && kernel.space().memory().read_u8(Va(value)).is_ok() {
             continue;
         }
@@ -305,13 +307,13 @@ fn find_index(
                      one for {agree} {what}, and is not for {against}",
                     candidates.len()
                 );
-                return Ok((at, Evidence::Strong, known_by));
+                return Ok((at, GlobalEvidence::Strong, known_by));
             }
             Err(text) => why.push_str(&format!("; {what}: {text}")),
         }
     }
     Err(format!(
-        "{} numbers near the pointer may be it, and the records do not tell which{why}",
+        "{} numbers near the pointer may be it, and the records do not decide which{why}",
         candidates.len()
     ))
 }

@@ -1,26 +1,26 @@
 //! The pool info trees: `ViPoolInfoAvl` and `ViPoolStackInfoAvl`.
 //!
-//! A table that holds something has a root whose parent is the table itself. Few tables are in the
-//! kernel's data, and what they hold says which they are: the elements of the stacks are valid, their
-//! counts do not contradict each other, and their frames are in images; the third word of a block's
-//! element leads to such a stack. An empty table looks like any other, so nothing is found while a tree is
-//! empty.
+//! A table that holds something has a root whose parent is the table itself. Few tables are in the kernel's
+//! data, and their elements show which they are: stacks are valid, their counts do not contradict each other,
+//! and their frames are in images; the third word of a block's element leads to such a stack. All empty
+//! tables look alike, so an empty tree cannot be found.
 
-use super::data::ImageData;
-use super::drivers::only;
-use super::{Evidence, Globals};
 use std::collections::HashMap;
 
+use super::data::ImageData;
+use super::found::{GlobalEvidence, Globals, only};
 use crate::addr::Va;
 use crate::bytes::le64;
 use crate::kernel::{AvlLayout, Kernel, walk_avl_to};
 use crate::types::TypeSource;
-use crate::verifier::drivers::TargetDriver;
-use crate::verifier::pool_info::{self, BLOCKS, PoolStack, STACKS, has_trees};
+use crate::verifier::drivers::Target;
+use crate::verifier::pool::{
+    BLOCK_SIZE, BLOCKS, PoolStack, STACKS, has_trees, is_sound, read_stack,
+};
 
-/// Elements of a candidate that are looked at.
+/// Elements of a candidate that are read.
 const SAMPLE: usize = 256;
-/// Tables whose elements are looked at: a kernel has a few dozen.
+/// Tables whose elements are read: a kernel has a few dozen.
 const MOST_TRIED: usize = 1024;
 
 /// The tree of blocks.
@@ -31,7 +31,7 @@ pub(super) struct BlockTree<'a> {
 
 impl BlockTree<'_> {
     /// The blocks, each with its innermost frame in one of `images`.
-    pub(super) fn callers(&self, images: &[(Va, TargetDriver)]) -> HashMap<Va, Va> {
+    pub(super) fn callers(&self, images: &[Target]) -> HashMap<Va, Va> {
         let kernel = self.search.kernel;
         let is_in_image =
             |frame: &Va| images.iter().any(|(_, image)| frame.is_in(image.base, image.size));
@@ -44,7 +44,7 @@ impl BlockTree<'_> {
             }
             let Some((block, stack)) = self.search.block(element) else { continue };
             let caller = of_stacks.entry(stack).or_insert_with(|| {
-                let stack = pool_info::read_stack(kernel, stack).ok()?;
+                let stack = read_stack(kernel, stack).ok()?;
                 stack.frames.iter().copied().find(is_in_image)
             });
             callers.extend(caller.map(|caller| (block, caller)));
@@ -53,7 +53,7 @@ impl BlockTree<'_> {
     }
 }
 
-/// Finds both tables, and gives the tree of blocks.
+/// Finds both tables. Returns the tree of blocks.
 pub(super) fn find<'a>(
     kernel: &'a Kernel,
     types: &dyn TypeSource,
@@ -85,7 +85,7 @@ pub(super) fn find<'a>(
     let [_, blocks] = found.map(|(name, tables, what)| {
         match only(tables, "such trees") {
             Ok(table) => {
-                globals.found(name, table, Evidence::Strong, what.into());
+                globals.found(name, table, GlobalEvidence::Strong, what.into());
                 return Some(table);
             }
             Err(Some(why)) => globals.missing(name, format!("{what}: {why}")),
@@ -93,7 +93,7 @@ pub(super) fn find<'a>(
             Err(None) if has_trees(types) => globals.missing(
                 name,
                 format!(
-                    "{what} was looked for, and none is in the kernel's data: the option is off, the \
+                    "{what} was searched for, and none is in the kernel's data: the option is off, the \
                      tree is empty, or its pages are absent"
                 ),
             ),
@@ -104,7 +104,7 @@ pub(super) fn find<'a>(
     Some(BlockTree { table: blocks?, search })
 }
 
-/// True if three of four at least are what `is_one` says, and there is one.
+/// True if `is_one` accepts at least three of four, and the sample is not empty.
 fn most(sample: &[Va], is_one: impl Fn(&Va) -> bool) -> bool {
     let count = sample.iter().filter(|&element| is_one(element)).count();
     count > 0 && count * 4 >= sample.len() * 3
@@ -113,7 +113,7 @@ fn most(sample: &[Va], is_one: impl Fn(&Va) -> bool) -> bool {
 struct Search<'a> {
     kernel: &'a Kernel,
     layout: AvlLayout,
-    /// Where a node has its parent.
+    /// The offset of the parent in a node.
     parent: u64,
 }
 
@@ -144,8 +144,7 @@ impl Search<'_> {
         let is_in_image = |stack: &PoolStack| {
             stack.frames.first().is_some_and(|&frame| self.kernel.modules().find(frame).is_some())
         };
-        pool_info::read_stack(self.kernel, element)
-            .is_ok_and(|stack| pool_info::is_sound(&stack) && is_in_image(&stack))
+        read_stack(self.kernel, element).is_ok_and(|stack| is_sound(&stack) && is_in_image(&stack))
     }
 
     fn is_block(&self, element: Va) -> bool {
@@ -158,7 +157,7 @@ impl Search<'_> {
 
     /// The address of an element's block, and its stack.
     fn block(&self, element: Va) -> Option<(Va, Va)> {
-        let mut raw = [0u8; pool_info::BLOCK_SIZE];
+        let mut raw = [0u8; BLOCK_SIZE];
         self.kernel.space().read(element, &mut raw).ok()?;
         Some((Va(le64(&raw, 0)?), Va(le64(&raw, 0x10)?)))
     }

@@ -28,7 +28,7 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::types::Profile;
-use crate::verifier::place::{CarvedPage, Place};
+use crate::verifier::scan::{CarvedPage, Scan};
 
 /// Records without which a page is no part of a log.
 const FEWEST_RECORDS: usize = 3;
@@ -76,15 +76,15 @@ impl CarvedLog {
     /// [`Error::MissingType`] where the types that were supplied have no pool log.
     pub fn read(
         kernel: &Kernel,
-        place: &Place<'_>,
+        scan: &Scan<'_>,
         wanted: impl Fn(Va, u64) -> bool,
     ) -> Result<Self, Error> {
         let traces = traces(kernel)?;
-        let mut search = Search::new(kernel, place, wanted);
+        let mut search = Search::new(kernel, scan, wanted);
         let mut bytes = vec![0u8; PAGE_SIZE as usize];
         let mut problems = Vec::new();
-        let pages_looked_at = place.for_each_page(kernel, WHAT, &mut problems, |page| {
-            if !place.read(kernel, page, 0, &mut bytes) {
+        let pages_looked_at = scan.for_each_page(kernel, WHAT, &mut problems, |page| {
+            if !scan.read(kernel, page, 0, &mut bytes) {
                 return ControlFlow::Continue(());
             }
             let part = traces.iter().find_map(|trace| {
@@ -134,7 +134,7 @@ struct Next {
 
 struct Search<'a, W> {
     kernel: &'a Kernel,
-    place: &'a Place<'a>,
+    scan: &'a Scan<'a>,
     wanted: W,
     classifier: Classifier<'a>,
     /// Pages of logs, and where on them records start.
@@ -144,10 +144,10 @@ struct Search<'a, W> {
 }
 
 impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
-    fn new(kernel: &'a Kernel, place: &'a Place<'a>, wanted: W) -> Self {
+    fn new(kernel: &'a Kernel, scan: &'a Scan<'a>, wanted: W) -> Self {
         let classifier = Classifier::new(kernel);
         let (found, crossing, log) = (HashMap::new(), Vec::new(), CarvedLog::default());
-        Self { kernel, place, wanted, classifier, found, crossing, log }
+        Self { kernel, scan, wanted, classifier, found, crossing, log }
     }
 
     fn key(&self, va: Va) -> Key {
@@ -256,7 +256,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
             return places;
         }
         let what = "search for where records go on";
-        Place::for_each_mapping(self.kernel, what, problems, |pa, va| {
+        Scan::for_each_mapping(self.kernel, what, problems, |pa, va| {
             if self.found.contains_key(&Ok(pa)) {
                 let places = places.entry(pa).or_default();
                 if places.len() < MOST_PLACES {
@@ -285,7 +285,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         // A page that is a log's by itself says most.
         let best = candidates.max_by_key(|(_, next)| self.found.contains_key(&next.key));
         let Some((va, next)) = best else {
-            let read = self.place.read(self.kernel, page, 0, bytes);
+            let read = self.scan.read(self.kernel, page, 0, bytes);
             let raw = bytes.get(offset..).filter(|_| read).unwrap_or_default();
             return self.push(page, trace, offset, raw);
         };
@@ -313,9 +313,9 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         if others > 0 {
             return None;
         }
-        let is_asked = match self.place {
-            Place::Virtual(range) => range.contains(&va),
-            Place::Physical(_) | Place::Mapped => true,
+        let is_asked = match self.scan {
+            Scan::Virtual(range) => range.contains(&va),
+            Scan::Physical(_) | Scan::Mapped => true,
         };
         Some(Next { va, key, unseen: (records > 0 && is_asked).then(|| bytes.to_vec()) })
     }

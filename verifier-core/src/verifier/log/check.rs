@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::ring::{IN_FLIGHT, Ring};
 use crate::addr::Va;
+use crate::describe::names;
 use crate::error::Problem;
 use crate::machine::{MAX_PROCESSORS, Machine};
 
@@ -36,21 +37,20 @@ pub enum ImpossibleRecord {
     Processor,
 }
 
-impl ImpossibleRecord {
+names! {
     /// The name in JSON, CSV and tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ImpossibleRecord::Address => "address",
-            ImpossibleRecord::Size => "size",
-            ImpossibleRecord::Thread => "thread",
-            ImpossibleRecord::Frame => "frame",
-            ImpossibleRecord::Irp => "irp",
-            ImpossibleRecord::Irql => "irql",
-            ImpossibleRecord::Processor => "processor",
-        }
+    ImpossibleRecord {
+        Address => "address",
+        Size => "size",
+        Thread => "thread",
+        Frame => "frame",
+        Irp => "irp",
+        Irql => "irql",
+        Processor => "processor",
     }
+}
 
+impl ImpossibleRecord {
     /// The reason in words.
     #[must_use]
     pub fn words(self) -> &'static str {

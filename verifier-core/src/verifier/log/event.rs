@@ -58,7 +58,7 @@ pub struct EventLog {
     /// Records, newest first.
     pub records: Vec<EventRecord>,
     /// Which of the kind's fields this build's records have.
-    has: [bool; MAX_FIELDS],
+    pub(super) has: [bool; MAX_FIELDS],
     depth: usize,
     stacks: Stacks,
     /// Slots that hold no record.
@@ -135,7 +135,7 @@ impl EventLog {
                     (!range.is_stack(frames(raw, count, size))).then_some(ImpossibleRecord::Frame)
                 });
             contradictions.record(slot, impossible);
-            let mut addresses = kind.fields().iter().zip(values).filter(|(f, _)| f.is_address);
+            let mut addresses = kind.fields().iter().zip(values).filter(|(f, _)| f.is_address());
             if !wanted.is_none_or(|wanted| addresses.any(|(_, value)| Va(value) == wanted)) {
                 return true;
             }

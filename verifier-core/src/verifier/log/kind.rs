@@ -1,5 +1,6 @@
 //! The logs beside the pool log by name: their globals, what their records hold, where it lies.
 
+use crate::describe::Kind;
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::types::{Field, Shape};
@@ -27,20 +28,34 @@ pub enum EventKind {
 /// A number of an event's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventField {
-    /// The C field; a name of ours where no public type has the record.
+    /// The C field; our own name if no public type has the record.
     pub c_name: &'static str,
-    /// The name in JSON and CSV.
+    /// The name in JSON, CSV and Python.
     pub name: &'static str,
+    /// [`Kind::Address`], or [`Kind::I64`] for a count.
+    pub kind: Kind,
+    /// Its label in text, as the debugger has it for the IRQL log.
+    pub label: &'static str,
+    /// One sentence that says what it is.
+    pub doc: &'static str,
+}
+
+impl EventField {
     /// True for an address, false for a count.
-    pub is_address: bool,
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        self.kind == Kind::Address
+    }
 }
 
-const fn address(c_name: &'static str, name: &'static str) -> EventField {
-    EventField { c_name, name, is_address: true }
-}
-
-const fn number(c_name: &'static str, name: &'static str) -> EventField {
-    EventField { c_name, name, is_address: false }
+const fn field(
+    kind: Kind,
+    c_name: &'static str,
+    name: &'static str,
+    label: &'static str,
+    doc: &'static str,
+) -> EventField {
+    EventField { c_name, name, kind, label, doc }
 }
 
 /// Numbers of the record with the most.
@@ -97,42 +112,98 @@ impl EventKind {
         }
     }
 
-    /// The numbers of its records, in the order of
-    /// [`EventRecord::values`](super::EventRecord::values).
+    /// What a record is called in Python: `IrqlEvent`.
+    #[must_use]
+    pub fn record_name(self) -> &'static str {
+        match self {
+            EventKind::Irql => "IrqlEvent",
+            EventKind::Fault => "FaultEvent",
+            EventKind::Region => "RegionEvent",
+            EventKind::Irp => "IrpEvent",
+            EventKind::Pending => "PendingEvent",
+            EventKind::Suppressed => "SuppressedEvent",
+            EventKind::Workaround => "WorkaroundEvent",
+        }
+    }
+
+    /// What a record is, in one sentence.
+    #[must_use]
+    pub fn record_doc(self) -> &'static str {
+        match self {
+            EventKind::Irql => "An IRQL transition.",
+            EventKind::Fault => "A fault that Verifier injected.",
+            EventKind::Region => "A critical region that was entered or left.",
+            EventKind::Irp => "An IRP that was allocated, completed or canceled.",
+            EventKind::Pending => "An IRP that was forced to pend.",
+            EventKind::Suppressed => "A bug check that was suppressed.",
+            EventKind::Workaround => "A bug check that Verifier worked around.",
+        }
+    }
+
+    /// The numbers of its records, in the order of [`EventLog::values`](super::EventLog::values).
     #[must_use]
     pub fn fields(self) -> &'static [EventField] {
-        const IRQL: [EventField; 5] = [
-            address("Thread", "thread"),
-            number("OldIrql", "old_irql"),
-            number("NewIrql", "new_irql"),
-            number("Processor", "processor"),
-            number("TickCount", "tick"),
+        use Kind::{Address, I64};
+        const THREAD: EventField =
+            field(Address, "Thread", "thread", "Thread:", "The thread's `_ETHREAD`.");
+        const IRP: EventField = field(Address, "Irp", "irp", "Irp:", "The `_IRP`.");
+        const IRQL: &[EventField] = &[
+            THREAD,
+            field(I64, "OldIrql", "old_irql", "Old irql:", "The IRQL before the transition."),
+            field(I64, "NewIrql", "new_irql", "New irql:", "The IRQL after the transition."),
+            field(I64, "Processor", "processor", "Processor:", "The number of the processor."),
+            field(I64, "TickCount", "tick", "Time stamp:", "The kernel's tick count."),
         ];
-        const THREAD: [EventField; 1] = [address("Thread", "thread")];
-        const IRP: [EventField; 5] = [
-            address("Irp", "irp"),
-            address("Thread", "thread"),
-            number("KernelApcDisable", "kernel_apc_disable"),
-            number("SpecialApcDisable", "special_apc_disable"),
-            number("Irql", "irql"),
+        const IRPS: &[EventField] = &[
+            IRP,
+            THREAD,
+            field(
+                I64,
+                "KernelApcDisable",
+                "kernel_apc_disable",
+                "Kernel APCs:",
+                "The thread's count of disabled kernel APCs, negative while they are disabled.",
+            ),
+            field(
+                I64,
+                "SpecialApcDisable",
+                "special_apc_disable",
+                "Special APCs:",
+                "The thread's count of disabled special APCs, negative while they are disabled.",
+            ),
+            field(I64, "Irql", "irql", "Irql:", "The IRQL of the call."),
         ];
-        const PENDING: [EventField; 2] = [address("Irp", "irp"), address("Thread", "thread")];
-        const SUPPRESSED: [EventField; 5] = [
-            number("Code", "code"),
-            address("Parameter1", "parameter1"),
-            address("Parameter2", "parameter2"),
-            address("Parameter3", "parameter3"),
-            address("Parameter4", "parameter4"),
+        const SUPPRESSED: &[EventField] = &[
+            field(I64, "Code", "code", "Bug check:", "The bug check's code."),
+            field(Address, "Parameter1", "parameter1", "Parameter 1:", "Its first parameter."),
+            field(Address, "Parameter2", "parameter2", "Parameter 2:", "Its second parameter."),
+            field(Address, "Parameter3", "parameter3", "Parameter 3:", "Its third parameter."),
+            field(Address, "Parameter4", "parameter4", "Parameter 4:", "Its fourth parameter."),
         ];
-        const WORKAROUND: [EventField; 3] =
-            [number("Type", "type"), address("Caller", "caller"), address("Pointer", "pointer")];
+        const WORKAROUND: &[EventField] = &[
+            field(
+                I64,
+                "Type",
+                "type",
+                "Type:",
+                "What was worked around; 1 is an allocation of no bytes.",
+            ),
+            field(Address, "Caller", "caller", "Caller:", "The return address of the call."),
+            field(
+                Address,
+                "Pointer",
+                "pointer",
+                "Pointer:",
+                "The pointer that the call was about.",
+            ),
+        ];
         match self {
-            EventKind::Irql => &IRQL,
-            EventKind::Fault | EventKind::Region => &THREAD,
-            EventKind::Irp => &IRP,
-            EventKind::Pending => &PENDING,
-            EventKind::Suppressed => &SUPPRESSED,
-            EventKind::Workaround => &WORKAROUND,
+            EventKind::Irql => IRQL,
+            EventKind::Fault | EventKind::Region => &[THREAD],
+            EventKind::Irp => IRPS,
+            EventKind::Pending => &[IRP, THREAD],
+            EventKind::Suppressed => SUPPRESSED,
+            EventKind::Workaround => WORKAROUND,
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::addr::Va;
+use crate::describe::names;
 use crate::kernel::{Kernel, SymbolSource};
-use crate::verifier::owner::is_kernel_or_verifier;
+use crate::verifier::drivers::is_kernel_or_verifier;
 
 /// Leading frames that are looked at for the operation.
 pub(super) const FRAMES_TO_CLASSIFY: usize = 8;
@@ -23,16 +24,13 @@ pub enum Operation {
     Unknown,
 }
 
-impl Operation {
+names! {
     /// The name in JSON and CSV.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Allocate => "allocate",
-            Operation::Free => "free",
-            Operation::Failed => "failed",
-            Operation::Unknown => "unknown",
-        }
+    Operation {
+        Allocate => "allocate",
+        Free => "free",
+        Failed => "failed",
+        Unknown => "unknown",
     }
 }
 

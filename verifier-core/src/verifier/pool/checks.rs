@@ -1,36 +1,37 @@
-//! Whether allocations can be as their entries say. What is impossible is kept, marked, and a problem.
+//! Whether allocations can be as their entries say. An impossible one is kept, marked, and reported as a
+//! problem.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Allocation, Impossible, Source};
 use crate::addr::Va;
 use crate::error::Problem;
 use crate::kernel::{Kernel, ModuleSource};
 use crate::machine::Machine;
+use crate::verifier::allocation::{Allocation, Impossible, Source};
 use crate::verifier::counters::Counters;
 use crate::verifier::drivers::Driver;
 use crate::verifier::settings::Settings;
 use crate::verifier::tally::Tally;
 
-/// Checks of the allocations of several drivers, one after the other, and of all against each other.
+/// Checks the allocations of several drivers, one after the other, and then all against each other.
 pub(crate) struct Checks<'a> {
     kernel: &'a Kernel,
     /// Images of verified drivers, which the module list may have lost.
     images: Vec<(Va, u64)>,
-    /// Whether the images are known at all; without them nothing can be said of a caller.
+    /// Whether the images are known; without them no caller can be checked.
     has_modules: bool,
     callers: HashMap<Va, bool>,
-    /// Bytes of all pool that is tracked, of one kind.
+    /// Bytes of all tracked pool, paged or nonpaged, whichever is more.
     pool_bytes: u64,
     owners: Vec<String>,
     blocks: Vec<Block>,
     found: BTreeMap<(Whose, Impossible), Tally>,
 }
 
-/// The owner of an allocation, by index, and what an entry for it is called.
+/// The owner of an allocation, by index, and the word for its entry.
 type Whose = (usize, &'static str);
 
-fn place(source: Source) -> &'static str {
+fn word(source: Source) -> &'static str {
     match source {
         Source::Tracker | Source::Carved => "entry",
         Source::Contiguous => "contiguous memory",
@@ -38,7 +39,7 @@ fn place(source: Source) -> &'static str {
     }
 }
 
-/// What an allocation takes, and whose it is.
+/// The range of an allocation, and its owner.
 #[derive(Clone, Copy)]
 struct Block {
     start: Va,
@@ -50,7 +51,7 @@ struct Block {
 /// Allocations by their entries, and why they are impossible.
 pub(crate) type Marks = HashMap<Va, Impossible>;
 
-/// The larger one of a driver's two sums of bytes: a block is in one of the pools.
+/// The larger of a driver's two sums of bytes: a block is in one of the two pools.
 fn larger_pool(counters: &Counters) -> Option<u64> {
     Some(counters.get("PagedBytes")?.max(counters.get("NonPagedBytes")?))
 }
@@ -72,8 +73,8 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Looks at the allocations of one owner; `counters` are those of the driver, if it is one. What is
-    /// impossible by itself is marked at once.
+    /// Checks the allocations of one owner; `counters` are the driver's, if the owner is a driver. An
+    /// allocation that is impossible by itself is marked at once.
     pub(crate) fn look_at<'b>(
         &mut self,
         owner: &str,
@@ -83,13 +84,13 @@ impl<'a> Checks<'a> {
         let index = self.owners.len();
         self.owners.push(owner.into());
         for one in allocations {
-            let whose = (index, place(one.source));
+            let whose = (index, word(one.source));
             let found = self.impossible(one, counters);
             one.impossible = found.as_ref().map(|(why, _)| *why);
             if let Some((why, words)) = found {
                 self.found.entry((whose, why)).or_default().add(one.entry, || words);
             }
-            // What cannot be where its entry says overlaps nothing.
+            // An allocation that cannot be where its entry says does not overlap others.
             if !matches!(one.impossible, Some(Impossible::Address | Impossible::Size)) {
                 let end = one.address.0.saturating_add(one.size.max(1));
                 self.blocks.push(Block { start: one.address, end, entry: one.entry, whose });
@@ -97,7 +98,7 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Why an allocation is impossible whatever the others are, in a word and in words.
+    /// Why an allocation is impossible by itself: the kind, and the sentence of the problem.
     fn impossible(
         &mut self,
         one: &Allocation,
@@ -114,7 +115,7 @@ impl<'a> Checks<'a> {
                 format!("its block {address} of {size:#x} bytes {words}"),
             ));
         }
-        // The caller of a block of the tree is a frame of its stack.
+        // The caller of a block in the tree is a frame of its stack.
         let has_caller = !matches!(one.source, Source::PoolInfo { .. });
         if has_caller && self.has_modules && !self.is_code(caller) {
             let words = format!("the caller {caller} of its block {address} is in no image");
@@ -136,7 +137,7 @@ impl<'a> Checks<'a> {
             Source::PoolInfo { .. } => None,
             Source::Contiguous => counters.and_then(|all| all.get("ContiguousMemoryBytes")),
             Source::Tracker | Source::Carved => {
-                // One damaged sum must not make each block impossible.
+                // One damaged sum must not make every block impossible.
                 counters.and_then(larger_pool).map(|bytes| bytes.max(self.pool_bytes))
             }
         };
@@ -154,7 +155,7 @@ impl<'a> Checks<'a> {
         })
     }
 
-    /// What is wrong, and the marks of all that was looked at and contradicts another allocation.
+    /// The marks of all allocations that contradict another one, and the problems.
     pub(crate) fn finish(mut self) -> (Marks, Vec<Problem>) {
         let mut marks = Marks::new();
         let mut blocks = std::mem::take(&mut self.blocks);
@@ -179,7 +180,7 @@ impl<'a> Checks<'a> {
                     }
                 });
             }
-            // The one that reaches further is what the next one may overlap.
+            // The next block may overlap the one that reaches further.
             if block.end >= before.end {
                 before = block;
             }
@@ -190,14 +191,14 @@ impl<'a> Checks<'a> {
     fn problems(self) -> Vec<Problem> {
         let owners = self.owners;
         let found = self.found.into_iter();
-        let problem = |(((owner, place), _), tally): ((Whose, Impossible), Tally)| {
-            tally.problem(&format!("{place} of {}", owners.get(owner)?))
+        let problem = |(((owner, word), _), tally): ((Whose, Impossible), Tally)| {
+            tally.problem(&format!("{word} of {}", owners.get(owner)?))
         };
         found.filter_map(problem).collect()
     }
 }
 
-/// Marks those that contradict another allocation.
+/// Marks the allocations that contradict another one.
 pub(crate) fn mark<'b>(marks: &Marks, allocations: impl Iterator<Item = &'b mut Allocation>) {
     if marks.is_empty() {
         return;

@@ -1,7 +1,7 @@
-//! What was read against what the driver's own counters say.
+//! Allocations that were read, checked against the driver's own counters.
 
-use super::Allocation;
 use crate::error::Problem;
+use crate::verifier::allocation::Allocation;
 use crate::verifier::counters::Counters;
 use crate::verifier::drivers::{Driver, TargetDriver};
 
@@ -15,7 +15,7 @@ fn counted_bytes(counters: &Counters) -> Option<u64> {
     Some(counters.get("PagedBytes")?.saturating_add(counters.get("NonPagedBytes")?))
 }
 
-/// Holds what the pages of an image hold against its counters.
+/// Checks the allocations on an image's pages against its counters.
 pub(super) fn check_pages(
     driver: &Driver,
     image: &TargetDriver,
@@ -33,8 +33,8 @@ pub(super) fn check_pages(
     Some(Problem::at(format!("allocations of {}", driver.name), image.verified_data, why))
 }
 
-/// The same where the kernel keeps blocks in the pool info tree: a driver's counters may count those of
-/// the tree that are its own, or may not. Of blocks without a known driver each may be its own.
+/// The same if the kernel keeps blocks in the pool info tree. A driver's counters may or may not include its
+/// blocks in the tree, and each block without a known driver may belong to it.
 pub(super) fn check_tree(
     driver: &Driver,
     on_pages: u64,

@@ -1,54 +1,25 @@
-//! What a driver's trackers hold, free slots too.
+//! What the tracking data of a driver's images holds, free slots too.
 
-use super::Allocation;
+use super::contiguous::read_contiguous;
 use crate::addr::Va;
-use crate::error::{Error, Problem};
+use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::verifier::contiguous::read_contiguous;
-use crate::verifier::drivers::{Driver, TargetDriver};
-use crate::verifier::lost::Lost;
-use crate::verifier::trackers::{PageBudget, Trackers};
-
-/// Whether an entry stands for an allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryState {
-    /// The block is allocated.
-    InUse,
-    /// Freed, or never used. A freed entry keeps all but its first word.
-    Free,
-}
-
-/// A slot of a driver's tracking pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrackerEntry {
-    /// In use or free.
-    pub state: EntryState,
-    /// What the slot holds. For a free entry `address` is the free list's link, `size` is without
-    /// its free bit, and the rest is what the last allocation left.
-    pub allocation: Allocation,
-}
-
-/// What a driver's tracking pages hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tracker {
-    /// Every slot, pages in the order of the list, slots ascending.
-    pub entries: Vec<TrackerEntry>,
-    /// The pages.
-    pub pages: Vec<Va>,
-    /// What could not be read or does not fit.
-    pub problems: Vec<Problem>,
-}
+use crate::verifier::allocation::{Allocation, Source};
+use crate::verifier::drivers::{Driver, Recovered, TargetDriver};
+use crate::verifier::tracking::{PageBudget, Tracker, Trackers};
 
 impl Tracker {
-    /// Every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free ones too; `owner` names
+    /// Reads every slot of the pages of one `_VF_TARGET_VERIFIED_DRIVER_DATA`, free slots too; `owner` names
     /// the driver in problems.
     ///
     /// # Errors
-    /// [`Error::MissingType`] where the types of the entries are not in the symbols.
+    /// [`Error::MissingType`] if the types of the entries are not in the symbols.
     pub fn read(kernel: &Kernel, owner: &str, verified_data: Va) -> Result<Self, Error> {
-        let trackers = Trackers::resolve(kernel)?;
-        let lost = Lost::new(kernel, kernel.types()?);
-        Ok(trackers.read(kernel, owner, verified_data, &lost, &mut PageBudget::of(kernel)))
+        let types = kernel.types()?;
+        let trackers = Trackers::resolve(types, kernel.space().machine())?;
+        let recovered = Recovered::new(kernel, types);
+        let pages = |data| recovered.pages_of(data);
+        Ok(trackers.read(kernel, owner, verified_data, &pages, &mut PageBudget::of(kernel)))
     }
 }
 
@@ -60,28 +31,34 @@ pub(crate) struct ImagePool {
     pub(crate) contiguous: Vec<Allocation>,
 }
 
-/// What every image of `drivers` holds, who share the limits of pages and of list entries: each call of
-/// `each` has one's, and the number of its driver.
+/// Calls `each` with what every image of `drivers` holds, and the number of its driver. All images share the
+/// limits of pages and of list entries.
 ///
 /// # Errors
 /// As [`Tracker::read`].
 pub(crate) fn for_each_image<'d>(
     kernel: &Kernel,
     drivers: impl Iterator<Item = &'d Driver>,
-    lost: &Lost<'_>,
+    recovered: &Recovered<'_>,
     each: &mut dyn FnMut(usize, &'d Driver, &'d TargetDriver, ImagePool),
 ) -> Result<(), Error> {
-    let trackers = Trackers::resolve(kernel)?;
+    let trackers = Trackers::resolve(kernel.types()?, kernel.space().machine())?;
+    let pages = |data| recovered.pages_of(data);
     let mut budget = PageBudget::of(kernel);
     let mut lists = kernel.limits().clone();
     for (index, driver) in drivers.enumerate() {
         for image in &driver.images {
-            let mut tracker = trackers.read_image(kernel, &driver.name, image, lost, &mut budget);
+            let (owner, data) = (&driver.name, image.verified_data);
+            let mut tracker = trackers.read(kernel, owner, data, &pages, &mut budget);
+            // A search found the image, and so all that it holds.
+            if image.is_carved {
+                tracker.entries.iter_mut().for_each(|one| one.allocation.source = Source::Carved);
+            }
             let contiguous = trackers.contiguous().map(|head| {
                 read_contiguous(
                     kernel,
-                    &driver.name,
-                    image.verified_data.add(head),
+                    owner,
+                    data.add(head),
                     image.counters.get("ContiguousMemoryBytes"),
                     &mut lists,
                     &mut tracker.problems,

@@ -3,12 +3,13 @@
 use std::io;
 
 use crate::addr::Va;
+use crate::analysis::Comparison;
 use crate::completeness::Completeness;
 use crate::render::Names;
 use crate::render::text::stack::{frame_line, write_stack_lines};
 use crate::render::text::{sanitize, write_extent};
 use crate::verifier::log::{CarvedLog, CarvedRecord, Operation};
-use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPool, Comparison};
+use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPool};
 
 /// Writes carved allocations, and their comparison with the lists or why there is none.
 ///

@@ -7,7 +7,7 @@ use crate::completeness::Completeness;
 use crate::render::Names;
 use crate::render::leaks::{Thousands, blocks};
 use crate::render::text::{sanitize, write_extent, write_stack as write_frames};
-use crate::verifier::{NO_DRIVER, OwnedStack, PoolStack, PoolStacks, ToldBy};
+use crate::verifier::{AttributedBy, NO_DRIVER, OwnedStack, PoolStack, PoolStacks};
 
 /// Writes the stacks with something live, the most bytes first.
 ///
@@ -67,8 +67,8 @@ fn write_stack(
         stack.tag,
         PoolKind::of_stack(stack).name().unwrap_or("pool unknown"),
         match driver {
-            Some((name, ToldBy::Image)) => sanitize(name).into_owned(),
-            Some((name, ToldBy::UnloadedImage)) => format!("{} (unloaded)", sanitize(name)),
+            Some((name, AttributedBy::Image)) => sanitize(name).into_owned(),
+            Some((name, AttributedBy::UnloadedImage)) => format!("{} (unloaded)", sanitize(name)),
             None => NO_DRIVER.into(),
         }
     )?;

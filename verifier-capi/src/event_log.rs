@@ -1,0 +1,206 @@
+//! The logs beside the pool log.
+
+use std::ffi::{CString, c_char};
+
+use verifier_core::Va;
+use verifier_core::kernel::Kernel;
+use verifier_core::verifier::log::{EventKind, EventLog};
+
+use crate::log::{VerifierImpossibleValue, wanted};
+use crate::pointer::{Record, c_string};
+use crate::session::VerifierSession;
+use crate::status::{Failure, VerifierStatus};
+use crate::view::{Reach, Rows, VerifierView, fill, nth, view};
+
+/// A log beside the pool log.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierEventKind {
+    /// IRQL transitions.
+    Irql = 0,
+    /// Faults that Verifier injected.
+    Fault = 1,
+    /// Critical regions entered and left.
+    Region = 2,
+    /// IRPs allocated, completed, canceled.
+    Irp = 3,
+    /// IRPs forced to pend.
+    Pending = 4,
+    /// Bug checks that were suppressed.
+    Suppressed = 5,
+    /// Bug checks that Verifier worked around.
+    Workaround = 6,
+}
+
+const KINDS: [(VerifierEventKind, EventKind); 7] = [
+    (VerifierEventKind::Irql, EventKind::Irql),
+    (VerifierEventKind::Fault, EventKind::Fault),
+    (VerifierEventKind::Region, EventKind::Region),
+    (VerifierEventKind::Irp, EventKind::Irp),
+    (VerifierEventKind::Pending, EventKind::Pending),
+    (VerifierEventKind::Suppressed, EventKind::Suppressed),
+    (VerifierEventKind::Workaround, EventKind::Workaround),
+];
+
+/// A record of such a log.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierEvent {
+    /// The record's number in the ring.
+    pub slot: u32,
+    /// Numbers that records of this log have: `verifier_event_field_at`.
+    pub fields: u32,
+    /// Frames of its stack.
+    pub frames: usize,
+    /// The value that no kernel writes: the record was damaged.
+    pub impossible: VerifierImpossibleValue,
+}
+
+impl Record for VerifierEvent {
+    const LEAST: usize = std::mem::offset_of!(Self, impossible);
+}
+
+/// A number of such a record.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierEventField {
+    /// Its name in JSON, such as "old_irql".
+    pub name: *const c_char,
+    /// Its value; a signed one is sign-extended.
+    pub value: u64,
+    /// 1 for an address, 0 for a count.
+    pub is_address: u32,
+    /// 0 if this build's records do not have it: then the value is 0.
+    pub is_present: u32,
+}
+
+impl Record for VerifierEventField {}
+
+struct EventRows {
+    log: EventLog,
+    fields: Vec<CString>,
+    empty_because: Option<CString>,
+}
+
+impl Rows for EventRows {
+    const KIND: &'static str = "events";
+
+    fn count(&self) -> usize {
+        self.log.records.len()
+    }
+
+    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
+        Some(nth(&self.log.records, index).map(|record| self.log.frames(record)))
+    }
+
+    fn reach(&self) -> Option<Reach<'_>> {
+        Some(Reach {
+            capacity: self.log.ring.length,
+            written: self.log.ring.index,
+            missing: self.log.missing,
+            empty_because: self.empty_because.as_ref(),
+        })
+    }
+}
+
+/// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. If
+/// `address` is not 0, only the records in which it is one of the addresses: an IRP, a thread. Records:
+/// VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
+/// it reaches: `verifier_reach`.
+///
+/// # Safety
+///
+/// `view` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_event_log(
+    session: *const VerifierSession,
+    kind: u32,
+    last: usize,
+    address: u64,
+    view: *mut *mut VerifierView,
+) -> VerifierStatus {
+    let read = |session: &VerifierSession, kernel: &Kernel| {
+        let found = KINDS.iter().find(|(ours, _)| *ours as u32 == kind);
+        let unknown =
+            || Failure::argument(format!("kind is {kind}, which is not a VerifierEventKind"));
+        let found = found.ok_or_else(unknown)?.1;
+        let (last, address) = wanted(last, address);
+        let log = session.host.event_log(found, last, address)?;
+        let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
+        let empty_because = log.empty_because.map(c_string);
+        let fields: Vec<CString> =
+            found.fields().iter().map(|field| c_string(field.name)).collect();
+        let rows = EventRows { log, fields, empty_because };
+        Ok(VerifierView::new(rows, kernel, frames, &problems))
+    };
+    // SAFETY: the caller guarantees what `view` requires.
+    unsafe { self::view(session, view, read) }
+}
+
+/// A record of `verifier_event_log`.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_event_at(
+    view: *const VerifierView,
+    index: usize,
+    record: *mut VerifierEvent,
+    size: usize,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| {
+        let EventRows { log, fields, .. } = view.rows()?;
+        let event = nth(&log.records, index)?;
+        let fields = u32::try_from(fields.len()).unwrap_or(u32::MAX);
+        Ok(VerifierEvent {
+            slot: event.slot,
+            fields,
+            frames: log.frames(event).len(),
+            impossible: VerifierImpossibleValue::of(event.impossible),
+        })
+    };
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill(view, record, size, make) }
+}
+
+/// A number of a record of `verifier_event_log`, by its own number within the record.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_event_field_at(
+    view: *const VerifierView,
+    index: usize,
+    field: usize,
+    record: *mut VerifierEventField,
+    size: usize,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| {
+        let EventRows { log, fields, .. } = view.rows()?;
+        let event = nth(&log.records, index)?;
+        let name = nth(fields, field)?.as_ptr();
+        let (described, value) = log.values(event).nth(field).ok_or_else(Failure::at_the_end)?;
+        Ok(VerifierEventField {
+            name,
+            value: value.unwrap_or(0),
+            is_address: described.is_address().into(),
+            is_present: value.is_some().into(),
+        })
+    };
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill(view, record, size, make) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_log_has_a_number() {
+        for kind in EventKind::ALL {
+            assert_eq!(KINDS.iter().filter(|(_, theirs)| *theirs == kind).count(), 1, "{kind:?}");
+        }
+    }
+}

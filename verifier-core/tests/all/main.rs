@@ -1,0 +1,43 @@
+//! The integration tests of the crate in one program. `cargo test -p verifier-core --test all deadlock::` runs one
+//! module.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod before_win7;
+mod bug_check;
+mod carve_log;
+mod common;
+mod contradictions;
+mod csv;
+mod damaged_logs;
+mod deadlock;
+mod described;
+mod diff;
+mod dump;
+mod edges;
+mod hostile_symbols;
+mod impossible;
+mod kernel;
+mod leaks;
+mod leaks_pool_info;
+mod limits;
+mod logs;
+mod memory_files;
+mod modes;
+mod paging;
+mod plausible;
+mod pool;
+mod pool_info;
+mod profile;
+mod recovered;
+mod ring;
+mod stopped;
+mod torn;
+mod triage;
+mod types;

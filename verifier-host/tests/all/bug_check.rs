@@ -1,0 +1,158 @@
+//! What `verifier info` and `.bugcheck` say of Verifier's bug checks, and that a dump of a driver that was
+//! unloaded while it held pool ends with its blocks.
+
+use crate::common::{Files, command, saved};
+use serde_json::Value;
+use verifier_synth::{
+    Allocation, BugCheck, Build, Driver, DumpKind, Machine, Sample, Suspect, Unload,
+};
+
+const BLOCKS: [u64; 2] = [0xffff_9a8f_5000_0000, 0xffff_9a8f_5000_1000];
+
+#[track_caller]
+fn clean(sample: &Sample, subcommand: &str, options: &[&str]) -> String {
+    Files::write(sample).clean(&[subcommand], options)
+}
+
+fn unloaded(unload: Unload) -> Sample {
+    let mut m = Machine::new(Build::Win10Vb);
+    let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyOpen", 0x1200));
+    let caller = m.driver_address(leaky, "LeakyOpen") + 0x34;
+    let entry = Suspect { name: "leaky.sys".into(), loads: 1, unloads: 1, address: None };
+    let verified = m.level(8).verified_as(leaky, entry);
+    for block in BLOCKS {
+        verified.allocation(Allocation::nonpaged(block, 0x40, b"Leak", caller));
+    }
+    m.unloaded_with_allocations(leaky, unload);
+    m.build(DumpKind::BitmapKernel)
+}
+
+#[test]
+fn info_ends_with_the_blocks_that_were_not_freed() {
+    for unload in [Unload::Listed, Unload::OffTree, Unload::OffTreeAndList] {
+        let sample = unloaded(unload);
+        let text = clean(&sample, "info", &[]);
+        let end = "\nNot freed by leaky.sys when it was unloaded: 2 blocks, 128 bytes\n  \
+                   0xffff9a8f50000000           64  Leak  leaky!LeakyOpen+0x34\n  \
+                   0xffff9a8f50001000           64  Leak  leaky!LeakyOpen+0x34\n";
+        assert!(text.ends_with(end), "{unload:?}: {text}");
+        assert!(text.contains(
+            "DRIVER_VERIFIER_DETECTED_VIOLATION: a driver was unloaded without freeing its pool\n"
+        ));
+        assert!(text.contains("4  0x2  allocations not freed\n"), "{text}");
+
+        let info: Value =
+            serde_json::from_str(&clean(&sample, "info", &["--format", "json"])).unwrap();
+        assert_eq!(info["bug_check"]["code"], 0xc4);
+        assert_eq!(info["bug_check"]["name"], "DRIVER_VERIFIER_DETECTED_VIOLATION");
+        assert_eq!(info["bug_check"]["parameter_names"][0], "subcode");
+        assert_eq!(info["bug_check"]["driver"], "leaky.sys");
+        let leak = &info["unload_leak"];
+        assert_eq!((&leak["driver"], &leak["counted"]), (&"leaky.sys".into(), &2.into()));
+        assert_eq!(leak["allocations"][1]["address"], "0xffff9a8f50001000");
+        assert_eq!(leak["allocations"][1]["caller_symbol"], "leaky!LeakyOpen+0x34");
+        assert_eq!(info["problems"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn views_tell_a_driver_that_is_off_the_lists() {
+    let sample = unloaded(Unload::OffTreeAndList);
+    let drivers: Value =
+        serde_json::from_str(&clean(&sample, "drivers", &["--format", "json"])).unwrap();
+    let leaky = &drivers["drivers"][0];
+    assert_eq!((&leaky["name"], &leaky["state"]), (&"leaky.sys".into(), &"unloaded".into()));
+    assert_eq!(leaky["from_bug_check"], true);
+    assert_eq!(leaky["target_driver"], Value::Null);
+    assert!(clean(&sample, "pool", &[]).starts_with("leaky.sys: 2 outstanding allocations"));
+    let line = "Bug check 0xc4/0x62: leaky.sys was unloaded before it freed 2 blocks, 128 bytes";
+    assert!(clean(&sample, "leaks", &[]).starts_with(&format!("{line}.\n")));
+    let markdown = clean(&sample, "leaks", &["--format", "markdown"]);
+    assert!(markdown.contains(&format!("\n**{line}**\n")), "{markdown}");
+    let (folder, at) = (saved(&sample), tempfile::tempdir().unwrap());
+    let (dump, page) = (folder.path().join("memory.dmp"), at.path().join("report.html"));
+    let symbols = folder.path().join("symbols");
+    let mut report = command();
+    report.arg("report").arg(dump).arg("--symbols").arg(symbols).arg("-o").arg(&page);
+    assert!(report.output().unwrap().status.success());
+    let report = std::fs::read_to_string(page).unwrap();
+    assert!(report.contains(&format!("<p><strong>{line}.</strong></p>")));
+    let text = clean(&sample, "kd", &["-c", "!verifier 3 leaky.sys"]);
+    assert!(text.contains("\nnt!_VF_TARGET_VERIFIED_DRIVER_DATA 0x"), "{text}");
+    assert!(text.contains("0xffff9a8f50001000  0x00000040  Leak"), "{text}");
+}
+
+#[test]
+fn bugcheck_names_its_parameters() {
+    let mut m = Machine::new(Build::Win7Sp1X86);
+    m.bug_check(BugCheck { code: 0xc4, parameters: [0xd2, 0x9655_d4a8, 0x9655_d468, 0xb0] });
+    let text = clean(&m.build(DumpKind::Summary), "kd", &["-c", ".bugcheck"]);
+    assert_eq!(
+        text,
+        "Bugcheck code 000000C4\nArguments 000000d2 9655d4a8 9655d468 000000b0\n\n\
+         DRIVER_VERIFIER_DETECTED_VIOLATION (c4)\n\
+         a driver freed a block that holds an ERESOURCE in use.\nArguments:\n\
+         Arg1: 000000d2, subcode\nArg2: 9655d4a8, ERESOURCE address\n\
+         Arg3: 9655d468, block address\nArg4: 000000b0, block size\n"
+    );
+    let mut m = Machine::new(Build::Win11);
+    m.bug_check(BugCheck { code: 0xe6, parameters: [0x77, 1, 2, 3] });
+    let text = clean(&m.build(DumpKind::BitmapKernel), "info", &[]);
+    assert!(text.contains("DRIVER_VERIFIER_DMA_VIOLATION: unknown subcode 0x77\n"), "{text}");
+    assert!(!text.contains("Not freed"));
+    // One that is not Verifier's is told as before.
+    m.bug_check(BugCheck { code: 0xe2, parameters: [0; 4] });
+    let text = clean(&m.build(DumpKind::BitmapKernel), "kd", &["-c", ".bugcheck"]);
+    assert_eq!(text.lines().count(), 2);
+}
+
+/// A rule's text is shown as text, whatever it holds, and what cannot be read is told.
+#[test]
+fn the_violated_condition_is_shown() {
+    const TEXT: &[u8] = b"KeSetEvent \x1b[31m should only be called at IRQL <= DISPATCH_LEVEL.\0";
+    const SHOWN: &str =
+        "KeSetEvent \u{fffd}[31m should only be called at IRQL <= DISPATCH_LEVEL.\n";
+    for build in [Build::Win11, Build::Win10VbX86] {
+        let kind = if build == Build::Win11 { DumpKind::BitmapKernel } else { DumpKind::Summary };
+        let mut m = Machine::new(build);
+        let rules = m.driver(Driver::new("VerifierExt.sys").symbol("RuleText", 0x1200));
+        let at = m.driver_address(rules, "RuleText");
+        m.bug_check(BugCheck { code: 0xc4, parameters: [0x20016, at, 0, 0] });
+        let mut m = m.assemble();
+        m.patch(at, TEXT);
+        let sample = m.sample(kind);
+        let text = clean(&sample, "info", &[]);
+        assert!(text.contains(&format!("  violated condition: {SHOWN}")), "{text}");
+        assert!(text.contains("  3  0x0  rule state, if not null\n"), "{text}");
+        let text = clean(&sample, "kd", &["-c", ".bugcheck"]);
+        assert!(text.ends_with(&format!("\n\nDV_VIOLATED_CONDITION:  {SHOWN}")), "{text}");
+        let json = clean(&sample, "info", &["--format", "json"]);
+        assert!(!json.contains('\u{1b}'));
+        let info: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            info["bug_check"]["violated_condition"],
+            "KeSetEvent \u{1b}[31m should only be called at IRQL <= DISPATCH_LEVEL."
+        );
+        m.remove_page(at);
+        let folder = saved(&m.sample(kind));
+        let output = command()
+            .args(["kd", "-c", ".bugcheck", "--symbols"])
+            .arg(folder.path().join("symbols"))
+            .arg(folder.path().join("memory.dmp"))
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && complaint.contains("violated condition"), "{complaint}");
+    }
+}
+
+/// Without symbols neither list nor tree is known: the driver's own signature leads to its blocks.
+#[test]
+fn the_driver_and_its_blocks_are_told_without_symbols() {
+    let sample = Sample { files: Vec::new(), ..unloaded(Unload::OffTreeAndList) };
+    let folder = saved(&sample);
+    let output = command().arg("info").arg(folder.path().join("memory.dmp")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("  driver leaky.sys\n"), "{text}");
+    assert!(text.contains("Not freed by leaky.sys when it was unloaded: 2 blocks"), "{text}");
+}

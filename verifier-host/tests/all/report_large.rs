@@ -1,0 +1,146 @@
+//! Reports of many groups in a browser: on paper, in the picture, and what is folded. Where no Chromium is
+//! installed the tests in it say so and pass.
+
+use std::fs;
+
+use crate::browser::Browser;
+use crate::common::save;
+use crate::reports::report;
+use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
+
+const BLOCK: u64 = 0xffff_9a8f_5000_0000;
+
+/// A driver that holds one block for each of so many functions, each smaller than the one before.
+fn many(functions: u64) -> Machine {
+    let mut m = Machine::new(Build::Win10Vb);
+    let mut driver = Driver::new("many.sys").pdb("many.pdb").size(0x10_0000);
+    for i in 0..functions as u32 {
+        driver = driver.symbol(&format!("Allocate{i}"), 0x1000 + i * 0x40);
+    }
+    let many = m.driver(driver);
+    m.level(8);
+    let base = m.image(many).base;
+    let block =
+        |i: u64| (BLOCK + i * 0x10_0000, 0x4_0000 / (i + 1), base + 0x1000 + i * 0x40 + 0x10);
+    let allocate = m.kernel_address("VerifierExAllocatePoolWithTag") + 0x1d;
+    let verified = m.verified(many);
+    for (address, size, from) in (0..functions).map(block) {
+        verified.allocation(Allocation::nonpaged(address, size, b"Many", from));
+    }
+    for (address, size, from) in (0..functions).map(block) {
+        m.pool_record(PoolRecord {
+            address,
+            size,
+            thread: 0xffff_9a8f_4fff_0040,
+            frames: vec![allocate, from],
+            stale: vec![],
+        });
+    }
+    m
+}
+
+#[test]
+fn a_report_on_paper() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &many(150).build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Browser::open(folder.path()) else { return };
+    page.go(&file);
+    let count = |page: &mut Browser, what: &str| {
+        page.evaluate(&format!("document.querySelectorAll('#leaks {what}').length"))
+            .as_u64()
+            .unwrap()
+    };
+    page.evaluate("(() => { const f = document.getElementById('tag-filter'); f.value = '=Many'; f.dispatchEvent(new Event('change')); })()");
+    assert_eq!((count(&mut page, "tr.row"), count(&mut page, ".stack")), (100, 0));
+    let line = "document.getElementById('printed').textContent";
+    assert_eq!(page.evaluate(line), "100 of 150 groups; filter: tag Many.");
+    let is_shown = "getComputedStyle(document.getElementById('printed')).display";
+    assert_eq!(page.evaluate(is_shown), "none");
+    page.evaluate("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!((count(&mut page, "tr.row"), count(&mut page, ".stack")), (150, 20));
+    assert_eq!(page.evaluate(line), "150 of 150 groups; filter: tag Many.");
+    page.evaluate("dispatchEvent(new Event('afterprint'))");
+    assert_eq!((count(&mut page, "tr.row"), count(&mut page, ".stack")), (100, 0));
+    page.print("print");
+    page.emulate_print();
+    assert_eq!(page.evaluate(is_shown), "block");
+    page.assert_quiet(&file);
+}
+
+#[test]
+fn every_frame_of_the_picture_can_be_hit() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &many(150).build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Browser::open(folder.path()) else { return };
+    page.go(&file);
+    page.evaluate("document.getElementById('flame-graph').scrollIntoView({ block: 'center' })");
+    let frames = "[...document.querySelectorAll('.frame')]";
+    assert!(page.evaluate(&format!("{frames}.length")).as_u64().unwrap() > 60);
+    let hidden = format!(
+        "{frames}.filter((e) => {{ const r = e.getBoundingClientRect(); \
+         return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) !== e; }}).length"
+    );
+    assert_eq!(page.evaluate(&hidden), 0);
+    // What has no room for its name has none, and none is too narrow to be hit.
+    let narrow = format!("Math.min(...{frames}.map((e) => e.getBoundingClientRect().width))");
+    assert!(page.evaluate(&narrow).as_f64().unwrap() >= 2.9);
+    let named = format!(
+        "{frames}.filter((e) => e.textContent && e.getBoundingClientRect().width < 20).length"
+    );
+    assert_eq!(page.evaluate(&named), 0);
+    page.shot("frames");
+    page.assert_quiet(&file);
+}
+
+#[test]
+fn a_hundred_thousand_allocations() {
+    let mut m = Machine::new(Build::Win10Vb);
+    let mut driver = Driver::new("many.sys").pdb("many.pdb").size(0x10_0000);
+    for i in 0..3000u32 {
+        driver = driver.symbol(&format!("Allocate{i}"), 0x1000 + i * 0x40);
+    }
+    let many = m.driver(driver);
+    m.level(8);
+    let base = m.image(many).base;
+    let caller = |i: u64| base + 0x1000 + (i % 3000) * 0x40 + 0x10;
+    let block = |i: u64| BLOCK + i * 0x1000;
+    let verified = m.verified(many);
+    for i in 0..100_000u64 {
+        verified.allocation(Allocation::nonpaged(block(i), 0x40 + i % 3000, b"Many", caller(i)));
+    }
+    let allocate = m.kernel_address("VerifierExAllocatePoolWithTag") + 0x1d;
+    for i in 40_000..100_000u64 {
+        m.pool_record(PoolRecord {
+            address: block(i),
+            size: 0x40,
+            thread: 0xffff_9a8f_4fff_0040,
+            frames: vec![allocate, caller(i), caller(i + 1), caller(i + 2)],
+            stale: vec![],
+        });
+    }
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &m.build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let page = fs::read_to_string(&file).unwrap();
+    assert!(page.len() < 4 << 20, "{} bytes", page.len());
+    assert!(page.contains("smaller groups"), "it says what it folds");
+    let Some(mut browser) = Browser::open(folder.path()) else { return };
+    browser.go(&file);
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('#leaks tr.row').length").as_u64(),
+        Some(100)
+    );
+    browser.click("#more");
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('#leaks tr.row').length").as_u64(),
+        Some(200)
+    );
+    let started = browser.evaluate("performance.now()").as_f64().unwrap();
+    browser.evaluate("(() => { const f = document.getElementById('filter'); f.value = 'allocate2999'; f.dispatchEvent(new Event('input')); })()");
+    let took = browser.evaluate("performance.now()").as_f64().unwrap() - started;
+    assert!(took < 2000.0, "a filter takes {took} ms");
+    browser.shot("many");
+    browser.assert_quiet(&file);
+}
