@@ -21,8 +21,8 @@ impl OutputFormat for DeadlockFormat {
         self == Self::Text
     }
 
-    fn has_problems(self) -> bool {
-        self == Self::Json
+    fn says_problems(self) -> bool {
+        self != Self::Json
     }
 }
 

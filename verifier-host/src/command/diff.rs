@@ -56,8 +56,8 @@ impl OutputFormat for DiffFormat {
         self == Self::Text
     }
 
-    fn has_problems(self) -> bool {
-        self == Self::Json
+    fn says_problems(self) -> bool {
+        self != Self::Json
     }
 }
 

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use verifier_core::render::{write_info_text, write_json};
-use verifier_host::Error;
+use verifier_host::{Error, Session};
 
 use super::dump_args::DumpArgs;
-use super::show::{TextOrJson, open, show_of};
+use super::show::{TextOrJson, show_of, warn_unless_text};
 
 #[derive(Args)]
 pub(super) struct InfoArgs {
@@ -17,8 +17,10 @@ pub(super) struct InfoArgs {
 }
 
 pub(super) fn run(args: &InfoArgs) -> Result<(), Error> {
-    let session = open(&args.dump, args.format)?;
-    let read = |session: &_| Ok(verifier_host::Session::info(session));
+    let session = args.dump.open()?;
+    // The answer itself says where the symbols of each module were searched for.
+    warn_unless_text(args.format, &session);
+    let read = |session: &Session| Ok(session.info());
     show_of(&session, args.format, read, |out, info| match args.format {
         TextOrJson::Text => Ok(write_info_text(out, info)?),
         TextOrJson::Json => Ok(write_json(out, info)?),

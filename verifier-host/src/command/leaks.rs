@@ -62,8 +62,8 @@ impl OutputFormat for LeaksFormat {
         self == Self::Text
     }
 
-    fn has_problems(self) -> bool {
-        self == Self::Json
+    fn says_problems(self) -> bool {
+        self != Self::Json
     }
 }
 

@@ -15,8 +15,8 @@ pub(super) trait OutputFormat: Copy {
     /// True if it is text for people, which begins with what is missing.
     fn is_text(self) -> bool;
 
-    /// True if it is a document that has its problems in it.
-    fn has_problems(self) -> bool;
+    /// True if problems are also said on standard error.
+    fn says_problems(self) -> bool;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,8 +31,8 @@ impl OutputFormat for Format {
         self == Format::Text
     }
 
-    fn has_problems(self) -> bool {
-        self == Format::Json
+    fn says_problems(self) -> bool {
+        self == Format::Text
     }
 }
 
@@ -48,20 +48,24 @@ impl OutputFormat for TextOrJson {
         self == TextOrJson::Text
     }
 
-    fn has_problems(self) -> bool {
-        self == TextOrJson::Json
+    fn says_problems(self) -> bool {
+        self == TextOrJson::Text
     }
 }
 
-/// Opens the dump of a view. If the file was cut short, text says so itself; for any other format this
-/// warns.
+/// Opens the dump of a view, and warns if the kernel's symbols are missing.
 pub(super) fn open(dump: &DumpArgs, format: impl OutputFormat) -> Result<Session, Error> {
     let session = dump.open()?;
-    if !format.is_text() {
-        warn_of_truncation(&session);
-    }
+    warn_unless_text(format, &session);
     warn_of_kernel_symbols(&session);
     Ok(session)
+}
+
+/// Warns if the file was cut short, unless the output is text, which says so itself.
+pub(super) fn warn_unless_text(format: impl OutputFormat, session: &Session) {
+    if !format.is_text() {
+        warn_of_truncation(session);
+    }
 }
 
 pub(super) fn warn_of_truncation(session: &Session) {
@@ -102,14 +106,13 @@ pub(super) fn show_of<V: View>(
     Ok(view)
 }
 
-/// Says the problems of a view on standard error, unless the output has them: a document has all, and text
-/// begins with those that have a headline.
+/// Says the problems of a view on standard error, except those with a headline if text begins with it.
 pub(super) fn warn_of_view<'a>(
     format: impl OutputFormat,
     problems: impl IntoIterator<Item = &'a Problem>,
 ) {
     let is_said = |problem: &&Problem| format.is_text() && problem.headline.is_some();
-    if !format.has_problems() {
+    if format.says_problems() {
         warn_of_problems(problems.into_iter().filter(|problem| !is_said(problem)));
     }
 }

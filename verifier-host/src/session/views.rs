@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::module_symbols::SymbolLoad;
 
 impl Session {
-    /// What is read, and what can be read of it; the symbols of all modules are found.
+    /// What is read, and what can be read of it. The symbols of all modules are found, and each module says
+    /// whether its symbols are missing.
     #[must_use]
     pub fn info(&self) -> Info {
         self.load_all_symbols();
@@ -29,16 +30,14 @@ impl Session {
             }
         };
         let file = self.file.as_ref();
-        let mut info = Info::gather(InfoSources {
+        Info::gather(InfoSources {
             file: file.map(|(path, file)| (path.as_path(), file)),
             kernel: self.kernel.as_deref(),
             bug_check: self.bug_check(),
             page_tables: self.tables.as_ref().map(|tables| (tables.base, tables.from.clone())),
             symbols: &symbols,
             problems: self.image_problems(),
-        });
-        self.add_problems(&mut info, self.kernel_symbol_problem());
-        info
+        })
     }
 
     /// Verifier's level and statistics, and its modes.
