@@ -1,4 +1,4 @@
-//! Keeps the results of searches through all of memory for later views.
+//! Keeps the results of long searches for later views.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

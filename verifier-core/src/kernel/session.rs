@@ -207,7 +207,7 @@ impl Kernel {
         self.stop.get().is_some_and(|stop| stop())
     }
 
-    /// The result of `search` through all of memory: the first view runs the search, the others share its
+    /// The result of `search`, which reads much memory: the first view runs the search, the others share its
     /// result. The result of a stopped search is not kept, and the next caller searches again.
     pub(crate) fn search_once<T: Any + Send + Sync>(&self, search: impl FnOnce() -> T) -> Arc<T> {
         self.kept.get_or_search(search, || !self.is_stopped())

@@ -1,5 +1,5 @@
-//! One damaged field at a time in what leads to drivers and modules: something else in memory contradicts it, so
-//! a problem has its address, and what was read is still shown.
+//! One damaged field at a time in the data that lead to drivers and modules. Other data in memory contradict
+//! it, so there is a problem with its address, and the data that were read are still shown.
 
 use crate::common::{assert_reported, open};
 use verifier_core::kernel::Kernel;
@@ -55,7 +55,7 @@ fn assert_contradicted(problems: &[Problem], at: u64, why: &str) {
     assert!(!Completeness::of(problems).is_complete());
 }
 
-/// How many blocks each driver holds.
+/// The number of blocks of each driver.
 fn held(report: &PoolReport) -> Vec<(&str, usize)> {
     let mut held: Vec<_> =
         report.drivers.iter().map(|pool| (&*pool.driver.name, pool.allocations.len())).collect();
@@ -373,7 +373,7 @@ mod drivers {
 mod modules {
     use super::*;
 
-    /// Where an entry has base, size, full name and base name.
+    /// The offsets of base, size, full name and base name in an entry.
     fn fields(m: &Assembly) -> [u64; 4] {
         match m.layouts().pointer_size() {
             4 => [0x18, 0x20, 0x24, 0x2c],
@@ -385,7 +385,7 @@ mod modules {
         kernel.modules().loaded().iter().map(|module| &*module.name).collect()
     }
 
-    /// Damages the entry of leaky.sys, and looks at the session.
+    /// Damages the entry of leaky.sys, and passes the session to `check`.
     fn entry(damage: impl Fn(&mut Assembly, u64, [u64; 4]), check: impl Fn(&Assembly, &Kernel)) {
         for build in BUILDS {
             let mut m = machine(build);
@@ -491,7 +491,7 @@ mod modules {
             );
             m.patch(base, &[0; 0x400]);
             let problems = problems_of(&open(&m), "leaky.sys");
-            // It costs names alone.
+            // Only names are missing.
             assert!(Completeness::of(&problems).is_complete());
             assert_eq!((problems[0].address, problems.len()), (Some(Va(base)), 1));
         }
@@ -528,5 +528,67 @@ mod modules {
             );
             assert_eq!(problems_of(&kernel, "quiet.sys"), []);
         }
+    }
+}
+
+mod reads {
+    use super::*;
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::common::{open_dump, supply};
+    use verifier_core::Fault;
+    use verifier_core::analysis::Leaks;
+    use verifier_core::kernel::{AddressSpace, Hints};
+    use verifier_core::memory::{Memory, Residence};
+    use verifier_core::verifier::log::{EventKind, EventLog};
+    use verifier_synth::DumpKind;
+
+    /// Memory that counts the reads of one address.
+    struct Counting {
+        inner: AddressSpace,
+        address: Va,
+        reads: Arc<AtomicUsize>,
+    }
+
+    impl Memory<Va> for Counting {
+        fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
+            if self.address.is_in(at, buf.len() as u64) {
+                self.reads.fetch_add(1, Ordering::Relaxed);
+            }
+            self.inner.memory().read_in_page(at, buf)
+        }
+    }
+
+    /// How often `view` reads the head of the tree of verified images.
+    fn reads_of_tree(m: &Assembly, view: impl Fn(&Kernel)) -> usize {
+        let sample = m.sample(DumpKind::BitmapKernel);
+        let dump = open_dump(sample.dump);
+        let inner = AddressSpace::of_dump(&dump).unwrap();
+        let machine = inner.machine();
+        let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
+        let address = Va(m.address("nt!ViTargetDriversAvl") + tables);
+        let reads = Arc::new(AtomicUsize::new(0));
+        let memory = Counting { inner, address, reads: Arc::clone(&reads) };
+        let space = AddressSpace::new(Arc::new(memory), machine);
+        let kernel = Kernel::open(space, Hints::of_dump(&dump)).unwrap();
+        supply(&kernel, &sample.files);
+        view(&kernel);
+        reads.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn list_and_tree_are_read_once_for_all_logs() {
+        let m = machine(Build::Win10Vb);
+        let drivers = reads_of_tree(&m, |kernel| drop(Drivers::read(kernel)));
+        assert!(drivers > 0);
+        let logs = |kernel: &Kernel| {
+            PoolLog::read(kernel, None).unwrap();
+            EventLog::read(kernel, EventKind::Irql, None, None).unwrap();
+            PoolLog::read(kernel, None).unwrap();
+        };
+        assert_eq!(reads_of_tree(&m, logs), drivers);
+        assert_eq!(reads_of_tree(&m, |kernel| drop(Leaks::read(kernel, |_| true))), drivers);
     }
 }

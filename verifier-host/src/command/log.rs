@@ -1,44 +1,23 @@
 //! `verifier log KIND`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use verifier_core::Va;
 use verifier_core::render::{
     write_carved_log_csv, write_carved_log_json, write_carved_log_text, write_event_log_csv,
     write_event_log_json, write_event_log_text, write_pool_log_csv, write_pool_log_json,
     write_pool_log_text, write_watched_irps_csv, write_watched_irps_json, write_watched_irps_text,
 };
-use verifier_core::verifier::log::EventKind;
+use verifier_core::verifier::log::{EventKind, LogKind};
 use verifier_host::{Error, Session};
 
 use super::dump_args::{CarveArgs, DumpArgs, parse_address};
 use super::show::{Format, show};
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogKind {
-    /// Pool allocations and frees
-    Pool,
-    /// IRQL transitions
-    Irql,
-    /// Faults that Verifier injected
-    Fault,
-    /// Critical regions entered and left
-    Region,
-    /// IRPs allocated, completed, canceled
-    Irp,
-    /// IRPs forced to pend
-    Pending,
-    /// Canceled IRPs that are watched until they are completed
-    Watched,
-    /// Bug checks that Verifier suppressed
-    Suppressed,
-    /// Bug checks that Verifier worked around
-    Workaround,
-}
-
 #[derive(Args)]
 pub(super) struct LogArgs {
     /// Which log
-    #[arg(value_enum)]
+    #[arg(value_parser = log_kind())]
     kind: LogKind,
     #[command(flatten)]
     dump: DumpArgs,
@@ -55,26 +34,27 @@ pub(super) struct LogArgs {
     format: Format,
 }
 
+/// The names of all logs, each with what it holds.
+fn log_kind() -> impl TypedValueParser<Value = LogKind> {
+    let names = LogKind::all().map(|kind| PossibleValue::new(kind.name()).help(kind.holds()));
+    PossibleValuesParser::new(names)
+        .try_map(|name| LogKind::named(&name).ok_or("there is no log of that name"))
+}
+
 pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
     if args.carve.is_requested() {
-        return match (args.kind, args.last) {
-            (LogKind::Pool, None) => carved(args),
-            (LogKind::Pool, Some(_)) => Err(Error::Usage(
+        return match (args.kind.can_be_carved(), args.last) {
+            (true, None) => carved(args),
+            (true, Some(_)) => Err(Error::Usage(
                 "carved records have no order: --last has no meaning with --carve".into(),
             )),
-            _ => Err(Error::Usage("only the pool log can be carved".into())),
+            (false, _) => Err(Error::Usage("only the pool log can be carved".into())),
         };
     }
     match args.kind {
         LogKind::Pool => pool(args),
-        LogKind::Irql => events(args, EventKind::Irql),
-        LogKind::Fault => events(args, EventKind::Fault),
-        LogKind::Region => events(args, EventKind::Region),
-        LogKind::Irp => events(args, EventKind::Irp),
-        LogKind::Pending => events(args, EventKind::Pending),
+        LogKind::Event(kind) => events(args, kind),
         LogKind::Watched => watched(args),
-        LogKind::Suppressed => events(args, EventKind::Suppressed),
-        LogKind::Workaround => events(args, EventKind::Workaround),
     }
 }
 

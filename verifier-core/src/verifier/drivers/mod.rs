@@ -64,7 +64,10 @@ impl Drivers {
 
     /// The same. If the tree does not lead to all images, `recovered` does.
     pub(crate) fn read_with(kernel: &Kernel, recovered: &Recovered<'_>) -> Result<Self, Error> {
-        Self::read_by(kernel, Some(recovered))
+        let drivers = Self::read_by(kernel, Some(recovered))?;
+        // The logs of the same answer need not read list and tree again.
+        kept_contradictions(kernel, || drivers.contradictions(kernel));
+        Ok(drivers)
     }
 
     /// Only what list and tree lead to: nothing is searched for, even if they are broken.
@@ -138,12 +141,32 @@ impl Drivers {
     }
 
     /// Where the module list contradicts the tree of verified images. Every view that names addresses by
-    /// modules depends on it.
+    /// modules depends on it. List and tree are read once for all views.
     pub(super) fn module_problems(kernel: &Kernel) -> Vec<Problem> {
-        let Ok(Self { drivers, .. }) = Self::read_listed(kernel) else { return Vec::new() };
-        let images =
-            drivers.iter().flat_map(|driver| driver.images.iter().map(move |one| (driver, one)));
+        if kernel.types().is_err() {
+            return Vec::new();
+        }
+        kept_contradictions(kernel, || {
+            Self::read_listed(kernel).map(|found| found.contradictions(kernel)).unwrap_or_default()
+        })
+    }
+
+    fn contradictions(&self, kernel: &Kernel) -> Vec<Problem> {
+        let drivers = self.drivers.iter();
+        let images = drivers.flat_map(|driver| driver.images.iter().map(move |one| (driver, one)));
         images.filter_map(|(driver, image)| module_problem(kernel, driver, image)).collect()
+    }
+}
+
+/// Where the module list contradicts the tree, by the kernel's own types or by built-in ones: types that are
+/// supplied later may lead to other images.
+struct Contradictions<const HAS_OWN_TYPES: bool>(Vec<Problem>);
+
+/// The contradictions that the kernel keeps, else those that `find` finds, which are then kept.
+fn kept_contradictions(kernel: &Kernel, find: impl FnOnce() -> Vec<Problem>) -> Vec<Problem> {
+    match kernel.has_own_types() {
+        true => kernel.search_once(|| Contradictions::<true>(find())).0.clone(),
+        false => kernel.search_once(|| Contradictions::<false>(find())).0.clone(),
     }
 }
 
