@@ -25,7 +25,7 @@ use super::stacks::{Stack, Stacks};
 use super::trace::{Slot, Trace};
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::{Error, Problem};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Limit, limit};
 use crate::machine::Machine;
 use crate::types::Profile;
 use crate::verifier::scan::{CarvedPage, Scan};
@@ -195,10 +195,11 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         if !(self.wanted)(address, size) {
             return ControlFlow::Continue(());
         }
-        let limit = self.kernel.limits().ring_records as usize;
+        let limit = limit!(self.kernel.limits(), ring_records);
         let CarvedLog { records, stacks, .. } = &mut self.log;
-        if records.len() >= limit {
-            let why = format!("limit of {limit} records reached (Limits::ring_records)");
+        if limit.is_reached(records.len()) {
+            let Limit { most, name } = limit;
+            let why = format!("limit of {most} records reached ({name})");
             return ControlFlow::Break(why);
         }
         let frames = raw.get(trace.stack..).unwrap_or_default();

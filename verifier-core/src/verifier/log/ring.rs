@@ -13,7 +13,7 @@ use std::fmt::Display;
 
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Fault, Problem, STOPPED};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, limit};
 use crate::memory::Window;
 
 /// Bytes of records between two looks at whether to go on.
@@ -165,10 +165,11 @@ impl Ring {
             )));
         }
         let limit = kernel.limits().ring_records;
+        let name = limit!(kernel.limits(), ring_records).name;
         let mut left = limit;
         if self.length > limit {
             result.problems.push(self.problem(format!(
-                "{:#x} records, of which the {} {limit:#x} are read (Limits::ring_records)",
+                "{:#x} records, of which the {} {limit:#x} are read ({name})",
                 self.length,
                 if self.index.is_some() { "newest" } else { "last" }
             )));
