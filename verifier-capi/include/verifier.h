@@ -103,6 +103,28 @@ typedef enum VerifierPlace {
   VERIFIER_PLACE_FILE = 3,
 } VerifierPlace;
 
+// What the value of a field is.
+typedef enum VerifierFieldKind {
+  // A virtual or physical address: `value`.
+  VERIFIER_FIELD_KIND_ADDRESS = 0,
+  // A count or a size: `value`.
+  VERIFIER_FIELD_KIND_NUMBER = 1,
+  // A number that may be negative: `value`, sign-extended.
+  VERIFIER_FIELD_KIND_SIGNED = 2,
+  // Bits that people read in hexadecimal: `value`.
+  VERIFIER_FIELD_KIND_BITS = 3,
+  // 1 or 0: `value`.
+  VERIFIER_FIELD_KIND_BOOL = 4,
+  // Text: `text`.
+  VERIFIER_FIELD_KIND_TEXT = 5,
+  // An address, `value`, and its name, `text`, which is NULL if no module holds the address.
+  VERIFIER_FIELD_KIND_SYMBOL = 6,
+  // A call stack: `value` is the number of its frames, which `verifier_frame_at` gives.
+  VERIFIER_FIELD_KIND_STACK = 7,
+  // A kind that this interface does not name yet.
+  VERIFIER_FIELD_KIND_SOMETHING_ELSE = 8,
+} VerifierFieldKind;
+
 // How much of an answer was read.
 typedef enum VerifierExtent {
   // All that was asked for was read, and nothing contradicts it: a view without records means that
@@ -357,6 +379,20 @@ typedef struct VerifierFrame {
   const char *symbol;
 } VerifierFrame;
 
+// A field of a record.
+typedef struct VerifierField {
+  // Its name in JSON, such as "old_irql".
+  const char *name;
+  // What its value is.
+  enum VerifierFieldKind kind;
+  // 0 if the record does not have it: then `value` is 0 and `text` is NULL.
+  uint32_t is_present;
+  // Its value, if it is a number.
+  uint64_t value;
+  // Its text, if it is one; else NULL.
+  const char *text;
+} VerifierField;
+
 // What a view could not read, or what contradicts it.
 typedef struct VerifierProblem {
   // What is affected.
@@ -472,25 +508,13 @@ typedef struct VerifierLogEntry {
 typedef struct VerifierEvent {
   // The record's number in the ring.
   uint32_t slot;
-  // Numbers that records of this log have: `verifier_event_field_at`.
+  // Fields that records of this log have: `verifier_field_at`.
   uint32_t fields;
   // Frames of its stack.
   size_t frames;
   // The value that no kernel writes: the record was damaged.
   enum VerifierImpossibleValue impossible;
 } VerifierEvent;
-
-// A number of such a record.
-typedef struct VerifierEventField {
-  // Its name in JSON, such as "old_irql".
-  const char *name;
-  // Its value; a signed one is sign-extended.
-  uint64_t value;
-  // 1 for an address, 0 for a count.
-  uint32_t is_address;
-  // 0 if this build's records do not have it: then the value is 0.
-  uint32_t is_present;
-} VerifierEventField;
 
 // A record of a history. Fields that its role does not have are 0 or NULL, an operation UNKNOWN.
 typedef struct VerifierHistoryRecord {
@@ -644,6 +668,18 @@ enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
                                       size_t index,
                                       size_t frame,
                                       struct VerifierFrame *record,
+                                      size_t size);
+
+// A field of a record by its number, in the order of the JSON document: of the records of logs, of
+// watched IRPs and of whatever else has no struct here. A number past the last field is not found.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_field_at(const struct VerifierView *view,
+                                      size_t index,
+                                      size_t field,
+                                      struct VerifierField *record,
                                       size_t size);
 
 // How much of the answer a view has; VERIFIER_EXTENT_UNKNOWN if the handle is not open. Why it is not
@@ -811,7 +847,7 @@ enum VerifierStatus verifier_log_entry_at(const struct VerifierView *view,
 
 // The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. If
 // `address` is not 0, only the records in which it is one of the addresses: an IRP, a thread. Records:
-// VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
+// VerifierEvent; their fields: `verifier_field_at`; their stacks: `verifier_frame_at`; how far
 // it reaches: `verifier_reach`.
 //
 // # Safety
@@ -833,16 +869,16 @@ enum VerifierStatus verifier_event_at(const struct VerifierView *view,
                                       struct VerifierEvent *record,
                                       size_t size);
 
-// A number of a record of `verifier_event_log`, by its own number within the record.
+// The first `last` canceled IRPs that are watched, in the order of their list; SIZE_MAX for all. If
+// `address` is not 0, only that IRP. The fields of a record: `verifier_field_at`.
 //
 // # Safety
 //
-// `record` is NULL or points at `size` bytes that may be written.
-enum VerifierStatus verifier_event_field_at(const struct VerifierView *view,
-                                            size_t index,
-                                            size_t field,
-                                            struct VerifierEventField *record,
-                                            size_t size);
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_watched_irps(const struct VerifierSession *session,
+                                          size_t last,
+                                          uint64_t address,
+                                          struct VerifierView **view);
 
 // Everything that is known about one address: outstanding allocations that hold it, records of the pool log about
 // it, newest first, freed tracking entries that fit those, and blocks near it. Records:

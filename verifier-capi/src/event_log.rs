@@ -1,16 +1,16 @@
 //! The logs beside the pool log.
 
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::{EventKind, EventLog};
+use verifier_core::verifier::log::{EventKind, EventLog, EventRow};
 
 use crate::log::{VerifierImpossibleValue, wanted};
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Reach, Rows, VerifierView, fill, nth, view};
+use crate::view::{Field, Reach, Rows, VerifierView, field_of, fill, nth, view};
 
 /// A log beside the pool log.
 #[repr(C)]
@@ -48,7 +48,7 @@ const KINDS: [(VerifierEventKind, EventKind); 7] = [
 pub struct VerifierEvent {
     /// The record's number in the ring.
     pub slot: u32,
-    /// Numbers that records of this log have: `verifier_event_field_at`.
+    /// Fields that records of this log have: `verifier_field_at`.
     pub fields: u32,
     /// Frames of its stack.
     pub frames: usize,
@@ -60,25 +60,8 @@ impl Record for VerifierEvent {
     const LEAST: usize = std::mem::offset_of!(Self, impossible);
 }
 
-/// A number of such a record.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct VerifierEventField {
-    /// Its name in JSON, such as "old_irql".
-    pub name: *const c_char,
-    /// Its value; a signed one is sign-extended.
-    pub value: u64,
-    /// 1 for an address, 0 for a count.
-    pub is_address: u32,
-    /// 0 if this build's records do not have it: then the value is 0.
-    pub is_present: u32,
-}
-
-impl Record for VerifierEventField {}
-
 struct EventRows {
     log: EventLog,
-    fields: Vec<CString>,
     empty_because: Option<CString>,
 }
 
@@ -101,11 +84,22 @@ impl Rows for EventRows {
             empty_because: self.empty_because.as_ref(),
         })
     }
+
+    fn field(
+        &self,
+        index: usize,
+        field: usize,
+        take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        let row = |record| EventRow { log: &self.log, record };
+        let record = nth(&self.log.records, index);
+        Some(record.and_then(|record| field_of(&self.log.table(), &row(record), field, take)))
+    }
 }
 
 /// The newest `last` records of another log, a VerifierEventKind, newest first; SIZE_MAX for all. If
 /// `address` is not 0, only the records in which it is one of the addresses: an IRP, a thread. Records:
-/// VerifierEvent; their numbers: `verifier_event_field_at`; their stacks: `verifier_frame_at`; how far
+/// VerifierEvent; their fields: `verifier_field_at`; their stacks: `verifier_frame_at`; how far
 /// it reaches: `verifier_reach`.
 ///
 /// # Safety
@@ -128,9 +122,7 @@ pub unsafe extern "C" fn verifier_event_log(
         let log = session.host.event_log(found, last, address)?;
         let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
         let empty_because = log.empty_because.map(c_string);
-        let fields: Vec<CString> =
-            found.fields().iter().map(|field| c_string(field.name)).collect();
-        let rows = EventRows { log, fields, empty_because };
+        let rows = EventRows { log, empty_because };
         Ok(VerifierView::new(rows, kernel, frames, &problems))
     };
     // SAFETY: the caller guarantees what `view` requires.
@@ -150,43 +142,14 @@ pub unsafe extern "C" fn verifier_event_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let EventRows { log, fields, .. } = view.rows()?;
+        let EventRows { log, .. } = view.rows()?;
         let event = nth(&log.records, index)?;
-        let fields = u32::try_from(fields.len()).unwrap_or(u32::MAX);
+        let fields = u32::try_from(log.table().documented().count()).unwrap_or(u32::MAX);
         Ok(VerifierEvent {
             slot: event.slot,
             fields,
             frames: log.frames(event).len(),
             impossible: VerifierImpossibleValue::of(event.impossible),
-        })
-    };
-    // SAFETY: the caller guarantees what `fill` requires.
-    unsafe { fill(view, record, size, make) }
-}
-
-/// A number of a record of `verifier_event_log`, by its own number within the record.
-///
-/// # Safety
-///
-/// `record` is NULL or points at `size` bytes that may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn verifier_event_field_at(
-    view: *const VerifierView,
-    index: usize,
-    field: usize,
-    record: *mut VerifierEventField,
-    size: usize,
-) -> VerifierStatus {
-    let make = |view: &VerifierView| {
-        let EventRows { log, fields, .. } = view.rows()?;
-        let event = nth(&log.records, index)?;
-        let name = nth(fields, field)?.as_ptr();
-        let (described, value) = log.values(event).nth(field).ok_or_else(Failure::at_the_end)?;
-        Ok(VerifierEventField {
-            name,
-            value: value.unwrap_or(0),
-            is_address: described.is_address().into(),
-            is_present: value.is_some().into(),
         })
     };
     // SAFETY: the caller guarantees what `fill` requires.

@@ -48,6 +48,8 @@ mod pool_log;
 
 mod event_log;
 
+mod watched;
+
 mod history;
 
 mod module;
@@ -62,10 +64,7 @@ pub use driver::{
     VerifierDriver, VerifierDriverState, verifier_driver_at, verifier_driver_counter,
     verifier_drivers,
 };
-pub use event_log::{
-    VerifierEvent, VerifierEventField, VerifierEventKind, verifier_event_at,
-    verifier_event_field_at, verifier_event_log,
-};
+pub use event_log::{VerifierEvent, VerifierEventKind, verifier_event_at, verifier_event_log};
 pub use history::{
     VerifierHistoryRecord, VerifierRole, verifier_history, verifier_history_record_at,
 };
@@ -87,7 +86,9 @@ pub use session::{
 pub use settings::{VerifierStatistic, verifier_level, verifier_statistic_at, verifier_statistics};
 pub use status::{VerifierPlace, VerifierStatus};
 pub use view::{
-    VerifierExtent, VerifierFrame, VerifierProblem, VerifierReach, VerifierView, verifier_frame_at,
-    verifier_reach, verifier_view_count, verifier_view_extent, verifier_view_free,
-    verifier_view_problem_at, verifier_view_problem_count,
+    VerifierExtent, VerifierField, VerifierFieldKind, VerifierFrame, VerifierProblem,
+    VerifierReach, VerifierView, verifier_field_at, verifier_frame_at, verifier_reach,
+    verifier_view_count, verifier_view_extent, verifier_view_free, verifier_view_problem_at,
+    verifier_view_problem_count,
 };
+pub use watched::verifier_watched_irps;

@@ -4,13 +4,13 @@ use std::ffi::CString;
 
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::PoolLog;
+use verifier_core::verifier::log::{PoolLog, PoolRow};
 
 use crate::log::{VerifierImpossibleValue, VerifierOperation, wanted};
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Reach, Rows, VerifierView, fill, nth, view};
+use crate::view::{Field, Reach, Rows, VerifierView, field_of, fill, nth, view};
 
 /// A record of the pool log.
 #[repr(C)]
@@ -59,6 +59,17 @@ impl Rows for PoolLogRows {
             missing: self.log.missing,
             empty_because: self.empty_because.as_ref(),
         })
+    }
+
+    fn field(
+        &self,
+        index: usize,
+        field: usize,
+        take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        let row = |record| PoolRow { record, frames: self.log.frames(record) };
+        let record = nth(&self.log.records, index);
+        Some(record.and_then(|record| field_of(&PoolRow::TABLE, &row(record), field, take)))
     }
 }
 

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
+use verifier_core::describe::{self, Kind, Value};
 use verifier_core::kernel::Kernel;
 use verifier_core::{Completeness, Extent, Problem, Va};
 
@@ -19,6 +21,8 @@ use crate::status::{Failure, VerifierPlace, VerifierStatus};
 pub struct VerifierView {
     rows: Box<dyn AnyRows>,
     names: HashMap<Va, CString>,
+    /// Text of fields that were asked for. A text that is here stays where it is, for C's pointers.
+    texts: Mutex<HashMap<String, CString>>,
     problems: Vec<ProblemText>,
     extent: Extent,
 }
@@ -63,6 +67,35 @@ pub(crate) trait Rows: Any + Send + Sync {
     fn reach(&self) -> Option<Reach<'_>> {
         None
     }
+
+    /// Gives a field of a row by its description; `None` if rows of this kind have no description.
+    fn field(
+        &self,
+        _index: usize,
+        _field: usize,
+        _take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        None
+    }
+}
+
+/// A field of a row: its name, its kind, its value.
+pub(crate) struct Field<'a> {
+    name: &'static str,
+    kind: Kind,
+    value: Value<'a>,
+}
+
+/// Gives the field of a row that has that number in the row's description.
+pub(crate) fn field_of<R>(
+    table: &describe::Table<'_, R>,
+    row: &R,
+    field: usize,
+    take: &mut dyn FnMut(Field<'_>),
+) -> Result<(), Failure> {
+    let column = table.documented().nth(field).ok_or_else(Failure::at_the_end)?;
+    take(Field { name: column.name, kind: column.kind, value: column.value(row) });
+    Ok(())
 }
 
 /// A plain list is a view's rows if its element says what it is.
@@ -93,6 +126,12 @@ trait AnyRows: Any + Send + Sync {
     fn count(&self) -> usize;
     fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>>;
     fn reach(&self) -> Option<Reach<'_>>;
+    fn field(
+        &self,
+        index: usize,
+        field: usize,
+        take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>>;
 }
 
 impl<R: Rows> AnyRows for R {
@@ -110,6 +149,15 @@ impl<R: Rows> AnyRows for R {
 
     fn reach(&self) -> Option<Reach<'_>> {
         Rows::reach(self)
+    }
+
+    fn field(
+        &self,
+        index: usize,
+        field: usize,
+        take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        Rows::field(self, index, field, take)
     }
 }
 
@@ -132,7 +180,7 @@ impl VerifierView {
         }
         let extent = Completeness::of(problems).extent;
         let problems = problems.iter().map(ProblemText::from).collect();
-        Self { rows: Box::new(rows), names, problems, extent }
+        Self { rows: Box::new(rows), names, texts: Mutex::default(), problems, extent }
     }
 
     /// The same view of an answer that knows its own extent.
@@ -153,6 +201,15 @@ impl VerifierView {
     /// The failure of a caller that asks for a record of another kind.
     fn other(&self, wanted: &str) -> Failure {
         Failure::argument(format!("the view holds {}, not {wanted}", self.rows.kind()))
+    }
+
+    /// A text for C that lives as long as the view.
+    fn text(&self, text: &str) -> *const c_char {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = texts.get(text) {
+            return known.as_ptr();
+        }
+        texts.entry(text.to_owned()).or_insert_with(|| c_string(text)).as_ptr()
     }
 
     fn frames(&self, index: usize) -> Result<&[Va], Failure> {
@@ -264,6 +321,113 @@ pub unsafe extern "C" fn verifier_frame_at(
         Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
     };
     // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill(view, record, size, make) }
+}
+
+/// What the value of a field is.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierFieldKind {
+    /// A virtual or physical address: `value`.
+    Address = 0,
+    /// A count or a size: `value`.
+    Number = 1,
+    /// A number that may be negative: `value`, sign-extended.
+    Signed = 2,
+    /// Bits that people read in hexadecimal: `value`.
+    Bits = 3,
+    /// 1 or 0: `value`.
+    Bool = 4,
+    /// Text: `text`.
+    Text = 5,
+    /// An address, `value`, and its name, `text`, which is NULL if no module holds the address.
+    Symbol = 6,
+    /// A call stack: `value` is the number of its frames, which `verifier_frame_at` gives.
+    Stack = 7,
+    /// A kind that this interface does not name yet.
+    SomethingElse = 8,
+}
+
+impl VerifierFieldKind {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Address | Kind::Physical => Self::Address,
+            Kind::U32 | Kind::U64 => Self::Number,
+            Kind::I64 => Self::Signed,
+            Kind::Bits => Self::Bits,
+            Kind::Bool => Self::Bool,
+            Kind::Text | Kind::Word | Kind::OneOf(_) | Kind::Tag => Self::Text,
+            Kind::Symbol => Self::Symbol,
+            Kind::Frames => Self::Stack,
+            _ => Self::SomethingElse,
+        }
+    }
+}
+
+/// A field of a record.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierField {
+    /// Its name in JSON, such as "old_irql".
+    pub name: *const c_char,
+    /// What its value is.
+    pub kind: VerifierFieldKind,
+    /// 0 if the record does not have it: then `value` is 0 and `text` is NULL.
+    pub is_present: u32,
+    /// Its value, if it is a number.
+    pub value: u64,
+    /// Its text, if it is one; else NULL.
+    pub text: *const c_char,
+}
+
+impl Record for VerifierField {}
+
+impl VerifierField {
+    fn of(view: &VerifierView, Field { name, kind, value }: &Field<'_>) -> Self {
+        let (number, text) = match value {
+            Value::Address(va) => (va.0, ptr::null()),
+            Value::Physical(pa) => (pa.0, ptr::null()),
+            Value::Unsigned(value) => (*value, ptr::null()),
+            Value::Signed(value) => (value.cast_unsigned(), ptr::null()),
+            Value::Bool(value) => (u64::from(*value), ptr::null()),
+            Value::Text(text) => (0, view.text(text)),
+            Value::Tag(tag) => (0, view.text(&tag.iter().collect::<String>())),
+            Value::Symbol(va) => (va.0, view.name(*va)),
+            Value::Frames(frames) => (frames.len() as u64, ptr::null()),
+            _ => (0, ptr::null()),
+        };
+        Self {
+            name: view.text(name),
+            kind: VerifierFieldKind::of(*kind),
+            is_present: (*value != Value::None).into(),
+            value: number,
+            text,
+        }
+    }
+}
+
+/// A field of a record by its number, in the order of the JSON document: of the records of logs, of
+/// watched IRPs and of whatever else has no struct here. A number past the last field is not found.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_field_at(
+    view: *const VerifierView,
+    index: usize,
+    field: usize,
+    record: *mut VerifierField,
+    size: usize,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| {
+        let mut made = None;
+        let mut take = |field: Field<'_>| made = Some(VerifierField::of(view, &field));
+        let found = view.rows.field(index, field, &mut take);
+        found.unwrap_or_else(|| Err(view.other("records with fields")))?;
+        made.ok_or_else(Failure::at_the_end)
+    };
+    // SAFETY: the caller guarantees `record`.
     unsafe { fill(view, record, size, make) }
 }
 

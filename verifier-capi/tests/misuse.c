@@ -158,13 +158,16 @@ int main(int argc, char **argv) {
     VerifierModule module;
     VerifierBugCheck stop;
     VerifierEvent event;
-    VerifierEventField field;
+    VerifierField field;
     CHECK(verifier_event_log(session, 7, SIZE_MAX, 0, &other) == VERIFIER_STATUS_BAD_ARGUMENT && !other);
     CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_FAULT, SIZE_MAX, 0, &other) == VERIFIER_STATUS_OK);
     CHECK(verifier_view_count(other) == 0 && verifier_reach(other, INTO(reach)) == VERIFIER_STATUS_OK);
     CHECK(reach.empty_because && *reach.empty_because);
     CHECK(verifier_event_at(other, 0, INTO(event)) == VERIFIER_STATUS_NOT_FOUND);
-    CHECK(verifier_event_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
+    verifier_view_free(other);
+    CHECK(verifier_watched_irps(session, SIZE_MAX, 0, &other) == VERIFIER_STATUS_OK);
+    CHECK(verifier_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(other);
     CHECK(verifier_history(session, 0xfffffa8005400010, &other) == VERIFIER_STATUS_OK);
     CHECK(verifier_view_count(other) >= 2);

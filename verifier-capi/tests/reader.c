@@ -37,22 +37,28 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_IRQL, SIZE_MAX, 0, &view) == VERIFIER_STATUS_OK);
     VerifierReach reach;
     VerifierEvent event;
-    VerifierEventField field;
+    VerifierField field;
     VerifierFrame frame;
     CHECK(verifier_view_count(view) == 2);
     CHECK(verifier_reach(view, &reach, sizeof reach) == VERIFIER_STATUS_OK);
     CHECK(reach.written == 2 && reach.is_ordered == 1 && !reach.empty_because);
     CHECK(verifier_event_at(view, 0, &event, sizeof event) == VERIFIER_STATUS_OK);
-    CHECK(event.slot == 2 && event.fields == 5 && event.frames == 2);
+    CHECK(event.slot == 2 && event.fields == 8 && event.frames == 2);
     CHECK(event.impossible == VERIFIER_IMPOSSIBLE_VALUE_NOTHING);
     CHECK(verifier_frame_at(view, 0, 0, &frame, sizeof frame) == VERIFIER_STATUS_OK && frame.address);
     uint64_t want[] = {0xfffffa80044ceb60, 2, 1, 3, 77};
-    for (size_t i = 0; i < event.fields; i++) {
-        CHECK(verifier_event_field_at(view, 0, i, &field, sizeof field) == VERIFIER_STATUS_OK);
-        CHECK(field.value == want[i] && field.is_present && field.is_address == !i);
+    /* The slot is the first field; after the numbers are the mark of a damaged record, and the stack. */
+    for (size_t i = 0; i < 5; i++) {
+        CHECK(verifier_field_at(view, 0, i + 1, &field, sizeof field) == VERIFIER_STATUS_OK);
+        CHECK(field.value == want[i] && field.is_present && !field.text);
+        CHECK(field.kind == (i ? VERIFIER_FIELD_KIND_SIGNED : VERIFIER_FIELD_KIND_ADDRESS));
     }
     CHECK(!strcmp(field.name, "tick"));
-    CHECK(verifier_event_field_at(view, 0, 5, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_field_at(view, 0, 6, &field, sizeof field) == VERIFIER_STATUS_OK);
+    CHECK(field.kind == VERIFIER_FIELD_KIND_TEXT && !field.is_present && !field.text);
+    CHECK(verifier_field_at(view, 0, 7, &field, sizeof field) == VERIFIER_STATUS_OK);
+    CHECK(field.kind == VERIFIER_FIELD_KIND_STACK && field.value == 2);
+    CHECK(verifier_field_at(view, 0, 8, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(view);
     /* One thread's records only. */
     CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_IRQL, SIZE_MAX, want[0], &view) == VERIFIER_STATUS_OK);
