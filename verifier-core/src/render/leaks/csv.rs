@@ -33,28 +33,30 @@ pub fn write_leaks_csv(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Res
             "impossible",
         ],
     )?;
-    for group in view.split().0 {
-        let blocks = group.blocks.iter().filter_map(|&index| view.leaks.blocks.get(index));
-        let examples: Vec<String> =
-            blocks.take(EXAMPLES).map(|block| block.allocation.address.to_string()).collect();
+    for group in view {
+        let examples: Vec<String> = group
+            .members()
+            .take(EXAMPLES)
+            .map(|block| block.allocation.address.to_string())
+            .collect();
         let why = match group.stack {
             Some(Err(why)) => view.leaks.why(why),
             _ => String::new(),
         };
-        let frames = group.frames(view.leaks).unwrap_or_default();
+        let frames = group.frames().unwrap_or_default();
         csv.row([
             &*group.blocks.len().to_string(),
             &group.bytes.to_string(),
             &group.largest.to_string(),
             &*inert(&group.tag.map(|tag| tag.to_string()).unwrap_or_default()),
-            &*inert(group.driver.map(|driver| view.driver(driver)).unwrap_or_default()),
-            &*inert(&view.trail(group)),
+            &*inert(group.driver_name().unwrap_or_default()),
+            &*inert(&group.trail()),
             &why,
-            &stack(view.names, frames),
+            &stack(&view.names, frames),
             &examples.join(" "),
-            view.stack_source(group).map_or("", StackSource::name),
-            view.source(group).unwrap_or_default(),
-            &view.impossible(group).to_string(),
+            group.stack_source().map_or("", StackSource::name),
+            group.source().unwrap_or_default(),
+            &group.impossible().to_string(),
         ])?;
     }
     csv.end()

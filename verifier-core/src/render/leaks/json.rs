@@ -5,9 +5,9 @@ use std::io;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{FilterDoc, LeaksView};
+use super::{FilterDoc, LeakGroup, LeaksView, Omitted};
 use crate::addr::Va;
-use crate::analysis::{Block, Group, StackSource, TreeReach};
+use crate::analysis::{Block, StackSource, TreeReach};
 use crate::error::Problem;
 use crate::render::json::{FrameDoc, Seq, TotalDoc, Verdict, write_json};
 use crate::render::pool::AllocationDoc;
@@ -30,7 +30,7 @@ impl Serialize for BlockDoc<'_> {
         let Self(view, block) = self;
         let made = block.made();
         Doc {
-            allocation: AllocationDoc(&block.allocation, view.names),
+            allocation: AllocationDoc(&block.allocation, &view.names),
             driver: view.leaks.driver(block),
             pool: block.kind.name(),
             requested: block.requested(),
@@ -42,30 +42,26 @@ impl Serialize for BlockDoc<'_> {
     }
 }
 
-struct GroupDoc<'a>(&'a LeaksView<'a>, &'a Group);
+struct GroupDoc<'a>(&'a LeaksView<'a>, LeakGroup<'a>);
 
 impl Serialize for GroupDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(view, group) = self;
-        let leaks = view.leaks;
-        let frames = group.frames(leaks);
+        let frames = group.frames();
         let stack =
-            frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc::new(va, view.names))));
+            frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc::new(va, &view.names))));
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("count", &group.blocks.len())?;
         map.serialize_entry("bytes", &group.bytes)?;
         map.serialize_entry("largest", &group.largest)?;
         map.serialize_entry("tag", &group.tag.map(|tag| tag.to_string()))?;
-        map.serialize_entry("driver", &group.driver.map(|driver| view.driver(driver)))?;
-        map.serialize_entry("label", &view.label(group))?;
+        map.serialize_entry("driver", &group.driver_name())?;
+        map.serialize_entry("label", &group.label())?;
         map.serialize_entry("stack", &stack)?;
-        map.serialize_entry("why_no_stack", &view.why_no_stack(group))?;
-        map.serialize_entry("stack_source", &view.stack_source(group).map(StackSource::name))?;
-        map.serialize_entry("source", &view.source(group))?;
-        let blocks = Seq(|| {
-            let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));
-            blocks.map(|block| BlockDoc(view, block))
-        });
+        map.serialize_entry("why_no_stack", &group.why_no_stack())?;
+        map.serialize_entry("stack_source", &group.stack_source().map(StackSource::name))?;
+        map.serialize_entry("source", &group.source())?;
+        let blocks = Seq(|| group.members().map(|block| BlockDoc(view, block)));
         map.serialize_entry("allocations", &blocks)?;
         map.end()
     }
@@ -148,12 +144,12 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     }
     let leaks = view.leaks;
     let coverage = leaks.coverage();
-    let (shown, groups, total) = view.split();
+    let Omitted { groups, total } = view.omitted();
     let without = coverage.without.iter();
     // The same groups in two lists: those of pool have what drivers' pages and the tree hold.
     let groups_of = |is_contiguous: bool| {
         Seq(move || {
-            let groups = shown.iter().filter(move |group| group.is_contiguous == is_contiguous);
+            let groups = view.iter().filter(move |group| group.is_contiguous == is_contiguous);
             groups.map(|group| GroupDoc(view, group))
         })
     };
