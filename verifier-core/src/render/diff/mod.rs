@@ -1,9 +1,11 @@
 //! The difference of two dumps: text, JSON, CSV, Markdown.
 
 mod json;
+mod rows;
 mod tables;
 
 pub use self::json::write_diff_json;
+pub use self::rows::{DiffRow, Growth};
 pub use self::tables::{write_diff_csv, write_diff_markdown, write_diff_text};
 
 use super::leaks::{coverage_line, filter_line};

@@ -5,6 +5,7 @@ mod filter;
 mod folded;
 mod json;
 mod markdown;
+mod rows;
 mod text;
 
 use std::rc::Rc;
@@ -16,6 +17,7 @@ pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
 pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
+pub use self::rows::{BlockRow, GroupRow};
 pub use self::text::write_leaks_text;
 pub(super) use self::text::write_stack_lines;
 pub(super) use crate::number::Thousands;
