@@ -320,7 +320,7 @@ impl<R: ?Sized> Column<R> {
     #[must_use]
     pub fn csv_name(&self) -> &'static str {
         match self.kind {
-            Kind::Frames => "stack",
+            Kind::Frames if self.name == "frames" => "stack",
             _ => self.name,
         }
     }

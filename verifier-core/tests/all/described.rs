@@ -1,5 +1,5 @@
-//! The description of a record is what the record gives: every value has the kind of its column, only a column
-//! that is optional lacks a value, and each column has a sentence.
+//! Records match their descriptions: every value has the kind of its column, only optional columns can lack a
+//! value, and each column has a sentence.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -110,7 +110,7 @@ fn locks(deadlock: &Deadlock) {
     assert!(check(&ResourceRow::TABLE, resources) > 0);
     assert!(check(&THREAD, deadlock.threads()) > 0);
     assert!(check(&NodeRow::TABLE, deadlock.nodes().map(|node| NodeRow { node, deadlock })) > 0);
-    assert!(check(&EDGE, &LockGraph::new(deadlock).edges) > 0);
+    assert!(check(&EDGE, &LockGraph::of(deadlock).edges) > 0);
     for thread in LockOrder::of(deadlock).iter().flat_map(|order| &order.threads) {
         check(&STEP, &thread.steps);
     }
@@ -122,7 +122,7 @@ fn every_value_is_of_the_kind_that_its_column_says() {
     logs(&kernel);
     pool(&kernel);
     joined(&kernel);
-    for build in [Build::Win7, Build::Win11] {
+    for build in Build::ALL {
         locks(&read(&two_threads(build).assemble()));
     }
 }
