@@ -9,8 +9,8 @@ use crate::describe::Value;
 pub struct PoolTag(pub u32);
 
 impl PoolTag {
-    /// The four characters as the debugger prints them: one that is not printable becomes a dot,
-    /// and bit 31 (`PROTECTED_POOL`) is not part of the last.
+    /// The four characters as the debugger prints them: a character that is not printable becomes a dot, and
+    /// bit 31 (`PROTECTED_POOL`) is not part of the last one.
     #[must_use]
     pub fn chars(self) -> [char; 4] {
         (self.0 & !(1 << 31)).to_le_bytes().map(|byte| match byte {

@@ -867,7 +867,7 @@ mod literals {
         assert_reported(
             &d.problems,
             "globals",
-            "no ResourceAddressRange, which tells the buckets' number",
+            "no ResourceAddressRange, which says how many buckets there are",
         );
         let found = d.node(Va(node)).unwrap();
         assert!(found.active && found.only_try && !found.out_of_order);

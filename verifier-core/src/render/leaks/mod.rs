@@ -6,7 +6,6 @@ mod folded;
 mod json;
 mod markdown;
 mod rows;
-mod text;
 
 use std::rc::Rc;
 
@@ -18,8 +17,6 @@ pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
 pub use self::rows::{BlockRow, GroupRow};
-pub use self::text::write_leaks_text;
-pub(super) use self::text::write_stack_lines;
 pub(super) use crate::number::Thousands;
 
 use super::Names;
@@ -64,7 +61,7 @@ impl<'a> LeaksView<'a> {
         (shown, rest.len(), total)
     }
 
-    fn driver(&self, index: usize) -> &'a str {
+    pub(super) fn driver(&self, index: usize) -> &'a str {
         self.leaks.drivers.get(index).map_or("", |driver| &driver.name)
     }
 
@@ -168,7 +165,7 @@ impl<'a> LeaksView<'a> {
         }
     }
 
-    fn first_caller(&self, group: &Group) -> String {
+    pub(super) fn first_caller(&self, group: &Group) -> String {
         let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
         first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
     }

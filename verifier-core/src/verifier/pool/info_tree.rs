@@ -35,7 +35,7 @@ use super::info_stack::{PoolStack, counts_fit, looks_valid, read_stack};
 use crate::addr::Va;
 use crate::bytes::le64;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, walk_avl_to};
+use crate::kernel::{AvlLayout, Kernel, limit, walk_avl_to};
 use crate::types::TypeSource;
 use crate::verifier::tag::PoolTag;
 use crate::verifier::tally::Tally;
@@ -465,8 +465,7 @@ impl<'a> TreeReader<'a> {
 
     /// The elements of a tree. If it counts more than were reached, that is a problem.
     fn walk(&mut self, table: Va, what: &'static str, counted: Option<u32>) -> Vec<Va> {
-        let most = self.kernel.limits().pool_info_nodes;
-        let limit = (most, "Limits::pool_info_nodes");
+        let limit = limit!(self.kernel.limits(), pool_info_nodes);
         let stop = || self.kernel.is_stopped();
         let walk = walk_avl_to(self.kernel.space(), table, &self.layout, what, limit, &stop);
         if let Some(error) = walk.broken {
