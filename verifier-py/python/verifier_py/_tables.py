@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._records import CarvedAllocation, CarvedEvent, Comparison, Flag, PoolInfo, _freeze
-from ._records import Allocation, PoolStack, WatchedIrp
+from ._records import Allocation, CarvedAllocation, Comparison, Flag, PoolInfo, PoolStack
+from ._rows import CarvedEvent, WatchedIrp
+from ._values import _freeze
 from ._verifier_py import Table
 
 if TYPE_CHECKING:

@@ -16,28 +16,21 @@ from typing import (
 
 from typing_extensions import Buffer, Self, disjoint_base
 
+from . import _rows
 from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
     ContiguousMemory,
     Coverage,
     DiffGroup,
     Driver,
-    FaultEvent,
     Filter,
-    IrpEvent,
-    IrqlEvent,
     LeakGroup,
     Omitted,
-    PendingEvent,
-    PoolEvent,
     Problem,
     Reach,
-    RegionEvent,
-    SuppressedEvent,
     Total,
     TreeReach,
     UnloadLeak,
-    WorkaroundEvent,
 )
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
@@ -200,96 +193,8 @@ class Session:
     def pool(
         self, driver: str | None = None, *, carve: bool = False, range: tuple[int, int]
     ) -> CarvedPool: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["pool"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[PoolEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["irql"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[IrqlEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["fault"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[FaultEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["region"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[RegionEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["irp"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[IrpEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["pending"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[PendingEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["suppressed"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[SuppressedEvent]: ...
-    @overload
-    def log(
-        self,
-        kind: Literal["workaround"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> Log[WorkaroundEvent]: ...
-    @overload
-    def log(  # type: ignore[overload-overlap]  # any other word is a log's
-        self,
-        kind: Literal["watched"],
-        *,
-        last: int | None = None,
-        address: int | None = None,
-        carve: Literal[False] = False,
-        range: None = None,
-    ) -> WatchedIrps: ...
+    # Made by `BLESS=1 cargo test -p verifier-py`: one overload for each log.
+    # The end of what is made.
     @overload
     def log(
         self,
