@@ -307,9 +307,9 @@ macro_rules! names {
     ($(#[$doc:meta])* $type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl $type {
             /// Every one.
-            pub const ALL: &'static [$type] = &[$($type::$variant),+];
+            pub const ALL: [$type; [$($name),+].len()] = [$($type::$variant),+];
             /// Every name, in the order of [`ALL`](Self::ALL).
-            pub const NAMES: &'static [&'static str] = &[$($name),+];
+            pub const NAMES: [&'static str; [$($name),+].len()] = [$($name),+];
 
             $(#[$doc])*
             #[must_use]

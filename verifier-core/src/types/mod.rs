@@ -9,6 +9,7 @@ mod isf;
 mod literals;
 mod pdb;
 mod profile;
+mod stack;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use isf::Isf;
 pub use literals::Literals;
 pub use pdb::{Bytes, Pdb};
 pub use profile::Profile;
+pub(crate) use stack::StackField;
 
 use crate::addr::Rva;
 use crate::bytes::le;

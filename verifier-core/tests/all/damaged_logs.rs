@@ -1,8 +1,8 @@
 //! Logs that were damaged: what no kernel writes is marked and reported, and nothing is dropped. Logs that are
 //! only old, young or busy are not reported.
 
-use crate::common::extent;
 use crate::common::wrapper::{THREAD, Wrapper, leaks, rendered};
+use crate::common::{RINGS, extent};
 use verifier_core::Extent;
 use verifier_core::Va;
 use verifier_core::analysis::{History, NoStack};
@@ -336,14 +336,6 @@ fn slots_that_are_being_written_are_not_damaged() {
     }));
     assert_eq!((log.problems.as_slice(), log.records.len()), (&[][..], 39));
 }
-
-const RINGS: [(EventKind, Log); 5] = [
-    (EventKind::Irql, Log::Irql),
-    (EventKind::Fault, Log::Fault),
-    (EventKind::Region, Log::CriticalRegion),
-    (EventKind::Irp, Log::Irp),
-    (EventKind::Pending, Log::ForcedPending),
-];
 
 /// Logs with 100 of 128 slots used, or all of them.
 fn events(count: u64) -> Machine {

@@ -2,21 +2,13 @@
 //! log that is torn, wrapped, of an odd length, off, or in part absent. Each is read as far as it goes, and
 //! what is amiss is told.
 
-use crate::common::open;
+use crate::common::{RINGS, open};
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
+use verifier_core::verifier::log::{EventKind, EventLog, EventRecord, PoolLog, WatchedIrps};
 use verifier_synth::{
     Assembly, Build, Log, Machine, MachineType, RingRecord, StaticLog, WatchedIrp,
 };
-
-const RINGS: [(EventKind, Log); 5] = [
-    (EventKind::Irql, Log::Irql),
-    (EventKind::Fault, Log::Fault),
-    (EventKind::Region, Log::CriticalRegion),
-    (EventKind::Irp, Log::Irp),
-    (EventKind::Pending, Log::ForcedPending),
-];
 
 /// An address of pool that every build's machine takes for the kernel's.
 fn pool(build: Build, offset: u64) -> u64 {
@@ -227,7 +219,7 @@ fn a_length_that_is_no_power_of_two() {
             let read = read(&kernel, kind);
             assert_eq!(told(&read), expected(build, log, 5, 1), "{build:?} {kind:?}");
             assert_eq!(read.problems.len(), 1, "{read:?}");
-            assert!(read.problems[0].why.contains("0x1b is no power of two"), "{read:?}");
+            assert!(read.problems[0].why.contains("0x1b is not a power of two"), "{read:?}");
         }
     }
 }
@@ -309,6 +301,11 @@ fn three(log: &mut StaticLog, words: usize) {
     }
 }
 
+/// The numbers of a record that has all of its kind's.
+fn values(log: &EventLog, record: &EventRecord) -> Vec<u64> {
+    log.values(record).map(|(_, value)| value.unwrap()).collect()
+}
+
 const STATIC: [(EventKind, usize); 2] = [(EventKind::Suppressed, 5), (EventKind::Workaround, 3)];
 
 #[test]
@@ -322,7 +319,7 @@ fn the_logs_of_bug_checks() {
             let log = read(&kernel, kind);
             assert_eq!(log.problems, [], "{build:?}");
             assert_eq!((log.ring.length, log.ring.index, log.unused), (16, Some(3), 13));
-            let values: Vec<_> = log.records.iter().map(|r| r.values()[..words].to_vec()).collect();
+            let values: Vec<_> = log.records.iter().map(|record| values(&log, record)).collect();
             let want: Vec<Vec<u64>> = (1..=3u64)
                 .rev()
                 .map(|i| (0..words as u64).map(|word| i * 0x10 + word).collect())
@@ -347,7 +344,7 @@ fn the_logs_of_bug_checks() {
         m.suppressed_bug_checks().push(&[i, 0, 0, 0, 0]);
     }
     let log = read(&open(&m.assemble()), EventKind::Suppressed);
-    let codes: Vec<u64> = log.records.iter().map(|record| record.values()[0]).collect();
+    let codes: Vec<u64> = log.records.iter().map(|record| values(&log, record)[0]).collect();
     assert_eq!(codes, (5..=20).rev().collect::<Vec<_>>());
     assert_eq!((log.wrapped, log.ring.index), (Some(true), Some(12)));
     // Its page is absent.

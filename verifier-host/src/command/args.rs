@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use verifier_core::render::text::Style;
+use verifier_core::verifier::log::LogKind;
 use verifier_core::{Pa, Va};
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, FileMode, Inputs, OutputKind, Session, SessionOptions, may_replace};
@@ -223,32 +225,17 @@ pub(super) struct PoolArgs {
     pub(super) format: Format,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogKind {
-    /// Pool allocations and frees
-    Pool,
-    /// IRQL transitions
-    Irql,
-    /// Faults that Verifier injected
-    Fault,
-    /// Critical regions entered and left
-    Region,
-    /// IRPs allocated, completed, canceled
-    Irp,
-    /// IRPs forced to pend
-    Pending,
-    /// Canceled IRPs that are watched until they are completed
-    Watched,
-    /// Bug checks that Verifier suppressed
-    Suppressed,
-    /// Bug checks that Verifier worked around
-    Workaround,
+/// The names of all logs, each with what it holds.
+fn log_kind() -> impl TypedValueParser<Value = LogKind> {
+    let names = LogKind::all().map(|kind| PossibleValue::new(kind.name()).help(kind.holds()));
+    PossibleValuesParser::new(names)
+        .try_map(|name| LogKind::named(&name).ok_or("there is no log of that name"))
 }
 
 #[derive(Args)]
 pub(super) struct LogArgs {
     /// Which log
-    #[arg(value_enum)]
+    #[arg(value_parser = log_kind())]
     pub(super) kind: LogKind,
     #[command(flatten)]
     pub(super) dump: DumpArgs,

@@ -10,29 +10,21 @@ use verifier_core::render::{
     Names, write_event_log_csv, write_event_log_json, write_pool_log_csv, write_pool_log_json,
     write_watched_irps_csv, write_watched_irps_json,
 };
-use verifier_core::verifier::log::EventKind;
+use verifier_core::verifier::log::{EventKind, LogKind};
 use verifier_host::Error;
 
-use super::args::{Format, LogArgs, LogKind};
+use super::args::{Format, LogArgs};
 use super::output::{complain_kernel_symbols, complain_problems, stdout};
 
 pub(super) fn run(args: &LogArgs) -> Result<(), Error> {
-    if args.carve.is_asked_for() {
-        return match args.kind {
-            LogKind::Pool => super::carve::log(args),
-            _ => Err(Error::Usage("only the pool log can be carved".into())),
-        };
-    }
     match args.kind {
-        LogKind::Pool => pool(args),
-        LogKind::Irql => events(args, EventKind::Irql),
-        LogKind::Fault => events(args, EventKind::Fault),
-        LogKind::Region => events(args, EventKind::Region),
-        LogKind::Irp => events(args, EventKind::Irp),
-        LogKind::Pending => events(args, EventKind::Pending),
+        kind if args.carve.is_asked_for() && !kind.can_be_carved() => {
+            Err(Error::Usage("only the pool log can be carved".into()))
+        }
+        LogKind::Pool if args.carve.is_asked_for() => super::carve::log(args),
+        LogKind::Event(kind) => events(args, kind),
         LogKind::Watched => watched(args),
-        LogKind::Suppressed => events(args, EventKind::Suppressed),
-        LogKind::Workaround => events(args, EventKind::Workaround),
+        LogKind::Pool => pool(args),
     }
 }
 

@@ -16,7 +16,7 @@ use verifier_core::render::text::{
     Style, sanitize, write_driver_list, write_event_log, write_log_title, write_pool_log,
     write_pool_log_search, write_summary, write_watched_irps,
 };
-use verifier_core::verifier::log::{EventKind, PoolRecord, WatchedIrps};
+use verifier_core::verifier::log::{EventKind, LogKind, PoolRecord, WatchedIrps};
 use verifier_core::verifier::{PoolReport, Settings};
 use verifier_core::{Problem, Va};
 
@@ -54,31 +54,21 @@ const SYNTAX: &str = "\
 Numbers are hexadecimal, or decimal after 0n.
 ";
 
-/// A log that a flag stands for.
-#[derive(Clone, Copy)]
-enum Log {
-    Pool,
-    Event(EventKind),
-    Watched,
-}
-
-impl Log {
-    /// The two that take a quantity only, and show few records where none is given.
-    fn is_short(self) -> bool {
-        matches!(self, Log::Event(EventKind::Fault | EventKind::Irql))
-    }
+/// The two that take a quantity only, and show few records if none is given.
+fn is_short(log: LogKind) -> bool {
+    matches!(log, LogKind::Event(EventKind::Fault | EventKind::Irql))
 }
 
 /// Logs by flag, in the order in which they are printed, and the title that each has behind other
 /// things: the first two from the transcript of Windows 7, the others ours.
-const LOGS: [(u64, Log, &str); 7] = [
-    (0x4, Log::Event(EventKind::Fault), "Fault injection trace log"),
-    (0x8, Log::Event(EventKind::Irql), "Track irql trace log"),
-    (0x40, Log::Event(EventKind::Pending), "Force pending I/O requests log"),
-    (0x80, Log::Pool, "Pool allocate/free log"),
-    (0x100, Log::Event(EventKind::Irp), "IRP log"),
-    (0x200, Log::Event(EventKind::Region), "Critical region log"),
-    (0x400, Log::Watched, "Canceled IRPs being watched"),
+const LOGS: [(u64, LogKind, &str); 7] = [
+    (0x4, LogKind::Event(EventKind::Fault), "Fault injection trace log"),
+    (0x8, LogKind::Event(EventKind::Irql), "Track irql trace log"),
+    (0x40, LogKind::Event(EventKind::Pending), "Force pending I/O requests log"),
+    (0x80, LogKind::Pool, "Pool allocate/free log"),
+    (0x100, LogKind::Event(EventKind::Irp), "IRP log"),
+    (0x200, LogKind::Event(EventKind::Region), "Critical region log"),
+    (0x400, LogKind::Watched, "Canceled IRPs being watched"),
 ];
 
 /// Flags of which no public source tells what to print.
@@ -117,7 +107,7 @@ pub(super) fn run(
             [_] => None,
             [_, which] => Some(number(which)?),
             _ => {
-                let which = if log.is_short() { "quantity" } else { "quantity or address" };
+                let which = if is_short(*log) { "quantity" } else { "quantity or address" };
                 return Err(usage(&format!("!verifier {flags:x} takes one {which}")));
             }
         };
@@ -196,19 +186,19 @@ fn write_all(
 fn write_log(
     out: &mut dyn io::Write,
     session: &Session,
-    log: Log,
+    log: LogKind,
     which: Option<u64>,
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
-    let address = which.map(Va).filter(|&va| !log.is_short() && kernel.space().is_kernel(va));
+    let address = which.map(Va).filter(|&va| !is_short(log) && kernel.space().is_kernel(va));
     let last = match which {
         _ if address.is_some() => None,
         Some(quantity) => Some(usize::try_from(quantity).unwrap_or(usize::MAX)),
-        None => log.is_short().then_some(DEFAULT_QUANTITY),
+        None => is_short(log).then_some(DEFAULT_QUANTITY),
     };
     match log {
-        Log::Event(kind) => {
+        LogKind::Event(kind) => {
             let log = session.event_log(kind, last, address)?;
             if kind == EventKind::Fault && log.ring.index == Some(0) && log.records.is_empty() {
                 writeln!(out, "Driver Verifier didn't inject any faults.")?;
@@ -217,12 +207,12 @@ fn write_log(
             }
             Ok(log.problems)
         }
-        Log::Watched => {
+        LogKind::Watched => {
             let watched = WatchedIrps::read(kernel, last, address)?;
             write_watched_irps(out, &watched, &Names::new(kernel))?;
             Ok(watched.problems)
         }
-        Log::Pool => {
+        LogKind::Pool => {
             let log = session.pool_log(last, address)?;
             let names = Names::new(kernel);
             match address {

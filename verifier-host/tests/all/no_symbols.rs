@@ -344,7 +344,7 @@ fn a_log_without_its_index() {
         assert!(log.problems[0].why.contains("VfPoolTracesIndex"), "{}", log.problems[0].why);
         assert!(!log.problems[0].why.contains("newest"));
         let log = PoolLog::read(kernel, Some(3)).unwrap();
-        assert!(log.problems[0].why.contains("the newest 3 is not known"));
+        assert!(log.problems[0].why.contains("the newest 3 is unknown"));
         assert_eq!(log.records.len(), 3);
 
         // A record that is alone is the newest whatever the order; of two nothing is said.
@@ -406,7 +406,7 @@ fn the_command_shows_a_log_in_no_order() {
         (text(output.stdout), text(output.stderr))
     };
     let (text, said) = run(&["log", "pool"]);
-    assert!(text.contains("how many were written and their order are not known"), "{text}");
+    assert!(text.contains("how many were written and their order are unknown"), "{text}");
     assert!(text.contains("Displaying 0x0000000000000008 entries, order unknown."), "{text}");
     assert!(!text.contains("most recent"));
     assert!(said.contains("order of the pool log"), "{said}");

@@ -2,8 +2,7 @@
 //!
 //! The IRQL log follows the transcript of Windows 7 x64. In the style of Windows 7 the fault injection
 //! and the force pending log follow transcripts of Vista x86, whose addresses get the digits of the
-//! machine here. No transcript shows the other logs, nor any in the modern style: they are laid out
-//! like the IRQL log, which is ours.
+//! machine here. No transcript shows the other logs or the modern style: our layout follows the IRQL log.
 
 use std::io;
 
@@ -12,31 +11,7 @@ use super::pool_log::write_impossible;
 use super::{Style, digits};
 use crate::addr::Va;
 use crate::render::Names;
-use crate::verifier::log::{EventField, EventKind, EventLog, EventRecord, Ring, WatchedIrps};
-
-/// The label of a number, as the debugger has it for the IRQL log.
-fn label(field: &EventField) -> &'static str {
-    match field.c_name {
-        "Thread" => "Thread:",
-        "OldIrql" => "Old irql:",
-        "NewIrql" => "New irql:",
-        "Processor" => "Processor:",
-        "TickCount" => "Time stamp:",
-        "Irp" => "Irp:",
-        "Irql" => "Irql:",
-        "KernelApcDisable" => "Kernel APCs:",
-        "SpecialApcDisable" => "Special APCs:",
-        "Code" => "Bug check:",
-        "Parameter1" => "Parameter 1:",
-        "Parameter2" => "Parameter 2:",
-        "Parameter3" => "Parameter 3:",
-        "Parameter4" => "Parameter 4:",
-        "Type" => "Type:",
-        "Caller" => "Caller:",
-        "Pointer" => "Pointer:",
-        other => other,
-    }
-}
+use crate::verifier::log::{EventKind, EventLog, EventRecord, Ring, WatchedIrps};
 
 /// The records that were read, newest first.
 ///
@@ -76,7 +51,7 @@ pub fn write_event_log(
                 }
                 _ => digits(Va(value), machine),
             };
-            writeln!(out, "{:20}{value}", label(field))?;
+            writeln!(out, "{:20}{value}", field.label)?;
         }
         write_impossible(out, record.impossible, "")?;
         if !log.frames(record).is_empty() {
@@ -105,7 +80,13 @@ fn write_frames(
     Ok(())
 }
 
-/// The box around a log's name where it comes behind other things. The debugger of Windows 7 fills its
+/// The thread of a fault, the IRP of one that was forced to pend.
+fn first_value(log: &EventLog, record: &EventRecord) -> Va {
+    let first = log.values(record).next().and_then(|(_, value)| value);
+    Va(first.unwrap_or(0))
+}
+
+/// The box around a log's name if it comes after other text. The debugger of Windows 7 fills its
 /// lines with blanks.
 ///
 /// # Errors
@@ -138,7 +119,7 @@ fn write_fault_history(
     for record in &log.records {
         let at = log.ring.array.add(u64::from(record.slot).wrapping_mul(log.ring.stride));
         writeln!(out, "\nEntry @ {} (index {:X})\n", upper(at), record.slot)?;
-        let thread = record.values().first().copied().map(Va).unwrap_or_default();
+        let thread = first_value(log, record);
         writeln!(out, "    Thread: {}\n", upper(thread))?;
         write_impossible(out, record.impossible, "    ")?;
         for &frame in log.frames(record) {
@@ -167,8 +148,7 @@ fn write_forced_pending(
         if i > 0 {
             writeln!(out)?;
         }
-        let irp = record.values().first().copied().map(Va).unwrap_or_default();
-        let irp = digits(irp, machine);
+        let irp = digits(first_value(log, record), machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
         write_impossible(out, record.impossible, "     ")?;
         write_frames(out, log, record, names, "     ")?;
@@ -234,12 +214,12 @@ pub fn write_log_state(
     let wrapped = match wrapped {
         Some(true) => "it has wrapped",
         Some(false) => "it has not wrapped",
-        None => "whether it has wrapped cannot be told",
+        None => "whether it has wrapped is unknown",
     };
     write!(out, "The {what} has room for {:#x} records; ", ring.length)?;
     match ring.index {
         Some(index) => write!(out, "{index:#x} were written (modulo 2^32), ")?,
-        None => write!(out, "how many were written and their order are not known, ")?,
+        None => write!(out, "how many were written and their order are unknown, ")?,
     }
     writeln!(out, "{wrapped}.")
 }

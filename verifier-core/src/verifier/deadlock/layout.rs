@@ -2,9 +2,8 @@
 
 use super::records::{LockType, Node, Resource, Thread};
 use crate::addr::Va;
-use crate::bytes::frames;
 use crate::error::Error;
-use crate::types::{Field, TypeSource};
+use crate::types::{Field, StackField, TypeSource};
 
 /// The longest record; those of every build are shorter than 0x100 bytes.
 const MAX_RECORD: u64 = 0x1000;
@@ -26,29 +25,6 @@ impl Layout {
     }
 }
 
-/// A field that is an array of return addresses.
-struct Stack {
-    start: usize,
-    count: usize,
-    size: usize,
-}
-
-impl Stack {
-    fn resolve(types: &dyn TypeSource, name: &str, path: &str) -> Result<Self, Error> {
-        let field = types.field(name, path)?;
-        let (count, size) = field.elements().ok_or_else(|| Error::MissingField {
-            type_name: name.into(),
-            path: format!("{path}[]"),
-        })?;
-        let start = usize::try_from(field.offset).unwrap_or(usize::MAX);
-        Ok(Self { start, count, size })
-    }
-
-    fn get(&self, bytes: &[u8]) -> Vec<Va> {
-        frames(bytes.get(self.start..).unwrap_or_default(), self.count, self.size).collect()
-    }
-}
-
 fn number(field: &Field, bytes: &[u8]) -> u64 {
     field.get(bytes).unwrap_or(0)
 }
@@ -67,14 +43,14 @@ pub(super) struct ResourceLayout {
     owner: Field,
     node_count: Field,
     recursion_count: Field,
-    stacks: [Stack; 3],
+    stacks: [StackField; 3],
 }
 
 impl ResourceLayout {
     fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
         let name = "_VI_DEADLOCK_RESOURCE";
         let field = |path| types.field(name, path);
-        let stack = |path| Stack::resolve(types, name, path);
+        let stack = |path| StackField::resolve(types, name, path);
         Ok(Self {
             size: size_of(types, name)?,
             nodes: field("ResourceList")?.offset,
@@ -90,7 +66,7 @@ impl ResourceLayout {
 
     pub(super) fn decode(&self, record: Va, bytes: &[u8]) -> Resource {
         let [stack, last_acquire, last_release] =
-            self.stacks.each_ref().map(|stack| stack.get(bytes));
+            self.stacks.each_ref().map(|stack| stack.frames(bytes).collect());
         Resource {
             record,
             lock: Va(number(&self.lock, bytes)),
@@ -160,14 +136,14 @@ pub(super) struct NodeLayout {
     out_of_order: Option<Field>,
     sequence: Field,
     children_count: Option<Field>,
-    stacks: [Stack; 2],
+    stacks: [StackField; 2],
 }
 
 impl NodeLayout {
     fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
         let name = "_VI_DEADLOCK_NODE";
         let field = |path: &str| types.field(name, path);
-        let stack = |path| Stack::resolve(types, name, path);
+        let stack = |path| StackField::resolve(types, name, path);
         // The flags stand in a union from Vista on.
         let flag = |path: &str| field(&format!("u1.{path}")).or_else(|_| field(path));
         Ok(Self {
@@ -189,7 +165,8 @@ impl NodeLayout {
 
     /// The node without its children, which are a list.
     pub(super) fn decode(&self, record: Va, bytes: &[u8]) -> Node {
-        let [stack, parent_stack] = self.stacks.each_ref().map(|stack| stack.get(bytes));
+        let [stack, parent_stack] =
+            self.stacks.each_ref().map(|stack| stack.frames(bytes).collect());
         Node {
             record,
             root: Va(number(&self.root, bytes)),

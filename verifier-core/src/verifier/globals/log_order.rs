@@ -11,7 +11,7 @@ use crate::addr::Va;
 use crate::kernel::Kernel;
 use crate::types::TypeSource;
 use crate::verifier::drivers::{Recovered, Target};
-use crate::verifier::log::Trace;
+use crate::verifier::log::{Header, Trace};
 use crate::verifier::tracking::{PageBudget, Trackers};
 
 /// Slots that are read between two checks whether to go on.
@@ -111,7 +111,7 @@ impl Order {
             if kernel.space().read(at, &mut record).is_err() {
                 continue;
             }
-            let block = Va(trace.address.get(&record).unwrap_or(0));
+            let Header { block, first: frame, .. } = trace.header(&record);
             let caller = callers.get(&block);
             if block.is_null() || (caller.is_none() && !(block.0 >> 4).is_multiple_of(every)) {
                 continue;
@@ -120,9 +120,8 @@ impl Order {
                 0 => break,
                 left => left - 1,
             };
-            let frame = trace.stack(&record).next().unwrap_or(Va(0));
             let is_tracked =
-                caller.is_some_and(|caller| trace.stack(&record).any(|f| f == *caller));
+                caller.is_some_and(|caller| trace.stack.frames(&record).any(|f| f == *caller));
             blocks.entry(block).or_default().push(Event { slot, frame, is_tracked });
         }
         blocks.retain(|_, events| events.len() > 1);

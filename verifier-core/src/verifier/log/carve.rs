@@ -1,27 +1,25 @@
-//! Records of the pool log found by what they are: where nothing says where the ring is, or where it
-//! starts.
+//! Records of the pool log found by their content, if nothing says where the ring is or where it starts.
 //!
-//! A page is taken for a part of a log where records stand on it at the stride of the build's type
-//! (0x40 on x86; 0x80 on 64-bit kernels up to Server 2022, 0x1A8 from 22000 on; both where no type is
-//! at hand), each with a thread in the kernel, a size, and a stack that starts in an image, and next to
-//! nothing else. Where the stride does not divide a page, records may start anywhere on it.
+//! A page belongs to a log if it holds records at the stride of the build's type (0x40 on x86; 0x80 on 64-bit
+//! kernels up to Server 2022, 0x1A8 from 22000 on; both if no type is available) and almost nothing else. Each
+//! record has a thread in the kernel, a size, and a stack that starts in an image. If the stride does not divide
+//! a page, records may start anywhere on it.
 //!
-//! **Records that cross pages.** Where the stride does not divide a page, physical memory does not say
-//! where a record goes on; the page tables do. The pages of logs that were found are looked for among all
-//! that the kernel maps, and a record that crosses is read on from the page that is mapped behind its own.
-//! That page has to go on as it must: its records start where this one ends. So pages with too few
-//! records to show by themselves are found too. Only where no such page is there is a record cut: it has
-//! the frames that lie on its own page, and is lost where none does.
+//! **Records that cross pages.** If the stride does not divide a page, physical memory does not say where a
+//! record continues; the page tables do. The search looks for the pages that it found among all that the kernel
+//! maps, and reads a crossing record on from the page that is mapped after its own. On that page records must
+//! start where this one ends. So the search also finds pages with too few records to be recognized alone. If no
+//! such page exists, the record is cut: it has the frames on its own page, and is lost if there is none.
 //!
-//! **What is lost.** The order: records have no time. They are given page by page, as they lie, by
-//! virtual address where it is known. Logs of the past, whose pages have not been used again, are found
-//! as well.
+//! **What is lost.** The order: records have no time. They are returned page by page, by virtual address if it is
+//! known. The search also finds logs of the past whose pages were not used again.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::operation::{Classifier, Operation};
-use super::stacks::{Stack, Stacks};
+use super::operation::Classifier;
+use super::record::CarvedRecord;
+use super::stacks::Stacks;
 use super::trace::{Slot, Trace};
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::{Error, Problem};
@@ -30,50 +28,30 @@ use crate::machine::Machine;
 use crate::types::Profile;
 use crate::verifier::scan::{CarvedPage, Scan};
 
-/// Records without which a page is no part of a log.
+/// A page with fewer records does not belong to a log.
 const FEWEST_RECORDS: usize = 3;
-/// Places of one page in virtual memory that are looked at.
+/// Virtual addresses of one page that are tried.
 const MOST_PLACES: usize = 8;
-
-/// A record that was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CarvedRecord {
-    /// The page it starts on.
-    pub page: CarvedPage,
-    /// Where on the page it starts.
-    pub offset: u32,
-    /// `Address`: the block, an MDL, a mapping.
-    pub address: Va,
-    /// `Size`.
-    pub size: u64,
-    /// `Thread`: the `_ETHREAD`.
-    pub thread: Va,
-    /// What happened.
-    pub operation: Operation,
-    /// True where it ends on another page that is not at hand, so that frames may be missing.
-    pub is_cut: bool,
-    stack: Stack,
-}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CarvedLog {
-    /// In the order of pages and places, which is not the order of events.
+    /// By page and offset, which is not the order of events.
     pub records: Vec<CarvedRecord>,
     stacks: Stacks,
     /// Pages with records.
     pub pages: usize,
-    /// Pages that were looked at.
+    /// Pages that were searched.
     pub pages_looked_at: u64,
-    /// What could not be read or does not fit.
+    /// What could not be read or is contradictory.
     pub problems: Vec<Problem>,
 }
 
 impl CarvedLog {
-    /// Looks for records whose block, told by address and size, `wanted` accepts.
+    /// Searches for records whose address and size `wanted` accepts.
     ///
     /// # Errors
-    /// [`Error::MissingType`] where the types that were supplied have no pool log.
+    /// [`Error::MissingType`] if the types that were supplied have no pool log.
     pub fn read(
         kernel: &Kernel,
         scan: &Scan<'_>,
@@ -114,21 +92,21 @@ impl CarvedLog {
 
 const WHAT: &str = "search for records";
 
-/// Where a page lies: in physical memory, or in virtual memory that does not translate.
+/// The address of a page: physical, or virtual if it does not translate.
 type Key = Result<Pa, Va>;
 
-/// A record that goes on on the next page.
+/// A record that continues on the next page.
 struct Crossing<'t> {
     page: CarvedPage,
     offset: usize,
     trace: &'t Trace,
 }
 
-/// A page that may be the one behind another.
+/// A page that may be the one after another.
 struct Next {
     va: Va,
     key: Key,
-    /// Its bytes, where it has records and was not found by itself.
+    /// Its bytes, if it has records and was not found by itself.
     unseen: Option<Vec<u8>>,
 }
 
@@ -154,7 +132,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         self.kernel.space().translate(va).ok_or(va)
     }
 
-    /// Takes the records of a page of a log; one that crosses to the next is kept for later.
+    /// Takes the records of a page of a log; one that crosses to the next page is kept for later.
     fn take(
         &mut self,
         page: CarvedPage,
@@ -179,7 +157,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         ControlFlow::Continue(())
     }
 
-    /// Adds what is a record and wanted.
+    /// Adds a record if it is one and is wanted.
     fn push(
         &mut self,
         page: CarvedPage,
@@ -187,12 +165,11 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         offset: usize,
         raw: &[u8],
     ) -> ControlFlow<String> {
-        if raw.len() < trace.stack || !matches!(trace.slot(self.kernel, raw), Slot::Record) {
+        if raw.len() < trace.stack.start || !matches!(trace.slot(self.kernel, raw), Slot::Record) {
             return ControlFlow::Continue(());
         }
-        let address = Va(trace.address.get(raw).unwrap_or(0));
-        let size = trace.size.get(raw).unwrap_or(0);
-        if !(self.wanted)(address, size) {
+        let header = trace.header(raw);
+        if !(self.wanted)(header.block, header.size) {
             return ControlFlow::Continue(());
         }
         let limit = self.kernel.limits().ring_records as usize;
@@ -201,23 +178,9 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
             let why = format!("limit of {limit} records reached (Limits::ring_records)");
             return ControlFlow::Break(why);
         }
-        let frames = raw.get(trace.stack..).unwrap_or_default();
-        let stack = stacks.push(frames, trace.frames, trace.frame_size);
-        let operation = if address.is_null() {
-            Operation::Failed
-        } else {
-            self.classifier.operation(stacks.get(stack))
-        };
-        records.push(CarvedRecord {
-            page,
-            offset: offset as u32,
-            address,
-            size,
-            thread: Va(trace.thread.get(raw).unwrap_or(0)),
-            operation,
-            is_cut: raw.len() < trace.stride,
-            stack,
-        });
+        let decoded = trace.decode(raw, header.block, &mut self.classifier, stacks);
+        let is_cut = raw.len() < trace.stride;
+        records.push(CarvedRecord::new(page, offset as u32, &header, decoded, is_cut));
         ControlFlow::Continue(())
     }
 
@@ -240,18 +203,18 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
             record.page.va = record.page.va.or(places.and_then(|places| places.first().copied()));
         }
         log.records.sort_by_key(|r| (r.page.va.is_none(), r.page.va, r.page.pa, r.offset));
-        // Stacks lie in the order of records.
+        // Stacks are in the order of records.
         let stacks = std::mem::take(&mut log.stacks);
         for record in &mut log.records {
             record.stack = log.stacks.copy(stacks.get(record.stack));
         }
     }
 
-    /// Where the pages that were found by physical address are mapped.
+    /// The virtual addresses of the pages that were found by physical address.
     fn places(&self, problems: &mut Vec<Problem>) -> HashMap<Pa, Vec<Va>> {
         let mut places: HashMap<Pa, Vec<Va>> = HashMap::new();
         let is_physical = |crossing: &Crossing<'_>| crossing.page.va.is_none();
-        // Once it is told to stop, what was found is given as it is.
+        // A search that was stopped returns what it found so far.
         if !self.crossing.iter().any(is_physical) || self.kernel.is_stopped() {
             return places;
         }
@@ -276,13 +239,13 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         let Crossing { page, offset, trace } = *crossing;
         let known = page.pa.and_then(|pa| places.get(&pa)).map_or(&[][..], Vec::as_slice);
         let places = page.va.as_ref().map_or(known, std::slice::from_ref);
-        // Where the record ends and the next one starts.
+        // On the next page: where the record ends and the next one starts.
         let end = offset + trace.stride - bytes.len();
         let candidates = places.iter().filter_map(|va| {
             let next = self.next(va.add(PAGE_SIZE), trace, end, bytes)?;
             Some((*va, next))
         });
-        // A page that is a log's by itself says most.
+        // A page that was recognized alone is the best evidence.
         let best = candidates.max_by_key(|(_, next)| self.found.contains_key(&next.key));
         let Some((va, next)) = best else {
             let read = self.scan.read(self.kernel, page, 0, bytes);
@@ -302,7 +265,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         }
     }
 
-    /// The page at `va`, where it can be one on which records start at `start`.
+    /// The page at `va`, if records can start at `start` on it.
     fn next(&self, va: Va, trace: &Trace, start: usize, bytes: &mut [u8]) -> Option<Next> {
         let key = self.key(va);
         if let Some(&found) = self.found.get(&key) {
@@ -321,7 +284,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
     }
 }
 
-/// The records of the kernel's own build, or of every build where that is not known.
+/// The records of the kernel's own build, or of every build if no types were supplied.
 fn traces(kernel: &Kernel) -> Result<Vec<Trace>, Error> {
     let error = match kernel.types() {
         Ok(types) => return Trace::resolve(types).map(|trace| vec![trace]),
@@ -334,7 +297,7 @@ fn traces(kernel: &Kernel) -> Result<Vec<Trace>, Error> {
     if traces.is_empty() { Err(error) } else { Ok(traces) }
 }
 
-/// Where on a page records start, where it is a part of a log.
+/// Where on a page records start, if the page belongs to a log.
 fn start_of_records(kernel: &Kernel, trace: &Trace, bytes: &[u8]) -> Option<usize> {
     let at_page_start = bytes.len().is_multiple_of(trace.stride);
     let last = if at_page_start { 0 } else { trace.stride - 1 };
@@ -348,7 +311,7 @@ fn start_of_records(kernel: &Kernel, trace: &Trace, bytes: &[u8]) -> Option<usiz
     })
 }
 
-/// How many whole slots are records, and how many are something else: counted up to the third.
+/// How many whole slots are records, and how many are something else; the count ends at the third of those.
 fn count(kernel: &Kernel, trace: &Trace, bytes: &[u8]) -> (usize, usize) {
     let (mut records, mut others) = (0, 0);
     for raw in bytes.chunks_exact(trace.stride) {

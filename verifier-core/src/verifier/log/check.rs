@@ -2,7 +2,7 @@
 //! written, slots that are used though the index has not come to them.
 //!
 //! A record with such a value is marked ([`ImpossibleRecord`]) and kept. Slots are reported by address, adjoining
-//! ones together, a few runs of each kind; the others are counted.
+//! ones together, a few runs of each kind. The others are counted.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum ImpossibleRecord {
     Size,
     /// The thread is not the address of an object in the kernel's half.
     Thread,
-    /// The first frame of the stack is not in the kernel's half, or another one in no half.
+    /// The first frame of the stack is not in the kernel's half, or a later one is in neither half.
     Frame,
     /// The IRP is not the address of an object in the kernel's half.
     Irp,
@@ -101,7 +101,7 @@ impl Range {
         self.is_kernel(va) && va.0.is_multiple_of(8)
     }
 
-    /// True of a block that fits. One that could not be had has any size.
+    /// True of a block that fits into the address space. An allocation that failed may have any size.
     #[inline]
     pub(super) fn is_block(self, start: Va, size: u64) -> bool {
         start.is_null() || (size <= LARGEST_BLOCK && size <= self.last - start.0.min(self.last))
@@ -119,7 +119,7 @@ impl Range {
         va.0 < self.user_end
     }
 
-    /// True of the frames of a stack that was taken in the kernel. The last ones may be the process's.
+    /// True of the frames of a stack that was captured in the kernel. The last ones may be the process's.
     #[inline]
     pub(super) fn is_stack(self, mut frames: impl Iterator<Item = Va>) -> bool {
         frames.next().is_none_or(|first| self.is_kernel(first))
@@ -142,7 +142,7 @@ pub(super) struct Contradictions<'r> {
     impossible: Runs,
     empty: Runs,
     ahead: Runs,
-    /// Slots that a first lap has not come to and that are empty.
+    /// Empty slots that a first lap has not come to.
     empty_ahead: u64,
 }
 
@@ -152,7 +152,7 @@ impl<'r> Contradictions<'r> {
         Self { ring, wrapped, impossible: none(), empty: none(), ahead: none(), empty_ahead: 0 }
     }
 
-    /// A slot that holds no record.
+    /// Takes a slot that holds no record.
     pub(super) fn empty(&mut self, slot: u32) {
         if self.ring.index.is_none() || !self.ring.length.is_power_of_two() {
             return;
@@ -164,7 +164,7 @@ impl<'r> Contradictions<'r> {
         }
     }
 
-    /// A slot that holds a record.
+    /// Takes a slot that holds a record.
     #[inline]
     pub(super) fn record(&mut self, slot: u32, impossible: Option<ImpossibleRecord>) {
         if impossible.is_some() {
@@ -222,25 +222,25 @@ impl<'r> Contradictions<'r> {
 /// Runs of adjoining slots, from high to low.
 #[derive(Default)]
 struct Runs {
-    /// The first of them, each with what is said of its lowest slot.
-    told: Vec<(u32, u32, Option<ImpossibleRecord>)>,
+    /// The first of them, each with the reason of its lowest slot.
+    first: Vec<(u32, u32, Option<ImpossibleRecord>)>,
     count: u64,
-    /// Slots of the runs in `told`.
-    of_told: u64,
+    /// Slots of the runs in `first`.
+    in_first: u64,
 }
 
 impl Runs {
     fn push(&mut self, slot: u32, why: Option<ImpossibleRecord>) {
         self.count += 1;
-        let has_room = self.told.len() < MAX_RUNS;
-        match self.told.last_mut() {
+        let has_room = self.first.len() < MAX_RUNS;
+        match self.first.last_mut() {
             Some((first, _, of_first)) if *first == slot.wrapping_add(1) => {
                 (*first, *of_first) = (slot, why);
             }
-            _ if has_room => self.told.push((slot, slot, why)),
+            _ if has_room => self.first.push((slot, slot, why)),
             _ => return,
         }
-        self.of_told += 1;
+        self.in_first += 1;
     }
 
     fn report(
@@ -250,11 +250,11 @@ impl Runs {
         problems: &mut Vec<Problem>,
         words: impl Fn(Option<ImpossibleRecord>) -> String,
     ) {
-        for &(first, last, why) in &self.told {
+        for &(first, last, why) in &self.first {
             problems.push(ring.of_slots(first, last, words(why)));
         }
-        if self.count > self.of_told {
-            let more = self.count - self.of_told;
+        if self.count > self.in_first {
+            let more = self.count - self.in_first;
             problems.push(Problem::new(ring.what(), format!("{more} more {kind}")));
         }
     }

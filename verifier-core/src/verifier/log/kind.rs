@@ -1,11 +1,72 @@
-//! The logs beside the pool log by name: their globals, what their records hold, where it lies.
+//! Every log by name, and of the logs beside the pool log their globals, fields and layouts.
 
-use crate::describe::Kind;
+use crate::describe::{Kind, names};
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::types::{Field, Shape};
+use crate::types::{Field, Shape, StackField};
 
-/// Which log.
+/// A log that a kernel may have: the one list of logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogKind {
+    /// Pool allocations and frees: [`PoolLog`](super::PoolLog).
+    Pool,
+    /// A ring of events: [`EventLog`](super::EventLog).
+    Event(EventKind),
+    /// Canceled IRPs that are watched: [`WatchedIrps`](super::WatchedIrps), which is a list.
+    Watched,
+}
+
+impl LogKind {
+    /// Every log, the pool log first and the list of watched IRPs last.
+    pub fn all() -> impl Iterator<Item = LogKind> {
+        let events = EventKind::ALL.into_iter().map(LogKind::Event);
+        [LogKind::Pool].into_iter().chain(events).chain([LogKind::Watched])
+    }
+
+    /// The log of that [`name`](Self::name).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.name() == name)
+    }
+
+    /// The name on the command line, in JSON and in Python.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LogKind::Pool => "pool",
+            LogKind::Event(kind) => kind.name(),
+            LogKind::Watched => "watched",
+        }
+    }
+
+    /// What it is called in messages.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            LogKind::Pool => "pool log",
+            LogKind::Event(kind) => kind.describe(),
+            LogKind::Watched => "list of watched IRPs",
+        }
+    }
+
+    /// What it holds, in a few words.
+    #[must_use]
+    pub fn holds(self) -> &'static str {
+        match self {
+            LogKind::Pool => "Pool allocations and frees",
+            LogKind::Event(kind) => kind.definition().holds,
+            LogKind::Watched => "Canceled IRPs that are watched until they are completed",
+        }
+    }
+
+    /// True if its records can be found by their content ([`CarvedLog`](super::CarvedLog)).
+    #[must_use]
+    pub fn can_be_carved(self) -> bool {
+        self == LogKind::Pool
+    }
+}
+
+/// A log beside the pool log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -25,6 +86,19 @@ pub enum EventKind {
     Workaround,
 }
 
+names! {
+    /// The name on the command line and in JSON.
+    EventKind {
+        Irql => "irql",
+        Fault => "fault",
+        Region => "region",
+        Irp => "irp",
+        Pending => "pending",
+        Suppressed => "suppressed",
+        Workaround => "workaround",
+    }
+}
+
 /// A number of an event's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventField {
@@ -38,6 +112,8 @@ pub struct EventField {
     pub label: &'static str,
     /// One sentence that says what it is.
     pub doc: &'static str,
+    /// True if the records of some builds do not have it.
+    pub is_optional: bool,
 }
 
 impl EventField {
@@ -55,7 +131,11 @@ const fn field(
     label: &'static str,
     doc: &'static str,
 ) -> EventField {
-    EventField { c_name, name, kind, label, doc }
+    EventField { c_name, name, kind, label, doc, is_optional: false }
+}
+
+const fn optional(field: EventField) -> EventField {
+    EventField { is_optional: true, ..field }
 }
 
 /// Numbers of the record with the most.
@@ -72,139 +152,189 @@ pub(super) enum Globals {
     Static([&'static str; 2], u32),
 }
 
-impl EventKind {
-    /// Every kind.
-    pub const ALL: [EventKind; 7] = [
-        EventKind::Irql,
-        EventKind::Fault,
-        EventKind::Region,
-        EventKind::Irp,
-        EventKind::Pending,
-        EventKind::Suppressed,
-        EventKind::Workaround,
-    ];
+/// All that sets one log apart from the others.
+struct Definition {
+    what: &'static str,
+    holds: &'static str,
+    record_name: &'static str,
+    record_doc: &'static str,
+    globals: Globals,
+    /// The record's type, if a public one exists.
+    type_name: Option<&'static str>,
+    fields: &'static [EventField],
+}
 
-    /// The name on the command line and in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+mod fields {
+    use super::{EventField, field, optional};
+    use crate::describe::Kind::{Address, I64};
+
+    pub(super) const THREAD: EventField =
+        field(Address, "Thread", "thread", "Thread:", "The thread's `_ETHREAD`.");
+    pub(super) const IRP: EventField = field(Address, "Irp", "irp", "Irp:", "The `_IRP`.");
+    pub(super) const OF_IRQL: &[EventField] = &[
+        THREAD,
+        field(I64, "OldIrql", "old_irql", "Old irql:", "The IRQL before the transition."),
+        field(I64, "NewIrql", "new_irql", "New irql:", "The IRQL after the transition."),
+        field(I64, "Processor", "processor", "Processor:", "The number of the processor."),
+        field(I64, "TickCount", "tick", "Time stamp:", "The kernel's tick count."),
+    ];
+    pub(super) const OF_IRP: &[EventField] = &[
+        IRP,
+        THREAD,
+        optional(field(
+            I64,
+            "KernelApcDisable",
+            "kernel_apc_disable",
+            "Kernel APCs:",
+            "The thread's count of disabled kernel APCs; negative while they are disabled.",
+        )),
+        optional(field(
+            I64,
+            "SpecialApcDisable",
+            "special_apc_disable",
+            "Special APCs:",
+            "The thread's count of disabled special kernel APCs; negative while they are disabled.",
+        )),
+        optional(field(I64, "Irql", "irql", "Irql:", "The IRQL of the call.")),
+    ];
+    pub(super) const OF_BUG_CHECK: &[EventField] = &[
+        field(I64, "Code", "code", "Bug check:", "The code of the bug check."),
+        field(Address, "Parameter1", "parameter1", "Parameter 1:", "Its first parameter."),
+        field(Address, "Parameter2", "parameter2", "Parameter 2:", "Its second parameter."),
+        field(Address, "Parameter3", "parameter3", "Parameter 3:", "Its third parameter."),
+        field(Address, "Parameter4", "parameter4", "Parameter 4:", "Its fourth parameter."),
+    ];
+    pub(super) const OF_WORKAROUND: &[EventField] = &[
+        field(
+            I64,
+            "Type",
+            "type",
+            "Type:",
+            "What was worked around; 1: an allocation of no bytes.",
+        ),
+        field(Address, "Caller", "caller", "Caller:", "The return address of the call."),
+        field(Address, "Pointer", "pointer", "Pointer:", "The pointer that the call was about."),
+    ];
+}
+
+impl EventKind {
+    fn definition(self) -> Definition {
         match self {
-            EventKind::Irql => "irql",
-            EventKind::Fault => "fault",
-            EventKind::Region => "region",
-            EventKind::Irp => "irp",
-            EventKind::Pending => "pending",
-            EventKind::Suppressed => "suppressed",
-            EventKind::Workaround => "workaround",
+            EventKind::Irql => Definition {
+                what: "IRQL transition log",
+                holds: "IRQL transitions",
+                record_name: "IrqlEvent",
+                record_doc: "An IRQL transition.",
+                globals: Globals::Allocated([
+                    "ViTrackIrqlQueue",
+                    "ViTrackIrqlIndex",
+                    "ViTrackIrqlQueueLength",
+                ]),
+                type_name: Some("_VI_TRACK_IRQL"),
+                fields: fields::OF_IRQL,
+            },
+            EventKind::Fault => Definition {
+                what: "fault injection log",
+                holds: "Faults that Verifier injected",
+                record_name: "FaultEvent",
+                record_doc: "A fault that Verifier injected.",
+                globals: Globals::Allocated([
+                    "ViFaultTraces",
+                    "ViFaultTracesIndex",
+                    "ViFaultTracesLength",
+                ]),
+                type_name: Some("_VI_FAULT_TRACE"),
+                fields: &[fields::THREAD],
+            },
+            EventKind::Region => Definition {
+                what: "critical region log",
+                holds: "Critical regions entered and left",
+                record_name: "RegionEvent",
+                record_doc: "A critical region that was entered or left.",
+                globals: Globals::Allocated([
+                    "VfKeCriticalRegionTraces",
+                    "VfKeCriticalRegionTracesIndex",
+                    "VfKeCriticalRegionTracesLength",
+                ]),
+                type_name: Some("_VF_KE_CRITICAL_REGION_TRACE"),
+                fields: &[fields::THREAD],
+            },
+            EventKind::Irp => Definition {
+                what: "IRP log",
+                holds: "IRPs allocated, completed, canceled",
+                record_name: "IrpEvent",
+                record_doc: "An IRP that was allocated, completed or canceled.",
+                globals: Globals::Allocated([
+                    "IovIrpTraces",
+                    "IovIrpTracesIndex",
+                    "IovIrpTracesLength",
+                ]),
+                type_name: Some("_IOV_IRP_TRACE"),
+                fields: fields::OF_IRP,
+            },
+            EventKind::Pending => Definition {
+                what: "force pending log",
+                holds: "IRPs forced to pend",
+                record_name: "PendingEvent",
+                record_doc: "An IRP that was forced to pend.",
+                globals: Globals::Allocated([
+                    "VfForcedPendingLog",
+                    "VfForcedPendingIrps",
+                    "VfForcedPendingLogLength",
+                ]),
+                type_name: Some("_IOV_FORCED_PENDING_TRACE"),
+                fields: &[fields::IRP, fields::THREAD],
+            },
+            EventKind::Suppressed => Definition {
+                what: "suppressed bug check log",
+                holds: "Bug checks that Verifier suppressed",
+                record_name: "SuppressedEvent",
+                record_doc: "A bug check that Verifier suppressed.",
+                globals: Globals::Static(["ViBugcheckLog", "ViBugcheckLogIndex"], STATIC_SLOTS),
+                type_name: None,
+                fields: fields::OF_BUG_CHECK,
+            },
+            EventKind::Workaround => Definition {
+                what: "bug check workaround log",
+                holds: "Bug checks that Verifier worked around",
+                record_name: "WorkaroundEvent",
+                record_doc: "A bug check that Verifier worked around.",
+                globals: Globals::Static(
+                    ["ViBugcheckWorkaroundLog", "ViBugcheckWorkaroundLogIndex"],
+                    STATIC_SLOTS,
+                ),
+                type_name: None,
+                fields: fields::OF_WORKAROUND,
+            },
         }
     }
 
     /// What it is called in messages.
     #[must_use]
     pub fn describe(self) -> &'static str {
-        match self {
-            EventKind::Irql => "IRQL transition log",
-            EventKind::Fault => "fault injection log",
-            EventKind::Region => "critical region log",
-            EventKind::Irp => "IRP log",
-            EventKind::Pending => "force pending log",
-            EventKind::Suppressed => "suppressed bug check log",
-            EventKind::Workaround => "bug check workaround log",
-        }
+        self.definition().what
     }
 
     /// What a record is called in Python: `IrqlEvent`.
     #[must_use]
     pub fn record_name(self) -> &'static str {
-        match self {
-            EventKind::Irql => "IrqlEvent",
-            EventKind::Fault => "FaultEvent",
-            EventKind::Region => "RegionEvent",
-            EventKind::Irp => "IrpEvent",
-            EventKind::Pending => "PendingEvent",
-            EventKind::Suppressed => "SuppressedEvent",
-            EventKind::Workaround => "WorkaroundEvent",
-        }
+        self.definition().record_name
     }
 
     /// What a record is, in one sentence.
     #[must_use]
     pub fn record_doc(self) -> &'static str {
-        match self {
-            EventKind::Irql => "An IRQL transition.",
-            EventKind::Fault => "A fault that Verifier injected.",
-            EventKind::Region => "A critical region that was entered or left.",
-            EventKind::Irp => "An IRP that was allocated, completed or canceled.",
-            EventKind::Pending => "An IRP that was forced to pend.",
-            EventKind::Suppressed => "A bug check that was suppressed.",
-            EventKind::Workaround => "A bug check that Verifier worked around.",
-        }
+        self.definition().record_doc
     }
 
     /// The numbers of its records, in the order of [`EventLog::values`](super::EventLog::values).
     #[must_use]
     pub fn fields(self) -> &'static [EventField] {
-        use Kind::{Address, I64};
-        const THREAD: EventField =
-            field(Address, "Thread", "thread", "Thread:", "The thread's `_ETHREAD`.");
-        const IRP: EventField = field(Address, "Irp", "irp", "Irp:", "The `_IRP`.");
-        const IRQL: &[EventField] = &[
-            THREAD,
-            field(I64, "OldIrql", "old_irql", "Old irql:", "The IRQL before the transition."),
-            field(I64, "NewIrql", "new_irql", "New irql:", "The IRQL after the transition."),
-            field(I64, "Processor", "processor", "Processor:", "The number of the processor."),
-            field(I64, "TickCount", "tick", "Time stamp:", "The kernel's tick count."),
-        ];
-        const IRPS: &[EventField] = &[
-            IRP,
-            THREAD,
-            field(
-                I64,
-                "KernelApcDisable",
-                "kernel_apc_disable",
-                "Kernel APCs:",
-                "The thread's count of disabled kernel APCs, negative while they are disabled.",
-            ),
-            field(
-                I64,
-                "SpecialApcDisable",
-                "special_apc_disable",
-                "Special APCs:",
-                "The thread's count of disabled special APCs, negative while they are disabled.",
-            ),
-            field(I64, "Irql", "irql", "Irql:", "The IRQL of the call."),
-        ];
-        const SUPPRESSED: &[EventField] = &[
-            field(I64, "Code", "code", "Bug check:", "The bug check's code."),
-            field(Address, "Parameter1", "parameter1", "Parameter 1:", "Its first parameter."),
-            field(Address, "Parameter2", "parameter2", "Parameter 2:", "Its second parameter."),
-            field(Address, "Parameter3", "parameter3", "Parameter 3:", "Its third parameter."),
-            field(Address, "Parameter4", "parameter4", "Parameter 4:", "Its fourth parameter."),
-        ];
-        const WORKAROUND: &[EventField] = &[
-            field(
-                I64,
-                "Type",
-                "type",
-                "Type:",
-                "What was worked around; 1 is an allocation of no bytes.",
-            ),
-            field(Address, "Caller", "caller", "Caller:", "The return address of the call."),
-            field(
-                Address,
-                "Pointer",
-                "pointer",
-                "Pointer:",
-                "The pointer that the call was about.",
-            ),
-        ];
-        match self {
-            EventKind::Irql => IRQL,
-            EventKind::Fault | EventKind::Region => &[THREAD],
-            EventKind::Irp => IRPS,
-            EventKind::Pending => &[IRP, THREAD],
-            EventKind::Suppressed => SUPPRESSED,
-            EventKind::Workaround => WORKAROUND,
-        }
+        self.definition().fields
+    }
+
+    pub(super) fn globals(self) -> Globals {
+        self.definition().globals
     }
 
     /// Why there is no array: which flags make the kernel of that build allocate it.
@@ -237,44 +367,9 @@ impl EventKind {
             _ => "the log is off: its array was never allocated",
         }
     }
-
-    pub(super) fn globals(self) -> Globals {
-        Globals::Allocated(match self {
-            EventKind::Irql => ["ViTrackIrqlQueue", "ViTrackIrqlIndex", "ViTrackIrqlQueueLength"],
-            EventKind::Fault => ["ViFaultTraces", "ViFaultTracesIndex", "ViFaultTracesLength"],
-            EventKind::Region => [
-                "VfKeCriticalRegionTraces",
-                "VfKeCriticalRegionTracesIndex",
-                "VfKeCriticalRegionTracesLength",
-            ],
-            EventKind::Irp => ["IovIrpTraces", "IovIrpTracesIndex", "IovIrpTracesLength"],
-            EventKind::Pending => {
-                ["VfForcedPendingLog", "VfForcedPendingIrps", "VfForcedPendingLogLength"]
-            }
-            EventKind::Suppressed => {
-                return Globals::Static(["ViBugcheckLog", "ViBugcheckLogIndex"], STATIC_SLOTS);
-            }
-            EventKind::Workaround => {
-                let names = ["ViBugcheckWorkaroundLog", "ViBugcheckWorkaroundLogIndex"];
-                return Globals::Static(names, STATIC_SLOTS);
-            }
-        })
-    }
-
-    /// The record's type, where a public one exists.
-    fn type_name(self) -> Option<&'static str> {
-        match self {
-            EventKind::Irql => Some("_VI_TRACK_IRQL"),
-            EventKind::Fault => Some("_VI_FAULT_TRACE"),
-            EventKind::Region => Some("_VF_KE_CRITICAL_REGION_TRACE"),
-            EventKind::Irp => Some("_IOV_IRP_TRACE"),
-            EventKind::Pending => Some("_IOV_FORCED_PENDING_TRACE"),
-            EventKind::Suppressed | EventKind::Workaround => None,
-        }
-    }
 }
 
-/// Where the numbers and the stack of a record lie.
+/// The offsets of the numbers and the stack of a record.
 pub(super) struct Layout {
     pub(super) stride: u64,
     /// In the order of [`EventKind::fields`]; `None` for one that this build's record does not have.
@@ -282,19 +377,12 @@ pub(super) struct Layout {
     pub(super) stack: Option<StackField>,
 }
 
-/// The stack of a record.
-pub(super) struct StackField {
-    pub(super) start: usize,
-    pub(super) count: usize,
-    pub(super) size: usize,
-}
-
 impl Layout {
     pub(super) fn resolve(kernel: &Kernel, kind: EventKind) -> Result<Self, Error> {
-        let Some(name) = kind.type_name() else { return Ok(Self::words(kernel, kind)) };
+        let Some(name) = kind.definition().type_name else { return Ok(Self::words(kernel, kind)) };
         let types = kernel.types()?;
         let stride = match types.size_of(name) {
-            // Windows 7 has the log, and its public symbols not the type.
+            // Windows 7 has the log, but its public symbols do not have the type.
             Err(Error::MissingType { .. })
                 if kind == EventKind::Irp && matches!(kernel.build(), 7600 | 7601) =>
             {
@@ -302,14 +390,8 @@ impl Layout {
             }
             other => other?,
         };
-        let stack = types.field(name, "StackTrace")?;
-        let (count, size) = stack.elements().ok_or_else(|| Error::MissingField {
-            type_name: name.into(),
-            path: "StackTrace[]".into(),
-        })?;
-        let start = usize::try_from(stack.offset).unwrap_or(usize::MAX);
+        let stack = Some(StackField::resolve(types, name, "StackTrace")?);
         let fields = kind.fields().iter().map(|field| types.field(name, field.c_name).ok());
-        let stack = Some(StackField { start, count, size });
         Ok(Self { stride, fields: fields.collect(), stack })
     }
 
@@ -323,8 +405,9 @@ impl Layout {
         Self { stride: (count * pointer) as u64, fields: fields.collect(), stack: None }
     }
 
-    /// Windows 7's record, in no public type: 13 frames from the fourth word on, as the pool log's. That
-    /// IRP and thread are its first words is presumed from the type of 8; the third word is not read.
+    /// Windows 7's record, which is in no public type: 13 frames from the fourth word on, as in the pool
+    /// log. That IRP and thread are its first words is presumed from the type of Windows 8; the third word
+    /// is not read.
     fn irp_of_windows_7(kernel: &Kernel) -> Self {
         let size = kernel.space().pointer_size();
         let (header, frames) = (3, 13);

@@ -11,9 +11,9 @@
 use super::operation::Operation;
 use crate::addr::Va;
 
-/// Records that are looked at, about; sampling begins above.
+/// About as many records are compared; a longer log is sampled.
 const SAMPLE: u32 = 0x1000;
-/// Records that are looked at, at most.
+/// At most as many records are compared.
 const MOST_RECORDS: usize = 0x1_0000;
 /// Pairs that must vanish for the index to be wrong.
 const FEWEST_PAIRS: i64 = 5;
@@ -32,7 +32,7 @@ pub(super) struct Lives {
     records: Vec<Life>,
 }
 
-/// Pairs of records that do not fit, and where the ring would have to be cut.
+/// Contradictory pairs of records, and where the ring would have to be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WrongIndex {
     /// Pairs that contradict the index.
@@ -64,13 +64,13 @@ impl Lives {
         self.records.push(Life { block, age, is_free });
     }
 
-    /// Whether the index is wrong, of a log whose every slot was looked at and holds a record.
+    /// Whether the index is wrong. Every slot of the log was read and holds a record.
     pub(super) fn wrong_index(mut self) -> Option<WrongIndex> {
         if self.records.len() >= MOST_RECORDS {
             return None;
         }
         self.records.sort_unstable();
-        // Neighbors of one block: the younger and the older record, and whether they do not fit.
+        // Neighbors of one block: the younger and the older record, and whether they contradict each other.
         let pairs: Vec<(u32, u32, bool)> = self
             .records
             .windows(2)
@@ -120,7 +120,7 @@ impl Lives {
     }
 }
 
-/// The highest gain, and an age at which it is had.
+/// The highest gain, and an age of it.
 fn best_cut(steps: Vec<(u32, i64)>) -> Option<(i64, u32)> {
     let mut gain = 0;
     let mut best = None;

@@ -1,4 +1,4 @@
-//! What happened to a block: the names of the kernel's frames say it, for a record does not.
+//! What happened to a block: the names of the kernel's frames say it; the record does not.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::describe::names;
 use crate::kernel::{Kernel, SymbolSource};
 use crate::verifier::drivers::is_kernel_or_verifier;
 
-/// Leading frames that are looked at for the operation.
+/// Leading frames that are read for the operation.
 pub(super) const FRAMES_TO_CLASSIFY: usize = 8;
 
 /// What a record of the pool log is about.
@@ -34,8 +34,8 @@ names! {
     }
 }
 
-/// Tells operations from stacks. The same few addresses stand on top of thousands of stacks: most are
-/// found where their number leads, without hashing.
+/// Finds operations by stacks. The same few addresses are on top of thousands of stacks, so a small table by
+/// address answers for most of them without hashing.
 pub(super) struct Classifier<'k> {
     kernel: &'k Kernel,
     known: HashMap<Va, FrameSays>,
@@ -50,17 +50,17 @@ impl<'k> Classifier<'k> {
     }
 
     pub(super) fn operation(&mut self, stack: &[Va]) -> Operation {
-        self.telling(stack).map_or(Operation::Unknown, |(operation, _)| operation)
+        self.first_known(stack).map_or(Operation::Unknown, |(operation, _)| operation)
     }
 
-    /// False if the stack says that the record is of something else than a mapping of locked pages: only
-    /// such a mapping may have an address of user space.
+    /// False if the stack says that the record is not of a mapping of locked pages: only such a mapping may
+    /// have an address of user space.
     pub(super) fn may_map(&mut self, stack: &[Va]) -> bool {
-        self.telling(stack).is_none_or(|(_, maps)| maps)
+        self.first_known(stack).is_none_or(|(_, maps)| maps)
     }
 
-    /// What the first frame with a telling name says: the operation, and whether it maps locked pages.
-    fn telling(&mut self, stack: &[Va]) -> Option<(Operation, bool)> {
+    /// What the first frame with a known name says: the operation, and whether it maps locked pages.
+    fn first_known(&mut self, stack: &[Va]) -> Option<(Operation, bool)> {
         for &frame in stack.iter().take(FRAMES_TO_CLASSIFY) {
             match self.says(frame) {
                 FrameSays::Operation { operation, maps } => return Some((operation, maps)),
@@ -90,7 +90,7 @@ enum FrameSays {
         /// Whether it maps or unmaps locked pages.
         maps: bool,
     },
-    /// A frame of the kernel or of Verifier without a telling name.
+    /// A frame of the kernel or of Verifier without a known name.
     Nothing,
     /// The stack has left the kernel and Verifier.
     Outside,
@@ -115,10 +115,10 @@ fn frame_operation(kernel: &Kernel, frame: Va) -> FrameSays {
 
 /// What the name of a kernel or Verifier function says of a record.
 ///
-/// The rule for a record: its address null, it failed. Else its frames are looked at from the
-/// innermost one, as long as they lie in the kernel or in `VerifierExt`, at most eight; the first
+/// The rule for a record: if its address is null, the allocation failed. Otherwise its frames are read from the
+/// innermost one, as long as they are in the kernel or in `VerifierExt`, at most eight; the first
 /// whose name this function knows decides. A stack that starts in a driver (the two innermost frames
-/// are skipped when it is captured, on some paths that is all of Verifier) says nothing.
+/// are skipped when it is captured, which on some paths is all of Verifier) says nothing.
 ///
 /// Free: `Free` with `Pool`, `Heap`, `Mdl`, `Contiguous`, `NonCached` or `WorkItem` in the name
 /// (`VerifierExFreePoolWithTag`, `VfFreePoolNotification`, `ExFreeHeapPool`), and unmappings.
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_operation() {
+    fn the_name_of_a_function_shows_the_operation() {
         for name in [
             "VeAllocatePoolWithTagPriority",
             "VerifierExAllocatePoolEx",

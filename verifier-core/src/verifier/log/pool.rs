@@ -1,18 +1,18 @@
-//! The pool log: recent allocations and frees, `_VF_POOL_TRACE` records behind `VfPoolTraces`.
+//! The pool log: recent allocations and frees, `_VF_POOL_TRACE` records at `VfPoolTraces`.
 //!
 //! A record is {Address, Size, Thread, StackTrace[]}, with 13 frames up to Windows 10 and Server
 //! 2022 and 50 from 22000 on: the stride and the number of frames come from the types. The stack ends
-//! at the first null; frames behind it are left over from an earlier lap. Slots that were never used
-//! are zero on most builds; up to 19041 the array is not cleared when it is made, so of the slots that a
+//! at the first null; frames after it are left over from an earlier lap. Slots that were never used
+//! are zero on most builds. Up to 19041 the array is not cleared when it is made, so of the slots that a
 //! first lap has not come to only those with a record of this boot count.
 //!
-//! `Address` null with a size is an allocation that failed. Nothing in a record tells an allocation
-//! from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs what was
-//! asked for, a free the size of the block.
+//! `Address` null with a size is an allocation that failed. Nothing in a record distinguishes an allocation
+//! from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs the size that
+//! was asked for, a free the size of the block.
 
 use super::pool_walk::Walk;
 use super::record::PoolRecord;
-use super::ring::Ring;
+use super::ring::{Ring, RingRecords};
 use super::stacks::Stacks;
 use super::trace::Trace;
 use crate::addr::Va;
@@ -26,7 +26,7 @@ const NO_STACKS: u32 = 0x2;
 /// The pool log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolLog {
-    /// Where it lies.
+    /// Its array, index and length.
     pub ring: Ring,
     /// Records, in the ring's order: newest first, if its index is known.
     pub records: Vec<PoolRecord>,
@@ -37,31 +37,30 @@ pub struct PoolLog {
     pub missing: u64,
     /// Slots that contradict the log: impossible records, slots that are empty though they were written.
     pub contradictory: u64,
-    /// The address that blocks had to hold, where one was asked for.
+    /// The address that the caller asked for: every block holds it.
     pub about: Option<Va>,
-    /// Whether reading ended before the log did: at a limit, or because it was stopped.
+    /// True if the read ended before the log did: at a limit, or because it was stopped.
     pub is_cut: bool,
-    /// Whether records have been overwritten; `None` where nothing that can be read tells.
+    /// Whether records have been overwritten; `None` if no readable slot shows it.
     pub wrapped: Option<bool>,
-    /// Why there is nothing, where there is nothing: it is off, nothing was written, it is absent.
+    /// Why there are no records: the log is off, nothing was written, its pages are absent.
     pub empty_because: Option<&'static str>,
-    /// What could not be read or does not fit.
+    /// What could not be read or is contradictory.
     pub problems: Vec<Problem>,
 }
 
 impl PoolLog {
-    /// Reads the newest `last` records, or all. Where the log's index is not known, neither is which are
-    /// the newest ([`Ring::order`]): then the records are given all the same, as they lie, and a problem
-    /// says so.
+    /// Reads the newest `last` records, or all. If the log's index is unknown, the newest records are unknown
+    /// too ([`Ring::order`]): the records are then returned by slot, and a problem says so.
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have the log, or its globals but the index cannot
-    /// be read.
+    /// If the kernel's symbols are missing or do not have the log, or if one of its globals other than the
+    /// index cannot be read.
     pub fn read(kernel: &Kernel, last: Option<usize>) -> Result<Self, Error> {
         Self::read_where(kernel, last, |_, _| true)
     }
 
-    /// Reads the newest `last` records, or all, of which the block holds `address` where one is given.
+    /// Reads the newest `last` records, or all; if `address` is given, only records whose block holds it.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -98,29 +97,32 @@ impl PoolLog {
             no_index.and_then(|error| unknown_order(&ring, &error, last)).into_iter().collect();
         problems.extend(why_absent(kernel, &ring));
         problems.extend(walk.problems(&result));
-        problems.extend(result.problems);
+        let RingRecords { missing, is_cut, problems: of_slots } = result;
+        problems.extend(of_slots);
         problems.extend(Drivers::module_problems(kernel));
         kernel.report_into(&mut problems);
-        Ok(Self {
-            empty_because: if ring.array.is_null() {
+        let empty_because = match ring.array.is_null() {
+            true => {
                 Some("the pool log is off: VfPoolTraces is null (pool tracking was never enabled)")
-            } else {
-                ring.why_empty(walk.unused, result.missing)
-            },
+            }
+            false => ring.why_empty(walk.unused, missing),
+        };
+        Ok(Self {
+            empty_because,
             contradictory: walk.contradictory(),
             wrapped: walk.wrapped,
             unused: walk.unused,
             records: std::mem::take(&mut walk.records),
             stacks: std::mem::take(&mut walk.stacks),
-            missing: result.missing,
+            missing,
             about: None,
-            is_cut: result.is_cut,
+            is_cut,
             problems,
             ring: ring.clone(),
         })
     }
 
-    /// True where the log is there and none of its pages can be read.
+    /// True if the log has an array and none of its pages can be read.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         self.ring.is_unreadable(self.missing)
@@ -138,26 +140,26 @@ impl PoolLog {
         self.stacks.all()
     }
 
-    /// The same without a copy: those of the first record, then those of the next.
+    /// The same without a copy: the frames of the first record, then those of the next.
     #[must_use]
     pub fn into_frames(self) -> Vec<Va> {
         self.stacks.into_all()
     }
 }
 
-/// The problem of a log without an index, for this `error`.
+/// The problem of a log whose index is unknown for this `error`.
 fn unknown_order(ring: &Ring, error: &Error, last: Option<usize>) -> Option<Problem> {
     if ring.array.is_null() {
         return None;
     }
-    let newest = last
-        .map_or(String::new(), |last| format!(", and which are the newest {last} is not known"));
+    let newest = last.map_or(String::new(), |last| {
+        format!(", and which records are the newest {last} is unknown")
+    });
     let why = format!("unknown: {error}; records are given by slot, the last first{newest}");
     Some(Problem::at("order of the pool log", ring.array, why))
 }
 
-/// The problem of a log that is not there although it must be: its index counts records, or pool is
-/// tracked.
+/// The problem of a log that must exist and does not: its index counts records, or pool is tracked.
 fn why_absent(kernel: &Kernel, ring: &Ring) -> Option<Problem> {
     if !ring.array.is_null() {
         return None;

@@ -1,25 +1,24 @@
-//! The walk over the slots of the pool log: what is a record, what is wanted, what is impossible.
+//! The walk over the slots of the pool log: which slots hold a record, which are wanted, which are impossible.
 //!
-//! Each slot's numbers and first frame are looked at, of all records; whole stacks only of those that are
-//! wanted. So a reader that wants the records of a few blocks learns of damage anywhere in the log.
+//! The walk reads the numbers and the first frame of every slot, and whole stacks only of wanted records. So a
+//! caller that wants the records of a few blocks learns of damage anywhere in the log.
 
 use super::check::{Contradictions, ImpossibleRecord, Range};
 use super::lives::Lives;
-use super::operation::{Classifier, FRAMES_TO_CLASSIFY, Operation};
+use super::operation::{Classifier, Operation};
 use super::record::PoolRecord;
 use super::repeats::Repeats;
 use super::ring::{Ring, RingRecords};
 use super::stacks::Stacks;
 use super::trace::{Header, Trace};
 use crate::addr::Va;
-use crate::bytes::frames;
 use crate::error::Problem;
 use crate::kernel::Kernel;
 
-/// Records for which room is made at once, where the log is as long: the length that kernels choose.
-/// With 50 frames each that is 29 MiB, of which the system gives what is written to.
+/// Records for which room is made at once in a log that is as long: the length that kernels choose.
+/// With 50 frames each that is 29 MiB, of which the system provides the pages that are written.
 const MOST_EXPECTED: usize = 0x1_0000;
-/// Slots past the last one that must hold records for the length to be too small.
+/// If so many slots past the last one hold records, the length is too small.
 const SLOTS_PAST: u32 = 4;
 
 /// The walk.
@@ -34,7 +33,7 @@ pub(super) struct Walk<'a, W> {
     contradictions: Contradictions<'a>,
     lives: Lives,
     repeats: Repeats,
-    /// Slots that were looked at.
+    /// Slots that were read.
     age: u32,
     torn: Option<&'static str>,
     pub(super) wrapped: Option<bool>,
@@ -108,16 +107,16 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
                 self.lives.push(header.block, self.age - 1, operation);
             }
         } else if is_sampled {
-            let operation = self.classifier.operation(&self.top(bytes));
+            let operation = self.classifier.operation(&self.trace.top(bytes));
             self.lives.push(header.block, self.age - 1, operation);
         }
         self.contradictions.record(slot, impossible);
         true
     }
 
-    /// True if what the slot holds is a record. What a first lap has not come to may be left from before the
+    /// True if the slot holds a record. Slots that a first lap has not come to may hold bytes from before the
     /// array was made, even a log of an earlier boot: only a record of this boot counts there. Without an index
-    /// what looks like a record counts.
+    /// each slot that looks like a record counts.
     #[inline]
     fn counts(&self, slot: u32, header: &Header) -> bool {
         if self.wrapped == Some(true) {
@@ -129,7 +128,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         }
     }
 
-    /// Which value of a record no kernel writes, as far as its numbers and its first frame show.
+    /// Which value of a record no kernel writes, by its numbers and its first frame.
     #[inline]
     fn impossible(&mut self, slot: u32, header: &Header, bytes: &[u8]) -> Option<ImpossibleRecord> {
         if fits(self.range, header) { None } else { self.reason(slot, header, bytes) }
@@ -147,7 +146,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
             Some(ImpossibleRecord::Size)
         } else if !block.is_null() && !self.range.is_kernel(block) {
             // Locked pages can be mapped for a process.
-            let top = self.top(bytes);
+            let top = self.trace.top(bytes);
             let may_map = self.range.is_user(block) && self.classifier.may_map(&top);
             (!may_map).then_some(ImpossibleRecord::Address)
         } else {
@@ -155,18 +154,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         }
     }
 
-    /// The frames that show what a record is of; nulls after the last one.
-    fn top(&self, bytes: &[u8]) -> [Va; FRAMES_TO_CLASSIFY] {
-        let raw = bytes.get(self.trace.stack..).unwrap_or_default();
-        let mut top = [Va(0); FRAMES_TO_CLASSIFY];
-        for (to, frame) in top.iter_mut().zip(frames(raw, self.trace.frames, self.trace.frame_size))
-        {
-            *to = frame;
-        }
-        top
-    }
-
-    /// Keeps a record that is wanted; its whole stack is looked at.
+    /// Keeps a record that is wanted; its whole stack is checked.
     fn keep(
         &mut self,
         slot: u32,
@@ -174,27 +162,20 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         bytes: &[u8],
         impossible: &mut Option<ImpossibleRecord>,
     ) -> Operation {
-        let trace = self.trace;
         if self.records.is_empty() {
             let expected = self.last.min(self.ring.length as usize).min(MOST_EXPECTED);
+            let frames = expected.saturating_mul(self.trace.stack.count);
             self.records.reserve(expected);
-            self.stacks.reserve(expected.saturating_mul(trace.frames).min(MOST_EXPECTED * 50));
+            self.stacks.reserve(frames.min(MOST_EXPECTED * 50));
         }
-        let raw = bytes.get(trace.stack..).unwrap_or_default();
-        let stack = self.stacks.push(raw, trace.frames, trace.frame_size);
-        let frames = self.stacks.get(stack);
-        if impossible.is_none() && !self.range.is_stack(frames.iter().copied()) {
+        let (block, stacks) = (header.block, &mut self.stacks);
+        let decoded = self.trace.decode(bytes, block, &mut self.classifier, stacks);
+        let frames = stacks.get(decoded.1).iter().copied();
+        if impossible.is_none() && !self.range.is_stack(frames) {
             *impossible = Some(ImpossibleRecord::Frame);
         }
-        let operation = if header.block.is_null() {
-            Operation::Failed
-        } else {
-            self.classifier.operation(frames)
-        };
-        let &Header { block: address, size, thread, .. } = header;
-        let impossible = *impossible;
-        self.records.push(PoolRecord { slot, address, size, thread, operation, impossible, stack });
-        operation
+        self.records.push(PoolRecord::new(slot, header, decoded, *impossible));
+        decoded.0
     }
 
     /// How many slots contradict the log.
@@ -202,7 +183,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
         self.contradictions.count()
     }
 
-    /// What contradicts the log, of a walk that gave `result`.
+    /// What contradicts the log, after a walk that returned `result`.
     pub(super) fn problems(&mut self, result: &RingRecords) -> Vec<Problem> {
         let ring = self.ring;
         let mut problems = ring.contradictions(self.kernel);
@@ -255,7 +236,7 @@ impl<'a, W: Fn(Va, u64) -> bool> Walk<'a, W> {
     }
 }
 
-/// True of numbers and a first frame that are possible beyond doubt.
+/// True of numbers and a first frame that every kernel may write.
 #[inline]
 fn fits(range: Range, header: &Header) -> bool {
     let &Header { block, size, thread, first } = header;
@@ -265,7 +246,7 @@ fn fits(range: Range, header: &Header) -> bool {
         && (first.is_null() || range.is_kernel(first))
 }
 
-/// True of a record whose stack starts in an image of this boot, as far as the images are known.
+/// True of a record whose stack starts in a known image of this boot, or if the images are unknown.
 fn is_of_this_boot(kernel: &Kernel, range: Range, header: &Header) -> bool {
     let (modules, first) = (kernel.modules(), header.first);
     fits(range, header)

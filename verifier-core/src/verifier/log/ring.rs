@@ -1,4 +1,4 @@
-//! The ring behind every log: an array, an index that runs freely, a length.
+//! The ring of every log: an array, an index that runs freely, a length.
 //!
 //! A writer increments the index first (interlocked) and uses the incremented value: slot = (++Index)
 //! & (Length - 1). So the newest record is at Index & (Length - 1), older ones below it and then from
@@ -6,8 +6,8 @@
 //! index is a 32-bit number that wraps without harm. A null array means that the log is off. Source:
 //! kernels of Windows 7 to 11 agree on all rings.
 //!
-//! In the first lap slot 0 and the slots above the index were not written, whatever lies there: not every
-//! array is cleared when it is made. Nothing says which lap it is, so the slots themselves are asked.
+//! In the first lap slot 0 and the slots above the index were not written. They may hold old bytes: not every
+//! array is cleared when it is made. No global says which lap it is; the slots show it.
 
 use std::fmt::Display;
 
@@ -16,21 +16,21 @@ use crate::error::{Error, Fault, Problem, STOPPED};
 use crate::kernel::Kernel;
 use crate::memory::Window;
 
-/// Bytes of records between two looks at whether to go on.
+/// Bytes of records between two checks whether the caller stopped the read.
 const BLOCK: u64 = 0x8000;
 /// Slots up to the newest whose writers may not be done: a slot is reserved before it is filled.
 pub(super) const IN_FLIGHT: u32 = 16;
-/// Slots that are asked whether a ring has wrapped.
+/// Slots that are sampled to find out whether a ring has wrapped.
 const LAP_SAMPLES: u32 = 16;
 /// The longest record; those of every build are shorter than 0x200 bytes.
 const MAX_STRIDE: u64 = 0x1_0000;
 
-/// In which order a log's records are given.
+/// The order in which a log's records are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Order {
     /// The newest first.
     NewestFirst,
-    /// By slot, the last one first, which says nothing of time: where the newest is is not known.
+    /// By slot, the last one first: the newest slot is unknown, so this is not an order of time.
     Unknown,
 }
 
@@ -49,10 +49,10 @@ impl Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
     what: &'static str,
-    /// The array; null where the log is off.
+    /// The array; null if the log is off.
     pub array: Va,
     /// The free-running index: how many records were ever written, modulo 2^32. Without it the records
-    /// are there, and their order is not known.
+    /// can be read, but their order is unknown.
     pub index: Option<u32>,
     /// Slots in the array.
     pub length: u32,
@@ -60,15 +60,15 @@ pub struct Ring {
     pub stride: u64,
 }
 
-/// What a ring gave besides its records.
+/// What a walk over a ring found besides its records.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RingRecords {
     /// Slots whose bytes could not be read.
     pub missing: u64,
-    /// Whether reading ended before the ring did, at a limit or because it was stopped; a walk that ends
-    /// itself is whole.
+    /// True if the walk ended before the ring did, at a limit or because it was stopped; a walk that `each`
+    /// ended is whole.
     pub is_cut: bool,
-    /// What could not be read or does not fit.
+    /// What could not be read or is contradictory.
     pub problems: Vec<Problem>,
 }
 
@@ -76,7 +76,7 @@ impl Ring {
     /// Finds a ring by its globals: a pointer, a `LONG` and a `ULONG`.
     ///
     /// # Errors
-    /// Where a symbol is missing or a global cannot be read.
+    /// If a symbol is missing or a global cannot be read.
     pub fn locate(
         kernel: &Kernel,
         what: &'static str,
@@ -87,10 +87,10 @@ impl Ring {
         no_index.map_or(Ok(ring), Err)
     }
 
-    /// The same, where array and length are enough: the ring may have no index, then with the reason.
+    /// The same, if array and length are enough: if the index cannot be read, the result has the reason.
     ///
     /// # Errors
-    /// As [`locate`](Self::locate), but for the index.
+    /// As [`locate`](Self::locate), but not for the index.
     pub fn locate_in_any_order(
         kernel: &Kernel,
         what: &'static str,
@@ -130,7 +130,7 @@ impl Ring {
         Ok(Self { what, array, index: Some(index), length, stride })
     }
 
-    /// A ring whose place the caller knows.
+    /// A ring whose array, index and length the caller knows.
     #[must_use]
     pub fn new(what: &'static str, array: Va, index: u32, length: u32, stride: u64) -> Self {
         Self { what, array, index: Some(index), length, stride }
@@ -144,106 +144,60 @@ impl Ring {
 
     /// Calls `each` with every slot and its bytes, in that [`order`](Self::order), until it returns `false`.
     ///
-    /// Slots whose pages are absent are skipped and told in the result, adjoining ones together.
+    /// Slots whose pages are absent are skipped. The result reports them, adjoining ones together.
     pub fn for_each(
         &self,
         kernel: &Kernel,
         mut each: impl FnMut(u32, &[u8]) -> bool,
     ) -> RingRecords {
-        let mut result = RingRecords::default();
+        let mut walk = Walk::new(self, kernel);
         if self.array.is_null() || self.length == 0 {
-            return result;
+            return walk.result;
         }
         if self.stride == 0 || self.stride > MAX_STRIDE {
-            result.problems.push(self.problem(format!("records of {:#x} bytes", self.stride)));
-            return result;
+            walk.problem(format!("records of {:#x} bytes", self.stride));
+            return walk.result;
         }
-        if !self.length.is_power_of_two() {
-            result.problems.push(self.problem(format!(
-                "its length {:#x} is no power of two: which slot is the newest is not certain",
-                self.length
-            )));
-        }
-        let limit = kernel.limits().ring_records;
-        let mut left = limit;
-        if self.length > limit {
-            result.problems.push(self.problem(format!(
-                "{:#x} records, of which the {} {limit:#x} are read (Limits::ring_records)",
-                self.length,
-                if self.index.is_some() { "newest" } else { "last" }
-            )));
-        }
+        let mut left = kernel.limits().ring_records;
+        walk.check_length(left);
         let newest = self.index.map_or(self.length - 1, |index| self.slot(index));
-        // A log is not longer than the memory that it lies in.
-        let mut room = kernel.space().memory().held().unwrap_or(u64::MAX);
         let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
-        let stride = self.stride as usize;
         let mut window = Window::new(kernel.space().memory());
-        // Adjoining slots that are missing for one kind of reason are told as one, by the lowest.
-        let mut run: Option<(u32, u32, Fault)> = None;
         // From the newest down to slot 0, then from the end down to the one above the newest.
         'all: for segment in [0..newest + 1, newest + 1..self.length] {
             let mut end = segment.end;
             while end > segment.start {
                 if kernel.is_stopped() {
-                    result.problems.push(self.problem(STOPPED.into()));
-                    result.is_cut = true;
+                    walk.cut(STOPPED.into());
                     break 'all;
                 }
                 let start = end.saturating_sub(per_block.min(left)).max(segment.start);
                 if start == end {
-                    result.is_cut = true;
+                    walk.result.is_cut = true;
                     break 'all;
                 }
                 left -= end - start;
                 for slot in (start..end).rev() {
-                    match window.read(self.array.add(u64::from(slot) * self.stride), stride) {
-                        Ok(bytes) => {
-                            // Zeros are no record, and may be one page of zeros all over.
-                            if bytes.iter().any(|&byte| byte != 0) {
-                                let Some(left) = room.checked_sub(self.stride) else {
-                                    result.problems.push(self.problem(format!(
-                                        "from slot {slot:#x} on its records are more than all \
-                                         memory that is held: its pages repeat"
-                                    )));
-                                    result.is_cut = true;
-                                    break 'all;
-                                };
-                                room = left;
-                            }
-                            if !each(slot, bytes) {
-                                break 'all;
-                            }
-                        }
-                        Err(fault) => {
-                            result.missing += 1;
-                            match &mut run {
-                                Some((first, _, of_first))
-                                    if *first == slot + 1 && is_alike(of_first, &fault) =>
-                                {
-                                    (*first, *of_first) = (slot, fault);
-                                }
-                                _ => self.tell(&mut result, run.replace((slot, slot, fault))),
-                            }
-                        }
+                    if !walk.slot(slot, &mut window, &mut each) {
+                        break 'all;
                     }
                 }
                 end = start;
             }
         }
-        self.tell(&mut result, run);
-        result
+        walk.report_run(None);
+        walk.result
     }
 
-    /// The slot of the newest record; `None` where nothing was written, as far as the index tells, and
-    /// of a length that is no power of two.
+    /// The slot of the newest record; `None` if the index says that nothing was written, or if the length is
+    /// not a power of two.
     #[must_use]
     pub fn newest(&self) -> Option<u32> {
         let index = self.index.filter(|&index| index != 0 && self.length.is_power_of_two())?;
         Some(self.slot(index))
     }
 
-    /// The slot of the record that the index counts, as kernels compute it; of a length that is not zero.
+    /// The slot of the record that the index counts, as kernels compute it; the length is not zero.
     fn slot(&self, index: u32) -> u32 {
         index & self.length.wrapping_sub(1)
     }
@@ -251,7 +205,7 @@ impl Ring {
     /// Whether records have been overwritten. `None` if the slots that show it cannot be read or
     /// contradict each other, and if the length is not a power of two.
     ///
-    /// An index above the length says so. A smaller one may have gone round 2^32: then every slot holds a
+    /// An index above the length says so. A smaller one may have passed 2^32: then every slot holds a
     /// record. So some of the slots that a first lap has not come to are sampled. A first lap leaves all of
     /// them without a record; if most hold one, the others were damaged. Without an index slot 0 decides,
     /// the last one of the first lap.
@@ -300,7 +254,7 @@ impl Ring {
             && self.index.is_some_and(|index| index < self.length && (slot > index || slot == 0))
     }
 
-    /// Why a ring that is there gave no record: of its slots `unused` hold none and `missing` cannot be
+    /// Why a ring that has an array has no records: `unused` of its slots hold none and `missing` cannot be
     /// read.
     pub(super) fn why_empty(&self, unused: u32, missing: u64) -> Option<&'static str> {
         let length = u64::from(self.length);
@@ -317,12 +271,12 @@ impl Ring {
         }
     }
 
-    /// True of a ring that is there and of which every slot is among the `missing`.
+    /// True of a ring that has slots, if all of them are among the `missing`.
     pub(super) fn is_unreadable(&self, missing: u64) -> bool {
         self.length > 0 && missing == u64::from(self.length)
     }
 
-    /// A problem of the newest slot, which a writer was at.
+    /// A problem of the newest slot, which a writer was filling.
     pub(super) fn torn(&self, why: &str) -> Problem {
         let slot = self.newest().unwrap_or(0);
         Problem::at(format!("newest slot ({slot:#x}) of the {}", self.what), self.at(slot), why)
@@ -330,12 +284,6 @@ impl Ring {
 
     fn problem(&self, why: String) -> Problem {
         Problem::at(self.what, self.array, why)
-    }
-
-    /// Tells a run of missing slots, `run` being its lowest and highest.
-    fn tell(&self, result: &mut RingRecords, run: Option<(u32, u32, Fault)>) {
-        let Some((first, last, fault)) = run else { return };
-        result.problems.push(self.of_slots(first, last, fault));
     }
 
     /// A problem of the slots `first` to `last`.
@@ -348,7 +296,7 @@ impl Ring {
         Problem::at(what, self.at(first), why)
     }
 
-    /// Where a slot is.
+    /// The address of a slot.
     pub(super) fn at(&self, slot: u32) -> Va {
         self.array.add(u64::from(slot).wrapping_mul(self.stride))
     }
@@ -358,8 +306,8 @@ impl Ring {
         self.what
     }
 
-    /// What the variables of a ring that was allocated contradict: pool is in the kernel's half of the
-    /// address space, and what is as large as a page begins on one.
+    /// Contradictions in the variables of a ring that was allocated: pool is in the kernel's half of the
+    /// address space, and an allocation as large as a page begins on one.
     pub(super) fn contradictions(&self, kernel: &Kernel) -> Vec<Problem> {
         let size = u64::from(self.length).saturating_mul(self.stride);
         let why = if self.array.is_null() {
@@ -374,6 +322,101 @@ impl Ring {
             return Vec::new();
         };
         vec![self.problem(why.into())]
+    }
+}
+
+/// Adjoining slots that are missing for one kind of reason: the lowest, the highest, the lowest one's fault.
+type Run = (u32, u32, Fault);
+
+/// A walk over the slots of a ring.
+struct Walk<'r> {
+    ring: &'r Ring,
+    result: RingRecords,
+    /// Bytes of records that may still come: a log is not longer than the memory that holds it.
+    room: u64,
+    missing: Option<Run>,
+}
+
+impl<'r> Walk<'r> {
+    fn new(ring: &'r Ring, kernel: &Kernel) -> Self {
+        let room = kernel.space().memory().held().unwrap_or(u64::MAX);
+        Self { ring, result: RingRecords::default(), room, missing: None }
+    }
+
+    fn problem(&mut self, why: String) {
+        self.result.problems.push(self.ring.problem(why));
+    }
+
+    /// Ends the walk before the ring.
+    #[cold]
+    fn cut(&mut self, why: String) {
+        self.problem(why);
+        self.result.is_cut = true;
+    }
+
+    fn check_length(&mut self, limit: u32) {
+        let length = self.ring.length;
+        if !length.is_power_of_two() {
+            self.problem(format!(
+                "length {length:#x} is not a power of two, so the newest slot is uncertain"
+            ));
+        }
+        if length > limit {
+            let which = if self.ring.index.is_some() { "newest" } else { "last" };
+            self.problem(format!(
+                "{length:#x} records, of which the {which} {limit:#x} are read \
+                 (Limits::ring_records)"
+            ));
+        }
+    }
+
+    /// Gives one slot to `each`; false to end the walk.
+    #[inline]
+    fn slot(
+        &mut self,
+        slot: u32,
+        window: &mut Window<'_, Va>,
+        each: &mut impl FnMut(u32, &[u8]) -> bool,
+    ) -> bool {
+        let stride = self.ring.stride;
+        match window.read(self.ring.at(slot), stride as usize) {
+            Ok(bytes) => {
+                // Zeros are not a record, and may be one page of zeros all over.
+                if bytes.iter().any(|&byte| byte != 0) {
+                    let Some(room) = self.room.checked_sub(stride) else {
+                        self.cut(format!(
+                            "from slot {slot:#x} on its records are more than all memory that is \
+                             held: its pages repeat"
+                        ));
+                        return false;
+                    };
+                    self.room = room;
+                }
+                each(slot, bytes)
+            }
+            Err(fault) => {
+                self.miss(slot, fault);
+                true
+            }
+        }
+    }
+
+    #[cold]
+    fn miss(&mut self, slot: u32, fault: Fault) {
+        self.result.missing += 1;
+        match &mut self.missing {
+            Some((first, _, of_first)) if *first == slot + 1 && is_alike(of_first, &fault) => {
+                (*first, *of_first) = (slot, fault);
+            }
+            _ => self.report_run(Some((slot, slot, fault))),
+        }
+    }
+
+    /// Reports the run of missing slots that ended, and begins the `next`.
+    fn report_run(&mut self, next: Option<Run>) {
+        if let Some((first, last, fault)) = std::mem::replace(&mut self.missing, next) {
+            self.result.problems.push(self.ring.of_slots(first, last, fault));
+        }
     }
 }
 

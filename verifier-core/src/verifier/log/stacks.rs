@@ -1,9 +1,9 @@
-//! The stacks of a log's records, one behind the other: no allocation for each record.
+//! The stacks of a log's records, one after the other: no allocation for each record.
 
 use crate::addr::Va;
-use crate::bytes::frames;
+use crate::types::StackField;
 
-/// Where a record's frames lie in [`Stacks`].
+/// Where a record's frames are in [`Stacks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stack {
     start: u32,
@@ -19,16 +19,16 @@ impl Stacks {
         self.0.reserve(frames);
     }
 
-    /// Adds a record's stack: of `count` frames of `size` bytes each, those up to the first null.
-    /// What comes behind it is left over from an earlier lap.
+    /// Adds a record's stack.
     #[inline]
-    pub(super) fn push(&mut self, raw: &[u8], count: usize, size: usize) -> Stack {
+    pub(super) fn push(&mut self, field: &StackField, record: &[u8]) -> Stack {
         let start = self.0.len();
+        let &StackField { count, size, .. } = field;
         if size == 8 {
-            // All are copied, and in the same pass it is told whether one is null: the top bit of
-            // !x & (x - 1) is set for null alone. No test for each frame, so the pass runs as wide as
+            // All frames are copied, and the same pass finds out whether one is null: the top bit of
+            // !x & (x - 1) is set for null alone. Without a test for each frame the pass runs as wide as
             // the machine allows; most stacks of a busy log are full.
-            let (quads, _) = raw.as_chunks::<8>();
+            let (quads, _) = field.raw(record).as_chunks::<8>();
             let quads = quads.get(..count).unwrap_or(quads);
             let mut null = 0u64;
             self.0.extend(quads.iter().map(|quad| {
@@ -42,7 +42,7 @@ impl Stacks {
                 self.0.truncate(start + end);
             }
         } else {
-            self.0.extend(frames(raw, count, size));
+            self.0.extend(field.frames(record));
         }
         self.since(start)
     }

@@ -1,10 +1,12 @@
-//! `_VF_POOL_TRACE`: what the bytes of a slot of the pool log are, where nothing but the bytes says so.
+//! `_VF_POOL_TRACE`: what the bytes of a slot of the pool log hold, if nothing but the bytes says so; and the one
+//! decoder of its records, for those of the ring and for those that were carved.
 
+use super::operation::{Classifier, FRAMES_TO_CLASSIFY, Operation};
+use super::stacks::{Stack, Stacks};
 use crate::addr::Va;
-use crate::bytes::le;
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::types::{Field, TypeSource};
+use crate::types::{Field, StackField, TypeSource};
 
 /// What a slot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,33 +42,27 @@ impl Header {
 
 /// Fields of `_VF_POOL_TRACE`, resolved once.
 pub(in crate::verifier) struct Trace {
-    pub(in crate::verifier) address: Field,
-    pub(in crate::verifier) size: Field,
-    pub(in crate::verifier) thread: Field,
-    pub(in crate::verifier) stack: usize,
-    pub(in crate::verifier) frames: usize,
-    pub(in crate::verifier) frame_size: usize,
+    address: Field,
+    size: Field,
+    thread: Field,
+    pub(in crate::verifier) stack: StackField,
     pub(in crate::verifier) stride: usize,
 }
 
 impl Trace {
     pub(in crate::verifier) fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
         let name = "_VF_POOL_TRACE";
-        let stack = types.field(name, "StackTrace")?;
-        let missing =
-            || Error::MissingField { type_name: name.into(), path: "StackTrace[]".into() };
-        let (frames, frame_size) = stack.elements().ok_or_else(missing)?;
+        let stack = StackField::resolve(types, name, "StackTrace")?;
         let stride = types.size_of(name)?;
-        if !(0x20..=0x1000).contains(&stride) || frame_size == 0 {
-            return Err(missing());
+        if !(0x20..=0x1000).contains(&stride) {
+            let path = "StackTrace[]".into();
+            return Err(Error::MissingField { type_name: name.into(), path });
         }
         Ok(Self {
             address: types.field(name, "Address")?,
             size: types.field(name, "Size")?,
             thread: types.field(name, "Thread")?,
-            stack: stack.offset as usize,
-            frames,
-            frame_size,
+            stack,
             stride: stride as usize,
         })
     }
@@ -79,18 +75,33 @@ impl Trace {
             block: Va(number(&self.address)),
             size: number(&self.size),
             thread: Va(number(&self.thread)),
-            first: Va(le(record, self.stack, self.frame_size).unwrap_or(0)),
+            first: self.stack.first(record),
         }
     }
 
-    /// The frames of a record up to the first null.
-    pub(in crate::verifier) fn stack<'b>(&self, record: &'b [u8]) -> impl Iterator<Item = Va> + 'b {
-        let size = self.frame_size;
-        let raw = record.get(self.stack..).unwrap_or_default();
-        raw.chunks_exact(size)
-            .take(self.frames)
-            .map(move |frame| Va(le(frame, 0, size).unwrap_or(0)))
-            .take_while(|frame| !frame.is_null())
+    /// Adds the stack of a record to `stacks`, and finds out what happened to its block.
+    pub(super) fn decode(
+        &self,
+        record: &[u8],
+        block: Va,
+        classifier: &mut Classifier<'_>,
+        stacks: &mut Stacks,
+    ) -> (Operation, Stack) {
+        let stack = stacks.push(&self.stack, record);
+        let operation = match block.is_null() {
+            true => Operation::Failed,
+            false => classifier.operation(stacks.get(stack)),
+        };
+        (operation, stack)
+    }
+
+    /// The frames by which an operation is classified; nulls after the last one.
+    pub(super) fn top(&self, record: &[u8]) -> [Va; FRAMES_TO_CLASSIFY] {
+        let mut top = [Va(0); FRAMES_TO_CLASSIFY];
+        for (to, frame) in top.iter_mut().zip(self.stack.frames(record)) {
+            *to = frame;
+        }
+        top
     }
 
     /// True of the bytes of a record whose stack starts in an image.
@@ -102,23 +113,19 @@ impl Trace {
     pub(in crate::verifier) fn slot(&self, kernel: &Kernel, record: &[u8]) -> Slot {
         let space = kernel.space();
         let header = self.header(record);
-        let Header { size, thread, .. } = header;
-        let first = self.stack(record).next();
+        let Header { size, thread, first, .. } = header;
         if !header.is_written() {
-            return if first.is_none() { Slot::Unused } else { Slot::Other };
+            return if first.is_null() { Slot::Unused } else { Slot::Other };
         }
         // Threads are aligned to 8 bytes at least; nobody asks for a tebibyte.
         if !space.is_kernel(thread) || thread.0 % 8 != 0 || size == 0 || size >= 1 << 40 {
             return Slot::Other;
         }
-        match first {
-            None => Slot::Bare,
-            Some(frame) => {
-                let modules = kernel.modules();
-                let in_image =
-                    modules.find(frame).is_some() || modules.find_unloaded(frame).is_some();
-                if in_image { Slot::Record } else { Slot::Other }
-            }
+        if first.is_null() {
+            return Slot::Bare;
         }
+        let modules = kernel.modules();
+        let in_image = modules.find(first).is_some() || modules.find_unloaded(first).is_some();
+        if in_image { Slot::Record } else { Slot::Other }
     }
 }

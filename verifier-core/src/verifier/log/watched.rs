@@ -1,18 +1,21 @@
 //! Canceled IRPs that the watchdog waits for: the list `VfWdIrpListHead` of `_VF_WATCHDOG_IRP`.
 //!
-//! Verifier watches an IRP from its cancellation to its completion, and complains (0xC4/0x135) of one
-//! that is not completed in time. The list holds those that are outstanding, in the order that
-//! `ViWdInsertSortIrp` gives them. How long a tick is no public source says: ticks are numbers here.
-//! Windows 7 to 11.
+//! Verifier watches an IRP from its cancellation to its completion, and stops the machine (0xC4/0x135) if the IRP
+//! is not completed in time. The list holds those that are outstanding, in the order that `ViWdInsertSortIrp`
+//! gives them. No public source says how long a tick is, so ticks are numbers here. Windows 7 to 11.
 
 use crate::addr::Va;
+use crate::describe::{Table, columns};
 use crate::error::{Error, Problem};
 use crate::kernel::{Kernel, walk_list};
+use crate::types::{Field, TypeSource};
+
+const WHAT: &str = "watched IRPs";
 
 /// A canceled IRP that is watched: `_VF_WATCHDOG_IRP`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchedIrp {
-    /// Where the structure lies.
+    /// The address of the structure.
     pub address: Va,
     /// `Irp`.
     pub irp: Va,
@@ -26,6 +29,66 @@ pub struct WatchedIrp {
     pub cancel_timeout_ticks: u16,
 }
 
+impl WatchedIrp {
+    /// The description.
+    pub const TABLE: Table<'static, Self> = Table::new(
+        "WatchedIrp",
+        "A canceled IRP that Verifier watches until it is completed.",
+        columns!(|irp: Self| {
+            /// The `_VF_WATCHDOG_IRP`.
+            address: Address => irp.address,
+            /// The `_IRP`.
+            irp as "Irp": Address => irp.irp,
+            /// The tick by which the IRP must be completed.
+            due_tick_count as "DueTickCount": U32 => irp.due_tick_count,
+            /// Not 0 while the IRP is in the list.
+            inserted as "Inserted": U32 => irp.inserted,
+            /// The number of the IRP's stack location that is tracked.
+            tracked_stack_location as "TrackedStackLocation": I64 => irp.tracked_stack_location,
+            /// Ticks that the IRP may take to be completed.
+            cancel_timeout_ticks as "CancelTimeoutTicks": U32 => irp.cancel_timeout_ticks,
+        }),
+    );
+}
+
+/// The fields of `_VF_WATCHDOG_IRP`, resolved once.
+struct Layout {
+    size: usize,
+    links: u64,
+    irp: Field,
+    due: Field,
+    inserted: Field,
+    location: Field,
+    timeout: Field,
+}
+
+impl Layout {
+    fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
+        let name = "_VF_WATCHDOG_IRP";
+        Ok(Self {
+            size: types.size_of(name)?.min(0x1000) as usize,
+            links: types.field(name, "ListEntry")?.offset,
+            irp: types.field(name, "Irp")?,
+            due: types.field(name, "DueTickCount")?,
+            inserted: types.field(name, "Inserted")?,
+            location: types.field(name, "TrackedStackLocation")?,
+            timeout: types.field(name, "CancelTimeoutTicks")?,
+        })
+    }
+
+    fn decode(&self, address: Va, bytes: &[u8]) -> WatchedIrp {
+        let number = |field: &Field| field.get(bytes).unwrap_or(0);
+        WatchedIrp {
+            address,
+            irp: Va(number(&self.irp)),
+            due_tick_count: number(&self.due) as u32,
+            inserted: number(&self.inserted) as u8,
+            tracked_stack_location: number(&self.location) as i8,
+            cancel_timeout_ticks: number(&self.timeout) as u16,
+        }
+    }
+}
+
 /// The canceled IRPs that are watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedIrps {
@@ -35,35 +98,25 @@ pub struct WatchedIrps {
     pub length: Option<u32>,
     /// `ViWdIrpListLengthMaximum`: how many there were at most.
     pub maximum: Option<u32>,
-    /// `ViWdTickCount`: the tick that it is.
+    /// `ViWdTickCount`: the current tick.
     pub tick: Option<u32>,
     /// `ViWdCancelIrpCount`: IRPs canceled so far.
     pub canceled: Option<u32>,
-    /// The IRP that was asked for, where one was.
+    /// The IRP that the caller asked for.
     pub about: Option<Va>,
-    /// Why there is none, where there is none.
+    /// Why the list has no IRP.
     pub empty_because: Option<&'static str>,
-    /// What could not be read or does not fit.
+    /// What could not be read or is contradictory.
     pub problems: Vec<Problem>,
 }
 
 impl WatchedIrps {
-    /// Reads the first `last` of the list, or all, of which the IRP is `wanted` where one is given.
+    /// Reads the first `last` IRPs of the list, or all; if `wanted` is given, only that IRP.
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have the list or its type, or its head cannot be
-    /// read.
+    /// If the kernel's symbols are missing or do not have the list or its type, or if its head cannot be read.
     pub fn read(kernel: &Kernel, last: Option<usize>, wanted: Option<Va>) -> Result<Self, Error> {
-        let what = "watched IRPs";
-        let name = "_VF_WATCHDOG_IRP";
-        let types = kernel.types()?;
-        let links = types.field(name, "ListEntry")?.offset;
-        let irp = types.field(name, "Irp")?;
-        let due = types.field(name, "DueTickCount")?;
-        let inserted = types.field(name, "Inserted")?;
-        let location = types.field(name, "TrackedStackLocation")?;
-        let timeout = types.field(name, "CancelTimeoutTicks")?;
-        let size = types.size_of(name)?.min(0x1000) as usize;
+        let layout = Layout::resolve(kernel.types()?)?;
         let head = kernel.global("VfWdIrpListHead")?;
         let space = kernel.space();
         let number = |name: &str| space.memory().read_u32(kernel.global(name).ok()?).ok();
@@ -72,44 +125,40 @@ impl WatchedIrps {
             space.read_pointer(head).map_err(|fault| Error::read("VfWdIrpListHead", fault))?;
         let mut problems = Vec::new();
         let mut irps = Vec::new();
-        let walk = walk_list(space, head, what, kernel.limits());
+        let walk = walk_list(space, head, WHAT, kernel.limits());
         let found = walk.entries.len();
         let never = found == 0 && first.is_null();
         let is_whole = walk.broken.is_none();
         if let Some(error) = walk.broken.filter(|_| !never) {
-            problems.push(Problem::from_error(what, &error));
+            problems.push(Problem::from_error(WHAT, &error));
         }
-        let mut bytes = vec![0u8; size];
+        let mut bytes = vec![0u8; layout.size];
         for link in walk.entries {
             if irps.len() >= last.unwrap_or(usize::MAX) {
                 break;
             }
-            let address = link.sub(links);
+            let address = link.sub(layout.links);
             if let Err(fault) = space.read(address, &mut bytes) {
                 problems.push(Problem::at("watched IRP", address, fault));
                 continue;
             }
-            let record = WatchedIrp {
-                address,
-                irp: Va(irp.get(&bytes).unwrap_or(0)),
-                due_tick_count: due.get(&bytes).unwrap_or(0) as u32,
-                inserted: inserted.get(&bytes).unwrap_or(0) as u8,
-                tracked_stack_location: location.get(&bytes).unwrap_or(0) as i8,
-                cancel_timeout_ticks: timeout.get(&bytes).unwrap_or(0) as u16,
-            };
+            let record = layout.decode(address, &bytes);
             if wanted.is_none_or(|wanted| wanted == record.irp) {
                 irps.push(record);
             }
         }
         let length = number("ViWdIrpListLength");
         if let Some(length) = length.filter(|&length| is_whole && length as usize != found) {
-            problems.push(Problem::at(
-                what,
-                head,
-                format!("ViWdIrpListLength says {length}, the list holds {found}"),
-            ));
+            let why = format!("ViWdIrpListLength says {length}, the list holds {found}");
+            problems.push(Problem::at(WHAT, head, why));
         }
         kernel.report_into(&mut problems);
+        let empty_because = match found {
+            _ if never => Some("the list was never set up"),
+            0 if is_whole => Some("no canceled IRP is watched"),
+            0 => Some("the list cannot be read"),
+            _ => None,
+        };
         Ok(Self {
             irps,
             length,
@@ -117,15 +166,7 @@ impl WatchedIrps {
             tick: number("ViWdTickCount"),
             canceled: number("ViWdCancelIrpCount"),
             about: wanted,
-            empty_because: if never {
-                Some("the list was never set up")
-            } else if found == 0 && is_whole {
-                Some("no canceled IRP is watched")
-            } else if found == 0 {
-                Some("the list cannot be read")
-            } else {
-                None
-            },
+            empty_because,
             problems,
         })
     }

@@ -10,8 +10,9 @@ use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::SparsePages;
 use verifier_core::types::Isf;
+use verifier_core::verifier::log::EventKind;
 use verifier_core::{Completeness, Extent, Problem, Va};
-use verifier_synth::{Assembly, Build, DumpKind, MachineType, Sample};
+use verifier_synth::{Assembly, Build, DumpKind, Log, MachineType, Sample};
 
 /// A file or folder beside the repository. If it is absent, the test prints that it is skipped; if
 /// `VERIFIER_REQUIRE_SHARED` is set, the test fails.
@@ -132,3 +133,12 @@ pub(crate) fn tiny_kernel_after(
     let hints = Hints { ps_loaded_module_list: Some(TINY_HEAD), bug_check, ..Hints::default() };
     Kernel::open_with(space, hints, limits).expect("one module")
 }
+
+/// The logs that are rings of allocated records, with the names that the builder of dumps has for them.
+pub(crate) const RINGS: [(EventKind, Log); 5] = [
+    (EventKind::Irql, Log::Irql),
+    (EventKind::Fault, Log::Fault),
+    (EventKind::Region, Log::CriticalRegion),
+    (EventKind::Irp, Log::Irp),
+    (EventKind::Pending, Log::ForcedPending),
+];
