@@ -79,12 +79,6 @@ pub(crate) fn signed(name: &str, values: impl Iterator<Item = i64>) -> Column {
     (field, Arc::new(Int64Array::from_iter_values(values)))
 }
 
-/// Numbers that may be negative, or absent.
-pub(crate) fn maybe_signed(name: &str, values: impl Iterator<Item = Option<i64>>) -> Column {
-    let field = Field::new(name, DataType::Int64, true);
-    (field, Arc::new(Int64Array::from_iter(values)))
-}
-
 /// Small numbers.
 pub(crate) fn small_numbers(name: &str, values: impl Iterator<Item = u32>) -> Column {
     let field = Field::new(name, DataType::UInt32, false);

@@ -10,11 +10,8 @@ use verifier_core::verifier::log::{CarvedRow, LogKind, PoolRow, WatchedIrp};
 
 /// The classes of all tables' rows.
 fn classes() -> Vec<(String, String)> {
-    let mut classes = vec![
-        class(&PoolRow::TABLE),
-        class(&CarvedRow::TABLE),
-        class(&WatchedIrp::TABLE),
-    ];
+    let mut classes =
+        vec![class(&PoolRow::TABLE), class(&CarvedRow::TABLE), class(&WatchedIrp::TABLE)];
     classes.extend(LogKind::all().filter_map(|kind| match kind {
         LogKind::Event(kind) => Some(class(&kind.table())),
         _ => None,
@@ -25,7 +22,8 @@ fn classes() -> Vec<(String, String)> {
 
 /// A class by its name, and its text.
 fn class<R>(table: &Table<'_, R>) -> (String, String) {
-    let mut text = format!("class {}(NamedTuple):\n    \"\"\"{}\"\"\"\n\n", table.name, rst(table.doc));
+    let mut text =
+        format!("class {}(NamedTuple):\n    \"\"\"{}\"\"\"\n\n", table.name, rst(table.doc));
     for column in table.documented() {
         let _ = writeln!(text, "    {}: {}", column.name, kind(column));
         for line in wrapped(&format!("\"\"\"{}{}\"\"\"", rst(column.doc), words(column.kind))) {
@@ -54,7 +52,7 @@ fn words(kind: Kind) -> String {
     let Kind::OneOf(words) = kind else { return String::new() };
     let quoted: Vec<String> = words.iter().map(|word| format!("``{word}``")).collect();
     match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!(" {} or {last}.", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => format!(" One of {} and {last}.", rest.join(", ")),
         Some((only, _)) => format!(" Always {only}."),
         None => String::new(),
     }
@@ -110,7 +108,10 @@ fn log_overloads() -> String {
         let (note, result) = match kind {
             LogKind::Pool => ("", format!("Log[_rows.{}]", PoolRow::TABLE.name)),
             LogKind::Event(kind) => ("", format!("Log[_rows.{}]", kind.record_name())),
-            _ => ("  # type: ignore[overload-overlap]  # any other word is a log's", "WatchedIrps".into()),
+            _ => (
+                "  # type: ignore[overload-overlap]  # any other word is a log's",
+                "WatchedIrps".into(),
+            ),
         };
         let _ = write!(
             text,
@@ -143,7 +144,8 @@ fn the_classes_of_rows_are_fresh() {
 
 #[test]
 fn the_stub_has_an_overload_for_each_log() {
-    const START: &str = "    # Made by `BLESS=1 cargo test -p verifier-py`: one overload for each log.\n";
+    const START: &str =
+        "    # Made by `BLESS=1 cargo test -p verifier-py`: one overload for each log.\n";
     const END: &str = "    # The end of what is made.\n";
     let path = package("_verifier_py.pyi");
     let stub = std::fs::read_to_string(&path).unwrap();

@@ -289,4 +289,4 @@ def test_a_record_shows_what_its_column_is(sheet: Sheet) -> None:
         for part, record in (("frames", "Frame"), ("images", "Image"), ("allocations", "LeakedBlock")):
             if part in schema.names and pyarrow.types.is_list(schema.field(part).type):
                 check(record, schema.field(part).type.value_type)
-    assert {"Driver", "Allocation", "PoolEvent", "LeakGroup", "CarvedEvent"} <= seen
+    assert {"Driver", "Allocation", "PoolEvent", "LeakGroup", "CarvedPoolEvent"} <= seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._records import Allocation, CarvedAllocation, Comparison, Flag, PoolInfo, PoolStack
-from ._rows import CarvedEvent, WatchedIrp
+from ._rows import CarvedPoolEvent, WatchedIrp
 from ._values import _freeze
 from ._verifier_py import Table
 
@@ -153,7 +153,7 @@ class CarvedPool(_Described[CarvedAllocation]):
     why_not_compared: str | None
 
 
-class CarvedLog(_Described[CarvedEvent]):
+class CarvedLog(_Described[CarvedPoolEvent]):
     """Records of the pool log that were found by their shape; their order is unknown."""
 
     __slots__ = ("kind", "order", "pages", "pages_looked_at", "source")

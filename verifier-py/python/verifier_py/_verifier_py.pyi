@@ -194,6 +194,96 @@ class Session:
         self, driver: str | None = None, *, carve: bool = False, range: tuple[int, int]
     ) -> CarvedPool: ...
     # Made by `BLESS=1 cargo test -p verifier-py`: one overload for each log.
+    @overload
+    def log(
+        self,
+        kind: Literal["pool"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.PoolEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["irql"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.IrqlEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["fault"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.FaultEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["region"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.RegionEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["irp"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.IrpEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["pending"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.PendingEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["suppressed"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.SuppressedEvent]: ...
+    @overload
+    def log(
+        self,
+        kind: Literal["workaround"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> Log[_rows.WorkaroundEvent]: ...
+    @overload
+    def log(  # type: ignore[overload-overlap]  # any other word is a log's
+        self,
+        kind: Literal["watched"],
+        *,
+        last: int | None = None,
+        address: int | None = None,
+        carve: Literal[False] = False,
+        range: None = None,
+    ) -> WatchedIrps: ...
     # The end of what is made.
     @overload
     def log(
