@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the floors of each crate: no circle of imports between files, and no import from a higher floor.
+"""Checks the floors of each crate: no circle of imports between files, and no import from a higher floor.
 
 usage: checks/imports.py [--graph CRATE]
 
@@ -45,7 +45,7 @@ USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", re.M)
 
 
 def paths_of(text):
-    """The paths that a file names, each as (is handed on, [segment, ...])."""
+    """The paths that a file names, each as (is re-exported, [segment, ...])."""
     text = re.sub(r"//[^\n]*", "", text)
     text = text.split("#[cfg(test)]\nmod ")[0]
     for public, body in USE.findall(text):
@@ -75,7 +75,7 @@ def branches(tree):
 
 
 class Crate:
-    """The modules of a crate, and which file imports from which."""
+    """The modules of a crate, and the imports between its files."""
 
     def __init__(self, source):
         self.files = {}

@@ -161,7 +161,7 @@ pub(crate) fn structure(name: &str, columns: Vec<Column>, valid: Option<Vec<bool
     (Field::new(name, array.data_type().clone(), nullable), array)
 }
 
-/// A column of lists, `lengths` of them out of the items one behind the other.
+/// A column of lists of these `lengths`, with the items of all lists one after another.
 pub(crate) fn lists(
     name: &str,
     lengths: impl Iterator<Item = usize>,

@@ -1,8 +1,8 @@
-//! Documents that Rust describes with serde, as Python dicts and lists. Addresses are numbers: this is no
-//! format for people.
+//! Converts documents that Rust describes with serde to Python dicts and lists. Addresses are numbers,
+//! because this is not a format for people.
 //!
-//! There is a step between: a value of Rust's. What describes a document may look up names and so read
-//! memory, which belongs into work without the GIL; only the finished value needs Python.
+//! The conversion goes through a Rust value. Serialization may look up names and so read memory, which must
+//! run without the GIL; only the finished value needs Python.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
 use serde::ser::{self, Serialize};
 use verifier_core::Error;
 
-/// What a document is made of.
+/// A value of a document.
 pub(crate) enum Value {
     None,
     Bool(bool),
@@ -243,7 +243,7 @@ impl ser::SerializeMap for Map {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Broken> {
         match key.serialize(To)? {
             Value::Text(key) => self.key = key,
-            _ => return Err(ser::Error::custom("a key that is no text")),
+            _ => return Err(ser::Error::custom("a key that is not text")),
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ fn number(field: &Field, value: u64) -> String {
     if is_hex(field) { format!("{value:#x}") } else { value.to_string() }
 }
 
-/// Text out of a dump where markup stands for nothing.
+/// Text from a dump, with its markup escaped.
 #[pyfunction]
 #[pyo3(name = "escape_html")]
 pub(crate) fn escape(text: &str) -> String {

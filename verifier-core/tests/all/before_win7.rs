@@ -1,4 +1,4 @@
-//! Windows XP, Server 2003 and Vista on machines made of literals: the places are those of the public type
+//! Windows XP, Server 2003 and Vista on machines made of literals, with the offsets of the public type
 //! tables, written here by hand.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use verifier_core::verifier::{
 };
 use verifier_core::{Fault, Va};
 
-/// Memory that is written with the pointers of one machine.
+/// Memory that is written with pointers of one machine's size.
 struct Writer {
     memory: SparsePages<Va>,
     width: usize,
@@ -32,7 +32,7 @@ impl Writer {
         self.memory.write(Va(at), &vec![0; size]);
     }
 
-    /// A `UNICODE_STRING` at `at` whose text lies at `text`.
+    /// A `UNICODE_STRING` at `at` whose text is at `text`.
     fn string(&mut self, at: u64, text_at: u64, text: &str) {
         let raw: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         self.number(at, raw.len() as u64, 2);
@@ -75,16 +75,16 @@ impl Writer {
     }
 }
 
-/// Where XP's kernel, module list, drivers and pool hash are.
+/// The addresses of XP's kernel, module list, drivers and pool hash.
 const XP: [u64; 4] = [0x8050_0000, 0x8200_0000, 0x8210_0000, 0x8220_0000];
 
-/// An XP machine with two drivers, one of which never loaded, and a pool hash of four entries that says
-/// that it has `size`.
+/// An XP machine with two drivers, of which one was never loaded, and a pool hash of four entries that states
+/// the size `size`.
 fn xp_memory(size: u64) -> (Writer, u64) {
     let [base, heads, entries, hash] = XP;
     let mut w = Writer { memory: SparsePages::new(), width: 4 };
     w.modules(heads, &[(base, "ntoskrnl.exe", 0x20_0000), (0xf800_0000, "leaky.sys", 0x3000)]);
-    // The list's head in the kernel's data, two drivers, one of which never loaded.
+    // The list's head in the kernel's data, and two drivers, of which one was never loaded.
     let list = base + 0x8_1230;
     w.zeros(base + 0x8_1000, 0x1000);
     w.zeros(entries, 0x400);
@@ -162,21 +162,21 @@ fn xp() {
             (0x8300_1000, 0x123, "Peak".into(), 0xf800_1250)
         ]
     );
-    // That this is inferred is said, and nothing else is wrong: the counters agree.
+    // The report says that this is inferred; there is no other problem, because the counters agree.
     assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
     assert!(report.problems[0].why.contains("not established"));
     // There are no pages to carve.
     assert!(CarvedPool::read(&kernel, &Scan::Virtual(Va(hash)..Va(hash + 0x1000))).is_err());
 }
 
-/// Memory whose page at the pool hash is seen again at every address behind it.
+/// Memory in which the page of the pool hash is repeated at every later address.
 struct Repeating(SparsePages<Va>);
 
 impl Memory<Va> for Repeating {
     fn read_in_page(&self, at: Va, buf: &mut [u8]) -> Result<Residence, Fault> {
         let hash = XP[3];
-        let is_behind = (hash..hash + 0x1000_0000).contains(&at.0);
-        let at = if is_behind { Va(hash + at.page_offset()) } else { at };
+        let is_after = (hash..hash + 0x1000_0000).contains(&at.0);
+        let at = if is_after { Va(hash + at.page_offset()) } else { at };
         self.0.read_in_page(at, buf)
     }
 
@@ -185,7 +185,7 @@ impl Memory<Va> for Repeating {
     }
 }
 
-/// The same machine whose pool hash goes on for ever, by what its size says and its pages show.
+/// The same machine with a pool hash that does not end, by its size and its pages.
 fn endless(limits: Limits) -> Kernel {
     let (mut w, list) = xp_memory(0x7fff_ffff);
     let [base, heads, _, hash] = XP;
@@ -216,7 +216,7 @@ fn a_pool_hash_is_no_longer_than_memory_and_limit() {
         assert!(told, "{:?}", report.problems);
         (report.drivers[0].allocations.len() as u64, held)
     };
-    // A page has 256 slots; two of the first are free by the chain, and by what they hold.
+    // A page has 256 slots; two of the first page are free by the chain and by their contents.
     let (found, held) = read(usize::MAX);
     assert!(((held - 1) * 254..held * 256).contains(&found), "{found} of {held} pages");
     assert!((254..256).contains(&read(1).0));
@@ -264,7 +264,7 @@ fn with_pages(machine: Machine, build: u32) {
     w.pointer(start, driver);
     w.pointer(end, driver + 0x3000);
     w.number(counters, 0, 4);
-    // Two blocks, their peak, their bytes and the peak of those, all nonpaged.
+    // Two blocks, their peak, their bytes and the peak of the bytes, all nonpaged.
     let bytes = counters + 0x10 + width as u64;
     for (at, value) in [(4, 2), (0xc, 2)] {
         w.number(counters + at, value, 4);
@@ -275,7 +275,8 @@ fn with_pages(machine: Machine, build: u32) {
     let free = page + 3 * slot;
     for (header, first) in [(pages, page), (trackers, free)] {
         if wide {
-            // Depth 1, and bits 4 to 42 of the entry at bit 25; the region is the header's.
+            // Depth 1, and bits 4 to 42 of the entry at bit 25; the upper bits are those of the header's
+            // address.
             w.number(header, 1 | ((first >> 4) & ((1 << 39) - 1)) << 25, 8);
         } else {
             w.pointer(header, first);
@@ -328,7 +329,7 @@ fn with_pages(machine: Machine, build: u32) {
             (block + 0x1000, 0x21, "Odd ".into(), driver + 0x1250)
         ]
     );
-    // The same by carving; the owner of these kernels has a name, its signature is not known.
+    // The same by carving; in these kernels the owner has a name, and its signature is unknown.
     let carved = CarvedPool::read(&kernel, &Scan::Virtual(Va(page)..Va(page + 0x1000))).unwrap();
     let owner = &carved.owners[0];
     assert_eq!((owner.name.as_deref(), owner.is_signed), (Some("leaky.sys"), false));

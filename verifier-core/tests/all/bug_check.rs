@@ -1,5 +1,5 @@
-//! Bug check 0xC4/0x62 on every build: a driver was unloaded while it held pool, and its parameters lead to
-//! the blocks whatever the kernel had taken down of the driver by then.
+//! Bug check 0xC4/0x62 on every build: a driver was unloaded while it held pool. The parameters lead to the
+//! blocks, even if the kernel has already removed the driver from its lists.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn blocks(build: Build) -> [u64; 3] {
     [first, first + 0x1000, first + 0x2000]
 }
 
-/// Another driver that holds nothing, and one that holds three blocks and is unloaded.
+/// A driver without blocks, and an unloaded driver with three blocks.
 fn unloaded(build: Build, unload: Unload) -> Assembly {
     let mut m = Machine::new(build);
     let quiet = m.driver(Driver::new("quiet.sys"));
@@ -76,7 +76,7 @@ fn pool_and_leaks_include_a_driver_that_is_off_the_lists() {
             assert_eq!(leaky.driver.suspect_entry.is_some(), unload != Unload::OffTreeAndList);
             let [image] = &leaky.driver.images[..] else { panic!("{leaky:?}") };
             assert_eq!(image.address.is_null(), unload != Unload::Listed);
-            // The module is in memory still: its base is known by name.
+            // The module is still in memory, so its base is known by name.
             let module = kernel.modules().loaded().iter().find(|m| m.name == "leaky.sys").unwrap();
             assert_eq!((image.base, image.size), (module.base, module.size.into()));
 
@@ -117,7 +117,7 @@ fn leaks_say_first_which_driver_was_unloaded_whichever_driver_is_asked_for() {
     }
 }
 
-/// Memory without a dump's header: the kernel noted the bug check itself.
+/// Memory without a dump's header: the bug check is in the kernel's own variable.
 #[test]
 fn the_kernel_itself_knows_its_bug_check() {
     for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
@@ -134,7 +134,7 @@ fn the_kernel_itself_knows_its_bug_check() {
 }
 
 #[test]
-fn what_does_not_fit_is_told() {
+fn parameters_that_do_not_fit_are_reported() {
     let build = Build::Win10Vb;
     // Another bug check, and another subcode.
     for (code, subcode) in [(0xe2, 0x62), (0xc4, 0x60), (0x1c4, 0x62)] {
@@ -148,20 +148,20 @@ fn what_does_not_fit_is_told() {
             Drivers::read(&kernel).unwrap().drivers.iter().all(|driver| !driver.from_bug_check)
         );
     }
-    // A count that the pages do not hold.
+    // A count that is larger than the entries on the pages.
     let mut m = unloaded(build, Unload::OffTree);
     m.header.bug_check.as_mut().unwrap().parameters[3] = 5;
     let leak = UnloadLeak::read(&open(&m)).unwrap().unwrap();
     assert_eq!(leak.allocations.len(), 3);
     assert!(leak.problems[0].why.contains("the bug check says 5, its pages hold 3"), "{leak:?}");
-    // A name that is not there: the driver is named by its data.
+    // An absent name: the driver is identified by its data.
     let mut m = unloaded(build, Unload::OffTreeAndList);
     m.header.bug_check.as_mut().unwrap().parameters[1] = 0xffff_8000_0000_2000;
     let leak = UnloadLeak::read(&open(&m)).unwrap().unwrap();
     assert_eq!(leak.driver, format!("driver_{}", leak.verified_data));
     assert_eq!(leak.allocations.len(), 3);
     assert_eq!(leak.problems.len(), 1, "{leak:?}");
-    // Data that is none, and data that is absent.
+    // Data of another kind, and absent data.
     let mut m = unloaded(build, Unload::OffTree);
     let data = m.address("verified:leaky.sys");
     m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "Signature", 0x1234);
@@ -175,7 +175,7 @@ fn what_does_not_fit_is_told() {
     assert!(error.contains("driver that bug check 0xc4/0x62 is about"), "{error}");
 }
 
-/// What parameter 2 of a rule's bug check points to.
+/// The text to which parameter 2 of a rule's bug check points.
 #[test]
 fn the_violated_condition_is_read() {
     const TEXT: Va = Va(0xffff_f800_0002_d9d0);
@@ -185,11 +185,12 @@ fn the_violated_condition_is_read() {
         let bug_check = BugCheck { code, parameters: [id, at.0, 0, 0] };
         violated_condition(&tiny_kernel_after(memory, Some(bug_check), Limits::default()))
     };
-    let text = [CONDITION.as_bytes(), b"\0behind"].concat();
+    let text = [CONDITION.as_bytes(), b"\0after"].concat();
     for (code, id) in [(0xc4, 0x20005), (0x1c4, 0x20005), (0xc4, 0x91001), (0x1c4, 0x4100b)] {
         assert_eq!(read(code, id, &text, TEXT), Ok(Some(CONDITION.into())), "{code:#x}/{id:#x}");
     }
-    // Not about a rule: Verifier's own checks, a number that no reference names, other codes.
+    // Bug checks that are not about a rule: Verifier's own checks, a number without documentation, other
+    // codes.
     for (code, id) in [(0xc4, 0x62), (0x1c4, 0x62), (0xc4, 0x20012), (0xc9, 0x20005)] {
         assert_eq!(read(code, id, &text, TEXT), Ok(None), "{code:#x}/{id:#x}");
     }
@@ -201,8 +202,8 @@ fn the_violated_condition_is_read() {
     assert!(matches!(endless, Error::Limit { limit: 2048, .. }), "{endless:?}");
 }
 
-/// Server 2003 x64: the entry that a published 0xC4/0x62 pointed at, with its counters, its list and a page of
-/// blocks of our own; on the list and off it.
+/// Server 2003 x64: the entry to which a published 0xC4/0x62 pointed, with its counters and its list, and a
+/// page of made-up blocks; with the entry on the list and off it.
 mod server_2003 {
     use std::sync::Arc;
 
@@ -261,7 +262,7 @@ mod server_2003 {
                     ("Tag", 0x18, quad),
                 ],
             )
-            // The 8-byte form: the public type of 2003 has no more.
+            // The 8-byte form: the public type of 2003 has only this.
             .with_type("_SLIST_HEADER", 0x10, &[("Alignment", 0, Shape::Unsigned(8))]);
         if has_list { types.with_symbol("MiSuspectDriverList", LIST as u32) } else { types }
     }
@@ -279,7 +280,7 @@ mod server_2003 {
             put(&mut entry, at, value, 4);
         }
         put(&mut entry, 0x18, 20 | 22 << 16, 4);
-        // What the publication shows, and an SLIST header with the page's 39 bits.
+        // The published values, and an SLIST header with the page's 39 bits.
         for (at, value) in [
             (0x20, NAME),
             (0x28, 0xffff_fadf_c66c_1000),
@@ -323,7 +324,7 @@ mod server_2003 {
             assert_eq!(usbser.from_bug_check, !listed);
             assert_eq!(usbser.images[0].size, 0x1_1000);
             assert_eq!(usbser.counters().get("PagedBytes"), Some(0x30));
-            // Of Vista the list's name is not known: that is told.
+            // Vista's name of the list is unknown, which is reported.
             assert_eq!(drivers.problems.len(), usize::from(!has_list), "{drivers:?}");
             let report = PoolReport::read(&kernel, |_| true).unwrap();
             assert_eq!(report.drivers[0].allocations.len(), 2);

@@ -1,5 +1,5 @@
-//! Records of the pool log found by what they are, where they cross pages: physical memory holds the
-//! pages of the log in any order, the page tables say which follows which.
+//! Records of the pool log that are found by their shape and cross pages. Physical memory has the pages of
+//! the log in any order; the page tables give the next page.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const STRIDE: u64 = 0x1a8;
 const RECORDS: u64 = 69;
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 
-/// What slot `slot` holds, to its last word; the caller lies in an image.
+/// The record in slot `slot`, to its last word; the caller is in an image.
 fn frames(slot: u64, caller: u64) -> Vec<u64> {
     (0..50).map(|depth| caller + slot * 0x40 + depth).collect()
 }
@@ -61,8 +61,8 @@ impl Subject {
         CarvedLog::read(&kernel, &Scan::Physical(&pages), |_, _| true).unwrap()
     }
 
-    /// Holds what was found against what was written, and gives the slots that are whole and those that
-    /// are cut. A record is where its slot is.
+    /// Compares the found records with the written ones; returns the slots of whole and of cut records. Each
+    /// record must be at the place of its slot.
     fn check(&self, log: &CarvedLog) -> (Vec<u64>, Vec<u64>) {
         let (mut whole, mut cut) = (Vec::new(), Vec::new());
         for record in &log.records {
@@ -86,7 +86,7 @@ impl Subject {
 }
 
 #[test]
-fn records_go_on_on_the_page_that_is_mapped_behind_theirs() {
+fn records_continue_on_the_page_that_is_mapped_next() {
     let subject = Subject::new();
     let physical = |page| subject.assembly.space().translate(subject.page(page)).unwrap();
     assert!((0..7).any(|page| physical(page) + 0x1000 != physical(page + 1)), "not scattered");
@@ -102,10 +102,10 @@ fn records_go_on_on_the_page_that_is_mapped_behind_theirs() {
 }
 
 #[test]
-fn a_record_is_cut_where_the_page_behind_is_not_there() {
+fn a_record_is_cut_if_the_next_page_is_absent() {
     let mut subject = Subject::new();
     subject.assembly.remove_page(subject.page(3));
-    // Other memory is no page of a log.
+    // Other memory is not a page of the log.
     subject.assembly.patch(subject.page(5), &[0x5a; 0x1000]);
     let (whole, cut) = subject.check(&subject.carve(Limits::default()));
     let pages = |slot: u64| (slot * STRIDE / 0x1000, ((slot + 1) * STRIDE - 1) / 0x1000);
@@ -122,10 +122,10 @@ fn a_record_is_cut_where_the_page_behind_is_not_there() {
 }
 
 #[test]
-fn of_several_places_of_a_page_the_one_in_the_log_counts() {
+fn of_several_addresses_of_a_page_the_one_in_the_log_counts() {
     let mut subject = Subject::new();
     let frame = subject.assembly.space().translate(subject.page(2)).unwrap() / 0x1000;
-    // Below and above the log's own address, with zeros behind.
+    // Below and above the log's own address, followed by zeros.
     let space = subject.assembly.space_mut();
     for other in [0xffff_8a00_0000_0000, 0xffff_fa00_0000_0000] {
         space.map(other, frame, PageSize::Small, PageState::Present);
@@ -138,13 +138,13 @@ fn of_several_places_of_a_page_the_one_in_the_log_counts() {
 }
 
 #[test]
-fn a_walk_over_page_tables_that_ends_early_is_told() {
+fn a_walk_over_page_tables_that_ends_early_is_reported() {
     let subject = Subject::new();
     let mut limits = Limits::default();
     limits.search_pages = 3;
     let log = subject.carve(limits);
-    let tells = |p: &Problem| p.why.contains("Limits::search_pages");
-    assert!(log.problems.iter().any(tells), "{:?}", log.problems);
+    let names_it = |p: &Problem| p.why.contains("Limits::search_pages");
+    assert!(log.problems.iter().any(names_it), "{:?}", log.problems);
     let (whole, cut) = subject.check(&log);
     assert!(whole.len() > 50 && cut.len() >= 5, "{whole:?} {cut:?}");
 }

@@ -1,5 +1,5 @@
-//! One damaged field at a time in what leads to drivers and modules: something else in memory contradicts it, so
-//! a problem has its address, and what was read is still shown.
+//! One damaged field at a time in the data that lead to drivers and modules. Other data in memory contradict
+//! it, so there is a problem with its address, and the data that were read are still shown.
 
 use crate::common::{assert_reported, open};
 use verifier_core::kernel::Kernel;
@@ -55,7 +55,7 @@ fn assert_contradicted(problems: &[Problem], at: u64, why: &str) {
     assert!(!Completeness::of(problems).is_complete());
 }
 
-/// How many blocks each driver holds.
+/// The number of blocks of each driver.
 fn held(report: &PoolReport) -> Vec<(&str, usize)> {
     let mut held: Vec<_> =
         report.drivers.iter().map(|pool| (&*pool.driver.name, pool.allocations.len())).collect();
@@ -373,7 +373,7 @@ mod drivers {
 mod modules {
     use super::*;
 
-    /// Where an entry has base, size, full name and base name.
+    /// The offsets of base, size, full name and base name in an entry.
     fn fields(m: &Assembly) -> [u64; 4] {
         match m.layouts().pointer_size() {
             4 => [0x18, 0x20, 0x24, 0x2c],
@@ -385,7 +385,7 @@ mod modules {
         kernel.modules().loaded().iter().map(|module| &*module.name).collect()
     }
 
-    /// Damages the entry of leaky.sys, and looks at the session.
+    /// Damages the entry of leaky.sys, and passes the session to `check`.
     fn entry(damage: impl Fn(&mut Assembly, u64, [u64; 4]), check: impl Fn(&Assembly, &Kernel)) {
         for build in BUILDS {
             let mut m = machine(build);
@@ -491,7 +491,7 @@ mod modules {
             );
             m.patch(base, &[0; 0x400]);
             let problems = problems_of(&open(&m), "leaky.sys");
-            // It costs names alone.
+            // Only names are missing.
             assert!(Completeness::of(&problems).is_complete());
             assert_eq!((problems[0].address, problems.len()), (Some(Va(base)), 1));
         }

@@ -1,5 +1,5 @@
-//! Every CSV document into a pipe that nobody reads: the writer's own error comes back, wherever in the document
-//! it strikes, so that a command can tell `… | head` from a full disk.
+//! Writes every CSV document into a closed pipe. The writer's own error is returned, wherever in the document
+//! it occurs, so that a command can distinguish `… | head` from a full disk.
 
 use std::io;
 
@@ -20,10 +20,10 @@ use verifier_synth::{
 
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 const THREAD: u64 = 0xffff_9a8f_4fff_0040;
-/// More of everything than the CSV writer's buffer of 8 KiB holds.
+/// More records than fit into the CSV writer's buffer of 8 KiB.
 const MANY: u64 = 300;
 
-/// A pipe whose reader is gone.
+/// A pipe without a reader.
 struct Closed;
 
 impl io::Write for Closed {
@@ -36,7 +36,7 @@ impl io::Write for Closed {
     }
 }
 
-/// A machine with many of each record.
+/// A machine with many records of each kind.
 pub(super) fn machine() -> Assembly {
     let mut m = Machine::new(Build::Win11);
     let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("Read", 0x1200));
@@ -72,7 +72,7 @@ pub(super) fn machine() -> Assembly {
 }
 
 #[test]
-fn a_closed_pipe_is_told_as_one() {
+fn a_closed_pipe_is_reported_as_such() {
     let m = machine();
     let log = Va(m.address("ring:VfPoolTraces"));
     let kernel = session(m.sample(DumpKind::BitmapKernel));
@@ -80,7 +80,7 @@ fn a_closed_pipe_is_told_as_one() {
     let closed = |what: &str, write: &dyn Fn(&mut dyn io::Write) -> io::Result<()>| {
         let mut whole = Vec::new();
         write(&mut whole).unwrap();
-        // Settings are short: theirs is told at the end, the others' in the middle.
+        // The settings are short, so their error comes at the end; the other errors come in the middle.
         assert!(whole.len() > 0x2000 || what == "settings", "{what}: {} bytes", whole.len());
         let error = write(&mut Closed).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{what}: {error}");

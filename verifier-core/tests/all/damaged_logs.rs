@@ -1,5 +1,5 @@
-//! Logs that were damaged: what no kernel writes is marked and reported, and nothing is dropped. Logs that are
-//! only old, young or busy are not reported.
+//! Damaged logs: values that no kernel writes are marked and reported, and no record is dropped. Undamaged
+//! logs that are old, new or busy are not reported.
 
 use crate::common::wrapper::{THREAD, Wrapper, leaks, rendered};
 use crate::common::{RINGS, extent};
@@ -18,7 +18,7 @@ const HELD: u64 = 2;
 const USER: u64 = 0x1_0000;
 const TRACE: &str = "_VF_POOL_TRACE";
 
-/// A log that has wrapped, of blocks that are freed a while after they were allocated, and of three that
+/// A log that has wrapped, with blocks that are freed some time after their allocation, and three blocks that
 /// are held.
 fn busy() -> Wrapper {
     let mut w = Wrapper::new();
@@ -124,9 +124,9 @@ fn the_mark_is_in_every_format() {
     assert_eq!(words.matches(mark).count(), 1);
 }
 
-/// Without a block there is nothing to join, so the answer is complete.
+/// Without a block, `leaks` does not use the log, so the answer is complete.
 #[test]
-fn what_the_log_contradicts_is_a_remark_if_no_block_is_held() {
+fn contradictions_in_the_log_are_remarks_if_no_block_is_held() {
     let mut w = Wrapper::new();
     w.hold([]);
     w.machine.log(Log::Pool).length = LENGTH;
@@ -174,7 +174,7 @@ fn a_page_that_is_a_copy_of_the_next_one_is_reported_and_a_loop_is_not() {
     assert!(problems[0].why.contains("the next page holds the same records"), "{problems:?}");
     assert_eq!(extent(&leaks(&kernel).problems), Extent::AtLeast);
 
-    // A driver that does the same all the time fills page after page alike.
+    // A driver that repeats its work fills all pages alike.
     for period in [1, 4, 16] {
         let mut w = Wrapper::new();
         w.hold(0..1);
@@ -227,7 +227,7 @@ fn variables_that_do_not_fit_the_records_are_reported() {
     because(&array(&|_| USER), "not in the kernel's half");
     because(&array(&|array| array + STRIDE / 2), "does not begin on a page");
     because(&array(&|array| array + 8), "does not begin on a page");
-    // Read from there, nearly every record is impossible, and is still given.
+    // Read from there, nearly every record is impossible, but all are still returned.
     let log = pool_log(&array(&|array| array + 8));
     assert!(log.contradictory > 100 && log.records.len() > 100, "{:?}", log.problems);
     assert!(log.problems.len() < 8, "{:?}", log.problems);
@@ -255,10 +255,10 @@ fn an_index_that_does_not_fit_the_slots_in_use_is_reported() {
     }
 }
 
-/// An index that went round 2^32 is below the length, and each slot holds a record. A page that is lost does
-/// not make that a first lap.
+/// After an index has passed 2^32 it can be below the length, while each slot has a record. A lost page does
+/// not make this a first lap.
 #[test]
-fn a_lost_page_of_a_log_that_went_round_does_not_hide_the_others() {
+fn a_lost_page_of_a_wrapped_log_does_not_hide_the_others() {
     let mut w = Wrapper::new();
     w.machine.log(Log::Pool).length = LENGTH;
     w.machine.log(Log::Pool).index_before = u32::MAX - 140;
@@ -278,7 +278,7 @@ fn a_lost_page_of_a_log_that_went_round_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_log_that_is_not_there_while_pool_is_tracked_is_a_problem() {
+fn a_missing_log_while_pool_is_tracked_is_a_problem() {
     let off = |level: u32, options: u32| {
         let mut w = Wrapper::new();
         w.machine.level(level).log(Log::Pool).length = 16;
@@ -294,11 +294,11 @@ fn a_log_that_is_not_there_while_pool_is_tracked_is_a_problem() {
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].why, "null, though pool tracking is on");
     assert_eq!(off(1, 0), []);
-    // An option that keeps the log off.
+    // An option that turns the log off.
     assert_eq!(off(8, 2), []);
 }
 
-/// Locked pages can be mapped for a process, and the log has the address.
+/// Locked pages can be mapped for a process; the log has that address.
 #[test]
 fn a_mapping_for_a_process_is_possible_and_pool_there_is_not() {
     let mut w = Wrapper::new();
@@ -321,7 +321,7 @@ fn a_mapping_for_a_process_is_possible_and_pool_there_is_not() {
     assert_eq!(marks, [None, None, Some(ImpossibleRecord::Address)]);
 }
 
-/// Writers that were caught at work leave slots empty or without a thread.
+/// Writers that were interrupted leave slots empty or without a thread.
 #[test]
 fn slots_that_are_being_written_are_not_damaged() {
     let mut w = Wrapper::new();
@@ -331,7 +331,7 @@ fn slots_that_are_being_written_are_not_damaged() {
         let ring = m.address("ring:VfPoolTraces");
         m.patch(ring + 36 * STRIDE, &[0; STRIDE as usize]);
         m.patch_field(ring + 38 * STRIDE, TRACE, "Thread", 0);
-        // Given up: no stack.
+        // An abandoned record: no stack.
         m.patch(ring + 41 * STRIDE, &[w.block(7), 0x20, THREAD].map(u64::to_le_bytes).concat());
     }));
     assert_eq!((log.problems.as_slice(), log.records.len()), (&[][..], 39));

@@ -1,5 +1,5 @@
-//! Deadlock detection: locks, threads, nodes, what was found, the order of locks; and what is left of it
-//! where lists are cut, close into rings or lead nowhere.
+//! Deadlock detection: locks, threads, nodes, the reported deadlock, the order of locks; and the results if
+//! lists are cut, close into rings or lead nowhere.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,7 +19,7 @@ fn kernel_with(m: &Assembly, limits: Limits) -> Kernel {
     kernel_by(m, limits, Arc::new(table(m)))
 }
 
-/// The kernel's table, to be parsed once where a test opens many dumps.
+/// The kernel's table, parsed once for tests that open many dumps.
 fn table(m: &Assembly) -> Isf {
     let (_, json) = m.files.iter().find(|(path, _)| path.starts_with("ntkr")).unwrap();
     Isf::parse(json).unwrap()
@@ -37,7 +37,7 @@ fn read(m: &Assembly) -> Deadlock {
     Deadlock::read(&kernel_with(m, Limits::default())).unwrap()
 }
 
-/// An address of the kernel's half that no structure lies at.
+/// An address in the kernel's half without a structure.
 fn place(build: Build, offset: u64) -> u64 {
     let base =
         if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 };
@@ -52,8 +52,8 @@ fn assert_reported(problems: &[Problem], what: &str, why: &str) {
     );
 }
 
-/// Thread 0 took A and B and let go of both; thread 1 holds B and wants A. A third lock was tried for below
-/// A, a mutex is held twice over.
+/// Thread 0 took A and B and released both; thread 1 holds B and wants A. A third lock was tried after A, and
+/// a mutex is held recursively.
 fn two_threads(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let at = |offset| place(build, offset);
@@ -103,7 +103,7 @@ mod builds {
             assert_eq!(d.counters.get("TotalReleases"), Some(0x1234));
             assert_eq!(d.counters.get("RecursionDepthLimit"), Some(4));
             assert_eq!(d.counters.get("ChildrenCountWatermark"), Some(2));
-            assert_eq!(d.counters.get("Instigator"), None, "an address is no count");
+            assert_eq!(d.counters.get("Instigator"), None, "an address is not a count");
             assert_eq!(d.counters.get("StackLowLimit"), None);
             let has = d.counters.get("StackLimitHits").is_some();
             assert_eq!(has, build.number() > 7601, "since 8.1");
@@ -181,7 +181,7 @@ mod builds {
     #[test]
     fn given_up() {
         for build in [Build::Win81, Build::Win10Rs1, Build::Win7Sp1X86, Build::Win10VbX86] {
-            // Known of kernels of 10 and 11 alone.
+            // Known only for kernels of 10 and 11.
             let known = build.number() >= 14393;
             let mut m = two_threads(build);
             m.deadlock().counter("AllocationFailures", 3);
@@ -210,7 +210,7 @@ mod issues {
 
     const C4: BugCheck = BugCheck { code: 0xc4, parameters: [0x1003, 0x8000_1000, 0x8000_2000, 0] };
 
-    /// A machine that was stopped so.
+    /// A machine that deadlock detection stopped.
     fn stopped(build: Build, bug_check: BugCheck) -> Machine {
         let BugCheck { code, parameters } = bug_check;
         let mut m = Machine::new(build);
@@ -219,7 +219,7 @@ mod issues {
     }
 
     #[test]
-    fn the_bug_check_tells_where_the_kernel_does_not() {
+    fn the_bug_check_is_used_if_the_kernels_variable_is_empty() {
         let after = |bug_check| {
             let mut m = stopped(Build::Win10Vb, bug_check);
             m.deadlock();
@@ -233,11 +233,12 @@ mod issues {
             let bug_check = BugCheck { code, parameters: [subcode, 1, 2, 3] };
             assert_eq!(read(&after(bug_check)).issue, None);
         }
-        // Off, but stopped by it all the same.
+        // Detection is off, but it stopped the machine before.
         assert!(read(&stopped(Build::Win10Vb, C4).assemble()).issue.is_some());
     }
 
-    /// Memory without a dump's header, as a virtual machine's: the kernel noted the bug check itself.
+    /// Memory without a dump's header, such as a virtual machine's: the bug check is in the kernel's own
+    /// variable.
     #[test]
     fn no_header_is_needed_for_it() {
         let mut m = stopped(Build::Win10Vb, C4);
@@ -300,7 +301,7 @@ mod order {
             assert_eq!(second.thread, Some(Va(place(build, 0x10_0040))));
             assert_eq!(second.record, Va(assembly.address("deadlock thread:0")));
             let at = |o| Va(place(build, o));
-            // A as it was taken before B, which is not how it was taken last.
+            // The stack with which A was taken before B, which is not the last stack of A.
             assert_eq!(first.steps[0].stack, [at(0x34)]);
             assert_eq!(first.steps[1].stack, [at(0x33)]);
             assert_eq!(second.steps[0].stack, [at(0x35)]);
@@ -356,7 +357,7 @@ mod order {
 
     #[test]
     fn nothing_without_an_instigator() {
-        // A search that was given up leaves participants and no lock.
+        // An abandoned search leaves participants but no lock.
         let mut m = two_threads(Build::Win11);
         m.deadlock().counter("Instigator", 0);
         let d = read(&m.assemble());
@@ -378,7 +379,7 @@ mod graph {
             let y = d.free_lock(at(0x80_1000).0, 5);
             let z = d.free_lock(at(0x80_2000).0, 5);
             let thread = d.thread(at(0x30_0040).0);
-            // x → y → z → x, and w tried for below z while w came before x.
+            // x → y → z → x; w was tried after z, and taken before x.
             let w = d.free_lock(at(0x80_3000).0, 3);
             let parents = [x, y, z, w].map(|lock| d.node(LockNode::new(lock)));
             d.node(LockNode::new(y).below(parents[0]));
@@ -418,7 +419,7 @@ mod graph {
     }
 
     #[test]
-    fn a_long_chain_is_no_recursion() {
+    fn a_long_chain_is_walked_without_recursion() {
         let build = Build::Win10Vb;
         let mut m = Machine::new(build);
         let d = m.deadlock();
@@ -453,7 +454,7 @@ mod damage {
         let mut m = two_threads(BUILD).assemble();
         let at = field(&m, "_VI_DEADLOCK_NODE", "SiblingsList");
         let (child, tried) = (label(&m, "node:1") + at, label(&m, "node:3") + at);
-        // root → child → tried → child: the head never comes round again.
+        // root → child → tried → child: the walk never comes back to the head.
         m.patch_pointer(tried, child);
         let d = read(&m);
         assert_reported(&d.problems, "children of deadlock node", "closes a ring without the head");
@@ -484,7 +485,7 @@ mod damage {
         assert_eq!(graph.cycles().len(), 1, "as the nodes say");
     }
 
-    /// Locks of one page, and so of one bucket, whose records lie on several pages.
+    /// Locks of one page, and so of one bucket, with records on several pages.
     fn crowded() -> (Machine, Vec<u64>) {
         let mut m = Machine::new(BUILD);
         let d = m.deadlock();
@@ -537,7 +538,7 @@ mod damage {
     }
 
     #[test]
-    fn absent_heads_cost_their_page() {
+    fn absent_heads_lose_only_their_page() {
         for build in [Build::Win11, Build::Win10VbX86] {
             let mut m = Machine::new(build);
             let d = m.deadlock();
@@ -558,23 +559,23 @@ mod damage {
     }
 
     #[test]
-    fn absent_globals_cost_what_lies_in_them() {
+    fn absent_globals_lose_only_their_own_fields() {
         for build in [Build::Win7Sp1, Build::Win11, Build::Win7Sp1X86] {
             let mut m = two_threads(build).assemble();
             let globals = label(&m, "globals");
-            // The last page: counters and participants. The databases are told by the first.
+            // The last page has counters and participants. The first has the databases.
             m.remove_page(globals + field(&m, "_VI_DEADLOCK_GLOBALS", "Participant"));
             let d = read(&m);
             assert_eq!((d.resources().len(), d.nodes().len()), (4, 5), "{build:?}");
             assert_eq!(d.participants, []);
             assert_reported(&d.problems, "deadlock detection's globals", "not in the dump");
-            assert!(d.problems.len() <= 2, "a page is told once: {:?}", d.problems);
+            assert!(d.problems.len() <= 2, "a page is reported once: {:?}", d.problems);
             assert!(d.issue.is_some(), "it is a variable of the kernel's");
         }
     }
 
     #[test]
-    fn participants_are_read_where_the_database_is_gone() {
+    fn participants_are_read_if_the_database_is_lost() {
         let mut m = two_threads(BUILD).assemble();
         let globals = label(&m, "globals");
         m.patch_field(globals, "_VI_DEADLOCK_GLOBALS", "ResourceDatabase", 0);
@@ -596,7 +597,7 @@ mod damage {
     }
 
     #[test]
-    fn counts_that_lie() {
+    fn wrong_counts_are_reported() {
         let mut m = two_threads(BUILD);
         m.deadlock().counter("ResourceDatabaseCount", 5).counter("ThreadDatabaseCount", 1);
         let mut m = m.assemble();
@@ -620,7 +621,7 @@ mod damage {
         assert_eq!((d.resources().len(), d.nodes().len()), (4, 5));
     }
 
-    /// Where the flags of a node are is not public for every build.
+    /// The offset of a node's flags is not public for every build.
     #[test]
     fn a_thread_whose_nodes_are_not_marked_as_active_is_not_a_contradiction() {
         let mut m = two_threads(BUILD).assemble();
@@ -670,7 +671,7 @@ mod damage {
     }
 
     #[test]
-    fn a_page_that_is_not_present_is_told_apart() {
+    fn a_page_that_is_not_present_is_distinguished_from_an_absent_one() {
         let mut m = two_threads(BUILD).assemble();
         let held = label(&m, "node:2");
         m.set_page_state(held, PageState::NotPresent);
@@ -682,8 +683,8 @@ mod damage {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Words of the structures replaced by addresses of others: the walks end, within the limit, and
-        /// so do the joins.
+        /// Replaces words of the structures by addresses of other structures: walks and joins end within the
+        /// limit.
         #[test]
         fn any_pointer_anywhere(changes in prop::collection::vec((any::<prop::sample::Index>(), 0u64..0x20, any::<prop::sample::Index>(), 0u64..0x20), 1..12)) {
             static MACHINE: OnceLock<(Assembly, Arc<Isf>)> = OnceLock::new();
@@ -793,7 +794,7 @@ mod literals {
     }
 
     #[test]
-    fn what_nothing_can_be_read_of() {
+    fn a_machine_of_which_nothing_can_be_read() {
         let read = |kernel: &Kernel| Deadlock::read(kernel).unwrap_err();
         let none = tiny_kernel(SparsePages::new(), Limits::default());
         assert!(matches!(read(&none), Error::NoKernelSymbols { .. }));
@@ -824,8 +825,8 @@ mod literals {
         assert_eq!((d.resources().len(), d.participants.len()), (0, 0));
     }
 
-    /// As XP has it: flags without a union, no flag of out-of-order releases, no number of buckets. A node
-    /// that is a participant is read all the same, with its lock and its thread.
+    /// The layout of XP: flags without a union, no flag for out-of-order releases, no number of buckets. A
+    /// node that is a participant is still read, with its lock and its thread.
     #[test]
     fn buckets_without_a_number() {
         let (node, lock, thread) = (GLOBALS + 0x1000, GLOBALS + 0x2000, GLOBALS + 0x3000);
@@ -879,7 +880,7 @@ mod literals {
     }
 }
 
-/// Tables and PDBs of real kernels: the structures as the facts have them, written by hand.
+/// Tables and PDBs of real kernels; the structures are written by hand with the published layouts.
 mod real_tables {
     use std::collections::BTreeMap;
     use std::fs;
@@ -899,12 +900,12 @@ mod real_tables {
     const ADDRESS: u64 = 0xffff_f880_0123_4560;
     const KTHREAD: u64 = 0xffff_fa80_0888_0040;
 
-    /// One spin lock, held by a thread that would wait for it again.
+    /// One spin lock that its holder waits for again.
     fn memory(types: &dyn TypeSource) -> SparsePages<Va> {
         let symbol = |name: &str| TINY_BASE.add(types.symbol(name).unwrap().0.into());
         let mut memory = SparsePages::new();
         let mut word = |at: u64, value: u64| memory.write(Va(at), &value.to_le_bytes());
-        // Windows 7 has no StackLimitHits.
+        // Windows 7 does not have StackLimitHits.
         let participants =
             if types.size_of("_VI_DEADLOCK_GLOBALS").unwrap() == 0x8168 { 0x8060 } else { 0x8068 };
         for at in (0..0x8180).step_by(8) {
@@ -1000,7 +1001,7 @@ mod real_tables {
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
     }
 
-    /// The PDBs of the shared dumps' kernels by key, each once.
+    /// The PDBs of the shared dumps' kernels, each once, with their keys.
     fn kernel_pdbs(dumps: &Path) -> BTreeMap<String, PathBuf> {
         let mut pdbs = BTreeMap::new();
         for dump in files(dumps) {
@@ -1023,7 +1024,7 @@ mod real_tables {
         assert!(pdbs.len() >= 4, "{pdbs:?}");
     }
 
-    /// Those of kernels whose PDB is not here.
+    /// The tables of kernels whose PDB is not available.
     #[test]
     fn isf_tables() {
         let (Some(dumps), Some(tables)) = (shared("dumps"), shared("isf")) else { return };

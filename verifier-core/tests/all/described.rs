@@ -1,5 +1,5 @@
-//! What is described of a record is what the record gives: every value has the kind of its column, only a column
-//! that says so lacks a value, and each column has a sentence.
+//! Records match their descriptions: every value has the kind of its column, only optional columns can lack a
+//! value, and each column has a sentence.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What grew between two dumps, on machines made up for it.
+//! Growth between two dumps, on machines built for these tests.
 
 use crate::common::wrapper::{POOL, Wrapper, leaks, rendered};
 use verifier_core::Va;
@@ -9,7 +9,7 @@ use verifier_core::render::{
 };
 use verifier_synth::Allocation;
 
-/// Block numbers held by reads and by writes.
+/// The numbers of the blocks that reads and writes hold.
 fn boot(base: Option<u64>, reads: &[u64], writes: &[u64]) -> Kernel {
     let mut w = Wrapper::new();
     if let Some(base) = base {
@@ -59,7 +59,7 @@ const SECOND: u64 = 10_000_000;
 #[test]
 fn growth_within_one_boot() {
     let old = boot(None, &[0, 1, 2], &[10, 11]);
-    // Two reads more; one write was freed and another one made: no growth there.
+    // Two more reads. One write was freed and another one allocated, which is not growth.
     let new = boot(None, &[0, 1, 2, 3, 4], &[10, 12]);
     diff(&old, &new, (1000 * SECOND, 1001 * SECOND), |diff, view| {
         assert!(diff.boot.is_same, "{:?}", diff.boot);
@@ -84,7 +84,7 @@ fn growth_within_one_boot() {
 }
 
 #[test]
-fn a_block_keeps_its_stack_when_the_log_has_forgotten_it() {
+fn a_block_keeps_its_stack_if_the_later_log_has_lost_it() {
     let old = boot(None, &[0, 1], &[]);
     let mut later = Wrapper::new();
     later.hold([0, 1, 2]);
@@ -108,7 +108,7 @@ fn growth_across_boots() {
         assert_eq!(diff.groups[0].growth(), (2, 2 * 0x110));
         assert_eq!(&*diff.groups[0].key.stack.as_ref().unwrap()[2], "wrap!WriteRequest+0x20");
     });
-    // One base and other times: another boot all the same.
+    // The same base but other times: a different boot.
     let again = boot(None, &[0, 1, 2], &[10, 11]);
     diff(&old, &again, (1000 * SECOND, 1003 * SECOND), |diff, _| {
         assert!(!diff.boot.is_same);
@@ -119,8 +119,7 @@ fn growth_across_boots() {
 
 const OTHER_BOOT: (u64, u64) = (1000 * SECOND, 9000 * SECOND);
 
-/// Blocks numbered from `first` on: so many reads and writes that the log has, and so many that it has
-/// not.
+/// Blocks numbered from `first` on: a number of reads and writes in the log, and a number that are not.
 fn reach(first: u64, reads: u64, writes: u64, forgotten: u64) -> Kernel {
     let mut w = Wrapper::new();
     w.hold(first..first + reads + writes + forgotten);
@@ -134,9 +133,9 @@ fn reach(first: u64, reads: u64, writes: u64, forgotten: u64) -> Kernel {
 }
 
 #[test]
-fn a_log_that_reaches_less_far_is_no_growth() {
+fn a_log_that_reaches_less_far_is_not_growth() {
     let old = reach(0, 10, 5, 2);
-    // As many blocks; of some of both kinds the later log knows nothing.
+    // The same number of blocks; the later log lacks some of both kinds.
     let same = reach(100, 4, 2, 11);
     diff(&old, &same, OTHER_BOOT, |diff, view| {
         assert_eq!(diff.old, diff.new);
@@ -157,7 +156,7 @@ fn a_log_that_reaches_less_far_is_no_growth() {
             (&15.into(), &6.into())
         );
     });
-    // Three more all told, and they are told once; the stack of the only kind that is in it stays.
+    // Three more in total, counted once; the stack of the only kind in the group stays.
     let more = reach(100, 4, 5, 11);
     diff(&old, &more, OTHER_BOOT, |diff, view| {
         assert_eq!(diff.groups.len(), 1, "{:?}", diff.groups);
@@ -168,10 +167,10 @@ fn a_log_that_reaches_less_far_is_no_growth() {
         let text = rendered(|out| write_diff_text(out, &view));
         assert!(text.contains("+3 blocks, +816 bytes (now 15 blocks"), "{text}");
         assert!(text.contains("2 groups of one caller, with and without stack, as one"), "{text}");
-        // Across boots every block is another one: their addresses say nothing.
+        // After another boot every block is new, so addresses cannot match.
         assert!(!text.contains("new:") && !text.contains("gone:"), "{text}");
     });
-    // Of two kinds the caller is what they have in common.
+    // Two kinds have only the caller in common.
     let fewer = reach(100, 4, 2, 12);
     diff(&old, &fewer, OTHER_BOOT, |diff, _| {
         assert_eq!(diff.groups.len(), 1, "{:?}", diff.groups);
@@ -179,15 +178,15 @@ fn a_log_that_reaches_less_far_is_no_growth() {
         assert_eq!((group.growth().0, group.merged, &group.key.stack), (1, 3, &None));
         assert_eq!(&*group.label, "wrap!WrapAlloc+0x20");
     });
-    // Where all grow, with a stack and without, there is nothing to add up.
+    // If all groups grow, with a stack and without, none is added up.
     let all = reach(100, 11, 6, 3);
     diff(&old, &all, OTHER_BOOT, |diff, _| {
         assert_eq!(diff.groups.len(), 3, "{:?}", diff.groups);
         assert!(diff.groups.iter().all(|group| group.growth().0 == 1 && group.merged == 0));
     });
-    // The other way round: a log that reaches further shrinks nothing.
+    // The other direction: a log that reaches further is not a decrease.
     diff(&same, &old, OTHER_BOOT, |diff, _| assert!(diff.groups.is_empty(), "{:?}", diff.groups));
-    // Nor within one boot, where the blocks are others: made and freed in between.
+    // The same within one boot, if the blocks differ because they were allocated and freed in between.
     diff(&old, &same, (1000 * SECOND, 1000 * SECOND), |diff, _| {
         assert!(diff.boot.is_same);
         assert_eq!(diff.growth().count, 0, "{:?}", diff.groups);
@@ -195,7 +194,7 @@ fn a_log_that_reaches_less_far_is_no_growth() {
 }
 
 #[test]
-fn why_there_is_no_stack_is_no_growth_either() {
+fn another_reason_for_a_missing_stack_is_not_growth() {
     let of = |freed: u64| {
         let mut w = Wrapper::new();
         w.hold(0..4);
@@ -205,7 +204,7 @@ fn why_there_is_no_stack_is_no_growth_either() {
         w.kernel()
     };
     diff(&of(1), &of(1), OTHER_BOOT, |diff, _| {
-        // As `leaks` has them: by reason.
+        // Grouped by reason, as in `leaks`.
         assert_eq!((diff.groups.len(), diff.unchanged), (0, 2));
     });
     diff(&of(1), &of(3), OTHER_BOOT, |diff, _| {
@@ -242,7 +241,7 @@ fn another_build_is_matched_by_function() {
         assert_eq!(diff.rebuilt.iter().map(|name| &**name).collect::<Vec<_>>(), ["wrap"]);
         assert_eq!((diff.groups.len(), diff.unchanged), (1, 1), "{:?}", diff.groups);
         let stack = diff.groups[0].key.stack.as_ref().unwrap();
-        // The kernel is the same: where it called is a fact.
+        // The kernel is the same build, so its offsets match.
         assert_eq!([&*stack[2], &*stack[3]], ["wrap!WriteRequest", "nt!IofCallDriver+0x10"]);
         assert_eq!(diff.growth().count, 1);
         let text = rendered(|out| write_diff_text(out, &view));
@@ -256,7 +255,7 @@ fn another_build_is_matched_by_function() {
             serde_json::from_str(&rendered(|out| write_diff_json(out, &view))).unwrap();
         assert_eq!(json["rebuilt"], serde_json::json!(["wrap"]));
     });
-    // One build, another line: two places.
+    // One build and another line: two groups.
     let moved = of("wrap.pdb", 0x1200, 8, 1);
     diff(&old, &moved, OTHER_BOOT, |diff, _| {
         assert!(diff.rebuilt.is_empty());
@@ -280,7 +279,7 @@ fn one_tag_is_not_netted_against_another() {
         }
         w.kernel()
     };
-    // The log knows none of them, here and there.
+    // Neither log has any of them.
     let (old, new) = (of(5, 1), of(1, 4));
     for by in [GroupBy::Tag, GroupBy::Stack] {
         diff_by(&old, &new, OTHER_BOOT, by, |diff, _| {
@@ -295,7 +294,7 @@ fn one_tag_is_not_netted_against_another() {
 }
 
 #[test]
-fn tag_and_driver_are_told_once() {
+fn tag_and_driver_are_shown_once() {
     let (old, new) = (boot(None, &[0], &[]), boot(None, &[0, 1], &[]));
     for by in [GroupBy::Tag, GroupBy::Driver] {
         diff_by(&old, &new, (0, 0), by, |_, view| {

@@ -1,4 +1,4 @@
-//! Dump files: page maps against naive ones, files that end early, headers as real writers leave them.
+//! Dump files: page maps compared with naive ones, files that end early, headers as real writers leave them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn put64(file: &mut [u8], at: usize, value: u64) {
     put(file, at, &value.to_le_bytes());
 }
 
-/// A header without anything behind it.
+/// A header without data after it.
 fn header(machine: MachineType, dump_type: u32) -> Vec<u8> {
     let empty = PhysicalMemory::new(Placement::Sequential { first: 1 });
     let info = HeaderInfo::new(machine, 19041, 0x1a_d000);
@@ -37,7 +37,7 @@ fn header(machine: MachineType, dump_type: u32) -> Vec<u8> {
     file
 }
 
-/// Appends pages, each of which starts with its own file offset.
+/// Appends pages; each starts with its own file offset.
 fn append_pages(file: &mut Vec<u8>, count: u64) {
     for _ in 0..count {
         let at = file.len() as u64;
@@ -46,12 +46,12 @@ fn append_pages(file: &mut Vec<u8>, count: u64) {
     }
 }
 
-/// What [`append_pages`] put into the page of this frame.
+/// The contents that [`append_pages`] wrote for this frame.
 fn stored_at(pages: &PhysicalPages, pfn: u64) -> u64 {
     pages.read_u64(Pa(pfn * PAGE)).unwrap()
 }
 
-/// Holds a page map, and the reads through it, against frame → file offset.
+/// Compares a page map, and reads through it, with a map from frame to file offset.
 fn check(pages: &PhysicalPages, naive: &BTreeMap<u64, u64>, frames: u64, file_len: u64) {
     let map = pages.map();
     assert_eq!(map.page_count(), naive.len() as u64);
@@ -79,7 +79,7 @@ fn check(pages: &PhysicalPages, naive: &BTreeMap<u64, u64>, frames: u64, file_le
     assert_eq!(map.offset(u64::MAX), None);
 }
 
-/// Frames of ranges laid one behind the other; of two places the first in the file counts.
+/// Frames of ranges that are stored one after another; if a frame is stored twice, the first copy counts.
 fn naive_ranges(ranges: &[(u64, u64)], first_page: u64) -> BTreeMap<u64, u64> {
     let mut naive = BTreeMap::new();
     let mut offset = first_page;
@@ -137,7 +137,7 @@ fn ranges_file(dump_type: u32, ranges: &[(u64, u64)]) -> (Vec<u8>, u64) {
     (file, first_page)
 }
 
-/// A bitmap dump of `bits.len()` frames; the bits behind the last of them are set, as garbage.
+/// A bitmap dump of `bits.len()` frames; the bits past the last one are set, as garbage.
 fn bitmap_file(dump_type: u32, machine: MachineType, bits: &[bool]) -> (Vec<u8>, u64) {
     let mut file = header(machine, dump_type);
     let start = file.len();
@@ -235,7 +235,7 @@ proptest! {
         let mut whole = vec![0; len];
         let result = pages.read(Pa(at), &mut whole);
         let done = result.as_ref().map_or_else(|fault| fault.done, |_| len);
-        // The page's first bytes hold its offset, the last ones are as good as any.
+        // The page's first bytes are its offset; any other bytes do for the last ones.
         for i in (0..done).filter(|i| (at + *i as u64) % PAGE < 16 || i % 61 == 0) {
             prop_assert_eq!(pages.read_u8(Pa(at + i as u64)), Ok(whole[i]));
         }
@@ -245,9 +245,9 @@ proptest! {
         }
     }
 
-    /// No bytes behind a header make opening or reading panic or ask for more than the file holds.
+    /// With any bytes after a header, opening and reading do not panic or allocate more than the file's size.
     #[test]
-    fn any_bytes_behind_the_header(
+    fn any_bytes_after_the_header(
         dump_type in prop::sample::select(vec![1u32, 2, 5, 6, 8, 9, 0xa]),
         noise in vec(any::<u8>(), 0..0x300), signed: bool, x86: bool, pfn in any::<u64>(),
     ) {
@@ -307,7 +307,7 @@ fn every_kind_reads_what_was_written() {
             }
             assert_eq!(walked.len() as u64, pages.map().page_count(), "{kind:?}");
             if kind != DumpKind::Complete {
-                // A complete dump may hold gaps as zero pages, to get by with the header's runs.
+                // A complete dump may store gaps as zero pages, so that the runs fit into the header.
                 assert!(walked.iter().copied().eq(memory.pages().map(|(pfn, _)| pfn)), "{kind:?}");
             }
         }
@@ -326,7 +326,7 @@ fn a_frame_stored_twice_reads_from_its_first_place() {
 }
 
 #[test]
-fn half_a_page_at_the_end_is_no_page() {
+fn half_a_page_at_the_end_is_not_a_page() {
     let mut file = runs_file(MachineType::X64, &[(0x10, 3)]);
     file.truncate(file.len() - 1);
     let dump = open_dump(file);
@@ -343,7 +343,7 @@ fn half_a_page_at_the_end_is_no_page() {
     assert!(fault.reason.is_absent());
 }
 
-/// Some memory of a machine, and a header that suits it.
+/// Some memory of a machine, and a matching header.
 fn some_memory(machine: MachineType) -> (HeaderInfo, PhysicalMemory) {
     let mut memory = PhysicalMemory::new(Placement::Scattered { first: 3, window: 32, seed: 11 });
     for _ in 0..40 {
@@ -396,7 +396,7 @@ fn a_file_that_ends_before_its_first_page_misses_what_its_header_counts() {
     }
     for (dump_type, text) in [
         (0xa, "16,328 bytes (3 of 3 pages) are missing"),
-        // These have no count of their pages.
+        // These kinds do not count their pages.
         (8, "at least 4,040 bytes are missing"),
         (9, "at least 4,040 bytes are missing"),
     ] {
@@ -408,7 +408,7 @@ fn a_file_that_ends_before_its_first_page_misses_what_its_header_counts() {
     assert!(error.contains("the file ends before it: it was cut short; copy the file again"));
 }
 
-/// The one problem of a file, and that it is not taken for one that was cut short.
+/// The only problem of a file, which must not count as cut short.
 #[track_caller]
 fn contradiction(file: Vec<u8>) -> (String, Extent) {
     let dump = open_dump(file);
@@ -420,13 +420,13 @@ fn contradiction(file: Vec<u8>) -> (String, Extent) {
 }
 
 #[test]
-fn a_page_map_that_has_other_pages_than_its_header_counts_is_reported() {
+fn a_page_map_that_differs_from_the_headers_count_is_reported() {
     let mut bits = vec![true; 70];
     bits[9] = false;
     for (dump_type, at) in [(2, 0x2014), (5, 0x2028), (6, 0x2028)] {
         let bitmap = if dump_type == 2 { 0x2028 } else { 0x2038 };
         let (file, _) = bitmap_file(dump_type, MachineType::X64, &bits);
-        // A bit more, a bit less: the file is as long as the count says, so the map is damaged.
+        // One bit more, one bit less: the file has the length of the count, so the map is damaged.
         for (byte, bits_set) in [(1, 70), (0, 68)] {
             let mut file = file.clone();
             file[bitmap + byte] ^= 2;
@@ -438,7 +438,7 @@ fn a_page_map_that_has_other_pages_than_its_header_counts_is_reported() {
             assert!(text.starts_with(&counts), "{text}");
             assert_eq!(leaves, Extent::AtLeast);
         }
-        // Another count: the file is as long as the map says, so the count is damaged.
+        // Another count: the file has the length of the map, so the count is damaged.
         let mut file = file;
         file[at] += 1;
         let (text, leaves) = contradiction(file.clone());
@@ -447,11 +447,11 @@ fn a_page_map_that_has_other_pages_than_its_header_counts_is_reported() {
             "{text}"
         );
         assert_eq!(leaves, Extent::Complete);
-        // Secondary data may follow the pages; other bytes do not say that the map is right.
+        // Secondary data may follow the pages; other bytes do not confirm the map.
         let with = |tail: &[u8]| contradiction([&file[..], tail].concat()).1;
         assert_eq!(with(b"DumpBlob and what they are"), Extent::Complete);
         assert_eq!(with(b"something else"), Extent::AtLeast);
-        // A count that was never set says nothing.
+        // A count that was never set is ignored.
         file[at] = 0;
         assert_eq!(open_dump(file).problems(), []);
     }
@@ -459,7 +459,7 @@ fn a_page_map_that_has_other_pages_than_its_header_counts_is_reported() {
 
 #[test]
 fn runs_of_pages_that_contradict_the_header_or_each_other_are_reported() {
-    // Where the count of pages and the second run's first frame are.
+    // The offsets of the page count and the second run's first frame.
     for (machine, count, base) in [(MachineType::X64, 0x90, 0xa8), (MachineType::X86, 0x68, 0x74)] {
         let file = runs_file(machine, &[(5, 4), (20, 5)]);
         let mut fewer = file.clone();
@@ -473,7 +473,7 @@ fn runs_of_pages_that_contradict_the_header_or_each_other_are_reported() {
         assert_eq!(text, "page map: page frame 0x7 is stored twice: its runs of pages overlap");
         assert_eq!(leaves, Extent::AtLeast);
     }
-    // The ranges of types 8 and 9 have no count, those of type 0xA do.
+    // Types 8 and 9 do not count the pages of their ranges; type 0xA does.
     let (mut file, _) = ranges_file(0xa, &[(7, 1), (3, 2)]);
     file[0x2028] = 2;
     assert!(contradiction(file).0.contains("it has 3 pages"));
@@ -482,7 +482,7 @@ fn runs_of_pages_that_contradict_the_header_or_each_other_are_reported() {
 }
 
 #[test]
-fn values_of_a_header_that_cannot_be_are_remarks() {
+fn impossible_values_of_a_header_are_remarks() {
     let (info, memory) = some_memory(MachineType::X64);
     let file = write_dump(DumpKind::BitmapKernel, &info, &memory);
     for (at, bytes, text) in [
@@ -496,7 +496,7 @@ fn values_of_a_header_that_cannot_be_are_remarks() {
         assert!(problem.starts_with(&format!("dump header: {text}")), "{problem}");
         assert_eq!(leaves, Extent::Complete);
     }
-    // Fields that were never set say nothing.
+    // Fields that were never set are ignored.
     let mut unset = file;
     for (at, len) in [(0xc, 4), (0x10, 8), (0x34, 4)] {
         put(&mut unset, at, &b"PAGEPAGE"[..len]);
@@ -521,7 +521,7 @@ fn a_file_cut_inside_its_page_map_opens_and_says_so() {
         let mut short = file.clone();
         short.truncate(0x2018);
         assert!(matches!(open_dump(short).physical(), Err(Error::Format { .. })));
-        // Of a list that is cut what is there is used: its pages are behind the end.
+        // The part of a cut list that is there is used; its pages are past the end.
         let mut short = file;
         short.truncate(0x2040);
         let pages = open_dump(short).physical().unwrap();
@@ -533,7 +533,7 @@ fn a_file_cut_inside_its_page_map_opens_and_says_so() {
 }
 
 #[test]
-fn an_empty_range_hides_nothing_behind_it() {
+fn an_empty_range_does_not_hide_later_ranges() {
     for dump_type in [8, 9, 0xa] {
         let ranges = [(7, 1), (0x33, 0), (0x100, 2)];
         let (file, first_page) = ranges_file(dump_type, &ranges);
@@ -568,7 +568,7 @@ fn fields_that_were_never_set_are_none() {
     for machine in [MachineType::X64, MachineType::X86] {
         let empty = PhysicalMemory::new(Placement::Sequential { first: 1 });
         let info = HeaderInfo::new(machine, 9600, 0x18_7000);
-        // The bitmap and summary writers leave the physical memory block as it is.
+        // The bitmap and summary writers do not set the physical memory block.
         let dump = open_dump(write_dump(DumpKind::Summary, &info, &empty));
         let header = dump.header();
         assert_eq!(header.number_of_runs, 0x4547_4150);
@@ -593,7 +593,7 @@ fn fields_that_were_never_set_are_none() {
 }
 
 #[test]
-fn a_filler_for_a_run_count_is_no_run_count() {
+fn a_filler_is_not_a_run_count() {
     for (machine, at) in [(MachineType::X64, 0x88), (MachineType::X86, 0x64)] {
         for (number, what) in
             [(0x4547_4150u32, "0x45474150 runs"), (87, "0x57 runs"), (0, "0x0 runs")]
@@ -611,7 +611,7 @@ fn a_filler_for_a_run_count_is_no_run_count() {
 }
 
 #[test]
-fn header_facts_stand_as_they_were_written() {
+fn header_fields_are_as_they_were_written() {
     let memory = PhysicalMemory::new(Placement::Sequential { first: 1 });
     let mut info = HeaderInfo::new(MachineType::X64, 22000, 0x1a_d002);
     info.ps_loaded_module_list = Some(0xffff_f803_1234_5678);
@@ -624,7 +624,7 @@ fn header_facts_stand_as_they_were_written() {
     info.major_version = 12;
     let dump = open_dump(write_dump(DumpKind::BitmapKernel, &info, &memory));
     let header = dump.header();
-    // The low bits of the base are kept: what they mean is the page tables' business.
+    // The low bits of the base are kept; the page tables ignore them.
     assert_eq!(header.directory_table_base, Pa(0x1a_d002));
     assert_eq!(header.kind, Kind::BitmapKernel);
     assert_eq!(header.major_version, 12);
@@ -644,7 +644,7 @@ fn header_facts_stand_as_they_were_written() {
 }
 
 #[test]
-fn files_that_are_no_kernel_dumps() {
+fn files_that_are_not_kernel_dumps() {
     let refused = |bytes: Vec<u8>| Dump::open(Arc::new(bytes)).unwrap_err().to_string();
     let mut minidump = b"MDMP\x93\xa7\0\0".to_vec();
     minidump.resize(0x4000, 0);
@@ -692,13 +692,13 @@ fn the_markers_of_page_maps_are_checked() {
         assert!(matches!(error, Error::Format { offset: 0x2000, .. }), "{error}");
         assert!(error.to_string().contains(marker), "{error}");
     }
-    // Metadata that does not end where the pages begin.
+    // Metadata that do not end at the first page.
     let (mut file, _) = ranges_file(9, &[(7, 1)]);
     put64(&mut file, 0x2010, 0x10);
     assert!(open_dump(file).physical().unwrap_err().to_string().contains("do not fit together"));
 }
 
-/// A file read with seeks: what an embedder without mappings brings.
+/// A file that is read with seeks, as in an embedder without mappings.
 struct Seeking(std::sync::Mutex<std::fs::File>, u64);
 
 impl ReadAt for Seeking {
@@ -717,7 +717,7 @@ impl ReadAt for Seeking {
     }
 }
 
-/// 64 GiB of memory, two thirds of it in a file that takes little room on systems with sparse files.
+/// 64 GiB of memory; two thirds of it are in a file, which is small on systems with sparse files.
 #[cfg(unix)]
 #[test]
 fn a_dump_of_sixteen_million_frames() {
@@ -756,6 +756,6 @@ fn a_dump_of_sixteen_million_frames() {
     }
     assert_eq!(map.next_frame(FRAMES - 1), None);
     assert_eq!(map.next_frame(0x60_0000), Some(0x60_0001));
-    // A page that the file holds as a hole reads as zeros.
+    // A page in a hole of the sparse file reads as zeros.
     assert_eq!(pages.read_u64(Pa(4 * PAGE)), Ok(0));
 }

@@ -1,5 +1,5 @@
-//! Edges that no other test reached when the source was broken on purpose, one place at a time. None
-//! of these needs `../shared`.
+//! Edge cases that no other test covered when the source was changed on purpose, one place at a time. These
+//! tests do not need `../shared`.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn put64(file: &mut [u8], at: usize, value: u64) {
 #[test]
 fn a_bitmap_that_reaches_into_the_first_page_is_refused() {
     let mut file = four_pages(MachineType::X64, DumpKind::BitmapKernel);
-    // The file is long enough for these bits; the room before the first page is not.
+    // The file is long enough for these bits, but the space before the first page is not.
     let first_page = u64::from_le_bytes(file[0x2020..0x2028].try_into().unwrap());
     put64(&mut file, 0x2030, (first_page - 0x2038) * 8);
     assert!(open_dump(file.clone()).physical().is_ok());
@@ -47,7 +47,7 @@ fn a_bitmap_that_reaches_into_the_first_page_is_refused() {
 }
 
 #[test]
-fn ranges_behind_the_page_count_of_a_full_dump_are_none() {
+fn ranges_past_the_page_count_of_a_full_dump_are_ignored() {
     // `.dump /f` bounds its list by the number of pages, not by a zero entry.
     let mut file = four_pages(MachineType::X64, DumpKind::RangesComplete);
     let list: Vec<(u64, u64)> = file[0x2030..0x2050]
@@ -68,7 +68,7 @@ fn ranges_behind_the_page_count_of_a_full_dump_are_none() {
 
 #[test]
 fn a_dump_is_walked_as_far_as_its_file_goes() {
-    // The one run of a complete dump says that it goes on for an exbibyte.
+    // The only run of a complete dump claims an exbibyte.
     let mut file = four_pages(MachineType::X64, DumpKind::Complete);
     put64(&mut file, 0xa0, 1 << 48);
     let pages = open_dump(file).physical().unwrap();
@@ -79,7 +79,7 @@ fn a_dump_is_walked_as_far_as_its_file_goes() {
     };
     let held = [0x1_0000, 0x1_1000, 0x1_2000, 0x1_3000].map(Pa);
     assert_eq!(walk(&pages), held);
-    // A bitmap's file that is cut in its third page.
+    // A bitmap dump that is cut in its third page.
     let mut file = four_pages(MachineType::X64, DumpKind::BitmapKernel);
     file.truncate(file.len() - 0x1800);
     assert_eq!(walk(&open_dump(file).physical().unwrap()), held[..2]);
@@ -118,7 +118,7 @@ fn tables(physical: SparsePages<Pa>, mode: PagingMode) -> PageTables {
 }
 
 #[test]
-fn a_prototype_entry_is_no_transition_whatever_bit_11_says() {
+fn a_prototype_entry_is_not_in_transition_whatever_bit_11_says() {
     let entry = |bits: u64| 0x5000 | bits;
     let table = |at: u64| at | 1;
     let walk = |mode, bits: u64| {
@@ -145,7 +145,7 @@ fn a_prototype_entry_is_no_transition_whatever_bit_11_says() {
 }
 
 #[test]
-fn a_large_page_of_x86_lies_beyond_4_gib_where_its_entry_says() {
+fn a_large_page_of_x86_can_be_beyond_4_gib() {
     // PSE-36: bits 13 to 20 of the entry are bits 32 to 39 of the address.
     let entry: u32 = 0x00c0_0000 | 0x12 << 13 | 0x81;
     let memory = SparsePages::new().with(Pa(0x1000), &entry.to_le_bytes());
@@ -153,7 +153,7 @@ fn a_large_page_of_x86_lies_beyond_4_gib_where_its_entry_says() {
     assert_eq!((found.pa, found.page_size), (Pa(0x12_00d2_3456), 0x40_0000));
 }
 
-/// Two-level tables by which virtual address 0 lies at physical 0x3000.
+/// Two-level tables that map virtual address 0 to physical 0x3000.
 fn one_page() -> SparsePages<Pa> {
     SparsePages::new()
         .with(Pa(0x1000), &0x2003u32.to_le_bytes())
@@ -177,7 +177,7 @@ fn a_reader_that_says_that_it_read_more_than_was_asked_is_not_believed() {
             self.0.read_in_page(at, buf).map_err(|fault| Fault { done: usize::MAX, ..fault })
         }
     }
-    // The second page is mapped and not there.
+    // The second page is mapped but absent.
     let memory = one_page().with(Pa(0x3000), &[7; 0x1000]);
     let memory = Careless(memory.with(Pa(0x2004), &0x4003u32.to_le_bytes()));
     let fault = memory.read(Pa(0x3ff0), &mut [0; 0x40]).unwrap_err();
@@ -206,7 +206,7 @@ fn four_and_five_levels() -> (SparsePages<Pa>, u64) {
     (memory, 0xffff_f800_0000_0000)
 }
 
-/// The paging mode that a dump's header tells over `memory`, with tables at 0x1000.
+/// The paging mode that follows from a dump's header over `memory`, with tables at 0x1000.
 fn paging_of(
     memory: SparsePages<Pa>,
     machine: Machine,
@@ -227,7 +227,7 @@ fn paging_of(
 
 #[test]
 fn an_address_that_reads_in_four_levels_does_not_make_them_four() {
-    // Only the neighbors that point at each other tell which is meant, whatever else is mapped.
+    // Only neighbors that point at each other decide, whatever else is mapped.
     let (mut memory, head) = four_and_five_levels();
     memory.write(Pa(0x5000), &[head.to_le_bytes(), 0x41u64.to_le_bytes()].concat());
     memory.write(Pa(0xa000), &[head.to_le_bytes(), head.to_le_bytes()].concat());
@@ -240,7 +240,7 @@ fn an_address_that_reads_in_four_levels_does_not_make_them_four() {
 }
 
 #[test]
-fn the_debugger_data_tell_the_paging_mode_where_no_list_does() {
+fn the_debugger_data_give_the_paging_mode_if_no_list_does() {
     let (mut memory, page) = four_and_five_levels();
     memory.write(Pa(0x5000), &[0; PAGE]);
     memory.write(Pa(0xa110), b"KDBG");
@@ -251,13 +251,13 @@ fn the_debugger_data_tell_the_paging_mode_where_no_list_does() {
         })
     };
     assert_eq!(found(None), PagingMode::X64La57);
-    // A list whose first entry is absent says nothing.
+    // A list whose first entry is absent does not decide.
     assert_eq!(found(Some(Va(page + 0x200))), PagingMode::X64La57);
 }
 
 #[test]
-fn what_is_mapped_tells_the_paging_mode_where_nothing_else_does() {
-    // In four levels the last table is not there.
+fn mapped_addresses_give_the_paging_mode_if_nothing_else_does() {
+    // With four levels, the last table is absent.
     let (mut memory, page) = four_and_five_levels();
     memory.write(Pa(0x4000), &[0; PAGE]);
     let found = |at: Option<Va>| {
@@ -265,7 +265,7 @@ fn what_is_mapped_tells_the_paging_mode_where_nothing_else_does() {
     };
     assert_eq!(found(Some(Va(page))), PagingMode::X64La57);
     assert_eq!(found(None), PagingMode::X64, "the more common one");
-    // The same of x86: a page directory is none of PAE's.
+    // The same on x86: a page directory is not a PAE table.
     let mut memory = SparsePages::new();
     memory.write(Pa(0x1800), &0x2001u32.to_le_bytes());
     memory.write(Pa(0x2000), &0x3001u32.to_le_bytes());
@@ -276,7 +276,7 @@ fn what_is_mapped_tells_the_paging_mode_where_nothing_else_does() {
     assert_eq!(found(None), PagingMode::X86Pae);
 }
 
-/// A machine whose pool log has 16 slots and got `written` records from index `before` on.
+/// A machine whose pool log has 16 slots, with `written` records from index `before` on.
 fn log_of(build: Build, before: u32, written: u64) -> PoolLog {
     let mut machine = Synth::new(build);
     let top = if build.machine() == MachineType::X86 { 0x8500_0000 } else { 0xffff_fa80_0500_0000 };
@@ -300,7 +300,7 @@ fn log_of(build: Build, before: u32, written: u64) -> PoolLog {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// The index stands anywhere around its wrap: a small one does not mean a first lap.
+    /// The index is anywhere around its wrap: a small index does not mean a first lap.
     #[test]
     fn records_older_than_the_wrap_are_records(steps in 0u32..40, written in 16u64..60) {
         let log = log_of(Build::Win7Sp1, u32::MAX - steps, written);

@@ -1,4 +1,4 @@
-//! Symbols with values that no kernel has: views show what they can, and end.
+//! Symbols with values that no kernel has: views end, and show the data that they can read.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Ke
         "SuspectDriverEntry",
         m.address("suspect:one.sys"),
     );
-    // One name that stands for both.
+    // One pattern for both names.
     let entry = m.address("suspect:one.sys");
     let text = m.layouts().offset(SUSPECT, "BaseName") as u64 + 8;
     let text = u64::from_le_bytes(m.read(entry + text, 8).unwrap().try_into().unwrap());
@@ -73,7 +73,7 @@ fn kernel(change: impl Fn(&mut Structure) -> bool + Send + Sync + 'static) -> Ke
 
 #[test]
 fn counters_that_do_not_fit_64_bits_together() {
-    // Both are moved to the signature and the bytes before it, eight bytes with a large value.
+    // Both are moved to the signature and the bytes before it: eight bytes with a large value.
     let kernel = kernel(|structure| {
         // The statistics of all drivers together have counters with the same names.
         let Some(signature) = structure.member("Signature").map(|member| member.offset) else {

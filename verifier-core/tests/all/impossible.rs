@@ -1,4 +1,4 @@
-//! What a dump's entries and counters contradict, and what Verifier's settings leave of an answer.
+//! Contradictions between a dump's entries and counters, and the extent that Verifier's settings allow.
 
 use crate::common::{extent, is_wide, open};
 use verifier_core::analysis::{History, Leaks};
@@ -14,7 +14,7 @@ fn pool(build: Build) -> u64 {
     if is_wide(build) { 0xffff_b00f_0000_0000 } else { 0xb000_0000 }
 }
 
-/// A driver with eight blocks of nonpaged pool, and one that holds nothing.
+/// A driver with eight blocks of nonpaged pool, and one without blocks.
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let leaky = m.driver(Driver::new("leaky.sys").symbol("Leak", 0x1200));
@@ -47,7 +47,7 @@ fn assert_said(problems: &[Problem], address: u64, why: &str) {
     );
 }
 
-/// A field of the third entry, the value that it gets, how its allocation is marked, and why.
+/// A field of the third entry, its new value, the mark of its allocation, and the reason.
 type Damage = (&'static str, u64, Impossible, &'static str);
 
 fn damages(build: Build) -> Vec<Damage> {
@@ -88,7 +88,7 @@ fn an_impossible_allocation_is_kept_and_marked_and_the_answer_is_not_complete() 
             let marked = blocks.iter().filter(|block| block.impossible.is_some()).count();
             let both = matches!(mark, Impossible::Twice | Impossible::Overlap);
             assert_eq!(marked, if both { 2 } else { 1 }, "{build:?} {field} {value:#x}");
-            // Which of two is damaged nothing says: the one that follows by its address is shown.
+            // Either of the two can be damaged: the one with the higher address is marked.
             let shown = if both && blocks[3].address > blocks[4].address { 3 } else { 4 };
             assert_said(&found.problems, entry(&m, if both { shown } else { 3 }), why);
             assert_eq!(extent(&found.problems), Extent::AtLeast);
@@ -133,7 +133,7 @@ fn sizes_that_do_not_add_up_to_the_drivers_bytes_are_a_problem() {
 }
 
 #[test]
-fn contiguous_memory_is_held_against_its_driver_and_the_pool_too() {
+fn contiguous_memory_is_compared_with_its_driver_and_the_pool() {
     let build = Build::Win10Vb;
     let mut m = machine(build);
     let leaky = m.driver(Driver::new("dma.sys").symbol("Start", 0x1200));
@@ -219,7 +219,7 @@ mod unknown {
 
     const BUILD: Build = Build::Win10Vb;
 
-    /// A machine whose drivers hold nothing.
+    /// A machine whose drivers have no blocks.
     fn idle(level: u32) -> Machine {
         let mut m = Machine::new(BUILD);
         let driver = m.driver(Driver::new("leaky.sys"));
@@ -265,7 +265,7 @@ mod unknown {
     }
 
     #[test]
-    fn a_driver_that_was_never_loaded_has_leaked_nothing_that_anyone_could_know() {
+    fn what_a_driver_that_was_never_loaded_has_leaked_is_unknown() {
         let m = idle(8).assemble();
         let answer = answer(&m, Some("absent"));
         assert_eq!(answer.extent, Extent::Unknown);
@@ -283,13 +283,13 @@ mod unknown {
         let absent = answer(&m.assemble(), None);
         assert_eq!(absent.extent, Extent::Unknown);
         assert!(absent.because[0].contains("none was ever loaded"), "{absent:?}");
-        // One that was loaded and unloaded held nothing when it went: the kernel looks.
+        // A driver that was loaded and unloaded held nothing at that time, because the kernel checks this.
         m.suspect(Suspect { name: "gone.sys".into(), loads: 1, unloads: 1, address: None });
         assert_eq!(answer(&m.assemble(), None), Completeness::default());
     }
 
     #[test]
-    fn settings_that_cannot_be_read_leave_nothing_known() {
+    fn settings_that_cannot_be_read_leave_the_answer_unknown() {
         let mut m = idle(8);
         m.kernel_symbol("MmVerifierData", 0x60_0000);
         let mut m = m.assemble();
@@ -300,7 +300,7 @@ mod unknown {
     }
 }
 
-/// Where the kernel keeps blocks in the pool info tree, a driver's counters may count them or may not.
+/// If the kernel keeps blocks in the pool info tree, a driver's counters may or may not count them.
 #[test]
 fn counters_agree_with_the_tree_whether_they_count_its_blocks_or_not() {
     let build = Build::Win11;
@@ -316,7 +316,7 @@ fn counters_agree_with_the_tree_whether_they_count_its_blocks_or_not() {
         for i in 0..3 {
             info.block(pool(build) + 0x1000 * i, 0x80, stack);
         }
-        // A block of which nothing says whose it is.
+        // A block without a known driver.
         info.block(pool(build) + 0x8000, 0x80, None);
         let mut m = m.assemble();
         let data = m.address("verified:leaky.sys");

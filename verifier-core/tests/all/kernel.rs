@@ -1,4 +1,5 @@
-//! Walks end on any bytes, broken lists give what they can, and the kernel is found and named.
+//! Walks end on any bytes, broken lists give the entries that can be reached, and the kernel is found and
+//! named.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +47,7 @@ fn avl_layout() -> AvlLayout {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Pointers that lead anywhere among 64 cells, or out: every walk ends within its limit.
+    /// Pointers to any of 64 cells, or out of them: every walk ends within its limit.
     #[test]
     fn walks_end_on_any_bytes(cells in prop::collection::vec(0u64..80, 64), small in 1usize..40) {
         let cells = Arc::new(cells);
@@ -104,7 +105,7 @@ proptest! {
 fn a_torn_list_is_walked_from_both_ends() {
     let node = |i: u64| AT + 0x1000 * i;
     let mut memory = SparsePages::new();
-    // Seven nodes; the fourth one's page is absent.
+    // Seven nodes; the page of the fourth is absent.
     for i in (0..8u64).filter(|&i| i != 4) {
         memory.write(Va(node(i)), &node((i + 1) % 8).to_le_bytes());
         memory.write(Va(node(i) + 8), &node((i + 7) % 8).to_le_bytes());
@@ -123,7 +124,7 @@ fn ring(changes: &[(u64, u64, u64)]) -> (Vec<u64>, Option<Error>) {
         memory.write(Va(node(i)), &node((i + 1) % 8).to_le_bytes());
         memory.write(Va(node(i) + 8), &node((i + 7) % 8).to_le_bytes());
     }
-    // A ring of others, which never comes back.
+    // A ring of other nodes, which never comes back to the head.
     for i in 8..12u64 {
         memory.write(Va(node(i)), &node(8 + (i + 1) % 4).to_le_bytes());
         memory.write(Va(node(i) + 8), &node(8 + (i + 3) % 4).to_le_bytes());
@@ -139,7 +140,8 @@ fn ring(changes: &[(u64, u64, u64)]) -> (Vec<u64>, Option<Error>) {
 fn each_link_of_a_list_is_confirmed_by_the_next_entry() {
     let all = [1, 2, 3, 4, 5, 6, 7];
     assert_eq!(ring(&[]), (all.to_vec(), None));
-    // An entry that is skipped, an early end, a wrong Blink, an entry that leads to itself, a head that does.
+    // A skipped entry, an early end, a wrong Blink, an entry that leads to itself, a head that leads to
+    // itself.
     for (changes, at) in [
         (&[(2, 0, 5)][..], 2),
         (&[(3, 0, 0)], 3),
@@ -159,7 +161,7 @@ fn each_link_of_a_list_is_confirmed_by_the_next_entry() {
 }
 
 #[test]
-fn a_link_into_another_list_adds_nothing_of_it() {
+fn a_link_into_another_list_adds_none_of_its_entries() {
     assert_eq!(ring(&[(3, 0, 9)]).0, [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(ring(&[(3, 1, 9)]).0, [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(ring(&[(3, 0, 9), (6, 1, 9)]).0, [1, 2, 3, 6, 7]);
@@ -190,7 +192,7 @@ fn slist_heads_of_each_form() {
 }
 
 #[test]
-fn an_avl_count_that_differs_is_told() {
+fn an_avl_count_that_differs_is_reported() {
     let mut memory = SparsePages::new();
     memory.write(Va(AT), &[0; 0x68]);
     memory.write(Va(AT + 0x10), &(AT + 0x200).to_le_bytes());
@@ -240,7 +242,7 @@ fn encoded_debugger_data_is_decoded_with_the_symbols() {
     assert!(data.was_encoded);
     assert_eq!(data.kernel_base, kernel.base());
     assert_eq!(data.mm_verifier_data, kernel.global("MmVerifierData").unwrap());
-    // What stands in the block is read then, too.
+    // The data in the block are then read, too.
     let names: Vec<_> = kernel.modules().unloaded().iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["gone.sys"]);
 }
@@ -270,7 +272,7 @@ fn addresses_are_named_by_module_symbol_and_unloaded_driver() {
 }
 
 #[test]
-fn what_is_missing_is_told_by_name_and_guid() {
+fn missing_symbols_are_reported_by_name_and_guid() {
     let machine = Synth::new(Build::Win11);
     let (kernel, _) = open(&machine.build(DumpKind::BitmapKernel));
     let wanted = kernel.wanted_symbols();
@@ -321,7 +323,7 @@ fn hints_that_the_kernels_memory_contradicts_are_remarks() {
         assert_eq!((kernel.build(), kernel.base()), (19041, whole.base()));
         assert_eq!(kernel.modules().loaded(), whole.modules().loaded());
     }
-    // An update that only switches features on has a build of its own.
+    // An update that only enables features has its own build number.
     assert_eq!(open(Hints { build: Some(19045), ..right }).problems(), []);
 }
 
@@ -340,7 +342,7 @@ fn an_x86_module_entry_at_the_end_of_a_page_is_read() {
     assert_eq!(Kernel::open(space, hints).unwrap().base(), Va(base.into()));
 }
 
-/// What is asked of a kernel's images: names, and which files are wanted.
+/// Requests to a kernel's images: names, and the wanted files.
 fn asked(kernel: &Kernel) -> (Vec<Option<String>>, Vec<String>, usize) {
     let name = |at: u64| kernel.symbolize(Va(at)).map(|name| name.to_string());
     let names = [0xffff_f880_0440_1200, 0xffff_f880_0440_1410, 0xffff_f880_0550_0042].map(name);
@@ -349,7 +351,7 @@ fn asked(kernel: &Kernel) -> (Vec<Option<String>>, Vec<String>, usize) {
 }
 
 #[test]
-fn what_was_broken_off_is_not_kept() {
+fn an_interrupted_read_is_not_kept() {
     let mut machine = Synth::new(Build::Win10Vb);
     machine.encode_debugger_data(DebuggerKeys {
         wait_never: 0x9d3c_51a7_0e42_66b1,
@@ -371,7 +373,7 @@ fn what_was_broken_off_is_not_kept() {
     let sample = machine.build(DumpKind::BitmapFull);
     let (_, isf) = open(&sample);
     let dump = Dump::open(Arc::new(sample.dump.clone())).unwrap();
-    // Reads that are left until the caller has enough.
+    // Reads that are left until the caller stops.
     let left = Arc::new(AtomicU64::new(u64::MAX));
     let fresh = || {
         left.store(u64::MAX, Ordering::Relaxed);

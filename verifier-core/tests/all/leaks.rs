@@ -1,5 +1,5 @@
-//! Outstanding allocations joined with the pool log, grouped, compared and rendered, on machines made up
-//! for it.
+//! Outstanding allocations joined with the pool log, grouped, compared and rendered, on machines built for
+//! these tests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,7 +28,7 @@ fn the_newest_record_of_the_address_decides() {
     w.allocate(0, "WriteRequest");
     w.allocate(1, "ReadRequest");
     w.free(1);
-    // A record within block 2, not of it.
+    // A record inside block 2, but not of block 2.
     w.machine.pool_record(PoolRecord {
         address: w.block(2) + 0x10,
         size: 0x10,
@@ -37,7 +37,7 @@ fn the_newest_record_of_the_address_decides() {
         stale: vec![],
     });
     w.record(3, vec![]);
-    // The two innermost frames are skipped when a stack is captured: here that is all of Verifier.
+    // A captured stack lacks the two innermost frames; here these are all frames in Verifier.
     w.record(4, w.stack("ReadRequest")[1..].to_vec());
     let kernel = w.kernel();
     let leaks = leaks(&kernel);
@@ -51,7 +51,7 @@ fn the_newest_record_of_the_address_decides() {
     };
     assert_eq!(stack(0), w.stack("WriteRequest"));
     assert_eq!(stack(4), w.stack("ReadRequest")[1..]);
-    // It does not say what it is, but holds the caller of the entry.
+    // Its operation is unknown, but it contains the caller of the entry.
     assert_eq!(leaks.blocks[4].record.unwrap().operation, Operation::Unknown);
     let coverage = leaks.coverage();
     assert_eq!((coverage.all.count, coverage.with_stack.count, coverage.uncertain), (5, 2, 0));
@@ -61,7 +61,7 @@ fn the_newest_record_of_the_address_decides() {
 }
 
 #[test]
-fn a_record_that_nothing_ties_to_the_block_is_told() {
+fn a_record_without_a_link_to_the_block_is_reported() {
     let mut w = Wrapper::new();
     w.hold(0..1);
     w.record(0, vec![w.at("WriteRequest")]);
@@ -107,12 +107,12 @@ fn why_there_is_no_stack() {
         let ring = m.address("ring:VfPoolTraces");
         m.remove_page(ring);
     }));
-    // Block 0 has a record in slot 40; block 1 had its one in slot 2.
+    // Block 0 has a record in slot 40; the only record of block 1 was in slot 2.
     assert_eq!(whys(&absent), [None, Some(NoStack::PageAbsent)]);
     assert!(absent.why(NoStack::PageAbsent).contains("32 slots"), "{absent:?}");
     assert!(!absent.problems.is_empty());
 
-    // Stopped once the blocks were read.
+    // Stopped after the blocks were read.
     let mut w = Wrapper::new();
     w.hold(0..1);
     w.allocate(0, "ReadRequest");
@@ -125,7 +125,7 @@ fn why_there_is_no_stack() {
 }
 
 #[test]
-fn skip_tells_the_callers_of_a_wrapper_apart() {
+fn skip_separates_the_callers_of_a_wrapper() {
     let mut w = Wrapper::new();
     w.hold(0..10);
     for number in 0..10 {
@@ -139,7 +139,7 @@ fn skip_tells_the_callers_of_a_wrapper_apart() {
     let skipping = Grouping::new(&kernel, &leaks, Some(&skip));
     let counts =
         |groups: &[Group]| groups.iter().map(|group| group.blocks.len()).collect::<Vec<_>>();
-    // One line, one caller for all; with the wrapper out of the way two.
+    // One line and one caller for all; without the wrapper there are two.
     for by in [GroupBy::Frame, GroupBy::Caller] {
         assert_eq!(counts(&plain.groups(by)), [10], "{by:?}");
         assert_eq!(counts(&skipping.groups(by)), [7, 3], "{by:?}");
@@ -152,7 +152,7 @@ fn skip_tells_the_callers_of_a_wrapper_apart() {
     assert_eq!(first, w.stack("ReadRequest")[2..], "the kernel's frames go with the wrapper's");
     assert_eq!(stacks[0].bytes, 7 * 0x110);
 
-    // Everything skipped is nothing skipped.
+    // If a pattern skips every frame, no frame is skipped.
     let all = |_: Va| true;
     let whole = Grouping::new(&kernel, &leaks, Some(&all)).groups(GroupBy::Stack);
     assert_eq!(whole[0].frames(&leaks).unwrap().len(), 5);
@@ -299,7 +299,7 @@ fn who_freed_it() {
     assert_eq!(history.freed_by().unwrap().record.operation, Operation::Free);
     let lives: Vec<_> = history.lifetimes.iter().map(|life| (life.allocated, life.freed)).collect();
     assert_eq!(lives, [(Some(1), Some(0)), (Some(3), Some(2))]);
-    // The freed entry of about that size tells the tag; its address is gone.
+    // The freed entry of about that size has the tag; its address is lost.
     let tags: Vec<_> =
         history.freed_entries.iter().map(|freed| freed.entry.allocation.tag.to_string()).collect();
     assert_eq!(tags, ["Gone"]);
@@ -312,7 +312,7 @@ fn who_freed_it() {
     assert_eq!(held.trackers.len(), 1);
     assert!(held.freed_by().is_none());
     assert_eq!(held.neighbors[0].newest, Some(Operation::Free));
-    // It has a life although the log has nothing of it.
+    // It has a lifetime although the log has no record of it.
     let [life] = held.lifetimes[..] else { panic!("{:?}", held.lifetimes) };
     assert_eq!((life.block, life.allocated, life.freed), (Va(w.block(1)), None, None));
     assert_eq!((life.is_held, life.why_unknown), (true, Some(NoStack::NotLogged)));
@@ -320,14 +320,14 @@ fn who_freed_it() {
 }
 
 #[test]
-fn the_present_life_comes_first() {
+fn the_current_lifetime_comes_first() {
     let mut w = Wrapper::new();
     w.hold([0, 1]);
     w.allocate(0, "ReadRequest");
     w.free(0);
     w.allocate(1, "ReadRequest");
     let kernel = w.kernel();
-    // The log has the life before, and its end.
+    // The log has the earlier lifetime with its end.
     let again = History::read(&kernel, Va(w.block(0))).unwrap();
     let lives: Vec<_> = again
         .lifetimes
@@ -384,7 +384,7 @@ fn functions_and_callers_that_are_skipped() {
 }
 
 #[test]
-fn what_was_filtered_is_told() {
+fn filters_are_shown() {
     let mut w = Wrapper::new();
     w.hold(0..4);
     let kernel = w.kernel();
@@ -416,7 +416,7 @@ fn what_was_filtered_is_told() {
         let text = rendered(|out| write_leaks_text(out, &view));
         assert!(text.contains(&format!("{line}.\n")), "{text}");
         let markdown = rendered(|out| write_leaks_markdown(out, &view));
-        // An asterisk of the user's is no emphasis.
+        // An asterisk in the user's filter is not emphasis.
         assert!(markdown.contains(&format!("\n`{line}`.\n")), "{markdown}");
         assert!(markdown.contains("\n`memory.dmp · Windows 19041 x64`\n"), "{markdown}");
         let json: serde_json::Value =
@@ -434,7 +434,7 @@ fn what_was_filtered_is_told() {
             assert!(markdown.contains(&format!("n{none}")), "{markdown}");
         }
     }
-    // Without a driver all are counted; a filter that nobody set is not told.
+    // Without a driver all blocks are counted; a filter that is not set is not shown.
     let filter = found.filter.as_mut().unwrap();
     **filter = Filter {
         tag: Some("lk01".into()),
@@ -450,7 +450,7 @@ fn what_was_filtered_is_told() {
     );
 }
 
-/// Contiguous memory of the wrapper's driver: two pieces, the first of which is in the log.
+/// Contiguous memory of the wrapper's driver: two pieces; the first is in the log.
 fn with_contiguous() -> Wrapper {
     let mut w = Wrapper::new();
     let (of_pool, caller) = (w.at("WrapAlloc"), w.at("WriteRequest"));
@@ -490,7 +490,7 @@ fn contiguous_memory_is_outstanding_too_and_the_log_has_its_stack() {
 }
 
 #[test]
-fn contiguous_memory_that_its_list_lost_counts_as_a_block() {
+fn contiguous_memory_that_its_list_has_lost_counts_as_a_block() {
     let w = with_contiguous();
     let kernel = w.kernel_of(|m| {
         let data = m.address("verified:wrap.sys");

@@ -1,4 +1,4 @@
-//! Leaks and history where the kernel keeps blocks and stacks in the pool info trees, beside the pool log.
+//! Leaks and history if the kernel keeps blocks and stacks in the pool info trees as well as in the pool log.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn kernel(m: &Assembly) -> Kernel {
     kernel
 }
 
-/// A verified driver of a kernel with trees, whose two stacks are on.
+/// A verified driver of a kernel with trees, with these two stacks.
 struct Leaky {
     machine: Machine,
     driver: DriverId,
@@ -102,7 +102,7 @@ fn the_trees_stack_wins_over_the_logs() {
     for build in [Build::Server2022, Build::Win11, Build::Win11Ge, Build::Win11Arm64] {
         let mut leaky = Leaky::new(build);
         let (read, write) = (leaky.read, leaky.write);
-        // Its own record; one of another life; a free, whose allocation was not logged; no record.
+        // Its own record; a record of another lifetime; a free without a logged allocation; no record.
         for number in 0..4 {
             leaky.hold(number, 0x100 + number, if number == 1 { write } else { read });
         }
@@ -126,7 +126,7 @@ fn the_trees_stack_wins_over_the_logs() {
             assert_eq!(one.kind, kind);
             assert_eq!(leaks.driver(one), "leaky.sys");
         }
-        // The log still has the thread; a free is no record of the allocation.
+        // The log still has the thread; a free is not a record of the allocation.
         assert_eq!(leaks.blocks[0].made().unwrap().thread, Va(THREAD));
         assert_eq!(leaks.blocks[2].record.unwrap().operation, Operation::Free);
         assert_eq!(leaks.blocks[2].made(), None);
@@ -155,7 +155,7 @@ fn without_a_log_the_tree_is_enough() {
 }
 
 #[test]
-fn a_block_without_an_element_falls_to_the_log() {
+fn a_block_without_an_element_uses_the_log() {
     let mut leaky = Leaky::new(Build::Win11);
     leaky.hold(0, 0x40, None);
     leaky.hold(1, 0x40, None);
@@ -181,7 +181,7 @@ fn a_block_without_an_element_falls_to_the_log() {
     assert_eq!(leaks.drivers.len(), 2);
     assert_eq!((leaks.drivers[1].name.as_str(), leaks.drivers[1].counted), (NO_DRIVER, 2));
 
-    // One driver's leaks leave out those of none.
+    // The leaks of one driver leave out blocks without a driver.
     let own = Leaks::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
     assert_eq!((own.drivers.len(), own.blocks.len()), (1, 1));
 }
@@ -237,7 +237,7 @@ fn groups_and_renderings_name_the_source() {
 
 #[test]
 fn trackers_and_tree_side_by_side() {
-    // Turned on while the machine ran: older blocks stay in the pages.
+    // The tree was enabled while the machine ran: older blocks stay on the pages.
     let mut leaky = Leaky::new(Build::Win11);
     let caller = leaky.stack("Read")[1];
     let old = Allocation::nonpaged(block(9), 0x110, b"Old ", caller);
@@ -253,7 +253,7 @@ fn trackers_and_tree_side_by_side() {
         .map(|b| (b.allocation.source.name(), b.stack_source.unwrap()))
         .collect();
     assert_eq!(sources, [("pool info tree", StackSource::PoolInfo), ("tracker", StackSource::Log)]);
-    // The same frames are one stack.
+    // Equal frames are one stack.
     assert_eq!(leaks.blocks[0].stack, leaks.blocks[1].stack);
     assert_eq!(leaks.blocks[1].requested(), Some(0x99));
 }
@@ -279,11 +279,11 @@ fn history_shows_the_trees_entry() {
         history.neighbors.iter().map(|n| (n.address.0, n.driver.as_deref())).collect();
     assert_eq!(near, [(block(2), Some(NO_DRIVER)), (block(3), Some("leaky.sys"))]);
 
-    // Its last byte, which the log's record of another size does not hold, and one byte behind.
+    // Its last byte, which is past the end of the log's record of another size, and the byte after it.
     let last = History::read(&kernel, Va(block(1) + 0x1ff)).unwrap();
     assert_eq!((last.trackers.len(), last.events.len()), (1, 0));
-    let behind = History::read(&kernel, Va(block(1) + 0x200)).unwrap();
-    assert!(behind.trackers.is_empty());
+    let after = History::read(&kernel, Va(block(1) + 0x200)).unwrap();
+    assert!(after.trackers.is_empty());
     let of_none = History::read(&kernel, Va(block(2))).unwrap();
     assert_eq!(of_none.trackers[0].driver, NO_DRIVER);
     assert!(of_none.trackers[0].frames.is_empty());

@@ -1,4 +1,4 @@
-//! Every limit strikes where it is set, and its name is in what is said.
+//! Every limit is hit at its value, and the message names it.
 
 use std::sync::Arc;
 
@@ -43,12 +43,12 @@ fn with(set: impl FnOnce(&mut Limits)) -> Kernel {
     kernel(limits)
 }
 
-fn tells(problems: &[Problem], name: &str) {
+fn names(problems: &[Problem], name: &str) {
     assert!(problems.iter().any(|p| p.to_string().contains(name)), "{name}: {problems:?}");
 }
 
 #[test]
-fn the_defaults_strike_nowhere() {
+fn the_defaults_are_never_hit() {
     let kernel = kernel(Limits::default());
     assert_eq!(kernel.problems(), []);
     let report = PoolReport::read(&kernel, |_| true).unwrap();
@@ -59,32 +59,32 @@ fn the_defaults_strike_nowhere() {
 #[test]
 fn lists_modules_names() {
     let kernel = with(|limits| limits.list_entries = 1);
-    tells(kernel.problems(), "Limits::list_entries");
-    tells(&Drivers::read(&kernel).unwrap().problems, "Limits::list_entries");
+    names(kernel.problems(), "Limits::list_entries");
+    names(&Drivers::read(&kernel).unwrap().problems, "Limits::list_entries");
 
     let kernel = with(|limits| limits.modules = 1);
-    tells(kernel.problems(), "Limits::modules");
+    names(kernel.problems(), "Limits::modules");
     assert_eq!(kernel.modules().loaded().len(), 1);
 
     let kernel = with(|limits| limits.name_bytes = 16);
-    tells(kernel.problems(), "Limits::name_bytes");
-    // Paths are longer than that, names are not.
+    names(kernel.problems(), "Limits::name_bytes");
+    // Paths are longer than the limit, names are not.
     assert!(kernel.modules().by_name("one.sys").is_some());
 }
 
 #[test]
 fn drivers_trees_pages() {
     let drivers = Drivers::read(&with(|limits| limits.drivers = 1)).unwrap();
-    tells(&drivers.problems, "Limits::drivers");
+    names(&drivers.problems, "Limits::drivers");
     let images: usize = drivers.drivers.iter().map(|driver| driver.images.len()).sum();
     assert_eq!(images, 1);
 
     let drivers = Drivers::read(&with(|limits| limits.tree_nodes = 1)).unwrap();
-    tells(&drivers.problems, "Limits::tree_nodes");
+    names(&drivers.problems, "Limits::tree_nodes");
 
     let kernel = with(|limits| limits.tracker_pages = 1);
     let report = PoolReport::read(&kernel, |_| true).unwrap();
-    tells(&report.problems, "Limits::tracker_pages");
+    names(&report.problems, "Limits::tracker_pages");
     let found: usize = report.drivers.iter().map(|pool| pool.allocations.len()).sum();
     assert!((1..300).contains(&found), "{found}");
 }
@@ -92,11 +92,11 @@ fn drivers_trees_pages() {
 #[test]
 fn excluded_drivers_and_their_names() {
     let modes = Modes::read(&with(|limits| limits.drivers = 1));
-    tells(&modes.problems, "Limits::drivers");
+    names(&modes.problems, "Limits::drivers");
     assert_eq!(modes.excluded_drivers.as_deref(), Some(&["three.sys".to_string()][..]));
 
     let modes = Modes::read(&with(|limits| limits.name_bytes = 16));
-    tells(&modes.problems, "Limits::name_bytes");
+    names(&modes.problems, "Limits::name_bytes");
     assert_eq!(modes.excluded_drivers.as_deref(), Some(&["four.sys".to_string()][..]));
 }
 
@@ -114,32 +114,32 @@ fn carved_pages_and_their_owners() {
     assert!(carved.owners.iter().all(|owner| owner.name.is_some()));
 
     let carved = carve(|limits| limits.name_bytes = 8);
-    tells(&carved.problems, "Limits::name_bytes");
+    names(&carved.problems, "Limits::name_bytes");
     assert!(carved.owners.iter().all(|owner| owner.name.is_none()));
 
     let carved = carve(|limits| limits.tracker_pages = 1);
-    tells(&carved.problems, "Limits::tracker_pages");
+    names(&carved.problems, "Limits::tracker_pages");
     assert_eq!(carved.owners.iter().map(|owner| owner.pages.len()).sum::<usize>(), 1);
 
     let mapped = |set: fn(&mut Limits)| CarvedPool::read(&with(set), &Scan::Mapped).unwrap();
     assert_eq!(mapped(|_| {}).problems, []);
-    tells(&mapped(|limits| limits.search_pages = 40).problems, "Limits::search_pages");
+    names(&mapped(|limits| limits.search_pages = 40).problems, "Limits::search_pages");
 }
 
 #[test]
 fn records_and_exports() {
     let log = PoolLog::read(&with(|limits| limits.ring_records = 4), None).unwrap();
-    tells(&log.problems, "Limits::ring_records");
+    names(&log.problems, "Limits::ring_records");
 
     let named = |kernel: Kernel| {
         (0..kernel.modules().loaded().len()).filter(|&i| kernel.symbol_source(i).is_some()).count()
     };
     let (all, fewer) = (named(kernel(Limits::default())), named(with(|limits| limits.exports = 1)));
-    // Of the two drivers, which have no symbols, one has its one name.
+    // One of the two drivers, which have no symbols, gets its only name.
     assert_eq!(fewer + 1, all);
 }
 
-/// One page of records, again at every address: what page tables of a few pages can show.
+/// One page of records that is mapped at every address; page tables of a few pages can do this.
 struct Repeating(SparsePages<Va>, Option<u64>);
 
 const ARRAY: u64 = 0xffff_fa80_4000_0000;
@@ -180,7 +180,7 @@ fn no_log_is_longer_than_memory() {
     };
     let (count, problems) = records(Some(0x2000));
     assert_eq!(count, 0x2000 / 0x80);
-    tells(&problems, "its pages repeat");
-    // What does not know how much it holds has the limits alone.
+    names(&problems, "its pages repeat");
+    // If memory does not know its size, only the limits bound the log.
     assert_eq!(records(None), (0x1000, Vec::new()));
 }

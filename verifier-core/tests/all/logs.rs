@@ -1,6 +1,6 @@
-//! The logs beside the pool log, on every build: what was written is read, newest first; and what becomes of a
-//! log that is torn, wrapped, of an odd length, off, or in part absent. Each is read as far as it goes, and
-//! what is amiss is told.
+//! The logs other than the pool log, on every build: the written records are read, newest first. A log that
+//! is torn, wrapped, of an odd length, off, or partly absent is read as far as possible, and its problems are
+//! reported.
 
 use crate::common::{RINGS, open};
 use verifier_core::Va;
@@ -10,7 +10,7 @@ use verifier_synth::{
     Assembly, Build, Log, Machine, MachineType, RingRecord, StaticLog, WatchedIrp,
 };
 
-/// An address of pool that every build's machine takes for the kernel's.
+/// A pool address that is a kernel address on the machine of every build.
 fn pool(build: Build, offset: u64) -> u64 {
     offset
         + match build.machine() {
@@ -46,7 +46,7 @@ fn record(build: Build, log: Log, i: u64) -> RingRecord {
     RingRecord { fields, frames, stale: vec![pool(build, 0x40_0000)] }
 }
 
-/// A machine whose logs have `length` slots and hold `count` records each, the first at index
+/// A machine whose logs have `length` slots and `count` records each; the first record is at index
 /// `before` + 1.
 fn machine(build: Build, length: u32, before: u32, count: u64) -> Machine {
     let mut m = Machine::new(build);
@@ -60,7 +60,7 @@ fn machine(build: Build, length: u32, before: u32, count: u64) -> Machine {
     m
 }
 
-/// What a log's records say: for each the thread, the IRP where it has one, the frames.
+/// The values of a log's records: for each the thread, the IRP if it has one, the frames.
 fn told(log: &EventLog) -> Vec<(u64, Option<u64>, Vec<u64>)> {
     let value = |record, name: &str| {
         log.values(record).find(|(field, _)| field.c_name == name).and_then(|(_, value)| value)
@@ -74,7 +74,7 @@ fn told(log: &EventLog) -> Vec<(u64, Option<u64>, Vec<u64>)> {
         .collect()
 }
 
-/// The same of the records `first` down to `last`.
+/// The expected values of the records `first` down to `last`.
 fn expected(build: Build, log: Log, first: u64, last: u64) -> Vec<(u64, Option<u64>, Vec<u64>)> {
     (last..=first)
         .rev()
@@ -124,7 +124,7 @@ fn every_build_newest_first() {
     }
 }
 
-/// Windows 7 has no type of the IRP log's record: IRP, thread and 13 frames are read, the rest is not known.
+/// Windows 7 has no type for the IRP log's record: IRP, thread and 13 frames are read, the rest is unknown.
 #[test]
 fn the_irp_log_of_windows_7() {
     for build in [Build::Win7Sp1, Build::Win7Sp1X86, Build::Win81] {
@@ -148,7 +148,7 @@ fn the_irp_log_of_windows_7() {
 #[test]
 fn an_index_that_wrapped_32_bits() {
     for build in [Build::Win7Sp1, Build::Win11, Build::Win10VbX86] {
-        // 40 records into 32 slots, the index from just below 2^32 to just above 0.
+        // 40 records in 32 slots; the index goes from just below 2^32 to just above 0.
         let kernel = open(&machine(build, 0x20, u32::MAX - 30, 40).assemble());
         for (kind, log) in RINGS {
             let read = read(&kernel, kind);
@@ -158,7 +158,7 @@ fn an_index_that_wrapped_32_bits() {
             assert_eq!((read.wrapped, read.unused), (Some(true), 0), "{build:?} {kind:?}");
         }
     }
-    // Every slot used once is not a lap too many.
+    // If every slot was used once, the log has not wrapped.
     let build = Build::Win10Rs5;
     for (count, wrapped) in [(0x1f, false), (0x20, false), (0x21, true)] {
         let kernel = open(&machine(build, 0x20, 0, count).assemble());
@@ -207,7 +207,7 @@ fn a_torn_newest_entry() {
 }
 
 #[test]
-fn a_length_that_is_no_power_of_two() {
+fn a_length_that_is_not_a_power_of_two() {
     for build in [Build::Win7Sp1, Build::Server2022, Build::Win7Sp1X86] {
         let mut m = machine(build, 0x20, 0, 5).assemble();
         for (_, log) in RINGS {
@@ -255,7 +255,7 @@ fn an_array_with_absent_pages_in_its_middle() {
             let [structure, array, ..] = log.names();
             let (array, stride) =
                 (m.address(&format!("ring:{array}")), m.layouts().size(structure) as u64);
-            // The second page, and the one behind it.
+            // The second page and the next one.
             m.remove_page(array + 0x1000);
             m.remove_page(array + 0x2000);
             let first = 0x1000 / stride;
@@ -265,7 +265,7 @@ fn an_array_with_absent_pages_in_its_middle() {
         let kernel = open(&m);
         for ((kind, log), (first, last)) in RINGS.into_iter().zip(absent) {
             let read = read(&kernel, kind);
-            // Record i lies in slot i modulo the length; the first three were overwritten.
+            // Record i is in slot i modulo the length; the first three were overwritten.
             let there = |i: u64| !(first..=last).contains(&(i % u64::from(length)));
             let want: Vec<_> = (4..=count)
                 .rev()
@@ -326,7 +326,7 @@ fn the_logs_of_bug_checks() {
                 .collect();
             assert_eq!(values, want, "{build:?} {kind:?}");
             assert!(log.all_frames().is_empty());
-            // By one of its addresses; the code and the type are none.
+            // Filter by one of its addresses; the code and the type are not addresses.
             let about = |address| EventLog::read(&kernel, kind, None, Some(Va(address))).unwrap();
             assert_eq!(about(0x21).records.len(), 1);
             assert_eq!(about(0x20).records.len(), 0);
@@ -401,14 +401,14 @@ fn canceled_irps_that_are_watched() {
 #[test]
 fn a_damaged_list_of_watched_irps() {
     let build = Build::Win10Vb;
-    // A ring without the head: what was reached is told.
+    // A ring without the head: the entries that were reached are returned.
     let mut m = watched(build).assemble();
     let (first, last) = (m.address("watched:0"), m.address("watched:2"));
     m.patch_pointer(last, first);
     let list = WatchedIrps::read(&open(&m), None, None).unwrap();
     assert_eq!(list.irps.len(), 3);
     assert!(list.problems[0].why.contains("closes a ring"), "{list:?}");
-    // A count that the list does not hold; a list that was never set up; a head that leads nowhere.
+    // A count that differs from the list; a list that was never set up; a head that leads nowhere.
     let mut m = watched(build).assemble();
     m.patch(m.address("nt!ViWdIrpListLength"), &[9]);
     let list = WatchedIrps::read(&open(&m), None, None).unwrap();
@@ -423,7 +423,7 @@ fn a_damaged_list_of_watched_irps() {
     assert_eq!(list.problems.len(), 1);
 }
 
-/// The pool log tells the same of itself.
+/// The pool log reports the same.
 #[test]
 fn the_pool_log_torn_wrapped_and_absent() {
     let build = Build::Win11;
@@ -454,7 +454,7 @@ fn the_pool_log_torn_wrapped_and_absent() {
     let log = PoolLog::read(&open(&m), None).unwrap();
     assert_eq!((log.records.len(), log.problems.len()), (5, 1));
     assert_eq!(log.problems[0].why, "written in part: its thread is null");
-    // An allocation that failed has no address, and is whole.
+    // A failed allocation has no address, and is not damaged.
     let mut m = fill(0x20, 0, 5);
     m.patch_field(slot(&m, Log::Pool, 5), "_VF_POOL_TRACE", "Address", 0);
     assert_eq!(PoolLog::read(&open(&m), None).unwrap().problems, []);

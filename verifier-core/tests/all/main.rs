@@ -1,5 +1,5 @@
-//! The integration tests of the crate in one program. `cargo test -p verifier-core --test all deadlock::` runs one
-//! module.
+//! The integration tests of the crate in one program. `cargo test -p verifier-core --test all deadlock::`
+//! runs one module.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Memory without a header of Windows': core files of virtual machines and raw images, in which page tables
-//! and kernel are searched for. What views read then is what they read of a crash dump of the same machine.
+//! Memory without a Windows header: core files of virtual machines and raw images, in which page tables and
+//! kernel are searched for. Views then read the same as from a crash dump of the same machine.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +53,7 @@ fn raw(assembly: &Assembly) -> MemoryFile {
     MemoryFile::raw(Arc::new(assembly.dump(DumpKind::Raw)))
 }
 
-/// With symbols, and with the lists that these lead to.
+/// The kernel with symbols, and with the lists to which these lead.
 fn session(found: FoundKernel, assembly: &Assembly) -> Kernel {
     let kernel = Kernel::open(found.space, found.hints).unwrap();
     assert!(supply(&kernel, &assembly.files) > 0);
@@ -105,7 +105,8 @@ fn an_elf_core_of_every_build() {
         let dtb = Pa(assembly.header.dtb);
         let given = (build.machine() == MachineType::Arm64).then_some(dtb);
         if given.is_some() {
-            // QEMU tells no tables of an ARM machine, and nothing marks them: their shape does.
+            // QEMU does not give an ARM machine's tables, and they have no mark, so they are found by their
+            // shape.
             assert!(core.processors.is_empty());
             let found = search(&file, None).unwrap();
             let from = TableSource::Shape;
@@ -168,8 +169,8 @@ fn tables_that_do_not_map_themselves_are_found_by_their_shape() {
     }
 }
 
-/// A machine whose tables do not map themselves, and before them in memory a table that maps the first pages
-/// of the kernel's image and nothing else.
+/// A machine whose tables do not map themselves. Before them in memory is a table that maps only the first
+/// pages of the kernel's image.
 fn with_decoy() -> Assembly {
     const DECOY: u64 = 0x3000;
     let mut assembly = machine(Build::Win7Sp1X86).paging(Paging::X86).clone().assemble();
@@ -185,7 +186,7 @@ fn with_decoy() -> Assembly {
 }
 
 #[test]
-fn tables_through_which_no_module_list_reads_are_passed_over() {
+fn tables_through_which_no_module_list_can_be_read_are_skipped() {
     let assembly = with_decoy();
     let found = search(&raw(&assembly), None).unwrap();
     assert_eq!(found.tables_from, TableSource::Shape);
@@ -194,7 +195,7 @@ fn tables_through_which_no_module_list_reads_are_passed_over() {
 }
 
 #[test]
-fn tables_that_only_their_shape_speaks_for_leave_every_answer_unknown() {
+fn tables_known_only_by_their_shape_leave_every_answer_unknown() {
     let mut assembly = with_decoy();
     let dtb = assembly.header.dtb;
     assembly.space_mut().memory_mut().write(dtb, &[0; 0x1000]);
@@ -227,7 +228,7 @@ fn a_dump_is_searched_as_any_memory_is() {
 }
 
 #[test]
-fn nothing_is_held_behind_the_end_of_a_core_that_is_cut_short() {
+fn no_memory_is_held_past_the_end_of_a_core_that_was_cut_short() {
     let whole = machine(Build::Win10Vb).assemble().dump(DumpKind::Elf);
     let MemoryFile::Elf(core) = MemoryFile::open(Arc::new(whole.clone())).unwrap() else {
         panic!()
@@ -253,7 +254,7 @@ fn without_exports_the_debugger_data_lead_to_the_lists() {
 fn without_exports_the_symbols_lead_to_the_lists() {
     let mut machine = machine(Build::Win10Vb);
     machine.kernel_mut().exports.clear();
-    // Else the debugger data, which are found by their mark, would tell.
+    // Otherwise the debugger data would lead to them, which are found by their signature.
     machine.encode_debugger_data(DebuggerKeys { wait_never: 0x23_0f1a, wait_always: 0x9_8e21 });
     let assembly = machine.assemble();
     let found = search(&raw(&assembly), None).unwrap();
@@ -268,7 +269,7 @@ fn without_exports_the_symbols_lead_to_the_lists() {
     let stop = Arc::clone(&stopped);
     kernel.stop_when(Box::new(move || stop.load(Ordering::Relaxed)));
     let whole = kernel.with_lists_from_symbols().unwrap();
-    // The kernel's symbols came along, and so did the way to stop.
+    // The kernel kept its symbols and its stop function.
     assert!(whole.has_own_types() && whole.symbol_source(0).is_some());
     stopped.store(true, Ordering::Relaxed);
     assert!(whole.is_stopped());
@@ -309,15 +310,15 @@ fn encoded_debugger_data_is_decoded_by_the_symbols() {
 }
 
 #[test]
-fn tables_that_lead_to_no_kernel_are_passed_over() {
+fn tables_that_do_not_lead_to_a_kernel_are_skipped() {
     let mut assembly = machine(Build::Win10Vb).assemble();
-    // A page before the real table that maps itself and nothing else, and one that maps itself all over.
+    // Before the real table are a page that maps only itself, and one that maps itself at every address.
     let memory = assembly.space_mut().memory_mut();
     memory.write(0x3000 + 8 * 0x1b6, &0x3063u64.to_le_bytes());
     memory.write(0x5000, &0x5063u64.to_le_bytes().repeat(512));
     let found = search(&raw(&assembly), None).unwrap();
     assert_eq!(found.directory_table_base, Pa(assembly.header.dtb));
-    // Every address is mapped, to the page itself: at each level that is one table.
+    // Every address is mapped to the page itself: at each level this is one table.
     let mut file = vec![0u8; 0x6000];
     file[0x5000..].copy_from_slice(&0x5063u64.to_le_bytes().repeat(512));
     let mut limits = Limits::default();
@@ -328,21 +329,21 @@ fn tables_that_lead_to_no_kernel_are_passed_over() {
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     assert!(find_kernel(&memory, Some(Pa(0x5000)), &limits).is_err());
     let error = find_kernel(&memory, None, &limits).unwrap_err();
-    let tells = |error: &Error, text: &str| assert!(error.to_string().contains(text), "{error}");
-    tells(&error, "of 0x6 page frames 2 look like top page tables");
-    tells(&error, "limit reached (Limits::search_pages)");
+    let says = |error: &Error, text: &str| assert!(error.to_string().contains(text), "{error}");
+    says(&error, "of 0x6 page frames 2 look like top page tables");
+    says(&error, "limit reached (Limits::search_pages)");
     limits.search_frames = 5;
     let error = find_kernel(&memory, None, &limits).unwrap_err();
     assert!(matches!(error, Error::Limit { name: "Limits::search_frames", .. }), "{error}");
     let error = find_kernel(&memory, Some(Pa(0x2000)), &limits).unwrap_err();
-    tells(&error, "mapped by page tables at 0x2000");
+    says(&error, "mapped by page tables at 0x2000");
     assert!(!error.to_string().contains("limit"), "{error}");
 }
 
 #[test]
 fn a_search_that_is_cut_short_says_by_which_limit() {
-    // A hundred pages that map themselves once and nothing else; after them five directories of 512
-    // empty tables each, what maps these, and the top table.
+    // A hundred pages that map only themselves, once; after them five directories of 512 empty tables each,
+    // the table that maps these, and the top table.
     let mut file = vec![0u8; (100 + 5 + 5 * 512 + 2) * 0x1000];
     let mut link = |table: usize, index: usize, to: usize| {
         word(&mut file, table * 0x1000 + 8 * index, (to as u64 * 0x1000) | 0x63, 8);
@@ -356,7 +357,7 @@ fn a_search_that_is_cut_short_says_by_which_limit() {
     }
     let memory = MemoryFile::raw(Arc::new(file)).unlabeled().unwrap();
     let error = find_kernel(&memory, None, &Limits::default()).unwrap_err().to_string();
-    // The directories have the shape of a 32-bit machine's table too.
+    // The directories also have the shape of a 32-bit machine's table.
     assert!(error.contains("limit reached (MAX_SHAPE_STEPS, MAX_TABLES)"), "{error}");
     let top = Pa(top as u64 * 0x1000);
     let error = find_kernel(&memory, Some(top), &Limits::default()).unwrap_err().to_string();
@@ -378,13 +379,13 @@ fn a_search_can_be_stopped() {
     for most in [0, 1, all / 2] {
         let error = search(most).unwrap_err();
         assert_eq!(error, Error::Stopped { what: "search for the kernel".into() });
-        // Once by the page that was looked at, and once for what to say.
+        // One check at the page, and one for the message.
         assert!(asked.get() <= most + 4, "{} of {most}", asked.get());
     }
 }
 
 #[test]
-fn a_processor_in_a_process_without_the_kernel_is_passed_over() {
+fn a_processor_in_a_process_without_the_kernel_is_skipped() {
     let assembly = machine(Build::Win10Vb).assemble();
     let mut bytes = assembly.dump(DumpKind::Elf);
     // Both notes' CR3 lead nowhere: the tables are found by their mark.
@@ -410,12 +411,12 @@ fn a_raw_image_that_ends_inside_a_page_is_reported() {
     let whole = MemoryFile::raw(Arc::new(bytes.clone()));
     assert_eq!((whole.truncation(), whole.problems()), (None, vec![]));
     let cut = MemoryFile::raw(Arc::new(bytes[..bytes.len() - 16].to_vec()));
-    // How long it must be is unknown.
+    // The right length is unknown.
     assert_eq!(cut.truncation(), None);
     assert!(cut.problems()[0].why.starts_with("it ends inside a page, at offset 0x"));
 }
 
-/// Physical memory of a machine that runs.
+/// Physical memory of a running machine.
 struct Running(RwLock<Vec<u8>>);
 
 impl Memory<Pa> for Running {
@@ -436,7 +437,7 @@ impl Pages for Running {
     }
 }
 
-/// Where the page table entry of a page is, in tables of four levels.
+/// The address of a page's page table entry, in tables of four levels.
 fn entry_of(memory: &Running, base: Pa, va: Va) -> Pa {
     let mut table = base.0;
     for level in (1..4).rev() {
@@ -449,7 +450,7 @@ fn entry_of(memory: &Running, base: Pa, va: Va) -> Pa {
 #[test]
 fn page_tables_that_change_after_a_search_are_walked_anew() {
     let mut machine = machine(Build::Win10Vb);
-    // The kernel is opened twice: the symbols say where the lists are.
+    // The kernel is opened twice, because the symbols give the addresses of the lists.
     machine.kernel_mut().exports.clear();
     machine.encode_debugger_data(DebuggerKeys { wait_never: 0x23_0f1a, wait_always: 0x9_8e21 });
     let assembly = machine.assemble();
@@ -463,7 +464,7 @@ fn page_tables_that_change_after_a_search_are_walked_anew() {
     let global = kernel.global("MmVerifierData").unwrap();
     let level = Settings::read(&kernel).unwrap().level.0;
     assert_eq!(level, 8);
-    // The page moves, and its old frame is used for something else.
+    // The page moves, and its old frame gets other contents.
     let entry = entry_of(&memory, base, global);
     let old = (memory.read_u64(entry).unwrap() & 0xf_ffff_ffff_f000) as usize;
     let mut bytes = memory.0.write().unwrap();
@@ -495,7 +496,7 @@ fn a_core_that_is_cut_short() {
             Err(error) => panic!("{end:#x}: {error}"),
         }
     }
-    // Cut in its last page but one: the kernel is found, what was behind is absent.
+    // Cut in its last page but one: the kernel is found, and the memory after the cut is absent.
     let cut = MemoryFile::open(Arc::new(whole[..whole.len() - 0x1234].to_vec())).unwrap();
     let truncation = cut.truncation().unwrap();
     assert_eq!((truncation.missing_bytes(), truncation.missing_pages), (0x1234, 2));
@@ -518,13 +519,13 @@ fn hostile_cores() {
         word(&mut bytes, at, value, size);
         ElfCore::open(Arc::new(bytes))
     };
-    // More program headers than the file has room for: those that are there are read.
+    // More program headers than fit in the file: those that are there are read.
     for count in [0xfffe, 0xffff] {
         let core = patched(0x38, count, 2).unwrap();
         let why = &core.problems[0].why;
         assert!(why.contains(&format!("counts {count:#x} program headers")), "{why}");
     }
-    // "See the first section", and there it is.
+    // The number is in the first section header.
     let mut sections = whole.clone();
     let at = sections.len() as u64;
     let count = u64::from(u16::from_le_bytes([whole[0x38], whole[0x39]]));
@@ -537,7 +538,7 @@ fn hostile_cores() {
     word(&mut sections, at as usize + 0x2c, u64::from(u32::MAX), 4);
     let core = ElfCore::open(Arc::new(sections)).unwrap();
     assert!(core.problems[0].why.contains("counts 0xffffffff program headers"));
-    // As many as the file has room for, and more than are read.
+    // As many as fit in the file, and more than the limit.
     let many = vec![(0u64, 0u64, 0u64); 0x1_0001];
     let mut file = core_of(&many, &[0; 0x2000]);
     word(&mut file, 64 + 0x20, 0x1000, 8);
@@ -554,7 +555,7 @@ fn hostile_cores() {
     word(&mut file, 64 + 56, 4, 4);
     let core = ElfCore::open(Arc::new(file)).unwrap();
     assert!(core.problems[0].why.contains("MAX_NOTES"), "{:?}", core.problems);
-    // Offsets and sizes at the end of numbers, of the notes (0x40 on) and of the first segment.
+    // The largest offsets and sizes, for the notes (from 0x40 on) and for the first segment.
     for base in [0x40, 0x40 + 56] {
         for field in [8, 0x10, 0x18, 0x20, 0x28, 0x30] {
             for value in [1, u64::MAX, u64::MAX - 0xfff, 1 << 63, whole.len() as u64] {
@@ -566,16 +567,16 @@ fn hostile_cores() {
         }
     }
     assert!(matches!(patched(0x20, u64::MAX, 8), Err(Error::Format { .. })));
-    // Big-endian, no core, user programs.
+    // Big-endian, not a core, user programs.
     for (at, value) in [(5, 2), (4, 3), (0x10, 2)] {
         assert!(matches!(patched(at, value, 1), Err(Error::Format { .. })), "{at}");
     }
-    // A machine that nothing here knows.
+    // An unknown machine.
     let core = patched(0x12, 0xf3, 2).unwrap();
     assert_eq!((core.machine(), core.machine_number), (None, 0xf3));
 }
 
-/// A core of these segments: physical address, bytes, and where in `content` they are.
+/// A core of these segments: physical address, length in bytes, and offset in `content`.
 fn core_of(segments: &[(u64, u64, u64)], content: &[u8]) -> Vec<u8> {
     let mut file = vec![0u8; 64 + 56 * segments.len()];
     file[..4].copy_from_slice(b"\x7fELF");
@@ -598,7 +599,7 @@ fn core_of(segments: &[(u64, u64, u64)], content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_core_is_walked_as_far_as_its_file_goes() {
-    // Two pages; a pebibyte of which the file has one page and a half; a page.
+    // Two pages; a pebibyte, of which one and a half pages are in the file; a page.
     let segments = [(0x1000, 0x2000, 0), (0x10_0000, 1 << 50, 0x1000), (1 << 60, 0x1000, 0)];
     let file = Arc::new(core_of(&segments, &[7; 0x2800]));
     let core = ElfCore::open(file).unwrap();
@@ -613,7 +614,7 @@ fn a_core_is_walked_as_far_as_its_file_goes() {
     assert!(matches!(fault.reason, Reason::Truncated { .. }), "{fault}");
 }
 
-/// Ten pages: tables by which every page of the first 2 MiB is the last one, full of records.
+/// Ten pages: tables that map every page of the first 2 MiB to the last one, which is full of records.
 fn looking_glass() -> Vec<u8> {
     let mut memory = vec![0u8; 0xa000];
     for table in 1..4 {
@@ -635,10 +636,10 @@ fn kernel_image() -> KernelModule {
 }
 
 #[test]
-fn tables_that_show_one_page_everywhere_make_no_log_longer_than_the_file() {
+fn no_log_is_longer_than_the_file_if_tables_map_one_page_everywhere() {
     let ring = Ring::new("pool log", Va(0x1000), 0, 0x2000, 0x80);
     let memory = looking_glass();
-    // Twice the same segment: the file is no longer for it.
+    // The same segment twice does not make the file longer.
     let segments = [(0, 0xa000, 0), (1 << 40, 0xa000, 0)];
     let elf = Arc::new(core_of(&segments, &memory));
     let files = [MemoryFile::raw(Arc::new(memory)), MemoryFile::open(elf).unwrap()];
@@ -663,7 +664,7 @@ fn tables_that_show_one_page_everywhere_make_no_log_longer_than_the_file() {
 }
 
 #[test]
-fn segments_that_overlap_read_the_first_one() {
+fn of_overlapping_segments_the_first_is_read() {
     // [0x1800, 0x2800) of ones, [0x1000, 0x3000) of twos, an empty one.
     let mut segments = Vec::new();
     let mut content = Vec::new();

@@ -1,4 +1,5 @@
-//! How Verifier runs beside its level, on every build: rule classes, options, excluded drivers, random faults.
+//! Verifier's modes other than its level, on every build: rule classes, options, excluded drivers, random
+//! faults.
 
 use crate::common::open;
 use verifier_core::verifier::{Modes, OptionFlags, RuleClasses, Settings};
@@ -31,7 +32,7 @@ fn configured(build: Build) -> Assembly {
         m.patch(m.address(&format!("nt!{global}")), &value.to_le_bytes());
     }
     m.patch(m.address("nt!VerifierFaultTagsBuffer"), &utf16("Leak Tst*\0left over"));
-    // Filled to its end, with no null.
+    // Filled to its end, without a null.
     m.patch(m.address("nt!VerifierFaultApplicationsBuffer"), &utf16(&"a".repeat(0x80)));
     m
 }
@@ -118,7 +119,7 @@ fn a_list_of_excluded_drivers_whose_head_is_absent_is_a_mode_without_a_value() {
 }
 
 #[test]
-fn a_head_of_which_one_link_is_null_is_not_an_empty_list() {
+fn a_head_with_one_null_link_is_not_an_empty_list() {
     let build = Build::Win10Rs5;
     let mut m = configured(build);
     let head = m.address("nt!VfExcludedDriversList");
@@ -138,7 +139,7 @@ fn a_damaged_list_of_excluded_drivers() {
     let build = Build::Win7Sp1;
     let mut m = configured(build);
     let (first, second) = (m.address("excluded:good.sys"), m.address("excluded:old.sys"));
-    // A ring without the head; a name that is not there.
+    // A ring without the head; an absent name.
     m.patch_pointer(second, first);
     m.patch_field(first, "_VI_EXCLUDED_DRIVER", "Name.Buffer", 0xffff_f6fb_0000_0000);
     let modes = read(&m);

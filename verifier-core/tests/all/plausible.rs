@@ -20,7 +20,7 @@ fn builds_with_trees() -> impl Iterator<Item = Build> {
     Build::ALL.into_iter().filter(|&build| has_trees(build))
 }
 
-/// Two drivers that hold nothing.
+/// Two drivers without blocks.
 fn idle(build: Build) -> Machine {
     let mut m = Machine::new(build);
     m.level(8);
@@ -67,7 +67,7 @@ fn without_lab(m: &Machine) -> Assembly {
     m
 }
 
-/// A kernel with the layouts that fit, if any do.
+/// A kernel with the layouts that fit, if any fit.
 fn bare(m: &Assembly) -> Kernel {
     let kernel = kernel_of(m.dump(DumpKind::Complete));
     if let Some(profile) = Globals::plausible_layouts(&kernel) {
@@ -107,7 +107,7 @@ fn the_trees_are_found_by_their_shape_and_give_blocks_and_stacks() {
 }
 
 #[test]
-fn blocks_in_the_trees_speak_for_layouts_that_nobody_stated() {
+fn blocks_in_the_trees_support_layouts_that_nothing_states() {
     for build in builds_with_trees() {
         for told in [0, 9200, 19041, build.number()] {
             let mut m = without_lab(&with_trees(build));
@@ -125,7 +125,7 @@ fn blocks_in_the_trees_speak_for_layouts_that_nobody_stated() {
 #[test]
 fn a_tree_of_blocks_that_is_lost_leaves_the_answer_incomplete() {
     for build in builds_with_trees() {
-        // The table, its root, or the page of the kernel's data that has both tables.
+        // The table, its root, or the page of the kernel's data with both tables.
         let damages: [&dyn Fn(&mut Assembly); 3] = [
             &|m| m.patch(m.address("nt!ViPoolInfoAvl"), &[0; 0x68]),
             &|m| m.patch_pointer(m.address("nt!ViPoolInfoAvl") + 0x10, 0x1234),
@@ -144,18 +144,18 @@ fn a_tree_of_blocks_that_is_lost_leaves_the_answer_incomplete() {
 }
 
 #[test]
-fn pages_that_hold_nothing_do_not_say_that_the_trees_are_empty() {
+fn empty_pages_do_not_mean_that_the_trees_are_empty() {
     for build in builds_with_trees() {
         let report = pool(&bare(&idle(build).assemble()));
         assert_eq!(report.allocations().count(), 0);
         let of_tree = report.problems.iter().find(|problem| problem.what == "pool info tree");
         assert_eq!(of_tree.unwrap().leaves, Extent::AtLeast, "{build:?}");
-        // Pages that hold what is counted do.
+        // Pages with all counted blocks do mean it.
         let report = pool(&bare(&with_page(build).assemble()));
         assert_eq!(report.allocations().count(), 1);
         assert_eq!(extent(&report.problems), Extent::Complete, "{build:?}");
     }
-    // Stacks without a live block do as well.
+    // Stacks without a live block also do.
     let mut m = idle(Build::Win11);
     let frames = vec![m.kernel_address("VerifierExAllocatePoolWithTag") + 0x10];
     let freed = vec![0x40; 3];
@@ -166,7 +166,7 @@ fn pages_that_hold_nothing_do_not_say_that_the_trees_are_empty() {
 }
 
 #[test]
-fn layouts_that_nobody_stated_and_nothing_supports_leave_the_answer_unknown() {
+fn layouts_that_nothing_states_or_supports_leave_the_answer_unknown() {
     for build in Build::ALL {
         for told in [0, 9200, build.number()] {
             let mut m = without_lab(&idle(build));
@@ -193,15 +193,16 @@ fn layouts_that_nobody_stated_and_nothing_supports_leave_the_answer_unknown() {
 }
 
 #[test]
-fn nonsense_refutes_layouts() {
-    // The header states another era, and no lab corrects it. Half of what it reads as counters is a pointer.
+fn impossible_values_refute_layouts() {
+    // The header states another era, and no build string corrects it. Half of a counter's bytes are a
+    // pointer.
     let mut m = without_lab(&with_page(Build::Win10Vb));
     m.header.build = 22000;
     let kernel = bare(&m);
     let types = kernel.types().unwrap();
     assert!(types.describe().contains("and not those of 22000"), "{}", types.describe());
     assert_eq!(pool(&kernel).allocations().count(), 1);
-    // Nothing agrees in the right era either: a peak is damaged, and so is the block's page.
+    // The right era is not supported either: a peak and the block's page are damaged.
     let data = m.address("verified:leaky.sys");
     m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "PeakNonPagedPoolAllocations", 0);
     m.patch(m.address("trackers:leaky.sys:0"), &[0; 0x1000]);

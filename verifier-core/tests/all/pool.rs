@@ -1,4 +1,4 @@
-//! Configured drivers and their outstanding allocations, on machines whose every byte is known.
+//! Configured drivers and their outstanding allocations, on machines whose bytes are all known.
 
 use crate::common::{assert_reported, open, open_with};
 use proptest::prelude::*;
@@ -12,12 +12,12 @@ use verifier_synth::{
     UnloadedDriver,
 };
 
-/// Where no other structure is.
+/// An address without another structure.
 fn base(build: Build) -> u64 {
     if build.machine() == MachineType::X86 { 0xb000_0000 } else { 0xffff_b00f_0000_0000 }
 }
 
-/// A machine with an image, unloaded since, where the callers of all blocks are.
+/// A machine with an unloaded image, which contains the callers of all blocks.
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let start = base(build) + 0x1200_0000;
@@ -26,7 +26,7 @@ fn machine(build: Build) -> Machine {
     m
 }
 
-/// A block number `i`.
+/// Block number `i`.
 fn block(build: Build, i: u64) -> Allocation {
     let base = base(build);
     let caller = base + 0x1200_0000 + i % 3;
@@ -55,7 +55,7 @@ fn in_use(build: Build, numbers: impl IntoIterator<Item = u64>) -> Vec<Tracker> 
     numbers.into_iter().map(|i| Tracker::InUse(block(build, i))).collect()
 }
 
-/// Where slot `i` (from 0, without the header) of the driver's page lies.
+/// The address of slot `i` (from 0, without the header) on the driver's page.
 fn slot(m: &Assembly, page: usize, i: u64) -> u64 {
     let size = m.layouts().size("_VI_POOL_ENTRY") as u64;
     m.address(&format!("trackers:leaky.sys:{page}")) + size * (i + 1)
@@ -79,7 +79,7 @@ fn expected<'a>(blocks: impl IntoIterator<Item = &'a Allocation>) -> Vec<Told> {
 mod builds {
     use super::*;
 
-    /// Three pages, freed and fresh slots among the blocks, an odd special-pool size.
+    /// Three pages, with freed and unused slots among the blocks, and an odd special-pool size.
     fn scenario(build: Build, form: Option<SlistForm>) {
         let mut slots = Vec::new();
         let mut held = Vec::new();
@@ -137,7 +137,7 @@ mod builds {
         assert_eq!((quiet.images[0].base, quiet.images[0].size), (Va(base), size));
         assert_eq!(quiet.counters().get("RaiseIrqls"), Some(9), "{build:?}");
 
-        // Every slot, free ones too.
+        // Every slot, including free ones.
         let data = Va(m.address("verified:leaky.sys"));
         let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
         assert_eq!(tracker.problems, []);
@@ -193,15 +193,15 @@ mod free_rule {
         // Odd, not on the list, its first word a block's address: special pool keeps odd sizes.
         let at = slot(&m, 0, 0);
         set(&mut m, at, "NumberOfBytes", even | 1);
-        // Odd, not on the list, its first word null: taken off the list, not filled yet.
+        // Odd, not on the list, its first word null: removed from the list, not filled yet.
         let at = slot(&m, 0, 1);
         set(&mut m, at, "NumberOfBytes", even | 1);
         set(&mut m, at, "VirtualAddress", 0);
-        // Odd, not on the list, its first word another slot: likewise.
+        // Odd, not on the list, its first word another slot: the same.
         let (at, other) = (slot(&m, 0, 2), slot(&m, 0, 100));
         set(&mut m, at, "NumberOfBytes", even | 1);
         set(&mut m, at, "VirtualAddress", other);
-        // Bit 0 of the address marks special pool for a moment.
+        // Bit 0 of the address temporarily marks special pool.
         let at = slot(&m, 0, 3);
         set(&mut m, at, "VirtualAddress", block(BUILD, 3).address | 1);
         let (found, problems) = numbers(&m);
@@ -217,7 +217,7 @@ mod free_rule {
 
     #[test]
     fn an_odd_entry_on_the_free_list_is_free_whatever_it_links_to() {
-        // The last of the list has a null link, the others link to slots; give one a stray link.
+        // The last entry has a null link, and the others link to slots; give one a stray link.
         let mut slots = in_use(BUILD, 0..2);
         slots.push(Tracker::Freed(block(BUILD, 2)));
         slots.extend(in_use(BUILD, 3..127));
@@ -239,7 +239,7 @@ mod free_rule {
         let (found, problems) = numbers(&m);
         assert!(found.is_empty());
         assert_reported(&problems, again, "the free list closes into a ring");
-        // One driver's pages alone say so too.
+        // A report of one driver also says so.
         let data = Va(m.address("verified:leaky.sys"));
         let kernel = open(&m);
         let tracker = verifier_core::verifier::Tracker::read(&kernel, "leaky.sys", data).unwrap();
@@ -247,7 +247,7 @@ mod free_rule {
     }
 
     #[test]
-    fn an_even_entry_on_the_free_list_is_told() {
+    fn an_even_entry_on_the_free_list_is_reported() {
         let slots: Vec<_> = (0..127).map(|i| Tracker::Freed(block(BUILD, i))).collect();
         let mut m = with_slots(BUILD, &slots).assemble();
         let at = slot(&m, 0, 5);
@@ -257,7 +257,7 @@ mod free_rule {
     }
 
     #[test]
-    fn a_null_block_is_no_allocation() {
+    fn a_null_block_is_not_an_allocation() {
         let mut m = with_slots(BUILD, &in_use(BUILD, 0..3)).assemble();
         let at = slot(&m, 0, 1);
         set(&mut m, at, "VirtualAddress", 0);
@@ -272,7 +272,7 @@ mod free_rule {
     }
 
     #[test]
-    fn counters_that_differ_are_told() {
+    fn counters_that_differ_are_reported() {
         let mut m = with_slots(BUILD, &in_use(BUILD, 0..3)).assemble();
         let data = m.address("verified:leaky.sys");
         let structure = "_VF_TARGET_VERIFIED_DRIVER_DATA";
@@ -329,7 +329,7 @@ mod pages {
     }
 
     #[test]
-    fn signature_or_owner_alone_is_told_and_read_over() {
+    fn a_page_with_only_signature_or_owner_is_reported_and_read() {
         let mut m = machine();
         let at = page(&m, 1);
         m.patch_field(at, HEADER, "Signature", 0xbad);
@@ -345,7 +345,7 @@ mod pages {
     }
 
     #[test]
-    fn a_page_with_neither_is_none_of_the_drivers() {
+    fn a_page_with_neither_is_not_the_drivers() {
         let mut m = machine();
         let at = page(&m, 1);
         m.patch_field(at, HEADER, "Signature", 0xbad);
@@ -357,7 +357,7 @@ mod pages {
         );
         assert_reported(&problems, at, "signature is 0xbad");
         assert_reported(&problems, at, "belongs to 0x0");
-        // Two words that can be in no entry.
+        // Two words that cannot be in an entry.
         for i in [3, 90] {
             m.patch_pointer(slot(&m, 1, i), 0x77);
         }
@@ -377,24 +377,24 @@ mod pages {
     }
 
     #[test]
-    fn a_link_to_no_page() {
+    fn a_link_to_memory_that_is_not_a_page() {
         for link in [page(&machine(), 1) + 0x20, 0x7fff_0000_1000] {
             let mut m = machine();
             let first = page(&m, 0);
             m.patch_field(first, HEADER, "NextPage", link);
             let (found, problems) = count(&m);
-            assert_eq!(found, 300, "the pages behind it are found by their headers");
+            assert_eq!(found, 300, "the next pages are found by their headers");
             assert_reported(&problems, link, "not a page of the kernel");
         }
     }
 
     #[test]
-    fn an_absent_page_is_told_and_what_was_read_is_kept() {
+    fn an_absent_page_is_reported_and_the_read_entries_are_kept() {
         let mut m = machine();
         let at = page(&m, 1);
         m.remove_page(at);
         let (found, problems) = count(&m);
-        assert_eq!(found, 300 - 127, "the page behind it is found by its header");
+        assert_eq!(found, 300 - 127, "the next page is found by its header");
         assert_reported(&problems, at, "is not in the dump");
     }
 
@@ -420,7 +420,7 @@ mod join {
         bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
     }
 
-    /// Two verified images that load under names of their own.
+    /// Two verified images that load under different names.
     fn two(build: Build) -> Assembly {
         let mut m = machine(build);
         m.level(8);
@@ -441,7 +441,7 @@ mod join {
             let mut m = two(build);
             let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
             m.patch_field(data, DATA, "SuspectDriverEntry", entry);
-            // One name that stands for both, of the same length.
+            // One pattern for both names, of the same length.
             let text = m.layouts().offset(SUSPECT, "BaseName") + m.layouts().pointer_size();
             let text = pointer(&m, entry + text as u64);
             m.patch(text, b"?");
@@ -466,12 +466,12 @@ mod join {
     }
 
     #[test]
-    fn an_image_whose_entry_is_gone_keeps_its_own_name() {
+    fn an_image_whose_entry_is_lost_keeps_its_own_name() {
         let build = Build::Win10Vb;
         let mut m = two(build);
         let (data, target) = (m.address("verified:b.sys"), m.address("target:b.sys"));
         m.patch_field(data, DATA, "SuspectDriverEntry", 0xffff_8000_0000_2000);
-        // The list has a.sys alone.
+        // The list has only a.sys.
         let (head, first) = (m.address("nt!VfSuspectDriversList"), m.address("suspect:a.sys"));
         for (at, to) in [(head, first), (head + 8, first), (first, head), (first + 8, head)] {
             m.patch_pointer(at, to);
@@ -529,7 +529,7 @@ mod join {
     }
 
     #[test]
-    fn damaged_data_is_told_and_the_rest_is_read() {
+    fn damaged_data_is_reported_and_the_rest_is_read() {
         let build = Build::Win10Vb;
         let mut m = two(build);
         let data = m.address("verified:a.sys");
@@ -538,7 +538,7 @@ mod join {
         assert_reported(&report.problems, data, "signature is 0x1234, not 0x98761940");
         assert_eq!(report.drivers.iter().map(|pool| pool.allocations.len()).sum::<usize>(), 8);
 
-        // A child that leads back to its parent: the nodes are told once each.
+        // A child that leads back to its parent: each node is listed once.
         let mut m = two(build);
         let (node, other) = (m.address("node:a.sys"), m.address("node:b.sys"));
         for (from, to) in [(node, other), (other, node)] {
@@ -561,7 +561,8 @@ mod join {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any words over any of the structures: something is told, nothing is told twice, nothing runs away.
+    /// With any words written over any of the structures, there are results, none is listed twice, and walks
+    /// end.
     #[test]
     fn damage_never_panics(
         words in prop::collection::vec((0usize..6, 0u64..0x200, prop_oneof![
@@ -576,7 +577,7 @@ proptest! {
             "avl table", "nt!ViTargetDriversAvl",
         ].map(|label| m.address(label));
         for (place, offset, value) in words {
-            // Some of the values stand for addresses of the structures themselves.
+            // Some of the values become addresses of the structures themselves.
             let value = match value.checked_sub(0xf000_0000_0000_0000) {
                 Some(i @ 0..6) => places[i as usize],
                 _ => value,

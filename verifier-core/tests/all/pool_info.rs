@@ -1,4 +1,4 @@
-//! The pool info trees of newer kernels and contiguous memory, on machines whose every byte is known.
+//! The pool info trees of newer kernels and contiguous memory, on machines whose bytes are all known.
 
 use crate::common::{assert_reported, open, open_with};
 use verifier_core::kernel::Limits;
@@ -12,7 +12,7 @@ use verifier_synth::{
 
 const WITH_TREES: [Build; 4] = [Build::Server2022, Build::Win11, Build::Win11Ge, Build::Win11Arm64];
 const POOL: u64 = 0xffff_9a8f_5000_0000;
-/// Where an image was before it was unloaded.
+/// The former address of an unloaded image.
 const GONE: u64 = 0xffff_f803_2000_0000;
 
 fn report(m: &Assembly) -> PoolReport {
@@ -23,7 +23,7 @@ fn tag(text: &[u8; 4]) -> PoolTag {
     PoolTag(u32::from_le_bytes(*text))
 }
 
-/// Two verified drivers, one that is not, one that is gone.
+/// Two verified drivers, one that is not verified, and one that was unloaded.
 struct Four {
     machine: Machine,
     leaky: DriverId,
@@ -42,7 +42,7 @@ impl Four {
         machine.verified(quiet);
         machine.unverified_target(bystander);
         machine.suspect(Suspect { name: "gone.sys".into(), loads: 2, unloads: 2, address: None });
-        // It lay at two places, in one of which another image is now.
+        // It had two addresses; another image is now at one of them.
         let taken = machine.image(bystander).base;
         for start in [GONE, taken] {
             let end = start + 0x8000;
@@ -70,7 +70,7 @@ impl Four {
         self.machine.pool_info().stack(stack)
     }
 
-    /// Blocks of leaky.sys, all by one stack, where no other structure lies.
+    /// Blocks of leaky.sys, all with one stack, at addresses without other structures.
     fn blocks(&mut self, count: u64) -> usize {
         let frames = vec![self.nt("VerifierExAllocatePoolWithTag"), self.at(self.leaky, 0x1234)];
         let stack = self.stack(b"Leak", 7, frames);
@@ -94,13 +94,13 @@ fn attributed_by(allocations: &[Allocation]) -> Vec<Option<AttributedBy>> {
 mod builds {
     use super::*;
 
-    /// Blocks of two drivers, of one that is gone and of none; a full stack, freed blocks.
+    /// Blocks of two drivers, of an unloaded driver and without a driver; a full stack, freed blocks.
     fn scenario(build: Build) {
         let mut four = Four::new(build);
         let (leaky, quiet, bystander) = (four.leaky, four.quiet, four.bystander);
         let nt = four.nt("ExAllocatePoolWithTag");
         let verifier = four.nt("VerifierExAllocatePoolWithTag");
-        // Fifty frames; the first outside the kernel is not of a verified image.
+        // Fifty frames; the first outside the kernel is not in a verified image.
         let mut deep = vec![verifier, four.at(bystander, 0x2000), four.at(leaky, 0x1234)];
         deep.resize(50, nt);
         deep[49] = four.at(quiet, 0x10);
@@ -116,7 +116,7 @@ mod builds {
         for (i, address) in [0x3000, 0x1000, 0x2000].into_iter().enumerate() {
             info.block(POOL + address, 0x100 + i as u64, deep);
         }
-        // An allocation that failed.
+        // A failed allocation.
         info.block(0, 0x30, deep);
         let quiet_frame = four.at(quiet, 0x777);
         let paged =
@@ -131,7 +131,7 @@ mod builds {
         four.machine.pool_info().block(POOL + 0x6000, 0x60, other);
         let inside = four.stack(b"Krnl", 4, vec![nt, verifier]);
         four.machine.pool_info().block(POOL + 0x7000, 0x70, inside);
-        // Nothing live.
+        // No live blocks.
         let done =
             PoolStack { tag: *b"Done", frames: vec![nt], freed: vec![8, 8], ..Default::default() };
         four.machine.pool_info().stack(done);
@@ -161,7 +161,7 @@ mod builds {
             [(POOL + 0x5000, 0x50, tag(b"Gone"), GONE + 0x4321)]
         );
         assert_eq!(attributed_by(&of_gone.allocations), [Some(AttributedBy::UnloadedImage)]);
-        // The caller of what no verified image allocated is the first frame outside, or the first.
+        // Without a verified image, the caller is the first frame outside the kernel, else the first frame.
         assert_eq!(
             told(&report.unowned),
             [
@@ -211,7 +211,7 @@ mod builds {
         );
         let of_leaky = PoolStacks::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
         assert_eq!(of_leaky.stacks.len(), 1);
-        // One driver's report leaves out those of none.
+        // The report of one driver leaves out blocks without a driver.
         let of_leaky = PoolReport::read(&kernel, |driver| driver.is_named("leaky")).unwrap();
         assert_eq!((of_leaky.drivers.len(), of_leaky.unowned.len()), (1, 0));
         assert_eq!(of_leaky.drivers[0].allocations.len(), 3);
@@ -272,7 +272,7 @@ mod option {
         let mut four = Four::new(Build::Win11);
         four.blocks(4);
         let mut m = four.machine.assemble();
-        // The trees are being taken down: what they hold is no longer kept up.
+        // The trees are being removed: their contents are no longer updated.
         m.patch(m.address("nt!VfOptionFlags"), &0xefff_u32.to_le_bytes());
         let report = report(&m);
         assert_eq!(report.problems, []);
@@ -303,7 +303,7 @@ mod option {
     }
 
     #[test]
-    fn failures_and_tags_are_told() {
+    fn failures_and_tags_are_shown() {
         for build in WITH_TREES {
             let mut four = Four::new(build);
             four.blocks(1);
@@ -340,7 +340,7 @@ mod option {
             let want = [tag(b"Leak"), tag(b"Two ")];
             assert_eq!(info.tags, if build == Build::Server2022 { &[][..] } else { &want });
         }
-        // More than ten tags are none.
+        // More than ten tags mean that the list is not valid.
         let mut four = Four::new(Build::Win11);
         four.blocks(1);
         let mut m = four.machine.assemble();
@@ -426,7 +426,7 @@ mod damage {
 
     #[test]
     fn a_stack_that_is_not_in_the_tree() {
-        // The tree of stacks is empty; the element is whole.
+        // The tree of stacks is empty; the element itself is undamaged.
         let (_, mut m) = with(3);
         let table = m.address("nt!ViPoolStackInfoAvl");
         m.patch_field(table, TABLE, "RtlTable.BalancedRoot.RightChild", 0);
@@ -441,8 +441,8 @@ mod damage {
     }
 
     #[test]
-    fn a_stack_behind_a_gap_of_the_tree_is_no_stray() {
-        // The tree cannot be walked, which is told; that its elements were not reached follows from it.
+    fn a_stack_after_a_gap_of_the_tree_is_not_stray() {
+        // The tree cannot be walked, which is reported; the elements that were not reached follow from that.
         let (_, mut m) = with(3);
         let (table, nowhere) = (m.address("nt!ViPoolStackInfoAvl"), 0xffff_9a00_0000_1000);
         m.patch_field(table, TABLE, "RtlTable.BalancedRoot.RightChild", nowhere);
@@ -453,7 +453,7 @@ mod damage {
     }
 
     #[test]
-    fn a_pointer_that_leads_to_no_stack() {
+    fn a_pointer_that_does_not_lead_to_a_stack() {
         let (_, mut m) = with(4);
         let (nowhere, elsewhere) = (0xffff_9a00_0000_1000, m.address("nt!PsLoadedModuleList"));
         set(&mut m, "block", 1, "Stack", nowhere);
@@ -468,7 +468,7 @@ mod damage {
 
     #[test]
     fn pages_that_are_absent() {
-        // 0x48 bytes a node: several pages of them.
+        // 0x48 bytes for each node: several pages of nodes.
         let (_, mut m) = with(400);
         let page = node(&m, "block", 30) & !0xfff;
         let there = |m: &Assembly, i: u64| {
@@ -485,7 +485,7 @@ mod damage {
         assert!(told, "{:?}", report.problems);
         assert_eq!(report.pool_info.unread(), 400 - found.len() as u64);
 
-        // With the root all is lost, and that is told in numbers.
+        // Without the root all blocks are lost, and the report gives their number.
         let (_, mut m) = with(400);
         let root = node(&m, "block", 200);
         m.remove_page(root);
@@ -510,9 +510,9 @@ mod damage {
     }
 
     #[test]
-    fn blocks_that_are_none() {
+    fn blocks_that_are_not_allocations() {
         let (_, mut m) = with(6);
-        // An allocation that failed enters a null address: no allocation, and no fault.
+        // A failed allocation adds a null address: this is neither an allocation nor a fault.
         set(&mut m, "block", 0, "Address", 0);
         let report = report(&m);
         assert_eq!((numbers(&report), report.problems.len()), (vec![1, 2, 3, 4, 5], 0));
@@ -559,7 +559,7 @@ mod damage {
     }
 
     #[test]
-    fn frames_end_where_no_kernel_address_is() {
+    fn frames_end_at_the_first_address_outside_the_kernel() {
         let (_, mut m) = with(1);
         let frames = element(&m, "stack", 0) + 0x28;
         m.patch(frames + 8 * 2, &0x1000_0000_0000u64.to_le_bytes());
@@ -623,7 +623,7 @@ mod contiguous {
             assert_eq!(pool.contiguous[1].entry, Va(m.address("contiguous:leaky.sys:1")));
             let counters = pool.driver.counters();
             assert_eq!(counters.get("ContiguousMemoryBytes"), Some(0x6018), "{build:?}");
-            assert_eq!(pool.allocations, [], "contiguous memory is no pool");
+            assert_eq!(pool.allocations, [], "contiguous memory is not pool");
         }
     }
 
@@ -651,7 +651,7 @@ mod contiguous {
     fn a_list_that_is_damaged() {
         let build = Build::Win10VbX86;
         let mut m = machine(build);
-        // The second leads back to the first; what is left is reached from the end.
+        // The second leads back to the first; the others are reached from the end.
         let (first, second) =
             (m.address("contiguous:leaky.sys:0"), m.address("contiguous:leaky.sys:1"));
         m.patch_pointer(second, first);

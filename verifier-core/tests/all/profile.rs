@@ -1,5 +1,5 @@
-//! The library's own layouts against type tables of real kernels: every ISF table and every kernel's PDB
-//! that is beside the repository, member by member.
+//! Compares the library's own layouts with type tables of real kernels, member by member: every ISF table and
+//! every kernel's PDB next to the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,8 +9,8 @@ use crate::common::shared;
 use verifier_core::machine::Machine;
 use verifier_core::types::{Isf, Pdb, Profile, Shape, TypeSource};
 
-/// Every structure of the profile, except `other`, is in the table and is there as the profile says, and
-/// structures whose integers are all shown have no other.
+/// Every structure of the profile, except `other`, is in the table with the same layout. Structures whose
+/// integers are all shown have no other integers.
 fn assert_agrees(profile: &Profile, table: &dyn TypeSource, other: &[&str]) {
     let what = format!("{} against {}", profile.describe(), table.describe());
     let mut members = 0;
@@ -115,8 +115,7 @@ fn pdbs() {
     assert!(compared >= 9, "{compared} PDBs were compared");
 }
 
-/// A structure of the written tables: machine, size, members by name and offset, and the builds that it
-/// is of.
+/// A structure of the written tables: machine, size, members by name and offset, and its builds.
 struct Written {
     name: String,
     machine: Machine,
@@ -154,7 +153,7 @@ fn build(label: &str) -> Option<u32> {
     if digits.is_empty() { Some(10240) } else { digits.parse().ok() }
 }
 
-/// Layouts by version as they were written down from type tables (`facts/layouts-by-version.md`).
+/// Layouts by version, written down from type tables (`facts/layouts-by-version.md`).
 fn written(text: &str) -> Vec<Written> {
     let mut all: Vec<Written> = Vec::new();
     let mut name = String::new();
@@ -199,7 +198,7 @@ fn layouts_by_version_as_written_down() {
         for build in builds {
             let Some(profile) = Profile::new(machine, build) else { continue };
             for ours in profile.structures() {
-                // Service packs of one build number may differ: one of them has to be as ours.
+                // Service packs of one build number may differ; one of them must equal ours.
                 let theirs: Vec<&Written> = written
                     .iter()
                     .filter(|one| {
@@ -244,8 +243,8 @@ fn layouts_by_version_as_written_down() {
     }
 }
 
-/// Layouts of one build as they were written down from its type table (`facts/layouts-26100.md`): size, and
-/// members by offset, of each structure.
+/// Layouts of one build, written down from its type table (`facts/layouts-26100.md`): size, and members by
+/// offset, of each structure.
 fn written_26100(text: &str) -> BTreeMap<String, (u64, Vec<(String, u64)>)> {
     let number = |hex: &str| u64::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap();
     let (mut all, mut name) = (BTreeMap::new(), String::new());

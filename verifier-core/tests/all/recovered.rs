@@ -1,4 +1,4 @@
-//! Verified images and tracking pages that neither tree nor list leads to any more.
+//! Verified images and tracking pages to which neither tree nor list leads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ fn machine(build: Build) -> Assembly {
 
 type Held = Vec<(String, Vec<Allocation>)>;
 
-/// What is outstanding, without where it is from, by driver and entry.
+/// The outstanding blocks without their source, by driver and entry.
 fn held(report: &PoolReport) -> Held {
     let mut held: Held = Vec::new();
     for pool in &report.drivers {
@@ -89,13 +89,13 @@ fn an_overwritten_tree_hides_no_block() {
             assert_eq!(driver.counters(), whole.drivers[0].driver.counters());
             assert_eq!(driver.images[0].base, whole.drivers[0].driver.images[0].base);
             assert!(driver.images[0].is_carved && driver.images[0].address.is_null());
-            // What builds on it has them too.
+            // The views that build on the pool report have them, too.
             let leaks = Leaks::read(&kernel, |_| true).unwrap();
             assert_eq!((leaks.blocks.len(), leaks.coverage().with_stack.count), (count, 1));
             let history = History::read(&kernel, Va(base(build) + 0x8000)).unwrap();
             assert_eq!(history.trackers.len(), 1);
             assert_eq!(history.trackers[0].entry.allocation.source, Source::Carved);
-            // Held against the lists they are still what no list leads to.
+            // Compared with the lists, they are still blocks to which no list leads.
             let carved = CarvedPool::read(&kernel, &Scan::Mapped).unwrap();
             let compared = carved.compare(&report);
             assert_eq!((compared.both, compared.only_carved.len()), (0, count), "{build:?}");
@@ -105,7 +105,7 @@ fn an_overwritten_tree_hides_no_block() {
 }
 
 #[test]
-fn without_tree_and_list_the_owners_tell_the_drivers() {
+fn without_tree_and_list_the_owners_give_the_drivers() {
     for build in BUILDS {
         let mut m = machine(build);
         let whole = PoolReport::read(&open(&m), |_| true).unwrap();
@@ -130,7 +130,7 @@ fn an_overwritten_page_hides_no_other() {
             u64::from(u32::from_le_bytes(link.try_into().unwrap()))
         };
         assert_ne!(next(&m), 0, "{build:?}: the first of the list is another page");
-        // The header alone: what the page holds says what it is, and the others are found.
+        // Only the header: the page is recognized by its contents, and the others are found.
         m.patch(first, &[0x5a; 12]);
         if build.machine() != MachineType::X86 {
             m.patch(first, &[0x5a; 24]);
@@ -139,7 +139,7 @@ fn an_overwritten_page_hides_no_other() {
         assert_eq!(held(&report), held(&whole), "{build:?}");
         let lost = report.drivers[0].allocations.iter().filter(|one| one.source == Source::Carved);
         assert!(lost.count() > 100, "{build:?}");
-        // All of it: nothing of it is shown, and nothing that is free elsewhere and links to it.
+        // The whole page: it shows no blocks, and neither do free entries elsewhere that link to it.
         for word in 0..0x400 {
             m.patch(
                 first + 4 * word,
@@ -163,7 +163,7 @@ fn an_owner_without_pages_is_found_by_its_own_signature() {
         let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
         m.patch_pointer(m.address("nt!ViTargetDriversAvl") + tables, 0x1234_5678);
         m.patch_pointer(m.address("nt!VfSuspectDriversList"), 0x8765_4321);
-        // The one page of the driver: entries stay, the header does not lead to the owner.
+        // The driver's only page: its entries stay, but its header does not lead to the owner.
         m.patch(m.address("trackers:quiet.sys:0"), &[0x5a; 12]);
         if build.machine() != MachineType::X86 {
             m.patch(m.address("trackers:quiet.sys:0"), &[0x5a; 24]);
@@ -177,7 +177,7 @@ fn an_owner_without_pages_is_found_by_its_own_signature() {
 #[test]
 fn nothing_is_carved_that_is_not_there() {
     for build in BUILDS {
-        // An owner whose signature is gone, and with it what says that its pages are not left over.
+        // An owner without a signature: nothing shows that its pages are not leftovers.
         let mut m = machine(build);
         let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
         m.patch_pointer(m.address("nt!ViTargetDriversAvl") + tables, 0x1234_5678);
@@ -186,7 +186,7 @@ fn nothing_is_carved_that_is_not_there() {
         let report = PoolReport::read(&open(&m), |_| true).unwrap();
         let quiet = report.drivers.iter().find(|pool| pool.driver.name == "quiet.sys").unwrap();
         assert_eq!(quiet.allocations, [], "{build:?}");
-        // Verifier is off: no search at all, so no problem but the tree's.
+        // Verifier is off: there is no search, so only the tree's problem.
         let mut off = Machine::new(build).assemble();
         off.patch_pointer(off.address("nt!ViTargetDriversAvl") + tables, 0x1234_5678);
         let drivers = Drivers::read(&open(&off)).unwrap();
@@ -202,7 +202,7 @@ fn memory_is_searched_once_for_all_views() {
         let tables = m.layouts().offset("_VF_AVL_TREE", "Tables") as u64;
         m.patch_pointer(m.address("nt!ViTargetDriversAvl") + tables, 0x1234_5678);
         let kernel = open(&m);
-        // The search asks before each page whether it has to stop.
+        // The search checks before each page whether it must stop.
         let asked = Arc::new(AtomicUsize::new(0));
         let stop_at = Arc::new(AtomicUsize::new(usize::MAX));
         let (count, most) = (Arc::clone(&asked), Arc::clone(&stop_at));
@@ -224,7 +224,7 @@ fn memory_is_searched_once_for_all_views() {
         let first = questions(&|| assert_eq!(pool().allocations().count(), held, "{build:?}"));
         let again = questions(&|| assert_eq!(pool().allocations().count(), held, "{build:?}"));
         let other = questions(&|| assert_eq!(drivers().drivers.len(), 2, "{build:?}"));
-        // All but the pages that lists lead to is the search.
+        // All pages except those on lists belong to the search.
         assert!(again < first / 2 && other < first / 2, "{build:?}: {first}, {again}, {other}");
     }
 }

@@ -1,4 +1,5 @@
-//! The ring of the logs: order for any index, length and fill; what is absent is told, the rest given.
+//! The ring of the logs: the order for any index, length and fill. Absent pages are reported, and the other
+//! records are returned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,11 +17,11 @@ const ENTRY: u64 = 0xffff_fa80_0010_0000;
 const BASE: u64 = 0xffff_f800_0000_0000;
 const GLOBALS: u64 = BASE + 0x1000;
 const ARRAY: u64 = 0xffff_fa80_0040_0000;
-/// In no image.
+/// An address outside all images.
 const OUTSIDE: u64 = 0xffff_f880_0000_1000;
 const THREAD: u64 = 0xffff_fa80_0100_0040;
 
-/// A kernel with one module; `memory` holds whatever the test put in.
+/// A kernel with one module; `memory` has the data of the test.
 fn kernel(memory: SparsePages<Va>, frames: u64) -> Kernel {
     limited(memory, frames, Limits::default())
 }
@@ -63,7 +64,7 @@ fn globals(memory: &mut SparsePages<Va>, array: u64, index: u32, length: u32) {
     memory.write(Va(GLOBALS + 12), &length.to_le_bytes());
 }
 
-/// The record that the n-th write leaves, with `depth` frames and stale ones behind the null.
+/// The record of the n-th write, with `depth` frames, a null, and stale frames after it.
 fn record(n: u64, frames: u64, depth: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend((0xffff_fa80_2000_0000 + n * 0x1000).to_le_bytes());
@@ -83,7 +84,7 @@ fn record(n: u64, frames: u64, depth: u64) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Written as the kernel writes (index first, then the slot it names), read newest first.
+    /// Records are written like in the kernel (first the index, then its slot), and read newest first.
     #[test]
     fn any_index_length_and_fill(
         start in any::<u32>(),
@@ -95,7 +96,7 @@ proptest! {
         let stride = 0x18 + 8 * 13;
         let mut memory = SparsePages::new();
         memory.write(Va(ARRAY), &vec![0u8; (u64::from(length) * stride) as usize]);
-        // Every slot that the index has passed was written.
+        // Every slot below the index was written.
         let mut index = if written < u64::from(length) { 0 } else { start };
         let mut model: Vec<Option<u64>> = vec![None; length as usize];
         for n in 0..written {
@@ -143,8 +144,8 @@ fn fifty_frames_and_the_newest_few() {
 }
 
 #[test]
-fn pages_absent_in_the_middle_cost_their_records_alone() {
-    // 0x80 bytes a record, 32 a page; the third of four pages is not there.
+fn pages_absent_in_the_middle_lose_only_their_records() {
+    // 0x80 bytes for each record, 32 records on each page; the third of four pages is absent.
     let mut memory = SparsePages::new();
     for slot in (0..64u64).chain(96..128) {
         memory.write(Va(ARRAY + slot * 0x80), &record(slot, 13, 13));
@@ -161,7 +162,7 @@ fn pages_absent_in_the_middle_cost_their_records_alone() {
 }
 
 #[test]
-fn a_length_that_is_no_power_of_two_is_told() {
+fn a_length_that_is_not_a_power_of_two_is_reported() {
     let mut memory = full(48, 13);
     globals(&mut memory, ARRAY, 48, 48);
     let log = PoolLog::read(&kernel(memory, 13), None).unwrap();
@@ -179,8 +180,8 @@ fn a_null_array_is_a_log_that_is_off() {
 }
 
 #[test]
-fn garbage_above_the_index_of_the_first_lap_is_no_record() {
-    // Up to 19041 the array is not cleared: what lies above the index is anything.
+fn garbage_above_the_index_of_the_first_lap_is_not_a_record() {
+    // Kernels up to 19041 do not clear the array, so slots above the index have any contents.
     let mut memory = SparsePages::new();
     memory.write(Va(ARRAY), &[0x41; 64 * 0x80]);
     memory.write(Va(ARRAY), &[0; 0x80]);
@@ -192,9 +193,9 @@ fn garbage_above_the_index_of_the_first_lap_is_no_record() {
     assert_eq!(log.records.iter().map(|r| r.slot).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
 }
 
-/// What an earlier boot left in the same memory looks like records; its images were elsewhere.
+/// Data of an earlier boot in the same memory look like records, but its images had other addresses.
 #[test]
-fn records_of_an_earlier_array_above_the_index_are_none() {
+fn records_of_an_earlier_array_above_the_index_do_not_count() {
     for stale in [vec![6u64, 20, 40], vec![0], (7..64).collect(), vec![63]] {
         let mut memory = SparsePages::new();
         memory.write(Va(ARRAY), &[0; 64 * 0x80]);
@@ -228,9 +229,9 @@ fn a_null_address_is_a_failed_allocation() {
     assert_eq!(failed, [7]);
 }
 
-/// The newest records are read, wherever in the array they lie.
+/// The newest records are read, wherever they are in the array.
 #[test]
-fn a_length_beyond_the_limit_is_cut_and_told() {
+fn a_length_beyond_the_limit_is_cut_and_reported() {
     for (index, limit) in [(16u32, 4u32), (22, 10), (3, 1), (9, 0), (15, 15)] {
         let mut memory = full(16, 13);
         globals(&mut memory, ARRAY, index.wrapping_sub(32), 16);
@@ -246,13 +247,13 @@ fn a_length_beyond_the_limit_is_cut_and_told() {
 }
 
 #[test]
-fn a_reader_that_is_stopped_gives_what_it_has() {
+fn a_stopped_read_returns_the_records_so_far() {
     let stride = 0x18 + 8 * 13;
     let length = 4096u32;
     let mut memory = SparsePages::new();
     for n in 0..u64::from(length) {
         memory.write(Va(ARRAY + n * stride), &record(n, 13, 13));
-        // In no image: no name is looked up, which asks as well.
+        // Outside all images, so that no name look-up also checks `stop`.
         memory.write(Va(ARRAY + n * stride + 0x18), &OUTSIDE.to_le_bytes());
     }
     globals(&mut memory, ARRAY, length - 1, length);

@@ -1,4 +1,4 @@
-//! A caller who wants no more gets what there is so far, and is told so, whatever takes long.
+//! If the caller stops a long operation, it returns the data so far, and a problem says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord, P
 
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 
-/// A machine that has some hundreds of everything.
+/// A machine with some hundreds of each structure.
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let driver = m.driver(Driver::new("leaky.sys").symbol("Read", 0x1300));
@@ -48,7 +48,7 @@ impl Subject {
         Self { sample, pages }
     }
 
-    /// A kernel whose caller wants no more after `most` questions, and how often it was asked.
+    /// A kernel whose caller stops after `most` checks, and the number of checks.
     fn kernel(&self, most: usize) -> (Kernel, Arc<AtomicUsize>) {
         let kernel = crate::common::kernel_of(self.sample.dump.clone());
         crate::common::supply(&kernel, &self.sample.files);
@@ -58,8 +58,8 @@ impl Subject {
         (kernel, asked)
     }
 
-    /// Holds a view that is stopped half-way against one that is not; `read` gives how much was read and
-    /// the problems.
+    /// Compares a view that is stopped half-way with a complete one; `read` returns the number of read
+    /// elements and the problems.
     fn is_stopped_half_way(&self, read: impl Fn(&Kernel) -> (usize, Vec<Problem>)) {
         let (kernel, asked) = self.kernel(usize::MAX);
         let (whole, problems) = read(&kernel);
@@ -114,7 +114,7 @@ fn deadlock_detection() {
 }
 
 #[test]
-fn the_search_for_globals_finds_nothing_that_another_place_could_be_too() {
+fn a_stopped_search_for_globals_finds_none_that_is_not_unique() {
     let subject = Subject::new(&machine(Build::Win10Vb));
     let profile = Profile::new(Cpu::X64, 19041).unwrap();
     let (kernel, asked) = subject.kernel(usize::MAX);
@@ -127,7 +127,7 @@ fn the_search_for_globals_finds_nothing_that_another_place_could_be_too() {
         assert_eq!(part.found, whole.found[..1], "what the debugger data say");
         assert_eq!(part.missing.len(), whole.found.len() + whole.missing.len() - 1);
         assert!(part.missing.iter().all(|m| m.why.contains("stopped")), "{:?}", part.missing);
-        // Whatever goes on is short.
+        // The remaining work is short.
         assert!(asked.load(Ordering::Relaxed) <= most + 16, "{asked:?} of {most}");
     }
 }

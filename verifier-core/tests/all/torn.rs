@@ -1,6 +1,6 @@
-//! Dumps of a machine that went on while it was written, as LiveKD makes them: lists, trees and rings are
-//! caught half changed. That is normal, so views return what is readable, say what is not and where, and
-//! one torn place takes no other view with it.
+//! Dumps of a machine that ran while they were written, as LiveKD creates them: lists, trees and rings can be
+//! half changed. This is normal, so views return the readable data, report the rest with its address, and one
+//! torn structure does not affect other views.
 
 use crate::common::open;
 use verifier_core::Va;
@@ -14,13 +14,13 @@ const BUILDS: [Build; 4] = [Build::Win7Sp1, Build::Win10Vb, Build::Win11, Build:
 const DRIVERS: [&str; 3] = ["first.sys", "second.sys", "third.sys"];
 const BLOCKS: u64 = 300;
 
-/// Where a driver's blocks lie.
+/// The address of a driver's blocks.
 fn block(build: Build, driver: usize, i: u64) -> u64 {
     let pool = if build.machine() == MachineType::X86 { 0 } else { 0xffff_b00f_0000_0000 };
     pool + 0x8500_0000 + driver as u64 * 0x10_0000 + i * 0x40
 }
 
-/// Three drivers with 300 blocks each, which take two pages of trackers (three on x64), and a record for each block.
+/// Three drivers with 300 blocks each, on two pages of trackers (three on x64), and a record for each block.
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     m.level(8);
@@ -50,7 +50,7 @@ fn machine(build: Build) -> Machine {
     m
 }
 
-/// Blocks by driver, and how many problems there are.
+/// The number of blocks of each driver, and the number of problems.
 fn blocks(kernel: &Kernel) -> (Vec<(String, usize)>, usize) {
     let report = PoolReport::read(kernel, |_| true).unwrap();
     let pools = report.drivers.iter();
@@ -76,14 +76,14 @@ fn nothing_is_torn() {
     }
 }
 
-/// A driver that is just being loaded: its entry is linked forwards and not yet filled.
+/// A driver that is being loaded: its entry is linked forward but not yet filled.
 #[test]
 fn a_module_caught_in_the_middle() {
     for build in BUILDS {
         let mut assembly = machine(build).assemble();
         let entry = assembly.address("module:second.sys");
         let pointer = assembly.layouts().pointer_size() as u64;
-        // The entry is reached and holds nothing but its links.
+        // The entry is reached but has only its links.
         let size = 0x60;
         assembly.patch(entry + 2 * pointer, &vec![0; size]);
         let kernel = open(&assembly);
@@ -91,17 +91,17 @@ fn a_module_caught_in_the_middle() {
             kernel.modules().loaded().iter().map(|module| module.name.as_str()).collect();
         assert_eq!(names, ["ntoskrnl.exe", "hal.dll", "first.sys", "third.sys"], "{build:?}");
         assert_eq!(kernel.problems()[0].address, Some(Va(entry)));
-        // Blocks need no module.
+        // Blocks do not need a module.
         assert_eq!(count(&blocks(&kernel).0, "second.sys"), BLOCKS as usize);
     }
 }
 
-/// An unlinked driver whose neighbors still point at memory that is used anew.
+/// An unlinked driver; its neighbors still point at its memory, which has been reused.
 #[test]
 fn a_link_that_leads_into_used_memory() {
     for build in BUILDS {
         let mut assembly = machine(build).assemble();
-        // What stands at a block is anything.
+        // A block has any contents.
         let (entry, reused) =
             (assembly.address("suspect:second.sys"), assembly.address("avl table"));
         assembly.patch_pointer(entry, reused);
@@ -117,7 +117,7 @@ fn a_link_that_leads_into_used_memory() {
     }
 }
 
-/// A tree whose rotation is half done: a node that points at one above it.
+/// A tree whose rotation is half done: a node points at a node above it.
 #[test]
 fn a_tree_in_rotation() {
     for build in BUILDS {
@@ -134,7 +134,7 @@ fn a_tree_in_rotation() {
     }
 }
 
-/// A page of trackers that is just being made: linked, its header not yet written.
+/// A page of trackers that is being created: it is linked, but its header is not yet written.
 #[test]
 fn a_page_of_trackers_before_its_header() {
     for build in BUILDS {
@@ -149,7 +149,7 @@ fn a_page_of_trackers_before_its_header() {
     }
 }
 
-/// The pages behind a torn link are found by what they are.
+/// The pages after a torn link are found by their shape.
 #[test]
 fn a_page_of_trackers_that_leads_nowhere() {
     for build in BUILDS {
@@ -164,7 +164,7 @@ fn a_page_of_trackers_that_leads_nowhere() {
     }
 }
 
-/// The writer had reserved the newest slots and not filled them; one was half filled.
+/// The writers had reserved the newest slots but not filled them; one was half filled.
 #[test]
 fn slots_that_were_being_written() {
     for build in BUILDS {
@@ -175,7 +175,7 @@ fn slots_that_were_being_written() {
             assembly.read(assembly.address("nt!VfPoolTracesIndex"), 4).unwrap().try_into().unwrap(),
         );
         let slot = |number: u32| ring + u64::from(number) * size;
-        // Three are reserved: one is empty, one has an address and nothing else, one has garbage frames.
+        // Three are reserved: one is empty, one has only an address, one has garbage frames.
         let newest = index + 3;
         assembly.patch(assembly.address("nt!VfPoolTracesIndex"), &newest.to_le_bytes());
         let pointer = assembly.layouts().pointer_size() as u64;
@@ -202,7 +202,7 @@ fn slots_that_were_being_written() {
     }
 }
 
-/// An index far ahead of the array: the kernel went on for laps.
+/// An index far ahead of the array: the kernel wrote several more laps.
 #[test]
 fn an_index_that_is_newer_than_the_array() {
     for build in BUILDS {

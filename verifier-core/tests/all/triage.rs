@@ -1,5 +1,5 @@
-//! Small (triage) dumps: what they hold is read, what they do not is said in one line, and damage is
-//! told by its place. Real files: those of `../shared/real`, against what rizin prints of them.
+//! Small (triage) dumps: their data are read, one line says what they never contain, and damage is reported
+//! with its place. Real files are those of `../shared/real`, compared with the output of rizin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use verifier_synth::{
     UnloadedDriver,
 };
 
-/// A machine with a driver that holds a block, one that is gone, and statistics.
+/// A machine with a driver that holds a block, an unloaded driver, and statistics.
 fn machine(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyRead", 0x1200));
@@ -42,7 +42,7 @@ fn kernel_of_small(bytes: Vec<u8>) -> Kernel {
     Kernel::open(space, Hints::of_dump(&dump)).unwrap()
 }
 
-/// The debug directory and the CodeView record behind it, which real small dumps do not hold.
+/// The debug directory and the CodeView record after it, which real small dumps do not have.
 fn record_of_pdb(m: &Assembly) -> (u64, usize) {
     let base = m.address("nt!VfPoolTraces") & !0xfff;
     let base = (0..0x2000).map(|i| base - i * 0x1000);
@@ -51,7 +51,7 @@ fn record_of_pdb(m: &Assembly) -> (u64, usize) {
 }
 
 #[test]
-fn a_small_dump_gives_what_it_holds() {
+fn a_small_dump_gives_the_data_that_it_has() {
     for build in Build::ALL {
         let assembly = machine(build).assemble();
         let whole = kernel_of(assembly.dump(verifier_synth::DumpKind::Complete));
@@ -94,7 +94,7 @@ fn a_small_dump_gives_what_it_holds() {
         let settings = Settings::read(&kernel).unwrap();
         assert_eq!(settings.level.0, 0x9bb, "{build:?}");
         assert_eq!(settings.statistics.get("AllocationsAttempted"), Some(0x77));
-        // What lies behind the first 0x9c bytes is told as absent, not as zero.
+        // Data after the first 0x9c bytes are reported as absent, not as zero.
         let size = assembly.layouts().size("_MM_DRIVER_VERIFIER_DATA");
         assert_eq!(settings.problems.len(), usize::from(size > 0x9c), "{build:?}");
         if size > 0x9c {
@@ -114,7 +114,7 @@ fn whole_settings(assembly: &Assembly) -> Settings {
     Settings::read(&whole).unwrap()
 }
 
-/// A data block may hold the head of the kernel's list and an entry by chance.
+/// A data block may by chance contain the head of the kernel's list and an entry.
 #[test]
 fn a_part_of_the_kernels_list_does_not_hide_the_dumps_own() {
     let assembly = machine(Build::Win10Vb).assemble();
@@ -127,7 +127,7 @@ fn a_part_of_the_kernels_list_does_not_hide_the_dumps_own() {
 }
 
 #[test]
-fn views_say_in_one_line_that_a_small_dump_never_holds_their_data() {
+fn views_say_in_one_line_that_a_small_dump_never_has_their_data() {
     let assembly = machine(Build::Win10Vb).assemble();
     let kernel = kernel_of_small(assembly.small_dump(&[record_of_pdb(&assembly)]));
     let error = Drivers::read(&kernel).unwrap_err();
@@ -148,10 +148,10 @@ fn views_say_in_one_line_that_a_small_dump_never_holds_their_data() {
 }
 
 #[test]
-fn symbols_are_told_from_another_builds_by_addresses() {
+fn symbols_of_another_build_are_recognized_by_addresses() {
     let assembly = machine(Build::Win11).assemble();
     let kernel = kernel_of_small(assembly.small_dump(&[]));
-    // Its record of the PDB is not there.
+    // The record of its PDB is absent.
     assert!(kernel.wanted(0).unwrap().pdb.is_err());
     assert_eq!(kernel.wanted(0).unwrap().time_date_stamp, Some(0x4ce7_951a));
     let table = |assembly: &Assembly| {
@@ -164,15 +164,15 @@ fn symbols_are_told_from_another_builds_by_addresses() {
     assert_eq!(kernel.agrees_with(&table(&other.assemble())), Some(false));
 }
 
-/// A dump of these blocks alone.
+/// A dump with only these blocks.
 fn of_blocks(blocks: Vec<(u64, Vec<u8>)>) -> Dump {
     let header = HeaderInfo::new(MachineType::X64, 19041, 0x1000);
     open_dump(write_small_dump(&header, &SmallDump { blocks, ..SmallDump::default() }))
 }
 
 proptest! {
-    /// Blocks of any place and length, over and beside each other: the first that is stored wins, and
-    /// a long read is its one-byte reads.
+    /// Blocks of any address and length, overlapping or adjacent: the block that is stored first is read, and
+    /// a long read equals its one-byte reads.
     #[test]
     fn blocks_are_read_as_a_model_of_bytes_says(
         blocks in prop::collection::vec((0u64..0x3000, 0usize..0x900), 0..12),
@@ -209,7 +209,7 @@ proptest! {
 }
 
 #[test]
-fn a_dump_that_is_cut_short_gives_what_is_there() {
+fn a_dump_that_was_cut_short_gives_the_data_that_are_left() {
     let assembly = machine(Build::Win10Vb).assemble();
     let whole = assembly.small_dump(&[record_of_pdb(&assembly)]);
     let (mut opened, mut named) = (0, 0);
@@ -220,7 +220,7 @@ fn a_dump_that_is_cut_short_gives_what_is_there() {
             Err(Error::Format { offset: 0x2000, .. }) if end < 0x2080 => continue,
             Err(error) => panic!("{end:#x}: {error}"),
         };
-        // The mark of the end is the last thing in the file.
+        // The signature at the end is the last data in the file.
         assert!(!triage.is_complete && !triage.problems.is_empty(), "{end:#x}");
         let missing = (whole.len() - end) as u64;
         let truncation = dump.truncation().unwrap();
@@ -234,7 +234,7 @@ fn a_dump_that_is_cut_short_gives_what_is_there() {
             named += usize::from(kernel.modules().loaded().iter().any(|m| m.name == "leaky.sys"));
             assert!(!kernel.problems().is_empty());
         }
-        // A block behind the end of the file says so.
+        // A block past the end of the file is reported.
         for (start, bytes) in triage.memory.stretches() {
             match triage.memory.read(start, &mut vec![0; bytes as usize]) {
                 Ok(_) => {}
@@ -249,7 +249,7 @@ fn a_dump_that_is_cut_short_gives_what_is_there() {
 }
 
 #[test]
-fn hostile_counts_and_offsets_are_bounded_and_told() {
+fn hostile_counts_and_offsets_are_bounded_and_reported() {
     let assembly = machine(Build::Win10Vb).assemble();
     let whole = assembly.small_dump(&[]);
     let patched = |at: usize, value: u32| {
@@ -263,19 +263,19 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
         let triage = patched(at, u32::MAX);
         let told: Vec<String> = triage.problems.iter().map(ToString::to_string).collect();
         assert!(told.iter().any(|p| p.contains(what) && p.contains("0xffffffff")), "{told:?}");
-        // No more entries than the file has room for.
+        // No more entries than fit in the file.
         assert!(triage.drivers.len() < whole.len() / 0x90 + 1);
         assert!(triage.memory.stretches().count() < whole.len() / 0x10 + 1);
         assert_eq!(triage.drivers[..3], drivers[..]);
     }
-    // A file that has room for more than are read.
+    // A file in which more entries fit than the limit.
     let mut long = whole.clone();
     long[0x2034..0x2038].copy_from_slice(&0x4001u32.to_le_bytes());
     long.resize(whole.len() + 0x90 * 0x4001, 0);
     let triage = open_dump(long).triage().unwrap();
     assert_eq!(triage.drivers.len(), 0x4000);
     assert!(triage.problems.iter().any(|p| p.why.contains("MAX_DRIVERS")), "{:?}", triage.problems);
-    // Any offset: of all eighteen words of the header and those behind it.
+    // Any offset in all eighteen words of the header and in the words after it.
     for at in (0x2000..0x2080).step_by(4) {
         for value in [0, 1, 0x1fff, whole.len() as u32 - 1, whole.len() as u32, u32::MAX] {
             let triage = patched(at, value);
@@ -285,18 +285,18 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
             }
         }
     }
-    // Names that lie elsewhere: their drivers stay, by their bases.
+    // Names at wrong offsets: their drivers stay, with their bases.
     let list = u32::from_le_bytes(whole[0x2030..0x2034].try_into().unwrap()) as usize;
     let triage = patched(list, u32::MAX);
     assert_eq!((triage.drivers[0].path.as_str(), triage.drivers[0].base), ("", drivers[0].base));
     assert!(triage.problems[0].why.contains("the names of 1 drivers cannot be read"));
-    // A base outside the kernel is no module of it.
+    // An image with a base outside the kernel is not a module.
     let mut bytes = whole.clone();
     bytes[list + 0x90 + 0x38..][..8].copy_from_slice(&0x1000u64.to_le_bytes());
     let kernel = kernel_of_small(bytes);
     assert_eq!(kernel.modules().loaded().len(), 2);
     assert!(kernel.problems()[0].why.contains("0x1000 is outside the kernel"));
-    // No driver at all: the kernel alone, which the debugger data name, and the reason is told.
+    // No driver at all: only the kernel, from the debugger data, and the reason is reported.
     let dump = {
         let mut bytes = whole.clone();
         bytes[0x2034..0x2038].fill(0);
@@ -309,7 +309,7 @@ fn hostile_counts_and_offsets_are_bounded_and_told() {
 }
 
 #[test]
-fn other_kinds_are_no_small_dumps() {
+fn other_kinds_are_not_small_dumps() {
     let dump = open_dump(machine(Build::Win7Sp1).build(verifier_synth::DumpKind::Complete).dump);
     assert!(matches!(dump.triage(), Err(Error::Unsupported { .. })));
 }
@@ -331,7 +331,7 @@ fn field(expected: &str, name: &str) -> u64 {
     u64::from_str_radix(value.split(' ').next().unwrap(), 16).unwrap()
 }
 
-/// Frames of the back trace: address, stack pointer, module as rizin names it.
+/// Frames of the back trace: address, stack pointer, and the module's name in rizin.
 fn frames(expected: &str) -> Vec<(u64, u64, String)> {
     let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap();
     let frame = |line: &str| {
@@ -352,7 +352,7 @@ fn is_as_rizin_says(dump: &Dump, expected: &str) -> Kernel {
     let stack = triage.call_stack.unwrap();
     assert_eq!(stack.address, Va(field(expected, "TopOfStack")));
     assert_eq!(u64::from(stack.size), field(expected, "SizeOfCallStack"));
-    // The blocks, the debugger data and, where no block has it, the stack.
+    // The blocks, the debugger data and, if no block has it, the stack.
     let blocks = triage.memory.stretches().count() as u64 - field(expected, "DataBlocksCount");
     assert!((1..=2).contains(&blocks), "{blocks}");
     let space = AddressSpace::of_dump(dump).unwrap();
@@ -378,13 +378,13 @@ fn a_real_small_dump_of_x64() {
     assert_eq!((first.time_date_stamp, first.check_sum), (Some(0x0d83_33e6), Some(0xa5_938c)));
     let names: Vec<&str> = kernel.modules().unloaded().iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["dam.sys", "WdBoot.sys", "hwpolicy.sys", "mcupdate.dll"]);
-    // Each frame's return address stands on the stack, right below where rizin has its stack pointer.
+    // Each frame's return address is on the stack, right below rizin's stack pointer.
     let frames = frames(&expected);
     assert!(frames.len() > 30);
     for (number, (address, stack_pointer, _)) in frames.iter().enumerate().skip(1) {
         let at = Va(stack_pointer - 8);
         let read = kernel.space().memory().read_u64(at);
-        // Where the exception struck no call put an address.
+        // At the exception, no call pushed an address.
         assert_eq!(read == Ok(*address), number != 8, "{at}: {read:?}");
     }
     let data = kernel.debugger_data().unwrap().mm_verifier_data;
@@ -398,7 +398,7 @@ fn a_real_small_dump_of_arm64() {
     let kernel = is_as_rizin_says(&dump, &expected);
     assert_eq!(kernel.space().machine(), Cpu::Arm64);
     assert_eq!(kernel.modules().unloaded().len(), 11);
-    // The link register is kept behind the frame pointer, in the caller's frame.
+    // The link register is saved after the frame pointer, in the caller's frame.
     assert_eq!(frames(&expected).len(), 5);
     let data = kernel.debugger_data().unwrap().mm_verifier_data;
     assert_eq!(kernel.space().memory().read_u32(data), Ok(0));
@@ -429,7 +429,7 @@ fn statistics_of_a_real_small_dump_by_its_kernels_table() {
     assert_eq!(agreed, 1);
     let settings = Settings::read(&kernel).unwrap();
     assert_eq!((settings.level.0, settings.statistics.get("VerifyMode")), (0, Some(4)));
-    // The writer kept 0x9c of 0xa8 bytes.
+    // The writer saved 0x9c of 0xa8 bytes.
     assert_eq!(settings.statistics.get("ExecutePageMappings"), Some(0));
     assert_eq!(settings.statistics.get("SectionAlignmentFailures"), None);
     assert!(matches!(Drivers::read(&kernel), Err(Error::NotInSmallDump { .. })));

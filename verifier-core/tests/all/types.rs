@@ -498,8 +498,8 @@ mod isf {
     }
 }
 
-/// Hides the output of assertions that fail in the PDB crate, as the tests below expect. Files of other crates have
-/// absolute paths.
+/// Hides the output of assertions that fail in the PDB crate, as the tests below expect. Files of other
+/// crates have absolute paths.
 fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

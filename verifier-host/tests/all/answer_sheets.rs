@@ -1,6 +1,6 @@
-//! Eight dumps made by another tool, against that tool's own answer sheets: settings, drivers, outstanding
-//! allocations and the pool log in every field, through the library. The x64 ones twice: with the kernel's
-//! PDB, and with a real kernel's ISF table in its place.
+//! Compares dumps made by another tool with that tool's own answer sheets, through the library: every field
+//! of settings, drivers, outstanding allocations and the pool log. The x64 dumps are read twice: with the
+//! kernel's PDB, and with a real kernel's ISF table in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,20 +22,20 @@ fn read_xz(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// A number of the sheet, which has the JSON type that a number has.
+/// A number of the sheet, which has JSON's type for numbers.
 #[track_caller]
 fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 #[track_caller]
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text"))
 }
 
 #[track_caller]
 fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("{value} is no list"))
+    value.as_array().unwrap_or_else(|| panic!("{value} is not a list"))
 }
 
 /// One dump and its sheet.
@@ -56,8 +56,8 @@ impl Case {
         self.session.kernel().unwrap()
     }
 
-    /// The name of an address is one of those that the sheet allows; where the sheet has but the number, no
-    /// module holds it.
+    /// The name of an address is one of those that the sheet allows. If the sheet has only the number, the
+    /// address is not in a module.
     #[track_caller]
     fn assert_named(&self, va: Va, names: &Value) {
         let got = self.kernel().symbolize(va).map(|name| name.to_string());
@@ -129,7 +129,7 @@ impl Case {
                 ("target_driver", image.map(|image| image.address.0)),
                 ("verified_data", image.map(|image| image.verified_data.0)),
             ] {
-                // A driver that never loaded has an entry only.
+                // A driver that was never loaded has only an entry.
                 assert_eq!(got, expected.get(field).map(number), "{name}.{field}");
             }
             let counters = driver.counters();
@@ -173,7 +173,7 @@ impl Case {
         assert_eq!(report.problems, []);
     }
 
-    /// Blocks that the kernel keeps in the pool info tree: the sheet does not say whose they are.
+    /// Blocks in the pool info tree: the sheet does not name their drivers.
     fn pool_info(&self, report: &PoolReport, expected: &[Value]) {
         let found = report
             .allocations()
@@ -194,8 +194,8 @@ impl Case {
         let sheet = list(&self.sheet["pool_log"]["entries"]);
         assert_eq!(log.records.len(), sheet.len());
         assert_eq!(log.empty_because, None);
-        // The names of functions tell allocations from frees, so they are wanted before the records are
-        // judged; the kernel's are there since opening.
+        // Names of functions distinguish allocations from frees, so they are needed before the records are
+        // compared; the kernel's names have been there since opening.
         self.session.load_symbols_at(log.all_frames().iter().copied());
         let mut named = BTreeSet::new();
         for (i, (record, expected)) in log.records.iter().zip(sheet).enumerate() {
@@ -218,12 +218,12 @@ impl Case {
             self.assert_named(Va(frame), &self.sheet["symbols"][format!("{frame:#x}")]);
         }
         assert_eq!(log.problems, []);
-        // Fewer of the same.
+        // The same with fewer records.
         let newest = PoolLog::read(self.kernel(), Some(7)).unwrap();
         assert_eq!(newest.records, log.records[..7]);
     }
 
-    /// The logs beside the pool log, where the sheet has them.
+    /// The logs other than the pool log, if the sheet has them.
     fn event_logs(&self) {
         for (kind, key) in [
             (EventKind::Irql, "irql_log"),

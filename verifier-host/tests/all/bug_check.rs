@@ -1,5 +1,5 @@
-//! What `verifier info` and `.bugcheck` say of Verifier's bug checks, and that a dump of a driver that was
-//! unloaded while it held pool ends with its blocks.
+//! The output of `verifier info` and `.bugcheck` for Verifier's bug checks. For a driver that was unloaded
+//! while it held pool, it ends with the driver's blocks.
 
 use crate::common::{Files, command, saved};
 use serde_json::Value;
@@ -56,7 +56,7 @@ fn info_ends_with_the_blocks_that_were_not_freed() {
 }
 
 #[test]
-fn views_tell_a_driver_that_is_off_the_lists() {
+fn views_show_a_driver_that_is_off_the_lists() {
     let sample = unloaded(Unload::OffTreeAndList);
     let drivers: Value =
         serde_json::from_str(&clean(&sample, "drivers", &["--format", "json"])).unwrap();
@@ -100,13 +100,13 @@ fn bugcheck_names_its_parameters() {
     let text = clean(&m.build(DumpKind::BitmapKernel), "info", &[]);
     assert!(text.contains("DRIVER_VERIFIER_DMA_VIOLATION: unknown subcode 0x77\n"), "{text}");
     assert!(!text.contains("Not freed"));
-    // One that is not Verifier's is told as before.
+    // A bug check that is not Verifier's is shown as before.
     m.bug_check(BugCheck { code: 0xe2, parameters: [0; 4] });
     let text = clean(&m.build(DumpKind::BitmapKernel), "kd", &["-c", ".bugcheck"]);
     assert_eq!(text.lines().count(), 2);
 }
 
-/// A rule's text is shown as text, whatever it holds, and what cannot be read is told.
+/// A rule's text is shown as text, with any characters; text that cannot be read is reported.
 #[test]
 fn the_violated_condition_is_shown() {
     const TEXT: &[u8] = b"KeSetEvent \x1b[31m should only be called at IRQL <= DISPATCH_LEVEL.\0";
@@ -146,9 +146,9 @@ fn the_violated_condition_is_shown() {
     }
 }
 
-/// Without symbols neither list nor tree is known: the driver's own signature leads to its blocks.
+/// Without symbols, neither list nor tree is known, but the driver's own signature leads to its blocks.
 #[test]
-fn the_driver_and_its_blocks_are_told_without_symbols() {
+fn the_driver_and_its_blocks_are_shown_without_symbols() {
     let sample = Sample { files: Vec::new(), ..unloaded(Unload::OffTreeAndList) };
     let folder = saved(&sample);
     let output = command().arg("info").arg(folder.path().join("memory.dmp")).output().unwrap();

@@ -1,5 +1,5 @@
-//! Carving on the shared dumps: with no symbols it finds what the lists lead to, and it still does where
-//! the lists are cut.
+//! Carving on the shared dumps: without symbols it finds the same blocks as the lists, also if the lists are
+//! cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn carve(session: &Session) -> CarvedPool {
 }
 
 #[test]
-fn carving_finds_what_the_lists_lead_to() {
+fn carving_finds_the_same_blocks_as_the_lists() {
     for name in DUMPS {
         let Some(folder) = folder(name) else { return };
         let session = open(&folder);
@@ -142,7 +142,7 @@ fn lists_that_are_cut() {
         for (owner, _) in comparison.only_carved {
             assert_eq!(carved.owners[owner].name.as_deref(), Some("leaky.sys"));
         }
-        // And with the owner's page gone the pages are there all the same, under no name.
+        // If the owner's page is lost, the pages are still found, without a name.
         let page = kernel.space().translate(data).unwrap().page();
         memory.write(page, &[0; PAGE_SIZE as usize]);
         let gone = over(&memory, &session);
@@ -190,7 +190,7 @@ fn records_of_the_pool_log() {
         for r in &listed.records {
             *left.entry((r.address, r.size, r.thread, listed.frames(r))).or_default() += 1;
         }
-        // Also where records cross pages, whose neighbors in physical memory are others.
+        // Also if records cross pages that are not adjacent in physical memory.
         for r in &carved.records {
             assert!(!r.is_cut, "{name}: {r:?}");
             let count = left.get_mut(&(r.address, r.size, r.thread, carved.frames(r)));

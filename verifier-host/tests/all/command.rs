@@ -1,10 +1,10 @@
-//! The `verifier` command as a process: its text against published output, its JSON and CSV by their contract,
-//! its exit codes, its complaints.
+//! The `verifier` command as a process: its text compared with published output, its JSON and CSV with their
+//! contract, its exit codes and its warnings.
 //!
 //! `golden/walkthrough-3.txt`, `golden/walkthrough-80.txt` and `golden/flags-8.txt` are the three outputs of
-//! the walk-through. `golden/x86-modern.txt` is the text that a debugger of 2021 printed of a 32-bit Windows 7
-//! (its prompt cut off, the padding of a column put back, `{TARGET}` in place of one address).
-//! `golden/walkthrough-modern.txt` is the walk-through's data in that form.
+//! the walk-through. `golden/x86-modern.txt` is the text that a debugger of 2021 printed for a 32-bit Windows
+//! 7 (without its prompt, with the padding of a column restored, and with `{TARGET}` in place of one
+//! address). `golden/walkthrough-modern.txt` has the walk-through's data in that form.
 
 use std::fs;
 use std::io::Read;
@@ -31,7 +31,7 @@ fn clean(args: &[&str]) -> String {
     crate::common::clean(run(args))
 }
 
-/// What it complains of, and with which exit code.
+/// Its warnings and its exit code.
 #[track_caller]
 fn refused(args: &[&str]) -> (String, i32) {
     let output = run(args);
@@ -89,14 +89,14 @@ mod walkthrough {
             .collect();
         names.sort();
         assert_eq!(names, ["memory.dmp", "symbols"], "nothing temporary is left");
-        // What it suggests works as it stands.
+        // The command that it suggests works unchanged.
         for line in out.lines().filter(|line| line.contains(dump.to_str().unwrap())) {
             let words: Vec<&str> = line.split_whitespace().skip(1).collect();
             if line.trim_start().starts_with("verifier ") {
                 clean(&words);
             }
         }
-        // Once more over what is there.
+        // The same again over existing files.
         clean(&["demo", "-o", at.to_str().unwrap()]);
     }
 
@@ -215,7 +215,7 @@ mod flags {
         );
     }
 
-    /// Bit 6 has a name for us, and is reserved in the debugger's list.
+    /// Bit 6 has a name in our list, and is reserved in the debugger's list.
     #[test]
     fn enhanced_io_verification() {
         let named = clean(&["flags", "--names", "enhanced i/o verification"]);
@@ -286,7 +286,7 @@ mod exit_codes {
         }
     }
 
-    /// Each command of `kd` runs whatever became of those before it; the worst code counts.
+    /// Each command of `kd` runs even if an earlier one failed; the worst exit code counts.
     #[test]
     fn one_command_that_fails_does_not_end_the_others() {
         let files = walkthrough_files();
@@ -298,7 +298,7 @@ mod exit_codes {
             assert_eq!((text(&twice.stdout), twice.status.code()), (alone.clone(), Some(2)));
             assert_eq!(text(&twice.stderr).lines().count(), 2, "{:?}", text(&twice.stderr));
         }
-        // 1 for what cannot be read: without symbols the kernel has no deadlock detection to show.
+        // 1 for data that cannot be read: without symbols, deadlock detection cannot be shown.
         let dump = files.path("memory.dmp");
         let unread = run(&["kd", &dump, "-c", "!deadlock", "-c", "lm"]);
         assert_eq!(unread.status.code(), Some(1), "{:?}", text(&unread.stderr));
@@ -308,7 +308,7 @@ mod exit_codes {
     }
 
     #[test]
-    fn what_cannot_be_read_is_1() {
+    fn data_that_cannot_be_read_is_1() {
         let files = walkthrough_files();
         let absent = files.path("absent.dmp");
         let (complaint, code) = refused(&["info", &absent]);
@@ -356,7 +356,7 @@ mod missing_symbols {
             (&["log", "pool", "--carve"], "12 records"),
         ] {
             let output = run(&[words, &[dump.as_str(), "--symbols", empty.as_str()][..]].concat());
-            // The library's own layouts serve.
+            // The library's own layouts are used.
             assert_eq!(output.status.code(), Some(0), "{words:?}");
             assert!(text(&output.stdout).contains(result), "{words:?}");
             let complaint = text(&output.stderr);
@@ -387,7 +387,7 @@ mod missing_symbols {
     }
 
     #[test]
-    fn the_environment_serves_where_no_path_is_given() {
+    fn the_environment_is_used_if_no_path_is_given() {
         let files = walkthrough_files();
         let output = command()
             .args(["drivers", &files.path("memory.dmp")])
@@ -466,7 +466,7 @@ mod documents {
 
     #[track_caller]
     fn assert_address(value: &Value) {
-        let text = value.as_str().unwrap_or_else(|| panic!("{value} is no address"));
+        let text = value.as_str().unwrap_or_else(|| panic!("{value} is not an address"));
         let digits = text.strip_prefix("0x").unwrap_or_else(|| panic!("{text}"));
         assert_eq!(format!("{:x}", u64::from_str_radix(digits, 16).unwrap()), digits);
     }
@@ -528,7 +528,7 @@ mod documents {
                 "xdv_excluded_drivers"
             ]
         );
-        // Windows 7 has no rule classes.
+        // Windows 7 does not have rule classes.
         assert_eq!(json["modes"]["rule_classes"], Value::Null);
         assert_eq!(json["modes"]["fault_injection"]["pool_tags"], "");
         assert_eq!(json["statistics"]["level"], Value::Null, "it stands outside");
@@ -578,7 +578,7 @@ mod documents {
         assert_eq!(states, ["never loaded", "unloaded"]);
         assert_eq!(json["drivers"][0]["base"], Value::Null);
         assert_eq!(json["drivers"][0]["counters"], Value::Null);
-        // Nothing in the pool log, or none: said, and no error.
+        // An empty pool log, or none: the output says so, and it is not an error.
         assert!(files.clean(&["log", "pool"], &[]).contains("nothing was written to it"));
         let files = Files::write(&m.level(0).build(DumpKind::BitmapKernel));
         let log = files.json(&["log", "pool"], &[]);
@@ -651,11 +651,11 @@ mod documents {
         assert_eq!(entries(&["--last", "3"]), Value::from(&all[..3]));
         assert_eq!(entries(&["--last", "0"]), serde_json::json!([]));
         assert_eq!(entries(&["--last", "1000"]), Value::from(&all[..]));
-        // The last byte of the block, the one behind it, and an address of another block.
+        // The last byte of the block, the byte after it, and an address of another block.
         assert_eq!(entries(&["--address", "fffffa80`054f9fff"]), Value::from(&all[..1]));
         assert_eq!(entries(&["--address", "0xfffffa80054fa000"]), serde_json::json!([]));
         assert_eq!(entries(&["--address", "0xFFFFFA80052FB000"]), Value::from(&all[1..2]));
-        // Both: the newest of those that hold the address.
+        // Both options: the newest of the records that contain the address.
         let paged = "fffff8a001234f80";
         assert_eq!(entries(&["--address", paged]), Value::from(&all[10..]));
         assert_eq!(entries(&["--address", paged, "--last", "1"]), Value::from(&all[10..11]));
@@ -679,13 +679,13 @@ mod documents {
             text.starts_with("0xfffffa8005400010 is in an outstanding allocation of myfault.sys")
         );
         assert!(text.contains("\nfffff8800447d634 myfault!MyfaultDeviceControl+0x358\n"), "{text}");
-        // A block that was freed: nothing holds it, and its two records are there.
+        // A freed block: no driver holds it, and its two records are there.
         let json = files.json(&["history"], &["--address", "fffff8a001234f80"]);
         assert_eq!(json["outstanding"], serde_json::json!([]));
         let operations =
             [0, 1].map(|i| json["events"][i]["operation"].as_str().unwrap().to_owned());
         assert_eq!(operations, ["free", "allocate"]);
-        // An address that nobody knows is no error.
+        // An unknown address is not an error.
         let text = files.clean(&["history"], &["--address", "fffff8a000000000"]);
         assert!(text.contains("is not in an outstanding allocation."), "{text}");
     }
@@ -763,7 +763,7 @@ mod documents {
 mod output {
     use super::*;
 
-    /// A log that no pipe holds.
+    /// A log that does not fit into a pipe's buffer.
     fn long_log() -> Files {
         let mut m = Machine::new(Build::Win10Vb);
         m.level(8);
@@ -781,7 +781,7 @@ mod output {
     }
 
     #[test]
-    fn a_reader_that_leaves_is_no_error() {
+    fn a_reader_that_closes_the_pipe_is_not_an_error() {
         let files = long_log();
         for format in ["text", "json", "csv"] {
             let mut child = command()
@@ -798,7 +798,7 @@ mod output {
             assert_eq!(text(&output.stderr), "", "{format}");
             assert_eq!(output.status.code(), Some(0), "{format}");
         }
-        // An earlier command's failure counts all the same.
+        // An earlier command's failure still counts.
         let mut child = command()
             .args(files.args(&["kd"], &["-c", "!nothing", "-c", "!verifier 80"]))
             .stdout(Stdio::piped())
@@ -812,9 +812,9 @@ mod output {
         assert!(whole.len() > 1 << 20, "{} bytes fit a pipe", whole.len());
     }
 
-    /// Who closes the table early gets the verdict all the same, and no complaint of the pipe.
+    /// If a reader closes the table early, the exit code is the same, and there is no warning about the pipe.
     #[test]
-    fn a_reader_that_leaves_does_not_hide_the_limit() {
+    fn a_reader_that_closes_the_pipe_does_not_hide_the_limit() {
         let mut m = Machine::new(Build::Win10Vb);
         let driver = m.driver(Driver::new("leaky.sys"));
         m.level(8);
@@ -860,7 +860,7 @@ mod output {
         let driver = m.driver(Driver::new(NAME).pdb("ev\u{1b}[31mil.pdb"));
         let caller = m.image(driver).base + 0x1200;
         let block = Allocation::nonpaged(0xffff_9a8f_5000_0000, 0x100, b"\x1b[2J", caller);
-        // Counters that do not fit make a problem, which names the driver.
+        // Counters that do not fit are a problem, which names the driver.
         m.verified(driver)
             .allocation(block)
             .counter("CurrentNonPagedPoolAllocations", 7)
@@ -873,7 +873,7 @@ mod output {
             stale: Vec::new(),
         });
         let mut sample = m.build(DumpKind::BitmapKernel);
-        // No symbols for the driver, so that its PDB is complained of.
+        // No symbols for the driver, so there is a warning about its PDB.
         sample.files.retain(|(name, _)| name.starts_with("ntkrnl"));
         let files = Files::write(&sample);
         let visible = |text: &str, what: &str| {
@@ -904,11 +904,11 @@ mod output {
             complaints.contains("counters say 7") && complaints.contains(".pdb"),
             "{complaints}"
         );
-        // A program gets the name as it is.
+        // A program gets the name unchanged.
         let json = files.json(&["pool"], &[]);
         assert_eq!(json["drivers"][0]["name"], NAME);
-        // The name, as the module list and the list of configured drivers have it; the counters; the driver's
-        // symbols, which are missing.
+        // The problems: the name in the module list and in the list of configured drivers; the counters; the
+        // driver's missing symbols.
         let problems = json["problems"].as_array().unwrap();
         let with = |text: &str| {
             problems.iter().filter(|one| one["why"].as_str().unwrap().contains(text)).count()
@@ -917,7 +917,7 @@ mod output {
     }
 
     #[test]
-    fn a_name_is_no_formula_in_csv() {
+    fn a_name_is_not_a_formula_in_csv() {
         let mut m = Machine::new(Build::Win10Vb);
         let driver = m.driver(Driver::new("=cmd,\"a\".sys"));
         m.verified(driver).allocation(Allocation::nonpaged(
@@ -927,7 +927,7 @@ mod output {
             0,
         ));
         let files = Files::write(&m.build(DumpKind::BitmapKernel));
-        // No file has such a name, so the answer is not complete.
+        // A file cannot have such a name, so the answer is not complete.
         let csv = files.clean(&["pool"], &["--format", "csv"]);
         assert_eq!(
             csv.lines().nth(1),

@@ -1,4 +1,4 @@
-//! A session in several threads, one of which waits for a symbol server.
+//! A session in several threads; one of them waits for a symbol server.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -12,15 +12,15 @@ use verifier_core::Va;
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
 
-/// Longer than anything here takes that is not stuck.
+/// Longer than any step here takes, unless it hangs.
 const STUCK: Duration = Duration::from_secs(20);
 
-/// A server that has nothing, and says so of the driver's PDB only once it may.
+/// A server without files; it delays its answer for the driver's PDB.
 struct SlowServer {
     url: String,
-    /// A message for each request for the driver's, before it is answered.
+    /// A message for each request for the driver's PDB, before it is answered.
     asked: Receiver<()>,
-    /// Answers are given once this is dropped.
+    /// The server answers after this is dropped.
     hold: Sender<()>,
     requests: Arc<Mutex<usize>>,
 }
@@ -33,7 +33,7 @@ impl SlowServer {
         let (hold, released) = channel::<()>();
         let requests = Arc::new(Mutex::new(0));
         let count = Arc::clone(&requests);
-        // Ends with the test's process.
+        // The thread ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -52,10 +52,10 @@ impl SlowServer {
     }
 }
 
-/// Who needs another module's symbols, or what is known so far, does not wait for a download; who needs
-/// the same ones does, and does not ask again.
+/// A thread that needs another module's symbols, or data that are already there, does not wait for a
+/// download. A thread that needs the same symbols waits, and does not request them again.
 #[test]
-fn a_download_holds_up_nobody_who_does_not_need_it() {
+fn a_download_delays_only_threads_that_need_it() {
     let mut sample = verifier_synth::walkthrough();
     sample.files.retain(|(name, _)| name.starts_with("ntkrnlmp.pdb/"));
     let folder = saved(&sample);
@@ -93,6 +93,6 @@ fn a_download_holds_up_nobody_who_does_not_need_it() {
         let (known, _) = waiting.recv_timeout(STUCK).unwrap();
         assert!(known.contains(&index));
     }
-    // The file and its cabinet, once.
+    // The file and its cabinet, each once.
     assert_eq!(*server.requests.lock().unwrap(), 2);
 }

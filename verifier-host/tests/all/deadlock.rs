@@ -1,10 +1,10 @@
-//! `!deadlock` and `verifier deadlock` as processes: text against published output, JSON by its contract, DOT,
-//! what is said where there is nothing.
+//! `!deadlock` and `verifier deadlock` as processes: text compared with published output, JSON with its
+//! contract, DOT, and the text if there is nothing to show.
 //!
-//! `golden/deadlock-xp.txt` and `deadlock-xp-1.txt` are the output of XP as published (`ntkrnlpa` is `nt` here).
-//! `deadlock-81.txt` and `deadlock-81-3.txt` are that of 8.1: the addresses of Verifier's own records are
-//! names in braces, the separator rows (and a blank that went with one) are put back, and three lines are
-//! changed whose addresses and displacements contradict each other in the publication.
+//! `golden/deadlock-xp.txt` and `deadlock-xp-1.txt` are the output of XP as published (`ntkrnlpa` is `nt`
+//! here). `deadlock-81.txt` and `deadlock-81-3.txt` are the output of 8.1: the addresses of Verifier's own
+//! records are names in braces, the separator rows (and a blank next to one) are restored, and three lines
+//! are changed in which published addresses and displacements contradict each other.
 
 use std::fs;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use verifier_synth::{
     Assembly, BugCheck, Build, Driver, DumpKind, Lock, LockNode, Machine, MachineType,
 };
 
-/// A machine in a folder of its own.
+/// A machine in its own folder.
 struct Subject {
     files: Files,
     assembly: Assembly,
@@ -65,7 +65,7 @@ impl Subject {
     }
 }
 
-/// The machine of the publication of 8.1: `AlphaLock` and then `BravoLock`, and the other way round.
+/// The machine of the publication of 8.1: `AlphaLock` then `BravoLock`, and the reverse order.
 fn alpha_bravo() -> Machine {
     let mut m = Machine::new(Build::Win10VbX86);
     m.kernel_mut().size = 0x60_0000;
@@ -105,7 +105,7 @@ fn alpha_bravo() -> Machine {
     let second = LockNode::new(bravo)
         .below(first)
         .stack(&stack(0x97dd_65c5, 0x97dd_605a))
-        // Not the stack of the last time: `1` shows it, `3` does not.
+        // Not the stack of the last time; `1` shows this stack, `3` does not.
         .parent_stack(&[0x97dd_65b0]);
     let second = d.node(second);
     let held = LockNode::new(bravo).held_by(thread).stack(&stack(0x97dd_666f, 0x97dd_60ba));
@@ -280,7 +280,7 @@ mod ours {
              then 0x97dd8008 MyTestDriver!BravoLock (spinlock)\n    \
              at   0x97dd65c5 MyTestDriver!SystemControlIrpWorker+0x35\n"
         );
-        // Once it has waited for it too, both orders are there.
+        // After it has also waited for the lock, both orders are there.
         let parent = roots[1];
         m.deadlock().node(LockNode::new(x).below(parent));
         let text = Subject::write(&m).clean("deadlock", &[]);
@@ -348,7 +348,7 @@ mod ours {
     }
 
     #[test]
-    fn problems_are_told_once() {
+    fn problems_are_printed_once() {
         let mut m = alpha_bravo();
         m.deadlock().counter("ResourceDatabaseCount", 9);
         let files = Subject::write(&m);
@@ -501,7 +501,7 @@ mod json {
 mod dot {
     use super::*;
 
-    /// Runs Graphviz over it, where it is installed.
+    /// Runs Graphviz on the graph, if it is installed.
     fn draw(graph: &str) {
         let dot =
             Command::new("dot").arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -548,7 +548,7 @@ mod dot {
     }
 }
 
-/// The shared dumps have detection off, or not the page that would say so.
+/// The shared dumps have detection off, or lack the page that would say so.
 #[test]
 fn shared_dumps() {
     let Some(folder) = shared("dumps") else { return };
@@ -568,7 +568,7 @@ fn shared_dumps() {
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if dump.ends_with("win11-26100-rich") {
             assert!(out.contains("Deadlock detected (2 locks in 2 threads):"), "{out}");
-            // The one variable whose page is absent, which no lock is kept in.
+            // The only variable whose page is absent; it does not contain locks.
             assert_eq!(complaints.lines().count(), 1, "{complaints}");
             assert!(complaints.contains("ViDeadlockChildrenCountMaximum"), "{complaints}");
         } else if output.status.success() {

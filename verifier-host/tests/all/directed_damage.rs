@@ -1,5 +1,5 @@
-//! Damages in known places, one at a time, made by another tool: whatever else in the dump contradicts the
-//! damaged bytes, the command must say that something is wrong.
+//! Damage at known places, one at a time, by another tool. If any other data in the dump contradict the
+//! damaged bytes, the command must report a problem.
 
 use std::fs;
 use std::path::PathBuf;

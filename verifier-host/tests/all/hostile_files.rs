@@ -1,11 +1,12 @@
-//! Symbol files, page tables, names and a symbol server that another tool made to do harm: the command ends in
-//! bounded time and memory, and what it writes is what its readers expect.
+//! Hostile symbol files, page tables, names and a hostile symbol server, made by another tool: the command
+//! ends in bounded time and memory, and its output is well-formed.
 
 use std::process::Command;
 
 use crate::common::shared;
 
-/// Runs a tool with `arguments`, among which `VERIFIER` and `DUMP` stand for the command and a dump's folder.
+/// Runs a tool with `arguments`, in which `VERIFIER` and `DUMP` are replaced by the command and a dump's
+/// folder.
 fn run(tool: &str, arguments: &[&str]) {
     let tool = shared(&format!("tools/damage/{tool}"));
     let (Some(tool), Some(dump)) = (tool, shared("dumps/win10-19041-rich")) else { return };
@@ -28,14 +29,14 @@ fn run(tool: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn every_hostile_input_is_borne() {
+fn every_hostile_input_ends_in_bounds() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    // Its own limit of time for all lines is for a machine with nothing else to do.
+    // The tool's own time limit for all lines assumes an idle machine.
     run("hostile_inputs.py", &[folder, "DUMP", "--check", "VERIFIER", "--seconds", "1800"]);
 }
 
 #[test]
-fn every_hostile_symbol_server_is_borne() {
+fn every_hostile_symbol_server_ends_in_bounds() {
     run("hostile_server.py", &["--check", "VERIFIER", "DUMP"]);
 }

@@ -1,9 +1,10 @@
-//! `!verifier` against published transcripts: `golden/win7-f.txt` is the output of `!verifier 0xf` on Windows 7
-//! x64 as Microsoft published it (digits that the publication lost are put back, entries that it elides are left
-//! out, options are indented as in the walk-through); `golden/vista-4.txt` and `golden/vista-40.txt` are those of
-//! `!verifier 4` and `!verifier 40` on Vista x86 (a row that the publication lost is put back, frames are
-//! indented alike). The machines below hold what they show. `golden/logs-win7.txt` and `golden/logs-modern.txt`
-//! hold every log's layout in both styles, most of which is ours.
+//! Compares `!verifier` with published transcripts. `golden/win7-f.txt` is the output of `!verifier 0xf` on
+//! Windows 7 x64 as Microsoft published it (digits that the publication lost are restored, entries that it
+//! elides are left out, options are indented as in the walk-through). `golden/vista-4.txt` and
+//! `golden/vista-40.txt` are the output of `!verifier 4` and `!verifier 40` on Vista x86 (a row that the
+//! publication lost is restored, frames are indented alike). The machines below have the data of these
+//! transcripts. `golden/logs-win7.txt` and `golden/logs-modern.txt` have every log's layout in both styles;
+//! most of it is not published anywhere.
 
 use crate::common::{golden, saved};
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ use verifier_synth::{
     Allocation, Build, Driver, DumpKind, Log, Machine, RingRecord, Sample, Suspect, WatchedIrp,
 };
 
-/// A session over a sample, whose files live as long as it.
+/// A session over a sample; the files exist as long as the session.
 struct Open {
     session: Session,
     _folder: TempDir,
@@ -30,7 +31,7 @@ impl Open {
         Self { session, _folder: folder }
     }
 
-    /// The text of a command and how many problems it told.
+    /// The text of a command and the number of its problems.
     fn run(&self, command: &str, style: Style) -> (String, usize) {
         let mut out = Vec::new();
         let problems = run_kd_command(&mut out, &self.session, command, style).unwrap();
@@ -146,7 +147,7 @@ fn windows_7() -> Machine {
     const TIMER: u64 = 0xffff_f800_02a7_c4be;
     let ring = m.log(Log::Irql);
     ring.length = 0x100;
-    // The oldest first; the one before the four that are shown is not.
+    // Oldest first; the record before the four shown ones is not shown.
     let shown = [
         [0xffff_f880_0420_167c, 0xffff_f880_0420_f26a, DPC, TABLE, LIST],
         [0xffff_f880_0420_1694, 0xffff_f880_0420_f26a, DPC, TABLE, LIST],
@@ -177,11 +178,11 @@ fn f_of_windows_7() {
     let (text, warning) = text.split_once("*** WARNING: ").unwrap();
     assert_eq!(text, golden("win7-f.txt"));
     assert!(warning.starts_with("Not complete: allocations of "), "{warning}");
-    // With an image the list is that driver's, the logs are the same.
+    // With an image, the list has only that driver; the logs are the same.
     let (one, _) = open.run("!verifier f videoprt", Style::Win7);
     assert!(one.contains("videoprt.sys") && !one.contains("usbport.sys"), "{one}");
     assert!(one.contains(&text[text.find("Track irql").unwrap()..]), "{one}");
-    // 8 alone is the log alone, four entries unless more are asked for.
+    // 8 alone prints only the log, with four entries by default.
     let (eight, problems) = open.run("!verifier 8", Style::Win7);
     assert!(text.ends_with(&eight) && eight.starts_with("Displaying most recent"), "{eight}");
     assert_eq!(problems, 0);
@@ -190,7 +191,7 @@ fn f_of_windows_7() {
     assert_eq!(open.run("!verifier 8 0n2", Style::Modern).0.matches("Thread:").count(), 2);
 }
 
-/// The stacks of a transcript: addresses, and what each is called.
+/// The stacks of a transcript: addresses and their names.
 fn stacks(text: &str) -> Vec<Vec<(u64, String, String, u64)>> {
     let mut stacks = vec![Vec::new()];
     for line in text.lines() {
@@ -210,11 +211,11 @@ fn stacks(text: &str) -> Vec<Vec<(u64, String, String, u64)>> {
     stacks
 }
 
-/// A Windows 7 x86 in which every frame of a transcript has the name that it has there.
+/// A Windows 7 x86 in which every frame of a transcript has its published name.
 fn machine_of(text: &str) -> Machine {
     const NT: u64 = 0x8140_0000;
     let mut m = Machine::new(Build::Win7Sp1X86);
-    // It would lie nearer to one of the frames than the routine that the transcript names.
+    // It would be nearer to one of the frames than the routine in the transcript.
     m.kernel_base(NT).without_kernel_symbol("IopXxxControlFile");
     let frames: Vec<_> = stacks(text).concat();
     let mut modules: Vec<&str> = frames.iter().map(|(_, module, ..)| module.as_str()).collect();
@@ -255,14 +256,14 @@ fn addresses(stack: &[(u64, String, String, u64)]) -> Vec<u64> {
     stack.iter().map(|frame| frame.0).collect()
 }
 
-/// A fault log whose newest two records are the transcript's: the log of Vista that it shows had longer
-/// records behind a head, so the places of the entries are those of Windows 7.
+/// A fault log whose newest two records are those of the transcript. Vista's log had longer records after a
+/// head, so the positions of the entries are those of Windows 7.
 #[test]
 fn four_of_vista() {
     let text = golden("vista-4.txt");
     let [newest, older] = &stacks(&text)[..] else { panic!() };
     let mut m = machine_of(&text);
-    // A driver that was there and is gone: that nothing is outstanding is certain.
+    // A driver that was loaded and unloaded, so it is certain that nothing is outstanding.
     m.level(8).suspect(Suspect { name: "gone.sys".into(), loads: 1, unloads: 1, address: None });
     let ring = m.log(Log::Fault);
     (ring.length, ring.address, ring.index_before) = (0x80, Some(0x8354_a000), 0x75);
@@ -278,11 +279,11 @@ fn four_of_vista() {
     let want = text.replace("8354B258", "8354B074").replace("8354B230", "8354B050");
     let (four, problems) = open.run("!verifier 4 2", Style::Win7);
     assert_eq!((four, problems), (want, 0));
-    // Four entries unless more are asked for.
+    // Four entries by default.
     assert_eq!(open.run("!verifier 4", Style::Win7).0.matches("Entry @").count(), 4);
     assert_eq!(open.run("!verifier 0x4 10", Style::Win7).0.matches("Entry @").count(), 0x10);
     assert_eq!(open.run("!verifier 4", Style::Modern).0.matches("Thread:").count(), 4);
-    // Behind other things, in a box.
+    // After other output, in a box.
     let (all, _) = open.run("!verifier 5", Style::Win7);
     let four = open.run("!verifier 4", Style::Win7).0;
     assert!(all.ends_with(&format!("{} \n\n{four}", "-".repeat(47))), "{all}");
@@ -308,8 +309,8 @@ fn forty_of_vista() {
     assert!(!open.run("!verifier 40 0", Style::Win7).0.contains("IRP:"));
 }
 
-/// A 19041 with six records in each log, to hold still what is ours: what parts two records, and how many are
-/// shown unless more are asked for. The newest are those of the highest addresses.
+/// A 19041 with six records in each log, to fix our own choices: the separator of records, and the default
+/// number of records. The newest records have the highest addresses.
 fn windows_10() -> Machine {
     const POOL: u64 = 0xffff_a000_0600_0000;
     let mut m = Machine::new(Build::Win10Vb);
@@ -345,9 +346,9 @@ fn windows_10() -> Machine {
     m
 }
 
-/// On x86 a large quantity lies where addresses do.
+/// On x86 a large quantity is in the range of addresses.
 #[test]
-fn what_is_a_quantity_and_what_an_address() {
+fn quantities_and_addresses_are_distinguished() {
     const THREAD: u64 = 0x8436_d770;
     let mut m = Machine::new(Build::Win10VbX86);
     for log in [Log::Fault, Log::Irql, Log::CriticalRegion] {
@@ -398,7 +399,7 @@ fn each_log_alone() {
         ("!verifier 80 ffffa00006001010", 1),
     ] {
         let (out, _) = open.run(command, Style::Modern);
-        // Each record has a stack, but those of 400.
+        // Each record has a stack, except those of 400.
         let stacks = out.matches("leaky!LeakyRead").count();
         let found = if command.contains(" 400 ") { out.matches("Irp:").count() } else { stacks };
         assert_eq!(found, count, "{command}: {out}");
@@ -424,7 +425,7 @@ fn a_section_for_each_image() {
     let mut m = m.assemble();
     let (data, entry) = (m.address("verified:b.sys"), m.address("suspect:a.sys"));
     m.patch_field(data, "_VF_TARGET_VERIFIED_DRIVER_DATA", "SuspectDriverEntry", entry);
-    // One name that stands for both.
+    // One pattern for both names.
     let suspect = "_VF_SUSPECT_DRIVER_ENTRY";
     let text = m.layouts().offset(suspect, "BaseName") as u64 + 8;
     let text = u64::from_le_bytes(m.read(entry + text, 8).unwrap().try_into().unwrap());
@@ -478,7 +479,7 @@ fn flags_together_print_everything() {
         }
         // 2 without 1 has no effect.
         assert_eq!(open.run("!verifier 2", style).0, summary);
-        // What no public source tells is said in a line, and the rest is printed.
+        // For output that no public source shows, one line says so, and the rest is printed.
         let (most, _) = open.run("!verifier 838", style);
         assert!(most.starts_with(&summary) && most.contains("Track irql trace log"));
         for flag in ["10", "20", "800"] {
@@ -490,9 +491,9 @@ fn flags_together_print_everything() {
 }
 
 #[test]
-fn a_log_that_is_not_there_does_not_end_the_command() {
+fn a_missing_log_does_not_end_the_command() {
     let mut m = windows_10().assemble();
-    // The pages of one log are gone, another was never made.
+    // The pages of one log are absent, another log was never created.
     m.remove_page(m.address("ring:VfKeCriticalRegionTraces"));
     m.patch_pointer(m.address("nt!IovIrpTraces"), 0);
     let open = Open::new(&m.sample(DumpKind::BitmapKernel));
@@ -508,7 +509,7 @@ fn syntax_and_what_a_dump_cannot_do() {
     let (help, _) = open.run("!verifier ?", Style::Modern);
     assert!(help.starts_with("!verifier [Flags [Image]]\n"), "{help}");
     assert_eq!(open.run("!verifier -?", Style::Modern).0, help);
-    // Names are of any case, as in a published session.
+    // Names match in any case, as in a published session.
     for (named, plain) in
         [("!Verifier 3 LEAKY", "!verifier 3 leaky"), ("LM", "lm"), (".BugCheck", ".bugcheck")]
     {

@@ -1,5 +1,5 @@
-//! `verifier leaks` and `verifier diff` as processes: the shared dumps against their answer sheets, exit
-//! codes, filters, and a full ring of deep stacks.
+//! `verifier leaks` and `verifier diff` as processes: the shared dumps compared with their answer sheets,
+//! exit codes, filters, and a full ring of deep stacks.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -31,7 +31,7 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The dumps that are shared, with their answer sheets; none, and a line that says so, where they are not.
+/// The shared dumps with their answer sheets. If they are absent, prints a line and returns none.
 fn dumps() -> Vec<(PathBuf, Value)> {
     let Some(folder) = shared("dumps") else { return Vec::new() };
     let mut found = Vec::new();
@@ -55,7 +55,7 @@ fn shared_dumps_equal_their_answer_sheets() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let mut live = HashMap::new();
         for driver in want["drivers"].as_array().unwrap() {
-            // Contiguous memory is in a list of its own in the sheet, too.
+            // The sheet also has contiguous memory in a separate list.
             let both = ["allocations", "contiguous"].map(|list| driver[list].as_array());
             for block in both.into_iter().flatten().flatten() {
                 live.insert(block["address"].as_u64().unwrap(), block["size"].as_u64().unwrap());
@@ -69,7 +69,7 @@ fn shared_dumps_equal_their_answer_sheets() {
                 (record["free"] == false).then(|| frames().map(|f| f.as_u64().unwrap()).collect())
             });
         }
-        // Where the kernel keeps blocks in a tree, each has its own stack there, and no driver's pages do.
+        // If the kernel keeps blocks in a tree, each has its own stack there; drivers' pages have no stacks.
         if let Some(blocks) = want["pool_info"].as_array() {
             stacks.clear();
             for block in blocks {
@@ -122,13 +122,13 @@ fn shared_dumps_equal_their_answer_sheets() {
         assert_eq!(coverage["bytes_with_stack"], bytes_with_stack, "{name}");
         assert_eq!(coverage["uncertain"], 0, "{name}");
 
-        // Every other grouping is of the same blocks.
+        // Every other grouping has the same blocks.
         for by in ["frame", "caller", "tag", "driver", "size"] {
             let got = json(&on(&folder, &["leaks", "--format", "json", "--by", by]));
             let counts = groups(&got).into_iter().map(|group| group["count"].as_u64().unwrap());
             assert_eq!(counts.sum::<u64>(), live.len() as u64, "{name} by {by}");
         }
-        // A dump has not grown since itself.
+        // A dump compared with itself has no growth.
         let dump = folder.join("memory.dmp");
         let same = on(&folder, &["diff", "--format", "json", dump.to_str().unwrap()]);
         let same = json(&same);
@@ -153,7 +153,7 @@ fn small() -> Machine {
     m.verified(leaky)
         .allocation(Allocation::nonpaged(block, 0x2000, b"Leak", read))
         .allocation(Allocation::nonpaged(block + 0x10_000, 0x2000, b"Leak", read))
-        // Where that build has paged pool.
+        // If that build has paged pool.
         .allocation(Allocation::paged(0xffff_b880_0002_0000, 0x50, b"Open", open));
     m
 }
@@ -172,7 +172,7 @@ fn fail_on_and_filters() {
     assert_eq!(code(&["leaks", "--fail-on", "0"]), Some(2));
     assert_eq!(code(&["leaks", "--skip", "("]), Some(2));
     assert_eq!(code(&["leaks", "--driver", "nosuch"]), Some(2));
-    // What no block can be is a mistake, and no clean run; nor is what was mistyped told as one.
+    // A filter that no block can pass, or a mistyped one, is an error, not a clean run.
     assert_eq!(code(&["leaks", "--fail-on", "1", "--tag", "Leaky"]), Some(2));
     assert_eq!(code(&["leaks", "--fail-on", "1", "--tag", ""]), Some(2));
     assert_eq!(code(&["leaks", "--tag", "L*e*a*k"]), Some(0));
@@ -191,7 +191,7 @@ fn fail_on_and_filters() {
     let csv = on(folder, &["leaks", "--format", "csv", "--tag", "Leak"]);
     assert_eq!(stdout(&csv).lines().count(), 2);
     assert!(String::from_utf8_lossy(&csv.stderr).contains("Filtered: tag Leak; 2 of 3 blocks"));
-    // Stacks are folded, nothing else; nothing else has a weight.
+    // Only stacks can be folded, and only folded output has a weight.
     assert_eq!(code(&["leaks", "--format", "folded", "--by", "tag"]), Some(2));
     assert_eq!(code(&["leaks", "--weight", "count"]), Some(2));
     assert_eq!(code(&["leaks", "--format", "folded", "--weight", "count"]), Some(0));
@@ -214,9 +214,9 @@ fn fail_on_and_filters() {
     assert!(String::from_utf8_lossy(&failed.stderr).contains("3 allocations are outstanding"));
 }
 
-/// Where the counters do not tell nonpaged from paged blocks, nothing does.
+/// Only the counters distinguish nonpaged from paged blocks.
 #[test]
-fn blocks_of_no_known_pool_are_no_clean_run() {
+fn blocks_of_unknown_pool_are_not_a_clean_run() {
     for (folder, _) in dumps() {
         let args = |limit: &str| {
             let args = ["leaks", "--pool-type", "paged", "--format", "json", "--fail-on", limit];
@@ -238,9 +238,9 @@ fn blocks_of_no_known_pool_are_no_clean_run() {
     }
 }
 
-/// The same blocks, read with less of the log, have not grown.
+/// The same blocks with less of the log are not growth.
 #[test]
-fn a_dump_that_is_cut_short_has_not_grown() {
+fn a_dump_that_was_cut_short_has_no_growth() {
     for (folder, _) in dumps() {
         let dump = fs::read(folder.join("memory.dmp")).unwrap();
         let whole = json(&on(&folder, &["leaks", "--format", "json"]));
@@ -259,15 +259,15 @@ fn a_dump_that_is_cut_short_has_not_grown() {
                 let all = [&["--boot", "other", "--by", by, "--fail-on", "1"], skip].concat();
                 let output = diff(&all);
                 let diff: Value = serde_json::from_slice(&output.stdout).unwrap();
-                // Nothing is known to have grown, and the later dump may hide something.
+                // No growth is known, and the later dump may hide some.
                 assert_eq!(output.status.code(), Some(4), "{}: {diff}", folder.display());
                 assert_eq!(diff["complete"], false);
                 if diff["new"]["count"] == 0 {
-                    // The pool info tree is in the part that was cut off.
+                    // The pool info tree is in the missing part.
                     assert!(whole["pool_info"].is_object(), "{}", folder.display());
                     continue;
                 }
-                // Contiguous memory may be in the part that was cut off.
+                // Contiguous memory may be in the missing part.
                 let (lost, groups): (Vec<&Value>, Vec<&Value>) = diff["groups"]
                     .as_array()
                     .unwrap()
@@ -303,7 +303,7 @@ fn missing_symbols_are_one_line() {
 }
 
 #[test]
-fn a_damaged_dump_is_no_clean_run() {
+fn a_damaged_dump_is_not_a_clean_run() {
     let mut assembly = small().assemble();
     let page = assembly.address("trackers:leaky.sys:0");
     assembly.remove_page(page);
@@ -316,7 +316,7 @@ fn a_damaged_dump_is_no_clean_run() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("counters say 3"));
 }
 
-/// A full ring of deep stacks: every block has the one of its own allocation.
+/// A full ring of deep stacks: every block has the stack of its own allocation.
 #[test]
 fn full_ring_of_deep_stacks() {
     const SLOTS: u64 = 4096;
@@ -338,7 +338,7 @@ fn full_ring_of_deep_stacks() {
         [first, caller(i)].into_iter().chain(outer).collect::<Vec<u64>>()
     };
     for i in 0..SLOTS {
-        // Blocks above those that are held are freed by the record behind.
+        // Blocks above the held ones are freed by the next record.
         let (number, first) = if i < HELD {
             (i, allocate)
         } else {
@@ -364,7 +364,7 @@ fn full_ring_of_deep_stacks() {
     assert!(stdout(&text).starts_with(first), "{}", stdout(&text));
     let by_stack = json(&on(folder.path(), &["leaks", "--format", "json"]));
     let groups = by_stack["groups"].as_array().unwrap();
-    // The stacks of blocks 2,000 apart would be the same: these are all different.
+    // Blocks 2,000 apart would have equal stacks, so these are all different.
     assert_eq!(groups.len() as u64, HELD);
     for group in groups {
         assert_eq!(group["stack"].as_array().unwrap().len(), 50);

@@ -1,5 +1,5 @@
-//! `verifier log` of the smaller logs, as text, JSON and CSV: by number, by address, wrapped, empty; and the modes
-//! of `verifier settings`.
+//! `verifier log` of the smaller logs, as text, JSON and CSV: by number, by address, wrapped, empty; and the
+//! modes of `verifier settings`.
 
 use crate::common::Files;
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn workarounds() {
     assert_eq!(types, [7, 1]);
     let text = files.clean(&["log", "workaround"], &[]);
     assert!(text.contains("it has not wrapped"), "{text}");
-    // What a type means is told where it is known.
+    // The meaning of a type is shown if it is known.
     assert!(text.contains("Type:               0000000000000001 (allocation of no bytes)\n"));
     assert!(text.contains("Type:               0000000000000007\n"), "{text}");
 }
@@ -130,7 +130,7 @@ fn each_log_says_why_it_is_empty_and_what_it_could_not_read() {
         let text = off.clean(&["log", kind], &[]);
         assert!(text.contains(&format!("is empty: {why}.\n")), "{text}");
     }
-    // A newest entry that is torn, on a page beside one that is absent.
+    // A torn newest entry, on a page next to an absent one.
     let mut m = Machine::new(Build::Win10Vb);
     let ring = m.log(Log::Irp);
     ring.length = 0x40;
@@ -185,7 +185,7 @@ fn settings_name_the_modes() {
     assert!(csv.contains("\nfault_probability,600,complete\n"), "{csv}");
 }
 
-/// Nothing of a log that is there is an answer of its own, and not the answer of an empty log.
+/// If no page of an existing log is there, the answer says so, and differs from that of an empty log.
 #[test]
 fn a_log_of_which_no_page_is_there() {
     let mut m = machine();
@@ -223,7 +223,7 @@ fn a_log_of_which_no_page_is_there() {
 }
 
 #[test]
-fn an_address_that_nothing_is_about() {
+fn an_address_without_records() {
     let files = write(&machine().assemble());
     let about = |kind| run(&files, &["log", kind], &["--address", "ffffa00000001000"]).0;
     let text = about("suppressed");

@@ -1,6 +1,6 @@
-//! The integration tests of the crate in one program. `cargo test -p verifier-host --test all report::` runs one
-//! module. The slow ones damage large dumps in many ways: `answer_sheets`, `directed_damage`, `hostile_files`,
-//! `no_false_none`; `-- --skip directed_damage::` leaves one out.
+//! The integration tests of the crate in one program. `cargo test -p verifier-host --test all report::` runs
+//! one module. The slow ones damage large dumps in many ways: `answer_sheets`, `directed_damage`,
+//! `hostile_files`, `no_false_none`; `-- --skip directed_damage::` leaves one out.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

@@ -1,5 +1,5 @@
-//! Files other than full crash dumps, from the outside: cores of virtual machines, raw images, small dumps;
-//! and the ways to a small dump's symbols.
+//! The command on files other than full crash dumps: cores of virtual machines, raw images, small dumps; and
+//! the ways to a small dump's symbols.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use verifier_synth::{
     MachineType, PoolRecord,
 };
 
-/// Files in a folder of its own, and the command on them.
+/// Files in their own folder, and the command on them.
 struct Files {
     folder: TempDir,
 }
@@ -58,7 +58,7 @@ impl Files {
         serde_json::from_str(&self.clean(&[args, &["--format", "json"]].concat())).unwrap()
     }
 
-    /// What it complains of when it gives up.
+    /// The error message of a command that fails.
     #[track_caller]
     fn refused(&self, args: &[&str]) -> String {
         let output = self.run(args);
@@ -90,7 +90,7 @@ fn machine(build: Build) -> Machine {
     m
 }
 
-/// Cancels what asks for the nth time and later.
+/// Cancels at the nth check and all later ones.
 struct CancelAt(AtomicUsize);
 
 impl Progress for CancelAt {
@@ -115,7 +115,7 @@ fn opening_can_be_canceled() {
         Session::open_with(&files.path(name), SymbolPath::with_default_cache(None), options)
             .unwrap()
     };
-    // The search for the kernel, and, where it is found without, that for globals.
+    // The search for the kernel and, if there is none, the search for globals.
     assert!(open("memory.raw", usize::MAX).kernel().is_ok());
     let error = open("memory.raw", 2).kernel().err().unwrap();
     assert!(matches!(error, Error::Core(CoreError::Stopped { .. })), "{error}");
@@ -126,7 +126,7 @@ fn opening_can_be_canceled() {
     assert!(global(usize::MAX).is_ok());
     let error = global(2).unwrap_err().to_string();
     assert!(error.contains("reading was stopped"), "{error}");
-    // A view asks too.
+    // A view also checks.
     let session = open("memory.dmp", 1 << 20);
     let kernel = session.kernel().unwrap();
     assert!(!kernel.is_stopped());
@@ -141,21 +141,21 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
     let path = files.put("whole.dmp", &whole.dump(DumpKind::BitmapKernel));
     let expected = files.json(&["pool", &path, "--symbols", "symbols"]);
     let mut assembly = whole.clone();
-    // Neither the list nor the block is told, the tables are.
+    // The header has the tables, but neither the list nor the block.
     assembly.header.ps_loaded_module_list = None;
     assembly.header.kd_debugger_data_block = None;
     let path = files.put("lists.dmp", &assembly.dump(DumpKind::BitmapKernel));
     assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
     let info = files.json(&["info", &path, "--symbols", "symbols"]);
     assert_eq!(info["page_tables"]["from"], "the dump's header");
-    // Nor are these.
+    // The header does not have the tables either.
     assembly.header.dtb = 0x4547_4150_4547_4150;
     let path = files.put("tables.dmp", &assembly.dump(DumpKind::BitmapKernel));
     assert_eq!(files.json(&["pool", &path, "--symbols", "symbols"]), expected);
     let info = files.json(&["info", &path, "--symbols", "symbols"]);
     assert_eq!(info["page_tables"]["from"], "found by the entry that maps the tables");
-    // Tables that are set and lead elsewhere are a remark: the header's other addresses say that the kernel
-    // that was found is its own.
+    // Tables that lead elsewhere are a remark: the header's other addresses confirm that the found kernel is
+    // the right one.
     assembly.header = whole.header.clone();
     assembly.header.dtb = 0x5000;
     let path = files.put("wrong.dmp", &assembly.dump(DumpKind::BitmapKernel));
@@ -168,7 +168,7 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
         assert_eq!(pool["drivers"], expected["drivers"]);
     };
     told("DirectoryTableBase 0x5000 does not lead to the kernel", "complete");
-    // Without them, it may be another.
+    // Without these addresses, it may be another kernel.
     assembly.header.ps_loaded_module_list = Some(0xffff_f800_0000_0000);
     assembly.header.kd_debugger_data_block = None;
     files.put("wrong.dmp", &assembly.dump(DumpKind::BitmapKernel));
@@ -177,7 +177,7 @@ fn a_header_that_leads_nowhere_does_not_hide_the_kernel() {
     files.put("wrong.dmp", &assembly.dump(DumpKind::BitmapKernel));
     told("its addresses do not lead to the list of loaded modules", "at least");
     let path = files.path("tables.dmp").to_str().unwrap().to_owned();
-    // Tables that the user gives are not replaced by others.
+    // Tables that the user gives are not replaced.
     let error = files.refused(&["pool", &path, "--symbols", "symbols", "--dtb", "0x5000"]);
     assert!(error.contains("nothing says where"), "{error}");
 }
@@ -232,7 +232,7 @@ fn each_view_of_a_file_that_was_cut_short_begins_with_what_is_missing() {
         is_first(&path, &["diff", old, new]);
     }
     assert!(first(&["settings", &whole]).starts_with("Level"));
-    // Beside a document it is on standard error.
+    // With a document, it is on standard error.
     let picture = files.path("leaks.svg").to_str().unwrap().to_owned();
     for args in [
         &["info", "--format", "json"][..],
@@ -281,7 +281,7 @@ fn without_tree_list_and_symbols_the_blocks_are_found_and_marked() {
             let drivers = document["drivers"].as_array().unwrap();
             let quiet = drivers.iter().find(|driver| driver["name"] == "quiet.sys").unwrap();
             let mut blocks = quiet["allocations"].as_array().unwrap().clone();
-            // Names of functions are in the symbols alone.
+            // Names of functions are only in the symbols.
             blocks.iter_mut().for_each(|block| block["caller_symbol"] = Value::Null);
             blocks
         };
@@ -315,19 +315,19 @@ fn the_debugger_data_are_found_by_their_mark() {
     for build in [Build::Win7Sp1X86, Build::Win10Vb] {
         let mut assembly = machine(build).assemble();
         assembly.header.kd_debugger_data_block = None;
-        // What looks like one and names another image is none.
+        // A block that names another image does not count.
         let block = assembly.address("nt!KdDebuggerDataBlock");
         assembly.patch(block - 0x100, b"KDBG\x40\x03\0\0\0\0\x40\x05\0\0\0\0");
         let files = Files::new(&assembly);
-        // Without symbols nothing else tells where the level is.
+        // Without symbols, nothing else gives the address of the level.
         let path = files.put("memory.dmp", &assembly.dump(DumpKind::Complete));
         let output = files.run(&["settings", &path, "--symbols", "none", "--format", "json"]);
         let settings: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(settings["level"], 8, "{build:?}");
         let info = files.json(&["info", &path, "--symbols", "symbols"]);
-        let told = &info["kernel"]["debugger_data"];
-        assert_eq!(told["address"], format!("{block:#x}"));
-        assert_eq!(told["remark"], "the header does not say where it is");
+        let data = &info["kernel"]["debugger_data"];
+        assert_eq!(data["address"], format!("{block:#x}"));
+        assert_eq!(data["remark"], "the header does not say where it is");
     }
 }
 
@@ -360,7 +360,7 @@ fn a_core_of_a_virtual_machine() {
     assert_eq!(info["page_tables"]["base"], format!("{:#x}", assembly.header.dtb));
     assert_eq!(info["pages"], assembly.space().memory().len());
     assert_eq!(info["kernel"]["modules_from"], "PsLoadedModuleList");
-    // It has no header that could say these.
+    // Without a header, these are absent.
     assert!(info.get("bug_check").is_none() && info.get("directory_table_base").is_none());
     let globals = info["verifier"]["globals"].as_array().unwrap();
     assert_eq!(globals[0]["name"], "MmVerifierData");
@@ -375,12 +375,12 @@ fn a_core_of_a_virtual_machine() {
             .map(|file| files.clean(&[view, &[file, "--symbols", "symbols"]].concat()));
         assert_eq!(core, dump, "{view:?}");
     }
-    // The bug check stands in a dump's header alone.
+    // The bug check is only in a dump's header.
     let output = files.run(&["kd", "vm.core", "-c", ".bugcheck"]);
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// What deadlock detection stopped the machine for is in the kernel's own memory, where no header tells.
+/// Without a header, the reason why deadlock detection stopped the machine is in the kernel's own memory.
 #[test]
 fn a_deadlock_without_a_dumps_header() {
     let mut m = Machine::new(Build::Win10Vb);
@@ -408,7 +408,7 @@ fn raw_memory() {
         DebuggerKeys { wait_never: 0x00c3_71a5_88f0_1923, wait_always: 0x8f17_2b00_41d2_6ee5 };
     let mut machine = machine(Build::Win10Vb);
     machine.encode_debugger_data(keys);
-    // Kernels before 10 do not export it: the way leads through the symbols.
+    // Kernels before 10 do not export it, so the symbols lead to it.
     machine.kernel_mut().exports.clear();
     let assembly = machine.assemble();
     let files = Files::new(&assembly);
@@ -433,12 +433,12 @@ fn raw_memory() {
     assert_eq!(files.clean(&[&["pool", "--dtb", &dtb][..], &args].concat()), want);
     let error = files.refused(&[&["pool", "--dtb", "0x1000"][..], &args].concat());
     assert!(error.contains("no kernel's image is mapped by page tables at 0x1000"), "{error}");
-    // A crash dump can be told other tables than its header's; here there are none.
+    // You can give other tables than the header's for a crash dump; here this address has none.
     let error = files.refused(&["pool", "whole.dmp", "--dtb", "0x1000", "--symbols", "symbols"]);
     assert!(error.contains("level 4"), "{error}");
     let other = files.clean(&["pool", "whole.dmp", "--dtb", &dtb, "--symbols", "symbols"]);
     assert_eq!(other, want);
-    // Without symbols only the kernel is known, and why is said.
+    // Without symbols only the kernel is known, and the reason is shown.
     let info = files.run(&["info", "memory.raw", "--raw", "--format", "json"]);
     let info: Value = serde_json::from_slice(&info.stdout).unwrap();
     assert_eq!(info["kernel"]["modules_from"], "the kernel's image alone");
@@ -463,7 +463,7 @@ fn a_session_over_raw_memory() {
     assert_eq!(Settings::read(kernel).unwrap().level.0, 8);
 }
 
-/// The CodeView record of the kernel, where a small dump holds it.
+/// The CodeView record of the kernel, if a small dump has it.
 fn with_record(assembly: &Assembly) -> Vec<u8> {
     let base = assembly.small_dump_content(&[]).drivers[0].base;
     assembly.small_dump(&[(base + 0x1000, 0x200)])
@@ -537,7 +537,7 @@ fn a_small_dumps_symbols_by_a_named_file() {
     let wrong = files.put("wrong.json", &table(&other));
     let store = files.put("store/other-1.json", &table(&other));
     let store = store.strip_suffix("other-1.json").unwrap();
-    // Its image does not tell which PDB it wants: of those in a folder the addresses do.
+    // Its image does not name its PDB, but the addresses select one of those in a folder.
     let types = |symbols: &[&str]| {
         let info = files.run(&[&["info", "small.dmp"], symbols].concat());
         String::from_utf8(info.stdout).unwrap()
@@ -553,7 +553,7 @@ fn a_small_dumps_symbols_by_a_named_file() {
     assert!(types(&["--symbols", &right]).contains("ISF table"));
     let out = files.run(&["settings", "small.dmp", "--symbols", &wrong, "--symbols", &right]);
     assert!(String::from_utf8_lossy(&out.stdout).contains("Level 0x00000008"), "{out:?}");
-    // The same bytes, handed over.
+    // The same bytes, passed by the caller.
     let open = || Session::open(&files.path("small.dmp"), SymbolPath::new()).unwrap();
     let error = open().supply_kernel_symbols(table(&other)).unwrap_err();
     assert!(matches!(error, Error::Core(CoreError::Symbols { .. })), "{error}");
@@ -591,7 +591,7 @@ fn without_the_page_that_names_the_pdb_a_store_is_searched_by_addresses() {
     }
 }
 
-/// The image as a file: sections stand in it where they stand in memory.
+/// The image as a file: sections have the same offsets as in memory.
 fn image_file(image: &Image, assembly: &Assembly) -> Vec<u8> {
     let mut bytes = vec![0; image.size as usize];
     for (rva, part) in image.render(assembly.header.machine) {
@@ -615,7 +615,7 @@ fn a_small_dumps_symbols_by_the_images_file() {
         files.put(&format!("symbols/ntoskrnl.exe/{key}/ntoskrnl.exe"), &bytes);
         let out = files.run(&["settings", "small.dmp", "--symbols", "symbols"]);
         assert!(String::from_utf8_lossy(&out.stdout).contains("Level 0x00000008"), "{out:?}");
-        // What is no image, or ends early, tells nothing.
+        // A file that is not an image, or ends early, does not help.
         assert_eq!(pdb_of_image(&assembly.small_dump(&[])), None);
         for end in (0..0x2000).step_by(7) {
             let _ = pdb_of_image(&bytes[..end]);

@@ -1,5 +1,5 @@
-//! `leaks --fail-on 1` never ends with "nothing leaked" for a dump that holds leaks, however it was damaged:
-//! cut short, or with pages blanked, with the symbols and without any.
+//! `leaks --fail-on 1` never ends with "nothing leaked" for a dump with leaks, however it was damaged: cut
+//! short, or with blank pages, with the symbols and without.
 
 use std::fs;
 use std::ops::Range;
@@ -13,7 +13,7 @@ const CUTS: usize = 40;
 const BLANKED: u64 = 25;
 const PAGE: usize = 4096;
 
-/// SplitMix64: the same pages each time.
+/// SplitMix64, for the same pages each time.
 struct Random(u64);
 
 impl Random {
@@ -26,7 +26,7 @@ impl Random {
     }
 }
 
-/// The damaged copies of a dump, each with what was done to it.
+/// The damaged copies of a dump, each with a description of the damage.
 fn damaged(dump: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
     let cuts = (0..CUTS).map(|part| {
         let length = dump.len() * part / CUTS;
@@ -52,7 +52,7 @@ fn folders() -> Vec<PathBuf> {
     entries.filter(|path| path.join("memory.dmp").exists()).collect()
 }
 
-/// The dumps for which the command said "none", and what it printed.
+/// The dumps for which the command said "none", and its output.
 fn false_none(symbols: impl Fn(&Path) -> PathBuf) -> Vec<String> {
     let scratch = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
@@ -87,7 +87,7 @@ fn a_damaged_dump_with_leaks_never_passes_for_a_clean_one() {
 }
 
 #[test]
-fn nor_does_it_without_symbols() {
+fn a_damaged_dump_never_passes_without_symbols() {
     let none = tempfile::tempdir().unwrap();
     let wrong = false_none(|_| none.path().to_path_buf());
     assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));

@@ -1,6 +1,6 @@
-//! The shared dumps without any symbols give what they give with the kernel's PDB, which other tests hold
-//! against the answer sheets: the same globals, settings, drivers, allocations and records of the pool
-//! log. Only names of functions, and what they tell of a record, are missing.
+//! The shared dumps give the same without symbols as with the kernel's PDB, which other tests compare with
+//! the answer sheets: globals, settings, drivers, allocations and records of the pool log. Only names of
+//! functions, and the facts that follow from them, are missing.
 
 use std::path::{Path, PathBuf};
 
@@ -52,11 +52,11 @@ fn compare(bare: &Kernel, full: &Kernel) {
         (&ours.unowned, &ours.pool_info.blocks),
         (&theirs.unowned, &theirs.pool_info.blocks)
     );
-    // That no pool info tree was found is a remark: blocks are on the tracking pages.
+    // The missing pool info tree is a remark, because blocks are on the tracking pages.
     let is_remark = |problem: &Problem| problem.leaves == Extent::Complete;
     let found = ours.problems.into_iter().filter(|problem| !bare.problems().contains(problem));
     let (remarks, problems): (Vec<_>, Vec<_>) = found.partition(is_remark);
-    // Nothing looks for the tags without symbols.
+    // Without symbols, the tags are not searched for.
     let theirs_too =
         |problem: &&Problem| problem.what != "DifpPoolTags" && !full.problems().contains(problem);
     assert_eq!(problems, theirs.problems.iter().filter(theirs_too).cloned().collect::<Vec<_>>());
@@ -74,14 +74,14 @@ fn compare(bare: &Kernel, full: &Kernel) {
             (record.slot, record.address, record.size, record.thread)
         };
         assert_eq!(plain(ours), plain(theirs));
-        // Nothing but the names of functions tells an allocation from a free.
+        // Only names of functions distinguish an allocation from a free.
         let told = match theirs.operation {
             Operation::Failed => Operation::Failed,
             _ => Operation::Unknown,
         };
         assert_eq!(ours.operation, told);
     }
-    // A record that may be a free gives no stack; the others are the same.
+    // A record that may be a free does not give a stack; the others are the same.
     let leaks = |kernel| Leaks::read(kernel, |_| true).unwrap();
     let (ours, theirs) = (leaks(bare), leaks(full));
     assert_eq!(ours.blocks.len(), theirs.blocks.len());
@@ -95,7 +95,7 @@ fn compare(bare: &Kernel, full: &Kernel) {
             (Err(_), Ok(_)) => panic!("{one:?} has no stack, {other:?} has"),
         }
     }
-    // What nothing looks for says so.
+    // Globals that are not searched for say so.
     let Err(Error::UnknownGlobal { name, .. }) = EventLog::read(bare, EventKind::Irql, None, None)
     else {
         panic!("the log of IRQL transitions was read");
@@ -113,7 +113,7 @@ fn check(name: &str) {
     let (bare_kernel, full_kernel) = (bare.kernel().unwrap(), full.kernel().unwrap());
     assert!(!bare_kernel.has_own_types() && full_kernel.has_own_types());
     compare(bare_kernel, full_kernel);
-    // Symbols that come later take the place of the library's own layouts.
+    // Symbols that are supplied later replace the library's own layouts.
     let pdb = ["ntkrnlmp.pdb", "ntkrpamp.pdb"]
         .map(|pdb| folder.join("symbols").join(pdb))
         .into_iter()
@@ -161,7 +161,7 @@ fn machine(build: Build) -> Machine {
     machine_and_block(build).0
 }
 
-/// The same, with the address of the first block and its caller.
+/// The same machine, with the address of the first block and its caller.
 fn machine_and_block(build: Build) -> (Machine, u64, u64) {
     let mut machine = Machine::new(build);
     let leaky =
@@ -188,7 +188,7 @@ fn machine_and_block(build: Build) -> (Machine, u64, u64) {
     (machine, block, caller)
 }
 
-/// A folder with the dump, and with the symbols in a folder of it.
+/// A folder with the dump, and the symbols in a subfolder.
 fn put(sample: &Sample) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("memory.dmp"), &sample.dump).unwrap();
@@ -200,8 +200,7 @@ fn put(sample: &Sample) -> tempfile::TempDir {
     folder
 }
 
-/// Machines of every build that the dump builder has layouts of, which were written down apart from the
-/// library's.
+/// Machines of every build for which the dump builder has layouts; these are independent of the library's.
 #[test]
 fn made_up_machines() {
     for build in Build::ALL {
@@ -218,8 +217,8 @@ fn made_up_machines() {
     }
 }
 
-/// LiveKD writes a build of its own into the header: the kernel's name for its build corrects that; where
-/// it has none, what is in memory does.
+/// LiveKD writes its own build into the header. The kernel's build string corrects this; without the string,
+/// the data in memory do.
 #[test]
 fn a_header_with_another_build() {
     for build in Build::ALL {
@@ -240,7 +239,7 @@ fn a_header_with_another_build() {
                 assert!(!built_in.contains("fits"), "{built_in}");
             } else {
                 assert_eq!(kernel.build(), told, "{build:?}");
-                // Where the era is another one, that is said; its neighbors may fit as well.
+                // If the era differs, a problem says so; adjacent eras may also fit.
                 let is_other = told.abs_diff(build.number()) > 2000;
                 let says = built_in.contains(&format!("and not those of {told}"));
                 assert!(says || !is_other, "{build:?}: {built_in}");
@@ -249,9 +248,9 @@ fn a_header_with_another_build() {
     }
 }
 
-/// Memory without a header tells no build.
+/// Memory without a header does not state a build.
 #[test]
-fn a_raw_image_tells_its_layouts() {
+fn a_raw_images_layouts_follow_from_its_data() {
     for build in [Build::Win7Sp1X86, Build::Win81, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
         let mut assembly = machine(build).assemble();
         assembly.patch(assembly.address("nt!NtBuildLab"), &[0; 0x40]);
@@ -271,7 +270,7 @@ fn a_raw_image_tells_its_layouts() {
     }
 }
 
-/// What is missing is told once for each module that a view shows, the kernel first.
+/// Missing symbols are reported once for each module that a view shows, the kernel first.
 #[test]
 fn missing_symbols_are_problems() {
     let mut machine = Machine::new(Build::Win10Vb);
@@ -298,7 +297,7 @@ fn missing_symbols_are_problems() {
     );
     let many = what(session.symbol_problems_at(frames.iter().copied()));
     assert_eq!((many.len(), many[4].as_str()), (5, "symbols of 5 more modules"));
-    // With all that is wanted there is nothing to tell.
+    // With all symbols there is no problem.
     let symbols = folder.path().join("symbols");
     let session = open(folder.path(), Some(symbols));
     session.load_symbols_at(frames.iter().copied());
@@ -308,7 +307,7 @@ fn missing_symbols_are_problems() {
     assert!(told.iter().all(|problem| problem.what != "symbols of the kernel"), "{told:?}");
 }
 
-/// A first lap of which no number says where it ends: the records are there, their order is not.
+/// A first lap without an index: the records are there, but their order is unknown.
 #[test]
 fn a_log_without_its_index() {
     for build in [Build::Win7Sp1X86, Build::Win10Vb, Build::Win11, Build::Win11Ge] {
@@ -320,7 +319,7 @@ fn a_log_without_its_index() {
             frames: vec![caller],
             stale: vec![],
         };
-        // A second life of a block: which of both records is the newer one?
+        // A second lifetime of a block: it is unknown which of the two records is newer.
         machine.pool_record(record(block, 0x210));
         machine.pool_record(record(block + 0x1000, 0x50));
         let mut assembly = machine.assemble();
@@ -334,7 +333,7 @@ fn a_log_without_its_index() {
         let log = PoolLog::read(kernel, None).unwrap();
         assert_eq!((log.ring.index, log.ring.order()), (None, Order::Unknown));
         assert_eq!((log.wrapped, log.unused), (Some(false), log.ring.length - 11));
-        // By slot, the last first.
+        // Sorted by slot, the last first.
         let slots: Vec<u32> = log.records.iter().map(|record| record.slot).collect();
         assert_eq!(slots, (1..=11).rev().collect::<Vec<_>>());
         let sizes: Vec<u64> = log.records.iter().map(|record| record.size).collect();
@@ -347,7 +346,7 @@ fn a_log_without_its_index() {
         assert!(log.problems[0].why.contains("the newest 3 is unknown"));
         assert_eq!(log.records.len(), 3);
 
-        // A record that is alone is the newest whatever the order; of two nothing is said.
+        // A single record is the newest in any order; of two records it is unknown.
         let leaks = Leaks::read(kernel, |_| true).unwrap();
         let [two, alone] = [block, block + 0x1000].map(|address| {
             *leaks.blocks.iter().find(|one| one.allocation.address == Va(address)).unwrap()
@@ -367,9 +366,9 @@ fn a_log_without_its_index() {
     }
 }
 
-/// A ring that has gone round, with too few blocks for their records to tell where it is.
+/// A ring that has wrapped, with too few blocks to find its index.
 #[test]
-fn a_log_that_has_gone_round_and_does_not_tell_where() {
+fn a_wrapped_log_without_an_index() {
     let mut machine = machine(Build::Win10Vb);
     machine.log(Log::Pool).length = 8;
     let folder = saved(&machine.build(DumpKind::Complete));
@@ -390,10 +389,11 @@ fn a_log_that_has_gone_round_and_does_not_tell_where() {
     assert_eq!(sizes(&log), sizes(&ordered));
 }
 
-/// The command lists them and says so, in every format that has a place for it.
+/// The command lists the records and says that their order is unknown, in every format that has a place for
+/// it.
 #[cfg(feature = "cli")]
 #[test]
-fn the_command_shows_a_log_in_no_order() {
+fn the_command_shows_a_log_of_unknown_order() {
     let mut machine = machine(Build::Win10Vb);
     machine.log(Log::Pool).length = 8;
     let folder = tempfile::tempdir().unwrap();
@@ -421,7 +421,7 @@ fn the_command_shows_a_log_in_no_order() {
 
 /// A search of all of memory can be ended.
 #[test]
-fn carving_stops_when_it_is_told() {
+fn carving_can_be_stopped() {
     let mut machine = Machine::new(Build::Win10Vb);
     machine.level(8);
     let sample = machine.build(DumpKind::Complete);
@@ -437,7 +437,7 @@ fn carving_stops_when_it_is_told() {
     assert!(carved.problems[0].why.starts_with("reading was stopped"), "{:?}", carved.problems);
 }
 
-/// Without a verified driver nothing leads to the tree, and an empty log is no log: that is said.
+/// Without a verified driver nothing leads to the tree, and an empty log cannot be found; the output says so.
 #[test]
 fn nothing_to_find() {
     let mut machine = Machine::new(Build::Win10Vb);

@@ -1,4 +1,4 @@
-//! Where results go: not over what is read, not in place of a device or a link.
+//! Output files: they never replace the input, a device or a link.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn what_is_read_is_not_written_over() {
+fn the_input_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let dump = sample(folder);
@@ -71,7 +71,7 @@ fn only_what_the_program_wrote_itself_is_replaced() {
     sample(folder);
     for (command, other) in [("report", "flamegraph"), ("flamegraph", "report")] {
         let read = || fs::read(folder.join(command)).unwrap();
-        // A new file, the same again, an empty one.
+        // A new file, the same file again, an empty file.
         for _ in 0..2 {
             assert!(verifier(folder, &[command, "-o", command]).status.success());
             assert!(read().len() > 100);
@@ -118,7 +118,7 @@ fn no_file_of_a_symbol_folder_is_replaced() {
 }
 
 #[test]
-fn the_sample_replaces_nothing_but_itself() {
+fn the_sample_replaces_only_itself() {
     let folder = tempfile::tempdir().unwrap();
     let demo = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_verifier"));
@@ -185,7 +185,7 @@ fn links_and_pipes_stay() {
     assert!(reader.join().unwrap().contains("<svg"));
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
 
-    // Standard output by its name in the system: a pipe here.
+    // Standard output by its path: here it is a pipe.
     let output = verifier(folder, &["flamegraph", "-o", "/dev/stdout"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(String::from_utf8(output.stdout).unwrap().contains("<svg"));
@@ -193,7 +193,7 @@ fn links_and_pipes_stay() {
 
 #[cfg(unix)]
 #[test]
-fn a_symbol_folder_whose_name_is_no_text() {
+fn a_symbol_folder_whose_name_is_not_text() {
     use std::os::unix::ffi::OsStrExt as _;
     let folder = tempfile::tempdir().unwrap();
     let dump = sample(folder.path());

@@ -1,6 +1,7 @@
 //! The command on a kernel that keeps its blocks in the pool info trees: pool, leaks, history, kd.
 //!
-//! `golden/pool-info-*.txt` are ours but for `pool-info-kd.txt`, which has the debugger's columns.
+//! The layout of `golden/pool-info-*.txt` is our own, except `pool-info-kd.txt`, which has the debugger's
+//! columns.
 
 use crate::common::{Files, golden};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use verifier_synth::{
 
 const POOL: u64 = 0xffff_9a8f_5000_0000;
 
-/// A driver with blocks by two stacks and contiguous memory; a block of a driver that is not verified.
+/// A driver with blocks from two stacks and contiguous memory; a block of a driver that is not verified.
 fn machine() -> Machine {
     let mut m = Machine::new(Build::Win11);
     let leaky = Driver::new("leaky.sys").pdb("leaky.pdb");
@@ -148,7 +149,7 @@ fn by_stack() {
     );
     assert!(error.contains("blocks of other tags than Leak are not kept"), "{error}");
 
-    // Kernels without say so.
+    // For kernels without trees, the output says so.
     let files = Files::write(&verifier_synth::walkthrough());
     let text = files.clean(&["pool"], &["--by-stack"]);
     assert!(text.starts_with("No stacks: this kernel has no pool info tree"), "{text}");
@@ -166,7 +167,7 @@ fn leaks_take_the_trees_stack() {
     assert_eq!((&block["slot"], &block["requested"]), (&json!(1), &json!(0x200)));
     assert_eq!(json["groups"][0]["stack"][1]["symbol"], "leaky!LeakyRead+0x34");
     let paged = files.json(&["leaks"], &["--pool-type", "paged"]);
-    assert_eq!(paged["coverage"]["allocations"], 1, "the stack tells the pool");
+    assert_eq!(paged["coverage"]["allocations"], 1, "the stack gives the pool");
 
     for (limit, code) in [("5", 3), ("6", 0)] {
         assert_eq!(files.output(&["leaks"], &["--fail-on", limit]).status.code(), Some(code));
@@ -192,7 +193,7 @@ fn blocks_that_cannot_be_reached_count_for_fail_on() {
         text.contains("\n  2 blocks more in the pool info tree by its own count, not read\n"),
         "{text}"
     );
-    // Whose they are is not known: they may be of any driver.
+    // Their driver is unknown: it may be any driver.
     assert_eq!(
         files.output(&["leaks"], &["--driver", "leaky", "--fail-on", "3"]).status.code(),
         Some(3)
@@ -221,7 +222,7 @@ fn history_shows_the_block_and_its_stack() {
         (&json!("(no known driver)"), &json!("pool info tree"))
     );
     assert_eq!(held["stack"][1]["symbol"], "other!OtherStart+0x8");
-    // A tracking entry keeps no stack.
+    // A tracking entry does not have a stack.
     let files = Files::write(&verifier_synth::walkthrough());
     let json = files.json(&["history"], &["--address", "fffffa8005400000"]);
     assert_eq!(

@@ -1,8 +1,9 @@
-//! The pool info trees, and contiguous memory, where a real kernel's symbols have them: laid over dumps of
+//! The pool info trees and contiguous memory, at the addresses of a real kernel's symbols: laid over dumps of
 //! 22000, with the option on.
 //!
-//! The dumps' own blocks lie in tracking pages. Here the pages of the globals are covered by copies in which
-//! bit 0x1000 of `VfOptionFlags` is set and both tables have a root; the nodes lie where the dump has nothing.
+//! The dumps' own blocks are on tracking pages. Here copies replace the pages of the globals: bit 0x1000 of
+//! `VfOptionFlags` is set, and both tables have a root. The nodes are at addresses that the dump does not
+//! have.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +19,7 @@ use verifier_core::verifier::{AttributedBy, PoolReport, PoolTag};
 use verifier_host::Session;
 use verifier_host::symbols::SymbolPath;
 
-/// Where the nodes are put.
+/// The address of the nodes.
 const NODES: u64 = 0xffff_cccc_0000_0000;
 const BLOCK: u64 = 0xffff_cccc_1000_0000;
 
@@ -74,9 +75,10 @@ fn scenario(folder: &Path) {
 
     let mut memory = Overlay { below: kernel.space().clone(), pages: BTreeMap::new() };
     memory.write(global("VfOptionFlags"), &0x1000_u32.to_le_bytes());
-    // On a page that the dumps do not have.
+    // On a page that is not in the dumps.
     memory.write(global("DifpPoolTagsSize"), &0_u32.to_le_bytes());
-    // Two blocks, the second left of the first; one stack. A node begins with parent, left, right and balance.
+    // Two blocks, the second left of the first; one stack. A node begins with parent, left, right and
+    // balance.
     let [root, left, stack] = [0, 0x100, 0x200].map(|offset| NODES + offset);
     for (table, root, count) in [("ViPoolInfoAvl", root, 2_u32), ("ViPoolStackInfoAvl", stack, 1)] {
         let table = global(table);

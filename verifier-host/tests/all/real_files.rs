@@ -1,6 +1,6 @@
-//! Files that nobody here made: headers of dumps by Windows, LiveKD and DumpIt, and a driver with the PDB that
-//! Microsoft's compiler made for it. What they hold is told by `../shared/real/README.md`, by
-//! `triage_expected.txt` (what rizin reads), and by `llvm-pdbutil`.
+//! Real files: headers of dumps by Windows, LiveKD and DumpIt, and a driver with the PDB of Microsoft's
+//! compiler. The expected contents are in `../shared/real/README.md` and `triage_expected.txt` (the output of
+//! rizin), or come from `llvm-pdbutil`.
 
 use std::fs;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn runs(header: &Header) -> Vec<(u64, u64)> {
     header.runs.iter().map(|run| (run.base_page, run.page_count)).collect()
 }
 
-/// What rizin prints of a dump: the part of the expectations that is about that file.
+/// The output of rizin for a dump: its part of the expectations.
 fn expected(file: &str) -> String {
     let text = fs::read_to_string(shared("real/triage_expected.txt").unwrap()).unwrap();
     let start = text.find(&format!("FILE=dmp://bins/dmp/{file}")).unwrap();
@@ -34,7 +34,7 @@ fn expected(file: &str) -> String {
     text[start..start + end].to_owned()
 }
 
-/// `Name : 0x…` of the header's part.
+/// The value of `Name : 0x…` in the header's part.
 #[track_caller]
 fn field(expected: &str, name: &str) -> u64 {
     let value = expected
@@ -67,7 +67,7 @@ fn triage_x64() {
     is_as_rizin_says(dump.header(), &expected("triage_x64.dmp"));
     assert_eq!(dump.header().machine(), Some(Machine::X64));
     assert_eq!((dump.header().build, dump.header().bug_check.code), (19041, 0x1000_007e));
-    // A triage dump has no pages of physical memory.
+    // A triage dump does not have pages of physical memory.
     assert!(dump.physical().is_err());
 }
 
@@ -80,7 +80,7 @@ fn triage_arm64() {
     assert!(dump.physical().is_err());
 }
 
-/// The back trace of the x64 dump, by the table of its very kernel.
+/// The back trace of the x64 dump, with the table of exactly its kernel.
 #[test]
 fn the_kernels_frames_have_the_names_that_rizin_prints() {
     let Some(dump) = open("triage_x64.dmp") else { return };
@@ -104,7 +104,7 @@ fn the_kernels_frames_have_the_names_that_rizin_prints() {
             continue;
         }
         let (name, displacement) = name.trim().split_once('+').unwrap_or((name.trim(), "0"));
-        // Whoever makes such a table takes one underscore off every name, as 32-bit names have it.
+        // The tool that creates such tables removes one underscore from every name, as for 32-bit names.
         let name = name.strip_prefix('_').unwrap_or(name);
         let address = line.split_whitespace().nth(1).unwrap().strip_prefix("0x").unwrap();
         let address = u64::from_str_radix(address, 16).unwrap();
@@ -129,16 +129,16 @@ fn livekd() {
     assert_eq!(header.physical_pages, Some(0x3f_fc6f));
     assert_eq!(header.directory_table_base, Pa(0x3_e6b1_a000));
     assert_eq!(header.comment.as_deref(), Some("LiveKD live system view"));
-    // It leaves the header out.
+    // LiveKD leaves the header out.
     assert_eq!(header.required_dump_space, Some(0x3f_fc6f * 0x1000));
-    // All pages are missing; nothing contradicts their number.
+    // All pages are missing, and nothing contradicts their number.
     let truncation = dump.truncation().unwrap();
     assert_eq!(truncation.expected_len, 0x3f_fc6f * 0x1000 + 0x2000);
     assert_eq!((truncation.missing_pages, truncation.pages), (0x3f_fc6f, 0x3f_fc6f));
     assert_eq!(dump.problems().len(), 1);
     let physical = dump.physical().unwrap();
     assert_eq!(physical.map().page_count(), 0x3f_fc6f);
-    // Frame 1 begins behind the header; frame 0 and the hole at 0xa0 are in no run.
+    // Frame 1 begins after the header; frame 0 and the hole at 0xa0 are not in a run.
     assert_eq!(physical.map().offset(1), Some(0x2000));
     assert_eq!(physical.map().offset(0x100), Some(0x2000 + 0x9f * 0x1000));
     assert_eq!((physical.map().offset(0), physical.map().offset(0xa0)), (None, None));
@@ -150,7 +150,7 @@ fn dumpit() {
     let header = dump.header();
     assert_eq!((header.kind, header.machine()), (DumpKind::Full, Some(Machine::X64)));
     assert_eq!((header.build, header.processors), (19045, Some(4)));
-    // The low bits are kept here and masked where the tables are walked.
+    // The low bits are kept here, and masked when the tables are walked.
     assert_eq!(header.directory_table_base, Pa(0x1a_d002));
     assert_eq!(header.runs.len(), 5);
     assert_eq!(header.physical_pages, Some(0x7_fe86));
@@ -159,7 +159,7 @@ fn dumpit() {
     assert_eq!(truncation.expected_len, 0x7_fe86 * 0x1000 + 0x2000);
     assert_eq!((truncation.missing_pages, truncation.pages), (0x7_fe84, 0x7_fe86));
     assert_eq!(dump.problems().len(), 1);
-    // Of all those pages the file holds two.
+    // Only two of these pages are in the file.
     assert_eq!(dump.file_len(), 0x4000);
     assert_eq!(dump.physical().unwrap().map().offset(2), Some(0x2000));
     assert_eq!(header.bug_check.code.to_le_bytes(), *b"MATT");
@@ -177,7 +177,7 @@ fn header_of_32_bits() {
     assert_eq!(header.ps_loaded_module_list, Some(Va(0x8299_9850)));
     assert_eq!(runs(header), [(0x1, 0x9e), (0x100, 0xb_fedf)]);
     assert_eq!(header.physical_pages, Some(0xb_ff7d));
-    // Filler, never set.
+    // Fillers: these fields were never set.
     assert_eq!(header.kd_debugger_data_block, None);
     let physical = dump.physical().unwrap();
     assert_eq!(physical.map().page_count(), 0xb_ff7d);
@@ -185,7 +185,7 @@ fn header_of_32_bits() {
     assert_eq!(physical.map().offset(1), Some(0x1000));
 }
 
-/// Procedures by `llvm-pdbutil dump --symbols --section-headers`: section start and offset there.
+/// Procedures from `llvm-pdbutil dump --symbols --section-headers`: the section's start and the offset in it.
 const PROCEDURES: [(&str, u32); 8] = [
     ("IrpUnloadHandler", 0x4000 + 4118),
     ("IrpNotImplementedHandler", 0x4000 + 4196),
@@ -213,7 +213,7 @@ fn a_pdb_of_microsofts_compiler() {
             assert_eq!((&*got, at), (name, distance));
         }
     }
-    // Folded into one: both names lead there, and the answer back is always the same.
+    // Two functions folded into one: both names lead to it, and its address always gives the same name.
     assert_eq!(names.find("IrpCloseHandler"), Some(Rva(0x4000 + 4082)));
     assert_eq!(names.find("IrpCreateHandler"), Some(Rva(0x4000 + 4082)));
     assert_eq!(names.resolve(Rva(0x4000 + 4083)), Some(("IrpCloseHandler".into(), 1)));
@@ -221,7 +221,7 @@ fn a_pdb_of_microsofts_compiler() {
     assert_eq!(names.find("RtlUnwind"), Some(Rva(0x1000 + 984)));
     assert_eq!(names.find("__security_check_cookie"), Some(Rva(0x1000 + 995)));
     assert_eq!(names.find("_RtlUnwind@16"), None);
-    // And types: 32-bit ones.
+    // The types are 32-bit.
     assert_eq!(pdb.field("_UNICODE_STRING", "Buffer").unwrap().offset, 4);
     assert_eq!(pdb.field("_LIST_ENTRY", "Blink").unwrap().offset, 4);
 }
@@ -235,8 +235,8 @@ fn the_driver_is_that_of_the_pdb() {
     let pdb = Pdb::parse("HEVD.pdb", Arc::new(pdb)).unwrap();
     assert_eq!(image[at + 4..at + 20], pdb.id().guid);
     assert_eq!(image[at + 20..at + 24], pdb.id().age.to_le_bytes());
-    // `mov edi, edi` or the prologue that sets up a handler frame stands at each procedure: sections of
-    // that file are {PAGE: RVA 0x4000, INIT: 0x6000}, their places in the file by the section table.
+    // Each procedure begins with `mov edi, edi` or the prologue that sets up a handler frame. The file's
+    // sections are {PAGE: RVA 0x4000, INIT: 0x6000}; their file offsets are in the section table.
     let u32_at = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
     let pe = u32_at(0x3c) as usize;
     let sections = pe + 24 + usize::from(u16::from_le_bytes([image[pe + 20], image[pe + 21]]));

@@ -1,4 +1,4 @@
-//! The report in a browser. Where no Chromium is installed the tests in it say so and pass.
+//! The report in a browser. Without Chromium, these tests print a line and pass.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,7 +12,8 @@ const EVIL: &str = "<img src=x onerror=alert(1)>";
 const EVIL_END: &str = "</script><script>alert(2)</script>";
 const BLOCK: u64 = 0xffff_9a8f_5000_0000;
 
-/// A machine with two drivers: one has a symbol that is markup, the other is called markup.
+/// A machine with two drivers: one has a symbol with markup in its name, the other has markup in its own
+/// name.
 fn machine() -> Machine {
     let mut m = Machine::new(Build::Win10Vb);
     let evil = m.driver(
@@ -48,11 +49,11 @@ fn machine() -> Machine {
             verified.allocation(block);
         }
     }
-    // Not as many records as fill the timeline's bars.
+    // Fewer records than the timeline has bars.
     for i in 0..401u64 {
         let (_, caller, _, size) = places[(i % 4) as usize];
         let frames = |first: u64| [&[first, caller][..], &outer].concat();
-        // Blocks above the fortieth live for a moment; the last of the forty have no record.
+        // Blocks after the fortieth are freed at once; the last of the forty have no record.
         let address = BLOCK + i * 0x2000;
         let record = |frames| PoolRecord {
             address,
@@ -112,7 +113,7 @@ fn the_report_in_a_browser() {
         |page: &mut Browser, script: &str| page.evaluate(script).as_str().unwrap().to_owned();
     let number = |page: &mut Browser, script: &str| page.evaluate(script).as_u64().unwrap();
 
-    // All groups: four stacks and, of the blocks without a record, four more.
+    // All groups: four stacks, and four groups of blocks without a record.
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 8);
     let first = "document.querySelector('#leaks tr.row td:nth-child(7) .label').textContent";
     assert_eq!(text(&mut page, first), format!("evil!{EVIL}+0x10"));
@@ -137,7 +138,7 @@ fn the_report_in_a_browser() {
     page.type_text("bold!read");
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 2);
     assert!(text(&mut page, "document.getElementById('shown').textContent").starts_with("2 of 8"));
-    // The picture is of the same blocks, and says so.
+    // The picture shows the same blocks, and says so.
     let flame = "[...document.querySelectorAll('.frame')].map((e) => e.title).join('|')";
     assert!(text(&mut page, flame).contains("<b>bold.sys:"));
     assert!(!text(&mut page, flame).contains("evil.sys:"));
@@ -145,7 +146,7 @@ fn the_report_in_a_browser() {
         text(&mut page, "document.getElementById('flame-at').textContent")
             .starts_with("blocks that the filter leaves: 5,120 bytes, 10 blocks, 100.0 %")
     );
-    // By an address, as WinDbg, a log or a C program writes it.
+    // By an address in the format of WinDbg, a log or a C program.
     for address in ["0xffff9a8f50006000", "ffff9a8f`50006000", "FFFF9A8F50006000", "0x50006000"] {
         page.evaluate(&format!("(() => {{ const f = document.getElementById('filter'); f.value = {address:?}; f.dispatchEvent(new Event('input')); }})()"));
         assert_eq!(
@@ -157,7 +158,7 @@ fn the_report_in_a_browser() {
             "{address}"
         );
     }
-    // A filter that nothing fits says so, and can be cleared.
+    // A filter without matches says so, and can be cleared.
     page.evaluate("(() => { const f = document.getElementById('filter'); f.value = 'nosuch'; f.dispatchEvent(new Event('input')); })()");
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 0);
     assert!(
@@ -180,7 +181,7 @@ fn the_report_in_a_browser() {
         ),
         8
     );
-    // A row opens where it is clicked, and closes.
+    // A click on a row opens and closes it.
     page.click("#leaks tr.row td:nth-child(6)");
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 1);
     let controlled = "document.getElementById(document.querySelector('#leaks .expand').getAttribute('aria-controls')).className";
@@ -206,7 +207,7 @@ fn the_report_in_a_browser() {
     page.key("Enter");
     assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 0);
 
-    // Zoom: a frame with siblings fills the width when it is clicked, and Escape undoes that.
+    // Zoom: a click on a frame with siblings makes it fill the width, and Escape undoes this.
     let wide = "[...document.querySelectorAll('.frame')].find((e) => e.textContent === 'evil.sys').getBoundingClientRect().width / document.getElementById('flame-graph').clientWidth";
     assert!(page.evaluate(wide).as_f64().unwrap() < 0.95);
     page.evaluate("[...document.querySelectorAll('.frame')].find((e) => e.textContent === 'evil.sys').setAttribute('id', 'aim')");
@@ -231,7 +232,7 @@ fn the_report_in_a_browser() {
     assert_eq!(text(&mut page, drivers), "evil.sys,<b>bold.sys");
     assert_eq!(text(&mut page, "document.querySelector('#drivers th').ariaSort"), "descending");
 
-    // Dark by what the system says, and by the button.
+    // Dark by the system's setting, and by the button.
     let back = "getComputedStyle(document.body).backgroundColor";
     let light = text(&mut page, back);
     page.emulate_dark();
@@ -242,7 +243,7 @@ fn the_report_in_a_browser() {
     page.click("#theme");
     assert_eq!(text(&mut page, back), light);
 
-    // On a telephone the words are words, and only tables are wider than the screen.
+    // On a phone, words are not broken, and only tables are wider than the screen.
     page.set_width(400);
     assert!(number(&mut page, "document.documentElement.scrollWidth") <= 400);
     assert!(
@@ -257,7 +258,7 @@ fn the_report_in_a_browser() {
 }
 
 #[test]
-fn what_the_report_counts() {
+fn the_reports_counts() {
     let folder = tempfile::tempdir().unwrap();
     let dump = save(folder.path(), &machine().build(DumpKind::BitmapKernel));
     let page = fs::read_to_string(report(folder.path())).unwrap();
@@ -275,7 +276,7 @@ fn what_the_report_counts() {
         let cells = cells(row);
         let (first, last) = cells[0].split_once('–').unwrap();
         let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
-        // Allocations, frees, failed, unknown; those still held are among the first.
+        // Allocations, frees, failed, unknown; blocks that are still held are among the allocations.
         let all: u64 = [1, 3, 4, 5].map(|i: usize| cells[i].parse::<u64>().unwrap()).iter().sum();
         assert_eq!((first, last + 1 - first), (next, all), "{cells:?}");
         assert!(page.contains(&format!("<title>records {first} to {last}:")), "{cells:?}");
@@ -284,8 +285,8 @@ fn what_the_report_counts() {
     }
     assert_eq!((next, bars.len()), (36 + 2 * 361 + 1, 2), "one bar is short");
 
-    // One tile counts what the list below has: here the symbols that are missing, and a name that no file has,
-    // as the module list and the list of configured drivers have it.
+    // One tile counts the problems of the list below: missing symbols, and a name that a file cannot have, in
+    // the module list and in the list of configured drivers.
     let symbols = folder.path().join("symbols");
     for module in ["evil.pdb", "bold.pdb"] {
         fs::remove_dir_all(symbols.join(module)).ok();
@@ -302,7 +303,7 @@ fn what_the_report_counts() {
     assert_eq!(listed, 4, "{list}");
     assert!(page.contains(&format!("<dt>Problems</dt><dd>{listed}</dd>")));
 
-    // What the dump is stands at the top; what was filtered, beside the numbers.
+    // The dump's description is at the top; the filter is next to the numbers.
     let name = dump.file_name().unwrap().to_str().unwrap();
     let head = format!("<h1>{name}</h1><p>Driver Verifier report · Windows 19041 x64 · ");
     assert!(page.contains(&head) && page.contains(" · level 0x9bb</p>"), "{head}");

@@ -1,5 +1,5 @@
-//! Reports of many groups in a browser: on paper, in the picture, and what is folded. Where no Chromium is
-//! installed the tests in it say so and pass.
+//! Reports of many groups in a browser: on paper, in the picture, and folded groups. Without Chromium, these
+//! tests print a line and pass.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const BLOCK: u64 = 0xffff_9a8f_5000_0000;
 
-/// A driver that holds one block for each of so many functions, each smaller than the one before.
+/// A driver that holds one block for each of a number of functions, each smaller than the one before.
 fn many(functions: u64) -> Machine {
     let mut m = Machine::new(Build::Win10Vb);
     let mut driver = Driver::new("many.sys").pdb("many.pdb").size(0x10_0000);
@@ -69,7 +69,7 @@ fn a_report_on_paper() {
 }
 
 #[test]
-fn every_frame_of_the_picture_can_be_hit() {
+fn every_frame_of_the_picture_can_be_clicked() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &many(150).build(DumpKind::BitmapKernel));
     let file = report(folder.path());
@@ -83,7 +83,7 @@ fn every_frame_of_the_picture_can_be_hit() {
          return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) !== e; }}).length"
     );
     assert_eq!(page.evaluate(&hidden), 0);
-    // What has no room for its name has none, and none is too narrow to be hit.
+    // A frame without room for its name has no text, and no frame is too narrow to be clicked.
     let narrow = format!("Math.min(...{frames}.map((e) => e.getBoundingClientRect().width))");
     assert!(page.evaluate(&narrow).as_f64().unwrap() >= 2.9);
     let named = format!(

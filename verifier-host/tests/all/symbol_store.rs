@@ -1,5 +1,5 @@
-//! Symbol paths against folders of every layout and, with the feature `download`, against a small
-//! HTTP server on this machine.
+//! Symbol paths with folders of every layout and, with the feature `download`, with a small HTTP server on
+//! this machine.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -13,7 +13,7 @@ use verifier_host::symbols::{
 };
 use verifier_host::{Session, SessionOptions, Silent};
 
-/// 648B8DD0-780A-4E22-FA7F-A89B84633C23, as a CodeView record has it.
+/// 648B8DD0-780A-4E22-FA7F-A89B84633C23, as in a CodeView record.
 const GUID: [u8; 16] = [
     0xd0, 0x8d, 0x8b, 0x64, 0x0a, 0x78, 0x22, 0x4e, 0xfa, 0x7f, 0xa8, 0x9b, 0x84, 0x63, 0x3c, 0x23,
 ];
@@ -25,7 +25,7 @@ fn wanted() -> PdbId {
     PdbId { name: NAME.to_owned(), guid: GUID, age: 1 }
 }
 
-/// What stands for a PDB here: a mark, the identity, and something to fill it.
+/// A substitute for a PDB: a signature, the identity, and filler.
 fn pdb(guid: [u8; 16], age: u32) -> Vec<u8> {
     let mut bytes = b"PDB!".to_vec();
     bytes.extend(guid);
@@ -55,7 +55,7 @@ fn put(root: &Path, steps: &[&str], bytes: &[u8]) {
     fs::write(file, bytes).unwrap();
 }
 
-/// A path that never falls back on the user's own cache.
+/// A path that never uses the user's own cache.
 fn path(text: &str) -> SymbolPath {
     let mut path = SymbolPath::with_default_cache(None);
     path.push(text).unwrap();
@@ -89,9 +89,9 @@ fn ends_with(place: &Attempt, end: &[&str]) -> bool {
     Path::new(&place.at).ends_with(end.iter().collect::<std::path::PathBuf>())
 }
 
-/// A file, a cabinet and a table that are larger than what the caller wants are told as such.
+/// A file, a cabinet and a table that are larger than the caller's limit are reported as too large.
 #[test]
-fn sizes_are_the_callers() {
+fn the_caller_limits_sizes() {
     let folder = TempDir::new().unwrap();
     let mut path = plain(folder.path());
     let mut limits = SymbolLimits::default();
@@ -110,7 +110,7 @@ fn sizes_are_the_callers() {
     assert!(matches!(locate(&path), Located::Found(_)));
 }
 
-/// A session can be shown, by whoever holds one, without telling a password.
+/// The debug output of a session does not contain a password.
 #[test]
 fn a_session_shows_no_password() {
     let folder = TempDir::new().unwrap();
@@ -174,7 +174,7 @@ mod identity {
     }
 
     #[test]
-    fn only_the_last_component_is_used_and_told() {
+    fn only_the_last_component_is_used_and_shown() {
         let root = TempDir::new().unwrap();
         put(root.path(), &[NAME], &pdb(GUID, 1));
         put(root.path(), &["secret", NAME], b"not to be read");
@@ -229,7 +229,7 @@ mod syntax {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_whole() {
+    fn an_invalid_path_is_refused_as_a_whole() {
         let mut path = SymbolPath::with_default_cache(None);
         for (text, fault) in [
             ("srv*", PathFault::Nothing),
@@ -301,7 +301,7 @@ mod folders {
     }
 
     #[test]
-    fn a_broken_cabinet_is_told() {
+    fn a_broken_cabinet_is_reported() {
         let root = TempDir::new().unwrap();
         let packed = cabinet(NAME, &pdb(GUID, 1));
         let half = &packed[..packed.len() / 2];
@@ -316,11 +316,11 @@ mod folders {
         let root = TempDir::new().unwrap();
         put(root.path(), &["nt", NAME, KEY, NAME], &pdb(GUID, 1));
         let path = path(&format!("srv*{}", root.path().display()));
-        // Without its mark it is none.
+        // Without its marker file it is not a two-tier store.
         assert_eq!(missing(locate(&path))[0].why, Miss::Absent);
         put(root.path(), &["index2.txt"], b"");
         assert_eq!(*found(locate(&path)).bytes, pdb(GUID, 1));
-        // Files of before stay where they were.
+        // Earlier files stay at their places.
         fs::remove_dir_all(root.path().join("nt")).unwrap();
         put(root.path(), &[NAME, KEY, NAME], &pdb(GUID, 1));
         assert_eq!(*found(locate(&path)).bytes, pdb(GUID, 1));
@@ -351,7 +351,7 @@ mod folders {
             assert_eq!(attempts[0].why.to_string(), why);
             assert!(ends_with(&attempts[0], &pointer));
         }
-        // A path of another system: on this one there is no such file.
+        // A path of another system, which does not exist on this one.
         put(root.path(), &pointer, br"PATH:q:\no\such\ntkrnlmp.pdb");
         let attempts = missing(locate(&plain(root.path())));
         assert_eq!(attempts[0].why, Miss::Absent);
@@ -359,7 +359,7 @@ mod folders {
     }
 
     #[test]
-    fn a_flat_file_has_to_be_the_right_build() {
+    fn a_flat_file_must_be_the_right_build() {
         let root = TempDir::new().unwrap();
         let guid = [0x11; 16];
         put(root.path(), &[NAME], &pdb(guid, 3));
@@ -384,7 +384,7 @@ mod folders {
 
         put(root.path(), &[NAME], &pdb(GUID, 1));
         assert_eq!(found(locate(&path)).other_age, None);
-        // A store is not searched flat.
+        // A store is not searched as a flat folder.
         let store = format!("srv*{}", root.path().display());
         assert_eq!(
             missing(locate(&super::path(&store))),
@@ -405,7 +405,7 @@ mod folders {
     }
 
     #[test]
-    fn another_age_of_the_same_guid_is_taken_and_told() {
+    fn another_age_of_the_same_guid_is_used_and_reported() {
         let root = TempDir::new().unwrap();
         put(root.path(), &[NAME], &pdb(GUID, 4));
         assert_eq!(found(locate(&plain(root.path()))).other_age, Some(4));
@@ -433,7 +433,7 @@ mod folders {
     }
 
     #[test]
-    fn folders_that_are_not_there() {
+    fn folders_that_do_not_exist() {
         let path = path(r"c:\no\such\symbols;srv*/no/such/store");
         let attempts = missing(locate(&path));
         assert_eq!(
@@ -463,7 +463,7 @@ mod folders {
         for cache in [&near, &middle] {
             let folder = cache.path().join(NAME).join(KEY);
             assert_eq!(fs::read(folder.join(NAME)).unwrap(), pdb(GUID, 1));
-            // Nothing half-written is left beside it.
+            // No half-written file is left next to it.
             assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         }
         let second = found(locate(&path));
@@ -487,7 +487,7 @@ mod folders {
     fn a_cache_that_cannot_be_written_is_a_remark() {
         let far = TempDir::new().unwrap();
         put(far.path(), &[NAME, KEY, NAME], &pdb(GUID, 1));
-        // A file stands where the cache's folder should be made.
+        // A file is at the path of the cache's folder.
         put(far.path(), &["blocked"], b"");
         let f = far.path().display();
         let found = found(locate(&path(&format!("srv*{f}/blocked/cache*{f}"))));
@@ -567,7 +567,7 @@ mod isf {
     const JSON: &[u8] = br#"{"metadata": {"windows": {"pdb": {"GUID": "648b8dd0780a4e22fa7fa89b84633c23", "age": 1}}}}
 "#;
 
-    /// The same by `xz -9`.
+    /// The same table, compressed by `xz -9`.
     const XZ: [u8; 144] = [
         0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21,
         0x01, 0x1c, 0x00, 0x00, 0x00, 0x10, 0xcf, 0x58, 0xcc, 0xe0, 0x00, 0x5a, 0x00, 0x54, 0x5d,
@@ -641,7 +641,7 @@ mod isf {
 
 #[cfg(not(feature = "download"))]
 #[test]
-fn without_the_downloader_it_is_said() {
+fn without_the_downloader_the_answer_says_so() {
     let cache = TempDir::new().unwrap();
     let text = format!("srv*{}*http://127.0.0.1:1", cache.path().display());
     let attempts = missing(locate(&path(&text)));
@@ -667,7 +667,7 @@ mod servers {
         Body(Vec<u8>),
         /// A body that is shorter than its Content-Length.
         Truncated(Vec<u8>),
-        /// As `Truncated` the first time, then as `Body`.
+        /// Like `Truncated` the first time, then like `Body`.
         TruncatedOnce(Vec<u8>),
         /// A body without its length.
         Endless(Vec<u8>),
@@ -675,7 +675,7 @@ mod servers {
         Redirect(String),
     }
 
-    /// Answers by path, 404 for the rest, and notes what it was asked.
+    /// Answers by path, with 404 for other paths, and records its requests.
     struct Server {
         url: String,
         asked: Arc<Mutex<Vec<String>>>,
@@ -689,10 +689,10 @@ mod servers {
             let answers: HashMap<String, Answer> =
                 answers.iter().map(|(path, answer)| (path.to_string(), answer.clone())).collect();
             let notes = Arc::clone(&asked);
-            // Ends with the test's process.
+            // The thread ends with the test's process.
             thread::spawn(move || {
                 for stream in listener.incoming() {
-                    // A client that hangs up is its own business.
+                    // An error is ignored: the client may have closed the connection.
                     let _ = stream.and_then(|stream| answer(stream, &answers, &notes));
                 }
             });
@@ -831,7 +831,7 @@ mod servers {
     }
 
     #[test]
-    fn what_is_not_there_is_asked_once() {
+    fn a_missing_file_is_requested_once() {
         let server = Server::new(&[]);
         let cache = TempDir::new().unwrap();
         let attempts = missing(locate(&cached(&cache, &server)));
@@ -840,7 +840,7 @@ mod servers {
         for (place, url) in attempts[1..].iter().zip(&urls) {
             assert_eq!((&place.at, &place.why), (url, &Miss::Http(404)));
         }
-        // Another path in the same process knows it too.
+        // Another symbol path in the same process does not request it either.
         let attempts = missing(locate(&cached(&cache, &server)));
         assert!(attempts[1..].iter().all(|p| p.why == Miss::HttpBefore(404)));
         assert_eq!(server.asked(), [PLAIN, PACKED]);
@@ -893,7 +893,7 @@ mod servers {
     }
 
     #[test]
-    fn a_server_that_floods_is_left_alone_after_its_first_try() {
+    fn a_server_that_sends_without_end_is_not_used_after_its_first_try() {
         let mut body = pdb(GUID, 1);
         body.resize(1 << 20, 0);
         let server = Server::new(&[(PLAIN, Answer::Endless(body.clone()))]);
@@ -909,7 +909,7 @@ mod servers {
         let attempts = missing(locate(&path));
         assert!(matches!(attempts[1].why, Miss::Unreachable(_)), "{}", attempts[1]);
         assert_eq!(server.asked(), [PLAIN]);
-        // A server that says beforehand how large the file is has done nothing wrong.
+        // A server that states the file's size beforehand is still used.
         let server = Server::new(&[(PLAIN, Answer::Body(body))]);
         let mut path = cached(&cache, &server);
         path.set_limits(limits);
@@ -918,7 +918,7 @@ mod servers {
         assert_eq!(server.asked(), [PLAIN, PACKED]);
     }
 
-    /// Wants no more once so many bytes have come.
+    /// Cancels after a number of bytes has arrived.
     struct Impatient(u64, Mutex<u64>);
 
     impl Progress for Impatient {
@@ -962,8 +962,8 @@ mod servers {
     }
 
     #[test]
-    fn a_dead_server_is_left_alone_and_the_next_one_asked() {
-        // A port that no other test of this process, nor any program that asks for a free one, gets.
+    fn a_dead_server_is_not_used_again_and_the_next_one_is() {
+        // A port that neither another test of this process nor a program that requests a free port gets.
         let url = "http://127.0.0.1:1";
         let server = Server::new(&[(PLAIN, Answer::Body(pdb(GUID, 1)))]);
         let cache = TempDir::new().unwrap();
@@ -977,9 +977,9 @@ mod servers {
         assert!(matches!(attempts[1].why, Miss::Unreachable(_)), "{}", attempts[1]);
     }
 
-    /// A user's name and password are for the server alone: not for remarks, origins, or reports.
+    /// A user's name and password go only to the server, not into remarks, origins or reports.
     #[test]
-    fn credentials_are_not_told() {
+    fn credentials_are_not_shown() {
         let server = Server::new(&[(PACKED, Answer::Body(cabinet(NAME, &pdb(GUID, 1))))]);
         let url = server.url.replace("http://", "http://me:secret@");
         let there = found(locate(&path(&url)));

@@ -103,17 +103,17 @@ pub(crate) fn extent<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Ext
     Completeness::of(problems).extent
 }
 
-/// Where [`tiny_kernel`] has its module list.
+/// The address of [`tiny_kernel`]'s module list.
 pub(crate) const TINY_HEAD: Va = Va(0xffff_f800_0000_1000);
-/// Where [`tiny_kernel`]'s one module is loaded.
+/// The base of [`tiny_kernel`]'s only module.
 pub(crate) const TINY_BASE: Va = Va(0xffff_f800_1000_0000);
 
-/// An x64 session over literal memory, to which a module list with one entry is added.
+/// An x64 session over literal memory, with an added module list of one entry.
 pub(crate) fn tiny_kernel(memory: SparsePages<Va>, limits: Limits) -> Kernel {
     tiny_kernel_after(memory, None, limits)
 }
 
-/// The same after a bug check.
+/// The same session after a bug check.
 pub(crate) fn tiny_kernel_after(
     memory: SparsePages<Va>,
     bug_check: Option<BugCheck>,

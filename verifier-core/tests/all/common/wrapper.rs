@@ -1,4 +1,4 @@
-//! A driver whose allocations all go through one function, and a log that may have forgotten some.
+//! A driver whose allocations all go through one function, and a log that may have lost some.
 
 use super::session;
 use verifier_core::analysis::Leaks;
@@ -21,7 +21,7 @@ impl Wrapper {
         Self::built("wrap.pdb", 0x1200)
     }
 
-    /// A build of the driver that has this PDB and in which `ReadRequest` begins there.
+    /// A build of the driver with this PDB, in which `ReadRequest` begins at this address.
     pub(crate) fn built(pdb: &str, read_request: u32) -> Self {
         let mut machine = Machine::new(Build::Win10Vb);
         let driver = Driver::new("wrap.sys")
@@ -101,7 +101,7 @@ pub(crate) fn leaks(kernel: &Kernel) -> Leaks {
     Leaks::read(kernel, |_| true).unwrap()
 }
 
-/// What a writer of text or JSON writes.
+/// The output of a writer of text or JSON.
 pub(crate) fn rendered(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let mut out = Vec::new();
     write(&mut out).unwrap();

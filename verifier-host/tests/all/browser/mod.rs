@@ -1,5 +1,6 @@
-//! Headless Chromium by its DevTools protocol over a pipe: JSON between zero bytes, no socket and no
-//! driver. The pipe's ends are file descriptors 3 and 4 of the browser; a shell puts two named pipes there.
+//! Headless Chromium by its DevTools protocol over a pipe: JSON between zero bytes, without a socket or a
+//! driver program. The pipe's ends are file descriptors 3 and 4 of the browser; a shell opens two named pipes
+//! as these.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -31,8 +32,8 @@ fn find() -> Option<&'static str> {
 }
 
 impl Browser {
-    /// Starts a browser that keeps its profile in `folder`; `None`, and a line that says so, where there
-    /// is no Chromium.
+    /// Starts a browser that keeps its profile in `folder`. Without Chromium, prints a line and returns
+    /// `None`.
     pub(crate) fn open(folder: &Path) -> Option<Self> {
         if cfg!(not(unix)) {
             eprintln!("skipped: the browser's pipe needs named pipes");
@@ -121,7 +122,7 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Scrolls to an element and presses the mouse's button in its middle.
+    /// Scrolls to an element and clicks in its middle.
     pub(crate) fn click(&mut self, selector: &str) {
         let at = self.evaluate(&format!(
             "(() => {{ const e = document.querySelector({selector:?}); \
@@ -157,7 +158,7 @@ impl Browser {
         self.send("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key, "code": key }));
     }
 
-    /// The window is so wide from now on.
+    /// Sets the width of the window.
     pub(crate) fn set_width(&mut self, width: u32) {
         self.send(
             "Emulation.setDeviceMetricsOverride",
@@ -165,18 +166,18 @@ impl Browser {
         );
     }
 
-    /// The system's theme is dark from now on.
+    /// Sets the system's theme to dark.
     pub(crate) fn emulate_dark(&mut self) {
         let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
         self.send("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
-    /// The page is styled as on paper from now on.
+    /// Sets the page's style to that of paper.
     pub(crate) fn emulate_print(&mut self) {
         self.send("Emulation.setEmulatedMedia", json!({ "media": "print" }));
     }
 
-    /// Keeps a picture of the whole page in the folder that `VERIFIER_SCREENSHOTS` names, if it does.
+    /// Saves a picture of the whole page in the folder that `VERIFIER_SCREENSHOTS` names, if it is set.
     pub(crate) fn shot(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("VERIFIER_SCREENSHOTS").map(PathBuf::from) else {
             return;
@@ -188,7 +189,7 @@ impl Browser {
         keep(&folder.join(format!("{name}.png")), &shot);
     }
 
-    /// Keeps the page as it is printed, likewise.
+    /// Saves the page as it is printed, in the same folder.
     pub(crate) fn print(&mut self, name: &str) {
         let printed = self.send("Page.printToPDF", json!({ "preferCSSPageSize": true }));
         if let Some(folder) = std::env::var_os("VERIFIER_SCREENSHOTS").map(PathBuf::from) {
@@ -196,7 +197,7 @@ impl Browser {
         }
     }
 
-    /// Nothing was asked for but the file itself, no error was told, no dialog was opened.
+    /// Only the file itself was requested, no error was reported, and no dialog was opened.
     pub(crate) fn assert_quiet(&mut self, file: &Path) {
         self.evaluate("1");
         let own = url(file);

@@ -1,4 +1,5 @@
-//! What the integration tests share: samples in folders of their own, the command, and files beside the repository.
+//! What the integration tests share: samples in folders of their own, the command, and files beside the
+//! repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
