@@ -52,7 +52,9 @@ fn words(kind: Kind) -> String {
     let Kind::OneOf(words) = kind else { return String::new() };
     let quoted: Vec<String> = words.iter().map(|word| format!("``{word}``")).collect();
     match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!(" One of {} and {last}.", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => {
+            format!(" One of {} and {last}.", rest.join(", "))
+        }
         Some((only, _)) => format!(" Always {only}."),
         None => String::new(),
     }
@@ -142,14 +144,24 @@ fn the_classes_of_rows_are_fresh() {
     check(&package("_rows.py"), &rows_py());
 }
 
+/// Compares what is made within a file with what it should be, or writes it.
+fn check_part(path: &Path, made: &str, wanted: &str) {
+    let start = format!("    # Made by `BLESS=1 cargo test -p verifier-py`: {made}.\n");
+    let end = "    # The end of what is made.\n";
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(&start).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    check(path, &format!("{before}{start}{wanted}{end}{after}"));
+}
+
+#[test]
+fn the_package_exports_every_class() {
+    let names = classes().into_iter().map(|(name, _)| format!("    \"{name}\",\n"));
+    check_part(&package("__init__.py"), "the classes of rows", &names.collect::<String>());
+}
+
 #[test]
 fn the_stub_has_an_overload_for_each_log() {
-    const START: &str =
-        "    # Made by `BLESS=1 cargo test -p verifier-py`: one overload for each log.\n";
-    const END: &str = "    # The end of what is made.\n";
     let path = package("_verifier_py.pyi");
-    let stub = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = stub.split_once(START).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    check(&path, &format!("{before}{START}{}{END}{after}", log_overloads()));
+    check_part(&path, "one overload for each log", &log_overloads());
 }

@@ -39,8 +39,8 @@ class CarvedPoolEvent(NamedTuple):
     thread: Address
     """The thread's ``_ETHREAD``."""
     operation: str
-    """What happened to the block, by the names of the frames. ``allocate``, ``free``, ``failed`` or
-    ``unknown``."""
+    """What happened to the block, by the names of the frames. One of ``allocate``, ``free``, ``failed``
+    and ``unknown``."""
     is_cut: bool
     """True if the record ends on another page that was not found, so that frames may be missing."""
     frames: tuple[Frame, ...]
@@ -58,8 +58,8 @@ class FaultEvent(NamedTuple):
     thread: Address
     """The thread's ``_ETHREAD``."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -83,8 +83,8 @@ class IrpEvent(NamedTuple):
     irql: int | None
     """The IRQL of the call."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -108,8 +108,8 @@ class IrqlEvent(NamedTuple):
     tick: int
     """The kernel's tick count."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -127,8 +127,8 @@ class PendingEvent(NamedTuple):
     thread: Address
     """The thread's ``_ETHREAD``."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -148,11 +148,11 @@ class PoolEvent(NamedTuple):
     thread: Address
     """The thread's ``_ETHREAD``."""
     operation: str
-    """What happened to the block, by the names of the frames. ``allocate``, ``free``, ``failed`` or
-    ``unknown``."""
+    """What happened to the block, by the names of the frames. One of ``allocate``, ``free``, ``failed``
+    and ``unknown``."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -168,8 +168,8 @@ class RegionEvent(NamedTuple):
     thread: Address
     """The thread's ``_ETHREAD``."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -193,8 +193,8 @@ class SuppressedEvent(NamedTuple):
     parameter4: Address
     """Its fourth parameter."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 
@@ -234,8 +234,8 @@ class WorkaroundEvent(NamedTuple):
     pointer: Address
     """The pointer that the call was about."""
     impossible: str | None
-    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it.
-    ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` or ``processor``."""
+    """The value that no kernel writes: the record was damaged; ``None`` if nothing contradicts it. One
+    of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
 

@@ -26,7 +26,6 @@ from ._records import (
     Filter,
     LeakGroup,
     Omitted,
-    Problem,
     Reach,
     Total,
     TreeReach,
@@ -34,6 +33,7 @@ from ._records import (
 )
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
+from ._values import Problem
 
 __all__ = [
     "LOGS",
