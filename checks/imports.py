@@ -143,8 +143,8 @@ class Crate:
                 visit(node)
         return found
 
-    def upward(self, room, floors):
-        """What breaks the floors of the module `room`: imports from a higher floor, modules without a floor."""
+    def broken_floors(self, room, floors):
+        """Imports of modules in `room` from a higher floor, and modules without a floor."""
         level = {name: at for at, names in enumerate(floors) for name in names.split()}
         depth = len(room)
         for module, targets in sorted(self.imports.items()):
@@ -180,14 +180,13 @@ def main():
                 for module, targets in sorted(crate.imports.items()):
                     print(f"{name(module)}: {' '.join(sorted(map(name, targets)))}")
             continue
-        for circle in crate.circles():
-            faults += 1
-            print(f"{label}: circle of {len(circle)} files: {', '.join(map(name, circle))}")
+        found = [f"circle of {len(circle)} files: {', '.join(map(name, circle))}" for circle in crate.circles()]
         for key, floors in FLOORS.items():
             root, *room = key.split("/")
-            for fault in crate.upward(tuple(room), floors) if root == label else []:
-                faults += 1
-                print(f"{label}: {fault}")
+            found.extend(crate.broken_floors(tuple(room), floors) if root == label else [])
+        for fault in found:
+            print(f"{label}: {fault}")
+        faults += len(found)
     if not arguments.graph:
         print(f"{crates} crates, {faults} faults")
     return 1 if faults else 0

@@ -42,8 +42,8 @@ impl Row for BugCheckRow {
     const KIND: &'static str = "a bug check";
 }
 
-/// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
-/// the memory is a callback's, which has no header to say it.
+/// The bug check: the one in the dump's header, else the one that the kernel noted in its own memory. One
+/// record: VerifierBugCheck. VERIFIER_STATUS_UNSUPPORTED if there is neither a header nor a note.
 ///
 /// # Safety
 ///
@@ -54,12 +54,12 @@ pub unsafe extern "C" fn verifier_bug_check(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let no_dump = || {
+        let unknown = || {
             Failure::unsupported(
-                "bug check: the memory is a callback's, and only the header of a dump has it",
+                "bug check: there is no dump's header, and the kernel noted none in its memory",
             )
         };
-        let bug_check = session.host.dump().ok_or_else(no_dump)?.header().bug_check;
+        let bug_check = session.host.bug_check().ok_or_else(unknown)?;
         let text = explain_bug_check(&bug_check).map(|text| {
             (c_string(text.name), c_string(&text.meaning), text.parameters.map(c_string))
         });

@@ -3,7 +3,6 @@
 use std::ffi::{CString, c_char};
 
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::Settings;
 
 use crate::handle::get;
 use crate::last_error::guard;
@@ -46,9 +45,8 @@ pub unsafe extern "C" fn verifier_level(
 ) -> VerifierStatus {
     guard(|| {
         let session = get(session, "session")?;
-        let settings = session.stop.during(|| {
-            Settings::read(session.host.kernel()?)
-                .map_err(|why| Failure::from(why).explained(&session.host))
+        let (settings, _) = session.stop.during(|| {
+            session.host.settings().map_err(|why| Failure::from(why).explained(&session.host))
         })?;
         // SAFETY: the caller guarantees `level`.
         unsafe { put(level, settings.level.0, "level") }

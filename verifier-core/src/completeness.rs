@@ -20,6 +20,16 @@ pub struct Completeness {
     pub extent: Extent,
     /// Why it is not complete: the problems that leave least come first. Empty if it is complete.
     pub because: Vec<String>,
+    /// Reasons that a text says in lines of their own.
+    pub(crate) headlines: Vec<Headline>,
+}
+
+/// A reason that a text says in a line of its own ([`Problem::headline`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Headline {
+    /// Its index in [`Completeness::because`]; `None` if it is only counted there.
+    pub(crate) reason: Option<usize>,
+    pub(crate) line: String,
 }
 
 impl Completeness {
@@ -46,7 +56,12 @@ impl Completeness {
         if problems.len() > MAX_REASONS {
             because.push(format!("{} more problems", problems.len() - MAX_REASONS));
         }
-        Self { extent: problems.first().map_or(Extent::Complete, |first| first.leaves), because }
+        let headlines = problems.iter().enumerate().filter_map(|(index, problem)| {
+            let reason = Some(index).filter(|&index| index < MAX_REASONS);
+            Some(Headline { reason, line: problem.headline.clone()? })
+        });
+        let extent = problems.first().map_or(Extent::Complete, |first| first.leaves);
+        Self { extent, because, headlines: headlines.collect() }
     }
 
     /// True if the answer is complete.

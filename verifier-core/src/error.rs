@@ -290,6 +290,9 @@ pub struct Problem {
     /// True if the reading ended here because the caller stopped it
     /// ([`Kernel::stop_when`](crate::kernel::Kernel::stop_when)).
     pub is_stop: bool,
+    /// The line with which a text begins in place of this problem, if it concerns all of the file:
+    /// "Truncated: 4,096 bytes (1 of 207 pages) are missing at the end of memory.dmp; copy the file again".
+    pub headline: Option<String>,
 }
 
 impl Problem {
@@ -297,7 +300,8 @@ impl Problem {
     /// turned into a [`remark`](Self::remark).
     pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
         let (what, why) = (what.into(), why.to_string());
-        Problem { what, address: None, why, leaves: Extent::AtLeast, is_stop: false }
+        let (address, leaves) = (None, Extent::AtLeast);
+        Problem { what, address, why, leaves, is_stop: false, headline: None }
     }
 
     /// The same with an address.

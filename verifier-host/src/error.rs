@@ -1,6 +1,6 @@
 //! Errors of files and of what is in them.
 //!
-//! Each message says all, so none has a `source` that would say part of it again.
+//! Each message is whole, so no error has a `source` that would repeat a part of it.
 
 use std::path::PathBuf;
 
@@ -16,10 +16,10 @@ pub enum Error {
         /// What the system says.
         why: std::io::Error,
     },
-    /// What the file holds cannot be read.
+    /// The contents of the file cannot be read.
     #[error(transparent)]
     Core(#[from] verifier_core::Error),
-    /// What was asked for is there, and no part of it can be read.
+    /// What was asked for exists, and no part of it can be read.
     #[error("the {0} cannot be read: none of its pages is there")]
     Unreadable(&'static str),
     /// Output cannot be written.
@@ -28,13 +28,13 @@ pub enum Error {
     /// The symbol path cannot be parsed.
     #[error("symbol path: {0}")]
     SymbolPath(crate::symbols::PathError),
-    /// The command was asked for something that does not exist.
+    /// The caller asked for something that does not exist.
     #[error("{0}")]
     Usage(String),
-    /// A limit that the caller set is reached: all was read, and there is too much of it.
+    /// A limit that the caller set is reached: there is too much of what was read.
     #[error("{0}")]
     LimitReached(String),
-    /// A limit that the caller set was not reached in what could be read, but the answer is not complete.
+    /// What could be read does not reach a limit that the caller set, but the answer is not complete.
     #[error("{0}")]
     CannotTell(String),
 }
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// What prints an error with all its sources says nothing twice.
+    /// A program that prints an error with all its sources repeats nothing.
     #[test]
     fn a_chain_repeats_nothing() {
         let io = || io::Error::other("the disk is on fire");

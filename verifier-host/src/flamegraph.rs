@@ -1,13 +1,14 @@
-//! A picture of the stacks that hold pool. The only user of the crate `inferno`.
+//! A picture of the stacks that hold pool. No other module uses the crate `inferno`.
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
 use verifier_core::render::text::{extent_line, sanitize};
 use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks};
 
 use crate::error::Error;
-use crate::outputs::OutputKind;
+use crate::overwrite::OutputKind;
 
-/// A flame graph of the groups of `view`, which should be by stack, as SVG. Without any block it says so.
+/// A flame graph of the groups of `view`, which should be by stack, as SVG. If there are no blocks, it says
+/// so.
 ///
 /// # Errors
 /// [`Error::Output`].
@@ -39,9 +40,9 @@ fn draw(
         Weight::Bytes => ("bytes".into(), "Frame:".into()),
         Weight::Count => ("blocks".into(), "Frame:".into()),
     };
-    // One picture for one dump, wherever it is drawn.
+    // The same dump gives the same picture everywhere.
     options.hash = true;
-    // The module and the start of a name say more than its end.
+    // The module and the start of a name matter more than its end.
     options.text_truncate_direction = TextTruncateDirection::Right;
     let lines: Vec<String> = if stacks.iter().all(|(_, value)| *value == 0) {
         vec![format!("({nothing}) 1")]

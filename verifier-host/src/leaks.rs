@@ -1,5 +1,5 @@
-//! Outstanding allocations of a session: which are wanted, the symbols of their stacks, their groups,
-//! and the difference of two dumps.
+//! Outstanding allocations of a session: filters, the symbols of their stacks, their groups, and the
+//! difference of two dumps.
 //!
 //! ```no_run
 //! use verifier_core::analysis::GroupBy;
@@ -31,23 +31,23 @@ use verifier_core::verifier::PoolTag;
 use verifier_core::{Problem, Va};
 
 use crate::error::Error;
-use crate::outputs::{Inputs, is_same_file};
+use crate::overwrite::{Inputs, OutputKind, is_same_file};
 use crate::progress::{Progress, Stage};
-use crate::session::Session;
-use crate::views::not_configured;
+use crate::session::{Session, not_configured};
 
-/// Which outstanding allocations are wanted, and which frames are wrappers. By default all, and none.
+/// Which outstanding allocations are wanted, and which frames are wrappers. By default all allocations are
+/// wanted and no frame is a wrapper.
 #[derive(Debug, Clone, Default)]
 pub struct LeakFilter {
     /// Only this driver, by file name with or without extension.
     pub driver: Option<String>,
-    /// Only this pool tag; `?` stands for any character, `*` for any number of them.
+    /// Only this pool tag; `?` matches any character, `*` any number of them.
     pub tag: Option<String>,
     /// Only allocations of at least so many bytes.
     pub min_size: Option<u64>,
     /// Only allocations of at most so many bytes.
     pub max_size: Option<u64>,
-    /// Only this pool; blocks of which nothing tells it are left out, and counted in a problem.
+    /// Only this pool; blocks of an unknown pool are left out, and counted in a problem.
     pub pool: Option<PoolKind>,
     /// Wrapper functions: matching frames are dropped from the front of each stack, with the kernel's
     /// before them.
@@ -58,7 +58,7 @@ pub struct LeakFilter {
 #[derive(Debug, Clone)]
 pub struct NamePattern(Regex);
 
-/// Why a text is no [`NamePattern`].
+/// Why a text is not a [`NamePattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PatternError(String);
@@ -81,7 +81,7 @@ impl NamePattern {
 }
 
 impl LeakFilter {
-    /// Refuses what no block can be: a filter that was mistyped must not pass for a clean run.
+    /// Refuses a filter that no block can match: a mistyped filter must not pass for a clean run.
     fn check(&self) -> Result<(), Error> {
         if let Some(tag) = &self.tag {
             let letters = tag.trim_end().chars().filter(|&c| c != '*').count();
@@ -103,14 +103,36 @@ impl LeakFilter {
         let size = block.allocation.size;
         let tag = block.allocation.pool_tag();
         self.tag.as_deref().is_none_or(|want| tag.is_some_and(|tag| tag_matches(want, tag)))
-            // Contiguous memory is from no pool.
+            // Contiguous memory is not pool.
             && !(self.pool.is_some() && block.is_contiguous())
             && self.min_size.is_none_or(|min| size >= min)
             && self.max_size.is_none_or(|max| size <= max)
     }
 
-    /// What is told of it, where it says anything.
-    fn told(&self, all: Total) -> Option<Filter> {
+    /// Drops the blocks that do not match. Gives how many were dropped because their pool is unknown.
+    fn apply(&self, leaks: &mut Leaks) -> u64 {
+        let mut undetermined = 0u64;
+        leaks.retain(|block| {
+            self.accepts(block)
+                && self.pool.is_none_or(|wanted| {
+                    let is_unknown = block.kind == PoolKind::Unknown && wanted != block.kind;
+                    undetermined += u64::from(is_unknown);
+                    block.kind == wanted
+                })
+        });
+        if undetermined > 0 {
+            let problem = Problem::new(
+                "pool type",
+                format!("blocks left out, since their pool type is unknown: {undetermined}"),
+            );
+            // A remark: the limit of --fail-on counts these blocks, so they do not make it uncertain.
+            leaks.problems.push(problem.remark());
+        }
+        undetermined
+    }
+
+    /// What results say about it; `None` if it does not filter.
+    fn reported(&self, all: Total) -> Option<Filter> {
         let filter = Filter {
             driver: self.driver.clone(),
             tag: self.tag.clone(),
@@ -126,7 +148,7 @@ impl LeakFilter {
     }
 }
 
-/// Outstanding allocations that a filter left, with their kernel.
+/// Outstanding allocations that passed a filter, with their kernel.
 #[derive(Debug)]
 pub struct FilteredLeaks {
     /// The allocations.
@@ -137,12 +159,12 @@ pub struct FilteredLeaks {
 }
 
 impl Session {
-    /// Reads the outstanding allocations that `filter` leaves, joined with the pool log, and finds the
+    /// Reads the outstanding allocations that pass `filter`, joined with the pool log, and finds the
     /// symbols of their stacks.
     ///
     /// # Errors
-    /// As [`Leaks::read`]; [`Error::Usage`] where the driver is not configured, or no block can be as
-    /// the filter says.
+    /// As [`Leaks::read`]; [`Error::Usage`] if the driver is not configured, or no block can match the
+    /// filter.
     pub fn leaks(
         &self,
         filter: LeakFilter,
@@ -164,31 +186,14 @@ impl Session {
             return Err(not_configured(name));
         }
         leaks.dump = self.describe();
-        leaks.filter = filter.told(leaks.coverage().all).map(Box::new);
-        let mut undetermined = 0u64;
-        leaks.retain(|block| {
-            filter.accepts(block)
-                && filter.pool.is_none_or(|wanted| {
-                    let is_told = block.kind != PoolKind::Unknown || wanted == PoolKind::Unknown;
-                    undetermined += u64::from(!is_told);
-                    block.kind == wanted
-                })
-        });
-        if undetermined > 0 {
-            let problem = Problem::new(
-                "pool type",
-                format!("blocks left out, since their pool type is unknown: {undetermined}"),
-            );
-            // A remark: the limit of --fail-on counts these blocks, so they do not make it uncertain.
-            leaks.problems.push(problem.remark());
-        }
+        leaks.filter = filter.reported(leaks.coverage().all).map(Box::new);
+        let undetermined = filter.apply(&mut leaks);
         let stage = Stage::begin(progress, "finding symbols", None);
-        let missing = self.find_symbols_at(|| leaks.addresses());
-        leaks.problems.extend(missing);
+        let leaks = self.with_symbols(leaks);
         drop(stage);
         let kernel = Arc::clone(kernel);
         let mut found = FilteredLeaks { leaks, filter, kernel, inputs: self.inputs() };
-        // Which frames are wrappers is told by their names.
+        // Names of frames show which are wrappers, so this is after the search for symbols.
         let (skipped, stacks) = found.grouped(|grouping, _| grouping.skipped());
         if let Some(filter) = &mut found.leaks.filter {
             (filter.undetermined, filter.stacks_skipped, filter.stacks) =
@@ -199,7 +204,7 @@ impl Session {
 }
 
 impl FilteredLeaks {
-    /// What they were filtered by.
+    /// The filter.
     #[must_use]
     pub fn filter(&self) -> &LeakFilter {
         &self.filter
@@ -209,13 +214,13 @@ impl FilteredLeaks {
     ///
     /// # Errors
     /// [`Error::Usage`].
-    pub fn check_output(&self, path: &Path) -> Result<(), Error> {
-        self.inputs.spare(path)
+    pub fn check_output(&self, path: &Path, kind: OutputKind, force: bool) -> Result<(), Error> {
+        self.inputs.check_output(path, kind, force)
     }
 
-    /// How many blocks the counters say that there are: more than are here where a damaged dump hides
-    /// some. Whose the blocks of the tree are that were not reached, nothing tells: they may be of any
-    /// driver. `None` where a filter left out others than another driver's.
+    /// How many blocks there are by the counters: more than were read if damage hides some. Blocks of the
+    /// pool info tree that were not reached count too, because they may belong to any driver. `None` if a
+    /// filter other than the driver left blocks out.
     #[must_use]
     pub fn counted(&self) -> Option<u64> {
         let unread = self.leaks.tree.map_or(0, |tree| tree.unread);
@@ -224,7 +229,7 @@ impl FilteredLeaks {
         (!is_narrow).then(|| counted.fold(unread, u64::saturating_add))
     }
 
-    /// Calls `show` with the groups, the most bytes first, of which `top` are shown where it is given.
+    /// Calls `show` with the groups, the most bytes first. If `top` is given, only so many are shown.
     pub fn view<T>(
         &self,
         by: GroupBy,
@@ -237,7 +242,7 @@ impl FilteredLeaks {
         })
     }
 
-    /// What differs from `old`, which should be filtered alike; [`compare_boots`] tells whether both are
+    /// What differs from `old`, which should have the same filter; [`compare_boots`] says whether both are
     /// of one boot.
     #[must_use]
     pub fn since(&self, old: &FilteredLeaks, by: GroupBy, boot: Boot) -> Diff {
@@ -261,11 +266,11 @@ impl FilteredLeaks {
     }
 }
 
-/// Whether two sessions are of one boot, by the times in the dumps' headers and by where modules lie; of
-/// one file they are.
+/// Whether two sessions are of one boot, by the times in the dumps' headers and the addresses of modules. Two
+/// sessions of one file are.
 ///
 /// # Errors
-/// Where a session has no kernel.
+/// If a session has no kernel.
 pub fn compare_boots(old: &Session, new: &Session) -> Result<Boot, Error> {
     if let (Some(old), Some(new)) = (old.path(), new.path())
         && is_same_file(old, new)
@@ -276,7 +281,7 @@ pub fn compare_boots(old: &Session, new: &Session) -> Result<Boot, Error> {
     Ok(Boot::compare((old.kernel()?, time(old)), (new.kernel()?, time(new))))
 }
 
-/// True where `tag` is what the pattern says; blanks at the end do not count.
+/// True if `tag` matches the pattern; blanks at the end do not count.
 fn tag_matches(pattern: &str, tag: PoolTag) -> bool {
     fn matches(pattern: &[char], text: &[char]) -> bool {
         match (pattern, text) {

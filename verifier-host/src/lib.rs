@@ -1,9 +1,9 @@
-//! Where the I/O lives: files, symbol stores and servers. The `verifier` command is made of it.
+//! The I/O of the project: files, symbol stores and servers. The `verifier` command is built on it.
 //!
-//! [`Session`] puts a dump file and a [`symbols::SymbolPath`] together into a
-//! [`Kernel`](verifier_core::kernel::Kernel) whose symbols are found as they are needed. Its views are the
-//! core's with the symbols of what they show; [`Session::leaks`] gives outstanding allocations in groups,
-//! [`FilteredLeaks::since`] their difference, [`flame_graph`] and [`report::write_report`] pictures:
+//! You give [`Session`] a dump file and a [`symbols::SymbolPath`], and it gives you the views of
+//! [`verifier_core`] with the symbols of what they show. [`Session::leaks`] gives outstanding allocations in
+//! groups, [`FilteredLeaks::since`] the difference of two dumps, [`flame_graph`] and
+//! [`report::write_report`] pictures:
 //!
 //! ```no_run
 //! use verifier_host::{Session, symbols::SymbolPath};
@@ -26,43 +26,41 @@
 //! | `demo` | [`write_sample`] |
 //! | `cli` | the `verifier` command, with `reports` and `demo`; nothing to the library |
 //!
-//! All are on by default; a program that embeds the library turns them off and names those that it needs.
+//! All are on by default. A program that embeds the library turns them off and names the ones that it needs.
 
-mod carve;
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod dump_file;
 mod error;
-mod file;
 #[cfg(feature = "reports")]
 mod flamegraph;
-pub mod info;
 pub mod kd;
 mod leaks;
-mod loads;
-mod lookup;
-mod missing;
-mod open;
-mod outputs;
+mod module_symbols;
+mod overwrite;
 mod progress;
 #[cfg(feature = "reports")]
 pub mod report;
 #[cfg(feature = "demo")]
 mod sample;
 mod session;
+mod symbol_searches;
 pub mod symbols;
-mod views;
+mod write_file;
 
+pub use dump_file::{FileMode, open_file};
 pub use error::Error;
-pub use file::{FileMode, open_file, write_file};
 #[cfg(feature = "reports")]
 pub use flamegraph::flame_graph;
-pub use info::Info;
 pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, PatternError, compare_boots};
-pub use lookup::SymbolLoad;
-pub use open::TablesInUse;
-pub use outputs::{Inputs, OutputKind, may_replace};
+pub use module_symbols::SymbolLoad;
+pub use overwrite::{Inputs, OutputKind};
 pub use progress::{Progress, Silent};
 #[cfg(feature = "demo")]
 pub use sample::write_sample;
-pub use session::{Session, SessionOptions};
+pub use session::{Session, SessionOptions, TablesInUse, View};
+pub use verifier_core::render::info::{self, Info};
+pub use write_file::write_file;
 
 /// The README's example compiles too.
 #[cfg(doctest)]

@@ -1,26 +1,26 @@
-//! How far work that takes long is: a download, the reading of a log.
+//! Progress of long work: a download, the reading of a log.
 
-/// Is told how far work is: one piece of it at a time in each thread.
+/// Receives the progress of work: one piece of work at a time in each thread.
 ///
-/// Threads that share a session may each be at a piece of their own; each tells of it, and asks whether
-/// it is wanted, itself.
+/// Threads that share a session may each work on a piece of their own. Each thread reports its own piece, and
+/// asks whether it is canceled.
 pub trait Progress {
-    /// Work begins: on what, and of how many bytes or records if that is known.
+    /// Work begins: on what, and of how many bytes or records, if that is known.
     fn begin(&self, what: &str, total: Option<u64>);
-    /// So many bytes of a download or records of a log, counted from the beginning, are done.
+    /// So many bytes of a download or records of a log are done, counted from the beginning.
     fn advance(&self, done: u64);
-    /// The work has ended, well or not.
+    /// The work has ended, with success or without.
     fn end(&self);
-    /// True where the caller wants no more of it: downloads ask between the parts of a file, searches
-    /// between files, the search for a kernel and the views as
+    /// True if the caller cancels. Downloads ask between the parts of a file, searches between files, the
+    /// search for a kernel and the views as
     /// [`Kernel::stop_when`](verifier_core::kernel::Kernel::stop_when) says. Once true it must stay true
-    /// until the work is back.
+    /// until the work returns.
     fn is_canceled(&self) -> bool {
         false
     }
 }
 
-/// One piece of work: it ends however it is left.
+/// One piece of work, which ends when this is dropped.
 pub(crate) struct Stage<'a>(&'a dyn Progress);
 
 impl<'a> Stage<'a> {

@@ -1,13 +1,14 @@
-//! The sample machine of the walk-through, to try things on. The only user of the crate `verifier-synth`.
+//! The sample machine of the walk-through, to try the command on. No other module uses the crate
+//! `verifier-synth`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::file::write_file;
+use crate::write_file::write_file;
 
 /// Writes the sample of `verifier demo` into `folder`: `memory.dmp`, whose path is returned, and
-/// `symbols/`. A file that is there already is not replaced, unless it is empty or the same.
+/// `symbols/`. It replaces an existing file only if that is empty or the same.
 ///
 /// # Errors
 /// [`Error::File`]; [`Error::Usage`] if a file is in the way: then nothing is written.

@@ -76,15 +76,7 @@ impl Pool {
         range: Option<&Range<Va>>,
         driver: Option<&str>,
     ) -> Result<Self, Failure> {
-        let (mut carved, comparison) = host.carve_pool(range)?;
-        let comparison = match driver {
-            Some(_) => Err("only one driver was asked for".to_string()),
-            None => comparison,
-        };
-        carved.owners.retain(|owner| driver.is_none_or(|name| owner.is_named(name)));
-        let callers = || carved.owners.iter().flat_map(|o| &o.allocations).map(|a| a.caller);
-        let missing = host.find_symbols_at(callers);
-        carved.problems.extend(missing);
+        let (carved, comparison) = host.carve_pool(range, driver)?;
         let pages =
             |page: &CarvedPage| PageFacts { physical: page.pa.map(|pa| pa.0), address: page.va };
         let owners = carved.owners.iter().map(|owner| OwnerFacts {

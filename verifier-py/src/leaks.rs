@@ -9,7 +9,7 @@ use verifier_core::render::{
     LeaksView, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
 };
 use verifier_core::{Error, Va};
-use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, Session, flame_graph};
+use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph};
 
 use crate::arrow::{
     frames, lists, maybe_addresses, maybe_lists, maybe_numbers, maybe_small_numbers, maybe_words,
@@ -305,16 +305,18 @@ impl Leaks {
     }
 
     /// A flame graph as SVG. With `path` it is written there, and the problems are returned.
-    #[pyo3(signature = (path=None, *, weight="bytes"))]
+    #[pyo3(signature = (path=None, *, weight="bytes", force=false))]
     fn flamegraph<'py>(
         &self,
         py: Python<'py>,
         path: Option<text::Path>,
         weight: &str,
+        force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = self::weight(weight)?;
         if let Some(text::Path(path)) = &path {
-            self.found.check_output(path).map_err(Failure::from)?;
+            let kind = OutputKind::FlameGraph;
+            self.found.check_output(path, kind, force).map_err(Failure::from)?;
         }
         let text = work::run(py, None, || picture(&self.found, weight))?;
         text::to_path(py, text, path)

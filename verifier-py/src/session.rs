@@ -7,7 +7,7 @@ use verifier_core::kernel::{Hints, Kernel, Landmarks};
 use verifier_core::render::PoolInfoDocument;
 use verifier_core::render::text::Style;
 use verifier_core::{Completeness, Pa, Problem, Va};
-use verifier_host::info::Info;
+use verifier_host::OutputKind;
 use verifier_host::kd::run_kd_command;
 use verifier_host::report::write_report;
 
@@ -69,21 +69,20 @@ impl Session {
         })
     }
 
-    /// Refuses to overwrite the dump or its symbols.
-    fn check_output(&self, path: Option<&text::Path>) -> Result<(), Failure> {
-        path.map_or(Ok(()), |text::Path(path)| Ok(self.host.check_output(path)?))
+    /// Refuses to overwrite the dump or its symbols, and without `force` any other file that is not an
+    /// output of that kind.
+    fn check_output(
+        &self,
+        path: Option<&text::Path>,
+        kind: OutputKind,
+        force: bool,
+    ) -> Result<(), Failure> {
+        path.map_or(Ok(()), |text::Path(path)| Ok(self.host.check_output(path, kind, force)?))
     }
 
     fn id(&self) -> usize {
         Arc::as_ptr(&self.host) as usize
     }
-}
-
-/// Adds the problem that the kernel's symbols are missing, because other problems seldom mention it.
-pub(crate) fn told(mut problems: Vec<Problem>, host: &verifier_host::Session) -> Vec<Problem> {
-    let missing = host.kernel_symbol_problem();
-    problems.extend(missing.filter(|missing| !problems.contains(missing)));
-    problems
 }
 
 #[pymethods]
@@ -159,10 +158,9 @@ impl Session {
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let host = &*self.host;
         let (path, document, problems) = work::run(py, Some(self.id()), || {
-            host.load_all_symbols();
-            let info = Info::gather(host);
-            let problems = told(info.problems.clone(), host);
-            Ok((info.file.as_ref().map(|file| file.path.clone()), Value::of(&info)?, problems))
+            let info = host.info();
+            let path = info.file.as_ref().map(|file| file.path.clone());
+            Ok((path, Value::of(&info)?, info.problems))
         })?;
         info::info(py, path, document, &problems)
     }
@@ -363,6 +361,7 @@ impl Session {
     /// path: a file to write it to; the problems are then returned in place of the picture.
     /// weight: the unit of the widths: `bytes` or `count`.
     /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
+    /// force: replace the file even if it is not a flame graph that verifier wrote.
     #[pyo3(signature = (
         path=None,
         *,
@@ -373,6 +372,7 @@ impl Session {
         max_size=None,
         pool_type=None,
         skip=None,
+        force=false,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn flamegraph<'py>(
@@ -386,10 +386,11 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
-        self.check_output(path.as_ref())?;
+        self.check_output(path.as_ref(), OutputKind::FlameGraph, force)?;
         let picture =
             self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight))?;
         text::to_path(py, picture, path)
@@ -399,6 +400,7 @@ impl Session {
     ///
     /// path: a file to write it to; the problems are then returned in place of the page.
     /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
+    /// force: replace the file even if it is not a report that verifier wrote.
     #[pyo3(signature = (
         path=None,
         *,
@@ -408,6 +410,7 @@ impl Session {
         max_size=None,
         pool_type=None,
         skip=None,
+        force=false,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn report<'py>(
@@ -420,17 +423,17 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
-        self.check_output(path.as_ref())?;
+        self.check_output(path.as_ref(), OutputKind::Report, force)?;
         let page = self.view(py, |host, _| {
             let mut answer = Completeness::default();
             let page = Text::write("Page", |out| {
                 let summary = write_report(out, host, filter, host.progress())?;
-                let problems = told(summary.problems, host);
-                answer = Completeness::of(&problems);
+                answer = Completeness::of(&summary.problems);
                 answer.extent = answer.extent.max(summary.extent);
-                Ok(problems)
+                Ok(summary.problems)
             })?;
             Ok(page.part_of(answer))
         })?;
@@ -455,7 +458,7 @@ impl Session {
         work::run(py, Some(self.id()), || {
             Text::write("Text", |out| {
                 let problems = staged(host, command, || run_kd_command(out, host, command, style));
-                Ok(told(problems?, host))
+                Ok(problems?)
             })
             .map_err(|failure| failure.explained(host))
         })

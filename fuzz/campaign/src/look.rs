@@ -23,9 +23,9 @@ use verifier_core::verifier::{
     Drivers, Modes, PoolReport, PoolStacks, Settings, violated_condition,
 };
 use verifier_core::{Error, Va};
+use verifier_host::Session;
 use verifier_host::report::{Report, Timeline};
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{Info, Session};
 
 use crate::answers::Answers;
 use crate::clean::{Clean, Form};
@@ -118,7 +118,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
     let v = &mut viewer;
     let _ = format!("{:?}", dump.header());
     let session = Session::of_kernel(Arc::clone(kernel), SymbolPath::with_default_cache(None));
-    let info = Info::gather(&session);
+    let info = session.info();
     v.problems(&info.problems);
     v.show(Document, "info.json", |out| write_json(out, &info));
     v.show(Text, "lm", |out| text::write_modules(out, kernel));

@@ -89,7 +89,8 @@ impl MemoryFile {
         match self {
             MemoryFile::Dump(dump) => dump.problems(),
             MemoryFile::Elf(core) => {
-                let truncation = core.memory.truncation().map(|truncation| truncation.problem());
+                let truncation = core.memory.truncation();
+                let truncation = truncation.map(|found| found.problem(core.memory.file()));
                 truncation.into_iter().chain(core.problems.iter().cloned()).collect()
             }
             MemoryFile::Raw(memory) if memory.bytes().is_multiple_of(PAGE_SIZE) => Vec::new(),

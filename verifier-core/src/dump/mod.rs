@@ -135,7 +135,7 @@ impl Dump {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(self.truncation().map(|truncation| truncation.problem()));
+        problems.extend(self.truncation().map(|truncation| truncation.problem(&*self.file)));
         problems.extend(self.header.problems());
         match self.header.kind {
             DumpKind::Triage => {

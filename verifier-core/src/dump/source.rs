@@ -14,7 +14,7 @@ pub enum FileError {
 
 /// Bytes by file offset: a byte vector, a mapped file, a file read with `pread`.
 ///
-/// The trait has two methods, not a slice, so that a program can also read a file that shrinks meanwhile
+/// The trait has methods, not a slice, so that a program can also read a file that shrinks meanwhile
 /// (a mapping would end the program with `SIGBUS`).
 pub trait ReadAt: Send + Sync {
     /// Length in bytes.
@@ -30,6 +30,11 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// [`FileError::PastEnd`] if the file ends before the last byte.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FileError>;
+
+    /// What messages call the file, such as its path; `None` if it has no name.
+    fn name(&self) -> Option<String> {
+        None
+    }
 
     /// The same bytes without a copy, if the source has them in memory; `None` if it would have to read
     /// them or does not have all of them.

@@ -116,6 +116,11 @@ impl<A: Address> FileSpans<A> {
         self.spans.iter().fold(0, |sum, span| sum.saturating_add(span.count))
     }
 
+    /// The file.
+    pub(super) fn file(&self) -> &dyn ReadAt {
+        &*self.file
+    }
+
     /// What is missing of the ranges at the end of the file.
     pub(super) fn truncation(&self) -> Option<Truncation> {
         let len = self.file.len();

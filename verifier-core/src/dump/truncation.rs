@@ -56,10 +56,13 @@ impl Truncation {
         format!("{self} at the end of {file}; copy the file again")
     }
 
-    /// The text as a problem of the file.
-    pub(super) fn problem(&self) -> Problem {
+    /// The text as a problem of `file`.
+    pub(super) fn problem(&self, file: &dyn ReadAt) -> Problem {
         let end = self.file_len;
-        Problem::new("file", format!("it ends at offset {end:#x}: {}", self.describe("the file")))
+        let why = format!("it ends at offset {end:#x}: {}", self.describe("the file"));
+        let name = file.name().unwrap_or_else(|| "the file".into());
+        let headline = Some(format!("Truncated: {}", self.describe(name)));
+        Problem { headline, ..Problem::new("file", why) }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{AddressSpace, Limits, Walk};
+use super::{AddressSpace, Limit, Limits, Walk, limit};
 use crate::addr::Va;
 use crate::error::{Error, Fault};
 use crate::types::{Field, TypeSource};
@@ -103,20 +103,19 @@ pub fn walk_avl(
     what: &'static str,
     limits: &Limits,
 ) -> Walk {
-    walk_avl_to(space, table, layout, what, (limits.tree_nodes, "Limits::tree_nodes"), &|| false)
+    walk_avl_to(space, table, layout, what, limit!(limits, tree_nodes), &|| false)
 }
 
 /// Nodes between two checks of `stop`.
 const NODES_BETWEEN_LOOKS: usize = 64;
 
-/// Like [`walk_avl`], up to a number of nodes, given with the name of its limit, or until `stop` returns
-/// true.
+/// Like [`walk_avl`], up to `limit` nodes, or until `stop` returns true.
 pub(crate) fn walk_avl_to(
     space: &AddressSpace,
     table: Va,
     layout: &AvlLayout,
     what: &'static str,
-    (most, limit): (usize, &'static str),
+    limit: Limit,
     stop: &dyn Fn() -> bool,
 ) -> Walk {
     let mut walk = Walk::default();
@@ -139,8 +138,8 @@ pub(crate) fn walk_avl_to(
     let mut elements = Vec::new();
     loop {
         while !here.is_null() {
-            if seen.len() >= most {
-                note(Error::Limit { what: what.into(), limit: most as u64, name: limit });
+            if limit.is_reached(seen.len()) {
+                note(limit.error(what));
                 break;
             }
             if seen.len().is_multiple_of(NODES_BETWEEN_LOOKS) && stop() {

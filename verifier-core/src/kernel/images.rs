@@ -1,7 +1,7 @@
 //! Finds the images of a kernel: by its own list, by a small dump's list, or only the kernel's image, which
 //! a search found.
 
-use std::cell::LazyCell;
+use std::cell::OnceCell;
 use std::fmt;
 
 use super::modules::read_loaded;
@@ -73,99 +73,137 @@ pub(super) fn find(
     data: Option<&DebuggerData>,
     limits: &Limits,
 ) -> Result<Images, Error> {
-    let kernel_base = hints.kernel_base.or(data.map(|data| data.kernel_base));
-    let headers = kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
-    // The exports are read only if they are needed: a kernel has thousands.
-    let exports = LazyCell::new(|| {
-        let mut left = limits.exports;
-        let headers = headers.as_ref()?;
-        headers.exports(space.memory(), &mut left).ok()
-    });
-    let exported = |name| exported(exports.as_ref()?, kernel_base, name);
-    let lab = data.and_then(|data| build_of_lab(&read_lab(space, data.nt_build_lab)?));
-    let build = match (hints.build, lab) {
-        (Some(told), Some(lab)) if !(lab..lab + FEATURE_UPDATES).contains(&told) => Some(lab),
-        (told, lab) => told.or_else(|| read_build(space, exported("NtBuildNumber")?)).or(lab),
-    };
-    let block = data.map(|data| data.ps_loaded_module_list);
-    let told = [
-        hints.ps_loaded_module_list,
-        block.filter(|&head| hints.ps_loaded_module_list != Some(head)),
-    ];
-    let read = |head| {
-        let mut problems = Vec::new();
-        let (mut loaded, broken) = read_loaded(space, head, limits, &mut problems);
-        add_kernel(&mut loaded, hints, headers.as_ref(), &mut problems);
-        List { loaded, broken, problems }
-    };
-    let mut list = best_list(told.into_iter().flatten().map(read));
-    let is_somewhere = told.iter().any(Option::is_some);
-    let exported = if list.loaded.is_empty() { exported("PsLoadedModuleList") } else { None };
-    if let Some(head) = exported {
-        list = read(head);
-    }
-    let List { mut loaded, broken, mut problems } = list;
+    let finder = Finder::new(space, hints, data, limits);
+    let build = finder.build();
+    let (mut list, has_head) = finder.kernels_list();
     let mut source = ModuleSource::List;
     // A small dump may have some entries of the kernel's list by chance; its own list is complete.
-    if loaded.len() < hints.modules.len() {
+    if list.loaded.len() < hints.modules.len() {
         // The kernel's list is expected to be absent, so there is no problem to report.
-        problems.clear();
-        loaded.clear();
+        list = List { broken: list.broken, ..finder.hinted_list() };
         source = ModuleSource::Hints;
-        for module in &hints.modules {
-            if space.is_kernel(module.base) {
-                loaded.push(module.clone());
-            } else {
-                let why = format!("its base {} is outside the kernel", module.base);
-                problems.push(Problem::new("module", why));
+    }
+    if list.loaded.is_empty()
+        && let Some(kernel) = finder.kernel_alone(&mut list.problems)
+    {
+        source = ModuleSource::KernelAlone;
+        list.loaded.push(kernel);
+    }
+    let Some(first) = list.loaded.first() else { return Err(list.into_error(has_head)) };
+    // The debugger data's base, if there is an image; else the first entry of the list, where the loader
+    // puts the kernel.
+    let is_loaded = |base: &Va| list.loaded.iter().any(|module| module.base == *base);
+    let bases = [data.map(|data| data.kernel_base), hints.kernel_base];
+    let base = bases.into_iter().flatten().find(is_loaded).unwrap_or(first.base);
+    for module in &mut list.loaded {
+        if module.base == base {
+            module.short_name = "nt".into();
+        }
+    }
+    let List { loaded, problems, .. } = list;
+    Ok(Images { loaded, base, build, source, problems })
+}
+
+/// The sources of the images.
+struct Finder<'a> {
+    space: &'a AddressSpace,
+    hints: &'a Hints,
+    data: Option<&'a DebuggerData>,
+    limits: &'a Limits,
+    kernel_base: Option<Va>,
+    headers: Option<ImageHeaders>,
+    /// Read only if they are needed: a kernel has thousands.
+    exports: OnceCell<Option<SymbolTable>>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(
+        space: &'a AddressSpace,
+        hints: &'a Hints,
+        data: Option<&'a DebuggerData>,
+        limits: &'a Limits,
+    ) -> Self {
+        let kernel_base = hints.kernel_base.or(data.map(|data| data.kernel_base));
+        let headers = kernel_base.and_then(|base| ImageHeaders::read(space.memory(), base).ok());
+        Self { space, hints, data, limits, kernel_base, headers, exports: OnceCell::new() }
+    }
+
+    /// The address of a symbol that the kernel exports.
+    fn exported(&self, name: &str) -> Option<Va> {
+        let exports = self.exports.get_or_init(|| {
+            let mut left = self.limits.exports;
+            self.headers.as_ref()?.exports(self.space.memory(), &mut left).ok()
+        });
+        let Rva(rva) = exports.as_ref()?.find(name)?;
+        Some(self.kernel_base?.add(rva.into()))
+    }
+
+    /// The build number. `NtBuildLab` corrects a hint that it contradicts.
+    fn build(&self) -> Option<u32> {
+        let lab = self.data.and_then(|data| read_lab(self.space, data.nt_build_lab));
+        let lab = lab.and_then(|lab| build_of_lab(&lab));
+        match (self.hints.build, lab) {
+            (Some(hint), Some(lab)) if !(lab..lab + FEATURE_UPDATES).contains(&hint) => Some(lab),
+            (Some(hint), _) => Some(hint),
+            (None, lab) => {
+                let number = self.exported("NtBuildNumber");
+                number.and_then(|at| read_build(self.space, at)).or(lab)
             }
         }
     }
-    if loaded.is_empty()
-        && let (Some(base), Some(headers)) = (kernel_base, &headers)
-    {
-        source = ModuleSource::KernelAlone;
+
+    /// The kernel's own list, and whether anything says where it is.
+    fn kernels_list(&self) -> (List, bool) {
+        let hint = self.hints.ps_loaded_module_list;
+        let block = self.data.map(|data| data.ps_loaded_module_list);
+        let heads = [hint, block.filter(|&head| hint != Some(head))];
+        let list = best_list(heads.into_iter().flatten().map(|head| self.list_at(head)));
+        let has_head = heads.iter().any(Option::is_some);
+        if list.loaded.is_empty()
+            && let Some(head) = self.exported("PsLoadedModuleList")
+        {
+            return (self.list_at(head), true);
+        }
+        (list, has_head)
+    }
+
+    fn list_at(&self, head: Va) -> List {
+        let mut problems = Vec::new();
+        let (mut loaded, broken) = read_loaded(self.space, head, self.limits, &mut problems);
+        add_kernel(&mut loaded, self.hints, self.headers.as_ref(), &mut problems);
+        List { loaded, broken, problems }
+    }
+
+    /// The list in the hints.
+    fn hinted_list(&self) -> List {
+        let mut list = List::default();
+        for module in &self.hints.modules {
+            if self.space.is_kernel(module.base) {
+                list.loaded.push(module.clone());
+            } else {
+                let why = format!("its base {} is outside the kernel", module.base);
+                list.problems.push(Problem::new("module", why));
+            }
+        }
+        list
+    }
+
+    /// The kernel's image, if no list has it.
+    fn kernel_alone(&self, problems: &mut Vec<Problem>) -> Option<Module> {
+        let (base, headers) = (self.kernel_base?, self.headers.as_ref()?);
         if problems.is_empty() {
             problems.push(Problem::new(
                 "list of loaded modules",
                 "only the kernel's symbols say where it is: no other image is known",
             ));
         }
-        if hints.is_uncertain {
+        if self.hints.is_uncertain {
             let why = "only their shape speaks for them: they map a kernel's image, but no list of \
                        loaded modules that has it reads through them";
             problems.push(Problem::at("page tables", base, why).unknown());
         }
-        loaded.push(kernel_alone(base, headers));
+        Some(kernel_alone(base, headers))
     }
-    let Some(first) = loaded.first() else {
-        // A fault keeps its address in the error.
-        if let Some(Error::Read { fault, .. }) = broken {
-            return Err(Error::read("the list of loaded modules cannot be read", fault));
-        }
-        return Err(broken.unwrap_or_else(|| Error::Unsupported {
-            what: match problems.first() {
-                Some(problem) => {
-                    format!("the list of loaded modules cannot be read: {problem}")
-                }
-                None if is_somewhere || exported.is_some() => {
-                    "the list of loaded modules is empty".into()
-                }
-                None => "the address of the list of loaded modules is unknown".into(),
-            },
-        }));
-    };
-    // The debugger data's base, if there is an image; else the first entry of the list, where the loader
-    // puts the kernel.
-    let is_loaded = |base: &Va| loaded.iter().any(|module| module.base == *base);
-    let told = [data.map(|data| data.kernel_base), hints.kernel_base];
-    let base = told.into_iter().flatten().find(is_loaded).unwrap_or(first.base);
-    for module in &mut loaded {
-        if module.base == base {
-            module.short_name = "nt".into();
-        }
-    }
-    Ok(Images { loaded, base, build, source, problems })
 }
 
 /// The list that one head leads to.
@@ -175,6 +213,28 @@ struct List {
     /// The first reason why it is incomplete.
     broken: Option<Error>,
     problems: Vec<Problem>,
+}
+
+impl List {
+    /// Why no image was found. `has_head`: something says where the list is.
+    fn into_error(self, has_head: bool) -> Error {
+        match (self.broken, self.problems.first()) {
+            // A fault keeps its address in the error.
+            (Some(Error::Read { fault, .. }), _) => {
+                Error::read("the list of loaded modules cannot be read", fault)
+            }
+            (Some(error), _) => error,
+            (None, Some(problem)) => Error::Unsupported {
+                what: format!("the list of loaded modules cannot be read: {problem}"),
+            },
+            (None, None) if has_head => {
+                Error::Unsupported { what: "the list of loaded modules is empty".into() }
+            }
+            (None, None) => Error::Unsupported {
+                what: "the address of the list of loaded modules is unknown".into(),
+            },
+        }
+    }
 }
 
 /// The first complete list, else the one with the most modules.
@@ -218,11 +278,6 @@ pub(super) fn build_of_lab(lab: &str) -> Option<u32> {
 /// The build number in `NtBuildNumber`, whose upper bits say whether the build is free or checked.
 pub(super) fn read_build(space: &AddressSpace, at: Va) -> Option<u32> {
     space.memory().read_u32(at).ok().map(|raw| raw & 0xffff).filter(|&build| build != 0)
-}
-
-fn exported(exports: &SymbolTable, base: Option<Va>, name: &str) -> Option<Va> {
-    let Rva(rva) = exports.find(name)?;
-    Some(base?.add(rva.into()))
 }
 
 /// Compares a list of images with the kernel's image that a search found. The list may have lost its first

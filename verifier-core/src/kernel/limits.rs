@@ -1,5 +1,7 @@
 //! The limits of walks and searches.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Problem};
 
 /// How far walks go and how much a view may collect, whatever the dump says.
@@ -66,19 +68,40 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// Cuts a list to `limit` entries and adds a problem if entries were cut.
-    pub(crate) fn cut<T>(
-        list: &mut Vec<T>,
-        limit: usize,
-        name: &'static str,
-        what: &'static str,
-        problems: &mut Vec<Problem>,
-    ) {
-        if list.len() > limit {
-            list.truncate(limit);
-            let error = Error::Limit { what: what.into(), limit: limit as u64, name };
-            problems.push(Problem::from_error(what, &error));
+/// One of the [`Limits`], with the name that errors and problems show.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    pub(crate) most: u64,
+    pub(crate) name: &'static str,
+}
+
+impl Limit {
+    /// True if `count` of them leave room for none.
+    pub(crate) fn is_reached(self, count: usize) -> bool {
+        count as u64 >= self.most
+    }
+
+    /// The error of a walk or a read that reached the limit.
+    pub(crate) fn error(self, what: impl Into<Cow<'static, str>>) -> Error {
+        Error::Limit { what: what.into(), limit: self.most, name: self.name }
+    }
+
+    /// Cuts a list to the limit and adds a problem if entries were cut.
+    pub(crate) fn cut<T>(self, list: &mut Vec<T>, what: &'static str, problems: &mut Vec<Problem>) {
+        if list.len() as u64 > self.most {
+            list.truncate(usize::try_from(self.most).unwrap_or(usize::MAX));
+            problems.push(Problem::from_error(what, &self.error(what)));
         }
     }
 }
+
+/// The [`Limit`] of one field of [`Limits`]: `limit!(limits, drivers)`.
+macro_rules! limit {
+    ($limits:expr, $field:ident) => {
+        $crate::kernel::Limit {
+            most: $limits.$field as u64,
+            name: concat!("Limits::", stringify!($field)),
+        }
+    };
+}
+pub(crate) use limit;

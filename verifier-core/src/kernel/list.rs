@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{AddressSpace, Limits, Walk};
+use super::{AddressSpace, Limit, Limits, Walk, limit};
 use crate::addr::Va;
 use crate::bytes::le;
 use crate::error::{Error, Fault};
@@ -14,7 +14,8 @@ use crate::error::{Error, Fault};
 /// backward walk reaches are added, and [`Walk::broken`] says where the first break is.
 #[must_use]
 pub fn walk_list(space: &AddressSpace, head: Va, what: &'static str, limits: &Limits) -> Walk {
-    let walker = Walker { space, head, what, most: limits.list_entries };
+    let limit = limit!(limits, list_entries);
+    let walker = Walker { space, head, what, limit };
     let mut forward = walker.follow(Way::Forward);
     let Some(broken) = forward.broken.take().or(forward.end.take()) else {
         return Walk { entries: forward.entries, broken: None };
@@ -28,7 +29,7 @@ pub fn walk_list(space: &AddressSpace, head: Va, what: &'static str, limits: &Li
     backward.entries.truncate(backward.confirmed);
     backward.entries.reverse();
     let mut entries = merge(forward.entries, backward.entries);
-    entries.truncate(walker.most);
+    entries.truncate(limits.list_entries);
     Walk { entries, broken: Some(broken) }
 }
 
@@ -58,7 +59,7 @@ struct Walker<'a> {
     space: &'a AddressSpace,
     head: Va,
     what: &'static str,
-    most: usize,
+    limit: Limit,
 }
 
 impl Walker<'_> {
@@ -106,12 +107,8 @@ impl Walker<'_> {
                 let why = format!("the link to {next} closes a ring without the head");
                 return Err(self.malformed(here, why));
             }
-            if !is_head && followed.entries.len() >= self.most {
-                return Err(Error::Limit {
-                    what: self.what.into(),
-                    limit: self.most as u64,
-                    name: "Limits::list_entries",
-                });
+            if !is_head && self.limit.is_reached(followed.entries.len()) {
+                return Err(self.limit.error(self.what));
             }
             // If the entry's links cannot be read, its fields cannot either.
             let (after, back) = if is_head { first } else { read(next).map(ahead)? };

@@ -34,6 +34,7 @@ pub use hints::Hints;
 pub use images::ModuleSource;
 pub use landmarks::Landmarks;
 pub use limits::Limits;
+pub(crate) use limits::{Limit, limit};
 pub use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
 pub use search::{FoundKernel, KERNEL_PDBS, TableSource, find_kernel, find_kernel_until};

@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 
 use super::string::{is_file_name, read_unicode_string, read_utf16};
-use super::{AddressSpace, Limits, walk_list};
+use super::{AddressSpace, Limits, limit, walk_list};
 use crate::addr::Va;
 use crate::bytes::{le, le32, le64};
 use crate::dump::{TriageDriver, TriageUnloaded};
@@ -62,7 +62,7 @@ impl Module {
     /// True if `va` is in the image.
     #[must_use]
     pub fn contains(&self, va: Va) -> bool {
-        va.0.checked_sub(self.base.0).is_some_and(|offset| offset < u64::from(self.size))
+        self.size != 0 && va.is_in(self.base, self.size.into())
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn read_loaded(
         problems.push(Problem::from_error("list of loaded modules", error));
     }
     let what = "list of loaded modules";
-    Limits::cut(&mut walk.entries, limits.modules, "Limits::modules", what, problems);
+    limit!(limits, modules).cut(&mut walk.entries, what, problems);
     let mut modules = Vec::new();
     for entry in walk.entries {
         match read_entry(space, entry, limits, problems) {

@@ -22,7 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use super::images::{self, ModuleSource};
-use super::{AddressSpace, Hints, Limits, MAX_IMAGE};
+use super::{AddressSpace, Hints, Limits, MAX_IMAGE, limit};
 use crate::addr::{PAGE_SIZE, Pa, Pfn, Va};
 use crate::bytes::{le32, le64};
 use crate::dump::Unlabeled;
@@ -241,7 +241,7 @@ impl Search<'_> {
             let name = match granted {
                 MAX_STEPS => "MAX_STEPS",
                 MAX_SHAPE_STEPS => "MAX_SHAPE_STEPS",
-                _ => "Limits::search_pages",
+                _ => limit!(self.limits, search_pages).name,
             };
             self.struck.borrow_mut().insert(name);
         }
@@ -264,11 +264,7 @@ impl Search<'_> {
         let mut next = self.memory.memory.next_page(Pa(0));
         while let Some(at) = next {
             if frames >= self.limits.search_frames {
-                return Err(Error::Limit {
-                    what: "search for page tables".into(),
-                    limit: self.limits.search_frames,
-                    name: "Limits::search_frames",
-                });
+                return Err(limit!(self.limits, search_frames).error("search for page tables"));
             }
             if frames.is_multiple_of(FRAMES_BETWEEN_LOOKS) && (self.stop)() {
                 break;

@@ -13,7 +13,7 @@
 
 use std::collections::HashSet;
 
-use super::{AddressSpace, Limits, Walk};
+use super::{AddressSpace, Limits, Walk, limit};
 use crate::addr::Va;
 use crate::error::{Error, Fault};
 use crate::machine::Machine;
@@ -83,6 +83,7 @@ fn decode(header: Va, low: u64, high: u64, form: SlistForm) -> Va {
 /// The entries from `first` on, in order. An entry begins with the pointer to the next entry.
 #[must_use]
 pub fn walk_slist(space: &AddressSpace, first: Va, what: &'static str, limits: &Limits) -> Walk {
+    let limit = limit!(limits, list_entries);
     let mut walk = Walk::default();
     let mut seen = HashSet::new();
     let mut next = first;
@@ -92,12 +93,8 @@ pub fn walk_slist(space: &AddressSpace, first: Va, what: &'static str, limits: &
             Err(malformed("an entry outside the kernel".into()))
         } else if !seen.insert(next) {
             Err(malformed("the list closes into a ring here".into()))
-        } else if walk.entries.len() >= limits.list_entries {
-            Err(Error::Limit {
-                what: what.into(),
-                limit: limits.list_entries as u64,
-                name: "Limits::list_entries",
-            })
+        } else if limit.is_reached(walk.entries.len()) {
+            Err(limit.error(what))
         } else {
             space.read_pointer(next).map_err(|fault| Error::read(what, fault))
         };

@@ -1,6 +1,6 @@
 //! Text: `UNICODE_STRING`, and text up to a null.
 
-use super::{AddressSpace, Limits};
+use super::{AddressSpace, Limits, limit};
 use crate::addr::Va;
 use crate::error::Error;
 
@@ -36,11 +36,7 @@ pub fn read_unicode_string(space: &AddressSpace, at: Va, limits: &Limits) -> Res
         });
     }
     if usize::from(length) > limits.name_bytes {
-        return Err(Error::Limit {
-            what: what.into(),
-            limit: limits.name_bytes as u64,
-            name: "Limits::name_bytes",
-        });
+        return Err(limit!(limits, name_bytes).error(what));
     }
     read_utf16(space, buffer, length.into())
 }
@@ -96,8 +92,7 @@ pub(crate) fn read_ansi_z(
             _ => text.push(char::REPLACEMENT_CHARACTER),
         }
     }
-    let limit = limits.name_bytes as u64;
-    Err(Error::Limit { what: what.into(), limit, name: "Limits::name_bytes" })
+    Err(limit!(limits, name_bytes).error(what))
 }
 
 /// `bytes` bytes of UTF-16 text at `at`.

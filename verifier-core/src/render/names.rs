@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::escape::sanitize;
 use crate::addr::Va;
 use crate::kernel::Kernel;
 
@@ -33,5 +34,11 @@ impl<'k> Names<'k> {
             .entry(va)
             .or_insert_with(|| self.kernel.symbolize(va).map(|name| name.to_string().into()))
             .clone()
+    }
+
+    /// What a text shows for `va`: its name, or its digits if it has none.
+    #[must_use]
+    pub fn text(&self, va: Va) -> String {
+        self.get(va).map_or_else(|| va.to_string(), |name| sanitize(&name).into_owned())
     }
 }

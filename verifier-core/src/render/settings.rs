@@ -1,4 +1,4 @@
-//! Level, statistics and modes, as JSON and CSV.
+//! Level, statistics and modes, and the flags of a level, as JSON and CSV.
 
 use std::io;
 
@@ -8,12 +8,30 @@ use super::csv::{Csv, inert};
 use super::json::{Verdict, to_snake_case, write_json};
 use crate::addr::Va;
 use crate::error::Problem;
-use crate::verifier::{Counters, Modes, Settings};
+use crate::verifier::{Counters, Level, Modes, Settings};
 
 #[derive(Serialize)]
 struct FlagDoc {
     bit: u32,
     name: &'static str,
+}
+
+fn flag_docs(level: Level) -> Vec<FlagDoc> {
+    level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name }).collect()
+}
+
+/// Writes the `flags` document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_flags_json(out: &mut dyn io::Write, level: Level) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Doc {
+        level: u32,
+        flags: Vec<FlagDoc>,
+        problems: [(); 0],
+    }
+    write_json(out, &Doc { level: level.0, flags: flag_docs(level), problems: [] })
 }
 
 #[derive(Serialize)]
@@ -102,12 +120,11 @@ pub fn write_settings_json(
         #[serde(flatten)]
         verdict: Verdict<Vec<&'a Problem>>,
     }
-    let flags = settings.level.flags().map(|flag| FlagDoc { bit: flag.bit, name: flag.name });
     write_json(
         out,
         &Doc {
             level: settings.level.0,
-            flags: flags.collect(),
+            flags: flag_docs(settings.level),
             statistics: &settings.statistics,
             modes,
             address: settings.address,

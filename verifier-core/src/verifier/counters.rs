@@ -1,4 +1,4 @@
-//! Counters by their C names: whatever integers a structure of this build has.
+//! Counters by their C names: all integers that a structure has in this build.
 
 use crate::error::Error;
 use crate::types::{Structure, TypeSource};
@@ -17,7 +17,7 @@ pub struct Counter {
 pub struct Counters(pub Vec<Counter>);
 
 impl Counters {
-    /// The counter of that C name, `None` where this build does not have it.
+    /// The counter of that C name; `None` if this build does not have it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<u64> {
         self.0.iter().find(|counter| counter.name == name).map(|counter| counter.value)
@@ -28,13 +28,13 @@ impl Counters {
     pub(crate) fn add(&mut self, other: &Counters) {
         for counter in &mut self.0 {
             if let Some(value) = other.get(&counter.name) {
-                // Anything may stand in a damaged dump; no sum of counters may end a view.
+                // A damaged dump may hold any value, so a sum must not overflow.
                 counter.value = counter.value.saturating_add(value);
             }
         }
     }
 
-    /// Blocks that are outstanding: `CurrentPagedPoolAllocations` and
+    /// Outstanding blocks: `CurrentPagedPoolAllocations` and
     /// `CurrentNonPagedPoolAllocations` together.
     #[must_use]
     pub fn pool_allocations(&self) -> u64 {
@@ -52,7 +52,7 @@ impl Counters {
         })
     }
 
-    /// Every integer member of `structure` from `first` on (its own offset), out of its bytes.
+    /// Every integer member of `structure` whose offset is at least `first`, decoded from `bytes`.
     pub(crate) fn read(structure: &Structure, first: u64, bytes: &[u8]) -> Self {
         let counters = structure
             .members
@@ -68,7 +68,7 @@ impl Counters {
     }
 }
 
-/// A structure that must be there.
+/// A structure that the types must have.
 pub(crate) fn required(
     types: &dyn TypeSource,
     name: &str,

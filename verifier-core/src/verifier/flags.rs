@@ -1,20 +1,19 @@
-//! Verifier's level: the bits of `verifier /flags`, by the names that each generation of tools has.
+//! Verifier's level: the bits of `verifier /flags`, with the names that each generation of tools uses.
 //!
-//! Sources: the `!verifier` outputs and tool outputs published by Microsoft and by users for
-//! Windows Vista to 11, and the documentation of `verifier.exe`; "since" is the first build whose
-//! tools know the flag. Bits that are set and
-//! in no table are printed as reserved, as current debuggers do.
+//! Sources: the outputs of `!verifier` and of tools that Microsoft and users published for Windows Vista to
+//! 11, and the documentation of `verifier.exe`. "since" is the first build whose tools know the flag. Bits
+//! that are set and not in the table are printed as reserved, as current debuggers do.
 
 use std::fmt;
 
-/// Among which flags debuggers list one.
+/// In which group debuggers list a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlagGroup {
     /// The standard flags.
     Standard,
     /// The additional flags.
     Additional,
-    /// None: `verifier.exe` knows it, and where it is set, debuggers call it reserved.
+    /// In none: `verifier.exe` knows it, and if it is set, debuggers call it reserved.
     Unlisted,
 }
 
@@ -27,10 +26,10 @@ pub struct Flag {
     pub bit: u32,
     /// The name that `verifier.exe` and debuggers of Windows 8.1 and later print.
     pub name: &'static str,
-    /// What debuggers up to Windows 7's print behind "enabled options are:". Where no output of
-    /// that time shows the flag, the newer name stands here.
+    /// The name that debuggers up to Windows 7's print after "enabled options are:". If no output of that
+    /// time shows the flag, this is the newer name.
     pub old_name: &'static str,
-    /// Where debuggers list it.
+    /// The group in which debuggers list it.
     pub group: FlagGroup,
     /// The first build that knows it.
     pub since: u32,
@@ -46,8 +45,8 @@ const fn flag(
     Flag { bit, name, old_name, group, since }
 }
 
-/// Every flag that public sources name, standard ones first, then the others, in order of their bits:
-/// the order in which debuggers list them.
+/// Every flag that public sources name: standard flags first, then the others, by their bits. This is the
+/// order in which debuggers list them.
 pub const FLAGS: &[Flag] = &[
     flag(0x1, "Special pool", "Special pool", Standard, 0),
     flag(0x2, "Force IRQL checking", "Special irql", Standard, 0),
@@ -130,15 +129,16 @@ impl Level {
     /// Pool tracking.
     pub const POOL_TRACKING: u32 = 0x8;
 
-    /// True where all bits of `bit` are set.
+    /// True if all bits of `bit` are set.
     #[must_use]
     pub fn has(self, bit: u32) -> bool {
         self.0 & bit == bit
     }
 
-    /// The bits that are set and that debuggers do not list of a kernel of `build`: those that they call
+    /// The bits that are set and that debuggers do not list for a kernel of `build`: they call these bits
     /// reserved, whether or not they have a name.
-    pub(crate) fn unlisted(self, build: u32) -> u32 {
+    #[must_use]
+    pub fn unlisted(self, build: u32) -> u32 {
         let listed = FLAGS.iter().filter(|flag| flag.group != Unlisted && flag.since <= build);
         self.0 & !listed.fold(0, |bits, flag| bits | flag.bit)
     }
@@ -151,7 +151,7 @@ impl Level {
         })
     }
 
-    /// The bits that are set and have no name that a kernel of `build` knows.
+    /// The bits that are set and whose names, if they have any, are newer than a kernel of `build`.
     #[must_use]
     pub fn unknown(self, build: u32) -> u32 {
         let known =
@@ -159,11 +159,11 @@ impl Level {
         self.0 & !known
     }
 
-    /// The level of flags given by name: the names of [`FLAGS`] without regard to case, spaces,
+    /// The level with the given flags: the names of [`FLAGS`] without regard to case, spaces,
     /// slashes and hyphens ("special pool", `pool-tracking`), or hexadecimal bits.
     ///
     /// # Errors
-    /// The name that is none.
+    /// The first name that is not a flag's.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
         let plain = |text: &str| -> String {
             text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(Level(0x209bb).unknown(7601), 0x20000);
     }
 
-    /// Bit 6: a flag of `verifier.exe` from XP on, and in no list of a debugger.
+    /// Bit 6: a flag of `verifier.exe` from XP on that no debugger lists.
     #[test]
     fn enhanced_io_verification_has_a_name_and_is_not_listed() {
         let level = Level(0x50);

@@ -9,19 +9,19 @@
 //! | `VerifierFaultTagsBuffer`, `VerifierFaultApplicationsBuffer` | 0x100 of UTF-16 | 7 on |
 //!
 //! Sizes are the distances to the next symbol in 7601, 9600, 14393, 19041 and 22000. An entry of a list of
-//! excluded drivers is a `LIST_ENTRY`, a `UNICODE_STRING` straight after it, and the characters after that;
-//! it is in no public type, and not of the configured drivers' type. Kernels of 22631 and later make it so
-//! (`VfSuspectExcludedDriversAllocateEntry`); those before are taken to do the same. Numbers whose meaning
-//! no public source gives are numbers here.
+//! excluded drivers is a `LIST_ENTRY`, directly after it a `UNICODE_STRING`, and then the characters. No
+//! public type describes it, and it is not the type of configured drivers. Kernels of 22631 and later build
+//! it this way (`VfSuspectExcludedDriversAllocateEntry`); earlier ones are assumed to do the same. Values
+//! whose meaning no public source gives are shown as numbers.
 
 use super::flags::FLAGS;
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, Limits, read_unicode_string, read_utf16_z, walk_list};
+use crate::kernel::{Kernel, limit, read_unicode_string, read_utf16_z, walk_list};
 
 /// Units of a buffer of tags or applications.
 const BUFFER_UNITS: usize = 0x80;
 
-/// Classes beyond those that are flags too, by number.
+/// Classes that are not flags too, by number.
 const CLASSES: [(u32, &str); 5] = [
     (33, "Driver isolation checks"),
     (34, "WDF verification"),
@@ -42,8 +42,8 @@ const OPTIONS: [(u32, &str); 3] = [
 pub struct RuleClasses(pub u64);
 
 impl RuleClasses {
-    /// The classes that are on: number (`verifier /ruleclasses`), and name where it is known. Class n
-    /// up to 32 is the flag of bit n - 1.
+    /// The classes that are on: number (`verifier /ruleclasses`), and name if it is known. Class n up to 32
+    /// is the flag of bit n - 1.
     pub fn classes(self) -> impl Iterator<Item = (u32, Option<&'static str>)> {
         (0..64).filter(move |bit| self.0 >> bit & 1 != 0).map(|bit| {
             let class = bit + 1;
@@ -61,7 +61,7 @@ impl RuleClasses {
 pub struct OptionFlags(pub u32);
 
 impl OptionFlags {
-    /// The bits that are set, and what each does where that is known.
+    /// The bits that are set, and the effect of each if it is known.
     pub fn bits(self) -> impl Iterator<Item = (u32, Option<&'static str>)> {
         (0..32).map(|shift| 1u32 << shift).filter(move |bit| self.0 & bit != 0).map(|bit| {
             (bit, OPTIONS.iter().find(|(option, _)| *option == bit).map(|(_, name)| *name))
@@ -69,7 +69,7 @@ impl OptionFlags {
     }
 }
 
-/// Settings of "randomized low resources simulation"; they count while flag 0x4 is set.
+/// Settings of "randomized low resources simulation"; they are used while flag 0x4 is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FaultInjection {
     /// `VfFaultInjectionProbability`: chances in 10,000 that an allocation fails.
@@ -84,7 +84,7 @@ pub struct FaultInjection {
     pub applications: Option<String>,
 }
 
-/// How Verifier runs. `None` is what the build does not have, or what could not be read.
+/// How Verifier runs. A value is `None` if the build does not have it or if it could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Modes {
@@ -94,9 +94,9 @@ pub struct Modes {
     pub verify_mode: Option<u32>,
     /// `VfOptionFlags`.
     pub option_flags: Option<OptionFlags>,
-    /// `ViVerifyAllDrivers`: not 0 where all drivers are verified.
+    /// `ViVerifyAllDrivers`: not 0 if all drivers are verified.
     pub verify_all_drivers: Option<u32>,
-    /// `VfExcludedDriversList`: drivers that are left out if all are verified.
+    /// `VfExcludedDriversList`: drivers that are excluded if all are verified.
     pub excluded_drivers: Option<Vec<String>>,
     /// `VfXdvExcludedDriversList`: drivers that the kernel keeps on a second list of the same form.
     pub xdv_excluded_drivers: Option<Vec<String>>,
@@ -107,8 +107,9 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Reads what there is. A global that the symbols do not have is not a problem. A remark names those
-    /// whose pages cannot be read: they have no value, and level and statistics are whole without them.
+    /// Reads all modes that the build has. A global that the symbols do not have is not a problem. A remark
+    /// names the globals whose pages cannot be read: they have no value, and level and statistics are
+    /// complete without them.
     #[must_use]
     pub fn read(kernel: &Kernel) -> Self {
         let mut globals = Globals { kernel, unread: Vec::new(), problems: Vec::new() };
@@ -140,7 +141,7 @@ impl Modes {
 /// The kernel's globals, each of which may be missing.
 struct Globals<'a> {
     kernel: &'a Kernel,
-    /// Those that could not be read, and why.
+    /// The globals that could not be read, and why.
     unread: Vec<(&'static str, Error)>,
     problems: Vec<Problem>,
 }
@@ -149,19 +150,20 @@ impl Globals<'_> {
     fn number(&mut self, name: &'static str, offset: u64) -> Option<u32> {
         let at = self.kernel.global(name).ok()?.add(offset);
         let read = self.kernel.space().memory().read_u32(at);
-        self.told(name, read.map_err(|fault| Error::read(name, fault)))
+        self.noted(name, read.map_err(|fault| Error::read(name, fault)))
     }
 
     fn text(&mut self, name: &'static str) -> Option<String> {
         let at = self.kernel.global(name).ok()?;
-        self.told(name, read_utf16_z(self.kernel.space(), at, BUFFER_UNITS))
+        self.noted(name, read_utf16_z(self.kernel.space(), at, BUFFER_UNITS))
     }
 
-    fn told<T>(&mut self, name: &'static str, read: Result<T, Error>) -> Option<T> {
+    /// The value; an error is kept for the remark.
+    fn noted<T>(&mut self, name: &'static str, read: Result<T, Error>) -> Option<T> {
         read.map_err(|error| self.unread.push((name, error))).ok()
     }
 
-    /// They are on few pages: one remark names all.
+    /// The globals are on few pages, so one remark names all.
     fn into_problems(mut self) -> Vec<Problem> {
         if let Some((_, error)) = self.unread.first() {
             let mut names: Vec<&str> = self.unread.iter().map(|(name, _)| *name).collect();
@@ -181,7 +183,7 @@ impl Globals<'_> {
             let last = space.read_pointer(head.add(size))?;
             Ok([next, last])
         });
-        let links = self.told(global, links.map_err(|fault| Error::read(global, fault)))?;
+        let links = self.noted(global, links.map_err(|fault| Error::read(global, fault)))?;
         // A head of zeros: the kernel never set the list up.
         if links.iter().all(|link| link.is_null()) {
             return Some(Vec::new());
@@ -190,7 +192,7 @@ impl Globals<'_> {
         if let Some(error) = walk.broken {
             self.problems.push(Problem::from_error(what, &error));
         }
-        Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, &mut self.problems);
+        limit!(limits, drivers).cut(&mut walk.entries, what, &mut self.problems);
         let mut names = Vec::new();
         for entry in walk.entries {
             match read_unicode_string(space, entry.add(2 * size), limits) {
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn classes_go_on_beyond_the_flags() {
-        // As the kernel of build 27774 tells them: 0:0x1209bb, 1:0x100012.
+        // As the kernel of build 27774 shows them: 0:0x1209bb, 1:0x100012.
         let classes: Vec<_> = RuleClasses(0x0010_0012_0012_09bb).classes().collect();
         let numbers: Vec<u32> = classes.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [1, 2, 4, 5, 6, 8, 9, 12, 18, 21, 34, 37, 53]);

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::{Problem, STOPPED};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Limit, limit};
 use crate::memory::Pages;
 
 /// What a search looks at.
@@ -39,13 +39,14 @@ impl Scan<'_> {
         problems: &mut Vec<Problem>,
         mut each: impl FnMut(CarvedPage) -> ControlFlow<String>,
     ) -> u64 {
-        let limit = kernel.limits().carved_pages;
+        let limit = limit!(kernel.limits(), carved_pages);
         let mut count = 0;
         let mut visit = |page: CarvedPage| {
             let flow = if kernel.is_stopped() {
                 ControlFlow::Break(STOPPED.into())
-            } else if count >= limit {
-                ControlFlow::Break(format!("limit of {limit} pages reached (Limits::carved_pages)"))
+            } else if count >= limit.most {
+                let Limit { most, name } = limit;
+                ControlFlow::Break(format!("limit of {most} pages reached ({name})"))
             } else {
                 count += 1;
                 each(page)
@@ -126,14 +127,14 @@ fn mappings(
     kernel: &Kernel,
     mut each: impl FnMut(CarvedPage) -> ControlFlow<String>,
 ) -> ControlFlow<String> {
-    let steps = kernel.limits().search_pages;
-    let Some(mut all) = kernel.space().mapped_pages(steps) else {
+    let Limit { most, name } = limit!(kernel.limits(), search_pages);
+    let Some(mut all) = kernel.space().mapped_pages(most) else {
         return ControlFlow::Continue(());
     };
     all.by_ref().try_for_each(|(va, page)| each(CarvedPage { pa: Some(page.pa), va: Some(va) }))?;
     match all.steps_left() {
         0 => ControlFlow::Break(format!(
-            "limit of {steps} look-ups reached (Limits::search_pages); not all mapped pages were \
+            "limit of {most} look-ups reached ({name}); not all mapped pages were \
              searched"
         )),
         _ => ControlFlow::Continue(()),

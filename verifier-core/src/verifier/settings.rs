@@ -1,8 +1,8 @@
 //! Level and statistics: `_MM_DRIVER_VERIFIER_DATA`, which the pointer `MmVerifierData` leads to.
 //!
-//! In kernels whose public symbols are at hand `MmVerifierData` is found by name, else through the
-//! debugger data block (+0x248); both lead to the structure itself. Checked on 7601, 9600, 19041 and
-//! 22000. Every integer that the build's type has is a statistic under its C name.
+//! If the kernel's symbols are available, `MmVerifierData` is found by name, else through the debugger data
+//! block (+0x248). Both lead to the structure itself. Checked on 7601, 9600, 19041 and 22000. Every integer
+//! in the build's type is a statistic under its C name.
 
 use super::counters::{Counters, required};
 use super::flags::Level;
@@ -15,7 +15,7 @@ use crate::types::TypeSource;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where the structure lies.
+    /// The address of the structure.
     pub address: Va,
     /// `Level`.
     pub level: Level,
@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads level and statistics alone, by types that need not be the kernel's.
+    /// Reads only level and statistics, by types that need not be the kernel's own.
     pub(super) fn read_by(kernel: &Kernel, types: &dyn TypeSource) -> Result<Self, Error> {
         let structure = required(types, "_MM_DRIVER_VERIFIER_DATA")?;
         let level = types.field("_MM_DRIVER_VERIFIER_DATA", "Level")?;
@@ -44,7 +44,7 @@ impl Settings {
             if level.get(&bytes).is_none() {
                 return Err(error);
             }
-            // A small dump of 19041 or 22000 has the first 0x9c bytes of it.
+            // A small dump of 19041 or 22000 has only the first 0x9c bytes.
             problems.push(Problem::from_error("the last of the statistics", &error));
         }
         let level = Level(level.get(&bytes).unwrap_or(0) as u32);
@@ -55,7 +55,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Holds level and statistics against each other.
+    /// Checks level and statistics against each other.
     fn check(&mut self) {
         let mut found = Vec::new();
         let tracked = self.statistics.pool_allocations();
@@ -74,7 +74,7 @@ impl Settings {
         let count = |name| self.statistics.get(name).map(|value| value as u32);
         if let (Some(attempted), Some(succeeded)) =
             (count("AllocationsAttempted"), count("AllocationsSucceeded"))
-            // Both are free-running counters of 32 bits: only their distance says which is ahead.
+            // Both are counters of 32 bits that wrap: only their distance shows which is ahead.
             && (attempted.wrapping_sub(succeeded) as i32) < 0
         {
             let why = format!("{succeeded} is above AllocationsAttempted, {attempted}");

@@ -2,19 +2,27 @@
 
 use std::fmt;
 
+use crate::describe::Value;
+
 /// A pool tag: four characters in memory order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PoolTag(pub u32);
 
 impl PoolTag {
-    /// The four characters as the debugger prints them: one that is not printable becomes a dot,
-    /// and bit 31 (`PROTECTED_POOL`) is not part of the last.
+    /// The four characters as the debugger prints them: a character that is not printable becomes a dot, and
+    /// bit 31 (`PROTECTED_POOL`) is not part of the last one.
     #[must_use]
     pub fn chars(self) -> [char; 4] {
         (self.0 & !(1 << 31)).to_le_bytes().map(|byte| match byte {
             0x20..=0x7e => char::from(byte),
             _ => '.',
         })
+    }
+}
+
+impl From<PoolTag> for Value<'_> {
+    fn from(tag: PoolTag) -> Self {
+        Value::Tag(tag.chars())
     }
 }
 

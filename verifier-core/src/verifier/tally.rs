@@ -1,4 +1,4 @@
-//! Many like cases as one problem: a damaged page must not make a thousand of them.
+//! Many similar cases as one problem: a damaged page must not make a thousand problems.
 
 use crate::addr::Va;
 use crate::error::Problem;

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::common::{TINY_BASE, kind, open_dump, shared, tiny_kernel};
+use crate::common::{TINY_BASE, kind, open_dump, tiny_kernel};
 use proptest::prelude::*;
 use verifier_core::analysis::{LockGraph, LockOrder};
 use verifier_core::dump::BugCheck;
@@ -33,7 +33,7 @@ fn kernel_by(m: &Assembly, limits: Limits, types: Arc<Isf>) -> Kernel {
     kernel
 }
 
-fn read(m: &Assembly) -> Deadlock {
+pub(super) fn read(m: &Assembly) -> Deadlock {
     Deadlock::read(&kernel_with(m, Limits::default())).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn assert_reported(problems: &[Problem], what: &str, why: &str) {
 
 /// Thread 0 took A and B and released both; thread 1 holds B and wants A. A third lock was tried after A, and
 /// a mutex is held recursively.
-fn two_threads(build: Build) -> Machine {
+pub(super) fn two_threads(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let at = |offset| place(build, offset);
     let d = m.deadlock();
@@ -867,7 +867,7 @@ mod literals {
         assert_reported(
             &d.problems,
             "globals",
-            "no ResourceAddressRange, which tells the buckets' number",
+            "no ResourceAddressRange, which says how many buckets there are",
         );
         let found = d.node(Va(node)).unwrap();
         assert!(found.active && found.only_try && !found.out_of_order);
@@ -881,6 +881,7 @@ mod literals {
 }
 
 /// Tables and PDBs of real kernels; the structures are written by hand with the published layouts.
+#[cfg(feature = "pdb")]
 mod real_tables {
     use std::collections::BTreeMap;
     use std::fs;
@@ -890,6 +891,7 @@ mod real_tables {
     use verifier_core::types::{Pdb, TypeSource};
 
     use super::*;
+    use crate::common::shared;
 
     const GLOBALS: u64 = 0xffff_fa80_0010_0000;
     const LOCKS: u64 = 0xffff_fa80_0011_0000;

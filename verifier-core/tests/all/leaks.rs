@@ -118,7 +118,7 @@ fn why_there_is_no_stack() {
     w.allocate(0, "ReadRequest");
     let kernel = w.kernel();
     let asked = AtomicU32::new(0);
-    kernel.stop_when(Box::new(move || asked.fetch_add(1, Ordering::Relaxed) >= 1));
+    kernel.stop_when(Box::new(move || asked.fetch_add(1, Ordering::Relaxed) >= 2));
     let stopped = leaks(&kernel);
     assert_eq!(whys(&stopped), [Some(NoStack::NotRead)]);
     assert!(stopped.why(NoStack::NotRead).contains("none of the 0 records"));

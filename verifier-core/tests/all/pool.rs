@@ -318,9 +318,10 @@ mod pages {
     fn a_walk_that_is_stopped_gives_the_pages_that_it_has() {
         let m = machine();
         let kernel = open(&m);
-        let pages = std::sync::atomic::AtomicU32::new(0);
+        // One question is asked after the drivers were read, then one for each page.
+        let questions = std::sync::atomic::AtomicU32::new(0);
         kernel.stop_when(Box::new(move || {
-            pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2
+            questions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 3
         }));
         let report = PoolReport::read(&kernel, |_| true).unwrap();
         let found = report.drivers[0].allocations.len();

@@ -1,34 +1,48 @@
 //! `verifier deadlock`.
 
-use std::io::Write as _;
-
-use verifier_core::Completeness;
+use clap::{Args, ValueEnum};
 use verifier_core::analysis::LockGraph;
-use verifier_core::render::text::write_extent;
-use verifier_core::render::{Names, write_deadlock_dot, write_deadlock_json, write_deadlock_text};
-use verifier_host::Error;
+use verifier_core::render::{write_deadlock_dot, write_deadlock_json, write_deadlock_text};
+use verifier_host::{Error, Session};
 
-use super::args::{DeadlockArgs, DeadlockFormat};
-use super::output::{complain_kernel_symbols, complain_problems, stdout};
+use super::dump_args::DumpArgs;
+use super::show::{OutputFormat, show};
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeadlockFormat {
+    Text,
+    Json,
+    /// The lock graph for Graphviz
+    Dot,
+}
+
+impl OutputFormat for DeadlockFormat {
+    fn is_text(self) -> bool {
+        self == Self::Text
+    }
+
+    fn says_problems(self) -> bool {
+        self != Self::Json
+    }
+}
+
+#[derive(Args)]
+pub(super) struct DeadlockArgs {
+    #[command(flatten)]
+    dump: DumpArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: DeadlockFormat,
+}
 
 pub(super) fn run(args: &DeadlockArgs) -> Result<(), Error> {
-    let session = args.dump.open()?;
-    complain_kernel_symbols(&session);
-    let deadlock = session.deadlock()?;
-    let graph = LockGraph::of(&deadlock);
-    let names = Names::new(session.kernel()?);
-    let mut out = stdout();
-    match args.format {
-        DeadlockFormat::Json => write_deadlock_json(&mut out, &deadlock, &graph, &names)?,
-        DeadlockFormat::Dot => write_deadlock_dot(&mut out, &deadlock, &graph, &names)?,
-        DeadlockFormat::Text => {
-            write_extent(&mut out, &Completeness::of(&deadlock.problems))?;
-            write_deadlock_text(&mut out, &deadlock, &graph, &names)?;
+    show(&args.dump, args.format, Session::deadlock, |out, deadlock, names| {
+        let graph = LockGraph::of(deadlock);
+        match args.format {
+            DeadlockFormat::Text => write_deadlock_text(out, deadlock, &graph, names),
+            DeadlockFormat::Json => write_deadlock_json(out, deadlock, &graph, names),
+            DeadlockFormat::Dot => write_deadlock_dot(out, deadlock, &graph, names),
         }
-    }
-    out.flush()?;
-    if args.format != DeadlockFormat::Json {
-        complain_problems(&deadlock.problems);
-    }
-    Ok(())
+    })
+    .map(drop)
 }

@@ -3,12 +3,23 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use clap::Args;
 use verifier_host::kd::run_kd_command;
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, Session, write_sample};
 
-use super::args::DemoArgs;
-use super::output::{complain_problems, stdout};
+use super::dump_args::StyleArg;
+use super::output::{stdout, warn_of_problems};
+
+#[derive(Args)]
+pub(super) struct DemoArgs {
+    /// Keep the sample in this folder
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Which debugger's text
+    #[arg(long, value_enum, default_value = "win7")]
+    style: StyleArg,
+}
 
 /// The block whose stack the walk-through looks up.
 const BLOCK: &str = "fffffa8005400000";
@@ -31,7 +42,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Error> {
     let mut out = stdout();
     for command in ["!verifier 3 myfault.sys".to_string(), format!("!verifier 80 {BLOCK}")] {
         writeln!(out, "kd> {command}")?;
-        complain_problems(&run_kd_command(&mut out, &session, &command, style)?);
+        warn_of_problems(&run_kd_command(&mut out, &session, &command, style)?);
         writeln!(out)?;
     }
     match &args.output {

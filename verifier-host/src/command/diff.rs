@@ -1,32 +1,79 @@
 //! `verifier diff OLD NEW`.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
+use clap::{Args, ValueEnum};
 use verifier_core::analysis::Boot;
 use verifier_core::render::{
     DiffView, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
 };
 use verifier_host::{Error, Progress as _, compare_boots};
 
-use super::args::DumpArgs;
-use super::leak_args::{BootArg, DiffArgs, DiffFormat};
-use super::leaks::{may_be_more, top};
-use super::output::{complain, complain_kernel_symbols, complain_problems, stdout};
+use super::dump_args::DumpArgs;
+use super::leak_filter::{ByArg, FilterArgs};
+use super::leak_limit::LimitArgs;
+use super::leaks::{top, unless_reader_gone};
+use super::output::{stdout, warn};
 use super::progress::Stages;
+use super::show::{OutputFormat, open, warn_of_view};
+
+#[derive(Args)]
+#[command(mut_arg("dump", |dump| dump.value_name("NEW").help("The later crash dump")))]
+pub(super) struct DiffArgs {
+    /// The earlier crash dump
+    old: PathBuf,
+    #[command(flatten)]
+    new: DumpArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// What allocations are grouped by
+    #[arg(long, value_enum, default_value = "stack")]
+    by: ByArg,
+    /// Whether both dumps are of one boot, if their headers do not show it
+    #[arg(long, value_enum, default_value = "auto")]
+    boot: BootArg,
+    /// Only the N groups that grew most; 0 for all. Text and Markdown show 20 by default
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    #[command(flatten)]
+    limit: LimitArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: DiffFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DiffFormat {
+    Text,
+    Json,
+    Csv,
+    Markdown,
+}
+
+impl OutputFormat for DiffFormat {
+    fn is_text(self) -> bool {
+        self == Self::Text
+    }
+
+    fn says_problems(self) -> bool {
+        self != Self::Json
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BootArg {
+    /// By boot time and module bases
+    Auto,
+    /// Of one boot: blocks are matched by address
+    Same,
+    /// Of different boots: groups are matched by names
+    Other,
+}
 
 pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
-    let old = DumpArgs {
-        dump: args.old.clone(),
-        symbols: args.new.symbols.clone(),
-        no_mmap: args.new.no_mmap,
-        raw: args.new.raw,
-        dtb: args.new.dtb,
-        is_text: args.new.is_text,
-    }
-    .open()?;
-    let new = args.new.open()?;
-    complain_kernel_symbols(&old);
-    complain_kernel_symbols(&new);
+    let old = DumpArgs { dump: args.old.clone(), how: args.new.how.clone() };
+    let (old, new) = (open(&old, args.format)?, open(&args.new, args.format)?);
     let progress = Stages::default();
     let old_found = old.leaks(args.filter.filter(), &progress)?;
     let new_found = new.leaks(args.filter.filter(), &progress)?;
@@ -43,26 +90,19 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
     let view =
         DiffView { diff: &diff, old: old_leaks, new: new_leaks, top: top(args.top, to_people) };
     let written = write(args, &view);
-    if !matches!(args.format, DiffFormat::Json) {
-        complain_problems(&old_leaks.problems);
-        complain_problems(&new_leaks.problems);
+    warn_of_view(args.format, &old_leaks.problems);
+    warn_of_view(args.format, &new_leaks.problems);
+    if args.format == DiffFormat::Csv {
+        view.remarks().iter().for_each(|line| warn(line));
     }
-    if matches!(args.format, DiffFormat::Csv) {
-        for line in view.remarks() {
-            complain(&line);
-        }
-    }
-    match written {
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.limit.fail_on.is_some() => {}
-        written => written?,
-    }
+    unless_reader_gone(written, &args.limit)?;
     let growth = diff.growth();
     match args.limit.fail_on {
         Some(limit) if growth.count >= limit => Err(Error::LimitReached(format!(
             "{} allocations more are outstanding; --fail-on {limit}",
             growth.count
         ))),
-        _ => may_be_more(&args.limit, || view.completeness()),
+        _ => args.limit.check_complete(|| view.completeness()),
     }
 }
 

@@ -1,26 +1,42 @@
-//! `verifier kd`: the debugger's own commands. One that fails does not end the ones behind it.
+//! `verifier kd`: the debugger's own commands. If one fails, the next ones still run.
 
 use std::io::Write as _;
 
+use clap::Args;
 use verifier_host::Error;
 use verifier_host::kd::run_kd_command;
 
-use super::args::KdArgs;
-use super::end_of;
-use super::output::{complain_kernel_symbols, complain_problems, stdout};
+use super::dump_args::{DumpArgs, StyleArg};
+use super::exit_code;
+use super::output::{say_first, stdout, warn_of_kernel_symbols, warn_of_problems};
+
+#[derive(Args)]
+pub(super) struct KdArgs {
+    #[command(flatten)]
+    dump: DumpArgs,
+    /// A command, '!verifier 3 myfault.sys'; can be given several times
+    #[arg(short, long, value_name = "COMMAND", required = true)]
+    command: Vec<String>,
+    /// Which debugger's text
+    #[arg(long, value_enum, default_value = "modern")]
+    style: StyleArg,
+}
 
 /// Runs the commands and returns the worst of their exit codes.
 pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     let session = args.dump.open()?;
-    complain_kernel_symbols(&session);
+    if let Some(line) = session.truncation() {
+        say_first(&line);
+    }
+    warn_of_kernel_symbols(&session);
     let mut out = stdout();
     let mut worst = 0;
     for command in &args.command {
         match run_kd_command(&mut out, &session, command, args.style.into()) {
-            Ok(problems) => complain_problems(&problems),
+            Ok(problems) => warn_of_problems(&problems),
             Err(error) => {
-                worst = worst.max(end_of(&error));
-                // Nobody reads what the next one would write.
+                worst = worst.max(exit_code(&error));
+                // Nobody reads what the next command would write.
                 if matches!(error, Error::Output(_)) {
                     return Ok(worst);
                 }
@@ -28,8 +44,7 @@ pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
         }
     }
     if let Err(error) = out.flush() {
-        return Ok(worst.max(end_of(&error.into())));
+        return Ok(worst.max(exit_code(&error.into())));
     }
-    complain_problems(&session.symbol_problems());
     Ok(worst)
 }

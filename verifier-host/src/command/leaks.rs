@@ -1,62 +1,100 @@
-//! `verifier leaks`: every outstanding allocation with the stack that made it.
+//! `verifier leaks`: every outstanding allocation with the stack that allocated it.
 //!
-//! `--fail-on N` counts allocations after the filters. Where the drivers' own counters, or the pool info
-//! tree's, say that there are more than could be read, and no filter but `--driver` is set, the counters
-//! decide: a damaged dump must not pass for a clean run. Nor may one whose blocks cannot be told apart: a
-//! block of which nothing tells the pool counts with those of the pool that is asked for. If the limit is
-//! not reached and the answer is not complete, the command cannot tell, and says so by exit code 4.
+//! `--fail-on N` counts allocations after the filters. A damaged dump must not pass for a clean run. So the
+//! counters of the drivers and of the pool info tree decide if they count more blocks than could be read, and
+//! no filter except `--driver` is set. A block of an unknown pool counts with those of the pool that is asked
+//! for. If the limit is not reached and the answer is not complete, the exit code is 4: cannot tell.
 
 use std::io::{self, Write as _};
 
+use clap::{Args, ValueEnum};
 use verifier_core::Completeness;
-use verifier_core::render::text::extent_line;
 use verifier_core::render::{
     LeaksView, filter_line, unload_line, write_leaks_csv, write_leaks_folded, write_leaks_json,
     write_leaks_markdown, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, Progress as _};
 
-use super::leak_args::{ByArg, LeaksArgs, LeaksFormat, LimitArgs, WeightArg};
-use super::output::{complain, complain_kernel_symbols, complain_problems, stdout};
+use super::dump_args::DumpArgs;
+use super::leak_filter::{ByArg, FilterArgs, WeightArg};
+use super::leak_limit::LimitArgs;
+use super::output::{stdout, warn};
 use super::progress::Stages;
+use super::show::{OutputFormat, open, warn_of_view};
 
-/// Groups that are shown to people where they do not say how many.
-pub(super) const SHOWN: usize = 20;
+/// Groups that text shows by default.
+const SHOWN: usize = 20;
+
+#[derive(Args)]
+pub(super) struct LeaksArgs {
+    #[command(flatten)]
+    dump: DumpArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// What allocations are grouped by
+    #[arg(long, value_enum, default_value = "stack")]
+    by: ByArg,
+    /// Only the N groups with the most bytes; 0 for all. Text and Markdown show 20 by default
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    #[command(flatten)]
+    limit: LimitArgs,
+    /// What folded stacks weigh [default: bytes]
+    #[arg(long, value_enum)]
+    weight: Option<WeightArg>,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: LeaksFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LeaksFormat {
+    Text,
+    Json,
+    Csv,
+    Markdown,
+    /// Lines for flame graph viewers
+    Folded,
+}
+
+impl OutputFormat for LeaksFormat {
+    fn is_text(self) -> bool {
+        self == Self::Text
+    }
+
+    fn says_problems(self) -> bool {
+        self != Self::Json
+    }
+}
 
 pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     check_arguments(args)?;
-    let session = args.dump.open()?;
-    complain_kernel_symbols(&session);
+    let session = open(&args.dump, args.format)?;
     let progress = Stages::default();
     let found = session.leaks(args.filter.filter(), &progress)?;
-    let top = top(args.top, matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown));
-    let written = found.view(args.by.into(), top, |view| {
+    let to_people = matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown);
+    let written = found.view(args.by.into(), top(args.top, to_people), |view| {
         progress.begin("writing", None);
         let written = write(args, view);
         progress.end();
         written
     });
-    if !matches!(args.format, LeaksFormat::Json) {
-        complain_problems(&found.leaks.problems);
-    }
-    // Rows of a table have no room for these.
+    warn_of_view(args.format, &found.leaks.problems);
+    // A table has no place for these lines.
     if matches!(args.format, LeaksFormat::Csv | LeaksFormat::Folded) {
         let lines = [unload_line(&found.leaks), filter_line(&found.leaks)];
-        lines.iter().flatten().for_each(|line| complain(line));
+        lines.iter().flatten().for_each(|line| warn(line));
     }
-    match written {
-        // Whoever reads the table may stop reading; the exit code counts all the same.
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && args.limit.fail_on.is_some() => {}
-        written => written?,
-    }
-    reached(args, &found)?;
-    // Blocks of unknown pool type are counted above.
-    may_be_more(&args.limit, || Completeness::of(&found.leaks.problems))
+    unless_reader_gone(written, &args.limit)?;
+    check_limit(args, &found)?;
+    // `check_limit` has counted the blocks of unknown pool type.
+    args.limit.check_complete(|| Completeness::of(&found.leaks.problems))
 }
 
-/// Folded stacks are stacks, and nothing else has a weight.
+/// Refuses a weight or groups that the format cannot have: folded lines are stacks, and only they have a
+/// weight.
 fn check_arguments(args: &LeaksArgs) -> Result<(), Error> {
-    let is_folded = matches!(args.format, LeaksFormat::Folded);
+    let is_folded = args.format == LeaksFormat::Folded;
     if is_folded && args.by != ByArg::Stack {
         return Err(Error::Usage("--format folded is by stack".into()));
     }
@@ -80,7 +118,8 @@ fn write(args: &LeaksArgs, view: &LeaksView<'_>) -> io::Result<()> {
     out.flush()
 }
 
-/// How many groups are shown: what was asked for, 0 being all; else 20 to people, all to programs.
+/// How many groups are shown: the number that was asked for, 0 meaning all; by default 20 to people and all
+/// to programs.
 pub(super) fn top(asked: Option<usize>, to_people: bool) -> Option<usize> {
     match asked {
         Some(0) => None,
@@ -89,22 +128,16 @@ pub(super) fn top(asked: Option<usize>, to_people: bool) -> Option<usize> {
     }
 }
 
-/// Ends with "cannot tell" if a limit was set and was not reached, but the answer is not complete.
-pub(super) fn may_be_more(
-    args: &LimitArgs,
-    answer: impl FnOnce() -> Completeness,
-) -> Result<(), Error> {
-    let Some(limit) = args.fail_on.filter(|_| !args.allow_incomplete) else { return Ok(()) };
-    match extent_line(&answer()) {
-        None => Ok(()),
-        Some(line) => Err(Error::CannotTell(format!(
-            "cannot tell whether {limit} allocations are outstanding. {line}. Take a complete dump, or \
-             give --allow-incomplete to accept this answer"
-        ))),
+/// The result of writing. The reader of the output may stop reading: if a limit is set, its exit code counts
+/// all the same.
+pub(super) fn unless_reader_gone(written: io::Result<()>, limit: &LimitArgs) -> io::Result<()> {
+    match written {
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe && limit.is_set() => Ok(()),
+        written => written,
     }
 }
 
-fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
+fn check_limit(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
     let Some(limit) = args.limit.fail_on else { return Ok(()) };
     let read = found.leaks.blocks.len() as u64;
     if read >= limit {
@@ -123,8 +156,8 @@ fn reached(args: &LeaksArgs, found: &FilteredLeaks) -> Result<(), Error> {
     let undetermined = found.leaks.filter.as_ref().map_or(0, |filter| filter.undetermined);
     if read + undetermined >= limit {
         return Err(Error::LimitReached(format!(
-            "{read} allocations are outstanding, and of {undetermined} more nothing tells whether they are \
-             from that pool; --fail-on {limit}"
+            "{read} allocations are outstanding, and {undetermined} more may be: their pool is unknown; \
+             --fail-on {limit}"
         )));
     }
     Ok(())

@@ -9,11 +9,13 @@ use verifier_core::Problem;
 use verifier_core::render::text::sanitize;
 use verifier_host::{Error, Session, write_file};
 
-/// Problems that are written out; the rest is counted.
+/// The most problems that are written; the others are counted.
 const MAX_PROBLEMS: usize = 20;
 
+pub(super) type Stdout = BufWriter<io::Stdout>;
+
 /// Standard output, buffered.
-pub(super) fn stdout() -> BufWriter<io::Stdout> {
+pub(super) fn stdout() -> Stdout {
     BufWriter::with_capacity(1 << 16, io::stdout())
 }
 
@@ -22,14 +24,14 @@ pub(super) fn is_stdout(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// Writes a result to the file of `-o`, and one line about it to standard output; with `-o -` to
-/// standard output, and the line to standard error.
+/// Writes a result to the file of `-o`, and one line about it to standard output. With `-o -` the result goes
+/// to standard output, and the line to standard error.
 pub(super) fn write_result(output: &Path, bytes: &[u8], about: &str) -> Result<(), Error> {
     let mut out = stdout();
     if is_stdout(output) {
         out.write_all(bytes)?;
         out.flush()?;
-        complain(about);
+        warn(about);
         return Ok(());
     }
     write_file(output, bytes)?;
@@ -42,15 +44,15 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A line of standard output, before what a view writes.
+/// Writes a line to standard output, before the output of a view.
 pub(super) fn say_first(line: &str) {
-    // If standard output is closed, the view ends as it would without this line.
+    // If standard output is closed, the view reports it.
     let _ = writeln!(io::stdout(), "{}", sanitize(line));
 }
 
-/// One line on standard error. What was said once is not said again: the missing symbols of the kernel are
+/// Writes one line to standard error, unless it was written before: the missing symbols of the kernel are
 /// said first, and are among the problems of each view.
-pub(super) fn complain(text: &str) {
+pub(super) fn warn(text: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let line = text.lines().map(sanitize).collect::<Vec<_>>().join("; ");
     if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(line.clone()) {
@@ -58,18 +60,19 @@ pub(super) fn complain(text: &str) {
     }
 }
 
-/// Problems of a view, one line each.
-pub(super) fn complain_problems(problems: &[Problem]) {
-    for problem in problems.iter().take(MAX_PROBLEMS) {
-        complain(&problem.to_string());
+/// Writes problems, one line each.
+pub(super) fn warn_of_problems<'a>(problems: impl IntoIterator<Item = &'a Problem>) {
+    let mut problems = problems.into_iter();
+    for problem in problems.by_ref().take(MAX_PROBLEMS) {
+        warn(&problem.to_string());
     }
-    if problems.len() > MAX_PROBLEMS {
-        let rest = problems.len() - MAX_PROBLEMS;
-        complain(&format!("{rest} more problems, all in --format json"));
+    let rest = problems.count();
+    if rest > 0 {
+        warn(&format!("{rest} more problems, all in --format json"));
     }
 }
 
-/// Says first which file of the kernel's is missing, which every other error follows from.
-pub(super) fn complain_kernel_symbols(session: &Session) {
-    complain_problems(session.kernel_symbol_problem().as_slice());
+/// Says first which symbol file of the kernel is missing, because every other error follows from that.
+pub(super) fn warn_of_kernel_symbols(session: &Session) {
+    warn_of_problems(&session.kernel_symbol_problem());
 }

@@ -1,5 +1,5 @@
-//! What is shown of work that takes long, on standard error if that is a terminal: a bar of a download, a
-//! line for work of more than a second.
+//! Progress of long work, on standard error if that is a terminal: a bar for a download, a line for work that
+//! takes more than a second.
 
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use verifier_host::Progress;
 
-/// A bar for downloads, where there is a terminal to show it and this build can download.
+/// A bar for downloads, if there is a terminal to show it and this build can download.
 pub(super) fn on_stderr() -> Option<Box<dyn Progress + Send + Sync>> {
     let is_shown = cfg!(feature = "download") && std::io::stderr().is_terminal();
     is_shown.then(|| Box::<Bar>::default() as Box<dyn Progress + Send + Sync>)
@@ -20,7 +20,7 @@ pub(super) fn on_stderr() -> Option<Box<dyn Progress + Send + Sync>> {
 const KNOWN: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}";
 const UNKNOWN: &str = "{msg} {spinner} {bytes}";
 
-/// The bar of the transfer at hand.
+/// The bar of the current transfer.
 #[derive(Default)]
 struct Bar(Mutex<Option<ProgressBar>>);
 
@@ -38,7 +38,7 @@ impl Progress for Bar {
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(total, target);
         let template = if total.is_some() { KNOWN } else { UNKNOWN };
-        // A template that indicatif refuses costs the looks of the bar, not the download.
+        // If indicatif refuses a template, the bar looks plain and the download goes on.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -58,19 +58,19 @@ impl Progress for Bar {
     }
 }
 
-/// How long work may take in silence.
+/// How long work may take before a line appears.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two looks of the line.
+/// The time between two updates of the line.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows the stage that the work is in.
+/// Shows the current stage of the work.
 #[derive(Default)]
 pub(super) struct Stages(Mutex<Option<Stage>>);
 
 impl Stages {
     fn replace(&self, stage: Option<Stage>) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The old line is cleared before another one comes.
+        // This clears the old line before another one comes.
         *held = None;
         *held = stage;
     }
@@ -131,7 +131,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.watch.take() {
             drop(stop);
-            // It clears its line before the results are written.
+            // The thread clears its line before the results are written.
             let _ = thread.join();
         }
     }

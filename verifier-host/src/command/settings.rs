@@ -1,101 +1,28 @@
 //! `verifier settings`.
 
-use std::io::{self, Write as _};
+use clap::Args;
+use verifier_core::render::{write_settings_csv, write_settings_json, write_settings_text};
+use verifier_host::{Error, Session};
 
-use verifier_core::Completeness;
-use verifier_core::render::text::{sanitize, write_extent};
-use verifier_core::render::{write_settings_csv, write_settings_json};
-use verifier_core::verifier::Modes;
-use verifier_host::Error;
+use super::dump_args::DumpArgs;
+use super::show::{Format, show};
 
-use super::args::{Format, ViewArgs};
-use super::output::{complain_kernel_symbols, complain_problems, stdout};
-
-pub(super) fn run(args: &ViewArgs) -> Result<(), Error> {
-    let session = args.dump.open()?;
-    complain_kernel_symbols(&session);
-    let kernel = session.kernel()?;
-    let (settings, modes) = session.settings()?;
-    let mut out = stdout();
-    match args.format {
-        Format::Json => write_settings_json(&mut out, &settings, &modes)?,
-        Format::Csv => write_settings_csv(&mut out, &settings, &modes)?,
-        Format::Text => {
-            write_extent(
-                &mut out,
-                &Completeness::of(settings.problems.iter().chain(&modes.problems)),
-            )?;
-            writeln!(out, "Level {}", settings.level)?;
-            for flag in settings.level.flags() {
-                writeln!(out, "  {:#010x}  {}", flag.bit, flag.name)?;
-            }
-            let unknown = settings.level.unknown(kernel.build());
-            if unknown != 0 {
-                writeln!(
-                    out,
-                    "  {unknown:#010x}  not among the flags known of build {}",
-                    kernel.build()
-                )?;
-            }
-            writeln!(out, "\nStatistics")?;
-            for counter in &settings.statistics.0 {
-                writeln!(out, "  {:36}{:>12}", sanitize(&counter.name), counter.value)?;
-            }
-            write_modes(&mut out, &modes)?;
-            complain_problems(&settings.problems);
-            complain_problems(&modes.problems);
-        }
-    }
-    Ok(out.flush()?)
+#[derive(Args)]
+pub(super) struct SettingsArgs {
+    #[command(flatten)]
+    dump: DumpArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
 }
 
-/// Says of everything without a public meaning that it is unknown.
-fn write_modes(out: &mut dyn io::Write, modes: &Modes) -> io::Result<()> {
-    const UNKNOWN: &str = "unknown";
-    writeln!(out, "\nModes")?;
-    let mut number = |name: &str, value: Option<u32>, what: &str| match value {
-        Some(value) => writeln!(out, "  {name:36}{value:>12}{what}"),
-        None => Ok(()),
-    };
-    number("VfVerifyMode", modes.verify_mode, "  (its values are unknown)")?;
-    number("ViVerifyAllDrivers", modes.verify_all_drivers, "")?;
-    if let Some(options) = modes.option_flags {
-        writeln!(out, "  {:36}{:>12}", "VfOptionFlags", format!("{:#x}", options.0))?;
-        for (bit, meaning) in options.bits() {
-            writeln!(out, "    {bit:#010x}  {}", meaning.unwrap_or(UNKNOWN))?;
+pub(super) fn run(args: &SettingsArgs) -> Result<(), Error> {
+    show(&args.dump, args.format, Session::settings, |out, (settings, modes), names| {
+        match args.format {
+            Format::Text => write_settings_text(out, settings, modes, names.kernel().build()),
+            Format::Json => write_settings_json(out, settings, modes),
+            Format::Csv => write_settings_csv(out, settings, modes),
         }
-    }
-    if let Some(classes) = modes.rule_classes {
-        writeln!(out, "  {:36}{:>12}", "VfRuleClasses", format!("{:#x}", classes.0))?;
-        for (class, name) in classes.classes() {
-            writeln!(out, "    {class:10}  {}", name.unwrap_or(UNKNOWN))?;
-        }
-    }
-    for (what, excluded) in [
-        ("Excluded drivers", &modes.excluded_drivers),
-        ("Excluded drivers, second list (XDV)", &modes.xdv_excluded_drivers),
-    ] {
-        let Some(excluded) = excluded else { continue };
-        let names: Vec<_> = excluded.iter().map(|name| sanitize(name)).collect();
-        let names = if names.is_empty() { "none".into() } else { names.join(", ") };
-        writeln!(out, "  {what}: {names}")?;
-    }
-    let faults = &modes.faults;
-    if let Some(probability) = faults.probability {
-        writeln!(out, "  Random faults, while flag 0x4 is set: {probability} in 10000")?;
-    }
-    if let Some(most) = faults.max_probability {
-        writeln!(out, "    VfFaultInjectionMaxProbability {most}")?;
-    }
-    if let Some(minutes) = faults.boot_minutes {
-        writeln!(out, "    none in the first {minutes} minutes")?;
-    }
-    for (what, text) in [("pool tags", &faults.pool_tags), ("programs", &faults.applications)] {
-        match text.as_deref() {
-            Some("") => writeln!(out, "    all {what}")?,
-            Some(text) => writeln!(out, "    {what}: {}", sanitize(text))?,
-            None => {}
-        }
-    }
-    Ok(())
+    })
+    .map(drop)
 }

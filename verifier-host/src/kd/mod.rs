@@ -1,12 +1,13 @@
 //! The debugger's own commands, and its text.
 //!
-//! `!verifier`, of which `!verifier -?` prints the syntax; `!deadlock [1|3]`; `lm`; `.bugcheck`, in
-//! whichever case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
+//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `lm` and `.bugcheck`, in
+//! upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
 
 mod verifier;
 
 use std::io;
 
+use verifier_core::dump::Dump;
 use verifier_core::machine::Machine;
 use verifier_core::render::text::{
     DeadlockDetail, Style, extent_line, write_bug_check, write_deadlock, write_modules,
@@ -17,19 +18,21 @@ use verifier_core::{Completeness, Problem};
 use crate::error::Error;
 use crate::session::Session;
 
-/// Runs one debugger command on a session and writes what the debugger would; then a warning if the answer
-/// is not complete. Returns what could not be read or does not fit.
+/// Runs one debugger command on a session and writes what the debugger would write, then a warning if the
+/// answer is not complete. Returns what could not be read or does not fit, and which symbols are missing.
 ///
 /// # Errors
-/// [`Error::Usage`] for a command that is not known here, and what the views return.
+/// [`Error::Usage`] for an unknown command, and the errors of the views.
 pub fn run_kd_command(
     out: &mut dyn io::Write,
     session: &Session,
     command: &str,
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
-    let problems = dispatch(out, session, command, style)?;
-    // Ours: the debugger prints its warnings between its lines in this form.
+    let mut problems = dispatch(out, session, command, style)?;
+    let kernel = session.kernel_symbol_problem();
+    problems.extend(kernel.filter(|kernel| !problems.contains(kernel)));
+    // Not the debugger's, but in the form of the warnings that it prints between its lines.
     if let Some(line) = extent_line(&Completeness::of(&problems)) {
         writeln!(out, "*** WARNING: {line}.")?;
     }
@@ -51,33 +54,41 @@ fn dispatch(
         "lm" => {
             session.load_all_symbols();
             write_modules(out, session.kernel()?)?;
-            Ok(Vec::new())
+            Ok(session.symbol_problems())
         }
         ".bugcheck" => bug_check(out, session),
         _ => Err(Error::Usage(format!(
-            "{name:?} is not a command known here; known are !verifier, !deadlock, lm, .bugcheck"
+            "{name:?} is not a known command; known are !verifier, !deadlock, lm, .bugcheck"
         ))),
     }
 }
 
 fn bug_check(out: &mut dyn io::Write, session: &Session) -> Result<Vec<Problem>, Error> {
-    let header = session
-        .dump()
-        .ok_or_else(|| usage(".bugcheck reads the dump's header, and there is no dump"))?
-        .header();
-    let machine =
-        header.machine().unwrap_or(if header.is_64bit { Machine::X64 } else { Machine::X86 });
-    // Without a kernel the header is all that there is to show.
+    let bug_check = session.bug_check().ok_or_else(|| {
+        usage(".bugcheck: there is no dump's header, and the kernel noted no bug check in memory")
+    })?;
+    // Without a kernel only the header can be shown.
     let condition = session.kernel().ok().map(|kernel| violated_condition(kernel));
     let (condition, problems) = match condition {
         Some(Err(error)) => (None, vec![Problem::from_error("violated condition", &error)]),
         condition => (condition.and_then(Result::ok).flatten(), Vec::new()),
     };
-    write_bug_check(out, &header.bug_check, condition.as_deref(), machine)?;
+    write_bug_check(out, &bug_check, condition.as_deref(), machine(session))?;
     Ok(problems)
 }
 
-/// What `!deadlock -?` prints: ours.
+/// The machine by the header, else by the kernel.
+fn machine(session: &Session) -> Machine {
+    match (session.dump().map(Dump::header), session.kernel()) {
+        (Some(header), _) => {
+            header.machine().unwrap_or(if header.is_64bit { Machine::X64 } else { Machine::X86 })
+        }
+        (None, Ok(kernel)) => kernel.space().machine(),
+        (None, Err(_)) => Machine::X64,
+    }
+}
+
+/// What `!deadlock -?` prints, in our words.
 const DEADLOCK_USAGE: &str = "\
 !deadlock       threads and locks of the deadlock that Verifier found
 !deadlock 1     with the stacks that took the locks
@@ -122,5 +133,7 @@ fn number(text: &str) -> Result<u64, Error> {
         let digits = plain.strip_prefix("0x").unwrap_or(&plain);
         u64::from_str_radix(digits, 16).ok()
     };
-    parsed.ok_or_else(|| usage(&format!("{text:?} is no number: hexadecimal, or decimal after 0n")))
+    parsed.ok_or_else(|| {
+        usage(&format!("{text:?} is not a number: hexadecimal, or decimal after 0n"))
+    })
 }

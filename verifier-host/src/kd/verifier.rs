@@ -1,13 +1,13 @@
 //! `!verifier`.
 //!
-//! `!verifier [Flags [Image]]` prints settings and statistics; with flag 1 drivers, with 1 and 2 their
-//! allocations; with 4, 8, 40, 80, 100, 200 and 400 a log each behind them. Where Flags is exactly one
-//! of the logs' flags, only that log is printed, and the argument is a quantity or, but for 4 and 8, an
-//! address, which lies in the kernel's half. (That 40 takes one is ours.) Of the fault and IRQL logs four
-//! entries are printed where no quantity is given, of the others all.
+//! `!verifier [Flags [Image]]` prints settings and statistics; flag 1 adds the drivers, 1 and 2 their
+//! allocations, and each of 4, 8, 40, 80, 100, 200 and 400 a log. If Flags is exactly one of the logs' flags,
+//! only that log is printed, and the argument is a quantity or, except for 4 and 8, an address in the kernel's
+//! half. (The debugger's 40 takes none.) Without a quantity four entries of the fault and IRQL logs are
+//! printed, and all entries of the others.
 //!
-//! Flags 10, 20 and 800, of which no public source tells what to print, say so. `-disable` changes a
-//! live machine: it is refused. `?` and `-?` print the syntax.
+//! No public source says what flags 10, 20 and 800 print, so this says that. `-disable` changes a live
+//! machine, so it is refused. `?` and `-?` print the syntax.
 
 use std::io;
 
@@ -16,15 +16,14 @@ use verifier_core::render::text::{
     Style, sanitize, write_driver_list, write_event_log, write_log_title, write_pool_log,
     write_pool_log_search, write_summary, write_watched_irps,
 };
-use verifier_core::verifier::log::{EventKind, LogKind, PoolRecord, WatchedIrps};
-use verifier_core::verifier::{PoolReport, Settings};
+use verifier_core::verifier::log::{EventKind, LogKind, PoolRecord};
 use verifier_core::{Problem, Va};
 
 use super::{number, usage};
 use crate::error::Error;
 use crate::session::Session;
 
-/// Entries of the fault and IRQL logs that are shown where no quantity is given.
+/// Entries of the fault and IRQL logs that are shown without a quantity.
 const DEFAULT_QUANTITY: usize = 4;
 
 const SYNTAX: &str = "\
@@ -50,17 +49,17 @@ const SYNTAX: &str = "\
 
   Image     only this driver, for 1 and 2
   Quantity  how many of the newest entries (4 and 8: four unless given; else all)
-  Address   only entries about this block, IRP or thread; it lies in the kernel's half
+  Address   only entries about this block, IRP or thread; it is in the kernel's half
 Numbers are hexadecimal, or decimal after 0n.
 ";
 
-/// The two that take a quantity only, and show few records if none is given.
+/// True for the two logs that take only a quantity, and show few records without one.
 fn is_short(log: LogKind) -> bool {
     matches!(log, LogKind::Event(EventKind::Fault | EventKind::Irql))
 }
 
-/// Logs by flag, in the order in which they are printed, and the title that each has behind other
-/// things: the first two from the transcript of Windows 7, the others ours.
+/// Logs by flag, in the order in which they are printed, and the title that each has after other output. The
+/// first two titles are from the transcript of Windows 7; the others are in our words.
 const LOGS: [(u64, LogKind, &str); 7] = [
     (0x4, LogKind::Event(EventKind::Fault), "Fault injection trace log"),
     (0x8, LogKind::Event(EventKind::Irql), "Track irql trace log"),
@@ -71,11 +70,11 @@ const LOGS: [(u64, LogKind, &str); 7] = [
     (0x400, LogKind::Watched, "Canceled IRPs being watched"),
 ];
 
-/// Flags of which no public source tells what to print.
+/// Flags for which no public source says what to print.
 const UNKNOWN: [(u64, &str); 3] = [
     (0x10, "no public source says what it prints"),
-    (0x20, "the Driver Hang Verification log: no public source says where it lies"),
-    (0x800, "the log of systematic low resources simulation: no public source says where it lies"),
+    (0x20, "the Driver Hang Verification log: no public source says where it is"),
+    (0x800, "the log of systematic low resources simulation: no public source says where it is"),
 ];
 
 /// Runs `!verifier` with its arguments.
@@ -118,7 +117,7 @@ pub(super) fn run(
         | UNKNOWN.iter().fold(0, |all, (flag, _)| all | flag);
     if flags & !known != 0 {
         return Err(usage(&format!(
-            "!verifier {flags:x}: {:x} is no flag of !verifier",
+            "!verifier {flags:x}: {:x} is not a flag of !verifier",
             flags & !known
         )));
     }
@@ -139,34 +138,18 @@ fn write_all(
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
-    let settings = Settings::read(kernel)?;
+    let (settings, _) = session.settings()?;
     write_summary(out, &settings, kernel.build(), style)?;
     let mut problems = settings.problems;
     if flags & 1 != 0 {
-        let report =
-            PoolReport::read(kernel, |driver| image.is_none_or(|image| driver.is_named(image)))?;
-        session.load_symbols_at(report.callers());
-        write_driver_list(out, &report.drivers, &Names::new(kernel), flags & 2 != 0, style)?;
-        if let (Some(image), true) = (image, report.drivers.is_empty()) {
-            // Ours: no transcript shows an image that is not configured.
-            writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
-        }
-        if flags & 2 != 0 && !report.unowned.is_empty() {
-            // Ours: the debugger knows no blocks without a driver.
-            writeln!(
-                out,
-                "{:#x} more allocations are of no known driver (verifier pool lists them).",
-                report.unowned.len()
-            )?;
-        }
-        problems.extend(report.problems);
+        problems.extend(write_drivers(out, session, image, flags & 2 != 0, style)?);
     }
     for (flag, log, title) in LOGS {
         if flags & flag != 0 {
             write_log_title(out, title)?;
             match write_log(out, session, log, None, style) {
                 Ok(more) => problems.extend(more),
-                // One log that is not there does not end the command.
+                // One missing log does not end the command.
                 Err(Error::Core(error)) => {
                     writeln!(out, "It cannot be read.")?;
                     problems.push(Problem::from_error(title, &error));
@@ -181,6 +164,32 @@ fn write_all(
         }
     }
     Ok(problems)
+}
+
+/// Writes the drivers, or the one that `image` names.
+fn write_drivers(
+    out: &mut dyn io::Write,
+    session: &Session,
+    image: Option<&str>,
+    with_allocations: bool,
+    style: Style,
+) -> Result<Vec<Problem>, Error> {
+    let report = session.pool_of(image)?;
+    let names = Names::new(session.kernel()?);
+    write_driver_list(out, &report.drivers, &names, with_allocations, style)?;
+    if let (Some(image), true) = (image, report.drivers.is_empty()) {
+        // Our words: no transcript shows an image that is not configured.
+        writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
+    }
+    if with_allocations && !report.unowned.is_empty() {
+        // Our words: the debugger does not show blocks without a driver.
+        writeln!(
+            out,
+            "{:#x} more allocations are of no known driver (verifier pool lists them).",
+            report.unowned.len()
+        )?;
+    }
+    Ok(report.problems)
 }
 
 fn write_log(
@@ -208,7 +217,7 @@ fn write_log(
             Ok(log.problems)
         }
         LogKind::Watched => {
-            let watched = WatchedIrps::read(kernel, last, address)?;
+            let watched = session.watched_irps(last, address)?;
             write_watched_irps(out, &watched, &Names::new(kernel))?;
             Ok(watched.problems)
         }
@@ -216,7 +225,7 @@ fn write_log(
             let log = session.pool_log(last, address)?;
             let names = Names::new(kernel);
             match address {
-                // Ours: no transcript shows a search in a log that is off.
+                // No transcript shows a search in a log that is off.
                 Some(address) if log.empty_because.is_none() => {
                     let records: Vec<(&PoolRecord, &[Va])> =
                         log.records.iter().map(|record| (record, log.frames(record))).collect();

@@ -1,24 +1,25 @@
-//! The report of a session: what is read for it, and what it says where something cannot be read.
+//! The report of a session: what is read for it, and what it says if something cannot be read.
 
 use std::collections::HashSet;
 use std::io;
 
 use verifier_core::analysis::GroupBy;
-use verifier_core::verifier::log::{Order, PoolLog};
-use verifier_core::verifier::{Drivers, Settings};
+use verifier_core::dump::Dump;
+use verifier_core::render::text::{filetime_text, up_time_text};
+use verifier_core::verifier::Settings;
+use verifier_core::verifier::log::Order;
 use verifier_core::{Extent, Problem, Va};
 
 use super::{Fact, Report, Timeline};
 use crate::error::Error;
-use crate::info::filetime;
 use crate::leaks::LeakFilter;
 use crate::progress::{Progress, Stage};
 use crate::session::Session;
 
-/// The newest records that the timeline is of: a ring can have millions.
+/// The most records in the timeline, the newest ones: a ring can have millions.
 const RECORDS: usize = 1 << 18;
 
-/// What a report is of.
+/// What a report shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportSummary {
     /// Outstanding allocations.
@@ -27,15 +28,15 @@ pub struct ReportSummary {
     pub groups: usize,
     /// How much of the outstanding allocations is there.
     pub extent: Extent,
-    /// What could not be read or does not fit; the report has it too.
+    /// What could not be read or does not fit; the report lists it, too.
     pub problems: Vec<Problem>,
 }
 
 /// Reads what a report needs of `session` and writes it: one HTML file.
 ///
 /// # Errors
-/// Where the outstanding allocations cannot be read; what else cannot be read is a problem. Those of
-/// the writer.
+/// If the outstanding allocations cannot be read; anything else that cannot be read is a problem. Those of the
+/// writer.
 pub fn write_report(
     out: &mut dyn io::Write,
     session: &Session,
@@ -46,15 +47,20 @@ pub fn write_report(
     let found = session.leaks(filter, progress)?;
     let mut problems: Vec<Problem> = kernel.problems().to_vec();
     problems.extend(found.leaks.problems.iter().cloned());
-    let mut part = |what: &str, error: &verifier_core::Error| {
-        problems.push(Problem::from_error(what, error));
+    let mut part = |what: &str, error: Error| {
+        problems.push(match &error {
+            Error::Core(error) => Problem::from_error(what, error),
+            other => Problem::new(what, other),
+        });
     };
-    let settings = Settings::read(kernel).map_err(|error| part("settings", &error)).ok();
-    let drivers = Drivers::read(kernel).map_err(|error| part("drivers", &error)).ok();
+    let settings = session.settings().map_err(|error| part("settings", error)).ok();
+    let drivers = session.drivers().map_err(|error| part("drivers", error)).ok();
     let stage = Stage::begin(progress, "reading the whole pool log", None);
-    let log = PoolLog::read(kernel, Some(RECORDS)).map_err(|error| part("pool log", &error)).ok();
+    let log = session.pool_log_without_names(Some(RECORDS), None);
+    let log = log.map_err(|error| part("pool log", error)).ok();
     drop(stage);
-    // Without an order there is no time; that there is none is among the problems of the leaks.
+    let settings = settings.map(|(settings, _)| settings);
+    // Records without an order give no timeline; the problems of the leaks say that the order is unknown.
     let log = log.filter(|log| log.ring.order() == Order::NewestFirst);
     let timeline = log.map(|log| Timeline::new(&log, &found.leaks));
     if let Some(settings) = &settings {
@@ -99,31 +105,14 @@ fn subtitle(session: &Session, settings: Option<&Settings>) -> String {
 fn facts(session: &Session) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(dump) = session.dump() {
-        let header = dump.header();
-        let machine = header.machine().map_or_else(
-            || format!("{:#x}", header.machine_image_type),
-            |machine| machine.to_string(),
-        );
-        facts.extend([
-            ("File", session.path().map(|path| path.display().to_string()).unwrap_or_default()),
-            ("Size", format!("{} bytes", dump.file_len())),
-            ("Kind", header.kind.to_string()),
-            ("Windows build", format!("{}, {machine}", header.build)),
-        ]);
-        if let Some(time) = header.system_time.and_then(filetime) {
-            facts.push(("Crash time", time));
-        }
-        if let Some(time) = header.system_up_time {
-            let seconds = time / 10_000_000;
-            let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            facts.push(("Up time", format!("{h}:{m:02}:{s:02}")));
-        }
-        let parameters = header.bug_check.parameters.map(|value| Va(value).to_string()).join(", ");
-        facts.push(("Bug check", format!("{:#x} ({parameters})", header.bug_check.code)));
-        if let Some(comment) = &header.comment {
-            facts.push(("Comment", comment.clone()));
-        }
+        facts.extend(header_facts(session, dump));
     }
+    if let Some(bug_check) = session.bug_check() {
+        let parameters = bug_check.parameters.map(|value| Va(value).to_string()).join(", ");
+        facts.push(("Bug check", format!("{:#x} ({parameters})", bug_check.code)));
+    }
+    let comment = session.dump().and_then(|dump| dump.header().comment.clone());
+    facts.extend(comment.map(|comment| ("Comment", comment)));
     if let Ok(kernel) = session.kernel() {
         facts.push(("Kernel base", kernel.base().to_string()));
         if let Ok(types) = kernel.types() {
@@ -132,5 +121,23 @@ fn facts(session: &Session) -> Vec<Fact> {
         let loaded = kernel.modules().loaded().len();
         facts.push(("Modules", format!("{loaded} loaded")));
     }
+    facts
+}
+
+fn header_facts(session: &Session, dump: &Dump) -> Vec<Fact> {
+    let header = dump.header();
+    let machine = header
+        .machine()
+        .map_or_else(|| format!("{:#x}", header.machine_image_type), |machine| machine.to_string());
+    let mut facts = vec![
+        ("File", session.path().map(|path| path.display().to_string()).unwrap_or_default()),
+        ("Size", format!("{} bytes", dump.file_len())),
+        ("Kind", header.kind.to_string()),
+        ("Windows build", format!("{}, {machine}", header.build)),
+    ];
+    let time = header.system_time.and_then(filetime_text);
+    facts.extend(time.map(|time| ("Crash time", time)));
+    let up_time = header.system_up_time.map(|time| up_time_text(time / 10_000_000, 1));
+    facts.extend(up_time.map(|time| ("Up time", time)));
     facts
 }

@@ -9,7 +9,7 @@ use verifier_core::render::{LeaksView, escape_html, filter_line, to_snake_case, 
 use verifier_core::verifier::{Drivers, Settings};
 use verifier_core::{Extent, Problem};
 
-use crate::outputs::OutputKind;
+use crate::overwrite::OutputKind;
 
 use super::html::{base64, inert_json, number};
 use super::timeline::Timeline;

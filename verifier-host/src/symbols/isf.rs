@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{child, names, read};
+use super::bounded_file::{child, names, read};
 use super::identity::PdbId;
 use super::name::FileName;
 use super::outcome::{Attempt, Miss};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::outcome::{Attempt, Miss};
 use super::want::Want;
-use crate::file::replace;
+use crate::write_file::replace;
 
 /// Writes the file to each cache that does not have it; says which file is the first cache's.
 pub(super) fn keep(

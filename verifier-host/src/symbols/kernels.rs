@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use verifier_core::kernel::KERNEL_PDBS;
 
-use super::file::{expanded, names, read};
+use super::bounded_file::{expanded, names, read};
 use super::locate::folders;
 use super::path::{Element, SymbolPath};
 

@@ -42,10 +42,10 @@
 //! program open any path or share. Other symbol-server DLLs than `symsrv.dll` are refused, because
 //! they are Windows programs. The content of an ISF table is not compared with its file's name.
 
+mod bounded_file;
 mod cabinet;
 #[cfg(feature = "download")]
 mod download;
-mod file;
 mod identity;
 mod image;
 mod isf;

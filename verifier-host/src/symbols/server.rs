@@ -30,8 +30,9 @@ pub(super) fn fetch(
         let shown = without_credentials(&url);
         let answer = download::get(server, &url, &title, want.file_bytes, progress);
         let checked = answer.and_then(|bytes| {
-            let bytes =
-                Arc::new(super::file::expanded(bytes, want.file_bytes).map_err(Fault::File)?);
+            let bytes = Arc::new(
+                super::bounded_file::expanded(bytes, want.file_bytes).map_err(Fault::File)?,
+            );
             let other_age = (want.check)(&bytes).map_err(Fault::File)?;
             Ok((bytes, other_age))
         });

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{child, expanded, names, read};
+use super::bounded_file::{child, expanded, names, read};
 use super::outcome::{Attempt, Miss};
 use super::want::{Hit, Want};
 

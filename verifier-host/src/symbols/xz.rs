@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::file::guarded;
+use super::bounded_file::guarded;
 use super::outcome::Miss;
 
 /// The decoder's memory in KiB. `xz -9` asks for a dictionary of 64 MiB; the format would allow

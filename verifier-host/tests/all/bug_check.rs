@@ -156,3 +156,35 @@ fn the_driver_and_its_blocks_are_shown_without_symbols() {
     assert!(output.status.success() && text.contains("  driver leaky.sys\n"), "{text}");
     assert!(text.contains("Not freed by leaky.sys when it was unloaded: 2 blocks"), "{text}");
 }
+
+/// The header of a raw image is absent, and that of a dump may hold no bug check: the kernel's own note of it
+/// serves for every view.
+#[test]
+fn a_bug_check_that_only_memory_has_is_shown_everywhere() {
+    let mut m = Machine::new(Build::Win10Vb);
+    let bug_check = BugCheck { code: 0xc4, parameters: [0xd2, 0x11, 0x22, 0x33] };
+    let driver = m.driver(Driver::new("quiet.sys").pdb("quiet.pdb"));
+    m.level(8).bug_check(bug_check).verified(driver);
+    let mut assembly = m.assemble();
+    let raw = assembly.sample(DumpKind::Raw);
+    assembly.header.bug_check = Some(BugCheck { code: 0, parameters: [0; 4] });
+    let unset = assembly.sample(DumpKind::BitmapKernel);
+    for (sample, options) in [(&unset, &[][..]), (&raw, &["--raw"])] {
+        let info = clean(sample, "info", &[options, &["--format", "json"]].concat());
+        let info: Value = serde_json::from_str(&info).unwrap();
+        assert_eq!(info["bug_check"]["code"], 0xc4);
+        assert_eq!(info["bug_check"]["parameters"][3], "0x33");
+        let text = clean(sample, "info", options);
+        assert!(text.contains("Bug check       0xc4 (0xd2, 0x11, 0x22, 0x33)\n"), "{text}");
+        assert!(text.contains("  4  0x33  block size\n"), "{text}");
+        let text = clean(sample, "kd", &[options, &["-c", ".bugcheck"]].concat());
+        assert!(text.starts_with("Bugcheck code 000000C4\n"), "{text}");
+        let leaks = clean(sample, "leaks", &[options, &["--format", "markdown"]].concat());
+        assert!(leaks.contains("· bug check 0xc4"), "{leaks}");
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("report.html");
+        clean(sample, "report", &[options, &["-o", at.to_str().unwrap()]].concat());
+        let page = std::fs::read_to_string(at).unwrap();
+        assert!(page.contains("0xc4 (0xd2, 0x11, 0x22, 0x33)"));
+    }
+}

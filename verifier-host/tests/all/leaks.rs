@@ -234,7 +234,7 @@ fn blocks_of_unknown_pool_are_not_a_clean_run() {
         assert_eq!(args(&(read + undetermined + 1).to_string()).status.code(), Some(0));
         let output = args(&(read + undetermined).to_string());
         assert_eq!(output.status.code(), Some(3), "{}", folder.display());
-        assert!(String::from_utf8_lossy(&output.stderr).contains("nothing tells whether"));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("their pool is unknown"));
     }
 }
 

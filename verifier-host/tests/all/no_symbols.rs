@@ -265,7 +265,7 @@ fn a_raw_images_layouts_follow_from_its_data() {
         let kernel = bare.kernel().unwrap();
         assert_eq!(kernel.build(), 0);
         let said = kernel.types().unwrap().describe();
-        assert!(said.ends_with("(told by what is in memory)"), "{said}");
+        assert!(said.ends_with("(by what is in memory)"), "{said}");
         compare(kernel, full.kernel().unwrap());
     }
 }
@@ -375,7 +375,7 @@ fn a_wrapped_log_without_an_index() {
     let bare = open(folder.path(), None);
     let kernel = bare.kernel().unwrap();
     let why = kernel.global("VfPoolTracesIndex").unwrap_err().to_string();
-    assert!(why.contains("the records do not tell which"), "{why}");
+    assert!(why.contains("the records do not decide which"), "{why}");
     let log = PoolLog::read(kernel, None).unwrap();
     assert_eq!((log.ring.order(), log.wrapped, log.records.len()), (Order::Unknown, Some(true), 8));
     let full = open(folder.path(), Some(folder.path().join("symbols")));
@@ -432,7 +432,7 @@ fn carving_can_be_stopped() {
         .kernel()
         .unwrap()
         .stop_when(Box::new(move || pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 5));
-    let (carved, _) = session.carve_pool(None).unwrap();
+    let (carved, _) = session.carve_pool(None, None).unwrap();
     assert_eq!(carved.pages_looked_at, 5);
     assert!(carved.problems[0].why.starts_with("reading was stopped"), "{:?}", carved.problems);
 }

@@ -122,9 +122,9 @@ class Leaks(Table[LeakGroup]):
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
-    def flamegraph(self, path: None = None, *, weight: Weight = "bytes") -> Picture: ...
+    def flamegraph(self, path: None = None, *, weight: Weight = "bytes", force: bool = False) -> Picture: ...
     @overload
-    def flamegraph(self, path: _Path, *, weight: Weight = "bytes") -> tuple[Problem, ...]: ...
+    def flamegraph(self, path: _Path, *, weight: Weight = "bytes", force: bool = False) -> tuple[Problem, ...]: ...
 
 @final
 class Diff(Table[DiffGroup]):
@@ -346,6 +346,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        force: bool = False,
     ) -> Picture: ...
     @overload
     def flamegraph(
@@ -359,6 +360,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        force: bool = False,
     ) -> tuple[Problem, ...]: ...
     @overload
     def report(
@@ -371,6 +373,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        force: bool = False,
     ) -> Page: ...
     @overload
     def report(
@@ -383,6 +386,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        force: bool = False,
     ) -> tuple[Problem, ...]: ...
     def kd(self, command: str, *, style: Style = "modern") -> Text: ...
 

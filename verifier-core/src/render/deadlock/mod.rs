@@ -1,14 +1,13 @@
-//! Deadlock detection beyond what the debugger prints: the order of all locks as text, JSON and Graphviz DOT.
+//! Deadlock detection beyond what the debugger prints: the order of all locks, as JSON and Graphviz DOT.
 
 mod dot;
 mod json;
-mod text;
+pub(super) mod rows;
 
 use std::collections::BTreeSet;
 
 pub use self::dot::write_deadlock_dot;
 pub use self::json::{DeadlockDocument, write_deadlock_json};
-pub use self::text::write_deadlock_text;
 
 use super::Names;
 use crate::addr::Va;
@@ -16,18 +15,18 @@ use crate::analysis::{LockEdge, LockOrder, is_kernel_or_verifier};
 use crate::verifier::deadlock::{Deadlock, LockType};
 
 /// The name of a type of lock, or its number.
-fn type_name(kind: LockType) -> String {
+pub(super) fn type_name(kind: LockType) -> String {
     kind.name().map_or_else(|| format!("type {}", kind.0), str::to_lowercase)
 }
 
 /// The first frame outside the kernel and Verifier: the line of code that took the lock.
-fn site(frames: &[Va], names: &Names<'_>) -> Option<Va> {
+pub(super) fn site(frames: &[Va], names: &Names<'_>) -> Option<Va> {
     let outside = |va: &&Va| !is_kernel_or_verifier(names.kernel(), **va);
     frames.iter().find(outside).or(frames.first()).copied()
 }
 
 /// The edges that are told together: of the same two locks, each run of `edges`.
-fn by_locks(edges: &[LockEdge]) -> impl Iterator<Item = (&LockEdge, &[LockEdge])> {
+pub(super) fn by_locks(edges: &[LockEdge]) -> impl Iterator<Item = (&LockEdge, &[LockEdge])> {
     edges
         .chunk_by(|a, b| (a.held, a.acquired) == (b.held, b.acquired))
         .filter_map(|run| Some((run.first()?, run)))

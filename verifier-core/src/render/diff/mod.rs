@@ -1,15 +1,18 @@
-//! The difference of two dumps: text, JSON, CSV, Markdown.
+//! The difference of two dumps, as JSON, CSV and Markdown.
 
 mod json;
+mod rows;
 mod tables;
 
 pub use self::json::write_diff_json;
-pub use self::tables::{write_diff_csv, write_diff_markdown, write_diff_text};
+pub use self::rows::{DiffRow, Growth};
+pub(super) use self::tables::{Signed, heading, how, more_blocks, unchanged};
+pub use self::tables::{write_diff_csv, write_diff_markdown};
 
 use super::leaks::{coverage_line, filter_line};
 use super::text::sanitize;
 use crate::analysis::{Diff, DiffGroup, Leaks};
-use crate::completeness::Completeness;
+use crate::completeness::{Completeness, Headline};
 
 /// What is rendered: a difference, and the dumps it is of.
 #[derive(Clone, Copy)]
@@ -40,6 +43,10 @@ impl<'a> DiffView<'a> {
         for (which, leaks) in [("earlier", self.old), ("later", self.new)] {
             let one = leaks.completeness();
             both.extent = both.extent.max(one.extent);
+            both.headlines.extend(one.headlines.into_iter().map(|headline| Headline {
+                reason: headline.reason.map(|index| both.because.len() + index),
+                ..headline
+            }));
             both.because.extend(one.because.iter().map(|why| format!("{which} dump: {why}")));
         }
         both

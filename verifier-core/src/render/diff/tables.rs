@@ -1,22 +1,16 @@
-//! Differences as tables: text, CSV, Markdown.
+//! Differences as tables: CSV and Markdown; and the words that they share with the text.
 
 use std::fmt::{self, Display};
 use std::io;
 
-use super::DiffView;
-use crate::analysis::{DiffGroup, GroupBy};
-use crate::render::csv::{Csv, inert};
+use super::{DiffRow, DiffView};
+use crate::analysis::DiffGroup;
+use crate::render::csv::write_table_of_extent;
 use crate::render::leaks::{CONTIGUOUS, Thousands, blocks, cell, extent, more_groups, plain};
-use crate::render::text::{sanitize, write_extent};
-
-/// Example addresses of a group.
-const EXAMPLES: usize = 4;
-
-/// What is said if nothing is known to have grown and one of the dumps did not give a complete answer.
-const UNKNOWN: &str = "What grew is unknown";
+use crate::render::text::sanitize;
 
 /// A number with its sign.
-struct Signed(i128);
+pub(in crate::render) struct Signed(pub(in crate::render) i128);
 
 impl Display for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +20,7 @@ impl Display for Signed {
     }
 }
 
-fn heading(view: &DiffView<'_>) -> String {
+pub(in crate::render) fn heading(view: &DiffView<'_>) -> String {
     let diff = view.diff;
     format!(
         "{} ({} bytes) before, {} ({} bytes) after",
@@ -37,7 +31,7 @@ fn heading(view: &DiffView<'_>) -> String {
     )
 }
 
-fn how(view: &DiffView<'_>) -> String {
+pub(in crate::render) fn how(view: &DiffView<'_>) -> String {
     let boot = &view.diff.boot;
     if boot.is_same {
         format!(
@@ -52,102 +46,17 @@ fn how(view: &DiffView<'_>) -> String {
     }
 }
 
-/// Writes what grew and shrank as text.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let answer = view.completeness();
-    write_extent(out, &answer)?;
-    writeln!(out, "{}.\n{}", heading(view), how(view))?;
-    for line in view.remarks() {
-        writeln!(out, "{line}")?;
-    }
-    let (shown, more) = view.shown();
-    if view.diff.groups.is_empty() {
-        let nothing = if answer.is_complete() { "Nothing grew" } else { UNKNOWN };
-        return writeln!(out, "{nothing}: {} by {}.", unchanged(view), view.diff.by.name());
-    }
-    for group in shown {
-        let (count, bytes) = group.growth();
-        write!(
-            out,
-            "\n{}, {} bytes (now {}, {} bytes)",
-            more_blocks(count),
-            Signed(bytes),
-            blocks(group.new.count),
-            Thousands(group.new.bytes)
-        )?;
-        match group.key.tag {
-            _ if group.key.is_contiguous => write!(out, ", {CONTIGUOUS}")?,
-            Some(tag) => write!(out, ", tag {tag}")?,
-            None => {}
-        }
-        if let Some(driver) = &group.key.driver {
-            write!(out, ", {}", sanitize(driver))?;
-        }
-        writeln!(out)?;
-        if group.merged > 0 {
-            writeln!(
-                out,
-                "    {} groups of one caller, with and without stack, as one",
-                group.merged
-            )?;
-        }
-        match &group.key.stack {
-            Some(stack) => {
-                for frame in stack {
-                    writeln!(out, "    {}", sanitize(frame))?;
-                }
-            }
-            // Tag and driver stand in the line above.
-            None if matches!(view.diff.by, GroupBy::Tag | GroupBy::Driver) => {}
-            None => {
-                writeln!(out, "    {}", sanitize(&group.label))?;
-                if let Some(why) = view.why(group) {
-                    writeln!(out, "    no stack: {why}")?;
-                }
-            }
-        }
-        // Across boots all blocks are others.
-        if view.diff.boot.is_same {
-            write_addresses(out, "new", &group.appeared)?;
-            write_addresses(out, "gone", &group.gone)?;
-        }
-    }
-    if more > 0 {
-        writeln!(out, "\n{} (--top 0 shows all).", more_groups(more))?;
-    }
-    writeln!(out, "\n{}.", unchanged(view))
-}
-
 /// "+1 block", "-2 blocks".
-fn more_blocks(count: i128) -> String {
+pub(in crate::render) fn more_blocks(count: i128) -> String {
     format!("{} block{}", Signed(count), if count.unsigned_abs() == 1 { "" } else { "s" })
 }
 
 /// "1 group holds what it held", "2 groups hold what they held".
-fn unchanged(view: &DiffView<'_>) -> String {
+pub(in crate::render) fn unchanged(view: &DiffView<'_>) -> String {
     match view.diff.unchanged {
         1 => "1 group holds what it held".into(),
         count => format!("{} groups hold what they held", Thousands(count as u64)),
     }
-}
-
-fn write_addresses(
-    out: &mut dyn io::Write,
-    what: &str,
-    addresses: &[crate::addr::Va],
-) -> io::Result<()> {
-    if addresses.is_empty() {
-        return Ok(());
-    }
-    let examples: Vec<String> = addresses.iter().take(EXAMPLES).map(ToString::to_string).collect();
-    let more = match addresses.len().saturating_sub(EXAMPLES) {
-        0 => String::new(),
-        rest => format!(" and {} more", Thousands(rest as u64)),
-    };
-    writeln!(out, "    {what}: {}{more}", examples.join(" "))
 }
 
 /// Writes one row for each group that changed.
@@ -155,43 +64,8 @@ fn write_addresses(
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let mut csv = Csv::of_extent(
-        out,
-        view.completeness().extent,
-        [
-            "count_growth",
-            "bytes_growth",
-            "old_count",
-            "old_bytes",
-            "new_count",
-            "new_bytes",
-            "tag",
-            "driver",
-            "label",
-            "why_no_stack",
-            "stack",
-            "contiguous",
-        ],
-    )?;
-    for group in view.shown().0 {
-        let (count, bytes) = group.growth();
-        let stack = group.key.stack.as_ref().map(|stack| stack.join(" < ")).unwrap_or_default();
-        csv.row([
-            &count.to_string(),
-            &bytes.to_string(),
-            &group.old.count.to_string(),
-            &group.old.bytes.to_string(),
-            &group.new.count.to_string(),
-            &group.new.bytes.to_string(),
-            &*inert(&group.key.tag.map(|tag| tag.to_string()).unwrap_or_default()),
-            &*inert(group.key.driver.as_deref().unwrap_or_default()),
-            &*inert(&group.label),
-            &view.why(group).unwrap_or_default(),
-            &*inert(&stack),
-            &group.key.is_contiguous.to_string(),
-        ])?;
-    }
-    csv.end()
+    let extent = view.completeness().extent;
+    write_table_of_extent(out, extent, &DiffRow::TABLE, view.rows(), None)
 }
 
 /// Writes what changed as Markdown for a pull-request comment.

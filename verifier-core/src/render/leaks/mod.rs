@@ -5,7 +5,7 @@ mod filter;
 mod folded;
 mod json;
 mod markdown;
-mod text;
+mod rows;
 
 use std::rc::Rc;
 
@@ -16,8 +16,7 @@ pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
 pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
-pub use self::text::write_leaks_text;
-pub(super) use self::text::write_stack_lines;
+pub use self::rows::{BlockRow, GroupRow};
 pub(super) use crate::number::Thousands;
 
 use super::Names;
@@ -62,7 +61,7 @@ impl<'a> LeaksView<'a> {
         (shown, rest.len(), total)
     }
 
-    fn driver(&self, index: usize) -> &'a str {
+    pub(super) fn driver(&self, index: usize) -> &'a str {
         self.leaks.drivers.get(index).map_or("", |driver| &driver.name)
     }
 
@@ -166,7 +165,7 @@ impl<'a> LeaksView<'a> {
         }
     }
 
-    fn first_caller(&self, group: &Group) -> String {
+    pub(super) fn first_caller(&self, group: &Group) -> String {
         let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
         first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
     }

@@ -10,6 +10,7 @@
 use std::io;
 
 use super::lines::{SEPARATOR, sanitize};
+use super::stack::write_stack_lines;
 use super::{Style, digits};
 use crate::addr::Va;
 use crate::analysis::{LockOrder, LockStep, OrderThread};
@@ -223,21 +224,16 @@ impl Text<'_> {
         if frames.is_empty() {
             return writeln!(out, "    Stack:   << not known >>");
         }
-        for (i, &frame) in frames.iter().enumerate() {
-            let label = if i == 0 { "Stack:" } else { "" };
-            let name = self.name(frame);
-            match (self.style, name) {
-                (Style::Win7, name) => {
-                    let name = name.unwrap_or_else(|| self.digits(frame));
-                    writeln!(out, "    {label:9}{name}")?;
-                }
-                (Style::Modern, name) => {
-                    let name = name.map(|name| name + " ").unwrap_or_default();
-                    writeln!(out, "    {label:9}{} {name}", self.digits(frame))?;
-                }
+        let line = |&frame| match (self.style, self.name(frame)) {
+            (Style::Win7, name) => name.unwrap_or_else(|| self.digits(frame)),
+            (Style::Modern, name) => {
+                let name = name.map(|name| name + " ").unwrap_or_default();
+                format!("{} {name}", self.digits(frame))
             }
-        }
-        Ok(())
+        };
+        let first = format!("    {:9}", "Stack:");
+        let other = " ".repeat(first.len());
+        write_stack_lines(out, (&first, &other), frames.iter().map(line))
     }
 
     /// What else was reported, and what there is.

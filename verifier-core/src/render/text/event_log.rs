@@ -6,8 +6,8 @@
 
 use std::io;
 
-use super::lines::sanitize;
 use super::pool_log::write_impossible;
+use super::stack::{frame_line, write_stack, write_stack_lines};
 use super::{Style, digits};
 use crate::addr::Va;
 use crate::render::Names;
@@ -56,25 +56,7 @@ pub fn write_event_log(
         write_impossible(out, record.impossible, "")?;
         if !log.frames(record).is_empty() {
             writeln!(out)?;
-            write_frames(out, log, record, names, "    ")?;
-        }
-    }
-    Ok(())
-}
-
-fn write_frames(
-    out: &mut dyn io::Write,
-    log: &EventLog,
-    record: &EventRecord,
-    names: &Names<'_>,
-    indent: &str,
-) -> io::Result<()> {
-    let machine = names.kernel().space().machine();
-    for &frame in log.frames(record) {
-        let frame_digits = digits(frame, machine);
-        match names.get(frame) {
-            Some(name) => writeln!(out, "{indent}{frame_digits} {}", sanitize(&name))?,
-            None => writeln!(out, "{indent}{frame_digits}")?,
+            write_stack(out, log.frames(record), names, "    ")?;
         }
     }
     Ok(())
@@ -122,12 +104,8 @@ fn write_fault_history(
         let thread = first_value(log, record);
         writeln!(out, "    Thread: {}\n", upper(thread))?;
         write_impossible(out, record.impossible, "    ")?;
-        for &frame in log.frames(record) {
-            match names.get(frame) {
-                Some(name) => writeln!(out, "    {} {}", upper(frame), sanitize(&name))?,
-                None => writeln!(out, "    {}", upper(frame))?,
-            }
-        }
+        let line = |&va| frame_line(upper(va), va, names);
+        write_stack_lines(out, ("    ", "    "), log.frames(record).iter().map(line))?;
     }
     Ok(())
 }
@@ -151,7 +129,7 @@ fn write_forced_pending(
         let irp = digits(first_value(log, record), machine);
         writeln!(out, "{ROW}\nIRP: {irp} - forced pending from stack trace:\n")?;
         write_impossible(out, record.impossible, "     ")?;
-        write_frames(out, log, record, names, "     ")?;
+        write_stack(out, log.frames(record), names, "     ")?;
     }
     Ok(())
 }

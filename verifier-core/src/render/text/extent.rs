@@ -24,21 +24,45 @@ pub fn extent_line(answer: &Completeness) -> Option<String> {
     Some(format!("{what}: {first}{more}"))
 }
 
-/// Writes that line, if there is one.
+/// Writes the lines with which the text of a view begins if the answer is not complete: one for each
+/// reason that has a line of its own ([`Problem::headline`](crate::Problem::headline)), and
+/// [`extent_line`] for the others.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_extent(out: &mut dyn io::Write, answer: &Completeness) -> io::Result<()> {
-    match extent_line(answer) {
-        Some(line) => writeln!(out, "{line}."),
-        None => Ok(()),
+    for headline in &answer.headlines {
+        writeln!(out, "{}.", sanitize(&headline.line))?;
     }
+    let has_line = |index: &usize| answer.headlines.iter().any(|one| one.reason == Some(*index));
+    let others = answer.because.iter().enumerate().filter(|(index, _)| !has_line(index));
+    let because: Vec<String> = others.map(|(_, why)| why.clone()).collect();
+    if because.is_empty() && !answer.headlines.is_empty() {
+        return Ok(());
+    }
+    let others = Completeness { because, ..answer.clone() };
+    extent_line(&others).map_or(Ok(()), |line| writeln!(out, "{line}."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Problem;
+
+    #[test]
+    fn a_file_that_was_cut_short_is_said_once() {
+        let text = |problems: &[Problem]| {
+            let mut out = Vec::new();
+            write_extent(&mut out, &Completeness::of(problems)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let headline = Some("Truncated: 16 bytes are missing at the end of a.dmp".into());
+        let cut = Problem { headline, ..Problem::new("file", "it ends at offset 0x10") };
+        let line = "Truncated: 16 bytes are missing at the end of a.dmp.\n";
+        assert_eq!(text(std::slice::from_ref(&cut)), line);
+        let off = Problem::new("Driver Verifier", "it is off").unknown();
+        assert_eq!(text(&[cut, off]), format!("{line}Unknown: Driver Verifier: it is off.\n"));
+    }
 
     #[test]
     fn the_line_has_the_gravest_reason_and_counts_the_others() {

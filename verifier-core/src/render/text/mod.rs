@@ -11,7 +11,10 @@ mod flags;
 mod kd;
 mod lines;
 mod pool_log;
+mod stack;
+mod time;
 mod verifier;
+pub(super) mod views;
 
 pub use deadlock::{DeadlockDetail, write_deadlock, write_deadlock_state};
 pub use event_log::{write_event_log, write_log_state, write_log_title, write_watched_irps};
@@ -19,7 +22,9 @@ pub use extent::{extent_line, write_extent};
 pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules};
 pub use lines::sanitize;
-pub use pool_log::{write_frames, write_pool_log, write_pool_log_search, write_pool_record};
+pub use pool_log::{write_pool_log, write_pool_log_search, write_pool_record};
+pub use stack::write_stack;
+pub use time::{filetime_text, up_time_text};
 pub use verifier::{write_driver_list, write_summary};
 
 /// Whose text is printed.

@@ -7,7 +7,8 @@
 use std::io;
 
 use super::digits;
-use super::lines::{SEPARATOR, sanitize};
+use super::lines::SEPARATOR;
+use super::stack::write_stack;
 use crate::addr::Va;
 use crate::render::Names;
 use crate::verifier::log::{ImpossibleRecord, Order, PoolLog, PoolRecord};
@@ -15,21 +16,6 @@ use crate::verifier::log::{ImpossibleRecord, Order, PoolLog, PoolRecord};
 fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "Log of recent kernel pool Allocate and Free operations:\n")?;
     writeln!(out, "There are up to {capacity:#x} entries in the log.\n")
-}
-
-/// A stack, innermost first: each frame's address and name.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write_frames(out: &mut dyn io::Write, frames: &[Va], names: &Names<'_>) -> io::Result<()> {
-    let machine = names.kernel().space().machine();
-    for &frame in frames {
-        match names.get(frame) {
-            Some(name) => writeln!(out, "{} {}", digits(frame, machine), sanitize(&name))?,
-            None => writeln!(out, "{}", digits(frame, machine))?,
-        }
-    }
-    Ok(())
 }
 
 /// The mark of a record that is impossible, on a line of its own; no debugger has one.
@@ -63,7 +49,7 @@ pub fn write_pool_record(
         digits(record.thread, machine),
     )?;
     write_impossible(out, record.impossible, "")?;
-    write_frames(out, frames, names)
+    write_stack(out, frames, names, "")
 }
 
 /// `!verifier 80 ADDRESS`: the records whose block holds the address, in the log's order.

@@ -1,4 +1,4 @@
-//! 0xC4 and 0x1C4: what Verifier itself checks for.
+//! 0xC4 and 0x1C4: violations that Verifier itself checks for.
 //!
 //! Source: the reference of 0xC4 in the Windows driver documentation; the checks of pool tracking
 //! (0x13A to 0x13F) and of unloading (0x62) as kernels of Windows 7 to 11 make them.

@@ -11,7 +11,7 @@ const START: &str = "start of the buffer";
 const LENGTH: &str = "length of the buffer";
 const MDL: &str = "MDL address";
 
-/// One whose second parameter is `detail`.
+/// A violation whose second parameter is `detail`.
 const fn d(
     subcode: u64,
     detail: u64,

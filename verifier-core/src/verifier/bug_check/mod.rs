@@ -1,5 +1,5 @@
-//! What the bug checks of Verifier say: plain data, code and subcode to the names of the four
-//! parameters and a meaning.
+//! What the bug checks of Verifier mean: tables that lead from code and subcode to a meaning and the names of
+//! the four parameters.
 //!
 //! | code | subcode | table |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | 0xC4, Verifier; 0x1C4, the same as a live dump | parameter 1 | `c4`, `rules` |
 //! | 0xC6, 0xD6, special pool | none | here |
 //! | 0xC9, I/O verification | parameter 1 | `c9` |
-//! | 0xE6, DMA checking | parameter 1, at some parameter 2 as well | `dma` |
+//! | 0xE6, DMA checking | parameter 1, for some also parameter 2 | `dma` |
 //!
 //! Source: the Windows driver documentation. A subcode that it does not name is reported as
 //! unknown, with its number.
@@ -30,9 +30,9 @@ const UNKNOWN: &str = "unknown";
 #[derive(Debug, Clone, Copy)]
 struct Violation {
     subcode: u64,
-    /// The value of parameter 2 that it is for, if that decides, too.
+    /// The value of parameter 2 that it is for, if that decides too.
     detail: Option<u64>,
-    /// Names of the parameters but the subcode's, in order.
+    /// Names of the other parameters, in order, without the subcode.
     parameters: [&'static str; 3],
     meaning: &'static str,
 }
@@ -46,7 +46,7 @@ const fn v(subcode: u64, parameters: [&'static str; 3], meaning: &'static str) -
 pub struct Explanation {
     /// The code's name: `DRIVER_VERIFIER_DETECTED_VIOLATION`.
     pub name: &'static str,
-    /// What happened; for a subcode that is not in the tables, that it is unknown and its number.
+    /// What happened. For a subcode that is not in the tables: that it is unknown, and its number.
     pub meaning: String,
     /// What each parameter is.
     pub parameters: [&'static str; 4],
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn tables_are_in_order_and_hold_nothing_twice() {
         for table in [SPECIAL_POOL, c4::VIOLATIONS, c9::VIOLATIONS, dma::VIOLATIONS] {
-            // Within a subcode those with a detail come first, the general one last.
+            // Within a subcode, entries with a detail come first and the general one is last.
             let keys: Vec<_> =
                 table.iter().map(|v| (v.subcode, v.detail.is_none(), v.detail)).collect();
             assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(explain(0xc9, [0x226, 0, 0, 0]).parameters[2], "IRP address");
     }
 
-    /// The two references call parameter 3 of the IRQL rules by different names.
+    /// The two references have different names for parameter 3 of the IRQL rules.
     #[test]
     fn rules_say_which_parameters_lead_to_their_state() {
         const BOTH: [&str; 2] = ["rule state", "supplemental states"];

@@ -1,47 +1,48 @@
 //! The walks: databases, the nodes of each lock, the children of each node.
 //!
-//! Lists are followed both ways round a gap; a record is read once however many lists lead to it; what
-//! lists are walked over in all is bounded by [`Limits::deadlock_records`](crate::kernel::Limits).
+//! Around a gap, lists are followed both ways. A record is read once, even if several lists lead to it. The
+//! number of entries and records over all lists is bounded by
+//! [`Limits::deadlock_records`](crate::kernel::Limits).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::globals::Database;
-use super::layout::Layout;
+use super::layout::DeadlockLayout;
 use super::records::{Node, Resource, Thread};
 use crate::addr::{PAGE_SIZE, Va};
 use crate::bytes::le;
 use crate::error::{Error, Problem};
-use crate::kernel::{Kernel, walk_list};
+use crate::kernel::{Kernel, limit, walk_list};
 
-/// What limit and stop are told of.
+/// The subject of problems about the limit and about a stop.
 const WHAT: &str = "records of deadlock detection";
 
 pub(super) struct Gather<'a> {
     kernel: &'a Kernel,
-    layout: &'a Layout,
+    layout: &'a DeadlockLayout,
     /// List entries and records that may still be read.
     left: usize,
-    /// Why nothing more is read has been told.
-    end_told: bool,
+    /// True if a problem already says why no more is read.
+    end_reported: bool,
     pub(super) resources: BTreeMap<Va, Resource>,
     pub(super) threads: BTreeMap<Va, Thread>,
     pub(super) nodes: BTreeMap<Va, Node>,
-    /// Nodes whose neighbors are still to be read.
+    /// Nodes whose neighbors have not been read yet.
     pending: Vec<Va>,
-    /// Records that could not be read, told already.
+    /// Records that could not be read; each is a problem already.
     unreadable: HashSet<Va>,
-    /// False as soon as a list could not be walked to its end: counts say nothing then.
+    /// False once a list could not be walked to its end: then counts prove nothing.
     whole: bool,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'a> Gather<'a> {
-    pub(super) fn new(kernel: &'a Kernel, layout: &'a Layout) -> Self {
+    pub(super) fn new(kernel: &'a Kernel, layout: &'a DeadlockLayout) -> Self {
         Self {
             kernel,
             layout,
             left: kernel.limits().deadlock_records,
-            end_told: false,
+            end_reported: false,
             resources: BTreeMap::new(),
             threads: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -68,7 +69,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// All nodes: those of the locks, and whatever they lead to.
+    /// All nodes: those of the locks, and all that they lead to.
     pub(super) fn nodes(&mut self) {
         let layout = self.layout;
         let locks: Vec<(Va, Va, u16)> =
@@ -97,7 +98,7 @@ impl<'a> Gather<'a> {
         self.check_threads();
     }
 
-    /// Reads what a node leads to: its children, and lock, thread and parent where no list had them.
+    /// Reads what a node leads to: its children, and its lock, thread and parent if no list had them.
     fn neighbors(&mut self, record: Va) {
         let layout = self.layout;
         let Some(node) = self.nodes.get(&record) else { return };
@@ -126,9 +127,9 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Holds the number of locks that each thread says it holds against the nodes that name it. Kernels of
-    /// 10 and 11 take the name out of a node that they release, so that all of these are held; those that
-    /// are marked as active surely are.
+    /// Checks the number of locks that each thread claims to hold against the nodes that name the thread.
+    /// Kernels of Windows 10 and 11 remove the name when a node is released, so all nodes with a name are
+    /// held. In older kernels only the nodes that are marked as active certainly are.
     fn check_threads(&mut self) {
         if !self.whole {
             return;
@@ -152,7 +153,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// The records of a database whose list entries lie at `link`.
+    /// The records of a database; `link` is the offset of their list entries.
     fn database(&mut self, database: &Database, link: u64, what: &'static str) -> Vec<Va> {
         let Some(heads) = database.heads else {
             self.whole = false;
@@ -165,7 +166,7 @@ impl<'a> Gather<'a> {
         let (mut records, mut seen) = (Vec::new(), HashSet::new());
         let mut done = 0;
         while done < size {
-            // Page by page, of which one may be absent.
+            // Page by page, because one of them may be absent.
             let at = heads.add(done);
             let part = (PAGE_SIZE - at.page_offset()).min(size - done);
             let mut bytes = vec![0u8; part as usize];
@@ -175,7 +176,7 @@ impl<'a> Gather<'a> {
                 self.problems.push(Problem::at(what, at, fault));
                 self.whole = false;
             } else {
-                // A head that crosses pages is taken with the page that it starts in.
+                // A head that crosses pages belongs to the page in which it starts.
                 let first = done.next_multiple_of(entry_size);
                 let starts = (first..done + part).step_by(entry_size as usize);
                 for start in starts {
@@ -201,7 +202,7 @@ impl<'a> Gather<'a> {
         records.iter().map(|entry: &Va| entry.sub(link)).collect()
     }
 
-    /// The entries of a bucket that no other bucket has.
+    /// The entries of a bucket that are in no other bucket.
     fn bucket(
         &mut self,
         head: Va,
@@ -222,7 +223,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// The entries behind `head`, and whether that is all of them.
+    /// The entries after `head`, and whether these are all.
     fn list(&mut self, head: Va, kind: &'static str, what: &dyn Fn() -> String) -> (Vec<Va>, bool) {
         let mut limits = self.kernel.limits().clone();
         limits.list_entries = limits.list_entries.min(self.left());
@@ -232,7 +233,7 @@ impl<'a> Gather<'a> {
         if let Some(error) = walk.broken {
             self.whole = false;
             match error {
-                // Told by `spend`, once.
+                // `spend` reports the limit, once.
                 Error::Limit { .. } if self.left == 0 => {
                     self.spend();
                 }
@@ -242,26 +243,26 @@ impl<'a> Gather<'a> {
         (walk.entries, whole)
     }
 
-    /// What may still be read: nothing once the caller wants no more, which is told.
+    /// How many records may still be read: none after the caller stopped the reading, which is then a
+    /// problem.
     fn left(&mut self) -> usize {
         if self.left > 0 && self.kernel.is_stopped() {
-            (self.left, self.whole, self.end_told) = (0, false, true);
+            (self.left, self.whole, self.end_reported) = (0, false, true);
             let error = Error::Stopped { what: WHAT.into() };
             self.problems.push(Problem::from_error(WHAT, &error));
         }
         self.left
     }
 
-    /// Takes one record off what may be read; tells once that nothing is left.
+    /// Counts one record. False if none may be read anymore, which is reported once.
     fn spend(&mut self) -> bool {
         if let Some(left) = self.left().checked_sub(1) {
             self.left = left;
             return true;
         }
         self.whole = false;
-        if !std::mem::replace(&mut self.end_told, true) {
-            let limit = self.kernel.limits().deadlock_records as u64;
-            let error = Error::Limit { what: WHAT.into(), limit, name: "Limits::deadlock_records" };
+        if !std::mem::replace(&mut self.end_reported, true) {
+            let error = limit!(self.kernel.limits(), deadlock_records).error(WHAT);
             self.problems.push(Problem::from_error(WHAT, &error));
         }
         false
@@ -304,7 +305,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// The node at `record`, read where it has not been.
+    /// The node at `record`, which is read if it has not been.
     pub(super) fn node(&mut self, record: Va) -> Option<&Node> {
         if !self.nodes.contains_key(&record) {
             let layout = &self.layout.node;

@@ -1,7 +1,7 @@
 //! `_VI_DEADLOCK_GLOBALS` and the variables beside it.
 //!
-//! The structure is longer than eight pages. Each field is read for itself, so that a page that is absent
-//! costs what lies in it and no more.
+//! The structure is longer than eight pages. Each field is read separately, so an absent page only costs the
+//! fields in it.
 
 use super::records::Issue;
 use crate::addr::Va;
@@ -16,21 +16,21 @@ const WHAT: &str = "deadlock detection's globals";
 
 /// The most buckets; every kernel from Vista on has 1023.
 const MAX_BUCKETS: u64 = 1 << 16;
-/// Processors of the largest machine on which kernels of 10 and 11 follow locks.
+/// The most processors with which kernels of Windows 10 and 11 follow locks.
 const MAX_PROCESSORS: u32 = 4;
-/// Nodes below one root beyond which they follow no more, where `ViDeadlockChildrenCountMaximum` does not
-/// say.
+/// The number of nodes below one root after which they stop to follow locks, if
+/// `ViDeadlockChildrenCountMaximum` does not say it.
 const MAX_CHILDREN: u32 = 1024;
-/// The oldest build of which these, and what a failed allocation does, are known.
+/// The oldest build for which these limits, and the effect of a failed allocation, are known.
 const LIMITS_SINCE: u32 = 14393;
 
 /// A database: heads of lists.
 pub(super) struct Database {
-    /// The array; `None` where the pointer cannot be read.
+    /// The array; `None` if the pointer cannot be read.
     pub(super) heads: Option<Va>,
-    /// Heads in it.
+    /// The number of heads in it.
     pub(super) buckets: u64,
-    /// Records that the globals say are in it.
+    /// The number of records in it, by the globals.
     pub(super) count: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ impl Globals {
         let mut reader = Reader { kernel, address, faulty_page: None, problems: Vec::new() };
         let mut counters = Counters::default();
         for member in &structure.members {
-            // Addresses apart: pointers, and the bounds of the stack that a search ran on.
+            // Not addresses: pointers, and the bounds of the stack on which a search ran.
             if !member.shape.is_integer()
                 || matches!(member.shape, Shape::Pointer(_))
                 || matches!(member.name.as_str(), "StackLowLimit" | "StackHighLimit")
@@ -73,8 +73,9 @@ impl Globals {
             let buckets = match structure.member(&range).map(|member| &member.shape) {
                 Some(Shape::Array { count, .. }) => (*count).min(MAX_BUCKETS),
                 _ => {
-                    let why =
-                        format!("type {NAME} has no {range}, which tells the buckets' number");
+                    let why = format!(
+                        "type {NAME} has no {range}, which says how many buckets there are"
+                    );
                     reader.problems.push(Problem::at(WHAT, address, why));
                     0
                 }
@@ -110,7 +111,7 @@ impl Globals {
     }
 }
 
-/// What the kernel holds against the machine and its counters before it follows a lock.
+/// What the kernel checks about the machine and its counters before it follows a lock.
 struct FollowLimits {
     build: u32,
     processors: Option<u32>,
@@ -118,7 +119,7 @@ struct FollowLimits {
 }
 
 impl FollowLimits {
-    /// Why the kernel follows no locks.
+    /// Why the kernel does not follow locks.
     fn inactive_because(&self, enabled: Option<bool>, counters: &Counters) -> Option<String> {
         if enabled == Some(false) {
             return Some(
@@ -158,7 +159,7 @@ impl FollowLimits {
 struct Reader<'k> {
     kernel: &'k Kernel,
     address: Va,
-    /// The page of which it was told that it cannot be read.
+    /// The page that a problem already reports as unreadable.
     faulty_page: Option<Va>,
     problems: Vec<Problem>,
 }
@@ -180,8 +181,8 @@ impl Reader<'_> {
         Field { offset: 0, shape: field.shape.clone() }.get(bytes)
     }
 
-    /// A global of 32 bits; `None` if it cannot be read or the symbols do not have it. The locks are all
-    /// there without it, so what cannot be read is a remark.
+    /// A global of 32 bits; `None` if it cannot be read or the symbols do not have it. The locks are complete
+    /// without it, so a read that fails is a remark.
     fn variable(&mut self, name: &'static str) -> Option<u32> {
         let at = self.kernel.global(name).ok()?;
         match self.kernel.space().memory().read_u32(at) {

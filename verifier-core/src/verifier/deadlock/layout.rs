@@ -1,21 +1,21 @@
-//! Where the fields of the records lie in one build.
+//! The offsets of the records' fields in one build.
 
 use super::records::{LockType, Node, Resource, Thread};
 use crate::addr::Va;
 use crate::error::Error;
 use crate::types::{Field, StackField, TypeSource};
 
-/// The longest record; those of every build are shorter than 0x100 bytes.
+/// The longest record that is accepted. In every known build they are shorter than 0x100 bytes.
 const MAX_RECORD: u64 = 0x1000;
 
 /// The three records.
-pub(super) struct Layout {
+pub(super) struct DeadlockLayout {
     pub(super) resource: ResourceLayout,
     pub(super) thread: ThreadLayout,
     pub(super) node: NodeLayout,
 }
 
-impl Layout {
+impl DeadlockLayout {
     pub(super) fn resolve(types: &dyn TypeSource) -> Result<Self, Error> {
         Ok(Self {
             resource: ResourceLayout::resolve(types)?,
@@ -144,7 +144,7 @@ impl NodeLayout {
         let name = "_VI_DEADLOCK_NODE";
         let field = |path: &str| types.field(name, path);
         let stack = |path| StackField::resolve(types, name, path);
-        // The flags stand in a union from Vista on.
+        // From Vista on the flags are in a union.
         let flag = |path: &str| field(&format!("u1.{path}")).or_else(|_| field(path));
         Ok(Self {
             size: size_of(types, name)?,
@@ -163,7 +163,7 @@ impl NodeLayout {
         })
     }
 
-    /// The node without its children, which are a list.
+    /// The node without its children, which are in a list.
     pub(super) fn decode(&self, record: Va, bytes: &[u8]) -> Node {
         let [stack, parent_stack] =
             self.stacks.each_ref().map(|stack| stack.frames(bytes).collect());

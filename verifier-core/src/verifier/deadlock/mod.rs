@@ -1,8 +1,8 @@
 //! Deadlock detection: which locks verified drivers took, who holds them, in which order they were taken,
 //! and the deadlock that was found.
 //!
-//! `ViDeadlockGlobals` points at a `_VI_DEADLOCK_GLOBALS`, null where detection is off. It holds counters
-//! and two databases, each an array of `LIST_ENTRY` heads:
+//! `ViDeadlockGlobals` points at a `_VI_DEADLOCK_GLOBALS`, or is null if detection is off. The structure
+//! holds counters and two databases, each an array of `LIST_ENTRY` heads:
 //!
 //! | record | one for each | lists it heads | linked by |
 //! |---|---|---|---|
@@ -10,22 +10,22 @@
 //! | `_VI_DEADLOCK_THREAD` | thread that holds locks | | `ListEntry`, in its bucket |
 //! | `_VI_DEADLOCK_NODE` | way in which a lock was taken below others | `ChildrenList`: locks taken below it | `ResourceList` (of the lock), `SiblingsList` (of the parent) |
 //!
-//! A node's `Parent` is the node of the lock that the thread had taken before; a thread that takes B while it
-//! holds A leaves a node of A with a child of B, and the node outlives the release: `Active` and
-//! `ThreadEntry` are cleared, the order stays known. When a thread takes a lock, the kernel looks whether
-//! that lock was ever taken before one that the thread holds. If so, the lock is left in `Instigator`, the
-//! nodes on the way in `Participant` (in the order of [`LockOrder`](crate::analysis::LockOrder)), and the
-//! parameters of the bug check (0xC4, subcode 0x1001) in the four words of `ViDeadlockIssue`, whether or not
-//! the machine stops.
+//! A node's `Parent` is the node of the lock that the thread had taken before. A thread that takes B while it
+//! holds A leaves a node of A with a child of B. The node outlives the release: `Active` and `ThreadEntry`
+//! are cleared, the order stays known. When a thread takes a lock, the kernel checks whether that lock was
+//! ever taken before one that the thread holds. If so, the kernel stores the lock in `Instigator`, the nodes
+//! between in `Participant` (in the order of [`LockOrder`](crate::analysis::LockOrder)), and the parameters
+//! of the bug check (0xC4, subcode 0x1001) in the four words of `ViDeadlockIssue`, whether or not the machine
+//! stops.
 //!
-//! **Builds.** Layouts come from the build's types. The number of buckets is that of the array
-//! `ResourceAddressRange` (1023 from Vista on); XP and 2003 have no such field and nothing that tells the
-//! number, so of them only counters and participants are read. The values of `Type` are those of
-//! `_VI_DEADLOCK_RESOURCE_TYPE` in the symbols of 7601 to 22000. What no symbols tell: kernels of 10 and 11
-//! follow no lock on machines with more than four processors, nor after an allocation of the database failed,
-//! nor after more nodes came to stand below one root than `ViDeadlockChildrenCountMaximum` (1024) allows.
-//! Checked on synthetic kernels of 7601 to 22000, x64, x86 and ARM64, and by the tables and PDBs of real ones
-//! over memory written by hand.
+//! **Builds.** Layouts come from the build's types. The number of buckets is the length of the array
+//! `ResourceAddressRange` (1023 from Vista on). XP and 2003 do not have this field or any other with the
+//! number, so only counters and participants are read from them. The values of `Type` are those of
+//! `_VI_DEADLOCK_RESOURCE_TYPE` in the symbols of 7601 to 22000. Not from symbols: kernels of Windows 10 and
+//! 11 do not follow locks on machines with more than four processors, after an allocation of the database
+//! failed, or after one root has more nodes below it than `ViDeadlockChildrenCountMaximum` (1024) allows.
+//! Checked on synthetic kernels of 7601 to 22000, x64, x86 and ARM64, and with the tables and PDBs of real
+//! kernels over memory that was written by hand.
 
 mod gather;
 mod globals;
@@ -42,25 +42,25 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 use gather::Gather;
 use globals::Globals;
-use layout::Layout;
+use layout::DeadlockLayout;
 
-/// What deadlock detection keeps.
+/// The data of deadlock detection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deadlock {
-    /// The `_VI_DEADLOCK_GLOBALS`; null where detection is off.
+    /// The `_VI_DEADLOCK_GLOBALS`; null if detection is off.
     pub address: Va,
-    /// `ViDeadlockDetectionEnabled`; `None` where it cannot be read.
+    /// `ViDeadlockDetectionEnabled`; `None` if it cannot be read.
     pub enabled: Option<bool>,
     /// `ViDeadlockState`: 2 kernel verified too, 4 all drivers verified, 8 sequence numbers used up,
     /// 0x10 more participants than there is room for, 0x20 a lock with too many nodes.
     pub state: Option<u32>,
-    /// Why the kernel follows no locks, or no further ones.
+    /// Why the kernel does not follow locks, or no further ones.
     pub inactive_because: Option<String>,
     /// Every count of the globals.
     pub counters: Counters,
     /// What was reported: `ViDeadlockIssue`, else the bug check.
     pub issue: Option<Issue>,
-    /// `Instigator`: the lock that completes the deadlock that was found; null where none was.
+    /// `Instigator`: the lock that completes the deadlock that was found; null if none was.
     pub instigator: Va,
     /// `Participant`: the nodes of that deadlock, by address.
     pub participants: Vec<Va>,
@@ -72,11 +72,11 @@ pub struct Deadlock {
 }
 
 impl Deadlock {
-    /// Reads all of it. The kernel's [bug check](Kernel::bug_check) tells the issue where `ViDeadlockIssue`
-    /// does not.
+    /// Reads all of it. If `ViDeadlockIssue` has no issue, it is taken from the kernel's
+    /// [bug check](Kernel::bug_check).
     ///
     /// # Errors
-    /// Where the kernel's symbols are missing or do not have `ViDeadlockGlobals` or the structures, or the
+    /// If the kernel's symbols are missing or do not have `ViDeadlockGlobals` or the structures, or if the
     /// pointer itself cannot be read.
     pub fn read(kernel: &Kernel) -> Result<Self, Error> {
         let global = kernel.global("ViDeadlockGlobals")?;
@@ -92,7 +92,7 @@ impl Deadlock {
                 Some("deadlock detection is off: ViDeadlockGlobals is null".into());
             return Ok(found);
         }
-        let layout = Layout::resolve(kernel.types()?)?;
+        let layout = DeadlockLayout::resolve(kernel.types()?)?;
         let globals = Globals::read(kernel, address)?;
         found.problems.extend(globals.problems);
         if let Some(issue) = globals.issue {
@@ -108,7 +108,8 @@ impl Deadlock {
         let mut gather = Gather::new(kernel, &layout);
         gather.locks(&globals.resources);
         gather.threads(&globals.threads);
-        // The nodes of the deadlock are wanted most, also where the lists that lead to them are cut.
+        // The nodes of the deadlock matter most, so they are read even if the lists that lead to them are
+        // cut.
         let reported = found.issue.as_ref().and_then(Issue::node);
         for &node in found.participants.iter().chain(reported.as_ref()) {
             let _ = gather.node(node);
@@ -157,7 +158,7 @@ impl Deadlock {
         self.nodes.get(&record)
     }
 
-    /// The address of a node's lock, where its record could be read.
+    /// The address of a node's lock, if its record could be read.
     #[must_use]
     pub fn lock_of(&self, node: &Node) -> Option<Va> {
         self.resource(node.root).map(|resource| resource.lock)
@@ -169,7 +170,7 @@ impl Deadlock {
         self.resources().find(|resource| resource.lock == address).map(|resource| resource.kind)
     }
 
-    /// Every lock and every frame of every stack: what wants a name.
+    /// Every lock and every frame of every stack: the addresses that an output names.
     pub fn code_addresses(&self) -> impl Iterator<Item = Va> {
         let resources = self.resources().flat_map(|resource| {
             let stacks = [&resource.stack, &resource.last_acquire, &resource.last_release];

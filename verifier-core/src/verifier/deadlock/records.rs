@@ -8,7 +8,7 @@ use crate::dump::BugCheck;
 pub struct LockType(pub u32);
 
 impl LockType {
-    /// What it is called. `Spinlock` is the debugger's word; the others follow the C names.
+    /// Its name. `Spinlock` is the debugger's word; the others follow the C names.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
@@ -29,19 +29,20 @@ impl LockType {
 /// A lock: `_VI_DEADLOCK_RESOURCE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
-    /// Where the record lies.
+    /// The address of the record.
     pub record: Va,
     /// `ResourceAddress`: the lock.
     pub lock: Va,
     /// `Type`.
     pub kind: LockType,
-    /// `ThreadOwner`: the record of the thread that holds it, null where none does.
+    /// `ThreadOwner`: the record of the thread that holds it, null if no thread does.
     pub owner: Va,
     /// `NodeCount`.
     pub node_count: u16,
     /// `RecursionCount`: how often its owner has taken it.
     pub recursion_count: u16,
-    /// `StackTrace`: where it was initialized, or first taken; innermost frame first, as all stacks here.
+    /// `StackTrace`: where it was initialized, or first taken. As in all stacks here, the innermost frame is
+    /// first.
     pub stack: Vec<Va>,
     /// `LastAcquireTrace`.
     pub last_acquire: Vec<Va>,
@@ -52,36 +53,36 @@ pub struct Resource {
 /// A way in which a lock was taken: `_VI_DEADLOCK_NODE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Where the record lies.
+    /// The address of the record.
     pub record: Va,
     /// `Root`: the record of its lock.
     pub root: Va,
-    /// `Parent`: the node of the lock that was taken before it; null where none was held.
+    /// `Parent`: the node of the lock that was taken before it; null if no lock was held.
     pub parent: Va,
     /// `ChildrenList`: nodes of the locks that were taken below it.
     pub children: Vec<Va>,
-    /// `ThreadEntry`: the record of the thread that holds it, null where none does.
+    /// `ThreadEntry`: the record of the thread that holds it, null if no thread does.
     pub thread: Va,
     /// `Active`: it is held now.
     pub active: bool,
-    /// `OnlyTryAcquireUsed`: it was only ever tried for, which cannot wait.
+    /// `OnlyTryAcquireUsed`: it was only taken with "try" functions, which do not wait.
     pub only_try: bool,
-    /// `ReleasedOutOfOrder`: it was once released before a lock taken later. XP does not keep it.
+    /// `ReleasedOutOfOrder`: it was once released before a lock that was taken later. XP does not have it.
     pub out_of_order: bool,
-    /// `SequenceNumber`: of the search that looked at it last.
+    /// `SequenceNumber`: of the last search that visited it.
     pub sequence: u32,
-    /// `ChildrenCount`: how many nodes are below it at any depth. Kept from Vista SP1 on.
+    /// `ChildrenCount`: how many nodes are below it, at any depth. From Vista SP1 on.
     pub children_count: Option<i32>,
-    /// `StackTrace`: how the lock was taken this way last.
+    /// `StackTrace`: how the lock was last taken this way.
     pub stack: Vec<Va>,
-    /// `ParentStackTrace`: how the parent's lock had been taken then.
+    /// `ParentStackTrace`: how the parent's lock had been taken at that time.
     pub parent_stack: Vec<Va>,
 }
 
 /// A thread that holds locks: `_VI_DEADLOCK_THREAD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
-    /// Where the record lies.
+    /// The address of the record.
     pub record: Va,
     /// `Thread`: the `_KTHREAD`.
     pub thread: Va,
@@ -93,7 +94,7 @@ pub struct Thread {
     pub node_count: u32,
     /// `PagingCount`.
     pub paging_count: u32,
-    /// `ThreadUsesEresources`: it took an `ERESOURCE` of win32k. Kept from Windows 7 on.
+    /// `ThreadUsesEresources`: it took an `ERESOURCE` of win32k. From Windows 7 on.
     pub uses_eresources: Option<bool>,
 }
 
@@ -102,20 +103,20 @@ pub struct Thread {
 pub struct Issue {
     /// The four words; the first is the code.
     pub words: [u64; 4],
-    /// True where the dump's bug check tells it, false where `ViDeadlockIssue` does.
+    /// True if it is from the dump's bug check, false if it is from `ViDeadlockIssue`.
     pub from_bug_check: bool,
 }
 
-/// Lock order violation, what the rest of this is about.
+/// Lock order violation, the subject of deadlock detection.
 const DEADLOCK: u64 = 0x1001;
 
 impl Issue {
-    /// The issue in `ViDeadlockIssue`; its first word is 0 where there is none.
+    /// The issue in `ViDeadlockIssue`; its first word is 0 if there is none.
     pub(super) fn of_words(words: [u64; 4]) -> Option<Self> {
         (words != [0; 4]).then_some(Self { words, from_bug_check: false })
     }
 
-    /// The issue that a dump's bug check tells, if it is one of deadlock detection.
+    /// The issue in a dump's bug check, if that is one of deadlock detection.
     #[must_use]
     pub fn of_bug_check(bug_check: &BugCheck) -> Option<Self> {
         let words = bug_check.parameters;
@@ -130,7 +131,7 @@ impl Issue {
         code
     }
 
-    /// What the code means, `None` for one that is not known.
+    /// What the code means; `None` for an unknown code.
     #[must_use]
     pub fn what(&self) -> Option<&'static str> {
         Some(match self.code() {
@@ -150,7 +151,7 @@ impl Issue {
         })
     }
 
-    /// The address of the lock that it is about, of the codes whose second word is one.
+    /// The address of the lock, for the codes whose second word is one.
     #[must_use]
     pub fn lock(&self) -> Option<Va> {
         let [code, lock, ..] = self.words;
@@ -158,7 +159,7 @@ impl Issue {
         (is_lock && lock != 0).then_some(Va(lock))
     }
 
-    /// Of a deadlock, the node of the lock that the thread held when it wanted the last.
+    /// Of a deadlock, the node of the lock that the thread held when it requested the last one.
     #[must_use]
     pub fn node(&self) -> Option<Va> {
         let [code, _, node, _] = self.words;

@@ -3,7 +3,7 @@
 use super::driver::Driver;
 use crate::addr::Va;
 use crate::error::{Error, Fault, Problem};
-use crate::kernel::{Kernel, Limits, is_file_name, read_unicode_string, walk_list};
+use crate::kernel::{Kernel, is_file_name, limit, read_unicode_string, walk_list};
 use crate::types::{Field, TypeSource};
 use crate::verifier::totals::is_off;
 
@@ -70,7 +70,7 @@ pub(super) fn suspects(
         }
         problems.push(Problem::from_error(what, &error));
     }
-    Limits::cut(&mut walk.entries, limits.drivers, "Limits::drivers", what, problems);
+    limit!(limits, drivers).cut(&mut walk.entries, what, problems);
     let entries = walk.entries.into_iter().map(|link| link.sub(layout.links));
     entries.filter_map(|entry| suspect(kernel, layout, entry, problems)).collect()
 }

@@ -6,7 +6,7 @@ use super::driver::TargetDriver;
 use super::suspects::SuspectLayout;
 use crate::addr::Va;
 use crate::error::{Error, Problem};
-use crate::kernel::{AvlLayout, Kernel, Limits, walk_avl};
+use crate::kernel::{AvlLayout, Kernel, Limits, limit, walk_avl};
 use crate::types::{Field, Structure, TypeSource};
 use crate::verifier::counters::{Counters, required};
 
@@ -210,10 +210,9 @@ pub(in crate::verifier) fn targets(
             let Some(target) = layout.target(kernel, address, &mut node, problems) else {
                 continue;
             };
-            if images.len() >= limits.drivers {
-                let (limit, name) = (limits.drivers as u64, "Limits::drivers");
-                let error = Error::Limit { what: "verified images".into(), limit, name };
-                problems.push(Problem::from_error(TREE, &error));
+            let limit = limit!(limits, drivers);
+            if limit.is_reached(images.len()) {
+                problems.push(Problem::from_error(TREE, &limit.error("verified images")));
                 return images;
             }
             images.push(target);

@@ -11,7 +11,7 @@ use super::data::ImageData;
 use super::found::{GlobalEvidence, Globals, only};
 use crate::addr::Va;
 use crate::bytes::le64;
-use crate::kernel::{AvlLayout, Kernel, walk_avl_to};
+use crate::kernel::{AvlLayout, Kernel, Limit, limit, walk_avl_to};
 use crate::types::TypeSource;
 use crate::verifier::drivers::Target;
 use crate::verifier::pool::{
@@ -136,7 +136,7 @@ impl Search<'_> {
     /// The first elements of a table.
     fn elements(&self, table: Va, most: usize) -> Vec<Va> {
         let stop = || self.kernel.is_stopped();
-        let limit = (most, "Limits::pool_info_nodes");
+        let limit = Limit { most: most as u64, ..limit!(self.kernel.limits(), pool_info_nodes) };
         walk_avl_to(self.kernel.space(), table, &self.layout, "tree", limit, &stop).entries
     }
 

@@ -18,12 +18,12 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::operation::Classifier;
-use super::record::CarvedRecord;
+use super::record::{CarvedRecord, CarvedRow};
 use super::stacks::Stacks;
 use super::trace::{Slot, Trace};
 use crate::addr::{PAGE_SIZE, Pa, Va};
 use crate::error::{Error, Problem};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Limit, limit};
 use crate::machine::Machine;
 use crate::types::Profile;
 use crate::verifier::scan::{CarvedPage, Scan};
@@ -75,6 +75,11 @@ impl CarvedLog {
         });
         search.complete(&mut problems);
         Ok(Self { pages_looked_at, problems, ..search.log })
+    }
+
+    /// The records with their stacks, in no order of time.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = CarvedRow<'_>> + Clone {
+        self.records.iter().map(|record| CarvedRow { record, frames: self.frames(record) })
     }
 
     /// The frames of a record, innermost first.
@@ -172,10 +177,11 @@ impl<'a, W: Fn(Va, u64) -> bool> Search<'a, W> {
         if !(self.wanted)(header.block, header.size) {
             return ControlFlow::Continue(());
         }
-        let limit = self.kernel.limits().ring_records as usize;
+        let limit = limit!(self.kernel.limits(), ring_records);
         let CarvedLog { records, stacks, .. } = &mut self.log;
-        if records.len() >= limit {
-            let why = format!("limit of {limit} records reached (Limits::ring_records)");
+        if limit.is_reached(records.len()) {
+            let Limit { most, name } = limit;
+            let why = format!("limit of {most} records reached ({name})");
             return ControlFlow::Break(why);
         }
         let decoded = trace.decode(raw, header.block, &mut self.classifier, stacks);

@@ -11,7 +11,7 @@
 //! was asked for, a free the size of the block.
 
 use super::pool_walk::Walk;
-use super::record::PoolRecord;
+use super::record::{PoolRecord, PoolRow};
 use super::ring::{Ring, RingRecords};
 use super::stacks::Stacks;
 use super::trace::Trace;
@@ -126,6 +126,11 @@ impl PoolLog {
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         self.ring.is_unreadable(self.missing)
+    }
+
+    /// The records with their stacks, in the ring's order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = PoolRow<'_>> + Clone {
+        self.records.iter().map(|record| PoolRow { record, frames: self.frames(record) })
     }
 
     /// The frames of a record, innermost first.

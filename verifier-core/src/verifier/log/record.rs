@@ -1,9 +1,7 @@
 //! Records of the pool log, as the ring has them and as they are carved, and the description of both.
 
-use super::carve::CarvedLog;
 use super::check::ImpossibleRecord;
 use super::operation::Operation;
-use super::pool::PoolLog;
 use super::stacks::Stack;
 use super::trace::Header;
 use crate::addr::Va;
@@ -73,13 +71,6 @@ impl<'a> PoolRow<'a> {
     );
 }
 
-impl PoolLog {
-    /// The records with their stacks, in the ring's order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = PoolRow<'_>> + Clone {
-        self.records.iter().map(|record| PoolRow { record, frames: self.frames(record) })
-    }
-}
-
 /// A record of the pool log that was found by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CarvedRecord {
@@ -147,11 +138,4 @@ impl<'a> CarvedRow<'a> {
             frames as "StackTrace": Frames => Value::Frames(row.frames),
         }),
     );
-}
-
-impl CarvedLog {
-    /// The records with their stacks, in no order of time.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = CarvedRow<'_>> + Clone {
-        self.records.iter().map(|record| CarvedRow { record, frames: self.frames(record) })
-    }
 }

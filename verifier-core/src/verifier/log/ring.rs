@@ -13,7 +13,7 @@ use std::fmt::Display;
 
 use crate::addr::{PAGE_SIZE, Va};
 use crate::error::{Error, Fault, Problem, STOPPED};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Limit, limit};
 use crate::memory::Window;
 
 /// Bytes of records between two checks whether the caller stopped the read.
@@ -159,7 +159,7 @@ impl Ring {
             return walk.result;
         }
         let mut left = kernel.limits().ring_records;
-        walk.check_length(left);
+        walk.check_length(limit!(kernel.limits(), ring_records));
         let newest = self.index.map_or(self.length - 1, |index| self.slot(index));
         let per_block = u32::try_from(BLOCK / self.stride).unwrap_or(1).max(1);
         let mut window = Window::new(kernel.space().memory());
@@ -354,18 +354,17 @@ impl<'r> Walk<'r> {
         self.result.is_cut = true;
     }
 
-    fn check_length(&mut self, limit: u32) {
+    fn check_length(&mut self, Limit { most, name }: Limit) {
         let length = self.ring.length;
         if !length.is_power_of_two() {
             self.problem(format!(
                 "length {length:#x} is not a power of two, so the newest slot is uncertain"
             ));
         }
-        if length > limit {
+        if u64::from(length) > most {
             let which = if self.ring.index.is_some() { "newest" } else { "last" };
             self.problem(format!(
-                "{length:#x} records, of which the {which} {limit:#x} are read \
-                 (Limits::ring_records)"
+                "{length:#x} records, of which the {which} {most:#x} are read ({name})"
             ));
         }
     }

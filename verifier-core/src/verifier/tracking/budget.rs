@@ -2,7 +2,7 @@
 
 use crate::addr::PAGE_SIZE;
 use crate::error::STOPPED;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, limit};
 
 /// Pages of entries that may still be read. All drivers share one budget, because no page belongs to two of
 /// them.
@@ -30,10 +30,8 @@ impl PageBudget {
             return Err(STOPPED.into());
         }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
-            format!(
-                "limit of {} pages reached (Limits::tracker_pages, and what memory holds)",
-                self.limit
-            )
+            let name = limit!(kernel.limits(), tracker_pages).name;
+            format!("limit of {} pages reached ({name}, and what memory holds)", self.limit)
         })?;
         Ok(())
     }

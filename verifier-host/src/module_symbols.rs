@@ -1,9 +1,9 @@
 //! The search for one module's symbols.
 //!
-//! An image tells which PDB belongs to it. Where its pages are not in the dump, as in a small one, the
-//! image's file tells, which a symbol store has under time stamp and size; and a PDB or table that the
-//! user names, or that lies in a store or folder, is taken for the kernel's where it puts the kernel's
-//! lists where the dump's header does.
+//! An image names the PDB that belongs to it. If its pages are not in the dump, as in a small one, there are
+//! two other ways: the image's file names the PDB, and a symbol store has that file under time stamp and
+//! size; or a PDB or table that the user names, or that is in a store or folder, is taken as the kernel's if
+//! it agrees with the dump's header about the addresses of the kernel's lists.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -16,26 +16,30 @@ use crate::symbols::{
     Attempt, Found, ImageId, Located, PdbId, SymbolPath, expand_xz, pdb_of_image,
 };
 
-/// Why a kernel's symbols are refused that are known by addresses alone.
+/// Why symbols are refused that only addresses could show to be the kernel's.
 pub(crate) const OTHER_ADDRESSES: &str = "they put PsLoadedModuleList or KdDebuggerDataBlock \
     elsewhere than the dump's header: they are of another build";
 
-/// What became of the search for one module's symbols.
+/// The result of the search for one module's symbols.
 #[derive(Debug, Clone)]
 pub struct SymbolLoad {
     /// What was wanted.
     pub wanted: WantedSymbols,
-    /// Where the symbols are from; `None` where none were found.
+    /// Where the symbols are from; `None` if none were found.
     pub found: Option<String>,
-    /// Remarks, and why what was found or looked at did not serve.
+    /// Each place that was tried and why it did not serve, and remarks.
     pub attempts: Vec<Attempt>,
     /// Why a file that was found could not be used.
     pub unusable: Option<String>,
 }
 
 impl SymbolLoad {
-    /// What to tell the user where symbols are missing: which file would help and where it was
-    /// looked for.
+    /// A result of which nothing is known yet.
+    pub(crate) fn new(wanted: WantedSymbols) -> Self {
+        Self { wanted, found: None, attempts: Vec::new(), unusable: None }
+    }
+
+    /// Which file would help and where it was looked for, if symbols are missing.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         if self.found.is_some() {
@@ -74,28 +78,35 @@ impl SymbolLoad {
     }
 }
 
-/// Where and for whom is searched.
+/// Where to search, and the receiver of progress.
 pub(crate) struct Lookup<'a> {
     pub(crate) path: &'a SymbolPath,
     pub(crate) progress: &'a dyn Progress,
 }
 
 impl Lookup<'_> {
-    /// Searches for what is wanted and supplies it.
+    /// Searches for the wanted symbols and supplies them.
     pub(crate) fn find(&self, kernel: &Kernel, wanted: WantedSymbols) -> SymbolLoad {
-        let mut load = SymbolLoad { wanted, found: None, attempts: Vec::new(), unusable: None };
+        let mut load = SymbolLoad::new(wanted);
         let id = match load.wanted.pdb.clone() {
-            Ok(id) => id,
-            Err(_) => match self.pdb_by_image(&mut load) {
-                Some(id) => id,
-                None => {
-                    self.by_addresses(kernel, &mut load);
-                    return load;
-                }
-            },
+            Ok(id) => Some(id),
+            Err(_) => self.pdb_by_image(&mut load),
         };
-        let module = load.wanted.module;
-        // The candidate that was looked at last: where the search finds one, that is it.
+        match id {
+            Some(id) => {
+                self.pdb(kernel, &id, &mut load);
+                if load.found.is_none() {
+                    self.table(kernel, &id, &mut load);
+                }
+            }
+            None => self.by_addresses(kernel, &mut load),
+        }
+        load
+    }
+
+    /// Searches for a PDB.
+    fn pdb(&self, kernel: &Kernel, id: &PdbId, load: &mut SymbolLoad) {
+        // The last candidate: if the search finds a PDB, it is this one.
         let candidate = RefCell::new(None);
         let verify = |bytes: &Arc<Vec<u8>>| {
             let pdb = Pdb::parse(&id.name, Arc::clone(bytes) as Bytes).ok()?;
@@ -103,11 +114,11 @@ impl Lookup<'_> {
             candidate.replace(Some(pdb));
             Some((guid, age))
         };
-        match self.path.locate_pdb(&id, &verify, self.progress) {
+        match self.path.locate_pdb(id, &verify, self.progress) {
             Located::Found(Found { origin, attempts, .. }) => {
                 load.attempts.extend(attempts);
                 if let Some(pdb) = candidate.take() {
-                    match kernel.supply_pdb(module, Arc::new(pdb)) {
+                    match kernel.supply_pdb(load.wanted.module, Arc::new(pdb)) {
                         Ok(()) => load.found = Some(origin),
                         Err(error) => load.unusable = Some(format!("{origin}: {error}")),
                     }
@@ -115,33 +126,33 @@ impl Lookup<'_> {
             }
             Located::NotFound(missing) => load.attempts.extend(missing.attempts),
         }
-        if load.found.is_some() {
-            return load;
-        }
-        match self.path.locate_isf(&id) {
+    }
+
+    /// Searches for an ISF table made from a PDB.
+    fn table(&self, kernel: &Kernel, id: &PdbId, load: &mut SymbolLoad) {
+        match self.path.locate_isf(id) {
             Located::Found(Found { bytes, origin, .. }) => match Isf::parse(&bytes) {
                 Ok(isf) if isf.pdb_id().is_some_and(|table| table.guid != id.guid) => {
                     load.unusable = Some(format!("{origin}: a table of another PDB"));
                 }
                 Ok(isf) => {
-                    kernel.supply_isf(module, Arc::new(isf));
+                    kernel.supply_isf(load.wanted.module, Arc::new(isf));
                     load.found = Some(origin);
                 }
                 Err(error) => load.unusable = Some(format!("{origin}: {error}")),
             },
             Located::NotFound(missing) => {
-                for place in missing.attempts {
-                    // A folder that is not there is told once.
-                    if !load.attempts.contains(&place) {
-                        load.attempts.push(place);
+                for attempt in missing.attempts {
+                    // The search for the PDB may have tried the same folder.
+                    if !load.attempts.contains(&attempt) {
+                        load.attempts.push(attempt);
                     }
                 }
             }
         }
-        load
     }
 
-    /// The PDB that the image's file tells.
+    /// The PDB that the image's file names.
     fn pdb_by_image(&self, load: &mut SymbolLoad) -> Option<PdbId> {
         let id = ImageId {
             name: load.wanted.image.clone(),
@@ -160,8 +171,8 @@ impl Lookup<'_> {
         }
     }
 
-    /// Takes a file on disk for the kernel's symbols where addresses say so: one that the user named,
-    /// or a kernel's in a store or folder.
+    /// Takes a file on disk as the kernel's symbols if its addresses agree: a file that the user named, or
+    /// the symbols of any kernel in a store or folder.
     fn by_addresses(&self, kernel: &Kernel, load: &mut SymbolLoad) {
         let module = load.wanted.module;
         if kernel.kernel_module() != Some(module) {
@@ -180,7 +191,7 @@ impl Lookup<'_> {
             let path = file.path.display();
             match kernel.agrees_with(symbols.types()) {
                 Some(true) => {}
-                // Of many in a store most are of other builds.
+                // Most kernels in a store are of other builds.
                 _ if !file.is_named => {
                     others += 1;
                     continue;
@@ -206,14 +217,14 @@ impl Lookup<'_> {
     }
 }
 
-/// A PDB or an ISF table for the kernel, out of bytes of which nothing is known.
+/// A PDB or an ISF table for the kernel, read from any bytes.
 pub(crate) enum KernelSymbols {
     Pdb(Arc<Pdb>),
     Isf(Arc<Isf>),
 }
 
 impl KernelSymbols {
-    /// Reads a PDB, which is to have that name, an ISF table, or one in `.xz` of at most `isf_bytes`.
+    /// Reads a PDB, which gets that name, an ISF table, or one in `.xz` of at most `isf_bytes`.
     pub(crate) fn parse(
         name: &str,
         bytes: Vec<u8>,
@@ -243,7 +254,7 @@ impl KernelSymbols {
         }
     }
 
-    /// The GUID of the PDB, where a table tells which one it was made from.
+    /// The GUID of the PDB; of a table, that of the PDB from which it was made, if the table has it.
     pub(crate) fn guid(&self) -> Option<[u8; 16]> {
         match self {
             Self::Pdb(pdb) => Some(pdb.id().guid),

@@ -1,15 +1,14 @@
-//! Leaks on a terminal.
+//! Outstanding allocations in groups, with their stacks.
 
 use std::io;
 
-use super::{
+use crate::addr::Va;
+use crate::analysis::{Group, GroupBy, StackSource};
+use crate::render::leaks::{
     CONTIGUOUS, LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line,
     more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
 };
-use crate::addr::Va;
-use crate::analysis::{Group, GroupBy, StackSource};
-use crate::render::Names;
-use crate::render::text::{digits, sanitize, write_extent};
+use crate::render::text::{digits, sanitize, write_extent, write_stack};
 
 /// Example addresses of a group.
 const EXAMPLES: usize = 4;
@@ -87,22 +86,6 @@ fn filtered(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     }
 }
 
-/// A stack below the line that tells of it, innermost first.
-pub(in crate::render) fn write_stack_lines(
-    out: &mut dyn io::Write,
-    frames: &[Va],
-    names: &Names<'_>,
-) -> io::Result<()> {
-    let machine = names.kernel().space().machine();
-    for &va in frames {
-        match names.get(va) {
-            Some(name) => writeln!(out, "    {} {}", digits(va, machine), sanitize(&name))?,
-            None => writeln!(out, "    {}", digits(va, machine))?,
-        }
-    }
-    Ok(())
-}
-
 fn write_group(
     out: &mut dyn io::Write,
     view: &LeaksView<'_>,
@@ -127,13 +110,14 @@ fn write_group(
         write!(out, ", stack of the pool info tree")?;
     }
     writeln!(out)?;
-    // Tag and driver stand in the line above.
+    // The line above has tag and driver.
     if !matches!(view.by, GroupBy::Stack | GroupBy::Tag | GroupBy::Driver) {
         writeln!(out, "    {}: {}", view.by.name(), sanitize(&view.label(group)))?;
     }
     match group.stack {
         Some(Ok(_)) => {
-            write_stack_lines(out, group.frames(view.leaks).unwrap_or_default(), view.names)?;
+            let frames = group.frames(view.leaks).unwrap_or_default();
+            write_stack(out, frames, view.names, "    ")?;
         }
         Some(Err(why)) => {
             writeln!(out, "    no stack: {}", view.leaks.why(why))?;

@@ -8,17 +8,17 @@ use verifier_core::kernel::{
 };
 use verifier_core::{Error, Pa, Problem};
 
-/// Which page tables a session reads through.
+/// The page tables that a session reads through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TablesInUse {
     /// The directory table base.
     pub base: Pa,
-    /// Where it is from, in words.
+    /// How it was found, in words.
     pub from: String,
 }
 
-/// The kernel in a file, and by which page tables it was found. A search for it ends when `stop` says so.
-/// The error says so if the file was cut short.
+/// The kernel in a file, and the page tables by which it was found. A search for it ends when `stop` returns
+/// true. If the file was cut short, the error says so.
 pub(crate) fn open_kernel(
     file: &MemoryFile,
     base: Option<Pa>,
@@ -43,7 +43,7 @@ pub(crate) fn open_kernel(
     (kernel, tables)
 }
 
-/// A file whose kernel is looked for.
+/// A search for the kernel in a file.
 struct Search<'a> {
     file: &'a MemoryFile,
     limits: &'a Limits,
@@ -59,13 +59,13 @@ impl Search<'_> {
     ) -> (Result<Arc<Kernel>, Error>, Option<TablesInUse>) {
         let header = dump.header();
         let hints = Hints::of_dump(dump);
-        let told = |space: Result<AddressSpace, Error>| {
+        let open = |space: Result<AddressSpace, Error>| {
             space
                 .and_then(|space| Kernel::open_with(space, hints.clone(), self.limits.clone()))
                 .map(Arc::new)
         };
         if header.kind == DumpKind::Triage {
-            return (told(AddressSpace::of_dump(dump)), None);
+            return (open(AddressSpace::of_dump(dump)), None);
         }
         let tables = match base {
             Some(base) => TablesInUse { base, from: TableSource::Given.to_string() },
@@ -74,7 +74,7 @@ impl Search<'_> {
                 from: "the dump's header".to_string(),
             },
         };
-        let kernel = told(match (base, header.machine()) {
+        let kernel = open(match (base, header.machine()) {
             (Some(base), Some(machine)) => dump.physical().map(|physical| {
                 let mut header = header.clone();
                 header.directory_table_base = base;
@@ -83,7 +83,7 @@ impl Search<'_> {
             _ => AddressSpace::of_dump(dump),
         });
         let Err(error) = kernel else { return (kernel, Some(tables)) };
-        // What the header says leads nowhere: its page tables may be right, or the machine's at least.
+        // The header leads nowhere: its page tables may be right, or at least its machine.
         let problem = |found: &FoundKernel| match base {
             Some(_) => None,
             None => header_problem(header, &error, found),
@@ -101,7 +101,7 @@ impl Search<'_> {
         }
     }
 
-    /// The kernel that a search finds in the file's physical memory. `problem` is what speaks against it.
+    /// The kernel that a search finds in the file's physical memory. `problem` says what contradicts it.
     fn kernel(
         &self,
         base: Option<Pa>,
@@ -120,8 +120,8 @@ impl Search<'_> {
     }
 }
 
-/// That a header does not lead to the kernel, and a search found one. It is the header's own kernel if the
-/// header's other addresses are right; fields that were never set are not a problem.
+/// Says that the header does not lead to the kernel that a search found. It is the header's own kernel if the
+/// header's other addresses are right. Fields that were never set are not a problem.
 fn header_problem(header: &Header, error: &Error, found: &FoundKernel) -> Option<Problem> {
     let landmarks = Landmarks::from(header);
     let base = found.directory_table_base;
@@ -168,8 +168,8 @@ mod tests {
         }
     }
 
-    /// A dump's pages do not move, whoever says where the page tables are: what was found once is not
-    /// looked up again.
+    /// A dump's pages do not move, whether the header or the caller gives the page tables: an address is
+    /// translated once.
     #[test]
     fn given_tables_are_remembered_as_the_headers_are() {
         let sample = Machine::new(Build::Win10Vb).build(DumpKind::BitmapKernel);

@@ -1,27 +1,27 @@
-//! Which modules' symbols were searched for, and which are being searched for.
+//! For which modules symbols were searched, and for which a search is under way.
 //!
-//! A search may be a download of an hour. It holds no lock: what is known of other modules can be told
-//! meanwhile, and only who needs the same module waits for it.
+//! A search may be a download that takes an hour. It does not hold the lock: other threads can ask about other
+//! modules meanwhile, and only a thread that needs the same module waits.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::lookup::SymbolLoad;
+use crate::module_symbols::SymbolLoad;
 use crate::progress::Progress;
 
-/// How often a thread that waits for another's search asks whether its own caller wants no more of it.
+/// How often a thread that waits for another's search asks whether its own caller canceled.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The searches of a session.
 #[derive(Debug, Default)]
-pub(crate) struct SymbolLoads {
+pub(crate) struct SymbolSearches {
     state: Mutex<State>,
     ended: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What became of each search; one for each module, so that none is searched for twice.
+    /// The results, one for each module, so that no module is searched for twice.
     done: Vec<SymbolLoad>,
     /// Modules that a thread is searching for.
     under_way: Vec<usize>,
@@ -33,16 +33,16 @@ impl State {
     }
 }
 
-impl SymbolLoads {
+impl SymbolSearches {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to search for a module. `None` where that was done, by another thread too, for whose
-    /// end this waits, or where the caller wants no more of it.
+    /// The right to search for a module. `None` if this or another thread has searched for it, or if the
+    /// caller canceled. Waits while another thread searches.
     pub(crate) fn claim(&self, module: usize, progress: &dyn Progress) -> Option<Claim<'_>> {
         loop {
-            // Asked without the lock: it is the caller's code.
+            // The caller's code runs without the lock.
             if progress.is_canceled() {
                 return None;
             }
@@ -52,25 +52,25 @@ impl SymbolLoads {
             }
             if !state.under_way.contains(&module) {
                 state.under_way.push(module);
-                return Some(Claim { loads: self, module });
+                return Some(Claim { searches: self, module });
             }
             drop(self.ended.wait_timeout(state, LOOK));
         }
     }
 
-    /// What became of each search so far.
+    /// The result of each search that has ended.
     pub(crate) fn all(&self) -> Vec<SymbolLoad> {
         self.state().done.clone()
     }
 
-    /// Takes the place of what was found before for the same module.
+    /// Replaces the earlier result for the same module.
     pub(crate) fn replace(&self, load: SymbolLoad) {
         let mut state = self.state();
         state.done.retain(|old| old.wanted.module != load.wanted.module);
         state.done.push(load);
     }
 
-    /// All that was searched for so far was for what is now `module`.
+    /// Says that each search so far was for the module that is now `module`.
     pub(crate) fn move_to(&self, module: usize) {
         self.state().done.iter_mut().for_each(|load| load.wanted.module = module);
     }
@@ -78,15 +78,15 @@ impl SymbolLoads {
 
 /// A search that is under way, until it is dropped.
 pub(crate) struct Claim<'a> {
-    loads: &'a SymbolLoads,
+    searches: &'a SymbolSearches,
     module: usize,
 }
 
 impl Claim<'_> {
-    /// Keeps what became of it. Without this, whoever needs the module next searches again.
+    /// Keeps the result. Without this, the next caller that needs the module searches again.
     pub(crate) fn keep(self, load: SymbolLoad) {
-        let mut state = self.loads.state();
-        // What the caller supplied meanwhile stays.
+        let mut state = self.searches.state();
+        // Symbols that the caller supplied meanwhile stay.
         if !state.is_done(self.module) {
             state.done.push(load);
         }
@@ -95,7 +95,7 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.loads.state().under_way.retain(|&module| module != self.module);
-        self.loads.ended.notify_all();
+        self.searches.state().under_way.retain(|&module| module != self.module);
+        self.searches.ended.notify_all();
     }
 }

@@ -1,4 +1,4 @@
-//! Which files a result may be written to: not those that are read, and not those that something else wrote.
+//! Which files a result may be written to: not a file that is read, and not one that another program wrote.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::symbols::{SymbolPath, folders};
 
-/// Bytes at the start of a file in which the mark of an output is.
+/// How many bytes at the start of a file are searched for the mark of an output.
 const HEAD: u64 = 4 << 10;
 
 /// A kind of file that the program writes, which it recognizes by a mark in its first bytes.
@@ -39,7 +39,7 @@ impl OutputKind {
         }
     }
 
-    /// The text in its first bytes that no other program's file has.
+    /// A text in its first bytes that another program's file does not have.
     pub(crate) fn mark(self) -> &'static str {
         match self {
             Self::FlameGraph => "verifier: outstanding pool allocations",
@@ -53,16 +53,16 @@ impl OutputKind {
     }
 }
 
-/// Refuses to write an output over a file that is not an output of the same kind. An empty file, a device
-/// and a pipe are written to, and so is what is not there.
+/// Refuses to write an output over a file that is not an output of the same kind. An empty file, a device, a
+/// pipe, and a path without a file are allowed.
 ///
 /// # Errors
-/// [`Error::Usage`], which says `--force`; [`Error::File`] if the file cannot be read.
-pub fn may_replace(output: &Path, kind: OutputKind) -> Result<(), Error> {
+/// [`Error::Usage`], which says how to replace the file; [`Error::File`] if the file cannot be read.
+fn may_replace(output: &Path, kind: OutputKind) -> Result<(), Error> {
     match head(output) {
         Ok(Some(head)) if !kind.is_of(&head) => Err(Error::Usage(format!(
-            "{}: this file is not a {} that verifier wrote; give another name, or --force to replace \
-             it",
+            "{}: this file is not a {} that verifier wrote; give another name, or --force (in Python \
+             force=True) to replace it",
             output.display(),
             kind.name()
         ))),
@@ -75,7 +75,7 @@ pub fn may_replace(output: &Path, kind: OutputKind) -> Result<(), Error> {
 fn head(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_file() && meta.len() > 0 => {}
-        // What cannot be looked at cannot be written to either, and the writer says why.
+        // A path that cannot be read cannot be written either, and the writer says why.
         _ => return Ok(None),
     }
     let mut head = Vec::new();
@@ -83,8 +83,7 @@ fn head(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(head))
 }
 
-/// True if both paths lead to one file, whatever they are called: links are followed. False if one of them
-/// leads nowhere.
+/// True if both paths lead to one file; links are followed. False if one of them leads nowhere.
 pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -96,8 +95,8 @@ pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// The files that are read, and what each is: "the dump". Nothing is written over them, nor over a file of a
-/// folder in which symbols are looked for, unless an output of this program is there.
+/// The files that are read, and what each is: "the dump". An output never replaces them. It replaces a file in
+/// a folder where symbols are searched for only if that file is an output of this program.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     files: Vec<(PathBuf, &'static str)>,
@@ -118,16 +117,26 @@ impl Inputs {
         }
     }
 
-    /// Refuses an output that would be written over one of them.
+    /// Refuses an output that would replace one of them; and, without `force`, one that would replace any
+    /// file that is not an output of that kind.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]; [`Error::File`] if the file that is there cannot be read.
+    pub fn check_output(&self, output: &Path, kind: OutputKind, force: bool) -> Result<(), Error> {
+        self.refuse_overwrite(output)?;
+        if force { Ok(()) } else { may_replace(output, kind) }
+    }
+
+    /// Refuses an output that would replace one of them.
     ///
     /// # Errors
     /// [`Error::Usage`] if `output` leads to one of them.
-    pub fn spare(&self, output: &Path) -> Result<(), Error> {
+    fn refuse_overwrite(&self, output: &Path) -> Result<(), Error> {
         if let Some((_, what)) = self.files.iter().find(|(input, _)| is_same_file(output, input)) {
             let why = format!("{}: the output is {what} itself", output.display());
             return Err(Error::Usage(why));
         }
-        // Only a file that is there has a real path.
+        // Only an existing file has a real path.
         let Ok(real) = output.canonicalize() else { return Ok(()) };
         let is_within = |folder: &&PathBuf| {
             folder.canonicalize().is_ok_and(|folder| folder.is_dir() && real.starts_with(folder))

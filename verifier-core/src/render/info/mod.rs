@@ -1,53 +1,58 @@
-//! What a dump is and what can be read from it: the values behind `verifier info`.
+//! What a dump is and what can be read from it: the values of `verifier info`.
 
 mod gather;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
-use verifier_core::render::Verdict;
-use verifier_core::{Pa, Problem, Va};
 
-pub(crate) use gather::filetime;
+use super::json::Verdict;
+use crate::addr::{Pa, Va};
+use crate::error::Problem;
 
-/// What a session is over, and what of it can be read.
+pub use gather::{InfoSources, ModuleSymbols};
+
+/// What is read, and what can be read of it.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Info {
-    /// The dump file; `None` for a session over other memory.
+    /// The dump file; `None` for other memory.
     #[serde(flatten)]
     pub file: Option<FileInfo>,
-    /// "x86", "x64", "arm64", or the number of one that is not known.
+    /// The bug check: the header's, else the one that the kernel noted in memory; `None` if neither is
+    /// there.
+    pub bug_check: Option<BugCheckInfo>,
+    /// "x86", "x64", "arm64", or the number of an unknown one.
     pub machine: String,
-    /// The build number, where anything tells it.
+    /// The build number, if it is known.
     pub build: Option<u32>,
-    /// The build number in the dump's header, which may be another.
+    /// The build number in the dump's header, which may differ.
     pub header_build: Option<u32>,
-    /// How addresses are translated, where the session does it.
+    /// How addresses are translated, if this library does it.
     pub paging: Option<String>,
-    /// The page tables that serve, where the file is physical memory.
+    /// The page tables in use, if the file is physical memory.
     pub page_tables: Option<PageTablesInfo>,
     /// What a small dump holds instead of pages.
     pub small_dump: Option<SmallDumpInfo>,
-    /// The kernel; `None` where it could not be found.
+    /// The kernel; `None` if it was not found.
     pub kernel: Option<KernelInfo>,
-    /// What Verifier data there is; `None` where there is no kernel.
+    /// What Verifier data there is; `None` without a kernel.
     pub verifier: Option<VerifierInfo>,
-    /// The blocks that a driver held when it was unloaded, where the bug check is about that.
+    /// The blocks that a driver held when it was unloaded, if the bug check is about that.
     pub unload_leak: Option<UnloadLeakInfo>,
     /// What could not be read or does not fit.
     #[serde(flatten, serialize_with = "as_verdict")]
     pub problems: Vec<Problem>,
 }
 
-/// The page tables that serve.
+/// The page tables in use.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct PageTablesInfo {
     /// The directory table base.
     #[serde(serialize_with = "as_address")]
     pub base: Pa,
-    /// Where it is from: "the dump's header", "given", "CR3 of processor 0", …
+    /// How it was found: "the dump's header", "given", "CR3 of processor 0", …
     pub from: String,
 }
 
@@ -55,13 +60,13 @@ pub struct PageTablesInfo {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct SmallDumpInfo {
-    /// Blocks of virtual memory, neighbors counted once.
+    /// Blocks of virtual memory; adjoining ones count as one.
     pub blocks: usize,
     /// Bytes in them.
     pub bytes: u64,
-    /// False where the writer did not come to its end.
+    /// False if the writer did not finish.
     pub is_complete: bool,
-    /// Lowest address of the crashed thread's stack that is there.
+    /// The lowest address of the crashed thread's stack that the dump holds.
     pub call_stack: Option<Va>,
     /// Bytes of that stack.
     pub call_stack_bytes: Option<u32>,
@@ -84,7 +89,7 @@ pub struct FileInfo {
     pub pages: Option<u64>,
     /// Bytes that are missing at the end of the file.
     pub missing_at_end: Option<u64>,
-    /// What its header says; `None` for a file that is no crash dump.
+    /// What its header says; `None` for a file that is not a crash dump.
     #[serde(flatten)]
     pub header: Option<HeaderInfo>,
 }
@@ -112,8 +117,6 @@ pub struct HeaderInfo {
     pub up_time_seconds: Option<u64>,
     /// `Comment`.
     pub comment: Option<String>,
-    /// The bug check.
-    pub bug_check: BugCheckInfo,
 }
 
 /// A bug check.
@@ -124,16 +127,15 @@ pub struct BugCheckInfo {
     pub code: u32,
     /// Its parameters.
     pub parameters: [Va; 4],
-    /// Its name, where it is one of Verifier's.
+    /// Its name, if it is one of Verifier's.
     pub name: Option<&'static str>,
-    /// What it says, likewise.
+    /// What it says, if it is one of Verifier's.
     pub meaning: Option<String>,
-    /// What its parameters are, likewise.
+    /// What its parameters are, if it is one of Verifier's.
     pub parameter_names: Option<[&'static str; 4]>,
-    /// The driver that it names, where it does and the name can be read.
+    /// The driver that it names, if the name can be read.
     pub driver: Option<String>,
-    /// The text of the condition that a driver violated, where it is about a rule and the text can be
-    /// read.
+    /// The text of the condition that a driver violated, if it is about a rule and the text can be read.
     pub violated_condition: Option<String>,
 }
 
@@ -147,7 +149,7 @@ pub struct UnloadLeakInfo {
     pub verified_data: Va,
     /// How many blocks the bug check says.
     pub counted: u64,
-    /// Those that could be read.
+    /// The blocks that could be read.
     pub allocations: Vec<LeakedBlock>,
 }
 
@@ -157,11 +159,11 @@ pub struct UnloadLeakInfo {
 pub struct LeakedBlock {
     /// Where it is.
     pub address: Va,
-    /// Its size as Verifier keeps it.
+    /// Its size in Verifier's entry.
     pub size: u64,
     /// Its pool tag.
     pub tag: String,
-    /// Where it was asked for.
+    /// The address that asked for it.
     pub caller: Va,
     /// The name of that address.
     pub caller_symbol: Option<String>,
@@ -171,7 +173,7 @@ pub struct LeakedBlock {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DebuggerDataInfo {
-    /// Where it lies; `None` where it cannot be read.
+    /// Where it is; `None` if it cannot be read.
     pub address: Option<Va>,
     /// What is unusual about it, or why it cannot be read.
     pub remark: Option<String>,
@@ -187,9 +189,9 @@ pub struct KernelInfo {
     pub build_lab: Option<String>,
     /// The debugger data block.
     pub debugger_data: DebuggerDataInfo,
-    /// What its types are from; `None` where its symbols are missing.
+    /// What its types are from; `None` if its symbols are missing.
     pub types: Option<String>,
-    /// Where the images are told.
+    /// Where the list of images is from.
     pub modules_from: String,
     /// Loaded images, in load order.
     pub modules: Vec<ModuleInfo>,
@@ -207,17 +209,17 @@ pub struct ModuleInfo {
     pub base: Va,
     /// `SizeOfImage`.
     pub size: u32,
-    /// `TimeDateStamp`, where its headers or a small dump's driver list tell.
+    /// `TimeDateStamp`, if its headers or a small dump's driver list have it.
     pub time_date_stamp: Option<u32>,
-    /// `CheckSum`, where a small dump's driver list tells it.
+    /// `CheckSum`, if a small dump's driver list has it.
     pub check_sum: Option<u32>,
-    /// Which PDB belongs to it, where its headers tell.
+    /// Which PDB belongs to it, if its headers name one.
     pub pdb: Option<PdbInfo>,
     /// Where its names are from.
     pub symbols: Option<String>,
     /// How many names there are.
     pub symbol_count: usize,
-    /// Which file would help and where it was looked for, where symbols are missing.
+    /// Which file would help and where it was looked for, if symbols are missing.
     pub missing: Option<String>,
 }
 
@@ -241,7 +243,7 @@ pub struct UnloadedInfo {
     pub name: String,
     /// Where it was.
     pub start: Va,
-    /// The first address behind it.
+    /// The first address past its end.
     pub end: Va,
 }
 
@@ -259,7 +261,7 @@ pub struct VerifierInfo {
     pub pool_log_capacity: Option<u32>,
     /// Records written so far, modulo 2^32.
     pub pool_log_written: Option<u32>,
-    /// Why the pool log is empty, where it is so by design.
+    /// Why the pool log is empty, if it is so by design.
     pub pool_log_empty_because: Option<&'static str>,
     /// Verifier's globals and where each was found.
     pub globals: Vec<GlobalInfo>,
@@ -271,9 +273,9 @@ pub struct VerifierInfo {
 pub struct GlobalInfo {
     /// Its name.
     pub name: &'static str,
-    /// Its address; `None` where it was not found.
+    /// Its address; `None` if it was not found.
     pub address: Option<Va>,
-    /// What told the address, or why nothing did.
+    /// Where the address is from, or why it was not found.
     pub from: String,
 }
 

@@ -1,12 +1,15 @@
-//! Deadlock detection on a terminal.
+//! Deadlock detection: what was found, and the order of all locks.
 
 use std::io;
 
-use super::{by_locks, site, type_name};
 use crate::addr::Va;
 use crate::analysis::LockGraph;
+use crate::completeness::Completeness;
 use crate::render::Names;
-use crate::render::text::{DeadlockDetail, Style, sanitize, write_deadlock, write_deadlock_state};
+use crate::render::deadlock::{by_locks, site, type_name};
+use crate::render::text::{
+    DeadlockDetail, Style, sanitize, write_deadlock, write_deadlock_state, write_extent,
+};
 use crate::verifier::deadlock::Deadlock;
 
 /// Writes what was found as `!deadlock 3` does, then the order of all locks, and the sets of locks that were
@@ -20,6 +23,7 @@ pub fn write_deadlock_text(
     graph: &LockGraph,
     names: &Names<'_>,
 ) -> io::Result<()> {
+    write_extent(out, &Completeness::of(&deadlock.problems))?;
     let kernel = names.kernel();
     write_deadlock(out, deadlock, kernel, DeadlockDetail::Nodes, Style::Modern)?;
     if !deadlock.instigator.is_null() {

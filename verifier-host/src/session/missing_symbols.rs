@@ -1,31 +1,31 @@
-//! Which symbols are missing, as problems.
+//! Missing symbols, as problems.
 
 use verifier_core::dump::MemoryFile;
 use verifier_core::kernel::Kernel;
 use verifier_core::{Problem, Va};
 
-use crate::lookup::SymbolLoad;
-use crate::session::Session;
+use super::Session;
+use crate::module_symbols::SymbolLoad;
 
-/// Modules that are told one by one; the rest is counted.
+/// Modules that get a problem each; the others are counted in one.
 const MAX_MODULES: usize = 4;
 
 impl Session {
-    /// The modules whose symbols were looked for in vain: the kernel first, which every other problem
-    /// follows from, then each other one, by the address where it is loaded.
+    /// The modules whose symbols were searched for and not found: the kernel first, because every other
+    /// problem follows from it, then each other module, by the address where it is loaded.
     #[must_use]
     pub fn symbol_problems(&self) -> Vec<Problem> {
         self.problems_of(&self.symbol_loads())
     }
 
-    /// The same for what one view shows: the kernel, and the modules that hold one of `addresses`. Few
-    /// are told one by one, the rest is one problem.
+    /// The same for what one view shows: the kernel, and the modules that hold one of `addresses`. A few
+    /// modules get a problem each, the others are one problem.
     #[must_use]
     pub fn symbol_problems_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<Problem> {
         let Ok(kernel) = self.kernel() else { return Vec::new() };
         let mut missing = self.symbol_loads();
         missing.retain(|load| load.found.is_none());
-        // Where all were found, as they mostly are, the addresses are not looked at.
+        // Mostly all were found, and the addresses need no look.
         if missing.is_empty() {
             return Vec::new();
         }
@@ -42,8 +42,8 @@ impl Session {
         problems
     }
 
-    /// Finds the symbols of what a view shows, and says which of them are missing and what does not fit
-    /// in their images. `addresses` is called several times.
+    /// Finds the symbols of what a view shows, and says which of them are missing and what does not fit in
+    /// the modules' images. `addresses` is called several times.
     #[must_use]
     pub fn find_symbols_at<I: IntoIterator<Item = Va>>(
         &self,
@@ -55,7 +55,7 @@ impl Session {
         problems
     }
 
-    /// What does not fit in the images of the modules whose symbols were looked for
+    /// What does not fit in the images of the modules whose symbols were searched for
     /// ([`Kernel::image_problems`]).
     #[must_use]
     pub fn image_problems(&self) -> Vec<Problem> {
@@ -66,7 +66,7 @@ impl Session {
     #[must_use]
     pub fn image_problems_at(&self, addresses: impl IntoIterator<Item = Va>) -> Vec<Problem> {
         let mut problems = self.image_problems_by_module();
-        // If all is well, as it mostly is, the addresses are not looked at.
+        // Mostly all is well, and the addresses need no look.
         if let Ok(kernel) = self.kernel()
             && !problems.is_empty()
         {
@@ -84,7 +84,7 @@ impl Session {
         modules.flat_map(problems).collect()
     }
 
-    /// The kernel's, where they are missing, and those of `loads` that are.
+    /// The kernel's missing symbols, and those of `loads`.
     fn problems_of(&self, loads: &[SymbolLoad]) -> Vec<Problem> {
         let kernel = self.kernel().ok().filter(|kernel| !kernel.has_own_types());
         let own = kernel.and_then(|kernel| kernel.kernel_module());
@@ -96,18 +96,31 @@ impl Session {
         self.kernel_symbol_problem().into_iter().chain(others).collect()
     }
 
-    /// What to tell of the kernel's symbols, where they are missing. Of a small dump a view's own error
-    /// says it, and that symbols would not help much.
+    /// Says that the kernel's symbols are missing, and where they were searched for. For a small dump a
+    /// view's own error says so, and that symbols would not help much.
     #[must_use]
     pub fn kernel_symbol_problem(&self) -> Option<Problem> {
         let is_small = self.memory_file().is_some_and(MemoryFile::is_small);
         let why = self.missing_kernel_symbols().filter(|_| !is_small)?;
-        let problem = Problem::new("symbols of the kernel", why).remark();
-        let address = self.kernel().ok().map(|kernel| kernel.base());
-        Some(match address {
-            Some(base) => Problem::at(problem.what, base, problem.why).remark(),
-            None => problem,
-        })
+        let what = "symbols of the kernel";
+        let problem = match self.kernel() {
+            Ok(kernel) => Problem::at(what, kernel.base(), why),
+            Err(_) => Problem::new(what, why),
+        };
+        Some(problem.remark())
+    }
+
+    /// The same in words.
+    #[must_use]
+    pub fn missing_kernel_symbols(&self) -> Option<String> {
+        let kernel = self.kernel.as_ref().ok().filter(|kernel| !kernel.has_own_types())?;
+        let module = kernel.kernel_module()?;
+        let mut text =
+            self.symbol_loads().iter().find(|load| load.wanted.module == module)?.missing()?;
+        if let Ok(types) = kernel.types() {
+            text.push_str(&format!("; without them {} serve", types.describe()));
+        }
+        Some(text)
     }
 }
 
