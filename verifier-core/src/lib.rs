@@ -62,6 +62,16 @@
 //! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each question of an
 //! engineer), [`analysis`] (joins), [`render`] (text, JSON, CSV).
 //!
+//! # Features
+//!
+//! | feature | adds | crates |
+//! |---|---|---|
+//! | `pdb` | [`types::Pdb`], [`Kernel::supply_pdb`](kernel::Kernel::supply_pdb) | `pdb` |
+//! | `render` | [`render`] | `csv` |
+//!
+//! Both are on by default. Without `pdb`, types and symbols come from ISF tables, the built-in layouts, export
+//! tables, or a [`TypeSource`](types::TypeSource) of yours.
+//!
 //! # Growth
 //!
 //! Windows grows, and so do the records and enums that show it: they are `#[non_exhaustive]`. Types that you
@@ -75,6 +85,8 @@
 //! before anything is allocated (`SECURITY.md` lists the bounds), and lints deny indexing, `unwrap` and
 //! `panic!`. PDBs are parsed by the `pdb` crate, which may panic on malformed records: such a panic is
 //! caught in the one file that uses the crate (with `panic = "abort"` it cannot be caught).
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod addr;
 pub mod analysis;
@@ -90,6 +102,7 @@ pub mod memory;
 mod number;
 mod pdb_id;
 pub mod raw;
+#[cfg(feature = "render")]
 pub mod render;
 pub mod symbols;
 pub mod types;

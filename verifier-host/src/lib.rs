@@ -28,6 +28,8 @@
 //!
 //! All are on by default. A program that embeds the library turns them off and names the ones that it needs.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod dump_file;
 mod error;
 #[cfg(feature = "reports")]

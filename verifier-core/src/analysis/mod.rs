@@ -21,6 +21,7 @@ pub use diff_key::DiffKey;
 pub use diff_side::Side;
 pub use filter::Filter;
 pub use group::{Group, GroupBy, GroupKey, Grouping};
+#[cfg(feature = "render")]
 pub(crate) use group::{NO_FRAME, NO_TAG, no_frame};
 pub use history::{Event, History, Lifetime, Neighbor, TrackerMatch};
 pub use leaks::{

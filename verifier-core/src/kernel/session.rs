@@ -14,7 +14,9 @@ use crate::addr::{Rva, Va};
 use crate::dump::BugCheck;
 use crate::error::{Error, Problem, TRIAGE_HOLDS};
 use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
-use crate::types::{Isf, Pdb, TypeSource};
+#[cfg(feature = "pdb")]
+use crate::types::Pdb;
+use crate::types::{Isf, TypeSource};
 
 /// The source of a module's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -428,6 +430,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Error::Symbols`] if the PDB's symbols are damaged.
+    #[cfg(feature = "pdb")]
     pub fn supply_pdb(&self, module: usize, pdb: Arc<Pdb>) -> Result<(), Error> {
         pdb.check_symbols()?;
         self.supply_table(module, SymbolSource::Pdb, Arc::clone(&pdb) as Arc<dyn SymbolLookup>);
@@ -437,7 +440,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Supplies an ISF table for a module, as [`supply_pdb`](Self::supply_pdb).
+    /// Supplies an ISF table for a module. For the kernel, it also supplies types and globals. A module that already
+    /// has symbols keeps them.
     pub fn supply_isf(&self, module: usize, isf: Arc<Isf>) {
         let mut table = SymbolTable::builder(isf.machine_image_type() == Some(0x14c));
         for (name, rva) in isf.symbols() {

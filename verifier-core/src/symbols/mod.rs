@@ -9,12 +9,17 @@
 mod guard;
 mod image;
 mod name;
+#[cfg(feature = "pdb")]
+mod placed;
 mod table;
 
 pub use crate::pdb_id::{PdbId, guid_hex};
 pub use guard::guard;
 pub use image::{ImageHeaders, Section};
-pub(crate) use name::{cut, shown};
+pub(crate) use name::cut;
+#[cfg(feature = "pdb")]
+pub(crate) use name::shown;
 pub use name::{demangle, undecorate};
-pub(crate) use table::PlacedNames;
+#[cfg(feature = "pdb")]
+pub(crate) use placed::PlacedNames;
 pub use table::{SymbolKind, SymbolLookup, SymbolTable, SymbolTableBuilder};

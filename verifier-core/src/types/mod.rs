@@ -7,6 +7,7 @@
 
 mod isf;
 mod literals;
+#[cfg(feature = "pdb")]
 mod pdb;
 mod profile;
 mod stack;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use isf::Isf;
 pub use literals::Literals;
+#[cfg(feature = "pdb")]
 pub use pdb::{Bytes, Pdb};
 pub use profile::Profile;
 pub(crate) use stack::StackField;

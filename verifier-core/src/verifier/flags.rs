@@ -137,7 +137,8 @@ impl Level {
 
     /// The bits that are set and that debuggers do not list for a kernel of `build`: they call these bits
     /// reserved, whether or not they have a name.
-    pub(crate) fn unlisted(self, build: u32) -> u32 {
+    #[must_use]
+    pub fn unlisted(self, build: u32) -> u32 {
         let listed = FLAGS.iter().filter(|flag| flag.group != Unlisted && flag.since <= build);
         self.0 & !listed.fold(0, |bits, flag| bits | flag.bit)
     }

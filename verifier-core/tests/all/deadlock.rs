@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::common::{TINY_BASE, kind, open_dump, shared, tiny_kernel};
+use crate::common::{TINY_BASE, kind, open_dump, tiny_kernel};
 use proptest::prelude::*;
 use verifier_core::analysis::{LockGraph, LockOrder};
 use verifier_core::dump::BugCheck;
@@ -881,6 +881,7 @@ mod literals {
 }
 
 /// Tables and PDBs of real kernels; the structures are written by hand with the published layouts.
+#[cfg(feature = "pdb")]
 mod real_tables {
     use std::collections::BTreeMap;
     use std::fs;
@@ -890,6 +891,7 @@ mod real_tables {
     use verifier_core::types::{Pdb, TypeSource};
 
     use super::*;
+    use crate::common::shared;
 
     const GLOBALS: u64 = 0xffff_fa80_0010_0000;
     const LOCKS: u64 = 0xffff_fa80_0011_0000;

@@ -10,21 +10,28 @@
 )]
 
 mod before_win7;
+#[cfg(feature = "render")]
 mod bug_check;
 mod carve_log;
 mod common;
 mod contradictions;
+#[cfg(feature = "render")]
 mod csv;
+#[cfg(feature = "render")]
 mod damaged_logs;
 mod deadlock;
+#[cfg(feature = "render")]
 mod described;
+#[cfg(feature = "render")]
 mod diff;
 mod dump;
 mod edges;
 mod hostile_symbols;
 mod impossible;
 mod kernel;
+#[cfg(feature = "render")]
 mod leaks;
+#[cfg(feature = "render")]
 mod leaks_pool_info;
 mod limits;
 mod logs;
@@ -40,4 +47,5 @@ mod ring;
 mod stopped;
 mod torn;
 mod triage;
+#[cfg(feature = "pdb")]
 mod types;

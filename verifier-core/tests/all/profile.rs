@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::Arc;
 
 use crate::common::shared;
 use verifier_core::machine::Machine;
-use verifier_core::types::{Isf, Pdb, Profile, Shape, TypeSource};
+use verifier_core::types::{Isf, Profile, Shape, TypeSource};
 
 /// Every structure of the profile, except `other`, is in the table with the same layout. Structures whose
 /// integers are all shown have no other integers.
@@ -83,6 +82,7 @@ fn tables() {
     assert_eq!(seen.len(), builds.len());
 }
 
+#[cfg(feature = "pdb")]
 #[test]
 fn pdbs() {
     let Some(dumps) = shared("dumps") else { return };
@@ -106,7 +106,8 @@ fn pdbs() {
             };
             for key in keys.flatten() {
                 let bytes = fs::read(key.path().join(name)).unwrap();
-                let pdb = Pdb::parse(name, Arc::new(bytes)).unwrap();
+                let pdb =
+                    verifier_core::types::Pdb::parse(name, std::sync::Arc::new(bytes)).unwrap();
                 assert_agrees(&Profile::new(machine, build).unwrap(), &pdb, other);
                 compared += 1;
             }

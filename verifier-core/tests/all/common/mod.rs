@@ -1,5 +1,6 @@
 //! What the integration tests share: the way from a built dump to a session, and assertions.
 
+#[cfg(feature = "render")]
 pub(crate) mod wrapper;
 
 use std::path::{Path, PathBuf};
