@@ -5,6 +5,7 @@ mod filter;
 mod folded;
 mod json;
 mod markdown;
+mod rows;
 
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
 pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
+pub use self::rows::{BlockRow, GroupRow};
 pub(super) use crate::number::Thousands;
 
 use super::Names;
