@@ -1,7 +1,7 @@
 //! For which modules symbols were searched, and for which a search is under way.
 //!
-//! A search may be a download that takes an hour. It does not hold the lock: other threads can ask about other
-//! modules meanwhile, and only a thread that needs the same module waits.
+//! A search may be a download that takes an hour. It does not hold the lock: other threads can ask about
+//! other modules meanwhile, and only a thread that needs the same module waits.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
