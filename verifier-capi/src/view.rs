@@ -399,7 +399,7 @@ impl VerifierField {
         Self {
             name: view.text(name),
             kind: VerifierFieldKind::of(*kind),
-            is_present: (*value != Value::None).into(),
+            is_present: (!matches!(value, Value::None)).into(),
             value: number,
             text,
         }

@@ -20,11 +20,12 @@
 //!
 //! let block = Block { address: Va(0x1000), size: 16 };
 //! let values: Vec<Value<'_>> = BLOCKS.columns.iter().map(|column| column.value(&block)).collect();
-//! assert_eq!(values, [Value::Address(Va(0x1000)), Value::Unsigned(16)]);
+//! assert!(matches!(values[..], [Value::Address(Va(0x1000)), Value::Unsigned(16)]));
 //! ```
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::addr::{Pa, Va};
 
@@ -58,10 +59,18 @@ pub enum Kind {
     Symbol,
     /// A call stack, innermost frame first: [`Value::Frames`].
     Frames,
+    /// A call stack by names, innermost frame first: [`Value::Trail`].
+    Trail,
+    /// Addresses: [`Value::Addresses`].
+    Addresses,
+    /// An object with fields of its own: [`Value::Object`].
+    Object,
+    /// Objects: [`Value::List`].
+    List,
 }
 
 /// The value of a column, borrowed from its record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Value<'a> {
     /// The record does not have the value.
@@ -84,6 +93,76 @@ pub enum Value<'a> {
     Symbol(Va),
     /// Return addresses of a call stack, innermost first.
     Frames(&'a [Va]),
+    /// Names of the frames of a call stack, innermost first.
+    Trail(&'a [Arc<str>]),
+    /// Addresses.
+    Addresses(&'a [Va]),
+    /// An object with fields of its own.
+    Object(&'a dyn Object),
+    /// Objects.
+    List(&'a dyn List),
+}
+
+/// A value that has fields of its own.
+pub trait Object {
+    /// Calls `each` with the name and the value of every field, in order.
+    fn for_each(&self, each: &mut dyn FnMut(&str, Value<'_>));
+}
+
+/// A list of objects.
+pub trait List {
+    /// Calls `each` with every object, in order.
+    fn for_each(&self, each: &mut dyn FnMut(&dyn Object));
+}
+
+/// A record as an object of its table's fields.
+#[derive(Debug)]
+pub struct Described<'t, R> {
+    /// The description.
+    pub table: &'t Table<'t, R>,
+    /// The record.
+    pub row: &'t R,
+}
+
+impl<R> Object for Described<'_, R> {
+    fn for_each(&self, each: &mut dyn FnMut(&str, Value<'_>)) {
+        for column in self.table.documented() {
+            each(column.name, column.value(self.row));
+        }
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::None => f.write_str("None"),
+            Value::Address(va) => write!(f, "Address({va})"),
+            Value::Physical(pa) => write!(f, "Physical({pa})"),
+            Value::Unsigned(value) => write!(f, "Unsigned({value})"),
+            Value::Signed(value) => write!(f, "Signed({value})"),
+            Value::Bool(value) => write!(f, "Bool({value})"),
+            Value::Text(text) => write!(f, "Text({text:?})"),
+            Value::Tag(tag) => write!(f, "Tag({tag:?})"),
+            Value::Symbol(va) => write!(f, "Symbol({va})"),
+            Value::Frames(frames) => write!(f, "Frames({frames:?})"),
+            Value::Trail(names) => write!(f, "Trail({names:?})"),
+            Value::Addresses(all) => write!(f, "Addresses({all:?})"),
+            Value::Object(object) => {
+                let mut map = f.debug_map();
+                object.for_each(&mut |name, value| {
+                    map.entry(&name, &value);
+                });
+                map.finish()
+            }
+            Value::List(list) => {
+                let mut all = f.debug_list();
+                list.for_each(&mut |object| {
+                    all.entry(&Value::Object(object));
+                });
+                all.finish()
+            }
+        }
+    }
 }
 
 impl Value<'_> {
@@ -100,7 +179,11 @@ impl Value<'_> {
             | (Value::Text(_), Kind::Text | Kind::Word)
             | (Value::Tag(_), Kind::Tag)
             | (Value::Symbol(_), Kind::Symbol)
-            | (Value::Frames(_), Kind::Frames) => true,
+            | (Value::Frames(_), Kind::Frames)
+            | (Value::Trail(_), Kind::Trail)
+            | (Value::Addresses(_), Kind::Addresses)
+            | (Value::Object(_), Kind::Object)
+            | (Value::List(_), Kind::List) => true,
             (Value::Unsigned(value), Kind::U32 | Kind::Bits) => u32::try_from(*value).is_ok(),
             (Value::Text(text), Kind::OneOf(words)) => words.contains(&&**text),
             _ => false,
@@ -133,6 +216,7 @@ from!(
     u64 => |value| Value::Unsigned(value),
     usize => |value| Value::Unsigned(value as u64),
     i8 => |value| Value::Signed(value.into()),
+    i32 => |value| Value::Signed(value.into()),
     i64 => |value| Value::Signed(value),
     bool => |value| Value::Bool(value),
     &'a str => |text| Value::Text(Cow::Borrowed(text)),
@@ -235,7 +319,10 @@ impl<R: ?Sized> Column<R> {
     /// Its name in CSV, where a call stack is one cell.
     #[must_use]
     pub fn csv_name(&self) -> &'static str {
-        if self.kind == Kind::Frames { "stack" } else { self.name }
+        match self.kind {
+            Kind::Frames if self.name == "frames" => "stack",
+            _ => self.name,
+        }
     }
 
     /// True if documents, Python and C have it.
@@ -261,6 +348,12 @@ impl<'t, R> Table<'t, R> {
     #[must_use]
     pub const fn new(name: &'static str, doc: &'static str, columns: &'t [Column<R>]) -> Self {
         Self { name, doc, columns: Cow::Borrowed(columns) }
+    }
+
+    /// A table with the columns of several lists, one after the other.
+    #[must_use]
+    pub fn joined(name: &'static str, doc: &'static str, lists: &[&[Column<R>]]) -> Self {
+        Self { name, doc, columns: Cow::Owned(lists.concat()) }
     }
 
     /// The columns of JSON, Python and C.
@@ -293,7 +386,11 @@ macro_rules! describe_columns {
             stringify!($name),
             $crate::describe::Kind::$kind $(($of))?,
             concat!($($doc),+).trim_ascii(),
-            |$row: &$record| $crate::describe::Value::from($value),
+            |$row: &$record| {
+                // A value may be the same for every record.
+                let _ = $row;
+                $crate::describe::Value::from($value)
+            },
         )
         $(.c($c_name))?
         $(.$mark())*),+]

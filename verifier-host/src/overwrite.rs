@@ -95,8 +95,8 @@ pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// The files that are read, and what each is: "the dump". An output never replaces them. It replaces a file in
-/// a folder where symbols are searched for only if that file is an output of this program.
+/// The files that are read, and what each is: "the dump". An output never replaces them. It replaces a file
+/// in a folder where symbols are searched for only if that file is an output of this program.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     files: Vec<(PathBuf, &'static str)>,

@@ -502,7 +502,7 @@ def test_arguments(folder: Path, arguments: dict[str, Any]) -> None:
     with pytest.raises(verifier.UsageError, match="vax"):
         verifier.Session(memory=memory, **arguments | {"machine": "vax"})
     for hints in ({"dtb": 0}, {}):
-        with pytest.raises(verifier.UsageError, match="nothing says.*ps_loaded_module_list=.*kernel_base="):
+        with pytest.raises(verifier.UsageError, match="is unknown.*ps_loaded_module_list=.*kernel_base="):
             verifier.Session(memory=memory, **hints)  # type: ignore[arg-type]
     for wrong in (5, "often"):
         with pytest.raises(TypeError, match="progress must be callable"):

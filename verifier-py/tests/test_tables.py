@@ -308,6 +308,27 @@ def test_report(dump: verifier.Dump, tmp_path: Path) -> None:
     assert dump.pool("myfault")  # the session still works
 
 
+def test_a_file_that_is_not_such_an_output_is_replaced_only_by_force(
+    dump: verifier.Dump, tmp_path: Path
+) -> None:
+    leaks = dump.leaks()
+    for name in ("report", "picture", "picture of leaks"):
+        path = tmp_path / name
+        path.write_text("mine")
+        for force in (False, True, False):
+            write = {
+                "report": lambda: dump.report(path, force=force),
+                "picture": lambda: dump.flamegraph(path, force=force),
+                "picture of leaks": lambda: leaks.flamegraph(path, force=force),
+            }[name]
+            if path.read_text(encoding="utf-8") == "mine" and not force:
+                with pytest.raises(verifier.UsageError, match="force=True"):
+                    write()
+                assert path.read_text() == "mine"
+            else:
+                assert write() == ()
+
+
 def test_records_of_every_log() -> None:
     """Each kind has its class, whose fields are those of the columns."""
     from verifier_py._records import record_class

@@ -29,6 +29,9 @@ pub enum PoolKind {
 }
 
 impl PoolKind {
+    /// Every name.
+    pub const NAMES: [&'static str; 2] = ["nonpaged", "paged"];
+
     /// Which pool the blocks of a stack of the pool info tree are from.
     #[must_use]
     pub fn of_stack(stack: &PoolStack) -> Self {
@@ -39,7 +42,7 @@ impl PoolKind {
         }
     }
 
-    /// The word in JSON and text; `None` where nothing says.
+    /// The word in JSON and text; `None` if the pool is unknown.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         match self {

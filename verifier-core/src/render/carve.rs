@@ -2,15 +2,15 @@
 
 use std::io;
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::csv::{Csv, inert, name, write_table};
+use super::csv::write_table;
 use super::json::{Seq, Verdict, rows, write_json};
 use super::names::Names;
-use super::pool::AllocationDoc;
-use crate::addr::{Pa, Va};
+use super::pool::AllocationRow;
+use crate::addr::Va;
 use crate::analysis::Comparison;
+use crate::describe::{Table, Value, columns};
 use crate::error::Problem;
 use crate::verifier::log::{CarvedLog, CarvedRow};
 use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool};
@@ -18,39 +18,71 @@ use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPage, CarvedPool};
 /// The word in `source`.
 const SOURCE: &str = "carved";
 
-fn physical(pa: Option<Pa>) -> Option<String> {
-    pa.map(|pa| pa.to_string())
+/// A tracking page.
+#[derive(Serialize)]
+struct PageDoc {
+    physical: Option<String>,
+    address: Option<Va>,
 }
 
-struct PageDoc(CarvedPage);
-
-impl Serialize for PageDoc {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("physical", &physical(self.0.pa))?;
-        map.serialize_entry("address", &self.0.va)?;
-        map.end()
+impl From<CarvedPage> for PageDoc {
+    fn from(page: CarvedPage) -> Self {
+        Self { physical: page.pa.map(|pa| pa.to_string()), address: page.va }
     }
 }
 
-struct CarvedDoc<'a>(&'a CarvedOwner, &'a CarvedAllocation, &'a Names<'a>);
+/// A carved allocation with its owner.
+#[derive(Debug, Clone, Copy)]
+pub struct CarvedAllocationRow<'a> {
+    /// The driver that owns it.
+    pub owner: &'a CarvedOwner,
+    /// The allocation.
+    pub allocation: &'a CarvedAllocation,
+}
 
-impl Serialize for CarvedDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(owner, allocation, names) = self;
-        let page = owner.pages.get(allocation.page);
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("address", &allocation.address)?;
-        map.serialize_entry("size", &allocation.size)?;
-        map.serialize_entry("tag", &allocation.tag.to_string())?;
-        map.serialize_entry("caller", &allocation.caller)?;
-        map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
-        map.serialize_entry("source", SOURCE)?;
-        map.serialize_entry("physical_page", &page.and_then(|page| physical(page.pa)))?;
-        map.serialize_entry("slot", &allocation.slot)?;
-        map.serialize_entry("entry", &allocation.entry)?;
-        map.end()
-    }
+impl<'a> CarvedAllocationRow<'a> {
+    /// The description.
+    pub const TABLE: Table<'a, Self> = Table::new(
+        "CarvedAllocation",
+        "An allocation whose tracking entry was found by its content.",
+        columns!(|row: Self| {
+            /// The file name of its driver; null if the driver is unknown.
+            driver: Word, optional, only_in_csv => row.owner.name.as_deref(),
+            /// The data of the driver that the tracking page names.
+            owner: Address, only_in_csv => row.owner.address,
+            /// The block.
+            address as "VirtualAddress": Address => row.allocation.address,
+            /// Its size in bytes.
+            size as "NumberOfBytes": U64 => row.allocation.size,
+            /// The pool tag.
+            tag as "Tag": Tag => row.allocation.tag,
+            /// The address from which the driver asked for the block; 0 if it is unknown.
+            caller as "CallingAddress": Address => row.allocation.caller,
+            /// The name of that address.
+            caller_symbol: Symbol, optional => Value::Symbol(row.allocation.caller),
+            /// Always "carved".
+            source: OneOf(&[SOURCE]) => SOURCE,
+            /// The physical page of the tracking entry; null if only its virtual address is known.
+            physical_page: Physical, optional, last_in_csv
+                => row.owner.pages.get(row.allocation.page).and_then(|page| page.pa),
+            /// The slot of the tracking entry on its page.
+            slot: U32, last_in_csv => row.allocation.slot,
+            /// The virtual address of the tracking entry; null if it is unknown.
+            entry: Address, optional => row.allocation.entry,
+        }),
+    );
+}
+
+/// The allocations of one owner.
+fn owned(owner: &CarvedOwner) -> impl Iterator<Item = CarvedAllocationRow<'_>> + Clone {
+    owner.allocations.iter().map(move |allocation| CarvedAllocationRow { owner, allocation })
+}
+
+/// The allocations of all owners.
+pub fn carved_allocation_rows(
+    carved: &CarvedPool,
+) -> impl Iterator<Item = CarvedAllocationRow<'_>> + Clone {
+    carved.owners.iter().flat_map(owned)
 }
 
 /// Writes the `pool --carve` document. `comparison` is the check against the lists, or why there is none.
@@ -87,35 +119,35 @@ pub fn write_carved_pool_json(
         only_listed: L,
         only_carved: C,
     }
-    #[derive(Serialize)]
-    struct ListedDoc<'a> {
-        driver: &'a str,
-        #[serde(flatten)]
-        allocation: AllocationDoc<'a>,
-    }
+    let (table, listed) = (CarvedAllocationRow::TABLE, AllocationRow::table());
     let drivers = Seq(|| {
         carved.owners.iter().map(|owner| OwnerDoc {
             name: owner.name.as_deref(),
             owner: owner.address,
             is_signed: owner.is_signed,
-            pages: Seq(|| owner.pages.iter().map(|&page| PageDoc(page))),
-            allocations: Seq(|| owner.allocations.iter().map(|a| CarvedDoc(owner, a, names))),
+            pages: Seq(|| owner.pages.iter().map(|&page| PageDoc::from(page))),
+            allocations: rows(&table, owned(owner), names),
         })
     });
     let compared = comparison.ok().map(|comparison| ComparisonDoc {
         both: comparison.both,
-        only_listed: Seq(|| {
-            comparison.only_listed.iter().map(|(driver, allocation)| ListedDoc {
-                driver,
-                allocation: AllocationDoc(allocation, names),
-            })
-        }),
-        only_carved: Seq(|| {
+        only_listed: rows(
+            &listed,
+            comparison.only_listed.iter().map(|(driver, allocation)| AllocationRow {
+                allocation,
+                of: Some(driver.as_str()),
+            }),
+            names,
+        ),
+        only_carved: rows(
+            &table,
             comparison.only_carved.iter().filter_map(|&(owner, allocation)| {
                 let owner = carved.owners.get(owner)?;
-                Some(CarvedDoc(owner, owner.allocations.get(allocation)?, names))
-            })
-        }),
+                let allocation = owner.allocations.get(allocation)?;
+                Some(CarvedAllocationRow { owner, allocation })
+            }),
+            names,
+        ),
     });
     write_json(
         out,
@@ -139,42 +171,8 @@ pub fn write_carved_pool_csv(
     carved: &CarvedPool,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(
-        out,
-        &carved.problems,
-        [
-            "driver",
-            "owner",
-            "address",
-            "size",
-            "tag",
-            "caller",
-            "caller_symbol",
-            "source",
-            "entry",
-            "physical_page",
-            "slot",
-        ],
-    )?;
-    for owner in &carved.owners {
-        for allocation in &owner.allocations {
-            let page = owner.pages.get(allocation.page);
-            csv.row([
-                &*inert(owner.name.as_deref().unwrap_or_default()),
-                &owner.address.to_string(),
-                &allocation.address.to_string(),
-                &allocation.size.to_string(),
-                &inert(&allocation.tag.to_string()),
-                &allocation.caller.to_string(),
-                &name(names, allocation.caller),
-                SOURCE,
-                &allocation.entry.map(|entry| entry.to_string()).unwrap_or_default(),
-                &page.and_then(|page| physical(page.pa)).unwrap_or_default(),
-                &allocation.slot.to_string(),
-            ])?;
-        }
-    }
-    csv.end()
+    let all = carved_allocation_rows(carved);
+    write_table(out, &carved.problems, &CarvedAllocationRow::TABLE, all, Some(names))
 }
 
 /// Writes the `log pool --carve` document.

@@ -1,7 +1,7 @@
 //! CSV (RFC 4180): one row a driver, an allocation, a record. Stacks are one cell, frames joined by
 //! " < " from the innermost out. Text from the dump is made harmless ([`inert`]).
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt::{self, Write as _};
 use std::io;
 
@@ -71,7 +71,7 @@ impl<'a> Csv<'a> {
     pub(super) fn records<R>(
         &mut self,
         table: &Table<'_, R>,
-        rows: impl IntoIterator<Item = R>,
+        rows: impl IntoIterator<Item: Borrow<R>>,
         names: Option<&Names<'_>>,
     ) -> io::Result<()> {
         let columns: Vec<&Column<R>> = table.csv().collect();
@@ -80,7 +80,8 @@ impl<'a> Csv<'a> {
             self.is_empty = false;
             for column in &columns {
                 cell.clear();
-                write_cell(&mut cell, &column.value(&row), names).map_err(io::Error::other)?;
+                write_cell(&mut cell, &column.value(row.borrow()), names)
+                    .map_err(io::Error::other)?;
                 self.writer.write_field(&cell).map_err(unwrapped)?;
             }
             self.finish_row(self.extent.name())?;
@@ -116,10 +117,21 @@ pub(super) fn write_table<'p, R>(
     out: &mut dyn io::Write,
     problems: impl IntoIterator<Item = &'p Problem>,
     table: &Table<'_, R>,
-    rows: impl IntoIterator<Item = R>,
+    rows: impl IntoIterator<Item: Borrow<R>>,
     names: Option<&Names<'_>>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(out, problems, table.csv().map(Column::csv_name))?;
+    write_table_of_extent(out, Completeness::of(problems).extent, table, rows, names)
+}
+
+/// The same for an answer that knows its extent.
+pub(super) fn write_table_of_extent<R>(
+    out: &mut dyn io::Write,
+    extent: Extent,
+    table: &Table<'_, R>,
+    rows: impl IntoIterator<Item: Borrow<R>>,
+    names: Option<&Names<'_>>,
+) -> io::Result<()> {
+    let mut csv = Csv::of_extent(out, extent, table.csv().map(Column::csv_name))?;
     csv.records(table, rows, names)?;
     csv.end()
 }
@@ -140,6 +152,13 @@ fn write_cell(cell: &mut String, value: &Value<'_>, names: Option<&Names<'_>>) -
             None => Ok(()),
         },
         Value::Frames(frames) => write_stack(cell, frames, names),
+        Value::Trail(trail) => cell.write_str(&inert(&trail.join(" < "))),
+        Value::Addresses(all) => all
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, va)| write!(cell, "{}{va}", if i > 0 { " " } else { "" })),
+        // Tables have one value in a cell.
+        Value::Object(_) | Value::List(_) => Ok(()),
     }
 }
 
@@ -159,14 +178,7 @@ fn write_stack(cell: &mut String, frames: &[Va], names: Option<&Names<'_>>) -> f
     Ok(())
 }
 
-pub(super) fn name(names: &Names<'_>, va: Va) -> String {
-    names.get(va).map(|name| inert(&name).into_owned()).unwrap_or_default()
-}
-
-pub(super) fn stack(names: &Names<'_>, frames: &[Va]) -> String {
-    let frames: Vec<String> = frames
-        .iter()
-        .map(|&va| names.get(va).map_or_else(|| va.to_string(), |name| name.to_string()))
-        .collect();
-    inert(&frames.join(" < ")).into_owned()
+/// Addresses in one cell.
+pub(super) fn joined(addresses: impl Iterator<Item = Va>) -> String {
+    addresses.map(|va| va.to_string()).collect::<Vec<_>>().join(" ")
 }

@@ -1,9 +1,11 @@
 //! JSON by the contract in `docs/json.md`: snake_case names of the C fields, addresses as `"0x…"`,
 //! counts and sizes as numbers, `problems` in every document. Documents are streamed, never built.
 
+use std::borrow::Borrow;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -13,7 +15,7 @@ use super::names::Names;
 use crate::addr::Va;
 use crate::analysis::Total;
 use crate::completeness::Completeness;
-use crate::describe::{Table, Value};
+use crate::describe::{Object, Table, Value};
 use crate::error::Problem;
 use crate::verifier::Counters;
 
@@ -129,19 +131,29 @@ where
 }
 
 /// A record as an object: its description's fields, in order.
-pub(super) struct RowDoc<'a, R> {
-    pub(super) table: &'a Table<'a, R>,
-    pub(super) row: R,
+pub(super) struct RowDoc<'a, R, B> {
+    table: &'a Table<'a, R>,
+    row: B,
     /// Names of addresses, if the record has any that is shown by name.
-    pub(super) names: Option<&'a Names<'a>>,
+    names: Option<&'a Names<'a>>,
 }
 
-impl<R> Serialize for RowDoc<'_, R> {
+impl<'a, R, B: Borrow<R>> RowDoc<'a, R, B> {
+    pub(super) fn new(
+        table: &'a Table<'a, R>,
+        row: B,
+        names: impl Into<Option<&'a Names<'a>>>,
+    ) -> Self {
+        Self { table, row, names: names.into() }
+    }
+}
+
+impl<R, B: Borrow<R>> Serialize for RowDoc<'_, R, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let columns = self.table.documented();
         let mut map = serializer.serialize_map(Some(columns.clone().count()))?;
         for column in columns {
-            let value = column.value(&self.row);
+            let value = column.value(self.row.borrow());
             map.serialize_entry(column.name, &ValueDoc(value, self.names))?;
         }
         map.end()
@@ -155,10 +167,27 @@ pub(super) fn rows<'a, R: 'a, I>(
     names: impl Into<Option<&'a Names<'a>>>,
 ) -> impl Serialize + 'a
 where
-    I: Iterator<Item = R> + Clone + 'a,
+    I: Iterator<Item: Borrow<R>> + Clone + 'a,
 {
     let names = names.into();
     Seq(move || rows.clone().map(move |row| RowDoc { table, row, names }))
+}
+
+/// A value that has fields of its own.
+struct ObjectDoc<'a>(&'a dyn Object, Option<&'a Names<'a>>);
+
+impl Serialize for ObjectDoc<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let mut result = Ok(());
+        self.0.for_each(&mut |name, value| {
+            if result.is_ok() {
+                result = map.serialize_entry(name, &ValueDoc(value, self.1));
+            }
+        });
+        result?;
+        map.end()
+    }
 }
 
 /// A value of a record.
@@ -180,6 +209,20 @@ impl Serialize for ValueDoc<'_> {
             Value::Frames(frames) => {
                 Seq(|| frames.iter().map(|&va| FrameDoc(va, *names))).serialize(serializer)
             }
+            Value::Trail(trail) => serializer.collect_seq(trail.iter().map(Arc::as_ref)),
+            Value::Addresses(all) => all.serialize(serializer),
+            Value::Object(object) => ObjectDoc(*object, *names).serialize(serializer),
+            Value::List(list) => {
+                let mut seq = serializer.serialize_seq(None)?;
+                let mut result = Ok(());
+                list.for_each(&mut |object| {
+                    if result.is_ok() {
+                        result = seq.serialize_element(&ObjectDoc(object, *names));
+                    }
+                });
+                result?;
+                seq.end()
+            }
         }
     }
 }
@@ -197,13 +240,7 @@ impl fmt::Display for TagText {
     }
 }
 
-pub(super) struct FrameDoc<'a>(Va, Option<&'a Names<'a>>);
-
-impl<'a> FrameDoc<'a> {
-    pub(super) fn new(va: Va, names: &'a Names<'a>) -> Self {
-        Self(va, Some(names))
-    }
-}
+struct FrameDoc<'a>(Va, Option<&'a Names<'a>>);
 
 impl Serialize for FrameDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -129,7 +129,7 @@ impl From<&WatchedIrps> for WatchedFacts {
 /// Those of the writer.
 pub fn write_watched_irps_json(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
     let table = WatchedIrp::TABLE;
-    let entries = rows(&table, watched.irps.iter().copied(), None);
+    let entries = rows(&table, watched.irps.iter(), None);
     let facts = WatchedFacts::from(watched);
     write_json(out, &LogDoc { facts, entries, verdict: Verdict::of(&watched.problems) })
 }
@@ -163,6 +163,5 @@ pub fn write_event_log_csv(
 /// # Errors
 /// Those of the writer.
 pub fn write_watched_irps_csv(out: &mut dyn io::Write, watched: &WatchedIrps) -> io::Result<()> {
-    let irps = watched.irps.iter().copied();
-    write_table(out, &watched.problems, &WatchedIrp::TABLE, irps, None)
+    write_table(out, &watched.problems, &WatchedIrp::TABLE, &watched.irps, None)
 }

@@ -18,6 +18,19 @@ mod pool_stacks;
 mod settings;
 pub mod text;
 
+/// Rows of every view, each with its description (`TABLE`): what JSON and CSV walk, and what you can walk.
+pub mod rows {
+    pub use super::carve::{CarvedAllocationRow, carved_allocation_rows};
+    pub use super::deadlock::rows::{EDGE, NodeRow, ResourceRow, STEP, THREAD};
+    pub use super::diff::{DiffRow, Growth};
+    pub use super::drivers::{DriverRow, IMAGE};
+    pub use super::history::{LifetimeRow, NEIGHBOR, lifetime_rows, outstanding_rows};
+    pub use super::leaks::{BlockRow, LeakGroup};
+    pub use super::pool::{AllocationRow, allocation_rows, contiguous_rows};
+    pub use super::pool_stacks::POOL_STACK;
+    pub use crate::verifier::log::{CarvedRow, EventRow, PoolRow};
+}
+
 pub use carve::{
     write_carved_log_csv, write_carved_log_json, write_carved_pool_csv, write_carved_pool_json,
 };

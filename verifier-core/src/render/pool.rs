@@ -2,70 +2,143 @@
 
 use std::io;
 
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::csv::{Csv, inert, name};
-use super::json::{Seq, Verdict, write_json};
+use super::csv::write_table;
+use super::json::{Seq, Verdict, rows, write_json};
 use super::names::Names;
+use crate::describe::{Column, Table, Value, columns};
 use crate::error::Problem;
-use crate::verifier::{Allocation, AttributedBy, Impossible, PoolInfo, PoolReport};
+use crate::verifier::{Allocation, AttributedBy, Impossible, PoolInfo, PoolReport, Source};
 
-pub(super) struct AllocationDoc<'a>(pub(super) &'a Allocation, pub(super) &'a Names<'a>);
+/// An allocation as a row, with what a view knows `of` it beside its entry.
+#[derive(Debug, Clone, Copy)]
+pub struct AllocationRow<'a, T> {
+    /// The allocation.
+    pub allocation: &'a Allocation,
+    /// What the columns of the view need beside it.
+    pub of: T,
+}
 
-impl Serialize for AllocationDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(allocation, names) = self;
-        let mut map = serializer.serialize_map(Some(8))?;
-        map.serialize_entry("address", &allocation.address)?;
-        map.serialize_entry("size", &allocation.size)?;
-        map.serialize_entry("tag", &allocation.pool_tag().map(|tag| tag.to_string()))?;
-        map.serialize_entry("caller", &allocation.caller)?;
-        map.serialize_entry("caller_symbol", &names.get(allocation.caller).as_deref())?;
-        map.serialize_entry("source", allocation.source.name())?;
-        map.serialize_entry(
-            "attributed_by",
-            &allocation.source.attributed_by().map(AttributedBy::name),
-        )?;
-        map.serialize_entry("impossible", &allocation.impossible.map(Impossible::name))?;
-        map.end()
+impl<'a, T: 'a> AllocationRow<'a, T> {
+    /// The columns of an allocation in every view.
+    pub const COLUMNS: &'a [Column<Self>] = columns!(|row: Self| {
+        /// The block.
+        address as "VirtualAddress": Address => row.allocation.address,
+        /// Its size in bytes.
+        size as "NumberOfBytes": U64 => row.allocation.size,
+        /// The pool tag; null for contiguous memory.
+        tag as "Tag": Tag, optional => row.allocation.pool_tag(),
+        /// The address from which the driver asked for the block; 0 if it is unknown.
+        caller as "CallingAddress": Address => row.allocation.caller,
+        /// The name of that address.
+        caller_symbol: Symbol, optional => Value::Symbol(row.allocation.caller),
+        /// Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
+        source: OneOf(&Source::NAMES) => row.allocation.source.name(),
+        /// How the driver of a block of the pool info tree was found; null if the entry itself names it.
+        attributed_by: OneOf(&AttributedBy::NAMES), optional, not_in_csv
+            => row.allocation.source.attributed_by().map(AttributedBy::name),
+        /// Why the block cannot be as its entry says; null if nothing contradicts the entry.
+        impossible: OneOf(&Impossible::NAMES), optional
+            => row.allocation.impossible.map(Impossible::name),
+    });
+
+    /// The columns of contiguous memory, which is not pool.
+    #[must_use]
+    pub fn contiguous_columns() -> Vec<Column<Self>> {
+        let of_pool =
+            |column: &Column<Self>| matches!(column.name, "tag" | "source" | "attributed_by");
+        Self::COLUMNS.iter().filter(|column| !of_pool(column)).copied().collect()
     }
 }
 
-struct ContiguousDoc<'a>(&'a Allocation, &'a Names<'a>);
+/// An allocation of a driver that the document names around it.
+impl<'a> AllocationRow<'a, ()> {
+    /// The description.
+    pub const TABLE: Table<'a, Self> =
+        Table::new("Allocation", "An outstanding allocation.", Self::COLUMNS);
+}
 
-impl Serialize for ContiguousDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(memory, names) = self;
-        let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("address", &memory.address)?;
-        map.serialize_entry("size", &memory.size)?;
-        map.serialize_entry("caller", &memory.caller)?;
-        map.serialize_entry("caller_symbol", &names.get(memory.caller).as_deref())?;
-        map.serialize_entry("impossible", &memory.impossible.map(Impossible::name))?;
-        map.end()
+/// An allocation with the name of its driver; `None` if the driver is unknown.
+impl<'a> AllocationRow<'a, Option<&'a str>> {
+    const DRIVER: &'a [Column<Self>] = columns!(|row: Self| {
+        /// The file name of its driver; null if the driver is unknown.
+        driver: Word, optional => row.of,
+    });
+
+    /// The description.
+    #[must_use]
+    pub fn table() -> Table<'a, Self> {
+        Table::joined("Allocation", "An outstanding allocation.", &[Self::DRIVER, Self::COLUMNS])
+    }
+
+    /// The description of contiguous memory.
+    #[must_use]
+    pub fn contiguous_table() -> Table<'a, Self> {
+        Table::joined(
+            "ContiguousMemory",
+            "Contiguous memory that a driver holds.",
+            &[Self::DRIVER, &Self::contiguous_columns()],
+        )
     }
 }
 
-/// What the pool info trees are and hold, without their elements.
+/// The allocations of a report with the names of their drivers, without contiguous memory.
+pub fn allocation_rows(
+    report: &PoolReport,
+) -> impl Iterator<Item = AllocationRow<'_, Option<&str>>> {
+    report.allocations().map(|(of, allocation)| AllocationRow { allocation, of })
+}
+
+/// The contiguous memory of a report.
+pub fn contiguous_rows(
+    report: &PoolReport,
+) -> impl Iterator<Item = AllocationRow<'_, Option<&str>>> {
+    report.drivers.iter().flat_map(|pool| {
+        let of = Some(pool.driver.name.as_str());
+        pool.contiguous.iter().map(move |allocation| AllocationRow { allocation, of })
+    })
+}
+
+/// Allocations without more.
+pub(super) fn bare(
+    allocations: &[Allocation],
+) -> impl Iterator<Item = AllocationRow<'_, ()>> + Clone {
+    allocations.iter().map(|allocation| AllocationRow { allocation, of: () })
+}
+
+/// The pool info trees as a whole, without their elements.
 pub struct PoolInfoDocument<'a>(pub &'a PoolInfo);
 
 impl Serialize for PoolInfoDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Doc<E: Serialize, C: Serialize, F: Serialize> {
+            empty_because: E,
+            blocks: usize,
+            blocks_counted: C,
+            stacks: usize,
+            stacks_counted: C,
+            failed: F,
+            insertion_failures: C,
+            deletion_failures: C,
+            stack_failures: C,
+            only_tags: Vec<String>,
+        }
         let info = self.0;
-        let tags = info.tags.iter().map(|tag| tag.to_string());
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("empty_because", &info.empty_because)?;
-        map.serialize_entry("blocks", &info.blocks.len())?;
-        map.serialize_entry("blocks_counted", &info.blocks_counted)?;
-        map.serialize_entry("stacks", &info.stacks.len())?;
-        map.serialize_entry("stacks_counted", &info.stacks_counted)?;
-        map.serialize_entry("failed", &info.failed)?;
-        map.serialize_entry("insertion_failures", &info.insertion_failures)?;
-        map.serialize_entry("deletion_failures", &info.deletion_failures)?;
-        map.serialize_entry("stack_failures", &info.stack_failures)?;
-        map.serialize_entry("only_tags", &tags.collect::<Vec<_>>())?;
-        map.end()
+        Doc {
+            empty_because: info.empty_because,
+            blocks: info.blocks.len(),
+            blocks_counted: info.blocks_counted,
+            stacks: info.stacks.len(),
+            stacks_counted: info.stacks_counted,
+            failed: info.failed,
+            insertion_failures: info.insertion_failures,
+            deletion_failures: info.deletion_failures,
+            stack_failures: info.stack_failures,
+            only_tags: info.tags.iter().map(ToString::to_string).collect(),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -92,20 +165,23 @@ pub fn write_pool_json(
         allocations: T,
         contiguous: C,
     }
+    let table = AllocationRow::TABLE;
+    let columns = AllocationRow::contiguous_columns();
+    let contiguous = Table::new("ContiguousMemory", "", &columns);
     let drivers = Seq(|| {
         report.drivers.iter().map(|pool| DriverDoc {
             name: &pool.driver.name,
-            allocations: Seq(|| pool.allocations.iter().map(|a| AllocationDoc(a, names))),
-            contiguous: Seq(|| pool.contiguous.iter().map(|memory| ContiguousDoc(memory, names))),
+            allocations: rows(&table, bare(&pool.allocations), names),
+            contiguous: rows(&contiguous, bare(&pool.contiguous), names),
         })
     });
-    let unowned = Seq(|| report.unowned.iter().map(|a| AllocationDoc(a, names)));
+    let unowned = rows(&table, bare(&report.unowned), names);
     let pool_info = PoolInfoDocument(&report.pool_info);
     write_json(out, &Doc { drivers, unowned, pool_info, verdict: Verdict::of(&report.problems) })
 }
 
-/// Writes outstanding allocations, then contiguous memory, whose rows have no tag. The driver of a block
-/// of no known driver is empty.
+/// Writes outstanding allocations, then contiguous memory, whose rows have no tag. The cell of a driver that
+/// is unknown is empty.
 ///
 /// # Errors
 /// Those of the writer.
@@ -114,23 +190,6 @@ pub fn write_pool_csv(
     report: &PoolReport,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let heading =
-        ["driver", "address", "size", "tag", "caller", "caller_symbol", "source", "impossible"];
-    let mut csv = Csv::new(out, &report.problems, heading)?;
-    let contiguous = report.drivers.iter().flat_map(|pool| {
-        pool.contiguous.iter().map(|memory| (Some(pool.driver.name.as_str()), memory))
-    });
-    for (driver, a) in report.allocations().chain(contiguous) {
-        csv.row([
-            &*inert(driver.unwrap_or_default()),
-            &a.address.to_string(),
-            &a.size.to_string(),
-            &inert(&a.pool_tag().map(|tag| tag.to_string()).unwrap_or_default()),
-            &a.caller.to_string(),
-            &name(names, a.caller),
-            a.source.name(),
-            a.impossible.map_or("", Impossible::name),
-        ])?;
-    }
-    csv.end()
+    let all = allocation_rows(report).chain(contiguous_rows(report));
+    write_table(out, &report.problems, &AllocationRow::table(), all, Some(names))
 }

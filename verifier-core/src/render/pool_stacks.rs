@@ -2,49 +2,59 @@
 
 use std::io;
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::csv::{Csv, inert, stack};
-use super::json::{FrameDoc, Seq, Verdict, write_json};
+use super::csv::write_table;
+use super::json::{Verdict, rows, write_json};
 use super::names::Names;
 use super::pool::PoolInfoDocument;
 use crate::analysis::PoolKind;
+use crate::describe::{Table, Value, columns};
 use crate::error::Problem;
-use crate::verifier::{OwnedStack, PoolStacks};
+use crate::verifier::{AttributedBy, OwnedStack, PoolStacks};
 
-struct StackDoc<'a>(&'a OwnedStack, &'a Names<'a>);
-
-impl Serialize for StackDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(OwnedStack { stack, driver, .. }, names) = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("live_count", &stack.live_count())?;
-        map.serialize_entry("live_bytes", &stack.live_bytes())?;
-        map.serialize_entry("tag", &stack.tag.to_string())?;
-        map.serialize_entry("pool", &PoolKind::of_stack(stack).name())?;
-        map.serialize_entry("driver", &driver.as_ref().map(|(name, _)| name))?;
-        map.serialize_entry(
-            "attributed_by",
-            &driver.as_ref().map(|(_, attributed_by)| attributed_by.name()),
-        )?;
-        map.serialize_entry("allocations", &stack.allocations)?;
-        map.serialize_entry("frees", &stack.frees)?;
-        map.serialize_entry("bytes_allocated", &stack.bytes_allocated)?;
-        map.serialize_entry("bytes_freed", &stack.bytes_freed)?;
-        map.serialize_entry("blocks", &stack.blocks)?;
-        map.serialize_entry("block_bytes", &stack.block_bytes)?;
-        map.serialize_entry("hash", &stack.hash)?;
-        map.serialize_entry("flags", &stack.flags)?;
-        map.serialize_entry("element", &stack.element)?;
-        map.serialize_entry("in_tree", &stack.is_in_tree)?;
-        map.serialize_entry(
-            "stack",
-            &Seq(|| stack.frames.iter().map(|&va| FrameDoc::new(va, names))),
-        )?;
-        map.end()
-    }
-}
+/// The description of a stack of the pool info tree.
+pub static POOL_STACK: Table<'static, OwnedStack> = Table::new(
+    "PoolStack",
+    "A call stack of the pool info tree with the allocations that it made.",
+    columns!(|row: OwnedStack| {
+        /// Blocks that are live: allocations less frees.
+        live_count: U32 => row.stack.live_count(),
+        /// Their size in bytes.
+        live_bytes: U64 => row.stack.live_bytes(),
+        /// The pool tag of its blocks.
+        tag: Tag => row.stack.tag,
+        /// The pool of its blocks; null if the element does not say it.
+        pool: OneOf(&PoolKind::NAMES), optional => PoolKind::of_stack(&row.stack).name(),
+        /// The file name of the driver; null if no frame belongs to a configured one.
+        driver: Word, optional => row.driver.as_ref().map(|(name, _)| name.as_str()),
+        /// How the driver was found.
+        attributed_by: OneOf(&AttributedBy::NAMES), optional, not_in_csv
+            => row.driver.as_ref().map(|(_, by)| by.name()),
+        /// Allocations, failed ones included.
+        allocations: U32 => row.stack.allocations,
+        /// How many of the allocations were freed.
+        frees: U32 => row.stack.frees,
+        /// Bytes that were allocated.
+        bytes_allocated: U64 => row.stack.bytes_allocated,
+        /// How many of the bytes were freed.
+        bytes_freed: U64 => row.stack.bytes_freed,
+        /// Live blocks in the tree that point at the stack.
+        blocks: U64 => row.stack.blocks,
+        /// Their size in bytes.
+        block_bytes: U64 => row.stack.block_bytes,
+        /// The hash of the frames.
+        hash: Bits, not_in_csv => row.stack.hash,
+        /// The flags of the element.
+        flags: Bits, not_in_csv => row.stack.flags,
+        /// The element of the tree.
+        element: Address => row.stack.element,
+        /// False if only the pointer of a block leads to the element.
+        in_tree: Bool, not_in_csv => row.stack.is_in_tree,
+        /// The call stack, innermost frame first.
+        stack: Frames => Value::Frames(&row.stack.frames),
+    }),
+);
 
 /// Writes the document of `pool --by-stack`.
 ///
@@ -68,7 +78,7 @@ pub fn write_pool_stacks_json(
         &Doc {
             source: "pool info tree",
             pool_info: PoolInfoDocument(&stacks.info),
-            stacks: Seq(|| stacks.stacks.iter().map(|owned| StackDoc(owned, names))),
+            stacks: rows(&POOL_STACK, stacks.stacks.iter(), names),
             verdict: Verdict::of(&stacks.problems),
         },
     )
@@ -83,41 +93,5 @@ pub fn write_pool_stacks_csv(
     stacks: &PoolStacks,
     names: &Names<'_>,
 ) -> io::Result<()> {
-    let mut csv = Csv::new(
-        out,
-        &stacks.problems,
-        [
-            "live_count",
-            "live_bytes",
-            "tag",
-            "pool",
-            "driver",
-            "allocations",
-            "frees",
-            "bytes_allocated",
-            "bytes_freed",
-            "blocks",
-            "block_bytes",
-            "element",
-            "stack",
-        ],
-    )?;
-    for OwnedStack { stack: element, driver, .. } in &stacks.stacks {
-        csv.row([
-            &*element.live_count().to_string(),
-            &element.live_bytes().to_string(),
-            &*inert(&element.tag.to_string()),
-            PoolKind::of_stack(element).name().unwrap_or_default(),
-            &*inert(driver.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default()),
-            &element.allocations.to_string(),
-            &element.frees.to_string(),
-            &element.bytes_allocated.to_string(),
-            &element.bytes_freed.to_string(),
-            &element.blocks.to_string(),
-            &element.block_bytes.to_string(),
-            &element.element.to_string(),
-            &stack(names, &element.frames),
-        ])?;
-    }
-    csv.end()
+    write_table(out, &stacks.problems, &POOL_STACK, &stacks.stacks, Some(names))
 }

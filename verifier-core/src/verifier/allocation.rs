@@ -2,6 +2,7 @@
 
 use super::tag::PoolTag;
 use crate::addr::Va;
+use crate::describe::names;
 
 /// How the driver of a stack was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,14 +14,11 @@ pub enum AttributedBy {
     UnloadedImage,
 }
 
-impl AttributedBy {
+names! {
     /// The words in JSON and text.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            AttributedBy::Image => "a frame in its image",
-            AttributedBy::UnloadedImage => "a frame in its unloaded image",
-        }
+    AttributedBy {
+        Image => "a frame in its image",
+        UnloadedImage => "a frame in its unloaded image",
     }
 }
 
@@ -44,6 +42,9 @@ pub enum Source {
 }
 
 impl Source {
+    /// Every name.
+    pub const NAMES: [&'static str; 4] = ["tracker", "carved", "contiguous", "pool info tree"];
+
     /// The words in JSON and text.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -81,17 +82,14 @@ pub enum Impossible {
     Caller,
 }
 
-impl Impossible {
+names! {
     /// The words in JSON, CSV and text.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Impossible::Address => "address outside the kernel",
-            Impossible::Size => "size too large",
-            Impossible::Twice => "same block as another entry",
-            Impossible::Overlap => "overlaps another block",
-            Impossible::Caller => "caller in no image",
-        }
+    Impossible {
+        Address => "address outside the kernel",
+        Size => "size too large",
+        Twice => "same block as another entry",
+        Overlap => "overlaps another block",
+        Caller => "caller in no image",
     }
 }
 

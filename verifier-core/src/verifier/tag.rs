@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::describe::Value;
+
 /// A pool tag: four characters in memory order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PoolTag(pub u32);
@@ -15,6 +17,12 @@ impl PoolTag {
             0x20..=0x7e => char::from(byte),
             _ => '.',
         })
+    }
+}
+
+impl From<PoolTag> for Value<'_> {
+    fn from(tag: PoolTag) -> Self {
+        Value::Tag(tag.chars())
     }
 }
 

@@ -18,7 +18,7 @@ use verifier_synth::{
     WatchedIrp,
 };
 
-const POOL: u64 = 0xffff_9a8f_5000_0000;
+pub(super) const POOL: u64 = 0xffff_9a8f_5000_0000;
 const THREAD: u64 = 0xffff_9a8f_4fff_0040;
 /// More records than fit into the CSV writer's buffer of 8 KiB.
 const MANY: u64 = 300;

@@ -33,7 +33,7 @@ fn kernel_by(m: &Assembly, limits: Limits, types: Arc<Isf>) -> Kernel {
     kernel
 }
 
-fn read(m: &Assembly) -> Deadlock {
+pub(super) fn read(m: &Assembly) -> Deadlock {
     Deadlock::read(&kernel_with(m, Limits::default())).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn assert_reported(problems: &[Problem], what: &str, why: &str) {
 
 /// Thread 0 took A and B and released both; thread 1 holds B and wants A. A third lock was tried after A, and
 /// a mutex is held recursively.
-fn two_threads(build: Build) -> Machine {
+pub(super) fn two_threads(build: Build) -> Machine {
     let mut m = Machine::new(build);
     let at = |offset| place(build, offset);
     let d = m.deadlock();

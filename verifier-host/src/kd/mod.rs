@@ -1,7 +1,7 @@
 //! The debugger's own commands, and its text.
 //!
-//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `lm` and `.bugcheck`, in
-//! upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
+//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `lm` and `.bugcheck`,
+//! in upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
 
 mod verifier;
 

@@ -2,9 +2,9 @@
 //!
 //! `!verifier [Flags [Image]]` prints settings and statistics; flag 1 adds the drivers, 1 and 2 their
 //! allocations, and each of 4, 8, 40, 80, 100, 200 and 400 a log. If Flags is exactly one of the logs' flags,
-//! only that log is printed, and the argument is a quantity or, except for 4 and 8, an address in the kernel's
-//! half. (The debugger's 40 takes none.) Without a quantity four entries of the fault and IRQL logs are
-//! printed, and all entries of the others.
+//! only that log is printed, and the argument is a quantity or, except for 4 and 8, an address in the
+//! kernel's half. (The debugger's 40 takes none.) Without a quantity four entries of the fault and IRQL logs
+//! are printed, and all entries of the others.
 //!
 //! No public source says what flags 10, 20 and 800 print, so this says that. `-disable` changes a live
 //! machine, so it is refused. `?` and `-?` print the syntax.

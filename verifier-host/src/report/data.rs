@@ -11,10 +11,10 @@ use super::{MAX_ADDRESSES, MAX_GROUPS};
 
 #[derive(Serialize)]
 struct Data {
-    /// Address and name of each frame that a stack has.
+    /// The address and the name of each frame of the stacks.
     frames: Vec<(String, Option<String>)>,
     groups: Vec<GroupData>,
-    /// Groups, blocks and bytes that are folded.
+    /// Groups, blocks and bytes that are left out.
     omitted: (usize, u64, u64),
 }
 
@@ -39,7 +39,7 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
     let mut known: HashMap<Va, usize> = HashMap::new();
     let mut room = MAX_ADDRESSES;
     let shown = view.groups.len().min(MAX_GROUPS);
-    // Every group gets some; large groups share the rest.
+    // Every group gets some addresses; large groups share the others.
     let each = (MAX_ADDRESSES / shown.max(1)).clamp(4, 500);
     let mut groups = Vec::new();
     for group in view.iter().take(MAX_GROUPS) {

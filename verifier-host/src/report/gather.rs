@@ -35,8 +35,8 @@ pub struct ReportSummary {
 /// Reads what a report needs of `session` and writes it: one HTML file.
 ///
 /// # Errors
-/// If the outstanding allocations cannot be read; anything else that cannot be read is a problem. Those of the
-/// writer.
+/// If the outstanding allocations cannot be read; anything else that cannot be read is a problem. Those of
+/// the writer.
 pub fn write_report(
     out: &mut dyn io::Write,
     session: &Session,

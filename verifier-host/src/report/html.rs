@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// JSON that can stand in a `script` element: what could end it, or begin a comment or an entity
-/// there, is written as an escape. Outside strings JSON has none of these characters.
+/// JSON that is safe in a `script` element: characters that could end the element, or begin a comment or an
+/// entity, are written as escapes. JSON has these characters only in strings.
 pub(super) fn inert_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + 64);
     for c in json.chars() {

@@ -1,9 +1,9 @@
 //! The report: one HTML file about a dump's outstanding allocations that works offline.
 //!
-//! Everything is in the file: style, script, data. The page requests nothing over the network, and its content
-//! security policy forbids it. The policy has the hash of the page's script, and no other script runs. Names of
-//! drivers, symbols and tags come from the dump, so they are only text: they are escaped in the markup, the data
-//! block does not contain `<`, and the script builds elements with `textContent`.
+//! Everything is in the file: style, script, data. The page requests nothing over the network, and its
+//! content security policy forbids it. The policy has the hash of the page's script, and no other script
+//! runs. Names of drivers, symbols and tags come from the dump, so they are only text: they are escaped in
+//! the markup, the data block does not contain `<`, and the script builds elements with `textContent`.
 //!
 //! A large page would be slow, so it has at most [`MAX_GROUPS`] groups, [`MAX_ADDRESSES`] addresses and
 //! [`MAX_PROBLEMS`] problems, and says what it leaves out.

@@ -18,14 +18,14 @@ use super::{MAX_GROUPS, MAX_PROBLEMS, data};
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// A fact about the dump: what, and its value.
+/// A fact about the dump: its name and value.
 pub type Fact = (&'static str, String);
 
-/// What a report is made from. What could not be read is `None`, and a problem.
+/// The contents of a report. A part that could not be read is `None`, and a problem says why.
 pub struct Report<'a> {
     /// The dump's file name.
     pub title: String,
-    /// What the dump is, in one line below.
+    /// What the dump is, in one line under the title.
     pub subtitle: String,
     /// What the dump is.
     pub facts: Vec<Fact>,
@@ -47,7 +47,7 @@ impl Report<'_> {
     /// # Errors
     /// Those of the writer.
     pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        // What a browser hashes has plain line ends, whatever the checkout made of them.
+        // A browser hashes the script with plain line ends, whatever line ends the file has.
         let script = SCRIPT.replace('\r', "");
         let hash = base64(&Sha256::digest(script.as_bytes()));
         let title = escape_html(&self.title);
@@ -73,8 +73,7 @@ impl Report<'_> {
         match self.timeline {
             Some(timeline) => timeline.write(&mut body),
             None => body.push_str(
-                "<p>There is no timeline: the pool log could not be read, or its order is \
-                                   not known.</p>\n",
+                "<p>There is no timeline: the pool log could not be read, or its order is unknown.</p>\n",
             ),
         }
         body.push_str("</section>\n");
@@ -154,7 +153,7 @@ impl Report<'_> {
         if coverage.from_tree.count > 0 {
             let _ = writeln!(
                 out,
-                "<p class=\"note\">Of {} of them the stack is the pool info tree’s own, not the log’s.</p>",
+                "<p class=\"note\">{} of them have the stack of the pool info tree, not one of the log.</p>",
                 number(coverage.from_tree.count)
             );
         }
@@ -184,8 +183,8 @@ impl Report<'_> {
             let bytes = rest.iter().fold(0u64, |sum, group| sum.saturating_add(group.bytes));
             let _ = writeln!(
                 out,
-                "<p class=\"note\">{} smaller groups ({} blocks, {} bytes) are folded: neither this \
-                 table nor the flame graph has them. <code>verifier leaks --format json</code> has \
+                "<p class=\"note\">{} smaller groups ({} blocks, {} bytes) are left out: this table \
+                 and the flame graph do not have them. <code>verifier leaks --format json</code> has \
                  all.</p>",
                 number(folded as u64),
                 number(blocks),
@@ -287,7 +286,7 @@ impl Report<'_> {
         }
         let folded = self.problems.len().saturating_sub(MAX_PROBLEMS);
         if folded > 0 {
-            let _ = writeln!(out, "<p class=\"note\">{folded} more are folded.</p>");
+            let _ = writeln!(out, "<p class=\"note\">{folded} more are left out.</p>");
         }
         out.push_str("</section>\n");
     }

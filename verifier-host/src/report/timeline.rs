@@ -1,7 +1,7 @@
 //! The pool log over time: allocations and frees in the order of the ring.
 //!
-//! A record has no time stamp. Its place in the ring is all that orders it, so the axis is a count of
-//! records, oldest left.
+//! A record has no time stamp, only its place in the ring, so the axis is a count of records, the oldest on
+//! the left.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use verifier_core::verifier::log::{Operation, PoolLog};
 
 use super::html::number;
 
-/// Bars of the picture.
+/// The bars of the picture.
 const BARS: usize = 120;
 
 /// Adjoining records of the log.
@@ -26,7 +26,7 @@ pub struct Bucket {
     pub frees: u64,
     /// Allocations that failed.
     pub failed: u64,
-    /// Records that do not say.
+    /// Records whose operation is unknown.
     pub unknown: u64,
 }
 
@@ -35,18 +35,18 @@ pub struct Bucket {
 pub struct Timeline {
     /// From the oldest record to the newest.
     pub buckets: Vec<Bucket>,
-    /// Records in each bucket but the first, which may have fewer.
+    /// Records in each bucket; the first one may have fewer.
     pub per_bucket: usize,
     /// All records.
     pub records: usize,
-    /// True where blocks that are still held may be missing from those that count as held.
+    /// True if a filter left out blocks that are still held, so that some do not count as held.
     pub is_filtered: bool,
     /// Why there are none.
     pub empty_because: Option<&'static str>,
 }
 
 impl Timeline {
-    /// Counts the records of `log`; `leaks` tells which of them made a block that is still held.
+    /// Counts the records of `log`; `leaks` shows which of them allocated a block that is still held.
     #[must_use]
     pub fn new(log: &PoolLog, leaks: &Leaks) -> Self {
         let held: HashSet<u32> =
@@ -78,8 +78,8 @@ impl Timeline {
         Self { buckets, per_bucket, records, is_filtered, empty_because: log.empty_because }
     }
 
-    /// The numbers of a bucket's first and last record, the oldest of all being 1. All buckets are full
-    /// but the first.
+    /// The numbers of a bucket's first and last record; the oldest of all is number 1. Only the first bucket
+    /// may not be full.
     fn range(&self, bucket: usize) -> (usize, usize) {
         let newer = (self.buckets.len() - 1 - bucket) * self.per_bucket;
         let last = self.records - newer;
@@ -96,13 +96,13 @@ impl Timeline {
         let all = |of: fn(&Bucket) -> u64| self.buckets.iter().map(of).sum::<u64>();
         let _ = writeln!(
             out,
-            "<p>{} records, oldest left; a record has no time stamp, only its place in the ring. \
-             {} allocations (of which {} made blocks that are still held{}), {} frees, {} failed, {} \
-             that do not say.</p>",
+            "<p>{} records, the oldest on the left; a record has no time stamp, only its place in the ring. \
+             {} allocations ({} of them of blocks that are still held{}), {} frees, {} failed, {} \
+             unknown.</p>",
             number(self.records as u64),
             number(all(|b| b.allocations)),
             number(all(|b| b.held)),
-            if self.is_filtered { " and that the filter leaves" } else { "" },
+            if self.is_filtered { " and match the filter" } else { "" },
             number(all(|b| b.frees)),
             number(all(|b| b.failed)),
             number(all(|b| b.unknown)),
@@ -118,7 +118,7 @@ impl Timeline {
             self.buckets.iter().map(|b| (b.allocations + b.unknown).max(b.frees + b.failed)).max();
         let scale = HALF / highest.unwrap_or(1).max(1) as f64;
         let step = WIDTH / self.buckets.len() as f64;
-        // Names of numbers would be stretched with the picture.
+        // Text in the picture would be stretched with it.
         let top = number(highest.unwrap_or(0));
         let _ = writeln!(
             out,
@@ -170,7 +170,7 @@ impl Timeline {
              <span class=\"key made\"></span>allocated \
              <span class=\"key freed\"></span>freed \
              <span class=\"key failed\"></span>failed \
-             <span class=\"key unknown\"></span>not known</figcaption></figure>\n",
+             <span class=\"key unknown\"></span>unknown</figcaption></figure>\n",
             number(self.per_bucket as u64)
         );
     }
@@ -180,7 +180,7 @@ impl Timeline {
             "<details><summary>The numbers as a table</summary><div class=\"scroll\"><table>\
              <thead><tr><th scope=\"col\">Records</th><th scope=\"col\" class=\"n\">Allocations</th>\
              <th scope=\"col\" class=\"n\">Still held</th><th scope=\"col\" class=\"n\">Frees</th>\
-             <th scope=\"col\" class=\"n\">Failed</th><th scope=\"col\" class=\"n\">Not known</th>\
+             <th scope=\"col\" class=\"n\">Failed</th><th scope=\"col\" class=\"n\">Unknown</th>\
              </tr></thead><tbody>\n",
         );
         for (i, bucket) in self.buckets.iter().enumerate() {

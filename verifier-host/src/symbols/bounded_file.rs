@@ -1,4 +1,4 @@
-//! Files on disk, read within a bound, and folders whose names do not mind case.
+//! Files on disk, read up to a limit, and names in folders, compared without regard to case.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -8,20 +8,20 @@ use verifier_core::symbols::guard;
 
 use super::outcome::Miss;
 
-/// How many entries of one folder are looked through for a name in another case.
+/// The most entries of one folder that are compared with a name in another case.
 const MAX_ENTRIES: usize = 1 << 20;
 
-/// What stands at the beginning of a cabinet.
+/// The first bytes of a cabinet.
 const CABINET: &[u8] = b"MSCF";
 
-/// The bytes of a plain file, no more than `limit` of them.
+/// The bytes of a plain file, at most `limit` of them.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
     let unreadable = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => Miss::Absent,
         _ => Miss::Unreadable(error.to_string()),
     };
     let meta = fs::metadata(path).map_err(unreadable)?;
-    // A pipe would wait and a device would not end.
+    // A pipe would wait, and a device would not end.
     if !meta.is_file() {
         return Err(Miss::Unreadable("it is not a plain file".to_owned()));
     }
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    // The file may grow meanwhile, so the length of before is no bound.
+    // The file may grow meanwhile, so its earlier length is not a limit.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > limit {
         return Err(Miss::TooLarge { limit });
@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
 
 /// A symbol file, out of its cabinet if it is in one.
 ///
-/// The bytes decide, not the last letter of the name: some servers expand on the way.
+/// The bytes decide, not the last letter of the name: some servers expand the file themselves.
 pub(super) fn expanded(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Miss> {
     if bytes.starts_with(CABINET) {
         return guarded("cabinet", || super::cabinet::expand(&bytes, limit));
@@ -48,7 +48,7 @@ pub(super) fn expanded(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Miss> {
     Ok(bytes)
 }
 
-/// Runs a reader of a packed form that is not this project's own.
+/// Runs a reader of a packed form, from a crate of others, that may panic.
 pub(super) fn guarded<T>(
     kind: &'static str,
     work: impl FnOnce() -> Result<T, Miss>,
@@ -68,8 +68,8 @@ pub(super) fn child(folder: &Path, name: &str) -> Result<Option<PathBuf>, Miss> 
     Ok(same.map(|entry| folder.join(entry)))
 }
 
-/// The names in a folder, sorted so that a search gives the same each time; none if there is no
-/// such folder. Names that are not Unicode are left out: none of them is looked for.
+/// The names in a folder, sorted so that a search gives the same result each time; empty if the folder does
+/// not exist. Names that are not Unicode are left out, because no search is for one.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, Miss> {
     let unreadable = |error: io::Error| Miss::Unreadable(error.to_string());
     let entries = match fs::read_dir(folder) {

@@ -1,6 +1,6 @@
 //! Cabinets: the compressed form of a file in a symbol store, one file in each.
 //!
-//! The only user of the crate `cab`. Layout: Microsoft, "Microsoft Cabinet Format", CFHEADER and
+//! No other module uses the crate `cab`. Layout: Microsoft, "Microsoft Cabinet Format", CFHEADER and
 //! CFFILE.
 
 use std::io::{Cursor, Read};
@@ -14,11 +14,11 @@ const UOFF_FOLDER_START: usize = 4;
 /// `CFFILE.iFolder`: which folder the file is in.
 const I_FOLDER: usize = 8;
 
-/// Expands the first file of a cabinet, to no more than `limit` bytes.
+/// Expands the first file of a cabinet, to at most `limit` bytes.
 pub(super) fn expand(cabinet: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     let damaged = |error: std::io::Error| Miss::Damaged(error.to_string());
-    // The crate walks to an offset without looking whether the folder is that long, and panics
-    // when it is not. A store's cabinet holds one file, which begins where its folder begins.
+    // The crate goes to an offset without a check of the folder's length, and panics if the folder is
+    // shorter. A store's cabinet holds one file, which begins where its folder begins.
     let folder = match first_file(cabinet) {
         Some((folder, 0)) => folder,
         _ => {
@@ -40,7 +40,7 @@ pub(super) fn expand(cabinet: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
         return Err(Miss::TooLarge { limit });
     }
     let mut bytes = Vec::new();
-    // The size is a claim: nothing is set aside for it, and the reader stops at it.
+    // The size may be wrong: no memory is allocated by it, and the reader stops at it.
     let file = cabinet.read_file(&name).map_err(damaged)?;
     file.take(size).read_to_end(&mut bytes).map_err(damaged)?;
     let got = bytes.len() as u64;

@@ -1,15 +1,15 @@
-//! One GET over HTTP(S), and what is remembered of the answers. The only user of the crate `ureq`.
+//! One GET over HTTP(S), and a memory of the answers. No other module uses the crate `ureq`.
 //!
-//! Why not the crate `symsrv` (0.5.6), made for this: it refuses names that do not end in .exe,
-//! .dll, .pdb or .dbg, so that no driver (.sys) can be fetched; it sets no timeout and takes no
-//! client that has one; a cabinet whose transfer breaks off leaves its expanding thread waiting
-//! for ever, and the caller with it (the feeder of `RemotelyFedCursor` is dropped without
-//! `mark_complete`); it expands without a bound; it writes to the cache before anybody could look
-//! whether the file is the right one; and it asks for a file again each time.
+//! The crate `symsrv` (0.5.6) is made for this, but it has these faults: It refuses names that do not end in
+//! .exe, .dll, .pdb or .dbg, so it cannot fetch a driver (.sys). It sets no timeout and does not accept a
+//! client that has one. If the transfer of a cabinet breaks off, its expanding thread and its caller wait
+//! without end (it drops the feeder of `RemotelyFedCursor` without `mark_complete`). It expands without a
+//! limit. It writes to the cache before the caller can check that the file is the right one. It requests a
+//! missing file again each time.
 //!
-//! Root certificates are the system's, so that a company's own server, or its proxy, is trusted as
-//! the system trusts it. Proxies are taken from the environment (`HTTPS_PROXY` and its like); a server
-//! on this machine is asked without one, because a proxy would ask its own machine.
+//! Root certificates are the system's, so a company's own server or proxy is trusted if the system trusts it.
+//! Proxies are taken from the environment (`HTTPS_PROXY` and similar). A server on this machine is asked
+//! without a proxy, because a proxy would ask its own machine.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -26,11 +26,11 @@ use crate::progress::{Progress, Stage};
 
 const RESOLVE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
-/// Servers that expand or fetch from behind take their time before the first byte.
+/// A server that expands the file, or fetches it from another server, needs time before the first byte.
 const RESPOND: Duration = Duration::from_secs(30);
-/// A transfer may take long, but it may not stand still, nor come byte by byte.
+/// A transfer may take long, but it must not stop, or come byte by byte.
 const STALL: Duration = Duration::from_secs(30);
-/// What comes in that time at least: a thousandth of what a slow line brings.
+/// The fewest bytes that must come in that time: a thousandth of what a slow line brings.
 const LEAST: u64 = 30 << 10;
 const TRANSFER: Duration = Duration::from_secs(60 * 60);
 
@@ -39,13 +39,13 @@ const TRIES: u32 = 3;
 /// Before the second try; doubled before the third.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a server that failed is left alone: a dump has a hundred modules, and each would wait for all
-/// its tries. Longer than most runs of the command take.
+/// How long a server that failed is not asked again: a dump has a hundred modules, and each would wait for
+/// all its tries. Most runs of the command take less time.
 const LEFT_ALONE: Duration = Duration::from_secs(10 * 60);
-/// Files in a row that failed after all their tries, after which the server is left alone.
+/// After so many files in a row failed with all their tries, the server is not asked again.
 const STRIKES: u32 = 3;
-/// How long a URL is taken as missing: long enough for many dumps of one build, and a service or a
-/// notebook that never ends still sees what is uploaded later.
+/// How long a URL counts as missing: long enough for many dumps of one build, and short enough that a service
+/// or a notebook that never ends sees a file that is uploaded later.
 const STAYS_MISSING: Duration = Duration::from_secs(10 * 60);
 /// How many URLs are remembered as missing.
 const MAX_MISSING: usize = 1 << 16;
@@ -54,16 +54,16 @@ const CHUNK: usize = 64 << 10;
 
 /// Why there are no bytes.
 pub(super) enum Fault {
-    /// This file is not to be had under this URL.
+    /// This URL does not give the file.
     File(Miss),
-    /// The server is not to be had.
+    /// The server does not answer.
     Server(Miss),
 }
 
-/// What is remembered of answers, for a while.
+/// A memory of answers, for a while.
 #[derive(Default)]
 struct Memory {
-    /// URLs that the server does not have, when it said so, and by which status.
+    /// URLs that the server does not have, when it said so, and with which status.
     missing: HashMap<String, (Instant, u16)>,
     /// Servers that failed, when, and why.
     failed: HashMap<String, (Instant, String)>,
@@ -72,7 +72,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Why a URL of a server is not worth asking for.
+    /// Why a URL of a server need not be requested.
     fn recall(&self, server: &str, url: &str, now: Instant) -> Option<Fault> {
         let is_fresh = |when: Instant, lasts| now.saturating_duration_since(when) < lasts;
         if let Some(&(when, status)) = self.missing.get(url)
@@ -137,14 +137,14 @@ fn agent() -> &'static ureq::Agent {
     })
 }
 
-/// The proxy that the environment names, but for this machine's own servers.
+/// The proxy that the environment names, except for servers on this machine.
 fn proxy() -> Option<Proxy> {
     let named = Proxy::try_from_env()?;
     let exceptions = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
     not_for_this_machine(&named, &exceptions.unwrap_or_default())
 }
 
-/// A proxy with exceptions, separated by commas, and this machine among them.
+/// A proxy with exceptions, separated by commas, and this machine as another one.
 fn not_for_this_machine(proxy: &Proxy, exceptions: &str) -> Option<Proxy> {
     let mut new = Proxy::builder(proxy.protocol())
         .host(proxy.host())
@@ -163,7 +163,7 @@ fn not_for_this_machine(proxy: &Proxy, exceptions: &str) -> Option<Proxy> {
     new.build().ok()
 }
 
-/// The bytes behind a URL of a server, no more than `limit` of them.
+/// The bytes at a URL of a server, at most `limit` of them.
 pub(super) fn get(
     server: &str,
     url: &str,
@@ -200,11 +200,11 @@ pub(super) fn get(
 /// How one try failed.
 enum Failure {
     Status(u16),
-    /// The server says itself that the file is larger than what is read.
+    /// The server says that the file is larger than the limit.
     TooLarge(u64),
     NoAnswer(String),
     BrokenOff(String),
-    /// The server keeps the caller waiting, or sends without end: another try would take as long.
+    /// The server lets the caller wait, or sends without end: another try would take as long.
     Misbehaves(String),
     Canceled,
 }
@@ -227,7 +227,7 @@ impl Failure {
         }
     }
 
-    /// Whether another try may go better.
+    /// Whether another try may succeed.
     fn is_passing(&self) -> bool {
         match self {
             Failure::Status(status) => is_passing(*status),
@@ -251,7 +251,7 @@ impl Failure {
                 Fault::File(Miss::Http(status))
             }
             Failure::TooLarge(limit) => Fault::File(Miss::TooLarge { limit }),
-            // The other names of this file are not wanted either.
+            // The caller does not want the other names of this file either.
             Failure::Canceled => Fault::Server(Miss::Canceled),
             Failure::BrokenOff(why) => {
                 memory().note_strike(server, &why, now);
@@ -265,7 +265,7 @@ impl Failure {
     }
 }
 
-/// True for a status that may be another one soon.
+/// True for a status that may change soon.
 fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
@@ -295,16 +295,16 @@ fn attempt(
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, Failure> {
     let request = agent().get(url).config();
-    // A redirection must not lead from a server that proves who it is to one that does not.
+    // A redirection must not lead from a server that proves its identity to one that does not.
     let request = request.https_only(url.starts_with("https://")).build();
-    let told = |error: &ureq::Error| error.to_string().replace(url, &without_credentials(url));
-    let response = request.call().map_err(|error| Failure::of_call(&error, told(&error)))?;
+    let shown = |error: &ureq::Error| error.to_string().replace(url, &without_credentials(url));
+    let response = request.call().map_err(|error| Failure::of_call(&error, shown(&error)))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(Failure::Status(status));
     }
     let body = response.into_body();
-    // `None` also where the body is packed with gzip: then the length is not that of the file.
+    // Also `None` if the body is packed with gzip: then the length is not that of the file.
     let total = body.content_length();
     if total.is_some_and(|total| total > limit) {
         return Err(Failure::TooLarge(limit));
@@ -348,7 +348,7 @@ fn attempt(
 mod tests {
     use super::*;
 
-    /// A file that is uploaded later is found later.
+    /// A file that is uploaded later is found.
     #[test]
     fn a_missing_file_is_asked_for_again_after_a_while() {
         let (mut memory, then) = (Memory::default(), Instant::now());
@@ -359,7 +359,7 @@ mod tests {
         assert!(recall(STAYS_MISSING).is_none());
     }
 
-    /// What is no longer believed makes room.
+    /// Entries that are too old make room.
     #[test]
     fn the_memory_of_missing_files_is_bounded() {
         let (mut memory, then) = (Memory::default(), Instant::now());

@@ -1,13 +1,13 @@
-//! The identities that symbol files are looked for by.
+//! The identities by which symbol files are searched for.
 
 use std::fmt;
 
 pub use verifier_core::symbols::{PdbId, guid_hex};
 
-/// The identity of an image, as the loader's list and its PE header give it.
+/// The identity of an image, as in the loader's list and in its PE header.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageId {
-    /// The file name, "ntoskrnl.exe". Of a full path only the last component is used.
+    /// The file name, "ntoskrnl.exe". Only the last component of a full path is used.
     pub name: String,
     /// `IMAGE_FILE_HEADER.TimeDateStamp`.
     pub time_date_stamp: u32,

@@ -8,14 +8,14 @@ use verifier_core::symbols::{ImageHeaders, PdbId};
 const E_LFANEW: usize = 0x3c;
 /// `IMAGE_NT_HEADERS.FileHeader.TimeDateStamp`.
 const TIME_DATE_STAMP: usize = 8;
-/// `IMAGE_NT_HEADERS.OptionalHeader.SizeOfImage`: the same in PE32 and PE32+, because what the one
-/// has more (BaseOfData) the other has wider (ImageBase).
+/// `IMAGE_NT_HEADERS.OptionalHeader.SizeOfImage`: the same in PE32 and PE32+, because PE32 has BaseOfData and
+/// PE32+ a wider ImageBase.
 const SIZE_OF_IMAGE: usize = 24 + 56;
 /// `IMAGE_NT_HEADERS.FileHeader.NumberOfSections`.
 const NUMBER_OF_SECTIONS: usize = 6;
 /// `IMAGE_NT_HEADERS.FileHeader.SizeOfOptionalHeader`.
 const SIZE_OF_OPTIONAL_HEADER: usize = 20;
-/// Where the optional header begins; behind it stand the sections.
+/// Where the optional header begins; the sections follow it.
 const SECTIONS: usize = 24;
 /// Bytes of `IMAGE_SECTION_HEADER`.
 const SECTION: usize = 40;
@@ -33,13 +33,13 @@ pub fn image_identity(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((word(header, TIME_DATE_STAMP)?, word(header, SIZE_OF_IMAGE)?))
 }
 
-/// The identity of the PDB that belongs to an image file; `None` if these bytes are no image, or one
-/// that does not tell.
+/// The identity of the PDB that belongs to an image file; `None` if these bytes are not an image, or the
+/// image does not name a PDB.
 pub fn pdb_of_image(bytes: &[u8]) -> Option<PdbId> {
     let header = usize::try_from(word(bytes, E_LFANEW)?).ok()?;
     let header = bytes.get(header..)?;
     let half = |at: usize| Some(usize::from(u16::from_le_bytes(*header.get(at..)?.first_chunk()?)));
-    // Sections: RVA, bytes in the file, offset in the file. What stands before the first is the headers.
+    // Sections: RVA, bytes in the file, offset in the file. The headers come before the first section.
     let table = header.get(SECTIONS.checked_add(half(SIZE_OF_OPTIONAL_HEADER)?)?..)?;
     let sections: Vec<(u64, u64, u64)> = table
         .chunks_exact(SECTION)

@@ -56,10 +56,10 @@ pub(super) fn search(
     None
 }
 
-/// A table that the user named: its name may be anything, so its text has to hold the GUID.
+/// A table that the user named: its file name may be anything, so its text has to contain the GUID.
 fn named(path: &Path, id: &PdbId, limit: u64, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     let name = path.to_string_lossy().to_lowercase();
-    // The user may have named a PDB; that is not for here.
+    // The user may have named a PDB, which another function reads.
     if !name.ends_with(PLAIN) && !name.ends_with(PACKED) {
         attempts.push(Attempt::new(path.display(), Miss::NotThat("an ISF table")));
         return None;
@@ -127,7 +127,7 @@ fn table(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
     } else {
         bytes
     };
-    // An object, after a byte order mark or blanks: enough to tell JSON from an error page.
+    // An object, after a byte order mark or blanks: enough to distinguish JSON from an error page.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(Miss::NotThat("an ISF table"));

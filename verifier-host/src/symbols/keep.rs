@@ -1,4 +1,4 @@
-//! Keeping a found file in a cache, so that it is either wholly there or not at all.
+//! Writes a found file to a cache, whole or not at all.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) fn keep(
     for cache in caches {
         let name = want.name.as_str();
         let file = cache.join(name).join(&want.key).join(name);
-        // A file that is there already was found wanting by the search.
+        // The search has rejected a file that is there already.
         match replace(&file, bytes) {
             Ok(()) => first = first.or(Some(file)),
             Err(error) => {

@@ -1,5 +1,4 @@
-//! Every kernel's symbols that the path has on disk, for a kernel whose image does not tell which are
-//! its own.
+//! The symbols of all kernels that the path has on disk, for a kernel whose image does not name its PDB.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,20 +11,20 @@ use super::path::{Element, SymbolPath};
 
 /// The folder of kernels in a two-tier store.
 const TIER: &str = "nt";
-/// Folders in which tables lie, beside those of a PDB's name.
+/// Folders of tables, in addition to those of a PDB's name.
 const TABLES: [&str; 2] = ["windows", "symbols/windows"];
-/// Files that are looked at: each is read and asked where two symbols lie.
+/// The most files: each is read, and the addresses of two symbols are compared.
 const MOST_FILES: usize = 64;
 
 /// A symbol file on disk.
 pub(crate) struct SymbolFile {
     pub(crate) path: PathBuf,
-    /// True where the user named this very file.
+    /// True if the user named this file.
     pub(crate) is_named: bool,
 }
 
 impl SymbolFile {
-    /// Its bytes, out of a cabinet where they are in one; `None` where they cannot be read, or are too many.
+    /// Its bytes, out of their cabinet if they are in one; `None` if they cannot be read, or are too many.
     pub(crate) fn read(&self, limit: u64) -> Option<Vec<u8>> {
         expanded(read(&self.path, limit).ok()?, limit).ok()
     }
@@ -70,7 +69,7 @@ fn kernels_in(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The symbol file, or those in a folder, so many levels down.
+/// The symbol file, or the files in a folder, so many levels down.
 fn files_of(path: &Path, levels: usize) -> Vec<PathBuf> {
     if path.is_file() {
         return if is_kernel(path) || is_table(path) { vec![path.to_owned()] } else { Vec::new() };
@@ -85,7 +84,7 @@ fn files_of(path: &Path, levels: usize) -> Vec<PathBuf> {
 fn is_kernel(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
     name.is_some_and(|name| {
-        // A compressed one ends with `_`.
+        // A compressed file ends with `_`.
         KERNEL_PDBS
             .iter()
             .any(|pdb| name == *pdb || name.strip_suffix('_') == pdb.strip_suffix('b'))
@@ -97,7 +96,7 @@ fn is_table(path: &Path) -> bool {
     name.ends_with(".json") || name.ends_with(".json.xz")
 }
 
-/// What a folder holds, by name; nothing where it cannot be read.
+/// The entries of a folder, by name; empty if it cannot be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut names = names(folder).unwrap_or_default();
     names.sort();

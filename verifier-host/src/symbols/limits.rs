@@ -1,6 +1,6 @@
 //! How large symbol files may be.
 
-/// Limits of a search for symbols. What is beyond is told as [`Miss::TooLarge`](super::Miss::TooLarge),
+/// Limits of a search for symbols. A larger file is reported as [`Miss::TooLarge`](super::Miss::TooLarge),
 /// before or while it is read, never after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

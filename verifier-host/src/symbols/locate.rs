@@ -16,13 +16,13 @@ use super::url::without_credentials;
 use super::want::{Hit, Want};
 use crate::progress::Progress;
 
-/// Tells the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
+/// Reads the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
 /// bytes are not a PDB. The closure may keep the bytes: they are shared, not copied.
 pub type Verify<'a> = dyn Fn(&Arc<Vec<u8>>) -> Option<([u8; 16], u32)> + 'a;
 
 impl SymbolPath {
-    /// Looks for a PDB. `verify` tells each candidate's identity: the GUID has to be equal, another
-    /// age is accepted and told.
+    /// Looks for a PDB. `verify` reads each candidate's identity: the GUID has to be equal; another age is
+    /// accepted and reported.
     pub fn locate_pdb(&self, id: &PdbId, verify: &Verify<'_>, progress: &dyn Progress) -> Located {
         let check = |bytes: &Arc<Vec<u8>>| match verify(bytes) {
             None => Err(Miss::NotThat("a PDB")),
@@ -57,8 +57,8 @@ impl SymbolPath {
         })
     }
 
-    /// Looks for a Volatility 3 table made from a PDB, in the folders of the path: no server has
-    /// them under the PDB's identity.
+    /// Looks for a Volatility 3 table made from a PDB, in the folders of the path. Servers do not have tables
+    /// under the PDB's identity.
     pub fn locate_isf(&self, id: &PdbId) -> Located {
         let wanted = format!("ISF table of {id}");
         let limit = self.limits().isf_bytes;
@@ -113,7 +113,7 @@ struct Search<'a> {
     want: Want<'a>,
     default_cache: Option<&'a Path>,
     progress: &'a dyn Progress,
-    /// Stores already searched: a cache often stands in several elements.
+    /// Stores that were searched: several elements often have the same cache.
     seen: Vec<PathBuf>,
     /// The `cache*` folders so far: they keep what later elements find.
     caches: Vec<PathBuf>,
@@ -179,14 +179,14 @@ impl Search<'_> {
         store::search(root, false, &self.want, &mut self.attempts)
     }
 
-    /// Copies a hit to the caches that stand before it.
+    /// Copies a hit to the caches before it.
     fn keep_hit(&mut self, hit: Hit, caches: &[PathBuf]) -> Got {
         keep(caches, &self.want, &hit.bytes, &mut self.attempts);
         Got::on_disk(hit)
     }
 }
 
-/// A file that was found, before it is told how the search went.
+/// A file that was found, without the account of the search.
 struct Got {
     path: Option<PathBuf>,
     origin: String,
@@ -224,7 +224,8 @@ pub(crate) fn folders(element: &Element) -> Vec<&Path> {
     }
 }
 
-/// The last component of a given name; says so if there was more, or why it is refused.
+/// The last component of a given name. Notes in `attempts` if the name had more components, or why it is
+/// refused.
 fn plain_name(given: &str, attempts: &mut Vec<Attempt>) -> Option<FileName> {
     let at = given.escape_debug();
     match FileName::last_component(given) {

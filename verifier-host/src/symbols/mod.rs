@@ -1,9 +1,8 @@
 //! Where symbol files are found: folders, symbol stores, symbol servers.
 //!
-//! The core says which symbols it wants as values, a [`PdbId`] or an [`ImageId`]; a [`SymbolPath`]
-//! finds the bytes and says where it looked when it does not. Nothing here reads types or names
-//! out of a PDB: the caller brings a closure that tells a PDB's GUID and age, and every PDB is
-//! asked before it is believed, whichever place it came from.
+//! You give a [`SymbolPath`] a [`PdbId`] or an [`ImageId`], and it finds the bytes, or says where it looked.
+//! It does not read types or names from a PDB. The caller gives a closure that reads the GUID and age of a
+//! PDB, and every PDB is checked with it, whatever its source.
 //!
 //! # The path
 //!
@@ -21,7 +20,7 @@
 //! # The layouts
 //!
 //! For a file `N` and the key of its identity (GUID and age of a PDB, TimeDateStamp and SizeOfImage
-//! of an image), below a root:
+//! of an image), under a root folder:
 //!
 //! ```text
 //! N/KEY/N                        symbol store
@@ -33,14 +32,14 @@
 //! ```
 //!
 //! Sources: Microsoft, "Using a symbol server", "Advanced SymSrv use" and "SymStore"; Volatility 3,
-//! `framework/symbols/windows/pdbutil.py`. Folder and file names are compared without regard to
-//! case, because the stores are made on systems that do not care.
+//! `framework/symbols/windows/pdbutil.py`. Folder and file names are compared without regard to case,
+//! because stores are made on systems that ignore case.
 //!
-//! # What is not done
+//! # Limits
 //!
-//! A `file.ptr` or `index2.txt` is read from folders only: one that a server sends could make this
-//! program open any path or share. Other symbol-server DLLs than `symsrv.dll` are refused, because
-//! they are Windows programs. The content of an ISF table is not compared with its file's name.
+//! A `file.ptr` or `index2.txt` is read only from folders: a server could send one that makes this program
+//! open any path or share. Symbol-server DLLs other than `symsrv.dll` are refused, because they are Windows
+//! programs. The contents of an ISF table are not compared with its file's name.
 
 mod bounded_file;
 mod cabinet;

@@ -1,11 +1,10 @@
-//! File names that a dump gives, made fit to be part of a path.
+//! File names that a dump gives, made safe as parts of a path.
 //!
-//! A dump is not trusted: a name in it becomes part of a path to read, a path to write (the cache)
-//! and a URL. So only the last component is ever used, and one that could name anything but a
-//! plain file in the folder at hand is refused on every system, not only where it would matter:
-//! a cache may be shared between systems.
+//! A dump is not trusted: a name in it becomes part of a path to read, a path to write (the cache) and a URL.
+//! So only the last component is used, and a component that could name anything but a plain file in the
+//! current folder is refused. This holds on every system, because systems may share a cache.
 
-/// The longest name, in bytes: what the common file systems take.
+/// The longest name, in bytes, that the common file systems accept.
 const MAX_NAME: usize = 255;
 
 /// Names that mean devices on Windows, whatever their extension.
@@ -18,23 +17,23 @@ const DEVICES: [&str; 22] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameFault {
-    /// Nothing is left to name a file.
+    /// No name is left.
     #[error("the file name is empty")]
     Empty,
-    /// `.`, or a name that begins with two dots: the folder above, or one whose first two letters, which a
-    /// two-tier store takes for a folder, are it.
+    /// `.`, or a name that begins with two dots: the folder above, or a name whose first two letters are that
+    /// folder in a two-tier store.
     #[error("the file name leads out of its folder, {0:?}")]
     Folder(String),
-    /// Longer than file systems take.
+    /// Longer than file systems accept.
     #[error("the file name has {0} bytes, more than {MAX_NAME}")]
     Long(usize),
     /// A NUL, a control character, a colon (drive letter, alternate stream) or a wildcard.
     #[error("the file name holds {0:?}")]
     Character(char),
-    /// `NUL`, `COM1` and their like.
+    /// `NUL`, `COM1` and similar names.
     #[error("the file name is that of a device, {0:?}")]
     Device(String),
-    /// Windows drops trailing dots and blanks, so that the name would mean another file.
+    /// Windows drops trailing dots and blanks, so the name would mean another file.
     #[error("the file name ends in {0:?}")]
     Ending(char),
 }

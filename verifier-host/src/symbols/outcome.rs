@@ -1,4 +1,4 @@
-//! What a search gives: the file, or every place that was tried and why it was not there.
+//! The result of a search: the file, or every place that was tried and why it did not serve.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::identity::guid_hex;
 use super::name::NameFault;
 
-/// What was looked for, found or not.
+/// The result of a search.
 #[derive(Debug)]
 pub enum Located {
     /// The file, with its bytes.
     Found(Found),
-    /// Where it was not.
+    /// The places that were tried.
     NotFound(NotFound),
 }
 
 impl Located {
-    /// The file, or what to tell the user.
+    /// The file, or an error for the user.
     pub fn into_result(self) -> Result<Found, NotFound> {
         match self {
             Located::Found(found) => Ok(found),
@@ -25,7 +25,7 @@ impl Located {
         }
     }
 
-    /// Every place tried before the search ended, in order.
+    /// Every place that was tried before the search ended, in order.
     pub fn attempts(&self) -> &[Attempt] {
         match self {
             Located::Found(found) => &found.attempts,
@@ -51,18 +51,18 @@ pub enum FileKind {
 pub struct Found {
     /// What it is.
     pub kind: FileKind,
-    /// The file on disk that holds these bytes, perhaps compressed; `None` when they came from a
-    /// server and no cache could be written.
+    /// The file on disk that holds these bytes, perhaps compressed; `None` if they came from a server and no
+    /// cache could be written.
     pub path: Option<PathBuf>,
-    /// Where the bytes were read: a path or a URL, without a user's name and password.
+    /// Where the bytes were read: a path, or a URL without a user's name and password.
     pub origin: String,
     /// The file, expanded.
     pub bytes: Arc<Vec<u8>>,
-    /// The file's age where it is not the age asked for. The GUID was equal; tools that rewrite a
-    /// PDB count its age up, so this is no fault, but worth telling.
+    /// The file's age if it is not the wanted age. The GUID was equal. Tools that rewrite a PDB increase its
+    /// age, so this is worth a remark, but not a fault.
     pub other_age: Option<u32>,
-    /// Places tried before, and remarks (a name cut to its last component, a cache that could not
-    /// be written).
+    /// Places that were tried before, and remarks (a name that was cut to its last component, a cache that
+    /// could not be written).
     pub attempts: Vec<Attempt>,
 }
 
@@ -82,9 +82,9 @@ impl fmt::Debug for Found {
 /// What was not found, and every place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotFound {
-    /// The file and its identity, as a message says it.
+    /// The file and its identity, in words.
     pub wanted: String,
-    /// The places, in the order they were tried.
+    /// The places, in the order in which they were tried.
     pub attempts: Vec<Attempt>,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.attempts.is_empty() {
             let wanted = &self.wanted;
-            return write!(f, "{wanted}: not looked for, the symbol path is empty");
+            return write!(f, "{wanted}: not searched for, because the symbol path is empty");
         }
         write!(f, "{} was not found; looked at:", self.wanted)?;
         for place in &self.attempts {
@@ -107,8 +107,7 @@ impl std::error::Error for NotFound {}
 /// One place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// A path or a URL, without a user's name and password; the given name where the name itself was
-    /// at fault.
+    /// A path, or a URL without a user's name and password; the given name if the name itself was wrong.
     pub at: String,
     /// Why it did not serve.
     pub why: Miss,
@@ -131,22 +130,22 @@ impl fmt::Display for Attempt {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Miss {
-    /// The name that the dump gives is not one to look for.
+    /// The name that the dump gives is not a file name.
     #[error("refused, {0}")]
     Name(NameFault),
-    /// A remark: the dump gives a path, of which only the last component was looked for.
+    /// A remark: the dump gives a path, and only its last component was looked for.
     #[error("only the last component of this name, {0:?}, was looked for")]
     LastComponent(String),
     /// The element of the symbol path does not exist.
     #[error("no such folder")]
     NoFolder,
-    /// The folder has no such file, nor its compressed form.
+    /// The folder has neither the file nor its compressed form.
     #[error("no such file")]
     Absent,
-    /// No ISF table of that identity in any of the layouts.
+    /// No layout has an ISF table of that identity.
     #[error("no {0}.json or .json.xz, here or in its subfolders for this PDB")]
     NoTable(String),
-    /// A PDB of that name, but of another build.
+    /// A PDB of that name is of another build.
     #[error("GUID {} age {age} instead", guid_hex(.guid))]
     OtherPdb {
         /// The GUID that the file has.
@@ -154,7 +153,7 @@ pub enum Miss {
         /// The age that the file has.
         age: u32,
     },
-    /// An image of that name, but of another build.
+    /// An image of that name is of another build.
     #[error("time stamp {time_date_stamp:#x} size {size_of_image:#x} instead")]
     OtherImage {
         /// `IMAGE_FILE_HEADER.TimeDateStamp` of the file.
@@ -165,43 +164,43 @@ pub enum Miss {
     /// An ISF table named by the user that does not mention the GUID.
     #[error("the table does not hold the GUID {0}")]
     OtherTable(String),
-    /// The file is there, but what is in it is not a PDB, image or table.
+    /// The file is not a PDB, image or table.
     #[error("not {0}: no identity can be read in it")]
     NotThat(&'static str),
-    /// The file is there and the system does not let it be read.
+    /// The system does not allow the file to be read.
     #[error("unreadable, {0}")]
     Unreadable(String),
     /// The cabinet or the .xz file is malformed.
     #[error("damaged, {0}")]
     Damaged(String),
-    /// More bytes than are read.
+    /// The file has more bytes than the limit.
     #[error("larger than the limit of {limit} bytes (SymbolLimits)")]
     TooLarge {
         /// The limit.
         limit: u64,
     },
-    /// A `file.ptr` says why the file is not there, or does not say where it is.
+    /// A `file.ptr` says why the file is missing, or does not name another file.
     #[error("{0}")]
     Pointer(String),
-    /// The server answered, not with the file.
+    /// The server answered, but not with the file.
     #[error("HTTP status {0}")]
     Http(u16),
-    /// The server answered so some minutes ago, in this process; it was not asked again.
+    /// The server gave this answer some minutes ago, in this process; it was not asked again.
     #[error("HTTP status {0} a while ago, not asked again")]
     HttpBefore(u16),
-    /// The server could not be asked, or its answer broke off.
+    /// The server could not be reached, or its answer broke off.
     #[error("{why} (tried {tries} times)")]
     Network {
         /// The error of the last try.
         why: String,
-        /// How often it was tried.
+        /// The number of tries.
         tries: u32,
     },
-    /// The server failed shortly before (no connection, no answer in time, an answer without end); it was not
-    /// asked again.
+    /// The server failed a short time before (no connection, no answer in time, an answer without end), and
+    /// was not asked again.
     #[error("the server failed a while ago ({0}), not asked again")]
     Unreachable(String),
-    /// The caller wanted no more of it.
+    /// The caller canceled.
     #[error("canceled")]
     Canceled,
     /// Built without the feature `download`.
@@ -210,7 +209,7 @@ pub enum Miss {
     /// A remark: the file was found, but could not be kept in this cache.
     #[error("could not be kept here, {0}")]
     NotKept(String),
-    /// A server without a cache before it, and the system names no folder for caches.
+    /// A server without a cache before it, and the system does not name a folder for caches.
     #[error("no folder for the default cache is known; write srv*CACHE*URL")]
     NoDefaultCache,
 }

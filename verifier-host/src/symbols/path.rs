@@ -10,7 +10,7 @@ use super::limits::SymbolLimits;
 /// The variable that debuggers on Windows read.
 const VARIABLE: &str = "_NT_SYMBOL_PATH";
 
-/// Where symbol files are looked for, in order.
+/// Where symbol files are searched for, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SymbolPath {
     elements: Vec<Element>,
@@ -25,16 +25,16 @@ pub enum Element {
     Plain(PathBuf),
     /// A store that also keeps what the elements after it find.
     Cache(PathBuf),
-    /// Stores and servers; what is found in one is kept in the stores before it.
+    /// Stores and servers; a file that is found in one is kept in the stores before it.
     Chain {
         /// Stores in folders, the nearest first.
         stores: Vec<PathBuf>,
-        /// Servers, asked in order when no store has the file.
+        /// Servers, asked in order if no store has the file.
         servers: Vec<String>,
     },
 }
 
-/// An element of a path that says nothing sensible.
+/// An element of a path that has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("symbol path element {element:?}: {why}")]
 pub struct PathError {
@@ -48,25 +48,25 @@ pub struct PathError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathFault {
-    /// Neither `srv`, `symsrv` nor `cache` stands before the `*`.
-    #[error("{0:?} is none of srv, symsrv and cache")]
+    /// The word before the `*` is not `srv`, `symsrv` or `cache`.
+    #[error("{0:?} is not srv, symsrv or cache")]
     Keyword(String),
-    /// A symbol-server DLL of somebody else's.
+    /// Another symbol-server DLL.
     #[error("{0:?} is a Windows program, only symsrv.dll is built in")]
     Dll(String),
-    /// Nothing but the keyword.
+    /// Only the keyword.
     #[error("names no folder and no server")]
     Nothing,
     /// More than one folder after `cache*`.
     #[error("a cache is one folder")]
     Caches,
-    /// A server cannot be a cache of what comes after it.
-    #[error("a folder stands behind a server")]
-    FolderBehindServer,
+    /// A folder comes after a server, which cannot be its cache.
+    #[error("a folder comes after a server")]
+    FolderAfterServer,
     /// A URL that is neither `http` nor `https`.
-    #[error("only http and https servers are known")]
+    #[error("only http and https servers are supported")]
     Scheme,
-    /// An empty cache, and the system names no folder for caches.
+    /// An empty cache, and the system does not name a folder for caches.
     #[error("no folder for the default cache is known; name one")]
     NoDefaultCache,
     /// The environment variable is not Unicode.
@@ -86,7 +86,7 @@ impl SymbolPath {
         SymbolPath::with_default_cache(default_cache())
     }
 
-    /// An empty path with another default cache, or with none.
+    /// An empty path with another default cache, or without one.
     pub fn with_default_cache(default_cache: Option<PathBuf>) -> SymbolPath {
         let elements = Vec::new();
         SymbolPath { elements, default_cache, limits: SymbolLimits::default() }
@@ -135,7 +135,7 @@ impl SymbolPath {
         Ok(())
     }
 
-    /// The same of what need not be Unicode; what is not is one folder or file, as it is.
+    /// The same for text that need not be Unicode. Text that is not Unicode is one folder or file.
     pub fn push_os(&mut self, text: &OsStr) -> Result<(), PathError> {
         match text.to_str() {
             Some(text) => self.push(text),
@@ -203,7 +203,7 @@ impl SymbolPath {
             match server(part)? {
                 Some(url) => servers.push(url),
                 None if servers.is_empty() => stores.push(self.store(part)?),
-                None => return Err(PathFault::FolderBehindServer),
+                None => return Err(PathFault::FolderAfterServer),
             }
         }
         Ok(Element::Chain { stores, servers })
@@ -217,7 +217,7 @@ impl SymbolPath {
     }
 }
 
-/// A server's URL without the slashes at its end; `None` if it is no URL.
+/// A server's URL without the slashes at its end; `None` if it is not a URL.
 fn server(part: &str) -> Result<Option<String>, PathFault> {
     let Some((scheme, rest)) = part.split_once("://") else {
         return Ok(None);
@@ -230,10 +230,10 @@ fn server(part: &str) -> Result<Option<String>, PathFault> {
     Ok(Some(format!("{}://{rest}", scheme.to_ascii_lowercase())))
 }
 
-/// The folder for downloads that no element names a cache for: `verifier/symbols` in
+/// The folder for downloads for which no element names a cache: `verifier/symbols` in
 /// `%LOCALAPPDATA%`, or in `$XDG_CACHE_HOME` or `~/.cache` on other systems.
 pub fn default_cache() -> Option<PathBuf> {
-    // A relative base would put the cache wherever the program happens to be started.
+    // With a relative base, the place of the cache would depend on the current folder.
     let absolute = |name: &str| {
         let folder = PathBuf::from(env::var_os(name)?);
         folder.is_absolute().then_some(folder)

@@ -1,4 +1,4 @@
-//! Servers: what is asked of one, and in which order.
+//! Servers: which URLs are requested, and in which order.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use super::url::{escape, without_credentials};
 use super::want::Want;
 use crate::progress::Progress;
 
-/// A file that a server gave and that is what was looked for.
+/// The wanted file from a server.
 pub(super) struct Fetched {
-    /// As it may be shown.
+    /// The URL without credentials.
     pub(super) url: String,
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) other_age: Option<u32>,
@@ -42,7 +42,7 @@ pub(super) fn fetch(
             }
             Err(Fault::File(why)) => attempts.push(Attempt::new(shown, why)),
             Err(Fault::Server(why)) => {
-                // The other names would fail alike, each after all its tries.
+                // The other names would fail in the same way, each after all its tries.
                 attempts.push(Attempt::new(shown, why));
                 return None;
             }
@@ -51,7 +51,7 @@ pub(super) fn fetch(
     None
 }
 
-/// Says for every name that would be asked that nobody can ask.
+/// Notes for every URL that this build cannot request it.
 #[cfg(not(feature = "download"))]
 pub(super) fn fetch(
     server: &str,
@@ -65,10 +65,10 @@ pub(super) fn fetch(
     None
 }
 
-/// The URLs of a file: plain, then in a cabinet, as Microsoft's own client asks.
+/// The URLs of a file: plain, then in a cabinet, in the order of Microsoft's own client.
 ///
-/// An age with a letter in hex is written in either case by different tools, and servers on other
-/// systems than Windows do mind: the second key is asked for only then.
+/// Tools write an age with a hexadecimal letter in upper or lower case, and servers on systems other than
+/// Windows distinguish them. Only for such an age there is a second key.
 fn urls(server: &str, want: &Want<'_>) -> Vec<String> {
     let mut keys = vec![want.key.clone()];
     if let Some(guid) = &want.guid {
@@ -85,7 +85,7 @@ fn urls(server: &str, want: &Want<'_>) -> Vec<String> {
         .collect()
 }
 
-/// What a progress bar calls the transfer: the file and the host.
+/// The name of the transfer for a progress bar: the file and the host.
 #[cfg(feature = "download")]
 fn title(server: &str, name: &str) -> String {
     let server = without_credentials(server);

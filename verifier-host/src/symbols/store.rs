@@ -9,14 +9,14 @@ use super::want::{Hit, Want};
 
 /// Marks the root of a two-tier store.
 const TWO_TIER: &str = "index2.txt";
-/// Stands for a file that is elsewhere.
+/// Refers to a file in another place.
 const POINTER: &str = "file.ptr";
-/// A pointer holds one line; more is no pointer.
+/// A pointer holds one line; a larger file is not a pointer.
 const MAX_POINTER: u64 = 64 << 10;
 /// A GUID in a key.
 const GUID_DIGITS: usize = 32;
 
-/// Looks through the layouts of one root; what is in the way goes to `attempts`.
+/// Searches the layouts of one root; each file that does not serve goes to `attempts`.
 pub(super) fn search(
     root: &Path,
     flat: bool,
@@ -76,7 +76,7 @@ fn below_name(base: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Opti
     keys.into_iter().find_map(|key| below_key(&folder.join(key), want, attempts))
 }
 
-/// The key's own folder first, then those of the same GUID with another age.
+/// The key's own folder first, then the folders of the same GUID with another age.
 fn matching_keys<'a>(keys: &'a [String], want: &Want<'_>) -> Vec<&'a str> {
     let same = |key: &&String| key.eq_ignore_ascii_case(&want.key);
     let other_age = |key: &&String| match (&want.guid, key.split_at_checked(GUID_DIGITS)) {
@@ -113,7 +113,7 @@ fn below_key(folder: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Opt
     None
 }
 
-/// `ROOT/N`, of any build until it is read.
+/// `ROOT/N`; its build is unknown until it is read.
 fn named_file(root: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     let before = attempts.len();
     let hit = plain_or_cabinet(root, want, attempts);
@@ -141,7 +141,7 @@ fn plain_or_cabinet(folder: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>)
     None
 }
 
-/// Reads one file and asks it who it is.
+/// Reads one file and checks its identity.
 fn accept(path: PathBuf, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
     let checked = read(&path, want.file_bytes)
         .and_then(|bytes| expanded(bytes, want.file_bytes))
@@ -156,7 +156,7 @@ fn accept(path: PathBuf, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option
     }
 }
 
-/// Where a `file.ptr` points. A relative path begins at the pointer's folder.
+/// The target of a `file.ptr`. A relative path begins at the pointer's folder.
 fn target(pointer: &Path) -> Result<PathBuf, Miss> {
     let bytes = read(pointer, MAX_POINTER)?;
     let text = String::from_utf8_lossy(&bytes);

@@ -1,15 +1,14 @@
-//! The `.xz` form of ISF tables. The only user of the crate `lzma-rust2`.
+//! The `.xz` form of ISF tables. No other module uses the crate `lzma-rust2`.
 
 use std::io::{ErrorKind, Read};
 
 use super::bounded_file::guarded;
 use super::outcome::Miss;
 
-/// The decoder's memory in KiB. `xz -9` asks for a dictionary of 64 MiB; the format would allow
-/// 4 GiB.
+/// The decoder's memory in KiB. `xz -9` needs a dictionary of 64 MiB; the format allows 4 GiB.
 const MEMORY_KIB: u32 = 200 << 10;
 
-/// Expands an `.xz` file to no more than `limit` bytes.
+/// Expands an `.xz` file to at most `limit` bytes.
 pub(crate) fn expand(packed: &[u8], limit: u64) -> Result<Vec<u8>, Miss> {
     guarded(".xz file", || expand_unguarded(packed, limit))
 }

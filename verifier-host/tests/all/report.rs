@@ -316,9 +316,7 @@ fn the_reports_counts() {
         "<p class=\"filtered\">Filtered: tag Read; wrappers skipped: nosuch, which matched no \
              frame of 1 stack; 10 of 40 blocks.</p>"
     ));
-    assert!(
-        page.contains("(of which 9 made blocks that are still held and that the filter leaves)")
-    );
+    assert!(page.contains("(9 of them of blocks that are still held and match the filter)"));
 }
 
 #[test]

@@ -240,7 +240,7 @@ mod syntax {
             ("ftp://b", PathFault::Scheme),
             ("srv*/a*ftp://b", PathFault::Scheme),
             ("https://", PathFault::Scheme),
-            ("srv*http://b*/a", PathFault::FolderBehindServer),
+            ("srv*http://b*/a", PathFault::FolderAfterServer),
             ("cache*/a*/b", PathFault::Caches),
             ("cache*", PathFault::NoDefaultCache),
         ] {
@@ -251,7 +251,7 @@ mod syntax {
         let error = path.push("serv*http://b").unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"symbol path element "serv*http://b": "serv" is none of srv, symsrv and cache"#
+            r#"symbol path element "serv*http://b": "serv" is not srv, symsrv or cache"#
         );
     }
 }
@@ -443,7 +443,7 @@ mod folders {
         assert!(attempts.iter().all(|place| place.why == Miss::NoFolder));
         let nowhere = SymbolPath::with_default_cache(None);
         let message = locate(&nowhere).into_result().unwrap_err().to_string();
-        assert!(message.ends_with("not looked for, the symbol path is empty"));
+        assert!(message.ends_with("not searched for, because the symbol path is empty"));
     }
 
     #[test]

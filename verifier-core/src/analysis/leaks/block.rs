@@ -3,6 +3,7 @@
 use super::NoStack;
 use crate::addr::Va;
 use crate::analysis::pool_kind::PoolKind;
+use crate::describe::names;
 use crate::verifier::log::Operation;
 use crate::verifier::{Allocation, Source};
 
@@ -20,14 +21,11 @@ pub enum StackSource {
     PoolInfo,
 }
 
-impl StackSource {
+names! {
     /// The words in JSON and text.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            StackSource::Log => "pool log",
-            StackSource::PoolInfo => "pool info tree",
-        }
+    StackSource {
+        Log => "pool log",
+        PoolInfo => "pool info tree",
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod dot;
 mod json;
+pub(super) mod rows;
 
 use std::collections::BTreeSet;
 

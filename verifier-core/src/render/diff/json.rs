@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::DiffView;
-use crate::addr::Va;
-use crate::analysis::{DiffGroup, Leaks};
+use super::{DiffRow, DiffView};
+use crate::analysis::Leaks;
 use crate::error::Problem;
-use crate::render::json::{Seq, TotalDoc, Verdict, write_json};
+use crate::render::json::{Seq, TotalDoc, Verdict, rows, write_json};
 use crate::render::leaks::FilterDoc;
 
 /// One of the two dumps.
@@ -28,48 +27,6 @@ impl<'a> SideDoc<'a> {
             total: coverage.all.into(),
             with_stack: coverage.with_stack.count,
             filter: FilterDoc::of(leaks),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct GrowthDoc {
-    count: i64,
-    bytes: i64,
-}
-
-#[derive(Serialize)]
-struct GroupDoc<'a> {
-    label: &'a str,
-    tag: Option<String>,
-    contiguous: bool,
-    driver: Option<&'a str>,
-    stack: Option<Vec<&'a str>>,
-    why_no_stack: Option<String>,
-    merged: usize,
-    old: TotalDoc,
-    new: TotalDoc,
-    growth: GrowthDoc,
-    appeared: &'a [Va],
-    gone: &'a [Va],
-}
-
-impl<'a> GroupDoc<'a> {
-    fn new(view: &DiffView<'_>, group: &'a DiffGroup) -> Self {
-        let (count, bytes) = group.clamped_growth();
-        Self {
-            label: &group.label,
-            tag: group.key.tag.map(|tag| tag.to_string()),
-            contiguous: group.key.is_contiguous,
-            driver: group.key.driver.as_deref(),
-            stack: group.key.stack.as_ref().map(|stack| stack.iter().map(Arc::as_ref).collect()),
-            why_no_stack: view.why(group),
-            merged: group.merged,
-            old: group.old.into(),
-            new: group.new.into(),
-            growth: GrowthDoc { count, bytes },
-            appeared: &group.appeared,
-            gone: &group.gone,
         }
     }
 }
@@ -100,7 +57,7 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
         problem: &'a Problem,
     }
     let diff = view.diff;
-    let (shown, omitted) = view.shown();
+    let table = DiffRow::TABLE;
     write_json(
         out,
         &Doc {
@@ -110,8 +67,8 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             rebuilt: diff.rebuilt.iter().map(Arc::as_ref).collect(),
             old: SideDoc::new(view.old),
             new: SideDoc::new(view.new),
-            groups: Seq(|| shown.iter().map(|group| GroupDoc::new(view, group))),
-            omitted,
+            groups: rows(&table, view.rows(), None),
+            omitted: view.shown().1,
             unchanged: diff.unchanged,
             verdict: Verdict::new(
                 view.completeness(),

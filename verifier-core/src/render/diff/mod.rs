@@ -1,9 +1,11 @@
 //! The difference of two dumps, as JSON, CSV and Markdown.
 
 mod json;
+mod rows;
 mod tables;
 
 pub use self::json::write_diff_json;
+pub use self::rows::{DiffRow, Growth};
 pub(super) use self::tables::{Signed, heading, how, more_blocks, unchanged};
 pub use self::tables::{write_diff_csv, write_diff_markdown};
 

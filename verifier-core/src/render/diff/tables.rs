@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 use std::io;
 
-use super::DiffView;
+use super::{DiffRow, DiffView};
 use crate::analysis::DiffGroup;
-use crate::render::csv::{Csv, inert};
+use crate::render::csv::write_table_of_extent;
 use crate::render::leaks::{CONTIGUOUS, Thousands, blocks, cell, extent, more_groups, plain};
 use crate::render::text::sanitize;
 
@@ -64,43 +64,8 @@ pub(in crate::render) fn unchanged(view: &DiffView<'_>) -> String {
 /// # Errors
 /// Those of the writer.
 pub fn write_diff_csv(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Result<()> {
-    let mut csv = Csv::of_extent(
-        out,
-        view.completeness().extent,
-        [
-            "count_growth",
-            "bytes_growth",
-            "old_count",
-            "old_bytes",
-            "new_count",
-            "new_bytes",
-            "tag",
-            "driver",
-            "label",
-            "why_no_stack",
-            "stack",
-            "contiguous",
-        ],
-    )?;
-    for group in view.shown().0 {
-        let (count, bytes) = group.growth();
-        let stack = group.key.stack.as_ref().map(|stack| stack.join(" < ")).unwrap_or_default();
-        csv.row([
-            &count.to_string(),
-            &bytes.to_string(),
-            &group.old.count.to_string(),
-            &group.old.bytes.to_string(),
-            &group.new.count.to_string(),
-            &group.new.bytes.to_string(),
-            &*inert(&group.key.tag.map(|tag| tag.to_string()).unwrap_or_default()),
-            &*inert(group.key.driver.as_deref().unwrap_or_default()),
-            &*inert(&group.label),
-            &view.why(group).unwrap_or_default(),
-            &*inert(&stack),
-            &group.key.is_contiguous.to_string(),
-        ])?;
-    }
-    csv.end()
+    let extent = view.completeness().extent;
+    write_table_of_extent(out, extent, &DiffRow::TABLE, view.rows(), None)
 }
 
 /// Writes what changed as Markdown for a pull-request comment.

@@ -15,7 +15,7 @@ const CALLERS: usize = 2;
 /// A [`Group`], with its names.
 #[derive(Clone, Copy)]
 pub struct LeakGroup<'v> {
-    view: &'v LeaksView<'v>,
+    pub(super) view: &'v LeaksView<'v>,
     group: &'v Group,
 }
 
@@ -77,7 +77,7 @@ impl<'v> LeakGroup<'v> {
     }
 
     /// The blocks of the group.
-    pub fn members(&self) -> impl Iterator<Item = &'v Block> + use<'v> {
+    pub fn members(&self) -> impl Iterator<Item = &'v Block> + Clone + use<'v> {
         let leaks = self.view.leaks;
         self.group.blocks.iter().filter_map(|&index| leaks.blocks.get(index))
     }

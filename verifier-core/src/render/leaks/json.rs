@@ -2,70 +2,13 @@
 
 use std::io;
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::{FilterDoc, LeakGroup, LeaksView, Omitted};
+use super::{BlockRow, FilterDoc, LeakGroup, LeaksView, Omitted};
 use crate::addr::Va;
-use crate::analysis::{Block, StackSource, TreeReach};
+use crate::analysis::TreeReach;
 use crate::error::Problem;
-use crate::render::json::{FrameDoc, Seq, TotalDoc, Verdict, write_json};
-use crate::render::pool::AllocationDoc;
-
-struct BlockDoc<'a>(&'a LeaksView<'a>, &'a Block);
-
-impl Serialize for BlockDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Doc<'a> {
-            #[serde(flatten)]
-            allocation: AllocationDoc<'a>,
-            driver: &'a str,
-            pool: Option<&'static str>,
-            requested: Option<u64>,
-            thread: Option<Va>,
-            slot: Option<u32>,
-            stack_source: Option<&'static str>,
-        }
-        let Self(view, block) = self;
-        let made = block.made();
-        Doc {
-            allocation: AllocationDoc(&block.allocation, &view.names),
-            driver: view.leaks.driver(block),
-            pool: block.kind.name(),
-            requested: block.requested(),
-            thread: made.map(|record| record.thread),
-            slot: made.map(|record| record.slot),
-            stack_source: block.stack_source.map(StackSource::name),
-        }
-        .serialize(serializer)
-    }
-}
-
-struct GroupDoc<'a>(&'a LeaksView<'a>, LeakGroup<'a>);
-
-impl Serialize for GroupDoc<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(view, group) = self;
-        let frames = group.frames();
-        let stack =
-            frames.map(|frames| Seq(|| frames.iter().map(|&va| FrameDoc::new(va, &view.names))));
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("count", &group.blocks.len())?;
-        map.serialize_entry("bytes", &group.bytes)?;
-        map.serialize_entry("largest", &group.largest)?;
-        map.serialize_entry("tag", &group.tag.map(|tag| tag.to_string()))?;
-        map.serialize_entry("driver", &group.driver_name())?;
-        map.serialize_entry("label", &group.label())?;
-        map.serialize_entry("stack", &stack)?;
-        map.serialize_entry("why_no_stack", &group.why_no_stack())?;
-        map.serialize_entry("stack_source", &group.stack_source().map(StackSource::name))?;
-        map.serialize_entry("source", &group.source())?;
-        let blocks = Seq(|| group.members().map(|block| BlockDoc(view, block)));
-        map.serialize_entry("allocations", &blocks)?;
-        map.end()
-    }
-}
+use crate::render::json::{self, RowDoc, Seq, TotalDoc, Verdict, write_json};
 
 #[derive(Serialize)]
 struct WhyDoc {
@@ -142,15 +85,26 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         #[serde(flatten)]
         verdict: Verdict<Vec<&'a Problem>>,
     }
+    #[derive(Serialize)]
+    struct GroupDoc<'a, A: Serialize> {
+        #[serde(flatten)]
+        group: RowDoc<'a, LeakGroup<'a>, LeakGroup<'a>>,
+        allocations: A,
+    }
     let leaks = view.leaks;
     let coverage = leaks.coverage();
     let Omitted { groups, total } = view.omitted();
     let without = coverage.without.iter();
+    let (group, block) = (LeakGroup::TABLE, BlockRow::block_table());
     // The same groups in two lists: those of pool have what drivers' pages and the tree hold.
+    let (group, block) = (&group, &block);
     let groups_of = |is_contiguous: bool| {
         Seq(move || {
-            let groups = view.iter().filter(move |group| group.is_contiguous == is_contiguous);
-            groups.map(|group| GroupDoc(view, group))
+            let rows = view.iter().filter(move |group| group.is_contiguous == is_contiguous);
+            rows.map(move |row| GroupDoc {
+                group: RowDoc::new(group, row, &view.names),
+                allocations: json::rows(block, row.block_rows(), &view.names),
+            })
         })
     };
     write_json(

@@ -6,6 +6,7 @@ mod folded;
 mod group;
 mod json;
 mod markdown;
+mod rows;
 
 use std::rc::Rc;
 
@@ -17,6 +18,7 @@ pub use self::group::{LeakGroup, LeakGroups};
 pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
+pub use self::rows::BlockRow;
 pub(super) use crate::number::Thousands;
 
 use super::Names;

@@ -2,6 +2,7 @@
 
 use super::name::is_named;
 use crate::addr::Va;
+use crate::describe::names;
 use crate::kernel::Kernel;
 use crate::verifier::counters::Counters;
 
@@ -16,15 +17,12 @@ pub enum DriverState {
     NeverLoaded,
 }
 
-impl DriverState {
+names! {
     /// The word in tables and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            DriverState::Loaded => "loaded",
-            DriverState::Unloaded => "unloaded",
-            DriverState::NeverLoaded => "never loaded",
-        }
+    DriverState {
+        Loaded => "loaded",
+        Unloaded => "unloaded",
+        NeverLoaded => "never loaded",
     }
 }
 

@@ -22,6 +22,7 @@ mod contiguous;
 mod counted;
 mod doubts;
 mod driver_pool;
+mod info_reader;
 mod info_stack;
 mod info_tree;
 mod report;
