@@ -1,8 +1,8 @@
 //! Text as the debugger prints it.
 //!
-//! Two generations of `!verifier` are followed, told apart by published transcripts: [`Style::Win7`],
-//! the debugger of the Windows 7 kit and before, and [`Style::Modern`], WinDbg of 2021 and later.
-//! What a line says where no transcript shows the case is ours, and said so beside it.
+//! The text follows two generations of `!verifier`, which published transcripts show: [`Style::Win7`], the
+//! debugger of the Windows 7 kit and before, and [`Style::Modern`], WinDbg of 2021 and later. If no transcript
+//! shows a case, the words are ours, and a comment says so.
 
 mod deadlock;
 mod event_log;

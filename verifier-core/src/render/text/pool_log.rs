@@ -1,8 +1,8 @@
 //! `!verifier 80`: the pool log.
 //!
-//! The search for an address follows the Windows 7 walk-through, which both styles share but for
-//! the width of numbers. Without an address no transcript exists: the layout of the records is the
-//! same, the line above them is ours after the one of the IRQL log.
+//! The search for an address follows the Windows 7 walk-through. Both styles differ only in the width of
+//! numbers. No transcript without an address exists: the layout of the records is the same, and the line above
+//! them follows the IRQL log.
 
 use std::io;
 
