@@ -16,17 +16,17 @@ use crate::verifier::log::{EventLog, PoolLog, PoolRow, Ring, WatchedIrp, Watched
 pub struct LogFacts {
     /// [`EventKind::name`](crate::verifier::log::EventKind::name), or `pool`.
     pub kind: &'static str,
-    /// Records that it has room for.
+    /// The number of records that fit.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32, where that is known.
+    /// Records ever written, modulo 2^32, if that is known.
     pub written: Option<u32>,
     /// [`Order::name`](crate::verifier::log::Order::name).
     pub order: &'static str,
-    /// Whether records were overwritten, where anything tells.
+    /// Whether records were overwritten, if that is known.
     pub wrapped: Option<bool>,
-    /// Slots that hold no record.
+    /// Slots without a record.
     pub unused: u32,
-    /// Why there is nothing, where there is nothing.
+    /// Why there are no records, if there are none by design.
     pub empty_because: Option<&'static str>,
 }
 
