@@ -1,8 +1,8 @@
-//! Makes text from a dump harmless for its output.
+//! Text from a dump, made harmless for its destination.
 //!
-//! A dump can hold any bytes as a name. The name could move a terminal's cursor, rename its window, turn the
-//! line around so that `gpj.sys` reads as another name, or be run by a spreadsheet. Every renderer passes names
-//! through these functions:
+//! The maker of a dump can put any bytes into a name: it could move a terminal's cursor, rename its window,
+//! reverse the direction of the line so that `gpj.sys` reads as another name, or be run by a spreadsheet.
+//! Every renderer passes names through these functions:
 //!
 //! | output | function | what it does |
 //! |---|---|---|
@@ -11,15 +11,15 @@
 //! | CSV | [`inert`] | the same, and puts an apostrophe before `=`, `+`, `-`, `@` at the beginning |
 //! | JSON | [`JsonFormatter`] | writes unsafe characters as escapes such as `\u009b`: nothing is lost |
 //!
-//! Unsafe are control characters (C0, DEL, C1), line and paragraph separators, and characters that change the
-//! direction of text. The formats then escape their own markup: SVG `&<>"'`, DOT and CSV quotes and backslashes.
+//! The other formats escape their own markup and quotes after this: SVG `&<>"'`, DOT and CSV quotes and
+//! backslashes.
 
 use std::borrow::Cow;
 use std::io;
 
 use serde_json::ser::Formatter;
 
-/// True for a character that a terminal or a viewer of text would obey instead of show.
+/// True for a character that a terminal, or another program that shows a line of text, would obey instead of show.
 fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -31,7 +31,7 @@ fn is_obeyed(c: char) -> bool {
             | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` without control characters and without characters that change its direction. Each becomes U+FFFD.
+/// `text` in which control characters and characters that change its direction are replaced by U+FFFD.
 ///
 /// ```
 /// use verifier_core::render::text::sanitize;
@@ -47,7 +47,7 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same without markup, for an element of HTML or a quoted attribute.
+/// The same for HTML, in which markup loses its meaning: in an element or in a quoted attribute.
 ///
 /// ```
 /// use verifier_core::render::escape_html;
@@ -69,10 +69,10 @@ pub fn escape_html(text: &str) -> String {
     out
 }
 
-/// The same as [`sanitize`] for a cell that no spreadsheet runs. Blanks before a formula and the wide forms of the
-/// signs do not hide it.
+/// The same as [`sanitize`] for a cell that no spreadsheet runs. Blanks before a formula do not hide it, and neither
+/// do the wide forms of the signs.
 pub(super) fn inert(text: &str) -> Cow<'_, str> {
-    // After a tab or a line end at the beginning, the rest would be a formula too.
+    // A tab or a line end at the beginning would also start a formula.
     let first = text.trim_start().chars().next();
     let text = sanitize(text);
     let after = text.trim_start_matches(['\u{fffd}', ' ']).chars().next();

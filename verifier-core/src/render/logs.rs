@@ -16,17 +16,17 @@ use crate::verifier::log::{EventLog, PoolLog, PoolRow, Ring, WatchedIrp, Watched
 pub struct LogFacts {
     /// [`LogKind::name`](crate::verifier::log::LogKind::name).
     pub kind: &'static str,
-    /// Records that it has room for.
+    /// The number of records that fit.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32; `None` if that is unknown.
+    /// Records ever written, modulo 2^32, if that is known.
     pub written: Option<u32>,
     /// [`Order::name`](crate::verifier::log::Order::name).
     pub order: &'static str,
-    /// Whether records were overwritten; `None` if that is unknown.
+    /// Whether records were overwritten, if that is known.
     pub wrapped: Option<bool>,
-    /// Slots that hold no record.
+    /// Slots without a record.
     pub unused: u32,
-    /// Why there are no records.
+    /// Why there are no records, if there are none by design.
     pub empty_because: Option<&'static str>,
 }
 

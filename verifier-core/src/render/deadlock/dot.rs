@@ -53,7 +53,7 @@ pub fn write_deadlock_dot(
             edge.held, edge.acquired
         )?;
     }
-    // The lock that was wanted when the deadlock was found was not taken, so no node has it.
+    // The lock that was wanted when the deadlock was found was not taken, so it has no node.
     for (held, wanted) in found {
         writeln!(out, "  \"{held}\" -> \"{wanted}\" [label=\"wanted\", color=red, style=dotted];")?;
     }

@@ -32,7 +32,7 @@ fn skipped(filter: &Filter) -> Option<String> {
 }
 
 /// "Filtered: tag Lk01, at least 4,096 bytes; wrappers skipped: …, in 5 of 9 stacks; 2 of 342 blocks",
-/// if there was a filter.
+/// if a filter is set.
 #[must_use]
 pub fn filter_line(leaks: &Leaks) -> Option<String> {
     let filter = leaks.filter.as_ref()?;
@@ -46,7 +46,7 @@ pub fn filter_line(leaks: &Leaks) -> Option<String> {
     (!parts.is_empty()).then(|| format!("Filtered: {}", parts.join("; ")))
 }
 
-/// "no outstanding allocation matches tag lk01 (342 without filters)", or that there is no allocation at all.
+/// "no outstanding allocation matches tag lk01 (342 without filters)", or that there are none.
 pub(in crate::render) fn nothing_line(leaks: &Leaks) -> String {
     let none = "no outstanding allocation";
     let Some(filter) = leaks.filter.as_ref() else { return none.into() };

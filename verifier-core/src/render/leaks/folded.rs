@@ -18,7 +18,7 @@ pub enum Weight {
     Count,
 }
 
-/// Text that is one frame: no separator, no line end, no blank at its ends.
+/// Text that is one frame: without separators, line ends, and blanks at its ends.
 fn frame(text: &str) -> String {
     sanitize(text).trim().replace(';', ":")
 }
@@ -48,8 +48,8 @@ fn path(view: &LeaksView<'_>, group: &Group) -> String {
 }
 
 /// The folded lines with their weights, sorted, equal paths added up. The outermost frame is the
-/// driver, the innermost the tag; blocks without a stack are under their reason and caller. Group
-/// by stack: other groups have no frames.
+/// driver, the innermost the tag; blocks without a stack are under their reason and caller. Group by
+/// stack: other groups have no frames.
 #[must_use]
 pub fn folded_stacks(view: &LeaksView<'_>, weight: Weight) -> Vec<(String, u64)> {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Leaks as Markdown for a pull-request comment or a job summary (GitHub's flavor).
 //!
 //! Names from the dump are only in code spans and fenced blocks, in which markup, mentions and links do not
-//! work. Fences and spans are longer than any run of backticks within.
+//! work; fences and spans are longer than any run of backticks in them.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use crate::render::text::{extent_line, sanitize};
 
 /// Groups whose stacks are written below the table.
 const STACKS: usize = 10;
-/// Characters that can be markup.
+/// Characters that may be markup.
 const MARKUP: &str = "`*_<>[]#@&\\|~";
 
 /// Writes a heading, the coverage, a table of groups and their stacks, folded.
@@ -137,7 +137,7 @@ pub(in crate::render) fn extent(out: &mut dyn io::Write, answer: &Completeness) 
     writeln!(out, "\n> **{what}:** {}", span(why))
 }
 
-/// Our own words around a caller's text: a pattern can hold characters that are markup.
+/// Our own words around text that a user gave: a pattern may contain characters that are markup.
 pub(in crate::render) fn plain(text: &str) -> String {
     let links = ["://", "www."].iter().any(|start| text.contains(start));
     if links || text.chars().any(|c| MARKUP.contains(c)) {
@@ -147,7 +147,7 @@ pub(in crate::render) fn plain(text: &str) -> String {
     }
 }
 
-/// Drivers whose functions have no names for their symbols are missing.
+/// Drivers whose functions have no names because their symbols are missing.
 fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     let frames = view.split().0.iter().filter_map(|group| group.frames(view.leaks)).flatten();
     let callers = view.leaks.blocks.iter().map(|block| block.allocation.caller);

@@ -30,10 +30,10 @@ use crate::completeness::Completeness;
 
 /// What texts show in place of a tag.
 pub(super) const CONTIGUOUS: &str = "contiguous memory";
-/// Frames of callers that a line shows after the first frame.
+/// The number of callers' frames that a line shows after the first frame.
 const CALLERS: usize = 2;
 
-/// Groups of outstanding allocations, to be rendered.
+/// Groups of outstanding allocations, ready to be written.
 #[derive(Clone, Copy)]
 pub struct LeaksView<'a> {
     /// The allocations.
@@ -93,9 +93,9 @@ impl<'a> LeaksView<'a> {
         }
     }
 
-    /// The same, and if that is a frame of a stack, the next frames outside the kernel and Verifier, each with
-    /// its module if the module changes: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. If the first frame is a
-    /// wrapper, its callers show more than its name.
+    /// The same; if that is a frame of a stack, also the next frames outside the kernel and Verifier, with
+    /// their modules if those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. The callers say what a
+    /// wrapper's own name does not.
     #[must_use]
     pub fn trail(&self, group: &Group) -> String {
         let mut text = self.label(group);
@@ -121,7 +121,7 @@ impl<'a> LeaksView<'a> {
         text
     }
 
-    /// Why a group has no stack to show.
+    /// Why a group has no stack.
     #[must_use]
     pub fn why_no_stack(&self, group: &Group) -> Option<String> {
         match group.stack {
@@ -171,7 +171,7 @@ impl<'a> LeaksView<'a> {
     }
 }
 
-/// The line of an answer that is not complete and has no block.
+/// The text if no block was found and the answer is not complete.
 pub(super) const UNKNOWN: &str =
     "what is outstanding is unknown: no block was found, and more may exist";
 
@@ -212,7 +212,7 @@ pub(super) fn coverage_line(coverage: &Coverage) -> String {
     )
 }
 
-/// "2 blocks, 768 bytes, with the stack of the pool info tree"; `None` if no block has it.
+/// "2 blocks, 768 bytes, with the stack of the pool info tree", if there are any.
 pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
     let Total { count, bytes } = coverage.from_tree;
     (count > 0).then(|| {
@@ -224,7 +224,7 @@ pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// "400 blocks more in the pool info tree by its own count, not read"; `None` if all were read.
+/// "400 blocks more in the pool info tree by its own count, not read", if there are any.
 pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
     let unread = leaks.tree.map_or(0, |tree| tree.unread);
     (unread > 0).then(|| {
@@ -252,7 +252,7 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
     Some(format!("Bug check 0xc4/0x62: {driver} was unloaded before it freed {which}"))
 }
 
-/// A share in percent: "100 %" and "0 %" only if it is all or nothing.
+/// A share in percent: "100 %" and "0 %" only if it is exactly that.
 fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();

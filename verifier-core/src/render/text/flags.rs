@@ -53,8 +53,8 @@ pub fn write_flag_list(
 
 /// The settings as `verifier /flags` of Windows 7 prints them back.
 ///
-/// That tool has a line for eleven settings. A flag that it does not know gets a line of ours after them if it
-/// is set.
+/// That tool has a line for eleven settings. A flag that it does not know, if it is set, gets a
+/// line after them; that line is our own.
 ///
 /// # Errors
 /// Those of the writer.

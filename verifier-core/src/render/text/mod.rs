@@ -1,8 +1,8 @@
 //! Text as the debugger prints it.
 //!
-//! The text follows two generations of `!verifier`, which published transcripts show: [`Style::Win7`], the
-//! debugger of the Windows 7 kit and before, and [`Style::Modern`], WinDbg of 2021 and later. If no transcript
-//! shows a case, the words are ours, and a comment says so.
+//! Two generations of `!verifier` are followed; published transcripts show how they differ.
+//! [`Style::Win7`] is the debugger of the Windows 7 kit and before, [`Style::Modern`] is WinDbg of 2021 and
+//! later. If no transcript shows a case, its line is our own, and a comment beside it says so.
 
 mod deadlock;
 mod event_log;
