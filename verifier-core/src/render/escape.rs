@@ -6,10 +6,10 @@
 //!
 //! | output | function | what it does |
 //! |---|---|---|
-//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | replaces each unsafe character by U+FFFD |
+//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | replaces control characters (C0, DEL, C1), line and paragraph separators, and characters that change the direction of text by U+FFFD |
 //! | HTML | [`escape_html`] | the same, and writes `&<>"'` as entities |
 //! | CSV | [`inert`] | the same, and puts an apostrophe before `=`, `+`, `-`, `@` at the beginning |
-//! | JSON | [`JsonFormatter`] | writes unsafe characters as escapes such as `\u009b`: nothing is lost |
+//! | JSON | [`JsonFormatter`] | writes the same characters as escapes such as `\u009b`: nothing is lost |
 //!
 //! The other formats escape their own markup and quotes after this: SVG `&<>"'`, DOT and CSV quotes and
 //! backslashes.
