@@ -9,7 +9,7 @@ use crate::analysis::{
     Block, Group, GroupKey, NO_FRAME, NO_TAG, StackSource, is_kernel_or_verifier, no_frame,
 };
 
-/// Frames of callers that a line shows after the first.
+/// The number of callers' frames that a line shows after the first frame.
 const CALLERS: usize = 2;
 
 /// A [`Group`], with its names.
@@ -49,8 +49,8 @@ impl<'v> LeakGroup<'v> {
     }
 
     /// The label; if it is a frame of a stack, also the next frames outside the kernel and Verifier, with their
-    /// modules where those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. The callers of a wrapper say
-    /// more than its own name.
+    /// modules if those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. The callers say what a wrapper's
+    /// own name does not.
     #[must_use]
     pub fn trail(&self) -> String {
         let mut text = self.label();
@@ -88,7 +88,7 @@ impl<'v> LeakGroup<'v> {
         self.group.frames(self.view.leaks)
     }
 
-    /// Why the group has no stack to show.
+    /// Why the group has no stack.
     #[must_use]
     pub fn why_no_stack(&self) -> Option<String> {
         match self.stack {
@@ -98,7 +98,7 @@ impl<'v> LeakGroup<'v> {
         }
     }
 
-    /// The origin of the stacks, if all blocks have the same.
+    /// The source of the stacks, if all blocks have the same.
     #[must_use]
     pub fn stack_source(&self) -> Option<StackSource> {
         let mut sources = self.members().map(|block| block.stack_source);
@@ -106,7 +106,7 @@ impl<'v> LeakGroup<'v> {
         sources.all(|source| source == Some(first)).then_some(first)
     }
 
-    /// The place where the blocks were found, if all have the same.
+    /// The source of the blocks, if all have the same.
     #[must_use]
     pub fn source(&self) -> Option<&'static str> {
         let mut sources = self.members().map(|block| block.allocation.source.name());

@@ -28,7 +28,7 @@ use crate::analysis::{Coverage, Group, GroupBy, Grouping, Leaks, Total};
 use crate::completeness::Completeness;
 use crate::kernel::Kernel;
 
-/// What people read in place of a tag.
+/// What texts show in place of a tag.
 pub(super) const CONTIGUOUS: &str = "contiguous memory";
 /// Outstanding allocations in groups, for a program to walk or for a writer. Its items are [`LeakGroup`]s:
 ///
@@ -120,7 +120,7 @@ impl<'v> IntoIterator for &'v LeaksView<'_> {
     }
 }
 
-/// What is said if no block was found and the answer is not complete.
+/// The text if no block was found and the answer is not complete.
 pub(super) const UNKNOWN: &str =
     "what is outstanding is unknown: no block was found, and more may exist";
 
@@ -140,7 +140,7 @@ pub(super) fn more_groups(count: usize) -> String {
     format!("{} more group{s} {are} not shown", Thousands(count as u64))
 }
 
-/// A sentence's first letter, large.
+/// A sentence with its first letter in upper case.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
@@ -161,7 +161,7 @@ pub(super) fn coverage_line(coverage: &Coverage) -> String {
     )
 }
 
-/// "2 blocks, 768 bytes, with the stack of the pool info tree", where any has it.
+/// "2 blocks, 768 bytes, with the stack of the pool info tree", if there are any.
 pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
     let Total { count, bytes } = coverage.from_tree;
     (count > 0).then(|| {
@@ -173,7 +173,7 @@ pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// "400 blocks more in the pool info tree by its own count, not read", where there are any.
+/// "400 blocks more in the pool info tree by its own count, not read", if there are any.
 pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
     let unread = leaks.tree.map_or(0, |tree| tree.unread);
     (unread > 0).then(|| {
@@ -201,7 +201,7 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
     Some(format!("Bug check 0xc4/0x62: {driver} was unloaded before it freed {which}"))
 }
 
-/// A share in percent: "100 %" and "0 %" only where it is all or nothing.
+/// A share in percent: "100 %" and "0 %" only if it is exactly that.
 fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
