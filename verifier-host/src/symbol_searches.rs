@@ -58,6 +58,18 @@ impl SymbolSearches {
         }
     }
 
+    /// Waits until no search is under way, or the caller cancels. A module has its symbols a moment before
+    /// their search ends, so a thread that finds nothing left to search for may still lack a result.
+    pub(crate) fn wait(&self, progress: &dyn Progress) {
+        while !progress.is_canceled() {
+            let state = self.state();
+            if state.under_way.is_empty() {
+                return;
+            }
+            drop(self.ended.wait_timeout(state, LOOK));
+        }
+    }
+
     /// The result of each search that has ended.
     pub(crate) fn all(&self) -> Vec<SymbolLoad> {
         self.state().done.clone()
@@ -97,5 +109,45 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.searches.state().under_way.retain(|&module| module != self.module);
         self.searches.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use verifier_core::kernel::WantedSymbols;
+    use verifier_core::{Error, Va};
+
+    use super::*;
+    use crate::progress::Silent;
+
+    #[test]
+    fn a_thread_that_waits_sees_the_result_of_every_search() {
+        let searches = SymbolSearches::default();
+        let (waits, hears) = mpsc::channel();
+        thread::scope(|scope| {
+            let claim = searches.claim(0, &Silent).unwrap();
+            let waiting = scope.spawn(|| {
+                waits.send(()).unwrap();
+                searches.wait(&Silent);
+                searches.all().len()
+            });
+            hears.recv().unwrap();
+            // Time for the thread to look: it must not be satisfied yet.
+            thread::sleep(LOOK);
+            assert!(!waiting.is_finished());
+            claim.keep(SymbolLoad::new(WantedSymbols {
+                module: 0,
+                image: "myfault.sys".into(),
+                base: Va(0),
+                size_of_image: 0,
+                time_date_stamp: None,
+                pdb: Err(Error::Unsupported { what: "no image".into() }),
+            }));
+            assert_eq!(waiting.join().unwrap(), 1);
+        });
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// The most symbolic links that are followed from one to the next.
 const MAX_LINKS: usize = 40;
 
-/// Tells apart the temporary files of one process.
+/// Makes the names of one process's temporary files differ.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Writes a file under a temporary name and renames it, so that half of it never appears; makes its folder.

@@ -1,5 +1,6 @@
 //! Columns: Arrow arrays with honest types.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -16,6 +17,7 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_data::transform::MutableArrayData;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
+use verifier_core::describe::{self, Kind, Table, Value};
 use verifier_core::kernel::Kernel;
 use verifier_core::{Error, Va};
 
@@ -75,12 +77,6 @@ pub(crate) fn maybe_numbers(name: &str, values: impl Iterator<Item = Option<u64>
 pub(crate) fn signed(name: &str, values: impl Iterator<Item = i64>) -> Column {
     let field = Field::new(name, DataType::Int64, false);
     (field, Arc::new(Int64Array::from_iter_values(values)))
-}
-
-/// Numbers that may be negative, or absent.
-pub(crate) fn maybe_signed(name: &str, values: impl Iterator<Item = Option<i64>>) -> Column {
-    let field = Field::new(name, DataType::Int64, true);
-    (field, Arc::new(Int64Array::from_iter(values)))
 }
 
 /// Small numbers.
@@ -326,6 +322,105 @@ impl<'k> Dictionary<'k> {
             });
         }
         Ok(Arc::new(self.names.finish()))
+    }
+}
+
+/// The columns of records, out of their description.
+pub(crate) fn columns<R>(
+    table: &Table<'_, R>,
+    rows: &[R],
+    kernel: &Kernel,
+) -> Result<Vec<Column>, Error> {
+    table.documented().map(|column| described(column, rows, kernel)).collect()
+}
+
+fn described<R>(
+    column: &describe::Column<R>,
+    rows: &[R],
+    kernel: &Kernel,
+) -> Result<Column, Error> {
+    let (name, values) = (column.name, || rows.iter().map(|row| column.value(row)));
+    let unsigned = || values().map(as_unsigned);
+    // A description that gives another kind of value is a fault that core's own tests find.
+    let small = || unsigned().map(|value| u32::try_from(value?).ok());
+    let addresses_of = || {
+        values().map(|value| match value {
+            Value::Symbol(va) => va,
+            _ => Va(0),
+        })
+    };
+    let array: ArrayRef = match column.kind {
+        Kind::Address | Kind::Physical => {
+            let field = hex(name, column.is_optional);
+            return Ok((field, Arc::new(unsigned().collect::<UInt64Array>())));
+        }
+        Kind::Bits => {
+            let field = mark_hex(Field::new(name, DataType::UInt32, column.is_optional));
+            return Ok((field, Arc::new(small().collect::<UInt32Array>())));
+        }
+        Kind::U32 => Arc::new(small().collect::<UInt32Array>()),
+        Kind::U64 => Arc::new(unsigned().collect::<UInt64Array>()),
+        Kind::I64 => Arc::new(values().map(as_signed).collect::<Int64Array>()),
+        Kind::Bool => Arc::new(values().map(as_bool).collect::<BooleanArray>()),
+        Kind::Text => Arc::new(values().map(as_text).collect::<StringArray>()),
+        Kind::Symbol => return symbols(name, &addresses_of().collect::<Vec<_>>(), kernel),
+        Kind::Frames => return stacks(column, rows, kernel),
+        // Words, and whatever else is text.
+        _ => {
+            let words: Vec<Option<Cow<'_, str>>> = values().map(as_text).collect();
+            return Ok(dictionary(name, words.iter().map(Option::as_deref), column.is_optional));
+        }
+    };
+    Ok((Field::new(name, array.data_type().clone(), column.is_optional), array))
+}
+
+/// A column of call stacks.
+fn stacks<R>(column: &describe::Column<R>, rows: &[R], kernel: &Kernel) -> Result<Column, Error> {
+    let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for row in rows {
+        lengths.push(match column.value(row) {
+            Value::Frames(frames) => {
+                all.extend_from_slice(frames);
+                Some(frames.len())
+            }
+            _ => None,
+        });
+    }
+    let frames = frames(all, kernel)?;
+    if column.is_optional {
+        return maybe_lists(column.name, lengths.into_iter(), frames);
+    }
+    lists(column.name, lengths.into_iter().map(|length| length.unwrap_or(0)), frames)
+}
+
+fn as_unsigned(value: Value<'_>) -> Option<u64> {
+    match value {
+        Value::Unsigned(value) => Some(value),
+        Value::Address(va) => Some(va.0),
+        Value::Physical(pa) => Some(pa.0),
+        _ => None,
+    }
+}
+
+fn as_signed(value: Value<'_>) -> Option<i64> {
+    match value {
+        Value::Signed(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn as_bool(value: Value<'_>) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn as_text(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Tag(tag) => Some(Cow::Owned(tag.iter().collect())),
+        _ => None,
     }
 }
 

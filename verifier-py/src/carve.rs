@@ -6,13 +6,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Serialize;
 use verifier_core::kernel::Kernel;
+use verifier_core::verifier::log::CarvedRow;
 use verifier_core::verifier::{Allocation, CarvedAllocation, CarvedOwner, CarvedPage};
 use verifier_core::{Completeness, Error, Problem, Va};
 use verifier_host::Session;
 
-use crate::arrow::{
-    addresses, bools, frames, lists, maybe_addresses, maybe_words, numbers, symbols, words,
-};
+use crate::arrow::{addresses, bools, maybe_addresses, maybe_words, numbers, symbols, words};
 use crate::document::Value;
 use crate::errors::Failure;
 use crate::table::{Described, Table, View};
@@ -174,21 +173,7 @@ pub(crate) fn log(
     range: Option<&Range<Va>>,
     address: Option<Va>,
 ) -> Result<Described, Failure> {
-    let log = host.carve_pool_log(range, address)?;
-    let records = &log.records;
-    let lengths = records.iter().map(|record| log.frames(record).len());
-    let physical = records.iter().map(|record| record.page.pa.map(|pa| Va(pa.0)));
-    let columns = vec![
-        maybe_addresses("physical_page", physical),
-        maybe_addresses("page", records.iter().map(|record| record.page.va)),
-        numbers("offset", records.iter().map(|record| record.offset.into())),
-        addresses("address", records.iter().map(|record| record.address)),
-        numbers("size", records.iter().map(|record| record.size)),
-        addresses("thread", records.iter().map(|record| record.thread)),
-        words("operation", records.iter().map(|record| record.operation.name())),
-        bools("is_cut", records.iter().map(|record| record.is_cut)),
-        lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?,
-    ];
+    let mut log = host.carve_pool_log(range, address)?;
     let facts = LogFacts {
         kind: "pool",
         source: SOURCE,
@@ -196,6 +181,8 @@ pub(crate) fn log(
         pages_looked_at: log.pages_looked_at,
         pages: log.pages,
     };
-    let view = View::new("carved pool log", "CarvedEvent", columns, log.problems)?;
+    let problems = std::mem::take(&mut log.problems);
+    let view =
+        views::described("carved pool log", &CarvedRow::TABLE, log.rows(), kernel, problems)?;
     Ok(Described::new(view, "CarvedLog", &facts)?)
 }

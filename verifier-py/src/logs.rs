@@ -52,6 +52,6 @@ pub(crate) fn watched(
 ) -> Result<Described, Failure> {
     let watched = host.watched_irps(last, address)?;
     let facts = WatchedFacts::from(&watched);
-    let view = views::watched_irps(watched)?.empty_because(facts.empty_because);
+    let view = views::watched_irps(watched, host.kernel()?)?.empty_because(facts.empty_because);
     Ok(Described::new(view, "WatchedIrps", &facts)?)
 }

@@ -2,10 +2,11 @@
 //! contract.
 
 use verifier_core::analysis::{History, PoolKind, TrackerMatch};
+use verifier_core::describe::Table;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::to_snake_case;
 use verifier_core::verifier::log::{
-    EventLog, ImpossibleRecord, Operation, PoolLog, PoolRecord, WatchedIrps,
+    EventLog, Operation, PoolLog, PoolRow, WatchedIrp, WatchedIrps,
 };
 use verifier_core::verifier::{
     Allocation, AttributedBy, Counters, Driver, Drivers, Impossible, Level, NO_DRIVER, PoolReport,
@@ -15,9 +16,9 @@ use verifier_core::{Completeness, Problem};
 use verifier_core::{Error, Va};
 
 use crate::arrow::{
-    Column, addresses, bits, bools, frames, lists, maybe_addresses, maybe_lists, maybe_numbers,
-    maybe_signed, maybe_small_numbers, maybe_words, numbers, signed, small_numbers, structure,
-    symbols, texts, words,
+    Column, addresses, bits, bools, columns, frames, lists, maybe_addresses, maybe_lists,
+    maybe_numbers, maybe_small_numbers, maybe_words, numbers, small_numbers, structure, symbols,
+    texts, words,
 };
 use crate::table::View;
 
@@ -127,55 +128,28 @@ pub(crate) fn listed(
     View::new(name, "Allocation", columns, problems)
 }
 
-/// Records of the pool log as columns, without their frames.
-fn pool_records<'a>(records: impl Iterator<Item = &'a PoolRecord> + Clone) -> Vec<Column> {
-    vec![
-        small_numbers("slot", records.clone().map(|record| record.slot)),
-        addresses("address", records.clone().map(|record| record.address)),
-        numbers("size", records.clone().map(|record| record.size)),
-        addresses("thread", records.clone().map(|record| record.thread)),
-        words("operation", records.clone().map(|record| record.operation.name())),
-        maybe_words(
-            "impossible",
-            records.map(|record| record.impossible.map(ImpossibleRecord::name)),
-        ),
-    ]
-}
-
 /// `log("pool")`
 pub(crate) fn pool_log(mut log: PoolLog, kernel: &Kernel) -> Result<View, Error> {
     let problems = std::mem::take(&mut log.problems);
-    let mut columns = pool_records(log.records.iter());
-    let lengths: Vec<usize> = log.records.iter().map(|record| log.frames(record).len()).collect();
-    let frames = frames(log.into_frames(), kernel)?;
-    columns.push(lists("frames", lengths.into_iter(), frames)?);
-    View::new("pool log", "PoolEvent", columns, problems)
+    described("pool log", &PoolRow::TABLE, log.rows(), kernel, problems)
 }
 
 /// `log()` of any other kind.
-pub(crate) fn event_log(log: EventLog, kernel: &Kernel) -> Result<View, Error> {
-    let records = &log.records;
-    let mut columns = vec![small_numbers("slot", records.iter().map(|record| record.slot))];
-    for (index, field) in log.kind.fields().iter().enumerate() {
-        // A field that the build's records do not have is null in all of them.
-        let values = || records.iter().map(|record| log.values(record).nth(index)?.1);
-        let is_known = values().all(|value| value.is_some());
-        let known = || values().flatten();
-        // Counts that are signed in C are negative here too.
-        columns.push(match (field.is_address(), is_known) {
-            (true, true) => addresses(field.name, known().map(Va)),
-            (true, false) => maybe_addresses(field.name, values().map(|value| value.map(Va))),
-            (false, true) => signed(field.name, known().map(|value| value as i64)),
-            (false, false) => {
-                maybe_signed(field.name, values().map(|value| value.map(|value| value as i64)))
-            }
-        });
-    }
-    let marks = records.iter().map(|record| record.impossible.map(ImpossibleRecord::name));
-    columns.push(maybe_words("impossible", marks));
-    let lengths = records.iter().map(|record| log.frames(record).len());
-    columns.push(lists("frames", lengths, frames(log.all_frames().to_vec(), kernel)?)?);
-    View::new(log.kind.describe(), event_record(log.kind.name()), columns, log.problems)
+pub(crate) fn event_log(mut log: EventLog, kernel: &Kernel) -> Result<View, Error> {
+    let problems = std::mem::take(&mut log.problems);
+    described(log.kind.describe(), &log.table(), log.rows(), kernel, problems)
+}
+
+/// The view of records that have a description.
+pub(crate) fn described<R>(
+    name: &str,
+    table: &Table<'_, R>,
+    rows: impl Iterator<Item = R>,
+    kernel: &Kernel,
+    problems: Vec<Problem>,
+) -> Result<View, Error> {
+    let rows: Vec<R> = rows.collect();
+    View::new(name, table.name, columns(table, &rows, kernel)?, problems)
 }
 
 /// `contiguous()`
@@ -234,29 +208,9 @@ pub(crate) fn pool_stacks(stacks: &PoolStacks, kernel: &Kernel) -> Result<View, 
 }
 
 /// `watched_irps()`
-pub(crate) fn watched_irps(watched: WatchedIrps) -> Result<View, Error> {
-    let irps = &watched.irps;
-    let columns = vec![
-        addresses("address", irps.iter().map(|irp| irp.address)),
-        addresses("irp", irps.iter().map(|irp| irp.irp)),
-        small_numbers("due_tick_count", irps.iter().map(|irp| irp.due_tick_count)),
-        small_numbers("inserted", irps.iter().map(|irp| irp.inserted.into())),
-        signed("tracked_stack_location", irps.iter().map(|irp| irp.tracked_stack_location.into())),
-        small_numbers(
-            "cancel_timeout_ticks",
-            irps.iter().map(|irp| irp.cancel_timeout_ticks.into()),
-        ),
-    ];
-    View::new("watched IRPs", "WatchedIrp", columns, watched.problems)
-}
-
-/// The class of a log's records: `IrqlEvent` for `irql`.
-fn event_record(kind: &str) -> String {
-    let words = kind.split(['_', '-', ' ']).map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        format!("{}{rest}", first.to_ascii_uppercase())
-    });
-    words.chain(["Event".to_string()]).collect()
+pub(crate) fn watched_irps(watched: WatchedIrps, kernel: &Kernel) -> Result<View, Error> {
+    let WatchedIrps { irps, problems, .. } = watched;
+    described("watched IRPs", &WatchedIrp::TABLE, irps.into_iter(), kernel, problems)
 }
 
 /// The tables of `history()`.
@@ -290,11 +244,8 @@ pub(crate) fn history(history: &History, kernel: &Kernel) -> Result<HistoryViews
         part(name, "Outstanding", columns)
     };
     let events = &history.events;
-    let mut log = pool_records(events.iter().map(|event| &event.record));
-    let all_frames: Vec<Va> =
-        events.iter().flat_map(|event| event.frames.iter().copied()).collect();
-    let lengths = events.iter().map(|event| event.frames.len());
-    log.push(lists("frames", lengths, frames(all_frames, kernel)?)?);
+    let rows = events.iter().map(|event| PoolRow { record: &event.record, frames: &event.frames });
+    let log = columns(&PoolRow::TABLE, &rows.collect::<Vec<_>>(), kernel)?;
     let lives = &history.lifetimes;
     let index = |index: Option<usize>| index.and_then(|index| u32::try_from(index).ok());
     let lifetimes = vec![

@@ -14,7 +14,7 @@ import pytest
 from conftest import Sheet
 
 import verifier_py as verifier
-from verifier_py import _documents, _records
+from verifier_py import _documents, _values
 
 COMMAND = os.environ.get("VERIFIER_COMMAND")
 
@@ -276,7 +276,7 @@ def test_a_record_shows_what_its_column_is(sheet: Sheet) -> None:
 
     def check(name: str, fields: Any) -> None:
         record = getattr(verifier, name)
-        assert shown(fields) == _records._hex_fields(record), name
+        assert shown(fields) == _values._hex_fields(record), name
         assert [field.name for field in fields] == list(record._fields)
 
     seen = set()
@@ -289,4 +289,4 @@ def test_a_record_shows_what_its_column_is(sheet: Sheet) -> None:
         for part, record in (("frames", "Frame"), ("images", "Image"), ("allocations", "LeakedBlock")):
             if part in schema.names and pyarrow.types.is_list(schema.field(part).type):
                 check(record, schema.field(part).type.value_type)
-    assert {"Driver", "Allocation", "PoolEvent", "LeakGroup", "CarvedEvent"} <= seen
+    assert {"Driver", "Allocation", "PoolEvent", "LeakGroup", "CarvedPoolEvent"} <= seen

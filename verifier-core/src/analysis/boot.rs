@@ -1,13 +1,13 @@
 //! Whether two dumps are of one boot of one machine.
 //!
-//! They are where their kernels lie at one base and their machines were started at
-//! one time (`SystemTime` less `SystemUpTime`, within two seconds: the clock may have been corrected
-//! by less). Without the times, every module that both have must lie at the same base.
+//! They are of one boot if their kernels have the same base and their machines were started at the same
+//! time (`SystemTime` minus `SystemUpTime`, within two seconds, because the clock may have been corrected).
+//! If the times are unknown, every module that both dumps have must have the same base.
 
 use crate::dump::Header;
 use crate::kernel::Kernel;
 
-/// How far two boot times of one boot may differ, in 100 ns.
+/// The largest difference between two boot times of one boot, in units of 100 ns.
 const BOOT_TIME_SLACK: u64 = 2 * 10_000_000;
 
 /// Whether two dumps are of one boot.
@@ -15,11 +15,11 @@ const BOOT_TIME_SLACK: u64 = 2 * 10_000_000;
 pub struct Boot {
     /// True for one boot.
     pub is_same: bool,
-    /// What says so.
+    /// The reason.
     pub why: String,
 }
 
-/// When the machine was started, in 100 ns since 1601, by a dump's header.
+/// When the machine was started, in units of 100 ns since 1601, from a dump's header.
 #[must_use]
 pub fn boot_time(header: &Header) -> Option<u64> {
     header.system_time?.checked_sub(header.system_up_time?).filter(|&time| time > 0)
@@ -35,7 +35,7 @@ impl Boot {
             return says(false, format!("builds {} and {}", old.build(), new.build()));
         }
         if old.base() != new.base() {
-            return says(false, format!("the kernel lies at {} and at {}", old.base(), new.base()));
+            return says(false, format!("the kernel is at {} and at {}", old.base(), new.base()));
         }
         if let (Some(old), Some(new)) = (old_time, new_time) {
             let apart = old.abs_diff(new);
@@ -50,8 +50,11 @@ impl Boot {
             new.modules().by_name(&module.name).is_some_and(|other| other.base != module.base)
         });
         match moved {
-            Some(module) => says(false, format!("a module lies at {} and elsewhere", module.base)),
-            None => says(true, "all modules lie where they lay; a header has no times".into()),
+            Some(module) => says(
+                false,
+                format!("a module is at {} in one and elsewhere in the other", module.base),
+            ),
+            None => says(true, "all modules have the same bases (a header has no times)".into()),
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Comparison {
 }
 
 impl CarvedPool {
-    /// Compares what was carved with what the lists lead to.
+    /// Compares carved allocations with those that the lists lead to.
     #[must_use]
     pub fn compare(&self, listed: &PoolReport) -> Comparison {
         type Key = (Va, u64, Va);

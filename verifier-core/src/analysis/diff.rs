@@ -1,15 +1,14 @@
 //! What grew between two dumps.
 //!
-//! Within one boot addresses stay: blocks are matched one by one, by address, size, tag and caller,
-//! and by stack where both dumps have one. A block that is in both keeps the stack of whichever dump
-//! has it: the log of the later one may have wrapped. Across boots nothing but names can be matched:
-//! groups by symbolized stack, tag and driver.
+//! Within one boot, addresses do not change. Blocks are matched one by one, by address, size, tag and caller,
+//! and by stack if both dumps have one. A block that is in both dumps keeps the stack of the dump that has
+//! one: the log of the later dump may have wrapped. Across boots only names can be matched: groups by
+//! symbolized stack, tag and driver.
 //!
-//! A stack is known as long as the log remembers it, and two logs do not reach back equally far: blocks
-//! of one stack are blocks without a stack in the other dump, which would be one group that shrank and
-//! one that grew. Who called is in the tracking entries, whatever the log says. So where blocks of one
-//! driver, tag and caller grew without a stack and shrank with one, or the other way round, what is told
-//! is their sum, as one group ([`DiffGroup::merged`]).
+//! A stack is known only while the log has its record, and two logs do not reach back equally far. Blocks
+//! that have a stack in one dump may have none in the other: one group would shrink and another grow. The
+//! tracking entries always have the caller. So if the blocks of one driver, tag and caller grew without a
+//! stack and shrank with one, or the reverse, they are added up as one group ([`DiffGroup::merged`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -32,12 +31,12 @@ pub struct DiffGroup {
     pub old: Total,
     /// Blocks in the later dump.
     pub new: Total,
-    /// Blocks that only the later dump has; across boots all of it.
+    /// Blocks that only the later dump has; across boots, all its blocks.
     pub appeared: Vec<Va>,
-    /// Blocks that only the earlier dump has; across boots all of it.
+    /// Blocks that only the earlier dump has; across boots, all its blocks.
     pub gone: Vec<Va>,
-    /// How many groups of one caller it is the sum of, where one dump has stacks that the other one
-    /// does not have; else 0. A stack is then in the key where it is the only one.
+    /// The number of groups of one caller that were added up because only one dump has their stacks; else 0.
+    /// The key then has a stack only if there is exactly one.
     pub merged: usize,
 }
 
@@ -54,14 +53,14 @@ impl DiffGroup {
         }
     }
 
-    /// Blocks and bytes by which it grew; negative where it shrank.
+    /// Blocks and bytes by which it grew; negative if it shrank.
     #[must_use]
     pub fn growth(&self) -> (i128, i128) {
         let less = |new: u64, old: u64| i128::from(new) - i128::from(old);
         (less(self.new.count, self.old.count), less(self.new.bytes, self.old.bytes))
     }
 
-    /// The same in 64 bits; what does not fit is the largest or smallest that does.
+    /// The same in 64 bits; a value that does not fit becomes the largest or smallest that does.
     #[must_use]
     pub fn clamped_growth(&self) -> (i64, i64) {
         let clamp = |value: i128| {
@@ -71,7 +70,7 @@ impl DiffGroup {
         (clamp(count), clamp(bytes))
     }
 
-    /// True where it holds more bytes, or as many in more blocks.
+    /// True if it has more bytes, or as many bytes in more blocks.
     #[must_use]
     pub fn grew(&self) -> bool {
         let (count, bytes) = self.growth();
@@ -84,7 +83,7 @@ impl DiffGroup {
 pub struct Diff {
     /// Whether both are of one boot.
     pub boot: Boot,
-    /// What the groups are by.
+    /// How the blocks are grouped.
     pub by: GroupBy,
     /// All blocks of the earlier dump.
     pub old: Total,
@@ -92,14 +91,14 @@ pub struct Diff {
     pub new: Total,
     /// Groups that differ in blocks or bytes, the most growth first.
     pub groups: Vec<DiffGroup>,
-    /// Groups that hold as much as before.
+    /// Groups that did not change.
     pub unchanged: usize,
     /// Modules that both dumps have in different builds, by their short names, as far as frames or
-    /// callers lie in them: their functions are matched, not the places in them.
+    /// callers are in them: functions are matched, not offsets in them.
     pub rebuilt: Vec<Arc<str>>,
 }
 
-/// True where both entries are of one block that was never freed in between.
+/// True if both entries are of one block that was not freed in between.
 fn is_same_block(old: (&Leaks, &Block), new: (&Leaks, &Block)) -> bool {
     let ((old_leaks, old), (new_leaks, new)) = (old, new);
     let (a, b) = (&old.allocation, &new.allocation);
@@ -117,20 +116,20 @@ struct Part {
 }
 
 impl Part {
-    /// 1 where it grew, -1 where it shrank.
+    /// 1 if it grew, -1 if it shrank.
     fn direction(&self) -> i128 {
         let (count, bytes) = self.group.growth();
         if bytes == 0 { count.signum() } else { bytes.signum() }
     }
 
-    /// Adds another one of the same call, whose key it takes where it has no stack of its own.
+    /// Adds another group of the same call, and takes its key if this one has no stack.
     fn take(&mut self, other: Part, call: &Call) {
         let (into, from) = (&mut self.group, other.group);
         if into.key != from.key {
             into.merged = into.merged.max(1) + from.merged.max(1);
             match (self.has_stack, other.has_stack) {
                 (false, true) => (into.key, into.label) = (from.key, from.label),
-                // Of several stacks none is the group's, but who called.
+                // If there are several stacks, the caller stands in their place.
                 (true, true) => {
                     into.key.stack = None;
                     into.key.place = Some(call.caller.clone());
@@ -147,7 +146,8 @@ impl Part {
     }
 }
 
-/// Adds up what is told apart only by what the logs remember of one call: see the module's text.
+/// Adds up groups of one call that differ only because the logs reach back differently far: see the module's
+/// documentation.
 fn net(call: &Call, parts: Vec<Part>) -> Vec<Part> {
     let (changed, mut result): (Vec<Part>, Vec<Part>) =
         parts.into_iter().partition(|part| part.direction() != 0);
@@ -159,7 +159,7 @@ fn net(call: &Call, parts: Vec<Part>) -> Vec<Part> {
         result.extend(without);
         return result;
     }
-    // Why there is no stack is the log's affair too.
+    // The reason for a missing stack depends on the log, too.
     let sum = without.into_iter().reduce(|mut sum, part| {
         sum.take(part, call);
         sum
@@ -182,7 +182,7 @@ fn net(call: &Call, parts: Vec<Part>) -> Vec<Part> {
 struct Parts(BTreeMap<Option<Call>, BTreeMap<(DiffKey, bool), Part>>);
 
 impl Parts {
-    /// Where a block belongs that has these names.
+    /// The group of a block with these names.
     fn of(&mut self, Named { key, label, call }: Named, has_stack: bool) -> &mut DiffGroup {
         let part = self.0.entry(call).or_default().entry((key.clone(), has_stack));
         let part = part.or_insert_with(|| Part { group: DiffGroup::empty(key, label), has_stack });
@@ -235,7 +235,7 @@ impl Diff {
                 .get(&address)
                 .filter(|twin| is_same_block((old.leaks, twin), (new.leaks, block)));
             let (named, has_stack) = match twin {
-                // The earlier log may reach where the later one does not.
+                // The earlier log may have records that the later one does not have.
                 Some(twin) if block.stack.is_err() && twin.stack.is_ok() => {
                     (old_names.name(twin), true)
                 }
@@ -279,7 +279,7 @@ impl Diff {
         }
     }
 
-    /// Blocks and bytes by which the groups that grew did, together.
+    /// The growth of all groups that grew, in blocks and bytes.
     #[must_use]
     pub fn growth(&self) -> Total {
         let grown = self.groups.iter().filter(|group| group.grew());

@@ -1,8 +1,8 @@
-//! What the groups of a difference are matched by: names, since addresses do not outlive a boot.
+//! The names by which groups of two dumps are matched: addresses are valid only within a boot.
 //!
-//! Between two builds of a driver the distance of a call from its function's start changes, and with it
-//! every name of a frame: of modules that both dumps have in different builds (another PDB, or another
-//! time stamp where an image does not tell its PDB) the functions alone are matched.
+//! Between two builds of a driver, the offset of a call in its function changes, and so does every frame's
+//! name. If the dumps have different builds of a module (another PDB, or another time stamp if an image does
+//! not name its PDB), only the functions are matched.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -21,20 +21,20 @@ pub struct DiffKey {
     pub driver: Option<Arc<str>>,
     /// The tag.
     pub tag: Option<PoolTag>,
-    /// Whether the blocks are contiguous memory, which is apart from pool whatever they are grouped by.
+    /// True for contiguous memory, which is never in one group with pool.
     pub is_contiguous: bool,
     /// The stack, innermost first, in names or addresses without one.
     pub stack: Option<Vec<Arc<str>>>,
     /// The frame, function or caller that the blocks are grouped by, or the caller of blocks without
     /// stack.
     pub place: Option<Arc<str>>,
-    /// Why there is no stack, where the blocks are grouped by stack and have none.
+    /// Why there is no stack, if the blocks are grouped by stack and have none.
     pub why_no_stack: Option<NoStack>,
     /// The size.
     pub size: Option<u64>,
 }
 
-/// Blocks that one call made, as their tracking entries tell it, which no log has to remember.
+/// Blocks of one call, by their tracking entries; no log is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Call {
     driver: Option<Arc<str>>,
@@ -48,7 +48,7 @@ pub(super) struct Named {
     pub(super) key: DiffKey,
     /// One line for it.
     pub(super) label: Arc<str>,
-    /// `None` where the key is the same whether the log remembers the stack or not.
+    /// `None` if the key does not depend on the log.
     pub(super) call: Option<Call>,
 }
 
@@ -176,7 +176,7 @@ pub(super) fn rebuilt(old: &Kernel, new: &Kernel) -> HashSet<Arc<str>> {
         let is_other = match (&old.pdb, &new.pdb, old.time_date_stamp, new.time_date_stamp) {
             (Ok(old), Ok(new), ..) => (old.guid, old.age) != (new.guid, new.age),
             (_, _, Some(old), Some(new)) => old != new,
-            // What is not told is no difference.
+            // An unknown PDB does not count as a difference.
             _ => false,
         };
         is_other.then(|| name.into())

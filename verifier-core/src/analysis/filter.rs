@@ -1,12 +1,12 @@
-//! What outstanding allocations were filtered by, so that nobody takes the rest for all.
+//! The filters of outstanding allocations, shown with the result so that nobody takes a part for the whole.
 
 use super::leaks::Total;
 use super::pool_kind::PoolKind;
 
-/// Filters, and what they left out. What is `None` filtered nothing.
+/// Filters, and what they left out. A filter that is `None` was not set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// The driver whose blocks alone were read.
+    /// The only driver whose blocks were read.
     pub driver: Option<String>,
     /// The pool tag, perhaps with `?` and `*`.
     pub tag: Option<String>,
@@ -18,9 +18,9 @@ pub struct Filter {
     pub pool: Option<PoolKind>,
     /// Which functions are wrappers, whose frames are dropped.
     pub skip: Option<String>,
-    /// All blocks: those of the driver, where one is named.
+    /// All blocks; only those of the driver if one is named.
     pub all: Total,
-    /// Blocks that were left out for nothing tells their pool; all else of them fits.
+    /// Blocks that were left out because their pool is unknown; they pass all other filters.
     pub undetermined: u64,
     /// How many of the blocks' stacks have lost frames to [`skip`](Self::skip).
     pub stacks_skipped: usize,
@@ -29,7 +29,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// True where blocks of the drivers that were read may be left out.
+    /// True if blocks of the drivers that were read may be left out.
     #[must_use]
     pub fn is_narrow(&self) -> bool {
         self.tag.is_some()

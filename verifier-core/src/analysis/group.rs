@@ -1,5 +1,4 @@
-//! Outstanding allocations in groups: what leaks together. Contiguous memory has groups of its own, whatever
-//! the blocks are grouped by: it is not pool.
+//! Outstanding allocations in groups. Contiguous memory is not pool, so it is always in separate groups.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -9,16 +8,16 @@ use crate::addr::Va;
 use crate::kernel::Kernel;
 use crate::verifier::{PoolTag, is_kernel_or_verifier};
 
-/// What blocks are grouped by.
+/// How blocks are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum GroupBy {
-    /// Driver, tag and whole stack; of blocks without a stack, driver, tag, reason and caller.
+    /// Driver, tag and whole stack; for blocks without a stack, driver, tag, reason and caller.
     #[default]
     Stack,
-    /// The first frame outside the kernel and Verifier; of blocks without a stack, the caller.
+    /// The first frame outside the kernel and Verifier; for blocks without a stack, the caller.
     Frame,
-    /// The function of that frame, as far as symbols name it.
+    /// The function of that frame, if symbols name it.
     Function,
     /// `CallingAddress` of the tracking entry.
     Caller,
@@ -70,14 +69,14 @@ pub enum GroupKey {
         /// The stack and how many of its frames are dropped; or why there is none, and the caller.
         stack: Result<(StackId, u32), (NoStack, Va)>,
     },
-    /// A frame; `None` where no frame is outside the kernel and Verifier.
+    /// A frame; `None` if no frame is outside the kernel and Verifier.
     Frame(Option<Va>),
-    /// The first address of a function; of a frame that no symbol names, the frame.
+    /// The first address of a function; the frame itself if no symbol names it.
     Function(Option<Va>),
-    /// Of blocks without a stack, where grouping is by frame or function: a caller that does not count,
-    /// for it is skipped or in the kernel.
+    /// For blocks without a stack that are grouped by frame or function: a caller that does not count,
+    /// because it is skipped or in the kernel.
     NoFrame(Va),
-    /// The address that called.
+    /// The caller's address.
     Caller(Va),
     /// A tag; `None` for contiguous memory, which has none.
     Tag(Option<PoolTag>),
@@ -87,7 +86,7 @@ pub enum GroupKey {
     Size(u64),
 }
 
-/// Blocks that have something in common. What only some of them share is `None`.
+/// Blocks with a common value. A value in which they differ is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// What they have in common.
@@ -106,8 +105,8 @@ pub struct Group {
     pub driver: Option<usize>,
     /// Their stack and how many of its first frames are dropped, or why they have none.
     pub stack: Option<Result<(StackId, u32), NoStack>>,
-    /// The first frame outside the kernel, Verifier and what is skipped; of blocks without a
-    /// stack, the caller. Of the first block where they differ.
+    /// The first frame outside the kernel, Verifier and skipped functions; for blocks without a stack, the
+    /// caller. If the blocks differ, that of the first block.
     pub site: Option<Va>,
 }
 
@@ -122,7 +121,7 @@ impl Group {
     }
 }
 
-/// Where the function begins that holds `va`, by the nearest symbol; `va` where none is known.
+/// The start of the function that contains `va`, by the nearest symbol; `va` itself if no symbol is known.
 fn function(kernel: &Kernel, va: Va) -> Va {
     match kernel.symbolize(va) {
         Some(name) if name.name.is_some() => Va(va.0.saturating_sub(name.displacement)),
@@ -130,7 +129,7 @@ fn function(kernel: &Kernel, va: Va) -> Va {
     }
 }
 
-/// What stands for a frame where there is no stack and the caller does not count; `name` is the caller's.
+/// The text in place of a frame if there is no stack and the caller does not count; `name` is the caller's.
 pub(crate) fn no_frame(kernel: &Kernel, caller: Va, name: &str) -> String {
     if is_kernel_or_verifier(kernel, caller) {
         format!("(no stack; caller is {name})")
@@ -139,13 +138,13 @@ pub(crate) fn no_frame(kernel: &Kernel, caller: Va, name: &str) -> String {
     }
 }
 
-/// What stands for a frame where no frame of a stack counts.
+/// The text in place of a frame if no frame of a stack counts.
 pub(crate) const NO_FRAME: &str = "(no frame outside the kernel and Verifier)";
 
 /// The text that is shown in place of a tag for contiguous memory.
 pub(crate) const NO_TAG: &str = "(contiguous memory, which has no tag)";
 
-/// How stacks are looked at: which frames are wrappers.
+/// How stacks are shortened: which frames are wrappers.
 pub struct Grouping<'a> {
     kernel: &'a Kernel,
     leaks: &'a Leaks,
@@ -155,9 +154,9 @@ pub struct Grouping<'a> {
 }
 
 impl<'a> Grouping<'a> {
-    /// Looks at the stacks of `leaks`. Where `skip` is given, frames are dropped from the front of
-    /// each stack: first those of the kernel and Verifier, then as many as `skip` accepts. A stack of
-    /// which nothing would be left stays whole.
+    /// Shortens the stacks of `leaks`. If `skip` is given, frames are dropped from the front of each stack:
+    /// first those of the kernel and Verifier, then those that `skip` accepts. A stack that would become empty
+    /// stays whole.
     #[must_use]
     pub fn new(kernel: &'a Kernel, leaks: &'a Leaks, skip: Option<&'a dyn Fn(Va) -> bool>) -> Self {
         let mut twins: HashMap<&[Va], (StackId, u32)> = HashMap::new();
@@ -195,7 +194,7 @@ impl<'a> Grouping<'a> {
     }
 
     /// The line that allocated a block: the first frame that is neither in the kernel nor in
-    /// Verifier nor skipped; without a stack, the caller if it is such.
+    /// Verifier nor skipped; without a stack, the caller if it is neither.
     #[must_use]
     pub fn site(&self, block: &Block) -> Option<Va> {
         let counts = |va: &Va| {
@@ -207,7 +206,7 @@ impl<'a> Grouping<'a> {
         }
     }
 
-    /// The caller of a block: `CallingAddress`, or where that is skipped the first frame that is not.
+    /// The caller of a block: `CallingAddress`, or, if that is skipped, the first frame that is not.
     #[must_use]
     pub fn caller(&self, block: &Block) -> Va {
         let caller = block.allocation.caller;

@@ -1,12 +1,12 @@
 //! Everything that Verifier knows of one address: records of the pool log whose block holds it, tracking
 //! entries, in use or freed, and blocks of the pool info tree with their stacks.
 //!
-//! The records give lifetimes: an allocation of a block and the free that ended it, and so who freed
-//! what a stale pointer points at; a block that is held has one also where the log has forgotten it. A
-//! freed tracking entry has lost its block's address to the free list, but keeps size, tag and caller;
-//! where those fit an allocation that the log has, the entry may be that block's, and is the only thing
-//! that still knows its tag. Special pool gives each block a page of its own with a guard page behind
-//! it, so the blocks of neighboring pages are told too: an overrun comes from there.
+//! The records give lifetimes: the allocation of a block and the free that ended it. They show who freed the
+//! block that a stale pointer points to. A block that is still held has a lifetime even if the log has no
+//! record of it. A freed tracking entry has lost its block's address to the free list, but keeps size, tag
+//! and caller. If these agree with an allocation in the log, the entry may be that block's, and only it still
+//! has the tag. Special pool gives each block a separate page with a guard page after it, so the blocks of
+//! neighboring pages are shown too: an overrun comes from there.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -21,13 +21,12 @@ use crate::verifier::{
     Source, TargetDriver, TrackerEntry, attribute, for_each_image, mark,
 };
 
-/// Pages on both sides of the address that count as its neighborhood: the guard page, and the block
-/// behind it.
+/// Pages on each side of the address that count as its neighborhood: the guard page, and the block after it.
 const NEIGHBOR_PAGES: u64 = 2;
-/// Neighbors that are told, the nearest first.
+/// The number of neighbors that are shown, the nearest first.
 const MAX_NEIGHBORS: usize = 16;
-/// How many bytes more than asked for a tracking entry may say: the back pointer and rounding to 16
-/// bytes for small blocks, a heap's buckets above them, a page at most.
+/// The bytes by which the size in a tracking entry may exceed the requested size: the back pointer and
+/// rounding to 16 bytes for small blocks, a heap's buckets above them, a page at most.
 fn max_rounding(asked: u64) -> u64 {
     (asked / 4).clamp(48, PAGE_SIZE)
 }
@@ -44,31 +43,31 @@ pub struct Event {
 /// A tracking entry, or a block of the pool info tree, that concerns the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackerMatch {
-    /// The driver that owns the entry; [`NO_DRIVER`] where none is known.
+    /// The driver that owns the entry; [`NO_DRIVER`] if none is known.
     pub driver: String,
-    /// The entry; [`Allocation::source`] says where it is from. One of the tree is in use.
+    /// The entry; [`Allocation::source`] says where it is from. An entry of the tree is always in use.
     pub entry: TrackerEntry,
     /// The stack that the tree keeps of the block, innermost first; empty for a tracking entry.
     pub frames: Vec<Va>,
 }
 
-/// One life of a block that held the address: indexes in [`History::events`].
+/// One lifetime of a block that contained the address: indexes in [`History::events`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
     /// The block.
     pub block: Va,
     /// The record of its allocation, if the log still has it.
     pub allocated: Option<usize>,
-    /// The record of its free. `None` where the block is still held, or the free is not in the log.
+    /// The record of its free. `None` if the block is still held, or the free is not in the log.
     pub freed: Option<usize>,
-    /// True where the block is held now, as a tracking entry or the pool info tree says.
+    /// True if the block is held now, by a tracking entry or the pool info tree.
     pub is_held: bool,
-    /// Of a block that is held and whose allocation the log does not have: why not.
+    /// Why the log does not have the allocation of a block that is held.
     pub why_unknown: Option<NoStack>,
 }
 
 impl Lifetime {
-    /// A life with these records.
+    /// A lifetime with these records.
     fn of(block: Va, allocated: Option<usize>, freed: Option<usize>) -> Self {
         Self { block, allocated, freed, is_held: false, why_unknown: None }
     }
@@ -79,15 +78,15 @@ impl Lifetime {
 pub struct Neighbor {
     /// The block.
     pub address: Va,
-    /// Its size, of the tracking entry or else of the record.
+    /// Its size, from the tracking entry, else from the record.
     pub size: u64,
-    /// Whose it is, where it is outstanding.
+    /// Its driver, if it is outstanding.
     pub driver: Option<String>,
-    /// What its newest record says, where the log has one.
+    /// The operation of its newest record, if the log has one.
     pub newest: Option<Operation>,
 }
 
-/// What is known of one address.
+/// Everything that is known about one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// The address.
@@ -96,19 +95,18 @@ pub struct History {
     pub trackers: Vec<TrackerMatch>,
     /// Records of the pool log whose block holds it, in the log's order.
     pub events: Vec<Event>,
-    /// Which order that is. Where it is unknown, only of a block with one record is it told what became
-    /// of it.
+    /// The log's order. If it is unknown, lifetimes are given only for blocks with one record.
     pub order: Order,
-    /// Lives of the blocks that held it, the last one first.
+    /// Lifetimes of the blocks that contained it, the latest first.
     pub lifetimes: Vec<Lifetime>,
     /// Freed tracking entries whose size and caller fit an allocation of [`events`](Self::events);
-    /// their own address is null, the free list has taken it.
+    /// their own address is null, because the free list has overwritten it.
     pub freed_entries: Vec<TrackerMatch>,
     /// Blocks in its page and the pages around it, the nearest first.
     pub neighbors: Vec<Neighbor>,
     /// How far back the log reaches.
     pub reach: Reach,
-    /// Why an address has no record, where it has none.
+    /// Why an address has no record, if it has none.
     pub unrecorded: NoStack,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
@@ -132,7 +130,7 @@ impl History {
     /// Gathers what is known of `address`.
     ///
     /// # Errors
-    /// Where neither the drivers nor the log can be read.
+    /// If neither the drivers nor the log can be read.
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
         let seen = Cell::new(0u64);
         let log = PoolLog::read_where(kernel, None, |start, size| {
@@ -173,7 +171,7 @@ impl History {
                 problems.extend(drivers.problems.iter().cloned());
                 let all = &drivers.drivers;
                 let mut checks = Checks::new(kernel, all.iter());
-                // Of a million entries a handful concern the address: only they are kept.
+                // Only the few entries that concern the address are kept, out of perhaps a million.
                 let mut each = |_, driver: &Driver, image: &TargetDriver, held_by: ImagePool| {
                     let ImagePool { mut tracker, mut contiguous } = held_by;
                     let entries = tracker.entries.iter_mut();
@@ -190,7 +188,7 @@ impl History {
                                 &mut held
                             }
                             EntryState::Free if may_be_one_of(block, &sizes) => {
-                                // It has lost its address to the free list.
+                                // The free list has overwritten its address.
                                 block.address = Va(0);
                                 &mut freed_entries
                             }
@@ -246,13 +244,13 @@ impl History {
         })
     }
 
-    /// Who freed the address: the newest record about it, if that is a free.
+    /// The record of the free: the newest record of the address, if that is a free.
     #[must_use]
     pub fn freed_by(&self) -> Option<&Event> {
         if !self.trackers.is_empty() {
             return None;
         }
-        // Of several in no order none is the newest.
+        // If the order is unknown and there are several, the newest is unknown.
         let newest = match (self.order, self.events.as_slice()) {
             (Order::NewestFirst, [first, ..]) | (Order::Unknown, [first]) => first,
             _ => return None,
@@ -264,7 +262,7 @@ impl History {
     }
 }
 
-/// Blocks of whose records nothing tells which is the newest: they have several, in no order.
+/// Blocks whose newest record is unknown: they have several records, in unknown order.
 fn undetermined(events: &[Event], order: Order) -> HashSet<Va> {
     let mut seen = HashSet::new();
     let blocks = events.iter().map(|event| event.record.address);
@@ -305,7 +303,7 @@ fn of_tree(
     found
 }
 
-/// True where the block reaches into the pages around the address.
+/// True if the block reaches into the pages around the address.
 fn is_near(start: Va, size: u64, address: Va) -> bool {
     if start.is_null() {
         return false;
@@ -333,7 +331,7 @@ fn neighbors<'a>(
     let mut told: HashMap<Va, usize> =
         neighbors.iter().enumerate().map(|(index, neighbor)| (neighbor.address, index)).collect();
     let undetermined = undetermined(near, order);
-    // Newest first: the first record of a block is its newest, where they have an order.
+    // Newest first: if the order is known, the first record of a block is its newest.
     for Event { record, .. } in near.iter().filter(|event| event.record.impossible.is_none()) {
         if address.is_in(record.address, record.size) {
             continue;
@@ -365,13 +363,13 @@ fn neighbors<'a>(
     neighbors
 }
 
-/// Pairs allocations with the frees that followed them, block by block. A record that does not say
-/// what it is counts as an allocation, as everywhere. Records of `undetermined` blocks pair with none, nor do
-/// records that are impossible.
+/// Pairs each allocation with the free that followed it, block by block. A record of unknown operation
+/// counts as an allocation, as in all views. Records of `undetermined` blocks and impossible records are not
+/// paired.
 fn lifetimes(events: &[Event], undetermined: &HashSet<Va>) -> Vec<Lifetime> {
     let mut open: HashMap<Va, usize> = HashMap::new();
     let mut lifetimes: Vec<Lifetime> = Vec::new();
-    // From the oldest on.
+    // The oldest record is the first.
     for (index, Event { record, .. }) in events.iter().enumerate().rev() {
         let block = record.address;
         if undetermined.contains(&block) || record.impossible.is_some() {
@@ -392,8 +390,8 @@ fn lifetimes(events: &[Event], undetermined: &HashSet<Va>) -> Vec<Lifetime> {
     lifetimes
 }
 
-/// Tells of blocks that are held, and puts those before all others whose present life the log does not
-/// have: it has nothing of them, or the end of the life before.
+/// Marks the lifetimes of blocks that are held. A held block whose allocation the log does not have (it has no
+/// record of it, or only those of earlier lifetimes) gets a lifetime before all others.
 fn mark_held(
     lifetimes: &mut Vec<Lifetime>,
     held: &[Va],
@@ -404,7 +402,7 @@ fn mark_held(
     for &block in held {
         match lifetimes.iter_mut().find(|lifetime| lifetime.block == block) {
             Some(newest) if newest.freed.is_none() => newest.is_held = true,
-            // Two pages have one block only where the dump is damaged.
+            // Two pages have the same block only if the dump is damaged.
             _ if unknown.iter().any(|life: &Lifetime| life.block == block) => {}
             newest => {
                 let why = match newest {
@@ -434,10 +432,10 @@ fn sizes_by_frame<'a>(events: impl Iterator<Item = &'a Event>) -> HashMap<Va, BT
     sizes
 }
 
-/// True where the freed entry has the caller and about the size of one of the allocations.
+/// True if the freed entry has the caller and about the size of one of the allocations.
 fn may_be_one_of(freed: &Allocation, sizes: &HashMap<Va, BTreeSet<u64>>) -> bool {
     let Allocation { size, caller, .. } = *freed;
-    // The largest that is not above it: rounding adds more to larger blocks.
+    // The largest size that is not above it: rounding adds more bytes to larger blocks.
     let nearest = sizes.get(&caller).and_then(|sizes| sizes.range(..=size).next_back());
     !caller.is_null() && nearest.is_some_and(|&asked| size - asked <= max_rounding(asked))
 }

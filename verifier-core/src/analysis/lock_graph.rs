@@ -1,4 +1,4 @@
-//! Which lock was taken while which other was held: the graph that deadlock detection searches.
+//! Which lock was taken while which other lock was held: the graph that deadlock detection searches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,11 +32,11 @@ pub struct LockEdge {
     pub held: Va,
     /// The lock that was taken.
     pub acquired: Va,
-    /// The node that tells it.
+    /// The node that shows it.
     pub node: Va,
     /// The `_KTHREAD`, while it holds the second lock.
     pub thread: Option<Va>,
-    /// True where the second lock was only ever tried for, which cannot wait.
+    /// True if the second lock was only tried for, which cannot wait.
     pub only_try: bool,
     /// How the first had been taken, innermost frame first.
     pub held_stack: Vec<Va>,
@@ -84,8 +84,8 @@ impl LockGraph {
         self.locks.get(place)
     }
 
-    /// Sets of locks of which each was taken, over however many steps, before each other: what can deadlock
-    /// if threads meet in it. Locks that were only tried for do not count. Most locks first.
+    /// Sets of locks in which each lock was taken before each other one, over any number of steps: threads can
+    /// deadlock in them. Locks that were only tried for do not count. The largest set is the first.
     #[must_use]
     pub fn cycles(&self) -> Vec<Vec<Va>> {
         let waits = self.edges.iter().filter(|edge| !edge.only_try && edge.held != edge.acquired);
@@ -95,7 +95,7 @@ impl LockGraph {
             back.entry(edge.acquired).or_default().push(edge.held);
             out.entry(edge.acquired).or_default();
         }
-        // Kosaraju: in the reverse order of finishing, what is reached backward belongs together.
+        // Kosaraju's algorithm: in the reverse order of finishing, locks that are reached backward are one set.
         let mut finished = Vec::new();
         let mut seen = BTreeSet::new();
         for &lock in out.keys() {
@@ -118,13 +118,13 @@ impl LockGraph {
 
 type Neighbors = BTreeMap<Va, Vec<Va>>;
 
-/// Adds what is reached from `from` and not seen yet to `finished`, each behind what it leads to.
+/// Adds each lock that is reached from `from` and not seen yet to `finished`, after the locks that it leads to.
 fn search(graph: &Neighbors, from: Va, seen: &mut BTreeSet<Va>, finished: &mut Vec<Va>) {
     if !seen.insert(from) {
         return;
     }
     let neighbors = |lock: &Va| graph.get(lock).map(Vec::as_slice).unwrap_or_default().iter();
-    // Own stack: the depth is the dump's to choose.
+    // A stack on the heap: the dump decides how deep it gets.
     let mut path = vec![(from, neighbors(&from))];
     while let Some((lock, rest)) = path.last_mut() {
         match rest.next() {

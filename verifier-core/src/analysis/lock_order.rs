@@ -1,9 +1,9 @@
-//! The deadlock that was found, as its threads would meet in it.
+//! The deadlock that was found, thread by thread.
 //!
-//! The kernel looks, from the node of the lock that the thread holds, for one of the lock that it wants
-//! (`Instigator`), and notes the way back in `Participant`: from each node to a node taken below it, or to
-//! another node of the same lock. The first goes on with a thread, the second is where the next thread comes
-//! in. The last thread is the one that wants the lock now. (Kernels of 10 and 11.)
+//! The kernel searches from the node of the lock that the thread holds for a node of the lock that it wants
+//! (`Instigator`), and writes the way back to `Participant`: from each node to a node taken below it, or to
+//! another node of the same lock. The first kind of step stays with a thread; the second goes to the next
+//! thread. The last thread is the one that wants the lock now. (Kernels of Windows 10 and 11.)
 
 use crate::addr::Va;
 use crate::verifier::deadlock::{Deadlock, Node};
@@ -11,7 +11,7 @@ use crate::verifier::deadlock::{Deadlock, Node};
 /// Which thread took which locks, in which order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockOrder {
-    /// The locks, in the order in which the threads name them; null for one whose record is not there.
+    /// The locks, in the order in which the threads name them; null if the record of a lock is not available.
     pub locks: Vec<Va>,
     /// The threads. The last wants its last lock and does not have it.
     pub threads: Vec<OrderThread>,
@@ -20,10 +20,10 @@ pub struct LockOrder {
 /// One thread's part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderThread {
-    /// Its `_VI_DEADLOCK_THREAD`; null where it has released the locks since, which is all that is known of
-    /// it then.
+    /// Its `_VI_DEADLOCK_THREAD`; null if it has released the locks since: then nothing
+    /// more is known.
     pub record: Va,
-    /// Its `_KTHREAD`, where the record could be read.
+    /// Its `_KTHREAD`, if the record could be read.
     pub thread: Option<Va>,
     /// The locks, first taken first.
     pub steps: Vec<LockStep>,
@@ -32,17 +32,17 @@ pub struct OrderThread {
 /// A lock that a thread took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockStep {
-    /// The lock; null where its record is not there.
+    /// The lock; null if its record is not available.
     pub lock: Va,
     /// Its node; `None` for the lock that is wanted now.
     pub node: Option<Va>,
-    /// How it was taken before the next one was: `ParentStackTrace` of the next node. Of the last one,
-    /// `StackTrace`.
+    /// The stack that took it before the next lock was taken: `ParentStackTrace` of the next node; for the last
+    /// lock, `StackTrace`.
     pub stack: Vec<Va>,
 }
 
 impl LockOrder {
-    /// The order, where a deadlock was found.
+    /// The order, if a deadlock was found.
     #[must_use]
     pub fn of(deadlock: &Deadlock) -> Option<Self> {
         if deadlock.instigator.is_null() || deadlock.participants.is_empty() {
@@ -97,8 +97,8 @@ impl LockOrder {
     }
 }
 
-/// True where `node` is not below the node at `before`: it is another node of the same lock then. One that
-/// cannot be read is taken to go on.
+/// True if `node` is not below the node at `before`, so that it is another node of the same lock. False if it
+/// cannot be read.
 fn is_next_thread(before: Va, node: Option<&Node>) -> bool {
     node.is_some_and(|node| node.parent != before)
 }

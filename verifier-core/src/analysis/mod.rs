@@ -1,4 +1,4 @@
-//! Joins: what one view alone does not say.
+//! Joins of several views: leaks, the history of an address, the difference between two dumps.
 
 mod boot;
 mod carve_check;

@@ -1,11 +1,11 @@
-//! Paged or nonpaged, where it can be told.
+//! Paged or nonpaged pool, as far as that is known.
 //!
-//! A tracking entry does not say which pool its block is from. Two things do: a driver whose counters
-//! have blocks of one kind only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and
-//! up to Windows 8.1 the bounds of the pools behind `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at 0x110
-//! to `MmPagedPoolEnd` at 0x128). Later kernels lay out their address space at random and may leave the
-//! bounds at zero: then mixed drivers stay [`PoolKind::Unknown`]. In the pool info tree a block's stack
-//! says it.
+//! A tracking entry does not say which pool its block is from. Two things do: the counters of a driver that has
+//! blocks in one pool only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and up to
+//! Windows 8.1 the bounds of the pools, whose addresses are in `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at
+//! 0x110 to `MmPagedPoolEnd` at 0x128). Later kernels randomize their address space and may leave the bounds
+//! at zero; then blocks of drivers with both pools are [`PoolKind::Unknown`]. In the pool info tree, a block's
+//! stack gives its pool.
 
 use std::ops::RangeInclusive;
 
@@ -24,7 +24,7 @@ pub enum PoolKind {
     NonPaged,
     /// Paged pool.
     Paged,
-    /// Nothing says.
+    /// The pool is unknown.
     Unknown,
 }
 
@@ -61,10 +61,10 @@ pub(super) struct PoolBounds {
 }
 
 impl PoolBounds {
-    /// Reads the bounds; those that cannot be read or make no sense are left out.
+    /// Reads the bounds; bounds that cannot be read or are impossible are left out.
     pub(super) fn read(kernel: &Kernel) -> Self {
         let Ok(data) = kernel.debugger_data() else { return Self::default() };
-        // An encoded block has been decoded into `data` only.
+        // If the block is encoded, only `data` is decoded.
         if data.was_encoded {
             return Self::default();
         }

@@ -1,25 +1,25 @@
-//! Text out of a dump, made harmless for where it goes.
+//! Text from a dump, made harmless for its destination.
 //!
-//! A name in a dump is whatever its maker wrote: it could move a terminal's cursor, rename its window,
-//! turn the line around so that `gpj.sys` reads as another name, or be run by a spreadsheet. Every
-//! renderer sends names through here:
+//! The maker of a dump can put any bytes into a name: it could move a terminal's cursor, rename its window,
+//! reverse the direction of the line so that `gpj.sys` reads as another name, or be run by a spreadsheet.
+//! Every renderer passes names through these functions:
 //!
-//! | for | function | what becomes of |
+//! | output | function | what it does |
 //! |---|---|---|
-//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | control characters (C0, DEL, C1), line and paragraph separators, and characters that turn the direction of text: U+FFFD each |
-//! | HTML | [`escape_html`] | the same, and `&<>"'` are entities |
-//! | CSV | [`inert`] | the same, and an apostrophe goes before `=`, `+`, `-`, `@` at the beginning |
-//! | JSON | [`JsonFormatter`] | the same characters as `\u009b`: nothing is lost |
+//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | replaces control characters (C0, DEL, C1), line and paragraph separators, and characters that change the direction of text by U+FFFD |
+//! | HTML | [`escape_html`] | the same, and writes `&<>"'` as entities |
+//! | CSV | [`inert`] | the same, and puts an apostrophe before `=`, `+`, `-`, `@` at the beginning |
+//! | JSON | [`JsonFormatter`] | writes the same characters as escapes such as `\u009b`: nothing is lost |
 //!
-//! Markup and quotes of the others are the business of the format: after this, SVG escapes `&<>"'`, DOT and
-//! CSV their quotes and backslashes.
+//! The other formats escape their own markup and quotes after this: SVG `&<>"'`, DOT and CSV quotes and
+//! backslashes.
 
 use std::borrow::Cow;
 use std::io;
 
 use serde_json::ser::Formatter;
 
-/// True for a character that a terminal, or whatever shows a line of text, would obey instead of show.
+/// True for a character that a terminal, or another program that shows a line of text, would obey instead of show.
 fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -31,7 +31,7 @@ fn is_obeyed(c: char) -> bool {
             | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` without control characters and without what turns its direction. Each becomes U+FFFD.
+/// `text` in which control characters and characters that change its direction are replaced by U+FFFD.
 ///
 /// ```
 /// use verifier_core::render::text::sanitize;
@@ -47,7 +47,7 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same where markup stands for nothing: in an element of HTML or in a quoted attribute.
+/// The same for HTML, in which markup loses its meaning: in an element or in a quoted attribute.
 ///
 /// ```
 /// use verifier_core::render::escape_html;
@@ -69,10 +69,10 @@ pub fn escape_html(text: &str) -> String {
     out
 }
 
-/// The same as [`sanitize`] for a cell that no spreadsheet runs. Blanks before a formula do not hide it, nor do the
-/// wide forms of the signs.
+/// The same as [`sanitize`] for a cell that no spreadsheet runs. Blanks before a formula do not hide it, and neither
+/// do the wide forms of the signs.
 pub(super) fn inert(text: &str) -> Cow<'_, str> {
-    // A tab or a line end at the beginning would make a formula of what follows too.
+    // A tab or a line end at the beginning would also start a formula.
     let first = text.trim_start().chars().next();
     let text = sanitize(text);
     let after = text.trim_start_matches(['\u{fffd}', ' ']).chars().next();
@@ -93,12 +93,12 @@ impl Formatter for JsonFormatter {
     ) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(is_obeyed) {
-            let (plain, behind) = rest.split_at(at);
+            let (plain, after) = rest.split_at(at);
             writer.write_all(plain.as_bytes())?;
-            let Some(c) = behind.chars().next() else { break };
+            let Some(c) = after.chars().next() else { break };
             // All of them are in the basic plane.
             write!(writer, "\\u{:04x}", u32::from(c))?;
-            rest = behind.get(c.len_utf8()..).unwrap_or_default();
+            rest = after.get(c.len_utf8()..).unwrap_or_default();
         }
         writer.write_all(rest.as_bytes())
     }

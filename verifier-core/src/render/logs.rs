@@ -10,23 +10,23 @@ use super::names::Names;
 use crate::error::Problem;
 use crate::verifier::log::{EventLog, PoolLog, PoolRow, Ring, WatchedIrp, WatchedIrps};
 
-/// What is known of a log beside its records: the start of its document.
+/// Facts about a log: the start of its document, before the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LogFacts {
-    /// [`EventKind::name`](crate::verifier::log::EventKind::name), or `pool`.
+    /// [`LogKind::name`](crate::verifier::log::LogKind::name).
     pub kind: &'static str,
-    /// Records that it has room for.
+    /// The number of records that fit.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32, where that is known.
+    /// Records ever written, modulo 2^32, if that is known.
     pub written: Option<u32>,
     /// [`Order::name`](crate::verifier::log::Order::name).
     pub order: &'static str,
-    /// Whether records were overwritten, where anything tells.
+    /// Whether records were overwritten, if that is known.
     pub wrapped: Option<bool>,
-    /// Slots that hold no record.
+    /// Slots without a record.
     pub unused: u32,
-    /// Why there is nothing, where there is nothing.
+    /// Why there are no records, if there are none by design.
     pub empty_because: Option<&'static str>,
 }
 
@@ -54,7 +54,7 @@ impl From<&EventLog> for LogFacts {
     }
 }
 
-/// What every log's document has.
+/// The document of a log.
 #[derive(Serialize)]
 struct LogDoc<'a, F: Serialize, T: Serialize> {
     #[serde(flatten)]
@@ -98,7 +98,7 @@ pub fn write_event_log_json(
     )
 }
 
-/// What is known of the list of watched IRPs beside its entries: the start of its document.
+/// Facts about the list of watched IRPs: the start of its document, before the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WatchedFacts {

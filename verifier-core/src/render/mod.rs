@@ -18,7 +18,7 @@ mod pool_stacks;
 mod settings;
 pub mod text;
 
-/// Rows of every view, each with its description (`TABLE`): what JSON and CSV walk, and what you can walk.
+/// The rows of every view with their descriptions. JSON and CSV walk them, and you can walk them too.
 pub mod rows {
     pub use super::carve::{CarvedAllocationRow, carved_allocation_rows};
     pub use super::deadlock::rows::{EDGE, NodeRow, ResourceRow, STEP, THREAD};

@@ -15,7 +15,7 @@ pub struct Names<'k> {
 }
 
 impl<'k> Names<'k> {
-    /// Names out of that kernel.
+    /// Names from that kernel.
     #[must_use]
     pub fn new(kernel: &'k Kernel) -> Self {
         Self { kernel, cache: RefCell::default() }

@@ -24,6 +24,7 @@ mod deadlock;
 mod described;
 #[cfg(feature = "render")]
 mod diff;
+mod documented;
 mod dump;
 mod edges;
 mod hostile_symbols;

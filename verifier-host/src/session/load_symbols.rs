@@ -29,12 +29,13 @@ impl Session {
         }
     }
 
-    /// Finds symbols for every module.
+    /// Finds symbols for every module, and waits for the searches of other threads.
     pub fn load_all_symbols(&self) {
         if let Ok(kernel) = &self.kernel {
             for wanted in kernel.wanted_symbols() {
                 self.load(kernel, wanted);
             }
+            self.searches.wait(&*self.progress);
         }
     }
 

@@ -1,4 +1,4 @@
-"""Named tuples for the rows of tables, and other frozen values.
+"""Named tuples for rows with rows inside, and for facts about a whole answer.
 
 Names are those of the JSON. Addresses are numbers here, and shown in hexadecimal.
 """
@@ -8,93 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import _rows
+from ._values import Address, Frame, FrozenDict, Problem, _freeze, _hex, _hex_fields, _repr
+
 if TYPE_CHECKING:
-    from typing_extensions import TypeAlias
-
-    from ._types import Extent
     from ._verifier_py import Table
-
-Address: TypeAlias = int
-"""A number that a record's text shows in hexadecimal."""
-
-
-def _hex(value: object) -> str:
-    if isinstance(value, int):
-        return hex(value)
-    if isinstance(value, tuple):
-        end = ",)" if len(value) == 1 else ")"
-        return f"({', '.join(map(_hex, value))}{end}"
-    return repr(value)
-
-
-_HEX_FIELDS: dict[Any, frozenset[str]] = {}
-
-
-def _hex_fields(record: Any) -> frozenset[str]:
-    """The fields of a record that are declared as addresses."""
-    found = _HEX_FIELDS.get(record)
-    if found is None:
-        kinds = record.__annotations__.items()
-        found = _HEX_FIELDS[record] = frozenset(n for n, kind in kinds if "Address" in str(kind))
-    return found
-
-
-def _repr(record: Any) -> str:
-    shown = _hex_fields(type(record))
-    fields = (f"{n}={_hex(v) if n in shown else repr(v)}" for n, v in zip(record._fields, record))
-    return f"{type(record).__name__}({', '.join(fields)})"
-
-
-def _frozen(*_args: object, **_named: object) -> Any:
-    """Raises an error, because the dict is frozen."""
-    raise TypeError("the dict is frozen; dict() of it is not")
-
-
-class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed and has a hash."""
-
-    __slots__ = ()
-    __setitem__ = __delitem__ = __ior__ = _frozen
-    clear = pop = popitem = setdefault = update = _frozen
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(frozenset(self.items()))
-
-    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
-        return (FrozenDict, (dict(self),))
-
-
-def _freeze(value: Any) -> Any:
-    if isinstance(value, dict):
-        return FrozenDict({name: _freeze(inner) for name, inner in value.items()})
-    if isinstance(value, list):
-        return tuple(_freeze(inner) for inner in value)
-    return value
-
-
-class Problem(NamedTuple):
-    """Data that could not be read or do not fit, reported with the data that could be read."""
-
-    what: str
-    address: Address | None
-    why: str
-    leaves: Extent = "at least"
-    """The extent that the answer has despite the problem: ``complete`` (a remark), ``at least`` or ``unknown``."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class Frame(NamedTuple):
-    """A frame of a call stack."""
-
-    address: Address
-    symbol: str | None
-    """``module!name+0x1f``, ``module+0x1234`` without a symbol, ``None`` outside all modules."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
 
 class Flag(NamedTuple):
     """A flag of ``verifier /flags``."""
@@ -152,124 +70,6 @@ class Outstanding(NamedTuple):
         return _repr(self)
 
 
-class PoolEvent(NamedTuple):
-    """A record of the pool log."""
-
-    slot: int
-    address: Address
-    size: int
-    thread: Address
-    operation: str
-    """``allocate``, ``free``, ``failed`` or ``unknown``."""
-    impossible: str | None
-    """The value that no kernel writes (``address``, ``size``, ``thread``, ``frame``): the record is damaged."""
-    frames: tuple[Frame, ...]
-    """Innermost frame first."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class IrqlEvent(NamedTuple):
-    """A record of the log of IRQL transitions."""
-
-    slot: int
-    thread: Address
-    old_irql: int
-    new_irql: int
-    processor: int
-    tick: int
-    impossible: str | None
-    """The value that no kernel writes: the record is damaged."""
-    frames: tuple[Frame, ...]
-    """Innermost frame first."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class FaultEvent(NamedTuple):
-    """A record of the log of injected faults."""
-
-    slot: int
-    thread: Address
-    impossible: str | None
-    """The value that no kernel writes: the record is damaged."""
-    frames: tuple[Frame, ...]
-    """Innermost frame first."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class RegionEvent(NamedTuple):
-    """A record of the log of critical regions."""
-
-    slot: int
-    thread: Address
-    impossible: str | None
-    """The value that no kernel writes: the record is damaged."""
-    frames: tuple[Frame, ...]
-    """Innermost frame first."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class IrpEvent(NamedTuple):
-    """A record of the IRP log."""
-
-    slot: int
-    irp: Address
-    thread: Address
-    kernel_apc_disable: int | None
-    """None if the build's records do not have it (Windows 7)."""
-    special_apc_disable: int | None
-    irql: int | None
-    impossible: str | None
-    """The value that no kernel writes: the record is damaged."""
-    frames: tuple[Frame, ...]
-    """Innermost frame first."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class SuppressedEvent(NamedTuple):
-    """A record of the log of bug checks that were suppressed."""
-
-    slot: int
-    code: int
-    """The bug check's code."""
-    parameter1: Address
-    parameter2: Address
-    parameter3: Address
-    parameter4: Address
-    impossible: str | None
-    """Always ``None``: any number is possible."""
-    frames: tuple[Frame, ...]
-    """Always empty: the log has no stacks."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class WorkaroundEvent(NamedTuple):
-    """A record of the log of bug checks that were worked around."""
-
-    slot: int
-    type: int
-    caller: Address
-    pointer: Address
-    impossible: str | None
-    """Always ``None``: any number is possible."""
-    frames: tuple[Frame, ...]
-    """Always empty: the log has no stacks."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
 class CarvedAllocation(NamedTuple):
     """An allocation on a tracking page that was found by its shape."""
 
@@ -290,27 +90,6 @@ class CarvedAllocation(NamedTuple):
     """Its slot on the page."""
     entry: Address | None
     """The address of the entry, if its page's address is known."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class CarvedEvent(NamedTuple):
-    """A record of the pool log that was found by its shape."""
-
-    physical_page: Address | None
-    page: Address | None
-    offset: int
-    """Its offset on the page."""
-    address: Address
-    size: int
-    thread: Address
-    operation: str
-    """``allocate``, ``free``, ``failed`` or ``unknown``."""
-    is_cut: bool
-    """True if it continues on a page that is not available, so frames may be missing."""
-    frames: tuple[Frame, ...]
-    """Innermost frame first."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -386,37 +165,6 @@ class PoolStack(NamedTuple):
     """Its address."""
     in_tree: bool
     stack: tuple[Frame, ...]
-    """Innermost frame first."""
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class WatchedIrp(NamedTuple):
-    """A canceled IRP that is watched."""
-
-    address: Address
-    """The address of the ``_VF_WATCHDOG_IRP``."""
-    irp: Address
-    due_tick_count: int
-    """The tick by which the IRP must be completed."""
-    inserted: int
-    tracked_stack_location: int
-    cancel_timeout_ticks: int
-
-    def __repr__(self) -> str:
-        return _repr(self)
-
-
-class PendingEvent(NamedTuple):
-    """A record of the log of IRPs that were forced to pend."""
-
-    slot: int
-    irp: Address
-    thread: Address
-    impossible: str | None
-    """The value that no kernel writes: the record is damaged."""
-    frames: tuple[Frame, ...]
     """Innermost frame first."""
 
     def __repr__(self) -> str:
@@ -671,43 +419,34 @@ class Driver(NamedTuple):
 _RECORDS: dict[str, Any] = {
     record.__name__: record
     for record in (
+        *(getattr(_rows, name) for name in _rows.__all__),
         Allocation,
         CarvedAllocation,
-        CarvedEvent,
         Comparison,
         ContiguousMemory,
         Coverage,
         DiffGroup,
         Driver,
-        FaultEvent,
         Filter,
         Flag,
         Frame,
         FrozenDict,
         Image,
-        IrpEvent,
-        IrqlEvent,
         LeakGroup,
         LeakedBlock,
         Lifetime,
         Neighbor,
         Omitted,
         Outstanding,
-        PendingEvent,
-        PoolEvent,
         PoolInfo,
         PoolStack,
         Problem,
         Reach,
-        RegionEvent,
         StackSources,
-        SuppressedEvent,
         Total,
         TreeReach,
         UnloadLeak,
-        WatchedIrp,
         WithoutStack,
-        WorkaroundEvent,
     )
 }
 for _record in _RECORDS.values():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._records import CarvedAllocation, CarvedEvent, Comparison, Flag, PoolInfo, _freeze
-from ._records import Allocation, PoolStack, WatchedIrp
+from ._records import Allocation, CarvedAllocation, Comparison, Flag, PoolInfo, PoolStack
+from ._rows import CarvedPoolEvent, WatchedIrp
+from ._values import _freeze
 from ._verifier_py import Table
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class CarvedPool(_Described[CarvedAllocation]):
     why_not_compared: str | None
 
 
-class CarvedLog(_Described[CarvedEvent]):
+class CarvedLog(_Described[CarvedPoolEvent]):
     """Records of the pool log that were found by their shape; their order is unknown."""
 
     __slots__ = ("kind", "order", "pages", "pages_looked_at", "source")

@@ -16,31 +16,24 @@ from typing import (
 
 from typing_extensions import Buffer, Self, disjoint_base
 
+from . import _rows
 from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
     ContiguousMemory,
     Coverage,
     DiffGroup,
     Driver,
-    FaultEvent,
     Filter,
-    IrpEvent,
-    IrqlEvent,
     LeakGroup,
     Omitted,
-    PendingEvent,
-    PoolEvent,
-    Problem,
     Reach,
-    RegionEvent,
-    SuppressedEvent,
     Total,
     TreeReach,
     UnloadLeak,
-    WorkaroundEvent,
 )
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
+from ._values import Problem
 
 __all__ = [
     "LOGS",
@@ -200,6 +193,7 @@ class Session:
     def pool(
         self, driver: str | None = None, *, carve: bool = False, range: tuple[int, int]
     ) -> CarvedPool: ...
+    # Made by `BLESS=1 cargo test -p verifier-py`: one overload for each log.
     @overload
     def log(
         self,
@@ -209,7 +203,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[PoolEvent]: ...
+    ) -> Log[_rows.PoolEvent]: ...
     @overload
     def log(
         self,
@@ -219,7 +213,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[IrqlEvent]: ...
+    ) -> Log[_rows.IrqlEvent]: ...
     @overload
     def log(
         self,
@@ -229,7 +223,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[FaultEvent]: ...
+    ) -> Log[_rows.FaultEvent]: ...
     @overload
     def log(
         self,
@@ -239,7 +233,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[RegionEvent]: ...
+    ) -> Log[_rows.RegionEvent]: ...
     @overload
     def log(
         self,
@@ -249,7 +243,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[IrpEvent]: ...
+    ) -> Log[_rows.IrpEvent]: ...
     @overload
     def log(
         self,
@@ -259,7 +253,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[PendingEvent]: ...
+    ) -> Log[_rows.PendingEvent]: ...
     @overload
     def log(
         self,
@@ -269,7 +263,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[SuppressedEvent]: ...
+    ) -> Log[_rows.SuppressedEvent]: ...
     @overload
     def log(
         self,
@@ -279,7 +273,7 @@ class Session:
         address: int | None = None,
         carve: Literal[False] = False,
         range: None = None,
-    ) -> Log[WorkaroundEvent]: ...
+    ) -> Log[_rows.WorkaroundEvent]: ...
     @overload
     def log(  # type: ignore[overload-overlap]  # any other word is a log's
         self,
@@ -290,6 +284,7 @@ class Session:
         carve: Literal[False] = False,
         range: None = None,
     ) -> WatchedIrps: ...
+    # The end of what is made.
     @overload
     def log(
         self,

@@ -1,4 +1,4 @@
-//! An outstanding allocation with what the log and the pool info tree say of it.
+//! An outstanding allocation with what the log and the pool info tree say about it.
 
 use super::NoStack;
 use crate::addr::Va;
@@ -11,7 +11,7 @@ use crate::verifier::{Allocation, Source};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StackId(pub(in crate::analysis) u32);
 
-/// Where a block's stack is from.
+/// The source of a block's stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StackSource {
@@ -29,15 +29,15 @@ names! {
     }
 }
 
-/// What the log says of a block.
+/// What the log says about a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordOf {
     /// The record's slot.
     pub slot: u32,
-    /// [`Operation::Allocate`], or [`Operation::Unknown`] where its frames do not say; of a block
-    /// whose newest record is a free, [`Operation::Free`].
+    /// [`Operation::Allocate`], or [`Operation::Unknown`] if its frames do not say; [`Operation::Free`] if the
+    /// newest record of the block is a free.
     pub operation: Operation,
-    /// `Size`: for an allocation what the driver asked for.
+    /// `Size`: for an allocation, the size that the driver requested.
     pub size: u64,
     /// `Thread`.
     pub thread: Va,
@@ -47,23 +47,23 @@ pub struct RecordOf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Block {
-    /// Whose it is: index in [`Leaks::drivers`](super::Leaks::drivers).
+    /// Its driver: index in [`Leaks::drivers`](super::Leaks::drivers).
     pub driver: usize,
     /// The tracking entry.
     pub allocation: Allocation,
-    /// Paged or nonpaged, where it can be told.
+    /// Paged or nonpaged, if that is known.
     pub kind: PoolKind,
     /// The newest record of its address.
     pub record: Option<RecordOf>,
     /// Its stack, or why it has none.
     pub stack: Result<StackId, NoStack>,
-    /// Where the stack is from.
+    /// The source of the stack.
     pub stack_source: Option<StackSource>,
 }
 
 impl Block {
-    /// What was asked for, if it is known: the tree and the list of contiguous memory keep it, the log does
-    /// if it has the allocation.
+    /// The size that was requested, if it is known: from the tree, the list of contiguous memory, or the log's
+    /// record of the allocation.
     #[must_use]
     pub fn requested(&self) -> Option<u64> {
         match self.allocation.source {

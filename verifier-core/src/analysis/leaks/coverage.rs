@@ -15,7 +15,7 @@ pub struct Total {
 }
 
 impl Total {
-    /// One block more.
+    /// Adds one block.
     pub(in crate::analysis) fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -36,14 +36,14 @@ pub struct Coverage {
     pub with_stack: Total,
     /// Of those, blocks with the stack of the pool info tree.
     pub from_tree: Total,
-    /// Blocks without one whose record may be something else than their allocation.
+    /// Blocks without a stack whose record may not be their allocation.
     pub uncertain: u64,
     /// Blocks without a stack by reason, the most bytes first.
     pub without: Vec<(NoStack, Total)>,
 }
 
 impl Coverage {
-    /// That of these blocks.
+    /// The coverage of these blocks.
     pub(super) fn of(blocks: &[Block]) -> Self {
         let mut coverage = Self::default();
         let mut without: HashMap<NoStack, Total> = HashMap::new();

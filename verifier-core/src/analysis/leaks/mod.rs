@@ -1,21 +1,21 @@
-//! Outstanding allocations joined with the pool log: who allocated each block that is still held.
-//! Contiguous memory counts as a block like any other: the kernel logs it with the pool.
+//! Outstanding allocations joined with the pool log: the stack that allocated each block that is still held.
+//! Contiguous memory is included: the kernel logs it together with the pool.
 //!
-//! Kernels that keep blocks in the pool info tree keep each block's stack there too: that is the block's,
-//! whatever the log says, and needs no join. The log may still have its record, and so its thread.
+//! Kernels that keep blocks in the pool info tree keep each block's stack there too. That stack is certain and
+//! needs no join. The log may also have the block's record, and so its thread.
 //!
-//! A tracking entry has the address from which the driver called; the pool log has whole stacks, but
-//! of the newest operations only and without saying which are allocations. The join is by the block's
-//! exact address, and the newest record of that address decides:
+//! A tracking entry has the address from which the driver called. The pool log has whole stacks, but only of
+//! the newest operations, and it does not say which are allocations. The join is by the block's exact
+//! address, and the newest record of that address decides:
 //!
 //! * an allocation: its frames are the block's stack;
-//! * a free: no stack, the allocation that followed was not logged;
+//! * a free: no stack, because the allocation that followed was not logged;
 //! * no record: no stack, and the log says why ([`NoStack`]).
 //!
-//! What the operation is comes from the names of the kernel's frames, so the kernel's symbols must be
-//! there before the join is made, and those of `VerifierExt` if it is loaded. A record whose frames do
-//! not say is the allocation where the block's own `CallingAddress` is among them; else it may be a
-//! free's, and gives no stack ([`NoStack::Uncertain`]).
+//! The operation follows from the names of the kernel's frames, so the kernel's symbols must be supplied
+//! before the join, and those of `VerifierExt` if it is loaded. If the frames do not say, the record is an
+//! allocation if the block's own `CallingAddress` is one of them; else it may be a free, and gives no stack
+//! ([`NoStack::Uncertain`]).
 
 mod block;
 mod coverage;
@@ -47,7 +47,8 @@ const PROGRESS_STEP: u64 = 4096;
 pub struct Holder {
     /// The driver's file name; [`NO_DRIVER`] for blocks of no known driver.
     pub name: String,
-    /// How many blocks it holds: those that were read, or as many as its own counters say if that is more.
+    /// The number of blocks that it holds: those that were read, or the number in its own counters if that is
+    /// larger.
     pub counted: u64,
 }
 
@@ -65,30 +66,29 @@ pub struct TreeReach {
 /// Outstanding allocations with the stacks that made them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leaks {
-    /// The configured drivers that were wanted; then, where there are blocks of no known driver, what
-    /// stands for it.
+    /// The configured drivers that were wanted; then [`NO_DRIVER`], if blocks have no known driver.
     pub drivers: Vec<Holder>,
     /// Their blocks, in the order of drivers, tracking pages and slots; those of the tree by address;
     /// contiguous memory in the order of the list.
     pub blocks: Vec<Block>,
     /// How far back the log reaches.
     pub reach: Reach,
-    /// What the pool info trees gave, where blocks are kept there.
+    /// What the pool info trees gave, if blocks are kept there.
     pub tree: Option<TreeReach>,
     /// The driver that bug check 0xC4/0x62 is about: it was unloaded with blocks that it had not freed. It
-    /// is here whichever drivers were wanted.
+    /// is here even if other drivers were wanted.
     pub unload_leak: Option<Box<UnloadLeak>>,
-    /// What they were filtered by since they were read, as whoever did it says.
+    /// The filters that a caller applied after reading.
     pub filter: Option<Box<Filter>>,
-    /// What they are of, in one line for headings: a dump's name, as whoever opened it says.
+    /// Their source, in one line for headings: a dump's name, set by the caller that opened it.
     pub dump: Option<String>,
     /// What could not be read or does not fit.
     pub problems: Vec<Problem>,
     stacks: Vec<Box<[Va]>>,
 }
 
-/// How many blocks a driver holds, those that could not be read too. Contiguous memory is counted in bytes:
-/// if some of them are missing, so is a block.
+/// The number of blocks that a driver holds, including those that could not be read. Contiguous memory is
+/// counted in bytes: if some of them are missing, so is a block.
 fn counted(pool: &DriverPool) -> u64 {
     let counters = pool.driver.counters();
     let pool_blocks = counters.pool_allocations().max(pool.allocations.len() as u64);
@@ -98,7 +98,7 @@ fn counted(pool: &DriverPool) -> u64 {
     pool_blocks.saturating_add(contiguous)
 }
 
-/// Drivers with more blocks where one of the pools is than they count of it.
+/// Drivers with more blocks in the range of one pool than they count in that pool.
 fn kinds_against_counters(drivers: &[DriverPool], bounds: &PoolBounds) -> Vec<Problem> {
     let mut problems = Vec::new();
     for pool in drivers {
@@ -115,7 +115,8 @@ fn kinds_against_counters(drivers: &[DriverPool], bounds: &PoolBounds) -> Vec<Pr
                 continue;
             };
             let what = format!("allocations of {}", pool.driver.name);
-            let why = format!("{found} are where {word} pool is, its counter says {counted}");
+            let why =
+                format!("{found} are in the range of {word} pool, but its counter says {counted}");
             problems.push(Problem::at(what, image.verified_data, why));
         }
     }
@@ -150,7 +151,7 @@ impl Leaks {
         Self::read_with(kernel, wanted, &|_| {})
     }
 
-    /// The same, telling `progress` now and then how many records of the log have been looked at.
+    /// The same, and calls `progress` now and then with the number of records of the log that were read.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -236,8 +237,8 @@ impl Leaks {
         answer
     }
 
-    /// Gives each block of the tree its stack: kept with the block, it is the block's beyond doubt, where
-    /// the log's newest record of the address may be of another life of it.
+    /// Gives each block of the tree its stack. The tree's stack is certain; the log's newest record of the
+    /// address may belong to another lifetime.
     fn take_stacks(&mut self, info: &PoolInfo, stacks: &mut Stacks) {
         for block in &mut self.blocks {
             let Source::PoolInfo { stack, .. } = block.allocation.source else { continue };
@@ -257,7 +258,7 @@ impl Leaks {
     }
 
     fn join_log(&mut self, kernel: &Kernel, stacks: &mut Stacks, progress: &dyn Fn(u64)) {
-        // One address can be in two drivers' pages only where the dump is damaged; both get the stack.
+        // Two drivers' pages have the same address only if the dump is damaged; both get the stack.
         let mut newest: HashMap<Va, Option<usize>> =
             self.blocks.iter().map(|block| (block.allocation.address, None)).collect();
         let seen = std::cell::Cell::new(0u64);
@@ -268,7 +269,7 @@ impl Leaks {
             }
             newest.contains_key(&address)
         });
-        // The log adds stacks to blocks: without a block there is nothing that its problems can spoil.
+        // The log only adds stacks to blocks: without blocks, its problems do not matter.
         let has_blocks = !self.blocks.is_empty();
         let of_stacks = |problem: Problem| if has_blocks { problem } else { problem.remark() };
         let mut log = match log {
@@ -278,11 +279,11 @@ impl Leaks {
                 return;
             }
         };
-        // Those that it shares with the blocks are here already.
+        // The problems that it shares with the blocks are here already.
         log.problems.retain(|problem| !self.problems.contains(problem));
         self.problems.extend(std::mem::take(&mut log.problems).into_iter().map(of_stacks));
         self.reach = Reach::of_log(&log, seen.get());
-        // Without an order only a record that is alone is the newest of its address.
+        // If the order is unknown, a record is the newest of its address only if there is no other.
         let is_unordered = log.ring.order() == Order::Unknown;
         let mut undetermined: HashSet<Va> = HashSet::new();
         for (index, record) in log.records.iter().enumerate() {
@@ -345,7 +346,7 @@ impl Leaks {
         self.stacks.get(id.0 as usize).map_or(&[], |frames| frames)
     }
 
-    /// How many different stacks there are; each [`StackId`] of the blocks is among
+    /// The number of different stacks; each [`StackId`] of the blocks is among
     /// [`stacks`](Self::stacks).
     pub fn stacks(&self) -> impl Iterator<Item = (StackId, &[Va])> {
         self.stacks
@@ -354,7 +355,7 @@ impl Leaks {
             .map(|(id, frames)| (StackId(u32::try_from(id).unwrap_or(u32::MAX)), &**frames))
     }
 
-    /// Every address that a rendering will want to name: frames and callers.
+    /// Every address that is shown by name: frames and callers.
     pub fn addresses(&self) -> impl Iterator<Item = Va> {
         let callers = self.blocks.iter().map(|block| block.allocation.caller);
         callers.chain(self.stacks.iter().flatten().copied())

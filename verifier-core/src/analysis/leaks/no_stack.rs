@@ -1,4 +1,4 @@
-//! Why a block has no stack: how far back the log reaches.
+//! Why a block has no stack, and how far back the log reaches.
 
 use crate::verifier::log::PoolLog;
 
@@ -14,18 +14,18 @@ pub enum NoStack {
     Freed,
     /// No record; the ring has wrapped.
     Overwritten,
-    /// No record among those that are there; others are on pages that are not in the dump.
+    /// No record among those that were read; others are on pages that are not in the dump.
     PageAbsent,
     /// No record among those that were read: reading ended at a limit, or was stopped.
     NotRead,
     /// No record, and the ring has not wrapped.
     NotLogged,
-    /// It has several records, and the log's order is not known.
+    /// It has several records, and the log's order is unknown.
     OrderUnknown,
     /// Its record holds no frames.
     NoFrames,
-    /// The frames of its newest record do not tell an allocation from a free, nor hold the address that
-    /// allocated the block.
+    /// The frames of its newest record do not say whether it is an allocation or a free, and the address that
+    /// allocated the block is not one of them.
     Uncertain,
     /// Its newest record has a value that no kernel writes.
     Impossible,
@@ -50,7 +50,7 @@ impl NoStack {
         NoStack::LogDamaged,
     ];
 
-    /// The reason in words, of a log that reaches so far.
+    /// The reason in words, for a log with this reach.
     #[must_use]
     pub fn words(self, reach: Reach) -> String {
         let Reach { records, missing, contradictory, .. } = reach;
@@ -92,7 +92,7 @@ impl NoStack {
         }
     }
 
-    /// Why a block of which the log has no record has none.
+    /// Why the log has no record of a block.
     pub(in crate::analysis) fn of_log(log: &PoolLog) -> Self {
         if log.ring.array.is_null() {
             NoStack::LogOff
@@ -113,9 +113,9 @@ impl NoStack {
 /// How far back the log reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reach {
-    /// Records that it has room for.
+    /// The number of records that fit.
     pub capacity: u32,
-    /// Records ever written, modulo 2^32; `None` where that is not known, nor their order.
+    /// Records ever written, modulo 2^32; `None` if this and their order are unknown.
     pub written: Option<u32>,
     /// Records that were read.
     pub records: u64,
@@ -126,7 +126,7 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// That of a log of which so many records were looked at.
+    /// The reach of a log of which this many records were read.
     pub(in crate::analysis) fn of_log(log: &PoolLog, records: u64) -> Self {
         let (capacity, written) = (log.ring.length, log.ring.index);
         let (missing, contradictory) = (log.missing, log.contradictory);

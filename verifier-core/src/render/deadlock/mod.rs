@@ -25,7 +25,7 @@ pub(super) fn site(frames: &[Va], names: &Names<'_>) -> Option<Va> {
     frames.iter().find(outside).or(frames.first()).copied()
 }
 
-/// The edges that are told together: of the same two locks, each run of `edges`.
+/// The edges that are shown together: each run of `edges` between the same two locks.
 pub(super) fn by_locks(edges: &[LockEdge]) -> impl Iterator<Item = (&LockEdge, &[LockEdge])> {
     edges
         .chunk_by(|a, b| (a.held, a.acquired) == (b.held, b.acquired))

@@ -1,4 +1,4 @@
-//! CSV of leaks: one row a group. `verifier pool --format csv` has one row a block.
+//! CSV of leaks: one row for each group. `verifier pool --format csv` has one row for each block.
 
 use std::io;
 

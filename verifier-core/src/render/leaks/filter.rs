@@ -1,4 +1,4 @@
-//! What a view was filtered by, in words and in JSON.
+//! The filter of a view, in words and in JSON.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::{Thousands, blocks};
 use crate::analysis::{Filter, Leaks};
 use crate::render::text::sanitize;
 
-/// "tag Lk01, at least 4,096 bytes": what blocks had to be.
+/// "tag Lk01, at least 4,096 bytes": the conditions on blocks.
 fn conditions(filter: &Filter) -> String {
     let bytes = |size: Option<u64>, what: &str| {
         size.map(|size| format!("{what} {} bytes", Thousands(size)))
@@ -32,7 +32,7 @@ fn skipped(filter: &Filter) -> Option<String> {
 }
 
 /// "Filtered: tag Lk01, at least 4,096 bytes; wrappers skipped: …, in 5 of 9 stacks; 2 of 342 blocks",
-/// where anything was filtered.
+/// if a filter is set.
 #[must_use]
 pub fn filter_line(leaks: &Leaks) -> Option<String> {
     let filter = leaks.filter.as_ref()?;
@@ -46,7 +46,7 @@ pub fn filter_line(leaks: &Leaks) -> Option<String> {
     (!parts.is_empty()).then(|| format!("Filtered: {}", parts.join("; ")))
 }
 
-/// "no outstanding allocation matches tag lk01 (342 without filters)", or that there is none at all.
+/// "no outstanding allocation matches tag lk01 (342 without filters)", or that there are none.
 pub(in crate::render) fn nothing_line(leaks: &Leaks) -> String {
     let none = "no outstanding allocation";
     let Some(filter) = leaks.filter.as_ref() else { return none.into() };

@@ -1,5 +1,5 @@
-//! Folded stacks: one line a stack, frames from the outermost in, joined by semicolons, then a blank and
-//! a number. What every flame graph viewer reads (flamegraph.pl, inferno, speedscope).
+//! Folded stacks: one line for each stack, its frames from the outermost one in, joined by semicolons, then a
+//! blank and a number. Every flame graph viewer reads this format (flamegraph.pl, inferno, speedscope).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +8,7 @@ use super::{CONTIGUOUS, LeaksView};
 use crate::analysis::Group;
 use crate::render::text::sanitize;
 
-/// What a flame graph's widths are.
+/// What the widths of a flame graph show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Weight {
     /// Bytes held.
@@ -18,7 +18,7 @@ pub enum Weight {
     Count,
 }
 
-/// Text that is one frame: no separator, no line end, no blank at its ends.
+/// Text that is one frame: without separators, line ends, and blanks at its ends.
 fn frame(text: &str) -> String {
     sanitize(text).trim().replace(';', ":")
 }
@@ -48,8 +48,8 @@ fn path(view: &LeaksView<'_>, group: &Group) -> String {
 }
 
 /// The folded lines with their weights, sorted, equal paths added up. The outermost frame is the
-/// driver, the innermost the tag; blocks without a stack stand under their reason and caller. The
-/// groups should be by stack: others have no frames.
+/// driver, the innermost the tag; blocks without a stack are under their reason and caller. Group by
+/// stack: other groups have no frames.
 #[must_use]
 pub fn folded_stacks(view: &LeaksView<'_>, weight: Weight) -> Vec<(String, u64)> {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Leaks as Markdown for a pull-request comment or a job summary (GitHub's flavor).
 //!
-//! Names from the dump stand in code spans and fenced blocks only, where no markup, mention or link
-//! works; fences and spans are longer than any run of backticks within.
+//! Names from the dump are only in code spans and fenced blocks, in which markup, mentions and links do not
+//! work; fences and spans are longer than any run of backticks in them.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use crate::render::text::{extent_line, sanitize};
 
 /// Groups whose stacks are written below the table.
 const STACKS: usize = 10;
-/// What may stand for more than itself.
+/// Characters that may be markup.
 const MARKUP: &str = "`*_<>[]#@&\\|~";
 
 /// Writes a heading, the coverage, a table of groups and their stacks, folded.
@@ -137,7 +137,7 @@ pub(in crate::render) fn extent(out: &mut dyn io::Write, answer: &Completeness) 
     writeln!(out, "\n> **{what}:** {}", span(why))
 }
 
-/// Our own words around text that somebody else gave: a pattern holds what is markup otherwise.
+/// Our own words around text that a user gave: a pattern may contain characters that are markup.
 pub(in crate::render) fn plain(text: &str) -> String {
     let links = ["://", "www."].iter().any(|start| text.contains(start));
     if links || text.chars().any(|c| MARKUP.contains(c)) {
@@ -147,7 +147,7 @@ pub(in crate::render) fn plain(text: &str) -> String {
     }
 }
 
-/// Drivers whose functions have no names for their symbols are missing.
+/// Drivers whose functions have no names because their symbols are missing.
 fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     let frames = view.split().0.iter().filter_map(|group| group.frames(view.leaks)).flatten();
     let callers = view.leaks.blocks.iter().map(|block| block.allocation.caller);
@@ -176,7 +176,7 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     )
 }
 
-/// What the last column says.
+/// The last column.
 fn place(view: &LeaksView<'_>, group: &Group) -> String {
     let label = view.trail(group);
     match (view.by, group.site) {
@@ -198,7 +198,7 @@ fn span(text: &str) -> String {
         return String::new();
     }
     let ticks = "`".repeat(longest_run(&text) + 1);
-    // A blank on both sides is taken off by the reader; it keeps backticks of the text apart.
+    // Readers remove a blank on both sides; it separates the fence from backticks of the text.
     let pad = if text.starts_with('`') || text.ends_with('`') || text.trim().is_empty() {
         " "
     } else {
@@ -207,7 +207,7 @@ fn span(text: &str) -> String {
     format!("{ticks}{pad}{text}{pad}{ticks}")
 }
 
-/// A code span in a table: there a pipe ends the cell even in a span, unless it is escaped.
+/// A code span in a table. In a table a pipe ends the cell even in a span, unless it is escaped.
 pub(in crate::render) fn cell(text: &str) -> String {
     span(text).replace('|', "\\|")
 }

@@ -28,12 +28,12 @@ use crate::analysis::{
 };
 use crate::completeness::Completeness;
 
-/// What people read in place of a tag.
+/// What texts show in place of a tag.
 pub(super) const CONTIGUOUS: &str = "contiguous memory";
-/// Frames of callers that a line tells beside the first.
+/// The number of callers' frames that a line shows after the first frame.
 const CALLERS: usize = 2;
 
-/// What is rendered: groups of outstanding allocations.
+/// Groups of outstanding allocations, ready to be written.
 #[derive(Clone, Copy)]
 pub struct LeaksView<'a> {
     /// The allocations.
@@ -93,9 +93,9 @@ impl<'a> LeaksView<'a> {
         }
     }
 
-    /// The same, and where that is a frame of a stack, the next frames outside the kernel and Verifier,
-    /// with their modules where those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. What a wrapper's
-    /// own name does not tell, its callers do.
+    /// The same; if that is a frame of a stack, also the next frames outside the kernel and Verifier, with
+    /// their modules if those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. The callers say what a
+    /// wrapper's own name does not.
     #[must_use]
     pub fn trail(&self, group: &Group) -> String {
         let mut text = self.label(group);
@@ -121,7 +121,7 @@ impl<'a> LeaksView<'a> {
         text
     }
 
-    /// Why a group has no stack to show.
+    /// Why a group has no stack.
     #[must_use]
     pub fn why_no_stack(&self, group: &Group) -> Option<String> {
         match group.stack {
@@ -131,7 +131,7 @@ impl<'a> LeaksView<'a> {
         }
     }
 
-    /// Where the stacks of a group's blocks are from, if all are from one source.
+    /// The source of the stacks of a group's blocks, if all have the same.
     #[must_use]
     pub fn stack_source(&self, group: &Group) -> Option<StackSource> {
         let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
@@ -140,7 +140,7 @@ impl<'a> LeaksView<'a> {
         sources.all(|source| source == Some(first)).then_some(first)
     }
 
-    /// Where a group's blocks are from, if all are from one source.
+    /// The source of a group's blocks, if all have the same.
     #[must_use]
     pub fn source(&self, group: &Group) -> Option<&'static str> {
         let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
@@ -171,7 +171,7 @@ impl<'a> LeaksView<'a> {
     }
 }
 
-/// What is said if no block was found and the answer is not complete.
+/// The text if no block was found and the answer is not complete.
 pub(super) const UNKNOWN: &str =
     "what is outstanding is unknown: no block was found, and more may exist";
 
@@ -191,7 +191,7 @@ pub(super) fn more_groups(count: usize) -> String {
     format!("{} more group{s} {are} not shown", Thousands(count as u64))
 }
 
-/// A sentence's first letter, large.
+/// A sentence with its first letter in upper case.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
@@ -212,7 +212,7 @@ pub(super) fn coverage_line(coverage: &Coverage) -> String {
     )
 }
 
-/// "2 blocks, 768 bytes, with the stack of the pool info tree", where any has it.
+/// "2 blocks, 768 bytes, with the stack of the pool info tree", if there are any.
 pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
     let Total { count, bytes } = coverage.from_tree;
     (count > 0).then(|| {
@@ -224,7 +224,7 @@ pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// "400 blocks more in the pool info tree by its own count, not read", where there are any.
+/// "400 blocks more in the pool info tree by its own count, not read", if there are any.
 pub(super) fn unread_line(leaks: &Leaks) -> Option<String> {
     let unread = leaks.tree.map_or(0, |tree| tree.unread);
     (unread > 0).then(|| {
@@ -252,7 +252,7 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
     Some(format!("Bug check 0xc4/0x62: {driver} was unloaded before it freed {which}"))
 }
 
-/// A share in percent: "100 %" and "0 %" only where it is all or nothing.
+/// A share in percent: "100 %" and "0 %" only if it is exactly that.
 fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();

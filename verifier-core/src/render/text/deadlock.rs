@@ -1,11 +1,11 @@
 //! `!deadlock`: the deadlock that was found.
 //!
 //! [`Style::Win7`] follows the published output of `!deadlock` and `!deadlock 1` on XP, [`Style::Modern`] that
-//! of `!deadlock` and `!deadlock 3` on 8.1, whose separator rows are lost in the publication. Ours are: `1` in
-//! the modern style, which is `3` without nodes; `3` in the old one; the words for what is no simple deadlock
-//! and for none at all. The documentation says that `1` shows the stacks that were active when the locks were
-//! taken, and `3` those of the last time: the first are taken from `ParentStackTrace` of the node below,
-//! the second from `StackTrace`.
+//! of `!deadlock` and `!deadlock 3` on 8.1, whose separator rows are lost in the publication. No
+//! transcript shows these, so they are our own: `1` in the modern style, which is `3` without nodes; `3` in the
+//! old style; the texts for a deadlock that is not simple, and for no deadlock. The documentation says that `1`
+//! shows the stacks that were active when the locks were taken, and `3` those of the last time. The former come
+//! from `ParentStackTrace` of the node below, the latter from `StackTrace`.
 
 use std::io;
 
@@ -53,7 +53,7 @@ pub fn write_deadlock(
     }
 }
 
-/// Why the kernel follows no locks, or how many it knows.
+/// Why the kernel does not follow locks, or how many it knows.
 ///
 /// # Errors
 /// Those of the writer.
@@ -104,7 +104,7 @@ impl Text<'_> {
         }
     }
 
-    /// The lock with its type, behind the equals sign.
+    /// The lock with its type, after the equals sign.
     fn lock(&self, lock: Va) -> String {
         let (name, kind) = (self.name(lock), self.lock_type(lock));
         let digits = self.digits(lock);
@@ -251,7 +251,7 @@ impl Text<'_> {
                     writeln!(out, "Lock =   {}", self.lock(lock))?;
                 }
                 if issue.node().is_some() {
-                    writeln!(out, "The locks that lead to it are no longer known.")?;
+                    writeln!(out, "The locks that lead to it are not known anymore.")?;
                 }
             }
         }

@@ -25,7 +25,7 @@ pub fn extent_line(answer: &Completeness) -> Option<String> {
 }
 
 /// Writes the lines with which the text of a view begins if the answer is not complete: one for each
-/// reason that has a line of its own ([`Problem::headline`](crate::Problem::headline)), and
+/// reason that has its own line ([`Problem::headline`](crate::Problem::headline)), and
 /// [`extent_line`] for the others.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::io;
 use super::Style;
 use crate::verifier::{FLAGS, FlagGroup, Level};
 
-/// The lines that tell a level, cut to what a kernel of `build` knows.
+/// The lines of a level, limited to the flags that a kernel of `build` knows.
 ///
 /// # Errors
 /// Those of the writer.
@@ -53,8 +53,8 @@ pub fn write_flag_list(
 
 /// The settings as `verifier /flags` of Windows 7 prints them back.
 ///
-/// That tool has a line for eleven settings. A flag that it does not know gets a line behind them
-/// when it is set, which is ours.
+/// That tool has a line for eleven settings. A flag that it does not know, if it is set, gets a
+/// line after them; that line is our own.
 ///
 /// # Errors
 /// Those of the writer.

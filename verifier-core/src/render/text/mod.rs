@@ -1,8 +1,8 @@
 //! Text as the debugger prints it.
 //!
-//! Two generations of `!verifier` are followed, told apart by published transcripts: [`Style::Win7`],
-//! the debugger of the Windows 7 kit and before, and [`Style::Modern`], WinDbg of 2021 and later.
-//! What a line says where no transcript shows the case is ours, and said so beside it.
+//! Two generations of `!verifier` are followed; published transcripts show how they differ.
+//! [`Style::Win7`] is the debugger of the Windows 7 kit and before, [`Style::Modern`] is WinDbg of 2021 and
+//! later. If no transcript shows a case, its line is our own, and a comment beside it says so.
 
 mod deadlock;
 mod event_log;

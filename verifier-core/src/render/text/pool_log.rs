@@ -1,8 +1,8 @@
 //! `!verifier 80`: the pool log.
 //!
-//! The search for an address follows the Windows 7 walk-through, which both styles share but for
-//! the width of numbers. Without an address no transcript exists: the layout of the records is the
-//! same, the line above them is ours after the one of the IRQL log.
+//! The search for an address follows the Windows 7 walk-through, which both styles share except
+//! for the width of numbers. No transcript shows the command without an address: the layout of the records is
+//! the same, and the line above them is our own, modeled on that of the IRQL log.
 
 use std::io;
 
@@ -18,7 +18,7 @@ fn heading(out: &mut dyn io::Write, capacity: u32) -> io::Result<()> {
     writeln!(out, "There are up to {capacity:#x} entries in the log.\n")
 }
 
-/// The mark of a record that is impossible, on a line of its own; no debugger has one.
+/// The mark of an impossible record, on a separate line; no debugger prints one.
 pub(super) fn write_impossible(
     out: &mut dyn io::Write,
     record: Option<ImpossibleRecord>,

@@ -21,7 +21,7 @@ pub fn filetime_text(time: u64) -> Option<String> {
     (time != 0).then(|| format!("{year:04}-{month:02}-{day:02} {clock} UTC"))
 }
 
-/// Seconds as hours, minutes and seconds; the hours have at least so many digits.
+/// Seconds as hours, minutes and seconds; the hours have at least this number of digits.
 #[must_use]
 pub fn up_time_text(seconds: u64, hour_digits: usize) -> String {
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::render::Names;
 use crate::verifier::{Allocation, Counters, Driver, DriverPool, DriverState, Settings};
 
-/// Level and statistics: what `!verifier` prints whatever the flags.
+/// Level and statistics, which `!verifier` prints with any flags.
 ///
 /// # Errors
 /// Those of the writer.
@@ -65,8 +65,8 @@ pub fn write_summary(
     writeln!(out)
 }
 
-/// The word for a driver's state. `Loaded` and `Loaded and Unloaded` are from transcripts; the other
-/// two are expected words that none shows.
+/// The word for a driver's state. `Loaded` and `Loaded and Unloaded` are from transcripts; no transcript shows
+/// the other two.
 fn state(driver: &Driver, style: Style) -> &'static str {
     match (style, driver.images.is_empty(), driver.state()) {
         (Style::Modern, false, _) if driver.unloads > 0 => "Loaded and Unloaded",
@@ -76,7 +76,7 @@ fn state(driver: &Driver, style: Style) -> &'static str {
     }
 }
 
-/// The drivers, with flag 2 each with its counters and outstanding allocations.
+/// The drivers; with flag 2, also the counters and outstanding allocations of each.
 ///
 /// # Errors
 /// Those of the writer.
@@ -161,7 +161,7 @@ fn write_win7(
     Ok(())
 }
 
-/// A section for each image of the driver: each has a `_VF_TARGET_DRIVER` with counters of its own.
+/// A section for each image of the driver: each has a `_VF_TARGET_DRIVER` with its own counters.
 fn write_modern(
     out: &mut dyn io::Write,
     pool: &DriverPool,
@@ -181,7 +181,7 @@ fn write_modern(
     for (index, image) in driver.images.iter().enumerate() {
         let (what, at) = if !image.address.is_null() {
             ("_VF_TARGET_DRIVER", image.address)
-        // Ours: the tree no longer has the driver, only its data is left. Before Windows 7 entry and data
+        // Ours: the tree no longer has the driver, only its data remains. Before Windows 7 entry and data
         // are one.
         } else if driver.suspect_entry == Some(image.verified_data) {
             ("_MI_VERIFIER_DRIVER_ENTRY", image.verified_data)
