@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{CONTIGUOUS, LeaksView};
-use crate::analysis::Group;
+use super::{CONTIGUOUS, LeakGroup, LeaksView};
 use crate::render::text::sanitize;
 
 /// What the widths of a flame graph show.
@@ -23,21 +22,21 @@ fn frame(text: &str) -> String {
     sanitize(text).trim().replace(';', ":")
 }
 
-fn path(view: &LeaksView<'_>, group: &Group) -> String {
+fn path(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
     let mut frames = Vec::new();
-    if let Some(driver) = group.driver {
-        frames.push(frame(view.driver(driver)));
+    if let Some(driver) = group.driver_name() {
+        frames.push(frame(driver));
     }
     match group.stack {
         Some(Ok(_)) => {
-            let stack = group.frames(view.leaks).unwrap_or_default();
+            let stack = group.frames().unwrap_or_default();
             frames.extend(stack.iter().rev().map(|&va| frame(&view.name(va))));
         }
         Some(Err(why)) => {
             frames.push(frame(&format!("(no stack, {})", view.leaks.why(why))));
-            frames.push(frame(&view.label(group)));
+            frames.push(frame(&group.label()));
         }
-        None => frames.push(frame(&view.label(group))),
+        None => frames.push(frame(&group.label())),
     }
     match group.tag {
         _ if group.is_contiguous => frames.push(format!("({CONTIGUOUS})")),
@@ -53,7 +52,7 @@ fn path(view: &LeaksView<'_>, group: &Group) -> String {
 #[must_use]
 pub fn folded_stacks(view: &LeaksView<'_>, weight: Weight) -> Vec<(String, u64)> {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
-    for group in view.split().0 {
+    for group in view {
         let value = match weight {
             Weight::Bytes => group.bytes,
             Weight::Count => group.blocks.len() as u64,
