@@ -82,7 +82,7 @@
 //!
 //! # The modules
 //!
-//! Each module uses only those before it: [`addr`], [`raw`] (file formats), [`dump`] (where the pages of a file are),
+//! Each module uses only those before it: [`addr`], [`dump`] (where the pages of a file are),
 //! [`memory`] (the one loop over pages, page tables), [`symbols`] (addresses to names), [`types`]
 //! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each question of an
 //! engineer), [`analysis`] (joins), [`render`] (text, JSON, CSV).
@@ -121,12 +121,14 @@ pub mod describe;
 pub mod dump;
 pub mod error;
 mod extent;
+#[doc(hidden)]
+pub mod internals;
 pub mod kernel;
 pub mod machine;
 pub mod memory;
 mod number;
 mod pdb_id;
-pub mod raw;
+mod raw;
 #[cfg(feature = "render")]
 pub mod render;
 pub mod symbols;
