@@ -100,8 +100,9 @@
 //! # Growth
 //!
 //! Windows grows, and so do the records and enums that show it: they are `#[non_exhaustive]`. Types that you
-//! build yourself, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module) and
-//! [`Structure`](types::Structure), are not.
+//! build yourself are not, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module),
+//! [`Structure`](types::Structure) and [`Fault`]. The same is true of types that are complete by their meaning, such as
+//! [`Extent`] and [`DriverState`](verifier::DriverState).
 //!
 //! # Trust
 //!

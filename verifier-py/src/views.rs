@@ -24,7 +24,7 @@ use crate::table::View;
 
 /// `drivers()`
 pub(crate) fn drivers(drivers: Drivers) -> Result<View, Error> {
-    let Drivers { drivers, problems } = drivers;
+    let Drivers { drivers, problems, .. } = drivers;
     let first = |driver: &Driver| driver.images.first().cloned();
     let firsts: Vec<Option<TargetDriver>> = drivers.iter().map(first).collect();
     let of_first = |value: fn(&TargetDriver) -> Va| {

@@ -18,6 +18,7 @@ const MAX_STRIDE: u64 = 0x1_0000;
 
 /// The order in which a log's records are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Order {
     /// The newest first.
     NewestFirst,
