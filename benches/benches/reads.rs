@@ -13,7 +13,7 @@ use verifier_core::types::{Isf, Pdb};
 use verifier_core::verifier::PoolReport;
 use verifier_core::verifier::log::PoolLog;
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{LeakFilter, Session, Silent};
+use verifier_host::{LeakFilter, Session};
 use verifier_synth::DumpKind;
 
 fn views(c: &mut Criterion) {
@@ -61,9 +61,9 @@ fn leaks(c: &mut Criterion) {
     path.push_plain(symbols);
     let run = || -> Result<Vec<u8>, verifier_host::Error> {
         let session = Session::open(&dump, path.clone())?;
-        let found = session.leaks(LeakFilter::default(), &Silent)?;
+        let found = session.leaks(LeakFilter::default())?;
         let mut text = Vec::new();
-        found.view(GroupBy::Stack, Some(20), |view| write_leaks_text(&mut text, view))?;
+        write_leaks_text(&mut text, &found.by(GroupBy::Stack).with_top(Some(20)))?;
         Ok(text)
     };
     let text = run().expect("the sample reads");

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn verifier_leaks(
         // SAFETY: the caller guarantees this for the time of the call.
         let name = unsafe { text(driver, "driver") }?;
         let filter = LeakFilter { driver: name.map(Into::into), ..LeakFilter::default() };
-        let leaks = session.host.leaks(filter, &Silent)?.leaks;
+        let leaks = session.host.leaks_with(filter, &Silent)?.leaks;
         let addresses: Vec<Va> = leaks.addresses().collect();
         let groups = Grouping::new(kernel, &leaks, None).groups(GroupBy::Stack);
         let why = |group: &Group| {

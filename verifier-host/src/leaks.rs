@@ -2,17 +2,14 @@
 //! difference of two dumps.
 //!
 //! ```no_run
-//! use verifier_core::analysis::GroupBy;
-//! use verifier_host::{LeakFilter, Session, Silent, symbols::SymbolPath};
+//! use verifier_host::{GroupBy, LeakFilter, Session, symbols::SymbolPath};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let session = Session::open("memory.dmp".as_ref(), SymbolPath::parse("symbols")?)?;
-//! let found = session.leaks(LeakFilter { min_size: Some(0x1000), ..LeakFilter::default() }, &Silent)?;
-//! found.view(GroupBy::Stack, None, |view| {
-//!     for group in view.groups {
-//!         println!("{} bytes at {}", group.bytes, view.label(group));
-//!     }
-//! });
+//! let filter = LeakFilter { min_size: Some(0x1000), ..LeakFilter::default() };
+//! for group in &session.leaks(filter)?.by(GroupBy::Function) {
+//!     println!("{} bytes: {}", group.bytes, group.label());
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -165,7 +162,15 @@ impl Session {
     /// # Errors
     /// As [`Leaks::read`]; [`Error::Usage`] if the driver is not configured, or no block can match the
     /// filter.
-    pub fn leaks(
+    pub fn leaks(&self, filter: LeakFilter) -> Result<FilteredLeaks, Error> {
+        self.leaks_with(filter, self.progress())
+    }
+
+    /// The same with a receiver of progress for this view alone.
+    ///
+    /// # Errors
+    /// As [`leaks`](Self::leaks).
+    pub fn leaks_with(
         &self,
         filter: LeakFilter,
         progress: &dyn Progress,
@@ -229,16 +234,11 @@ impl FilteredLeaks {
         (!is_narrow).then(|| counted.fold(unread, u64::saturating_add))
     }
 
-    /// Calls `show` with the groups, the most bytes first. If `top` is given, only so many are shown.
-    pub fn view<T>(
-        &self,
-        by: GroupBy,
-        top: Option<usize>,
-        show: impl FnOnce(&LeaksView<'_>) -> T,
-    ) -> T {
+    /// The groups, the most bytes first. [`LeaksView::with_top`] limits how many are shown.
+    #[must_use]
+    pub fn by(&self, by: GroupBy) -> LeaksView<'_> {
         self.grouped(|grouping, names| {
-            let groups = grouping.groups(by);
-            show(&LeaksView { leaks: &self.leaks, by, groups: &groups, top, names })
+            LeaksView::of_groups(&self.leaks, by, grouping.groups(by), names.clone())
         })
     }
 
@@ -257,7 +257,7 @@ impl FilteredLeaks {
         Side { kernel: &self.kernel, leaks: &self.leaks, grouping }
     }
 
-    fn grouped<T>(&self, work: impl FnOnce(&Grouping<'_>, &Names<'_>) -> T) -> T {
+    fn grouped<'a, T>(&'a self, work: impl FnOnce(&Grouping<'_>, &Names<'a>) -> T) -> T {
         let names = Names::new(&self.kernel);
         let wrapper = self.filter.skip.as_ref();
         let is_wrapper = |va: Va| wrapper.is_some_and(|pattern| pattern.matches(&names, va));

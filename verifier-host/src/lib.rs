@@ -59,6 +59,7 @@ pub use progress::{Progress, Silent};
 #[cfg(feature = "demo")]
 pub use sample::write_sample;
 pub use session::{Session, SessionOptions, TablesInUse, View};
+pub use verifier_core::analysis::GroupBy;
 pub use verifier_core::render::info::{self, Info};
 pub use write_file::write_file;
 

@@ -6,7 +6,7 @@ use pyo3::types::PyTuple;
 use verifier_core::analysis::{Block, GroupBy, PoolKind, StackSource, Total};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{
-    LeaksView, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
+    LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
 };
 use verifier_core::{Error, Va};
 use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph};
@@ -64,14 +64,9 @@ pub(crate) fn filter(
 /// The groups that a view shows.
 fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
     let leaks = view.leaks;
-    let groups = view.split().0;
-    let driver = |index: usize| leaks.drivers.get(index).map(|driver| driver.name.as_str());
-    let stacks: Vec<Option<&[Va]>> = groups.iter().map(|group| group.frames(leaks)).collect();
+    let stacks: Vec<Option<&[Va]>> = view.iter().map(|group| group.frames()).collect();
     let all_frames: Vec<Va> = stacks.iter().flatten().copied().flatten().copied().collect();
-    let of = |group: &verifier_core::analysis::Group| {
-        group.blocks.iter().filter_map(|&index| leaks.blocks.get(index)).collect::<Vec<&Block>>()
-    };
-    let blocks: Vec<&Block> = groups.iter().flat_map(of).collect();
+    let blocks: Vec<&Block> = view.iter().flat_map(|group| group.members()).collect();
     let allocations: Vec<_> = blocks.iter().map(|block| &block.allocation).collect();
     let mut block = views::allocations(&allocations, kernel)?;
     block.extend([
@@ -86,26 +81,26 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
         ),
     ]);
     let columns = vec![
-        numbers("count", groups.iter().map(|group| group.blocks.len() as u64)),
-        numbers("bytes", groups.iter().map(|group| group.bytes)),
-        numbers("largest", groups.iter().map(|group| group.largest)),
-        maybe_words("tag", groups.iter().map(|group| group.tag.map(|tag| tag.to_string()))),
-        maybe_words("driver", groups.iter().map(|group| group.driver.and_then(driver))),
-        words("label", groups.iter().map(|group| view.label(group))),
+        numbers("count", view.iter().map(|group| group.blocks.len() as u64)),
+        numbers("bytes", view.iter().map(|group| group.bytes)),
+        numbers("largest", view.iter().map(|group| group.largest)),
+        maybe_words("tag", view.iter().map(|group| group.tag.map(|tag| tag.to_string()))),
+        maybe_words("driver", view.iter().map(|group| group.driver_name())),
+        words("label", view.iter().map(|group| group.label())),
         maybe_lists(
             "stack",
             stacks.iter().map(|stack| stack.map(<[Va]>::len)),
             frames(all_frames, kernel)?,
         )?,
-        maybe_words("why_no_stack", groups.iter().map(|group| view.why_no_stack(group))),
+        maybe_words("why_no_stack", view.iter().map(|group| group.why_no_stack())),
         maybe_words(
             "stack_source",
-            groups.iter().map(|group| view.stack_source(group).map(StackSource::name)),
+            view.iter().map(|group| group.stack_source().map(StackSource::name)),
         ),
-        maybe_words("source", groups.iter().map(|group| view.source(group))),
+        maybe_words("source", view.iter().map(|group| group.source())),
         lists(
             "allocations",
-            groups.iter().map(|group| of(group).len()),
+            view.iter().map(|group| group.members().count()),
             structure("item", block, None),
         )?,
     ];
@@ -115,12 +110,12 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
 
 /// The allocations that `filter` leaves, whose problems say which symbols are missing.
 pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, Failure> {
-    Ok(host.leaks(filter, host.progress())?)
+    Ok(host.leaks(filter)?)
 }
 
 /// The flame graph of outstanding allocations.
 pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
-    let svg = found.view(GroupBy::Stack, None, |view| flame_graph(view, weight))?;
+    let svg = flame_graph(&found.by(GroupBy::Stack), weight)?;
     let picture = Text::new("Picture", svg, &found.leaks.problems);
     Ok(picture.part_of(found.leaks.completeness()))
 }
@@ -133,7 +128,7 @@ pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Fai
 pub(crate) struct Leaks {
     found: FilteredLeaks,
     by: GroupBy,
-    omitted: (usize, Total),
+    omitted: Omitted,
 }
 
 impl Leaks {
@@ -144,10 +139,9 @@ impl Leaks {
         top: Option<usize>,
         kernel: &Kernel,
     ) -> Result<(View, Self), Error> {
-        let (view, omitted) = found.view(by, top, |view| {
-            let (_, groups, total) = view.split();
-            Ok::<_, Error>((leak_view(view, kernel)?, (groups, total)))
-        })?;
+        let shown = found.by(by).with_top(top);
+        let (view, omitted) = (leak_view(&shown, kernel)?, shown.omitted());
+        drop(shown);
         Ok((view, Self { found, by, omitted }))
     }
 
@@ -160,9 +154,7 @@ impl Leaks {
     ) -> PyResult<Text> {
         work::run(py, None, || {
             let text = Text::write("Text", |out| {
-                self.found
-                    .view(by, top, |view| write(out, view))
-                    .map_err(verifier_host::Error::from)?;
+                write(out, &self.found.by(by).with_top(top)).map_err(verifier_host::Error::from)?;
                 Ok(self.found.leaks.problems.clone())
             })?;
             Ok(text.part_of(self.found.leaks.completeness()))
@@ -274,7 +266,7 @@ impl Leaks {
     /// Groups that `top` left out.
     #[getter]
     fn omitted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (groups, Total { count, bytes }) = self.omitted;
+        let Omitted { groups, total: Total { count, bytes } } = self.omitted;
         py.import("verifier_py._records")?.getattr("Omitted")?.call1((groups, count, bytes))
     }
 

@@ -235,7 +235,7 @@ fn show_leaks(
     let grouping = Grouping::new(kernel, leaks, None);
     for by in [GroupBy::Stack, GroupBy::Frame, GroupBy::Caller, GroupBy::Tag] {
         let groups = grouping.groups(by);
-        let view = LeaksView { leaks, by, groups: &groups, top: None, names };
+        let view = LeaksView::of_groups(leaks, by, groups, names.clone());
         v.show(Text, "leaks", |out| write_leaks_text(out, &view));
         v.show(Document, "leaks.json", |out| write_leaks_json(out, &view));
         v.show(Document, "leaks.csv", |out| write_leaks_csv(out, &view));
@@ -251,7 +251,7 @@ fn show_leaks(
             facts: Vec::new(),
             settings,
             drivers,
-            view,
+            view: &view,
             timeline: timeline.as_ref(),
             problems: leaks.problems.clone(),
         };

@@ -1,4 +1,4 @@
-//! What was carved, as JSON and CSV: the documents of `pool --carve` and `log pool --carve`.
+//! Carved allocations and records, as JSON and CSV: the documents of `pool --carve` and `log pool --carve`.
 
 use std::io;
 
@@ -85,7 +85,7 @@ pub fn carved_allocation_rows(
     carved.owners.iter().flat_map(owned)
 }
 
-/// Writes the `pool --carve` document. `comparison` is the check against the lists, or why there is none.
+/// Writes the `pool --carve` document. `comparison` compares the result with the lists, or says why it cannot.
 ///
 /// # Errors
 /// Those of the writer.
@@ -162,7 +162,7 @@ pub fn write_carved_pool_json(
     )
 }
 
-/// Writes carved allocations, one a row.
+/// Writes one row for each carved allocation.
 ///
 /// # Errors
 /// Those of the writer.
@@ -211,7 +211,7 @@ pub fn write_carved_log_json(
     )
 }
 
-/// Writes carved records, one a row, in no order of time.
+/// Writes one row for each carved record, in no order of time.
 ///
 /// # Errors
 /// Those of the writer.

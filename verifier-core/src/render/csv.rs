@@ -1,5 +1,5 @@
-//! CSV (RFC 4180): one row a driver, an allocation, a record. Stacks are one cell, frames joined by
-//! " < " from the innermost out. Text from the dump is made harmless ([`inert`]).
+//! CSV (RFC 4180): one row for each driver, allocation or record. A stack is one cell: its frames from the
+//! innermost one out, joined by " < ". Text from the dump is made harmless ([`inert`]).
 
 use std::borrow::{Borrow, Cow};
 use std::fmt::{self, Write as _};
@@ -16,7 +16,7 @@ use crate::extent::Extent;
 
 /// A table that is being written. Its last column, `extent`, says in each row how much of the answer the
 /// table is: `complete`, `at least` or `unknown`. A table without rows that is not complete gets one row in
-/// which all other cells are empty, so that it cannot pass for "nothing found".
+/// which all other cells are empty, so that it cannot be mistaken for "nothing found".
 pub(super) struct Csv<'a> {
     writer: csv::Writer<&'a mut dyn io::Write>,
     extent: Extent,
@@ -34,7 +34,7 @@ impl<'a> Csv<'a> {
         Self::of_extent(out, Completeness::of(problems).extent, heading)
     }
 
-    /// The same for an answer that knows itself how complete it is.
+    /// The same for an answer of this extent.
     pub(super) fn of_extent<T: AsRef<[u8]>>(
         out: &'a mut dyn io::Write,
         extent: Extent,
@@ -94,7 +94,7 @@ impl<'a> Csv<'a> {
         self.writer.write_record(None::<&[u8]>).map_err(unwrapped)
     }
 
-    /// What every table ends with.
+    /// Ends the table.
     pub(super) fn end(mut self) -> io::Result<()> {
         if self.is_empty && self.extent != Extent::Complete {
             self.row(vec![""; self.columns])?;
@@ -103,8 +103,8 @@ impl<'a> Csv<'a> {
     }
 }
 
-/// The writer's own error: the crate's conversion into one hides its kind, and to the command a reader that
-/// went away is not a failure.
+/// The writer's own error. The crate's conversion into an `io::Error` hides the kind, and the command must
+/// recognize a reader that went away.
 fn unwrapped(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -123,7 +123,7 @@ pub(super) fn write_table<'p, R>(
     write_table_of_extent(out, Completeness::of(problems).extent, table, rows, names)
 }
 
-/// The same for an answer that knows its extent.
+/// The same for an answer of this extent.
 pub(super) fn write_table_of_extent<R>(
     out: &mut dyn io::Write,
     extent: Extent,
@@ -136,7 +136,7 @@ pub(super) fn write_table_of_extent<R>(
     csv.end()
 }
 
-/// Writes a value's text to an empty cell. Only text out of the dump needs to be made harmless.
+/// Writes a value's text to an empty cell. Only text from the dump must be made harmless.
 fn write_cell(cell: &mut String, value: &Value<'_>, names: Option<&Names<'_>>) -> fmt::Result {
     match value {
         Value::None => Ok(()),
@@ -157,7 +157,7 @@ fn write_cell(cell: &mut String, value: &Value<'_>, names: Option<&Names<'_>>) -
             .iter()
             .enumerate()
             .try_for_each(|(i, va)| write!(cell, "{}{va}", if i > 0 { " " } else { "" })),
-        // Tables have one value in a cell.
+        // A cell holds one value.
         Value::Object(_) | Value::List(_) => Ok(()),
     }
 }

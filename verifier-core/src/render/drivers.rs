@@ -70,41 +70,59 @@ impl<'a> DriverRow<'a> {
             /// True if only the parameters of bug check 0xC4/0x62 lead to the data of the driver.
             from_bug_check: Bool, not_in_csv => row.driver.from_bug_check,
             /// Blocks of paged pool that the driver holds.
-            current_paged_pool_allocations as "CurrentPagedPoolAllocations": U64, optional, only_in_csv => row.counter("CurrentPagedPoolAllocations"),
+            current_paged_pool_allocations as "CurrentPagedPoolAllocations": U64, optional, only_in_csv
+                => row.counter("CurrentPagedPoolAllocations"),
             /// Blocks of nonpaged pool that the driver holds.
-            current_non_paged_pool_allocations as "CurrentNonPagedPoolAllocations": U64, optional, only_in_csv => row.counter("CurrentNonPagedPoolAllocations"),
+            current_non_paged_pool_allocations as "CurrentNonPagedPoolAllocations": U64, optional, only_in_csv
+                => row.counter("CurrentNonPagedPoolAllocations"),
             /// The most blocks of paged pool that it held.
-            peak_paged_pool_allocations as "PeakPagedPoolAllocations": U64, optional, only_in_csv => row.counter("PeakPagedPoolAllocations"),
+            peak_paged_pool_allocations as "PeakPagedPoolAllocations": U64, optional, only_in_csv
+                => row.counter("PeakPagedPoolAllocations"),
             /// The most blocks of nonpaged pool that it held.
-            peak_non_paged_pool_allocations as "PeakNonPagedPoolAllocations": U64, optional, only_in_csv => row.counter("PeakNonPagedPoolAllocations"),
+            peak_non_paged_pool_allocations as "PeakNonPagedPoolAllocations": U64, optional, only_in_csv
+                => row.counter("PeakNonPagedPoolAllocations"),
             /// Bytes of paged pool that the driver holds.
-            paged_bytes as "PagedBytes": U64, optional, only_in_csv => row.counter("PagedBytes"),
+            paged_bytes as "PagedBytes": U64, optional, only_in_csv
+                => row.counter("PagedBytes"),
             /// Bytes of nonpaged pool that the driver holds.
-            non_paged_bytes as "NonPagedBytes": U64, optional, only_in_csv => row.counter("NonPagedBytes"),
+            non_paged_bytes as "NonPagedBytes": U64, optional, only_in_csv
+                => row.counter("NonPagedBytes"),
             /// The most bytes of paged pool that it held.
-            peak_paged_bytes as "PeakPagedBytes": U64, optional, only_in_csv => row.counter("PeakPagedBytes"),
+            peak_paged_bytes as "PeakPagedBytes": U64, optional, only_in_csv
+                => row.counter("PeakPagedBytes"),
             /// The most bytes of nonpaged pool that it held.
-            peak_non_paged_bytes as "PeakNonPagedBytes": U64, optional, only_in_csv => row.counter("PeakNonPagedBytes"),
+            peak_non_paged_bytes as "PeakNonPagedBytes": U64, optional, only_in_csv
+                => row.counter("PeakNonPagedBytes"),
             /// Bytes that the driver locked.
-            locked_bytes as "LockedBytes": U64, optional, only_in_csv => row.counter("LockedBytes"),
+            locked_bytes as "LockedBytes": U64, optional, only_in_csv
+                => row.counter("LockedBytes"),
             /// The most bytes that it locked.
-            peak_locked_bytes as "PeakLockedBytes": U64, optional, only_in_csv => row.counter("PeakLockedBytes"),
+            peak_locked_bytes as "PeakLockedBytes": U64, optional, only_in_csv
+                => row.counter("PeakLockedBytes"),
             /// Bytes of locked pages that the driver mapped.
-            mapped_locked_bytes as "MappedLockedBytes": U64, optional, only_in_csv => row.counter("MappedLockedBytes"),
+            mapped_locked_bytes as "MappedLockedBytes": U64, optional, only_in_csv
+                => row.counter("MappedLockedBytes"),
             /// The most bytes of locked pages that it mapped.
-            peak_mapped_locked_bytes as "PeakMappedLockedBytes": U64, optional, only_in_csv => row.counter("PeakMappedLockedBytes"),
+            peak_mapped_locked_bytes as "PeakMappedLockedBytes": U64, optional, only_in_csv
+                => row.counter("PeakMappedLockedBytes"),
             /// Bytes of I/O space that the driver mapped.
-            mapped_io_space_bytes as "MappedIoSpaceBytes": U64, optional, only_in_csv => row.counter("MappedIoSpaceBytes"),
+            mapped_io_space_bytes as "MappedIoSpaceBytes": U64, optional, only_in_csv
+                => row.counter("MappedIoSpaceBytes"),
             /// The most bytes of I/O space that it mapped.
-            peak_mapped_io_space_bytes as "PeakMappedIoSpaceBytes": U64, optional, only_in_csv => row.counter("PeakMappedIoSpaceBytes"),
+            peak_mapped_io_space_bytes as "PeakMappedIoSpaceBytes": U64, optional, only_in_csv
+                => row.counter("PeakMappedIoSpaceBytes"),
             /// Bytes of pages that the driver allocated for MDLs.
-            pages_for_mdl_bytes as "PagesForMdlBytes": U64, optional, only_in_csv => row.counter("PagesForMdlBytes"),
+            pages_for_mdl_bytes as "PagesForMdlBytes": U64, optional, only_in_csv
+                => row.counter("PagesForMdlBytes"),
             /// The most bytes of pages that it allocated for MDLs.
-            peak_pages_for_mdl_bytes as "PeakPagesForMdlBytes": U64, optional, only_in_csv => row.counter("PeakPagesForMdlBytes"),
+            peak_pages_for_mdl_bytes as "PeakPagesForMdlBytes": U64, optional, only_in_csv
+                => row.counter("PeakPagesForMdlBytes"),
             /// Bytes of contiguous memory that the driver holds.
-            contiguous_memory_bytes as "ContiguousMemoryBytes": U64, optional, only_in_csv => row.counter("ContiguousMemoryBytes"),
+            contiguous_memory_bytes as "ContiguousMemoryBytes": U64, optional, only_in_csv
+                => row.counter("ContiguousMemoryBytes"),
             /// The most bytes of contiguous memory that it held.
-            peak_contiguous_memory_bytes as "PeakContiguousMemoryBytes": U64, optional, only_in_csv => row.counter("PeakContiguousMemoryBytes"),
+            peak_contiguous_memory_bytes as "PeakContiguousMemoryBytes": U64, optional, only_in_csv
+                => row.counter("PeakContiguousMemoryBytes"),
         }),
     );
 

@@ -4,12 +4,12 @@
 //! reverse the direction of the line so that `gpj.sys` reads as another name, or be run by a spreadsheet.
 //! Every renderer passes names through these functions:
 //!
-//! | for | function | what becomes of |
+//! | output | function | what it does |
 //! |---|---|---|
-//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | control characters (C0, DEL, C1), line and paragraph separators, and characters that turn the direction of text: U+FFFD each |
-//! | HTML | [`escape_html`] | the same, and `&<>"'` are entities |
-//! | CSV | [`inert`] | the same, and an apostrophe goes before `=`, `+`, `-`, `@` at the beginning |
-//! | JSON | [`JsonFormatter`] | the same characters as `\u009b`: nothing is lost |
+//! | a terminal, Markdown, SVG, DOT | [`sanitize`] | replaces control characters (C0, DEL, C1), line and paragraph separators, and characters that change the direction of text by U+FFFD |
+//! | HTML | [`escape_html`] | the same, and writes `&<>"'` as entities |
+//! | CSV | [`inert`] | the same, and puts an apostrophe before `=`, `+`, `-`, `@` at the beginning |
+//! | JSON | [`JsonFormatter`] | writes the same characters as escapes such as `\u009b`: nothing is lost |
 //!
 //! The other formats escape their own markup and quotes after this: SVG `&<>"'`, DOT and CSV quotes and
 //! backslashes.

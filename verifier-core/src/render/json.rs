@@ -1,5 +1,5 @@
-//! JSON by the contract in `docs/json.md`: snake_case names of the C fields, addresses as `"0x…"`,
-//! counts and sizes as numbers, `problems` in every document. Documents are streamed, never built.
+//! JSON as `docs/json.md` describes it: snake_case names of the C fields, addresses as `"0x…"`,
+//! counts and sizes as numbers, `problems` in every document. Documents are streamed; nothing is built in memory.
 
 use std::borrow::Borrow;
 use std::fmt::{self, Write as _};
@@ -52,7 +52,7 @@ pub fn write_json(out: &mut dyn io::Write, document: &impl Serialize) -> io::Res
     out.write_all(b"\n")
 }
 
-/// A string in JSON; a number in formats that are not for people.
+/// A string in JSON; a number in formats that people do not read.
 impl Serialize for Va {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -74,7 +74,7 @@ impl Serialize for Problem {
     }
 }
 
-/// What every document ends with: whether its answer is complete, and its problems.
+/// The end of every document: whether its answer is complete, and its problems.
 #[derive(Serialize)]
 pub struct Verdict<P> {
     complete: bool,
@@ -84,7 +84,7 @@ pub struct Verdict<P> {
 }
 
 impl<'a> Verdict<Vec<&'a Problem>> {
-    /// That of an answer with these problems.
+    /// The verdict on an answer with these problems.
     #[must_use]
     pub fn of(problems: impl IntoIterator<Item = &'a Problem>) -> Self {
         let problems: Vec<&Problem> = problems.into_iter().collect();
@@ -93,7 +93,7 @@ impl<'a> Verdict<Vec<&'a Problem>> {
 }
 
 impl<P> Verdict<P> {
-    /// The same, if the document shows its problems in a form of its own.
+    /// The same for a document that shows its problems in another form.
     #[must_use]
     pub fn new(answer: Completeness, problems: P) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Serialize for Counters {
     }
 }
 
-/// A sequence made by a closure, so that nothing is gathered first.
+/// A sequence made by a closure, so that no list is built first.
 pub(super) struct Seq<F>(pub(super) F);
 
 impl<F, I> Serialize for Seq<F>
@@ -134,7 +134,7 @@ where
 pub(super) struct RowDoc<'a, R, B> {
     table: &'a Table<'a, R>,
     row: B,
-    /// Names of addresses, if the record has any that is shown by name.
+    /// Names of addresses, if the record shows any by name.
     names: Option<&'a Names<'a>>,
 }
 

@@ -10,11 +10,11 @@ use super::names::Names;
 use crate::error::Problem;
 use crate::verifier::log::{EventLog, PoolLog, PoolRow, Ring, WatchedIrp, WatchedIrps};
 
-/// What is known of a log beside its records: the start of its document.
+/// Facts about a log: the start of its document, before the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LogFacts {
-    /// [`EventKind::name`](crate::verifier::log::EventKind::name), or `pool`.
+    /// [`LogKind::name`](crate::verifier::log::LogKind::name).
     pub kind: &'static str,
     /// The number of records that fit.
     pub capacity: u32,
@@ -54,7 +54,7 @@ impl From<&EventLog> for LogFacts {
     }
 }
 
-/// What every log's document has.
+/// The document of a log.
 #[derive(Serialize)]
 struct LogDoc<'a, F: Serialize, T: Serialize> {
     #[serde(flatten)]
@@ -98,7 +98,7 @@ pub fn write_event_log_json(
     )
 }
 
-/// What is known of the list of watched IRPs beside its entries: the start of its document.
+/// Facts about the list of watched IRPs: the start of its document, before the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WatchedFacts {

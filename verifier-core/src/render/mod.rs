@@ -18,14 +18,14 @@ mod pool_stacks;
 mod settings;
 pub mod text;
 
-/// Rows of every view, each with its description (`TABLE`): what JSON and CSV walk, and what you can walk.
+/// The rows of every view with their descriptions. JSON and CSV walk them, and you can walk them too.
 pub mod rows {
     pub use super::carve::{CarvedAllocationRow, carved_allocation_rows};
     pub use super::deadlock::rows::{EDGE, NodeRow, ResourceRow, STEP, THREAD};
     pub use super::diff::{DiffRow, Growth};
     pub use super::drivers::{DriverRow, IMAGE};
     pub use super::history::{LifetimeRow, NEIGHBOR, lifetime_rows, outstanding_rows};
-    pub use super::leaks::{BlockRow, GroupRow};
+    pub use super::leaks::{BlockRow, LeakGroup};
     pub use super::pool::{AllocationRow, allocation_rows, contiguous_rows};
     pub use super::pool_stacks::POOL_STACK;
     pub use crate::verifier::log::{CarvedRow, EventRow, PoolRow};
@@ -41,8 +41,8 @@ pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
 pub use json::{Verdict, to_snake_case, write_json};
 pub use leaks::{
-    LeaksView, Weight, filter_line, folded_stacks, unload_line, write_leaks_csv,
-    write_leaks_folded, write_leaks_json, write_leaks_markdown,
+    LeakGroup, LeakGroups, LeaksView, Omitted, Weight, filter_line, folded_stacks, unload_line,
+    write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
 };
 pub use logs::{
     LogFacts, WatchedFacts, write_event_log_csv, write_event_log_json, write_pool_log_csv,

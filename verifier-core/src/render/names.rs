@@ -9,16 +9,19 @@ use crate::addr::Va;
 use crate::kernel::Kernel;
 
 /// A cache of symbol names for one output: the same few thousand addresses fill a log.
+///
+/// A clone shares the cache.
+#[derive(Clone)]
 pub struct Names<'k> {
     kernel: &'k Kernel,
-    cache: RefCell<HashMap<Va, Option<Rc<str>>>>,
+    cache: Rc<RefCell<HashMap<Va, Option<Rc<str>>>>>,
 }
 
 impl<'k> Names<'k> {
-    /// Names out of that kernel.
+    /// Names from a kernel.
     #[must_use]
     pub fn new(kernel: &'k Kernel) -> Self {
-        Self { kernel, cache: RefCell::default() }
+        Self { kernel, cache: Rc::default() }
     }
 
     /// The kernel.

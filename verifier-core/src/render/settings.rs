@@ -133,7 +133,7 @@ pub fn write_settings_json(
     )
 }
 
-/// Writes level, statistics, and the numbers of the modes. A statistic's name is its field's in
+/// Writes level, statistics, and the numbers of the modes. A statistic has the name of its field in
 /// the symbols, and a symbol file may hold any text.
 ///
 /// # Errors

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::common::{is_wide, kind, open, supply, tiny_kernel_after};
-use verifier_core::analysis::{GroupBy, Grouping, Leaks};
+use verifier_core::analysis::{GroupBy, Leaks};
 use verifier_core::dump::{BugCheck, Dump};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::memory::SparsePages;
-use verifier_core::render::{LeaksView, Names, unload_line, write_leaks_json, write_leaks_text};
+use verifier_core::render::{LeaksView, unload_line, write_leaks_json, write_leaks_text};
 use verifier_core::verifier::{DriverState, Drivers, PoolReport, UnloadLeak, violated_condition};
 use verifier_core::{Error, Va};
 use verifier_synth::{Allocation, Assembly, Build, Driver, Machine, PoolRecord, Suspect, Unload};
@@ -99,10 +99,7 @@ fn leaks_say_first_which_driver_was_unloaded_whichever_driver_is_asked_for() {
                 unload_line(&leaks).unwrap(),
                 "Bug check 0xc4/0x62: leaky.sys was unloaded before it freed 3 blocks, 288 bytes"
             );
-            let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
-            let names = Names::new(&kernel);
-            let by = GroupBy::Stack;
-            let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+            let view = LeaksView::new(&kernel, &leaks, GroupBy::Stack);
             let mut text = Vec::new();
             write_leaks_text(&mut text, &view).unwrap();
             let text = String::from_utf8(text).unwrap();

@@ -113,8 +113,8 @@ fn a_closed_pipe_is_reported_as_such() {
 
     let leaks = Leaks::read(&kernel, |_| true).unwrap();
     let grouping = Grouping::new(&kernel, &leaks, None);
-    let (by, groups) = (GroupBy::Size, grouping.groups(GroupBy::Size));
-    let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+    let by = GroupBy::Size;
+    let view = LeaksView::new(&kernel, &leaks, by);
     closed("leaks", &|out| write_leaks_csv(out, &view));
     let mut before = leaks.clone();
     before.retain(|_| false);

@@ -11,7 +11,7 @@ use verifier_core::analysis::{
 use verifier_core::describe::{Kind, Table, Value};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::rows::*;
-use verifier_core::render::{DiffView, LeaksView, Names};
+use verifier_core::render::{DiffView, LeaksView};
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{
     CarvedLog, EventKind, EventLog, LogKind, PoolLog, WatchedIrp, WatchedIrps,
@@ -83,13 +83,11 @@ fn joined(kernel: &Kernel) {
     assert!(check(&NEIGHBOR, &history.neighbors) > 0);
 
     let leaks = Leaks::read(kernel, |_| true).unwrap();
-    let names = Names::new(kernel);
     let grouping = Grouping::new(kernel, &leaks, None);
     for by in [GroupBy::Stack, GroupBy::Size] {
-        let groups = grouping.groups(by);
-        let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
-        assert!(check(&GroupRow::TABLE, view.rows()) > 0);
-        let blocks = view.rows().flat_map(|group| group.blocks());
+        let view = LeaksView::new(kernel, &leaks, by);
+        assert!(check(&LeakGroup::TABLE, view.iter()) > 0);
+        let blocks = view.iter().flat_map(|group| group.block_rows());
         assert!(check(&AllocationRow::block_table(), blocks) > 0);
     }
     let mut before = leaks.clone();

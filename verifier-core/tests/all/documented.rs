@@ -65,7 +65,7 @@ fn records() -> String {
     section(&mut out, &AllocationRow::outstanding_table());
     section(&mut out, &LifetimeRow::TABLE);
     section(&mut out, &NEIGHBOR);
-    section(&mut out, &GroupRow::TABLE);
+    section(&mut out, &LeakGroup::TABLE);
     section(&mut out, &AllocationRow::block_table());
     section(&mut out, &DiffRow::TABLE);
     section(&mut out, &ResourceRow::TABLE);

@@ -173,15 +173,7 @@ fn every_format() {
     w.allocate(2, "WriteRequest");
     let kernel = w.kernel();
     let leaks = leaks(&kernel);
-    let names = Names::new(&kernel);
-    let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
-    let view = LeaksView {
-        leaks: &leaks,
-        by: GroupBy::Stack,
-        groups: &groups,
-        top: Some(2),
-        names: &names,
-    };
+    let view = LeaksView::new(&kernel, &leaks, GroupBy::Stack).with_top(Some(2));
 
     assert_eq!(
         rendered(|out| write_leaks_markdown(out, &view)),
@@ -234,7 +226,7 @@ nt!NtDeviceIoControlFile+0x10
          nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log,tracker,0,complete
 "
     );
-    let all = LeaksView { top: None, ..view };
+    let all = LeaksView::new(&kernel, &leaks, GroupBy::Stack);
     let folded =
         "wrap.sys;(no stack, not logged: none of the 3 records is of this block, and the log \
          has not wrapped);wrap!WrapAlloc+0x20;(tag Wrap) 1
@@ -269,9 +261,7 @@ fn nothing_outstanding() {
     w.allocate(0, "ReadRequest");
     let kernel = w.kernel();
     let leaks = leaks(&kernel);
-    let names = Names::new(&kernel);
-    let view =
-        LeaksView { leaks: &leaks, by: GroupBy::Stack, groups: &[], top: None, names: &names };
+    let view = LeaksView::new(&kernel, &leaks, GroupBy::Stack);
     assert_eq!(rendered(|out| write_leaks_text(out, &view)), "No outstanding allocation.\n");
     assert_eq!(
         rendered(|out| write_leaks_markdown(out, &view)),
@@ -357,10 +347,9 @@ fn functions_and_callers_that_are_skipped() {
     let grouping = Grouping::new(&kernel, &leaks, Some(&skip));
     assert_eq!(grouping.skipped(), (3, 3));
     let labels = |by| {
-        let groups = grouping.groups(by);
-        let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+        let view = LeaksView::of_groups(&leaks, by, grouping.groups(by), names.clone());
         let mut all: Vec<_> =
-            groups.iter().map(|group| (view.label(group), group.blocks.len())).collect();
+            view.iter().map(|group| (group.label(), group.blocks.len())).collect();
         all.sort();
         all
     };
@@ -399,19 +388,11 @@ fn filters_are_shown() {
         stacks: 3,
         ..Filter::default()
     }));
-    let names = Names::new(&kernel);
     let line = "Filtered: driver wrap.sys, tag Wr*, at least 4,096 bytes; wrappers skipped: \
                 wrap!WrapAlloc, which matched no frame of 3 stacks; ";
     for kept in [4, 0] {
         found.blocks.truncate(kept);
-        let groups = Grouping::new(&kernel, &found, None).groups(GroupBy::Stack);
-        let view = LeaksView {
-            leaks: &found,
-            by: GroupBy::Stack,
-            groups: &groups,
-            top: None,
-            names: &names,
-        };
+        let view = LeaksView::new(&kernel, &found, GroupBy::Stack);
         let line = format!("{line}{kept} of the driver's 4 blocks");
         let text = rendered(|out| write_leaks_text(out, &view));
         assert!(text.contains(&format!("{line}.\n")), "{text}");
@@ -441,8 +422,7 @@ fn filters_are_shown() {
         all: Total { count: 342, bytes: 1 },
         ..Filter::default()
     };
-    let view =
-        LeaksView { leaks: &found, by: GroupBy::Stack, groups: &[], top: None, names: &names };
+    let view = LeaksView::new(&kernel, &found, GroupBy::Stack);
     assert_eq!(
         rendered(|out| write_leaks_text(out, &view)),
         "No outstanding allocation matches tag lk01 (342 without filters).\n\
@@ -510,7 +490,6 @@ fn contiguous_memory_that_its_list_has_lost_counts_as_a_block() {
 fn contiguous_memory_has_groups_of_its_own_whatever_they_are_by() {
     let kernel = with_contiguous().kernel();
     let leaks = leaks(&kernel);
-    let names = Names::new(&kernel);
     for by in GroupBy::ALL {
         let groups = Grouping::new(&kernel, &leaks, None).groups(by);
         let of = |is_contiguous: bool| {
@@ -519,7 +498,7 @@ fn contiguous_memory_has_groups_of_its_own_whatever_they_are_by() {
         };
         assert_eq!((of(false), of(true)), (2, 2), "{by:?}");
         assert!(groups.iter().all(|group| group.tag.is_some() != group.is_contiguous), "{by:?}");
-        let view = LeaksView { leaks: &leaks, by, groups: &groups, top: None, names: &names };
+        let view = LeaksView::new(&kernel, &leaks, by);
         let json: serde_json::Value =
             serde_json::from_str(&rendered(|out| write_leaks_json(out, &view))).unwrap();
         let blocks = |list: &str| {
@@ -532,16 +511,12 @@ fn contiguous_memory_has_groups_of_its_own_whatever_they_are_by() {
         assert_eq!(json["coverage"]["allocations"], 4);
         assert_eq!(json["contiguous"][0]["allocations"][0]["tag"], serde_json::Value::Null);
     }
-    let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Tag);
-    let view =
-        LeaksView { leaks: &leaks, by: GroupBy::Tag, groups: &groups, top: None, names: &names };
+    let view = LeaksView::new(&kernel, &leaks, GroupBy::Tag);
     let text = rendered(|out| write_leaks_text(out, &view));
     assert!(
         text.contains("#1  2 blocks, 24,576 bytes, largest 12,288, contiguous memory, wrap.sys")
     );
-    let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
-    let view =
-        LeaksView { leaks: &leaks, by: GroupBy::Stack, groups: &groups, top: None, names: &names };
+    let view = LeaksView::new(&kernel, &leaks, GroupBy::Stack);
     let folded = rendered(|out| write_leaks_folded(out, &view, Weight::Bytes));
     assert!(folded.contains("wrap!WriteRequest+0x20;(contiguous memory) 12288\n"), "{folded}");
     let markdown = rendered(|out| write_leaks_markdown(out, &view));

@@ -200,8 +200,7 @@ fn groups_and_renderings_name_the_source() {
     let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
     assert_eq!(groups.iter().map(|group| group.bytes).collect::<Vec<_>>(), [0x300, 0x100, 0x10]);
     let names = Names::new(&kernel);
-    let (by, top) = (GroupBy::Stack, None);
-    let view = LeaksView { leaks: &leaks, by, groups: &groups, top, names: &names };
+    let view = LeaksView::of_groups(&leaks, GroupBy::Stack, groups, names);
     let mut text = Vec::new();
     write_leaks_text(&mut text, &view).unwrap();
     let text = String::from_utf8(text).unwrap();

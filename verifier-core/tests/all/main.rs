@@ -24,6 +24,7 @@ mod deadlock;
 mod described;
 #[cfg(feature = "render")]
 mod diff;
+#[cfg(feature = "render")]
 mod documented;
 mod dump;
 mod edges;

@@ -75,8 +75,8 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
     let old = DumpArgs { dump: args.old.clone(), how: args.new.how.clone() };
     let (old, new) = (open(&old, args.format)?, open(&args.new, args.format)?);
     let progress = Stages::default();
-    let old_found = old.leaks(args.filter.filter(), &progress)?;
-    let new_found = new.leaks(args.filter.filter(), &progress)?;
+    let old_found = old.leaks_with(args.filter.filter(), &progress)?;
+    let new_found = new.leaks_with(args.filter.filter(), &progress)?;
     let boot = match args.boot {
         BootArg::Same => Boot { is_same: true, why: "--boot same".into() },
         BootArg::Other => Boot { is_same: false, why: "--boot other".into() },

@@ -34,16 +34,18 @@ pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
     warn_of_truncation(&session);
     warn_of_kernel_symbols(&session);
     let progress = Stages::default();
-    let found = session.leaks(args.filter.filter(), &progress)?;
+    let found = session.leaks_with(args.filter.filter(), &progress)?;
     warn_of_problems(&found.leaks.problems);
-    let (picture, stacks) = found.view(GroupBy::Stack, None, |view| {
-        progress.begin("drawing", None);
-        let picture = flame_graph(view, args.by.into());
-        progress.end();
-        (picture, view.groups.len())
-    });
+    let view = found.by(GroupBy::Stack);
+    progress.begin("drawing", None);
+    let picture = flame_graph(&view, args.by.into());
+    progress.end();
     let blocks = counted(found.leaks.blocks.len(), "block");
     let is_complete = found.leaks.completeness().is_complete();
     let blocks = if is_complete { blocks } else { format!("at least {blocks}") };
-    write_result(&args.output, &picture?, &format!("{blocks} in {}", counted(stacks, "stack")))
+    write_result(
+        &args.output,
+        &picture?,
+        &format!("{blocks} in {}", counted(view.groups.len(), "stack")),
+    )
 }

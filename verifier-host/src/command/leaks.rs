@@ -71,14 +71,12 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     check_arguments(args)?;
     let session = open(&args.dump, args.format)?;
     let progress = Stages::default();
-    let found = session.leaks(args.filter.filter(), &progress)?;
+    let found = session.leaks_with(args.filter.filter(), &progress)?;
     let to_people = matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown);
-    let written = found.view(args.by.into(), top(args.top, to_people), |view| {
-        progress.begin("writing", None);
-        let written = write(args, view);
-        progress.end();
-        written
-    });
+    let view = found.by(args.by.into()).with_top(top(args.top, to_people));
+    progress.begin("writing", None);
+    let written = write(args, &view);
+    progress.end();
     warn_of_view(args.format, &found.leaks.problems);
     // A table has no place for these lines.
     if matches!(args.format, LeaksFormat::Csv | LeaksFormat::Folded) {

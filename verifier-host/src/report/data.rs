@@ -42,8 +42,8 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
     // Every group gets some addresses; large groups share the others.
     let each = (MAX_ADDRESSES / shown.max(1)).clamp(4, 500);
     let mut groups = Vec::new();
-    for group in view.groups.iter().take(MAX_GROUPS) {
-        let stack = group.frames(leaks).map(|stack| {
+    for group in view.iter().take(MAX_GROUPS) {
+        let stack = group.frames().map(|stack| {
             let index = |&va: &Va| {
                 *known.entry(va).or_insert_with(|| {
                     let name = view.names.get(va).map(|name| sanitize(&name).into_owned());
@@ -53,21 +53,19 @@ pub(super) fn json(view: &LeaksView<'_>) -> serde_json::Result<String> {
             };
             stack.iter().map(index).collect()
         });
-        let blocks = group.blocks.iter().filter_map(|&index| leaks.blocks.get(index));
-        let addresses: Vec<String> =
-            blocks.take(each.min(room)).map(|block| block.allocation.address.to_string()).collect();
+        let addresses: Vec<String> = group
+            .members()
+            .take(each.min(room))
+            .map(|block| block.allocation.address.to_string())
+            .collect();
         room -= addresses.len();
         groups.push(GroupData {
             count: group.blocks.len(),
             bytes: group.bytes,
             largest: group.largest,
-            tag: view.tag(group).unwrap_or_default(),
-            driver: group
-                .driver
-                .and_then(|driver| leaks.drivers.get(driver))
-                .map(|driver| sanitize(&driver.name).into_owned())
-                .unwrap_or_default(),
-            label: sanitize(&view.trail(group)).into_owned(),
+            tag: group.tag_text().unwrap_or_default(),
+            driver: sanitize(group.driver_name().unwrap_or_default()).into_owned(),
+            label: sanitize(&group.trail()).into_owned(),
             stack,
             why: match group.stack {
                 Some(Err(why)) => Some(leaks.why(why)),

@@ -44,7 +44,7 @@ pub fn write_report(
     progress: &dyn Progress,
 ) -> Result<ReportSummary, Error> {
     let kernel = session.kernel()?;
-    let found = session.leaks(filter, progress)?;
+    let found = session.leaks_with(filter, progress)?;
     let mut problems: Vec<Problem> = kernel.problems().to_vec();
     problems.extend(found.leaks.problems.iter().cloned());
     let mut part = |what: &str, error: Error| {
@@ -69,19 +69,19 @@ pub fn write_report(
     let mut seen = HashSet::new();
     problems.retain(|problem| seen.insert(problem.to_string()));
     let _stage = Stage::begin(progress, "writing", None);
-    let groups = found.view(GroupBy::Stack, None, |&view| {
-        let report = Report {
-            title: title(session),
-            subtitle: subtitle(session, settings.as_ref()),
-            facts: facts(session),
-            settings: settings.as_ref(),
-            drivers: drivers.as_ref(),
-            view,
-            timeline: timeline.as_ref(),
-            problems: problems.clone(),
-        };
-        report.write(out).map(|()| view.groups.len())
-    })?;
+    let view = found.by(GroupBy::Stack);
+    let report = Report {
+        title: title(session),
+        subtitle: subtitle(session, settings.as_ref()),
+        facts: facts(session),
+        settings: settings.as_ref(),
+        drivers: drivers.as_ref(),
+        view: &view,
+        timeline: timeline.as_ref(),
+        problems: problems.clone(),
+    };
+    report.write(out)?;
+    let groups = view.groups.len();
     let extent = found.leaks.completeness().extent;
     Ok(ReportSummary { blocks: found.leaks.blocks.len(), groups, extent, problems })
 }

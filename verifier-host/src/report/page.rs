@@ -34,7 +34,7 @@ pub struct Report<'a> {
     /// Configured drivers.
     pub drivers: Option<&'a Drivers>,
     /// Outstanding allocations by stack.
-    pub view: LeaksView<'a>,
+    pub view: &'a LeaksView<'a>,
     /// The pool log.
     pub timeline: Option<&'a Timeline>,
     /// All problems.
@@ -83,7 +83,7 @@ impl Report<'_> {
         self.write_problems(&mut body);
         body.push_str("</main>\n");
         out.write_all(body.as_bytes())?;
-        let data = data::json(&self.view)?;
+        let data = data::json(self.view)?;
         write!(
             out,
             "<script type=\"application/json\" id=\"data\">{}</script>\n<script>{script}</script>\n\

@@ -332,7 +332,7 @@ mod ours {
         m.bug_check(BugCheck { code: 0xc4, parameters: [0x1001, 0x8500_1000, 0x8500_2000, 0] });
         let output = Subject::write(&m).output("kd", &["-c", "!deadlock"]);
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.contains("The locks that lead to it are no longer known.\n"), "{text}");
+        assert!(text.contains("The locks that lead to it are not known anymore.\n"), "{text}");
     }
 
     #[test]

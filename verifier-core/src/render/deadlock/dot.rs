@@ -9,8 +9,8 @@ use crate::render::text::sanitize;
 use crate::verifier::deadlock::Deadlock;
 
 /// Writes the graph as DOT: a node for each lock, an edge from the lock that was held to the one that was
-/// taken, with the line of code that took it. What belongs to the deadlock that was found is red; dashed is
-/// what was only tried for, dotted the lock that is wanted.
+/// taken, with the line of code that took it. The deadlock that was found is red; a
+/// lock that was only tried for is dashed, and the lock that is wanted is dotted.
 ///
 /// # Errors
 /// Those of the writer.

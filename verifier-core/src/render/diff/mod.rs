@@ -14,14 +14,14 @@ use super::text::sanitize;
 use crate::analysis::{Diff, DiffGroup, Leaks};
 use crate::completeness::{Completeness, Headline};
 
-/// What is rendered: a difference, and the dumps it is of.
+/// A difference and its two dumps, to be rendered.
 #[derive(Clone, Copy)]
 pub struct DiffView<'a> {
     /// The difference.
     pub diff: &'a Diff,
-    /// The allocations of the earlier dump, for reasons and problems.
+    /// The allocations of the earlier dump, with reasons and problems.
     pub old: &'a Leaks,
-    /// Those of the later dump.
+    /// The allocations of the later dump.
     pub new: &'a Leaks,
     /// How many groups are shown.
     pub top: Option<usize>,
@@ -36,7 +36,7 @@ impl<'a> DiffView<'a> {
         (groups.get(..top).unwrap_or(groups), groups.len() - top)
     }
 
-    /// Whether both dumps gave a complete answer; each reason says of which dump it is.
+    /// Whether both dumps gave a complete answer; each reason names its dump.
     #[must_use]
     pub fn completeness(&self) -> Completeness {
         let mut both = Completeness::default();
@@ -59,7 +59,7 @@ impl<'a> DiffView<'a> {
         group.key.why_no_stack.map(|why| side.why(why))
     }
 
-    /// What has to be known to believe the numbers: of which blocks the stacks are known, which modules are
+    /// Remarks that a reader needs to judge the numbers: how many blocks have known stacks, which modules are
     /// of other builds, what was filtered.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Differences as tables: CSV and Markdown; and the words that they share with the text.
+//! Differences as CSV and Markdown, and the words that they share with the text.
 
 use std::fmt::{self, Display};
 use std::io;

@@ -1,4 +1,4 @@
-//! Where each value of an [`Info`] comes from.
+//! Gathers the values of an [`Info`].
 
 use std::path::{Path, PathBuf};
 
@@ -51,9 +51,9 @@ pub struct InfoSources<'a> {
 /// What is known about the symbols of a module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModuleSymbols {
-    /// Where they are from.
+    /// Their source.
     pub found: Option<String>,
-    /// Which file would help and where it was looked for, if they are missing.
+    /// Which file would help and which places were searched, if they are missing.
     pub missing: Option<String>,
 }
 
@@ -109,7 +109,7 @@ fn machine(kernel: Option<&Kernel>, header: Option<&Header>) -> String {
     }
 }
 
-/// That a header puts the debugger data block where it is not.
+/// The problem of a header whose address of the debugger data block is wrong.
 fn misplaced(kernel: &Kernel, header: &Header) -> Option<Problem> {
     let stated = header.kd_debugger_data_block?;
     let at = kernel.debugger_data().ok()?.address;

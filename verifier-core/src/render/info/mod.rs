@@ -157,7 +157,7 @@ pub struct UnloadLeakInfo {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct LeakedBlock {
-    /// Where it is.
+    /// Its address.
     pub address: Va,
     /// Its size in Verifier's entry.
     pub size: u64,
@@ -173,7 +173,7 @@ pub struct LeakedBlock {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DebuggerDataInfo {
-    /// Where it is; `None` if it cannot be read.
+    /// Its address; `None` if it cannot be read.
     pub address: Option<Va>,
     /// What is unusual about it, or why it cannot be read.
     pub remark: Option<String>,
@@ -183,7 +183,7 @@ pub struct DebuggerDataInfo {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct KernelInfo {
-    /// Where it is loaded.
+    /// Its base.
     pub base: Va,
     /// `NtBuildLab`.
     pub build_lab: Option<String>,
@@ -191,7 +191,7 @@ pub struct KernelInfo {
     pub debugger_data: DebuggerDataInfo,
     /// What its types are from; `None` if its symbols are missing.
     pub types: Option<String>,
-    /// Where the list of images is from.
+    /// The source of the list of images.
     pub modules_from: String,
     /// Loaded images, in load order.
     pub modules: Vec<ModuleInfo>,
@@ -205,7 +205,7 @@ pub struct KernelInfo {
 pub struct ModuleInfo {
     /// File name.
     pub name: String,
-    /// Where it is loaded.
+    /// Its base.
     pub base: Va,
     /// `SizeOfImage`.
     pub size: u32,
@@ -215,11 +215,11 @@ pub struct ModuleInfo {
     pub check_sum: Option<u32>,
     /// Which PDB belongs to it, if its headers name one.
     pub pdb: Option<PdbInfo>,
-    /// Where its names are from.
+    /// The source of its names.
     pub symbols: Option<String>,
     /// How many names there are.
     pub symbol_count: usize,
-    /// Which file would help and where it was looked for, if symbols are missing.
+    /// Which file would help and which places were searched, if symbols are missing.
     pub missing: Option<String>,
 }
 
@@ -235,13 +235,13 @@ pub struct PdbInfo {
     pub age: u32,
 }
 
-/// An image that is no longer loaded.
+/// An image that is not loaded anymore.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct UnloadedInfo {
     /// File name.
     pub name: String,
-    /// Where it was.
+    /// Its base while it was loaded.
     pub start: Va,
     /// The first address past its end.
     pub end: Va,
@@ -275,7 +275,7 @@ pub struct GlobalInfo {
     pub name: &'static str,
     /// Its address; `None` if it was not found.
     pub address: Option<Va>,
-    /// Where the address is from, or why it was not found.
+    /// The source of the address, or why it was not found.
     pub from: String,
 }
 

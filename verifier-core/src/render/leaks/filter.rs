@@ -1,4 +1,4 @@
-//! What a view was filtered by, in words and in JSON.
+//! The filter of a view, in words and in JSON.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::{Thousands, blocks};
 use crate::analysis::{Filter, Leaks};
 use crate::render::text::sanitize;
 
-/// "tag Lk01, at least 4,096 bytes": what blocks had to be.
+/// "tag Lk01, at least 4,096 bytes": the conditions on blocks.
 fn conditions(filter: &Filter) -> String {
     let bytes = |size: Option<u64>, what: &str| {
         size.map(|size| format!("{what} {} bytes", Thousands(size)))

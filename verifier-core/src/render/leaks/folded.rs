@@ -1,14 +1,13 @@
-//! Folded stacks: one line a stack, frames from the outermost in, joined by semicolons, then a blank and
-//! a number. What every flame graph viewer reads (flamegraph.pl, inferno, speedscope).
+//! Folded stacks: one line for each stack, its frames from the outermost one in, joined by semicolons, then a
+//! blank and a number. Every flame graph viewer reads this format (flamegraph.pl, inferno, speedscope).
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{CONTIGUOUS, LeaksView};
-use crate::analysis::Group;
+use super::{CONTIGUOUS, LeakGroup, LeaksView};
 use crate::render::text::sanitize;
 
-/// What a flame graph's widths are.
+/// What the widths of a flame graph show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Weight {
     /// Bytes held.
@@ -23,21 +22,21 @@ fn frame(text: &str) -> String {
     sanitize(text).trim().replace(';', ":")
 }
 
-fn path(view: &LeaksView<'_>, group: &Group) -> String {
+fn path(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
     let mut frames = Vec::new();
-    if let Some(driver) = group.driver {
-        frames.push(frame(view.driver(driver)));
+    if let Some(driver) = group.driver_name() {
+        frames.push(frame(driver));
     }
     match group.stack {
         Some(Ok(_)) => {
-            let stack = group.frames(view.leaks).unwrap_or_default();
+            let stack = group.frames().unwrap_or_default();
             frames.extend(stack.iter().rev().map(|&va| frame(&view.name(va))));
         }
         Some(Err(why)) => {
             frames.push(frame(&format!("(no stack, {})", view.leaks.why(why))));
-            frames.push(frame(&view.label(group)));
+            frames.push(frame(&group.label()));
         }
-        None => frames.push(frame(&view.label(group))),
+        None => frames.push(frame(&group.label())),
     }
     match group.tag {
         _ if group.is_contiguous => frames.push(format!("({CONTIGUOUS})")),
@@ -53,7 +52,7 @@ fn path(view: &LeaksView<'_>, group: &Group) -> String {
 #[must_use]
 pub fn folded_stacks(view: &LeaksView<'_>, weight: Weight) -> Vec<(String, u64)> {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
-    for group in view.split().0 {
+    for group in view {
         let value = match weight {
             Weight::Bytes => group.bytes,
             Weight::Count => group.blocks.len() as u64,

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::{BlockRow, FilterDoc, GroupRow, LeaksView};
+use super::{BlockRow, FilterDoc, LeakGroup, LeaksView, Omitted};
 use crate::addr::Va;
 use crate::analysis::TreeReach;
 use crate::error::Problem;
@@ -88,22 +88,22 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     #[derive(Serialize)]
     struct GroupDoc<'a, A: Serialize> {
         #[serde(flatten)]
-        group: RowDoc<'a, GroupRow<'a>, GroupRow<'a>>,
+        group: RowDoc<'a, LeakGroup<'a>, LeakGroup<'a>>,
         allocations: A,
     }
     let leaks = view.leaks;
     let coverage = leaks.coverage();
-    let (_, groups, total) = view.split();
+    let Omitted { groups, total } = view.omitted();
     let without = coverage.without.iter();
-    let (group, block) = (GroupRow::TABLE, BlockRow::block_table());
+    let (group, block) = (LeakGroup::TABLE, BlockRow::block_table());
     // The same groups in two lists: those of pool have what drivers' pages and the tree hold.
     let (group, block) = (&group, &block);
     let groups_of = |is_contiguous: bool| {
         Seq(move || {
-            let rows = view.rows().filter(move |row| row.group.is_contiguous == is_contiguous);
+            let rows = view.iter().filter(move |group| group.is_contiguous == is_contiguous);
             rows.map(move |row| GroupDoc {
-                group: RowDoc::new(group, row, view.names),
-                allocations: json::rows(block, row.blocks(), view.names),
+                group: RowDoc::new(group, row, &view.names),
+                allocations: json::rows(block, row.block_rows(), &view.names),
             })
         })
     };

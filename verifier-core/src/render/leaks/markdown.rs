@@ -6,10 +6,10 @@
 use std::io;
 
 use super::{
-    LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line, more_groups,
-    nothing_line, tree_line, unload_line, unread_line,
+    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
+    filter_line, more_groups, nothing_line, tree_line, unload_line, unread_line,
 };
-use crate::analysis::{Group, GroupBy};
+use crate::analysis::GroupBy;
 use crate::completeness::Completeness;
 use crate::render::text::{extent_line, sanitize};
 
@@ -62,10 +62,10 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             view.leaks.why(*why)
         )?;
     }
-    let (shown, more, rest) = view.split();
+    let Omitted { groups: more, total: rest } = view.omitted();
     writeln!(out, "\n| # | Blocks | Bytes | Largest | Tag | Driver | Where |")?;
     writeln!(out, "|--:|--:|--:|--:|---|---|---|")?;
-    for (index, group) in shown.iter().enumerate() {
+    for (index, group) in view.iter().enumerate() {
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
@@ -73,8 +73,8 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             Thousands(group.blocks.len() as u64),
             Thousands(group.bytes),
             Thousands(group.largest),
-            view.tag(group).map(|tag| cell(&tag)).unwrap_or_default(),
-            group.driver.map(|driver| cell(view.driver(driver))).unwrap_or_default(),
+            group.tag_text().map(|tag| cell(&tag)).unwrap_or_default(),
+            group.driver_name().map(cell).unwrap_or_default(),
             cell(&place(view, group)),
         )?;
     }
@@ -87,8 +87,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             Thousands(rest.bytes)
         )?;
     }
-    let mut stacks =
-        shown.iter().enumerate().filter(|(_, group)| group.frames(view.leaks).is_some());
+    let mut stacks = view.iter().enumerate().filter(|(_, group)| group.frames().is_some());
     for (index, group) in stacks.by_ref().take(STACKS) {
         writeln!(
             out,
@@ -98,7 +97,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             Thousands(group.bytes)
         )?;
         let frames: Vec<String> = group
-            .frames(view.leaks)
+            .frames()
             .unwrap_or_default()
             .iter()
             .map(|&va| sanitize(&view.name(va)).into_owned())
@@ -149,7 +148,7 @@ pub(in crate::render) fn plain(text: &str) -> String {
 
 /// Drivers whose functions have no names because their symbols are missing.
 fn nameless(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    let frames = view.split().0.iter().filter_map(|group| group.frames(view.leaks)).flatten();
+    let frames = view.iter().filter_map(|group| group.frames()).flatten();
     let callers = view.leaks.blocks.iter().map(|block| block.allocation.caller);
     let wanted = view.names.kernel().wanted_symbols_at(frames.copied().chain(callers));
     let names: Vec<String> = wanted.iter().map(|wanted| span(&wanted.image)).collect();
@@ -176,9 +175,9 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     )
 }
 
-/// What the last column says.
-fn place(view: &LeaksView<'_>, group: &Group) -> String {
-    let label = view.trail(group);
+/// The last column.
+fn place(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
+    let label = group.trail();
     match (view.by, group.site) {
         (GroupBy::Tag | GroupBy::Driver | GroupBy::Size, Some(site)) if group.blocks.len() == 1 => {
             view.name(site).to_string()
@@ -198,7 +197,7 @@ fn span(text: &str) -> String {
         return String::new();
     }
     let ticks = "`".repeat(longest_run(&text) + 1);
-    // A blank on both sides is taken off by the reader; it keeps backticks of the text apart.
+    // Readers remove a blank on both sides; it separates the fence from backticks of the text.
     let pad = if text.starts_with('`') || text.ends_with('`') || text.trim().is_empty() {
         " "
     } else {
@@ -207,7 +206,7 @@ fn span(text: &str) -> String {
     format!("{ticks}{pad}{text}{pad}{ticks}")
 }
 
-/// A code span in a table: there a pipe ends the cell even in a span, unless it is escaped.
+/// A code span in a table. In a table a pipe ends the cell even in a span, unless it is escaped.
 pub(in crate::render) fn cell(text: &str) -> String {
     span(text).replace('|', "\\|")
 }

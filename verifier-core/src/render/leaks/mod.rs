@@ -3,6 +3,7 @@
 mod csv;
 mod filter;
 mod folded;
+mod group;
 mod json;
 mod markdown;
 mod rows;
@@ -13,161 +14,109 @@ pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
+pub use self::group::{LeakGroup, LeakGroups};
 pub use self::json::write_leaks_json;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
-pub use self::rows::{BlockRow, GroupRow};
+pub use self::rows::BlockRow;
 pub(super) use crate::number::Thousands;
 
 use super::Names;
 use super::text::sanitize;
 use crate::addr::Va;
-use crate::analysis::{
-    Coverage, Group, GroupBy, GroupKey, Leaks, NO_FRAME, NO_TAG, StackSource, Total,
-    is_kernel_or_verifier, no_frame,
-};
+use crate::analysis::{Coverage, Group, GroupBy, Grouping, Leaks, Total};
 use crate::completeness::Completeness;
+use crate::kernel::Kernel;
 
-/// What people read in place of a tag.
+/// What texts show in place of a tag.
 pub(super) const CONTIGUOUS: &str = "contiguous memory";
-/// The number of callers' frames that a line shows after the first frame.
-const CALLERS: usize = 2;
-
-/// Groups of outstanding allocations, ready to be written.
-#[derive(Clone, Copy)]
+/// Outstanding allocations in groups, for a program to walk or for a writer. Its items are [`LeakGroup`]s:
+///
+/// ```
+/// # use verifier_core::{analysis::{GroupBy, Leaks}, kernel::Kernel, render::LeaksView};
+/// fn print(kernel: &Kernel) -> Result<(), verifier_core::Error> {
+///     let leaks = Leaks::read(kernel, |_| true)?;
+///     for group in &LeaksView::new(kernel, &leaks, GroupBy::Function) {
+///         println!("{} blocks, {} bytes: {}", group.blocks.len(), group.bytes, group.label());
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct LeaksView<'a> {
     /// The allocations.
     pub leaks: &'a Leaks,
     /// What they are grouped by.
     pub by: GroupBy,
-    /// The groups, as [`Grouping::groups`](crate::analysis::Grouping::groups) made them.
-    pub groups: &'a [Group],
-    /// How many groups are shown; the rest is counted.
+    /// All groups, the most bytes first.
+    pub groups: Vec<Group>,
+    /// How many groups are shown; the rest is counted. `None` shows all.
     pub top: Option<usize>,
     /// Names of addresses.
-    pub names: &'a Names<'a>,
+    pub names: Names<'a>,
+}
+
+/// The groups that a view does not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Omitted {
+    /// How many groups.
+    pub groups: usize,
+    /// Their blocks.
+    pub total: Total,
 }
 
 impl<'a> LeaksView<'a> {
-    /// The groups that are shown, how many others there are, and the total of those.
+    /// All groups of `leaks`; no frame is a wrapper.
     #[must_use]
-    pub fn split(&self) -> (&'a [Group], usize, Total) {
+    pub fn new(kernel: &'a Kernel, leaks: &'a Leaks, by: GroupBy) -> Self {
+        let groups = Grouping::new(kernel, leaks, None).groups(by);
+        Self::of_groups(leaks, by, groups, Names::new(kernel))
+    }
+
+    /// The groups that [`Grouping::groups`] returned.
+    #[must_use]
+    pub fn of_groups(leaks: &'a Leaks, by: GroupBy, groups: Vec<Group>, names: Names<'a>) -> Self {
+        Self { leaks, by, groups, top: None, names }
+    }
+
+    /// The same view with the first `top` groups shown.
+    #[must_use]
+    pub fn with_top(self, top: Option<usize>) -> Self {
+        Self { top, ..self }
+    }
+
+    fn shown(&self) -> (&[Group], &[Group]) {
         let top = self.top.unwrap_or(self.groups.len()).min(self.groups.len());
-        let (shown, rest) = self.groups.split_at_checked(top).unwrap_or((self.groups, &[]));
+        self.groups.split_at_checked(top).unwrap_or((&self.groups, &[]))
+    }
+
+    /// The groups that are shown.
+    pub fn iter(&self) -> LeakGroups<'_> {
+        LeakGroups { view: self, groups: self.shown().0.iter() }
+    }
+
+    /// The groups that are not shown.
+    #[must_use]
+    pub fn omitted(&self) -> Omitted {
+        let rest = self.shown().1;
         let total = rest.iter().fold(Total::default(), |sum, group| Total {
             count: sum.count + group.blocks.len() as u64,
             bytes: sum.bytes.saturating_add(group.bytes),
         });
-        (shown, rest.len(), total)
-    }
-
-    pub(super) fn driver(&self, index: usize) -> &'a str {
-        self.leaks.drivers.get(index).map_or("", |driver| &driver.name)
+        Omitted { groups: rest.len(), total }
     }
 
     /// The name of an address, or its digits.
     fn name(&self, va: Va) -> Rc<str> {
         self.names.get(va).unwrap_or_else(|| va.to_string().into())
     }
+}
 
-    /// One line that says what a group is: its line of code, tag, driver or size.
-    #[must_use]
-    pub fn label(&self, group: &Group) -> String {
-        match group.key {
-            GroupKey::Stack { .. } => match group.site {
-                Some(site) => self.name(site).to_string(),
-                None => match group.frames(self.leaks).and_then(<[Va]>::first) {
-                    Some(&first) => self.name(first).to_string(),
-                    None => self.first_caller(group),
-                },
-            },
-            GroupKey::Frame(Some(va)) | GroupKey::Function(Some(va)) | GroupKey::Caller(va) => {
-                self.name(va).to_string()
-            }
-            GroupKey::Frame(None) | GroupKey::Function(None) => NO_FRAME.into(),
-            GroupKey::NoFrame(va) => no_frame(self.names.kernel(), va, &self.name(va)),
-            GroupKey::Tag(Some(tag)) => tag.to_string(),
-            GroupKey::Tag(None) => NO_TAG.into(),
-            GroupKey::Driver(driver) => self.driver(driver).to_string(),
-            GroupKey::Size(size) => format!("{size} bytes"),
-        }
-    }
+impl<'v> IntoIterator for &'v LeaksView<'_> {
+    type Item = LeakGroup<'v>;
+    type IntoIter = LeakGroups<'v>;
 
-    /// The same; if that is a frame of a stack, also the next frames outside the kernel and Verifier, with
-    /// their modules if those change: `leaky!LeakAllocate+0x28 ← LeakIoctl+0x25`. The callers say what a
-    /// wrapper's own name does not.
-    #[must_use]
-    pub fn trail(&self, group: &Group) -> String {
-        let mut text = self.label(group);
-        let (GroupKey::Stack { .. }, Some(site), Some(frames)) =
-            (group.key, group.site, group.frames(self.leaks))
-        else {
-            return text;
-        };
-        let is_own = |va: &Va| is_kernel_or_verifier(self.names.kernel(), *va);
-        let outside = frames.iter().copied().skip_while(|&va| va != site).filter(|va| !is_own(va));
-        let module = |name: &str| name.split_once('!').map(|(module, _)| module.to_string());
-        let mut before = module(&text);
-        for va in outside.skip(1).take(CALLERS) {
-            let name = self.name(va);
-            let own = module(&name);
-            text.push_str(" ← ");
-            text.push_str(match name.split_once('!') {
-                Some((_, function)) if own == before => function,
-                _ => &name,
-            });
-            before = own;
-        }
-        text
-    }
-
-    /// Why a group has no stack.
-    #[must_use]
-    pub fn why_no_stack(&self, group: &Group) -> Option<String> {
-        match group.stack {
-            Some(Err(why)) => Some(self.leaks.why(why)),
-            Some(Ok(_)) => None,
-            None => Some("the blocks have different stacks, or some have none".into()),
-        }
-    }
-
-    /// The source of the stacks of a group's blocks, if all have the same.
-    #[must_use]
-    pub fn stack_source(&self, group: &Group) -> Option<StackSource> {
-        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
-        let mut sources = blocks.map(|block| block.stack_source);
-        let first = sources.next().flatten()?;
-        sources.all(|source| source == Some(first)).then_some(first)
-    }
-
-    /// The source of a group's blocks, if all have the same.
-    #[must_use]
-    pub fn source(&self, group: &Group) -> Option<&'static str> {
-        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
-        let mut sources = blocks.map(|block| block.allocation.source.name());
-        let first = sources.next()?;
-        sources.all(|source| source == first).then_some(first)
-    }
-
-    /// How many of a group's blocks cannot be as their entries say.
-    #[must_use]
-    pub fn impossible(&self, group: &Group) -> usize {
-        let blocks = group.blocks.iter().filter_map(|&index| self.leaks.blocks.get(index));
-        blocks.filter(|block| block.allocation.impossible.is_some()).count()
-    }
-
-    /// The tag that a group's blocks share, or that they are contiguous memory.
-    #[must_use]
-    pub fn tag(&self, group: &Group) -> Option<String> {
-        match group.is_contiguous {
-            true => Some(CONTIGUOUS.into()),
-            false => group.tag.map(|tag| tag.to_string()),
-        }
-    }
-
-    pub(super) fn first_caller(&self, group: &Group) -> String {
-        let first = group.blocks.first().and_then(|&index| self.leaks.blocks.get(index));
-        first.map(|block| self.name(block.allocation.caller).to_string()).unwrap_or_default()
+    fn into_iter(self) -> LeakGroups<'v> {
+        self.iter()
     }
 }
 
@@ -191,7 +140,7 @@ pub(super) fn more_groups(count: usize) -> String {
     format!("{} more group{s} {are} not shown", Thousands(count as u64))
 }
 
-/// A sentence's first letter, large.
+/// A sentence with its first letter in upper case.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()

@@ -1,8 +1,8 @@
 //! The description of groups and of their blocks.
 
-use super::LeaksView;
+use super::{LeakGroup, LeaksView};
 use crate::addr::Va;
-use crate::analysis::{Block, Group, StackSource};
+use crate::analysis::{Block, StackSource};
 use crate::describe::{Column, Table, Value, columns};
 use crate::render::csv::joined;
 use crate::render::pool::AllocationRow;
@@ -39,76 +39,60 @@ impl<'a> AllocationRow<'a, (&'a LeaksView<'a>, &'a Block)> {
     }
 }
 
-/// A group of outstanding allocations.
-#[derive(Clone, Copy)]
-pub struct GroupRow<'a> {
-    /// The view.
-    pub view: &'a LeaksView<'a>,
-    /// The group.
-    pub group: &'a Group,
-}
-
-impl<'a> GroupRow<'a> {
+impl<'a> LeakGroup<'a> {
     /// The description; a document also has the blocks of each group.
     pub const TABLE: Table<'a, Self> = Table::new(
         "LeakGroup",
         "Outstanding allocations of one stack, function, caller, tag, driver or size.",
         columns!(|row: Self| {
             /// How many blocks.
-            count: U64 => row.group.blocks.len(),
+            count: U64 => row.blocks.len(),
             /// Their size in bytes.
-            bytes: U64 => row.group.bytes,
+            bytes: U64 => row.bytes,
             /// The size in bytes of the largest one.
-            largest: U64 => row.group.largest,
+            largest: U64 => row.largest,
             /// The pool tag; null if the blocks do not share one.
-            tag: Tag, optional => row.group.tag,
+            tag: Tag, optional => row.tag,
             /// The file name of the driver; null if the blocks do not share one.
-            driver: Word, optional => row.group.driver.map(|driver| row.view.driver(driver)),
+            driver: Word, optional => row.driver_name(),
             /// A line of code, a function, a tag, a driver or a size.
-            label: Text, not_in_csv => row.view.label(row.group),
+            label: Text, not_in_csv => row.label(),
             /// The same, with two further frames of drivers.
-            label: Text, only_in_csv => row.view.trail(row.group),
+            label: Text, only_in_csv => row.trail(),
             /// Why the group has no stack.
             why_no_stack: Word, optional, only_in_csv => row.why(),
             /// The call stack, innermost frame first; null if the blocks do not share one.
-            stack: Frames, optional => row.group.frames(row.view.leaks).map(Value::Frames),
+            stack: Frames, optional => row.frames().map(Value::Frames),
             /// Why the group has no stack; null if it has one.
-            why_no_stack: Word, optional, not_in_csv => row.view.why_no_stack(row.group),
+            why_no_stack: Word, optional, not_in_csv => row.why_no_stack(),
             /// The addresses of the first blocks.
             examples: Text, only_in_csv => joined(row.addresses().take(EXAMPLES)),
             /// Where the stacks are from; null if the blocks differ.
             stack_source: OneOf(&StackSource::NAMES), optional
-                => row.view.stack_source(row.group).map(StackSource::name),
+                => row.stack_source().map(StackSource::name),
             /// Where Verifier keeps the entries of the blocks; null if the blocks differ.
-            source: OneOf(&Source::NAMES), optional => row.view.source(row.group),
+            source: OneOf(&Source::NAMES), optional => row.source(),
             /// How many of the blocks cannot be as their entries say.
-            impossible: U64, only_in_csv => row.view.impossible(row.group),
+            impossible: U64, only_in_csv => row.impossible(),
         }),
     );
 
     /// Why the blocks have no stack, if none of them has one.
     fn why(&self) -> Option<String> {
-        match self.group.stack {
+        match self.stack {
             Some(Err(why)) => Some(self.view.leaks.why(why)),
             _ => None,
         }
     }
 
     fn addresses(&self) -> impl Iterator<Item = Va> {
-        self.blocks().map(|row| row.allocation.address)
+        self.members().map(|block| block.allocation.address)
     }
 
-    /// The blocks of the group.
-    pub fn blocks(&self) -> impl Iterator<Item = BlockRow<'a>> + Clone + use<'a> {
-        let Self { view, group } = *self;
-        let blocks = group.blocks.iter().filter_map(|&index| view.leaks.blocks.get(index));
-        blocks.map(move |block| AllocationRow { allocation: &block.allocation, of: (view, block) })
-    }
-}
-
-impl<'a> LeaksView<'a> {
-    /// The groups that are shown.
-    pub fn rows(&'a self) -> impl Iterator<Item = GroupRow<'a>> + Clone {
-        self.split().0.iter().map(move |group| GroupRow { view: self, group })
+    /// The blocks of the group, as rows of [`BlockRow::block_table`].
+    pub fn block_rows(&self) -> impl Iterator<Item = BlockRow<'a>> + Clone + use<'a> {
+        let view = self.view;
+        self.members()
+            .map(move |block| AllocationRow { allocation: &block.allocation, of: (view, block) })
     }
 }

@@ -251,7 +251,7 @@ impl Text<'_> {
                     writeln!(out, "Lock =   {}", self.lock(lock))?;
                 }
                 if issue.node().is_some() {
-                    writeln!(out, "The locks that lead to it are no longer known.")?;
+                    writeln!(out, "The locks that lead to it are not known anymore.")?;
                 }
             }
         }

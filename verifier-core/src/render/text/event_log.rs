@@ -134,7 +134,7 @@ fn write_forced_pending(
     Ok(())
 }
 
-/// `!verifier 400`: laid out like the IRQL log, which is ours.
+/// `!verifier 400`: our layout follows the IRQL log.
 ///
 /// # Errors
 /// Those of the writer.

@@ -5,7 +5,7 @@ use std::io;
 use super::Style;
 use crate::verifier::{FLAGS, FlagGroup, Level};
 
-/// The lines that tell a level, cut to what a kernel of `build` knows.
+/// The lines of a level, limited to the flags that a kernel of `build` knows.
 ///
 /// # Errors
 /// Those of the writer.

@@ -54,9 +54,8 @@ pub fn write_modules(out: &mut dyn io::Write, kernel: &Kernel) -> io::Result<()>
     Ok(())
 }
 
-/// `.bugcheck`. What a bug check of Verifier's says, and the condition that it violated
-/// ([`violated_condition`](crate::verifier::violated_condition)), are ours in this place; they are laid
-/// out as `!analyze` does it.
+/// `.bugcheck`. The meaning of one of Verifier's bug checks and the condition that was violated
+/// ([`violated_condition`](crate::verifier::violated_condition)) are our additions, in the layout of `!analyze`.
 ///
 /// # Errors
 /// Those of the writer.

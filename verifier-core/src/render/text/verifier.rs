@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::render::Names;
 use crate::verifier::{Allocation, Counters, Driver, DriverPool, DriverState, Settings};
 
-/// Level and statistics: what `!verifier` prints whatever the flags.
+/// Level and statistics, which `!verifier` prints with any flags.
 ///
 /// # Errors
 /// Those of the writer.
@@ -65,8 +65,8 @@ pub fn write_summary(
     writeln!(out)
 }
 
-/// The word for a driver's state. `Loaded` and `Loaded and Unloaded` are from transcripts; the other
-/// two are expected words that none shows.
+/// The word for a driver's state. `Loaded` and `Loaded and Unloaded` are from transcripts; no transcript shows
+/// the other two.
 fn state(driver: &Driver, style: Style) -> &'static str {
     match (style, driver.images.is_empty(), driver.state()) {
         (Style::Modern, false, _) if driver.unloads > 0 => "Loaded and Unloaded",

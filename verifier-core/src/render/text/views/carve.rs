@@ -1,4 +1,4 @@
-//! What was found without lists.
+//! Allocations and records that were found without lists.
 
 use std::io;
 
@@ -64,7 +64,7 @@ fn write_owner(out: &mut dyn io::Write, owner: &CarvedOwner, names: &Names<'_>) 
     Ok(())
 }
 
-/// Writes what one way found and the other did not.
+/// Writes the allocations that only one way found.
 fn write_difference(
     out: &mut dyn io::Write,
     carved: &CarvedPool,

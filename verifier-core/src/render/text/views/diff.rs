@@ -13,7 +13,7 @@ use crate::render::text::{sanitize, write_extent};
 /// Example addresses of a group.
 const EXAMPLES: usize = 4;
 
-/// What is said if nothing is known to have grown and one of the dumps did not give a complete answer.
+/// The words if nothing is known to have grown and one of the dumps did not give a complete answer.
 const UNKNOWN: &str = "What grew is unknown";
 
 /// Writes what grew and shrank as text.

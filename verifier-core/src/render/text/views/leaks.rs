@@ -3,10 +3,10 @@
 use std::io;
 
 use crate::addr::Va;
-use crate::analysis::{Group, GroupBy, StackSource};
+use crate::analysis::{GroupBy, StackSource};
 use crate::render::leaks::{
-    CONTIGUOUS, LeaksView, Thousands, UNKNOWN, at_least, blocks, coverage_line, filter_line,
-    more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
+    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
+    filter_line, more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
 };
 use crate::render::text::{digits, sanitize, write_extent, write_stack};
 
@@ -53,7 +53,7 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
             view.leaks.why(*why)
         )?;
     }
-    let (shown, more, rest) = view.split();
+    let Omitted { groups: more, total: rest } = view.omitted();
     writeln!(
         out,
         "{} outstanding, {} bytes, in {} group{} by {}, the most bytes first.",
@@ -63,7 +63,7 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         if view.groups.len() == 1 { "" } else { "s" },
         view.by.name()
     )?;
-    for (index, group) in shown.iter().enumerate() {
+    for (index, group) in view.iter().enumerate() {
         writeln!(out)?;
         write_group(out, view, index + 1, group)?;
     }
@@ -90,7 +90,7 @@ fn write_group(
     out: &mut dyn io::Write,
     view: &LeaksView<'_>,
     number: usize,
-    group: &Group,
+    group: LeakGroup<'_>,
 ) -> io::Result<()> {
     let machine = view.names.kernel().space().machine();
     let count = group.blocks.len() as u64;
@@ -103,31 +103,31 @@ fn write_group(
         Some(tag) => write!(out, ", tag {tag}")?,
         None => {}
     }
-    if let Some(driver) = group.driver {
-        write!(out, ", {}", sanitize(view.driver(driver)))?;
+    if let Some(driver) = group.driver_name() {
+        write!(out, ", {}", sanitize(driver))?;
     }
-    if view.stack_source(group) == Some(StackSource::PoolInfo) {
+    if group.stack_source() == Some(StackSource::PoolInfo) {
         write!(out, ", stack of the pool info tree")?;
     }
     writeln!(out)?;
     // The line above has tag and driver.
     if !matches!(view.by, GroupBy::Stack | GroupBy::Tag | GroupBy::Driver) {
-        writeln!(out, "    {}: {}", view.by.name(), sanitize(&view.label(group)))?;
+        writeln!(out, "    {}: {}", view.by.name(), sanitize(&group.label()))?;
     }
     match group.stack {
         Some(Ok(_)) => {
-            let frames = group.frames(view.leaks).unwrap_or_default();
-            write_stack(out, frames, view.names, "    ")?;
+            let frames = group.frames().unwrap_or_default();
+            write_stack(out, frames, &view.names, "    ")?;
         }
         Some(Err(why)) => {
             writeln!(out, "    no stack: {}", view.leaks.why(why))?;
             if view.by == GroupBy::Stack {
-                writeln!(out, "    caller: {}", sanitize(&view.first_caller(group)))?;
+                writeln!(out, "    caller: {}", sanitize(&group.first_caller()))?;
             }
         }
         None => {}
     }
-    match view.impossible(group) {
+    match group.impossible() {
         0 => {}
         count => writeln!(
             out,
@@ -135,11 +135,7 @@ fn write_group(
             blocks(count as u64)
         )?,
     }
-    let mut addresses = group
-        .blocks
-        .iter()
-        .filter_map(|&index| view.leaks.blocks.get(index))
-        .map(|block| block.allocation.address);
+    let mut addresses = group.members().map(|block| block.allocation.address);
     let examples: Vec<String> =
         addresses.by_ref().take(EXAMPLES).map(|va: Va| digits(va, machine)).collect();
     let more = match group.blocks.len().saturating_sub(EXAMPLES) {
