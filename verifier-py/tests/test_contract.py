@@ -48,7 +48,7 @@ def by_driver(pool: verifier.Pool, contiguous: verifier.Table[Any]) -> dict[str,
         for row in table.to_dicts():
             parts = drivers.setdefault(row.pop("driver"), {"allocations": [], "contiguous": []})
             parts[part].append(row)
-    unowned = drivers.pop("(no known driver)", {"allocations": []})["allocations"]
+    unowned = drivers.pop(None, {"allocations": []})["allocations"]
     nested = [{"name": name, **parts} for name, parts in drivers.items()]
     return {"drivers": nested, "unowned": unowned, **facts(pool, "pool_info")}
 
