@@ -920,8 +920,8 @@ enum VerifierStatus verifier_module_at(const struct VerifierView *view,
                                        struct VerifierModule *record,
                                        size_t size);
 
-// What the dump says that the machine stopped with. One record: VerifierBugCheck. Unsupported where
-// the memory is a callback's, which has no header to say it.
+// The bug check: the one in the dump's header, else the one that the kernel noted in its own memory. One
+// record: VerifierBugCheck. VERIFIER_STATUS_UNSUPPORTED if there is neither a header nor a note.
 //
 // # Safety
 //

@@ -230,6 +230,7 @@ fn a_reader_may_say_that_its_memory_does_not_change() {
         let frames = vec![0xffff_f800_0192_7cc6, 0xffff_f880_0447_d634];
         machine.log(Log::Irql).push(RingRecord { fields, frames, stale: Vec::new() });
     }
+    machine.bug_check(BugCheck { code: 0xc6, parameters: [0xffff_fa80_0540_0000, 7, 0, 0] });
     let machine = machine.assemble();
     let (image, symbols) = write(&machine.sample(DumpKind::Raw), folder.path());
     let program = static_("tests/reader.c", folder.path());

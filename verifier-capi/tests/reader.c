@@ -1,5 +1,5 @@
 /* What a reader of an image is asked for until the image is open, with and without the flag that the image
- * does not change; a log of IRQL transitions; and that memory has no bug check.
+ * does not change; a log of IRQL transitions; and the bug check that the kernel noted in memory.
  *
  *     reader IMAGE DTB PS_LOADED_MODULE_LIST SYMBOLS
  */
@@ -32,7 +32,11 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     };
     CHECK(verifier_open_reader(&reader, argv[4], &session) == VERIFIER_STATUS_OK);
     size_t to_open = calls;
-    CHECK(verifier_bug_check(session, &view) == VERIFIER_STATUS_UNSUPPORTED && !view);
+    VerifierBugCheck stop;
+    CHECK(verifier_bug_check(session, &view) == VERIFIER_STATUS_OK);
+    CHECK(verifier_bug_check_at(view, 0, &stop, sizeof stop) == VERIFIER_STATUS_OK);
+    CHECK(stop.code == 0xc6 && stop.parameters[1] == 7);
+    verifier_view_free(view);
 
     CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_IRQL, SIZE_MAX, 0, &view) == VERIFIER_STATUS_OK);
     VerifierReach reach;

@@ -159,8 +159,8 @@ def test_fault_level(folder: Path) -> None:
 
 def test_arguments(dump: verifier.Dump, folder: Path) -> None:
     for call, text in (
-        (lambda: dump.kd("!analyze"), "not a command"),
-        (lambda: dump.kd("!verifier zz"), "no number"),
+        (lambda: dump.kd("!analyze"), "not a known command"),
+        (lambda: dump.kd("!verifier zz"), "not a number"),
         (lambda: dump.kd("lm", style="vista"), "style"),  # type: ignore[arg-type]
         (lambda: dump.pool("other.sys"), "other.sys"),
         (lambda: dump.log("music"), "music"),

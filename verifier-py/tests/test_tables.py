@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -312,21 +312,20 @@ def test_a_file_that_is_not_such_an_output_is_replaced_only_by_force(
     dump: verifier.Dump, tmp_path: Path
 ) -> None:
     leaks = dump.leaks()
-    for name in ("report", "picture", "picture of leaks"):
-        path = tmp_path / name
+    writers: list[Callable[[Path, bool], object]] = [
+        lambda path, force: dump.report(path, force=force),
+        lambda path, force: dump.flamegraph(path, force=force),
+        lambda path, force: leaks.flamegraph(path, force=force),
+    ]
+    for number, write in enumerate(writers):
+        path = tmp_path / str(number)
         path.write_text("mine")
-        for force in (False, True, False):
-            write = {
-                "report": lambda: dump.report(path, force=force),
-                "picture": lambda: dump.flamegraph(path, force=force),
-                "picture of leaks": lambda: leaks.flamegraph(path, force=force),
-            }[name]
-            if path.read_text(encoding="utf-8") == "mine" and not force:
-                with pytest.raises(verifier.UsageError, match="force=True"):
-                    write()
-                assert path.read_text() == "mine"
-            else:
-                assert write() == ()
+        with pytest.raises(verifier.UsageError, match="force=True"):
+            write(path, False)
+        assert path.read_text() == "mine"
+        assert write(path, True) == ()
+        # It is such an output now.
+        assert write(path, False) == ()
 
 
 def test_records_of_every_log() -> None:

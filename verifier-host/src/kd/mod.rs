@@ -5,6 +5,7 @@
 
 mod verifier;
 
+use std::collections::HashSet;
 use std::io;
 
 use verifier_core::dump::Dump;
@@ -30,8 +31,10 @@ pub fn run_kd_command(
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
     let mut problems = dispatch(out, session, command, style)?;
-    let kernel = session.kernel_symbol_problem();
-    problems.extend(kernel.filter(|kernel| !problems.contains(kernel)));
+    problems.extend(session.kernel_symbol_problem());
+    // Several views of one command may have the same problem.
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
     // Not the debugger's, but in the form of the warnings that it prints between its lines.
     if let Some(line) = extent_line(&Completeness::of(&problems)) {
         writeln!(out, "*** WARNING: {line}.")?;

@@ -30,14 +30,16 @@ impl Session {
             }
         };
         let file = self.file.as_ref();
-        Info::gather(InfoSources {
+        let mut info = Info::gather(InfoSources {
             file: file.map(|(path, file)| (path.as_path(), file)),
             kernel: self.kernel.as_deref(),
             bug_check: self.bug_check(),
             page_tables: self.tables.as_ref().map(|tables| (tables.base, tables.from.clone())),
             symbols: &symbols,
             problems: self.image_problems(),
-        })
+        });
+        self.add_problems(&mut info, self.kernel_symbol_problem());
+        info
     }
 
     /// Verifier's level and statistics, and its modes.

@@ -87,6 +87,13 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             Thousands(rest.bytes)
         )?;
     }
+    write_stacks(out, view)?;
+    nameless(out, view)?;
+    problems(out, view)
+}
+
+/// The stacks of the first groups that have one, folded.
+fn write_stacks(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     let mut stacks = view.iter().enumerate().filter(|(_, group)| group.frames().is_some());
     for (index, group) in stacks.by_ref().take(STACKS) {
         writeln!(
@@ -111,8 +118,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
         let groups = if left == 1 { "group is" } else { "groups are" };
         writeln!(out, "\nStacks of {left} more {groups} in `--format json`.")?;
     }
-    nameless(out, view)?;
-    problems(out, view)
+    Ok(())
 }
 
 /// The dump, and what was filtered.
