@@ -43,7 +43,7 @@ def facts(table: Any, *names: str) -> dict[str, Any]:
 
 def by_driver(pool: verifier.Pool, contiguous: verifier.Table[Any]) -> dict[str, Any]:
     """The table, nested like the command's JSON."""
-    drivers: dict[str, Any] = {}
+    drivers: dict[Any, Any] = {}
     for part, table in (("allocations", pool), ("contiguous", contiguous)):
         for row in table.to_dicts():
             parts = drivers.setdefault(row.pop("driver"), {"allocations": [], "contiguous": []})
