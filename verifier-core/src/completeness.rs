@@ -1,10 +1,4 @@
 //! Whether an answer is complete.
-//!
-//! A user acts on "nothing leaked", so a view must know when it cannot know. Each [`Problem`] of a view
-//! says what it leaves of the answer ([`Problem::leaves`]), and the weakest of them decides
-//! ([`Completeness::of`]). An answer is [`Complete`](Extent::Complete) if Verifier's data was located,
-//! each list that leads to the answer was read to its end, and what was read agrees with the kernel's own
-//! counters.
 
 use crate::error::Problem;
 use crate::extent::Extent;
@@ -13,6 +7,12 @@ use crate::extent::Extent;
 const MAX_REASONS: usize = 16;
 
 /// Whether an answer is complete, and if not, why.
+///
+/// A user acts on "nothing leaked", so a view must know when it cannot know. Each [`Problem`] of a view
+/// says what it leaves of the answer ([`Problem::leaves`]), and the weakest of them decides
+/// ([`Completeness::of`]). An answer is [`Complete`](Extent::Complete) if Verifier's data was located,
+/// each list that leads to the answer was read to its end, and what was read agrees with the kernel's own
+/// counters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Completeness {

@@ -1,59 +1,84 @@
-//! Reads what Windows Driver Verifier keeps inside the kernel, out of crash dumps or any other memory.
+//! Reads the data that Windows Driver Verifier keeps inside the kernel, from crash dumps or any other memory.
 //!
-//! **In:** bytes by address (a dump file's bytes, physical memory with its page tables, or virtual
-//! memory that something else translates) and the kernel's types and symbols (a PDB, a Volatility 3
-//! ISF table, or literals). **Out:** plain records: settings and statistics, verified drivers, each
-//! pool allocation that they still hold, the log of recent allocations and frees with call stacks,
-//! and the same as the debugger's own text, JSON or CSV.
+//! You give it bytes by address (a dump file's bytes, physical memory with its page tables, or virtual memory that
+//! another tool translates) and the kernel's types and symbols (a PDB, a Volatility 3 ISF table, or literals). It
+//! returns plain records: settings and statistics, verified drivers, each pool allocation that they still hold,
+//! the log of recent allocations and frees with call stacks; and the same as the debugger's own text, JSON or CSV.
 //!
-//! **What you bring:** this crate does no I/O. It says what it wants as values
-//! ([`Kernel::wanted_symbols`](kernel::Kernel::wanted_symbols) gives PDB names and GUIDs) and you
-//! bring the bytes; `verifier-host` is one way to do that. Without symbols it uses layouts of its own
-//! ([`types::Profile`]), finds Verifier's globals by the data that they point to
-//! ([`verifier::Globals`]), or finds the data itself ([`verifier::CarvedPool`]), and says so. **What it
-//! will not do:** change a dump, guess between two possible places, or stop at one bad record: every
-//! view returns what it could read, `problems` that say where and why it could not read the rest, and
-//! whether the answer is complete ([`Completeness`]).
+//! # Which crate
 //!
-//! # From three literals
+//! | you have | take |
+//! |---|---|
+//! | dump files, a symbol store or server | `verifier-host`: one call opens a dump with its symbols; also the `verifier` command |
+//! | your own memory reader, or a tool that must not do I/O | this crate |
+//! | a test that needs a dump | `verifier-synth`: builds dumps and their symbol tables |
 //!
-//! A view needs memory, types and symbols. Three literals are enough:
+//! # Open a dump and print its leaks
 //!
 //! ```
 //! use std::sync::Arc;
+//! use verifier_core::analysis::{GroupBy, Leaks};
+//! use verifier_core::dump::Dump;
 //! use verifier_core::kernel::{AddressSpace, Hints, Kernel};
-//! use verifier_core::machine::Machine;
-//! use verifier_core::memory::SparsePages;
-//! use verifier_core::types::{Literals, Shape};
-//! use verifier_core::verifier::Settings;
-//! use verifier_core::Va;
+//! use verifier_core::render::LeaksView;
 //!
-//! // A module list of one image, and the structure that MmVerifierData names.
-//! let (list, entry, base) = (0xffff_f800_0020_0000u64, 0xffff_fa80_0010_0000u64, 0xffff_f800_0000_0000u64);
-//! let mut module = vec![0u8; 0x70];
-//! module[..8].copy_from_slice(&list.to_le_bytes());                 // InLoadOrderLinks
-//! module[8..16].copy_from_slice(&list.to_le_bytes());
-//! module[0x30..0x38].copy_from_slice(&base.to_le_bytes());          // DllBase
-//! module[0x40..0x44].copy_from_slice(&0x60_0000u32.to_le_bytes());  // SizeOfImage
-//! let memory = SparsePages::new()
-//!     .with(Va(list), &[entry.to_le_bytes(), entry.to_le_bytes()].concat())
-//!     .with(Va(entry), &module)
-//!     .with(Va(base + 0x1000), &[0xbb, 0x09, 0, 0, 7, 0, 0, 0]);
-//! let types = Literals::new()
-//!     .with_type("_MM_DRIVER_VERIFIER_DATA", 8,
-//!         &[("Level", 0, Shape::Unsigned(4)), ("RaiseIrqls", 4, Shape::Unsigned(4))])
-//!     .with_symbol("MmVerifierData", 0x1000);
-//!
-//! let space = AddressSpace::new(Arc::new(memory), Machine::X64);
-//! let hints = Hints { ps_loaded_module_list: Some(Va(list)), ..Hints::default() };
-//! let kernel = Kernel::open(space, hints)?;
-//! kernel.supply_types(Arc::new(types));
-//!
-//! let settings = Settings::read(&kernel)?;
-//! assert_eq!(settings.level.0, 0x9bb);
-//! assert_eq!(settings.statistics.get("RaiseIrqls"), Some(7));
+//! # let sample = verifier_synth::walkthrough();
+//! # let bytes = sample.dump;
+//! let dump = Dump::open(Arc::new(bytes))?; // the whole file, or your own `ReadAt`
+//! let kernel = Kernel::open(AddressSpace::of_dump(&dump)?, Hints::of_dump(&dump))?;
+//! for wanted in kernel.wanted_symbols() {
+//!     println!("{wanted}"); // fetch the PDB and call `kernel.supply_pdb`
+//! #   let Ok(pdb) = &wanted.pdb else { continue };
+//! #   let (_, table) = sample.files.iter().find(|(path, _)| path.starts_with(&pdb.name)).unwrap();
+//! #   kernel.supply_isf(wanted.module, Arc::new(verifier_core::types::Isf::parse(table)?));
+//! }
+//! let leaks = Leaks::read(&kernel, |_| true)?;
+//! for group in &LeaksView::new(&kernel, &leaks, GroupBy::Stack) {
+//!     println!("{} blocks, {} bytes: {}", group.blocks.len(), group.bytes, group.label());
+//! }
+//! println!("{}", leaks.completeness().extent); // "complete": nothing else leaked
+//! # assert_eq!(leaks.blocks.len(), 10);
 //! # Ok::<(), verifier_core::Error>(())
 //! ```
+//!
+//! # Bring your own memory
+//!
+//! [`FromFn`](memory::FromFn) makes memory from a closure that reads one address range.
+//! [`Memory`](memory::Memory) is the trait with the reasons why bytes are absent, and
+//! [`OnThread`](memory::OnThread) is for a reader that is not `Send`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use verifier_core::kernel::{AddressSpace, Hints, Kernel, Landmarks};
+//! use verifier_core::machine::Machine;
+//! use verifier_core::memory::FromFn;
+//! use verifier_core::{Error, Pa};
+//!
+//! /// `read` fills a buffer from a physical address; `dtb` is the page tables' (CR3).
+//! fn open(
+//!     read: impl Fn(u64, &mut [u8]) -> Result<(), String> + Send + Sync + 'static,
+//!     dtb: Pa,
+//!     hints: Hints, // the address of PsLoadedModuleList or of the debugger data block
+//! ) -> Result<Kernel, Error> {
+//!     let physical = Arc::new(FromFn::new(move |at: Pa, buf: &mut [u8]| read(at.0, buf)));
+//!     let marks = Landmarks::from(&hints);
+//!     Kernel::open(AddressSpace::of_tables(physical, dtb, Machine::X64, None, &marks), hints)
+//! }
+//! ```
+//!
+//! If the host translates addresses itself, use [`AddressSpace::new`](kernel::AddressSpace::new). If the address
+//! of the kernel is unknown, [`find_kernel`](kernel::find_kernel) searches for it. A test needs no dump at all:
+//! [`Literals`](types::Literals) has an example.
+//!
+//! # What it does not do
+//!
+//! This crate does no I/O: it names the symbols that it wants
+//! ([`Kernel::wanted_symbols`](kernel::Kernel::wanted_symbols)), and you bring the bytes. Without symbols it uses
+//! layouts of its own ([`types::Profile`]), finds Verifier's globals by the data that they point to
+//! ([`verifier::Globals`]), or finds the data itself ([`verifier::CarvedPool`]), and says so. It never changes a
+//! dump, never guesses between two possible places, and does not stop at one bad record: every view returns what
+//! it could read, `problems` that say where and why it could not read the rest, and whether the answer is complete
+//! ([`Completeness`]).
 //!
 //! # The modules
 //!

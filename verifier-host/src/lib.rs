@@ -1,21 +1,52 @@
-//! The I/O of the project: files, symbol stores and servers. The `verifier` command is built on it.
+//! Finds what drivers leak in Windows crash dumps: dump files, symbol stores and servers, and the `verifier` command.
 //!
-//! You give [`Session`] a dump file and a [`symbols::SymbolPath`], and it gives you the views of
-//! [`verifier_core`] with the symbols of what they show. [`Session::leaks`] gives outstanding allocations in
-//! groups, [`FilteredLeaks::since`] the difference of two dumps, [`flame_graph`] and
-//! [`report::write_report`] pictures:
+//! You give a [`Session`] a dump file and a [`symbols::SymbolPath`]. Its methods return the views of
+//! [`verifier_core`]: settings, drivers, allocations, logs, deadlocks, leaks. Each view finds the symbols of what it
+//! shows.
+//!
+//! # Which crate
+//!
+//! | you have | take |
+//! |---|---|
+//! | dump files, a symbol store or server | this crate |
+//! | your own memory reader, or a tool that must not do I/O | [`verifier_core`] |
+//! | your own memory reader and a symbol path | both: [`Session::of_kernel`] |
+//! | a test that needs a dump | `verifier-synth` |
+//!
+//! # Open a dump and print its leaks
 //!
 //! ```no_run
-//! use verifier_host::{Session, symbols::SymbolPath};
+//! use verifier_host::{GroupBy, LeakFilter, Session, symbols::SymbolPath};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let session = Session::open("memory.dmp".as_ref(), SymbolPath::parse("symbols")?)?;
-//! let report = session.pool(None)?;
-//! for pool in &report.drivers {
-//!     println!("{} holds {} blocks", pool.driver.name, pool.allocations.len());
+//! let symbols = SymbolPath::parse("srv*symbols*https://msdl.microsoft.com/download/symbols")?;
+//! let session = Session::open("memory.dmp".as_ref(), symbols)?;
+//! for group in &session.leaks(LeakFilter::default())?.by(GroupBy::Function) {
+//!     println!("{} blocks, {} bytes: {}", group.blocks.len(), group.bytes, group.label());
 //! }
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! [`FilteredLeaks::since`] returns the difference of two dumps, [`flame_graph`] and [`report::write_report`] make
+//! pictures.
+//!
+//! # Bring your own memory
+//!
+//! Open a [`Kernel`](verifier_core::kernel::Kernel) over your memory (the front page of [`verifier_core`] shows it)
+//! and let a session find its symbols:
+//!
+//! ```no_run
+//! use verifier_core::kernel::Kernel;
+//! use verifier_host::{Session, symbols::SymbolPath};
+//!
+//! fn print(kernel: Kernel) -> Result<(), Box<dyn std::error::Error>> {
+//!     let session = Session::of_kernel(kernel, SymbolPath::parse("symbols")?);
+//!     for pool in &session.pool(None)?.drivers {
+//!         println!("{} holds {} blocks", pool.driver.name, pool.allocations.len());
+//!     }
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Features

@@ -6,6 +6,8 @@
 //! Volatility 3 ISF table for each image with a PDB. If you want to damage the machine first, use the step
 //! between: an [`Assembly`] is the machine laid out in memory.
 //!
+//! The reader of such dumps is `verifier-core`; with files and symbol servers, `verifier-host`.
+//!
 //! This crate does not share a structure, constant or offset with the parser that it tests. Its knowledge
 //! comes from public descriptions of the formats, kept as data in `layouts/`. It panics if you ask for
 //! something that it cannot build: it is a tool for tests and never reads a file.

@@ -1,8 +1,4 @@
 //! Whether two dumps are of one boot of one machine.
-//!
-//! They are of one boot if their kernels have the same base and their machines were started at the same
-//! time (`SystemTime` minus `SystemUpTime`, within two seconds, because the clock may have been corrected).
-//! If the times are unknown, every module that both dumps have must have the same base.
 
 use crate::dump::Header;
 use crate::kernel::Kernel;
@@ -11,6 +7,10 @@ use crate::kernel::Kernel;
 const BOOT_TIME_SLACK: u64 = 2 * 10_000_000;
 
 /// Whether two dumps are of one boot.
+///
+/// They are of one boot if their kernels have the same base and their machines were started at the same
+/// time (`SystemTime` minus `SystemUpTime`, within two seconds, because the clock may have been corrected).
+/// If the times are unknown, every module that both dumps have must have the same base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
     /// True for one boot.

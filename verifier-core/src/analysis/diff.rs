@@ -1,14 +1,4 @@
 //! What grew between two dumps.
-//!
-//! Within one boot, addresses do not change. Blocks are matched one by one, by address, size, tag and caller,
-//! and by stack if both dumps have one. A block that is in both dumps keeps the stack of the dump that has
-//! one: the log of the later dump may have wrapped. Across boots only names can be matched: groups by
-//! symbolized stack, tag and driver.
-//!
-//! A stack is known only while the log has its record, and two logs do not reach back equally far. Blocks
-//! that have a stack in one dump may have none in the other: one group would shrink and another grow. The
-//! tracking entries always have the caller. So if the blocks of one driver, tag and caller grew without a
-//! stack and shrank with one, or the reverse, they are added up as one group ([`DiffGroup::merged`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -79,6 +69,16 @@ impl DiffGroup {
 }
 
 /// What grew between two dumps.
+///
+/// Within one boot, addresses do not change. Blocks are matched one by one, by address, size, tag and caller,
+/// and by stack if both dumps have one. A block that is in both dumps keeps the stack of the dump that has
+/// one: the log of the later dump may have wrapped. Across boots only names can be matched: groups by
+/// symbolized stack, tag and driver.
+///
+/// A stack is known only while the log has its record, and two logs do not reach back equally far. Blocks
+/// that have a stack in one dump may have none in the other: one group would shrink and another grow. The
+/// tracking entries always have the caller. So if the blocks of one driver, tag and caller grew without a
+/// stack and shrank with one, or the reverse, they are added up as one group ([`DiffGroup::merged`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diff {
     /// Whether both are of one boot.

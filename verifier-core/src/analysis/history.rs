@@ -1,12 +1,5 @@
 //! Everything that Verifier knows of one address: records of the pool log whose block holds it, tracking
 //! entries, in use or freed, and blocks of the pool info tree with their stacks.
-//!
-//! The records give lifetimes: the allocation of a block and the free that ended it. They show who freed the
-//! block that a stale pointer points to. A block that is still held has a lifetime even if the log has no
-//! record of it. A freed tracking entry has lost its block's address to the free list, but keeps size, tag
-//! and caller. If these agree with an allocation in the log, the entry may be that block's, and only it still
-//! has the tag. Special pool gives each block a separate page with a guard page after it, so the blocks of
-//! neighboring pages are shown too: an overrun comes from there.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -87,6 +80,13 @@ pub struct Neighbor {
 }
 
 /// Everything that is known about one address.
+///
+/// The records give lifetimes: the allocation of a block and the free that ended it. They show who freed the
+/// block that a stale pointer points to. A block that is still held has a lifetime even if the log has no
+/// record of it. A freed tracking entry has lost its block's address to the free list, but keeps size, tag
+/// and caller. If these agree with an allocation in the log, the entry may be that block's, and only it still
+/// has the tag. Special pool gives each block a separate page with a guard page after it, so the blocks of
+/// neighboring pages are shown too: an overrun comes from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// The address.

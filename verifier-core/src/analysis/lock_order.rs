@@ -1,14 +1,14 @@
 //! The deadlock that was found, thread by thread.
-//!
-//! The kernel searches from the node of the lock that the thread holds for a node of the lock that it wants
-//! (`Instigator`), and writes the way back to `Participant`: from each node to a node taken below it, or to
-//! another node of the same lock. The first kind of step stays with a thread; the second goes to the next
-//! thread. The last thread is the one that wants the lock now. (Kernels of Windows 10 and 11.)
 
 use crate::addr::Va;
 use crate::verifier::deadlock::{Deadlock, Node};
 
 /// Which thread took which locks, in which order.
+///
+/// The kernel searches from the node of the lock that the thread holds for a node of the lock that it wants
+/// (`Instigator`), and writes the way back to `Participant`: from each node to a node taken below it, or to
+/// another node of the same lock. The first kind of step stays with a thread; the second goes to the next
+/// thread. The last thread is the one that wants the lock now. (Kernels of Windows 10 and 11.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockOrder {
     /// The locks, in the order in which the threads name them; null if the record of a lock is not available.

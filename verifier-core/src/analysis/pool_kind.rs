@@ -1,11 +1,4 @@
 //! Paged or nonpaged pool, as far as that is known.
-//!
-//! A tracking entry does not say which pool its block is from. Two things do: the counters of a driver that has
-//! blocks in one pool only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and up to
-//! Windows 8.1 the bounds of the pools, whose addresses are in `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at
-//! 0x110 to `MmPagedPoolEnd` at 0x128). Later kernels randomize their address space and may leave the bounds
-//! at zero; then blocks of drivers with both pools are [`PoolKind::Unknown`]. In the pool info tree, a block's
-//! stack gives its pool.
 
 use std::ops::RangeInclusive;
 
@@ -18,6 +11,13 @@ const NONPAGED: [u64; 2] = [0x110, 0x118];
 const PAGED: [u64; 2] = [0x120, 0x128];
 
 /// Which pool a block is from.
+///
+/// A tracking entry does not say which pool its block is from. Two things do: the counters of a driver that has
+/// blocks in one pool only (`CurrentPagedPoolAllocations`, `CurrentNonPagedPoolAllocations`), and up to
+/// Windows 8.1 the bounds of the pools, whose addresses are in `KDDEBUGGER_DATA64` (`MmNonPagedPoolStart` at
+/// 0x110 to `MmPagedPoolEnd` at 0x128). Later kernels randomize their address space and may leave the bounds
+/// at zero; then blocks of drivers with both pools are [`PoolKind::Unknown`]. In the pool info tree, a block's
+/// stack gives its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PoolKind {
     /// Nonpaged pool.

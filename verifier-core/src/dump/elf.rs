@@ -1,10 +1,6 @@
 //! Core files of virtual machines in ELF format, as QEMU's `dump-guest-memory` and VirtualBox's
 //! `debugvm dumpvmcore` write them.
 //!
-//! Each `PT_LOAD` segment is a range of physical memory (`p_paddr`; QEMU with paging also gives virtual
-//! addresses, which are not needed here). QEMU adds a note for each processor, whose CR3 leads to page
-//! tables. VirtualBox's notes change with its versions and are ignored: the page tables are searched for.
-//!
 //! Only this file uses the `object` crate. It is in the core because the core finds pages in files, and
 //! `object` does no I/O: it receives the header and the tables as bytes, after their declared sizes were
 //! checked against the file.
@@ -32,6 +28,10 @@ const MAX_NOTES: u64 = 1 << 22;
 const WHAT: &str = "ELF core";
 
 /// A core file of a virtual machine.
+///
+/// Each `PT_LOAD` segment is a range of physical memory (`p_paddr`; QEMU with paging also gives virtual
+/// addresses, which are not needed here). QEMU adds a note for each processor, whose CR3 leads to page
+/// tables. VirtualBox's notes change with its versions and are ignored: the page tables are searched for.
 #[derive(Debug, Clone)]
 pub struct ElfCore {
     /// `e_machine`.

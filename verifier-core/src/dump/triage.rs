@@ -1,12 +1,5 @@
 //! Small (triage) dumps, type 4: they have no physical memory, but blocks of the kernel's virtual memory
 //! around the crash, and a list of drivers.
-//!
-//! The kernel chose the contents at the crash: the crashed thread's stack, its process and processor, the
-//! debugger data block, `MmVerifierData`, and the memory that registers and drivers' own callbacks pointed
-//! at. Lists, pool and page tables are not in it.
-//!
-//! Offsets and counts are checked against the file. If a table is only partly in the file, the entries that
-//! are there are returned with a problem.
 
 use std::sync::Arc;
 
@@ -68,6 +61,13 @@ pub struct CallStack {
 }
 
 /// The contents of a small dump.
+///
+/// The kernel chose the contents at the crash: the crashed thread's stack, its process and processor, the
+/// debugger data block, `MmVerifierData`, and the memory that registers and drivers' own callbacks pointed
+/// at. Lists, pool and page tables are not in it.
+///
+/// Offsets and counts are checked against the file. If a table is only partly in the file, the entries that
+/// are there are returned with a problem.
 #[derive(Debug, Clone)]
 pub struct Triage {
     /// False if the writer did not finish: `TRGD` is missing at the end.

@@ -1,8 +1,4 @@
 //! Whether a file is whole.
-//!
-//! Three facts must agree: how many pages the page map has, how many the header counts, and how long the
-//! file is. A file that is too short for both counts was cut short. If the counts differ, one of them is
-//! damaged; if it is the page map, pages after the damage are read from wrong places.
 
 use std::fmt;
 
@@ -17,6 +13,10 @@ const SECONDARY_DATA: [u8; 8] = *b"DumpBlob";
 /// What is missing at the end of a file.
 ///
 /// As text: `12,345,678 bytes (3,014 of 9,000 pages) are missing`.
+///
+/// Three facts must agree: how many pages the page map has, how many the header counts, and how long the
+/// file is. A file that is too short for both counts was cut short. If the counts differ, one of them is
+/// damaged; if it is the page map, pages after the damage are read from wrong places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Truncation {

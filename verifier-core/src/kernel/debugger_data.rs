@@ -1,12 +1,4 @@
 //! `KDDEBUGGER_DATA64`: the block that gives debuggers the addresses of the kernel's globals.
-//!
-//! Sources: `wdbgexts.h`, and the offsets in volatility's `kdbg_vtypes.py`, checked on dumps of 7601, 9600,
-//! 19041 and 22000. On every machine all address fields are 64 bits wide (sign-extended on x86). Each is
-//! the address *of* a variable, except `KernBase`.
-//!
-//! Since Windows 8, x64 kernels keep the block encoded while they run, and decode it in place when they
-//! write a dump. So the block is encoded in a raw image of memory. With the kernel's symbols, the keys can
-//! be read ([`DataBlockKeys`]).
 
 use super::AddressSpace;
 use crate::addr::{PAGE_SIZE, Va};
@@ -23,6 +15,14 @@ const TAG: u64 = 0x10;
 const OWNER_TAG: u32 = 0x4742_444b;
 
 /// The debugger data block.
+///
+/// Sources: `wdbgexts.h`, and the offsets in volatility's `kdbg_vtypes.py`, checked on dumps of 7601, 9600,
+/// 19041 and 22000. On every machine all address fields are 64 bits wide (sign-extended on x86). Each is
+/// the address *of* a variable, except `KernBase`.
+///
+/// Since Windows 8, x64 kernels keep the block encoded while they run, and decode it in place when they
+/// write a dump. So the block is encoded in a raw image of memory. With the kernel's symbols, the keys can
+/// be read ([`DataBlockKeys`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DebuggerData {

@@ -1,9 +1,4 @@
 //! Loaded and unloaded images.
-//!
-//! `PsLoadedModuleList` is a list of `_KLDR_DATA_TABLE_ENTRY`. Its first fields have the same offsets in
-//! every version (XP to 22000, both widths), and they are needed before symbols are available, so they are
-//! constants here. `MmUnloadedDrivers` points at 50 slots of `_UNLOADED_DRIVERS`, which is in few public
-//! PDBs: name, start, end and time of the images that were unloaded last.
 
 use std::sync::OnceLock;
 
@@ -87,6 +82,11 @@ impl From<&TriageUnloaded> for UnloadedModule {
 }
 
 /// The images of a kernel.
+///
+/// `PsLoadedModuleList` is a list of `_KLDR_DATA_TABLE_ENTRY`. Its first fields have the same offsets in
+/// every version (XP to 22000, both widths), and they are needed before symbols are available, so they are
+/// constants here. `MmUnloadedDrivers` points at 50 slots of `_UNLOADED_DRIVERS`, which is in few public
+/// PDBs: name, start, end and time of the images that were unloaded last.
 #[derive(Debug, Clone, Default)]
 pub struct Modules {
     loaded: Vec<Module>,

@@ -1,22 +1,5 @@
 //! Searches for the kernel in memory without a useful header: a virtual machine's core file, a raw image,
 //! a dump whose header was never filled in.
-//!
-//! The search has three steps, and each confirms the one before: page tables, the kernel's image through
-//! them, and the PDB that the image names.
-//!
-//! *Page tables.* Windows maps its own tables with an entry of the top table that points at the table
-//! itself. On x64 this is any entry of the kernel's half (since 14393 its number is random at each boot),
-//! and on x86 it is entry 0x300. Under PAE, entries 0 to 3 of the directory that maps 0xc0000000 point at
-//! the four directories. (The top table has the same four entries, so this directory can be used as one.)
-//! If no page has this mark, and on ARM64, for which no mark is known, every page is tried that has the
-//! shape of a top table: all present entries of the kernel's part point at memory that is there. Many pages
-//! have that shape; the kernel's image confirms the right one.
-//!
-//! *The image.* Loaders put kernels in the 512 GiB from 0xfffff800`00000000 on, on x86 anywhere in the
-//! kernel's half. Every mapped page that begins with `MZ` is checked; the kernel is the image whose PDB or
-//! export directory has a kernel's name. Tables that are known by their shape alone are accepted if the list
-//! of loaded modules can be read through them and contains that image. If there are none, the first tables
-//! that map a kernel's image are used until symbols lead to the list ([`Hints::is_uncertain`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -87,6 +70,23 @@ pub struct FoundKernel {
 
 /// Finds the kernel in memory without a header. If you give a `directory_table_base`, only this one is
 /// tried; else the processors' tables, then tables with the mark, then tables by their shape.
+///
+/// The search has three steps, and each confirms the one before: page tables, the kernel's image through
+/// them, and the PDB that the image names.
+///
+/// *Page tables.* Windows maps its own tables with an entry of the top table that points at the table
+/// itself. On x64 this is any entry of the kernel's half (since 14393 its number is random at each boot),
+/// and on x86 it is entry 0x300. Under PAE, entries 0 to 3 of the directory that maps 0xc0000000 point at
+/// the four directories. (The top table has the same four entries, so this directory can be used as one.)
+/// If no page has this mark, and on ARM64, for which no mark is known, every page is tried that has the
+/// shape of a top table: all present entries of the kernel's part point at memory that is there. Many pages
+/// have that shape; the kernel's image confirms the right one.
+///
+/// *The image.* Loaders put kernels in the 512 GiB from 0xfffff800`00000000 on, on x86 anywhere in the
+/// kernel's half. Every mapped page that begins with `MZ` is checked; the kernel is the image whose PDB or
+/// export directory has a kernel's name. Tables that are known by their shape alone are accepted if the list
+/// of loaded modules can be read through them and contains that image. If there are none, the first tables
+/// that map a kernel's image are used until symbols lead to the list ([`Hints::is_uncertain`]).
 ///
 /// # Errors
 /// [`Error::Unsupported`] says what was tried.

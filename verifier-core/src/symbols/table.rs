@@ -1,9 +1,4 @@
 //! The symbols of one image, sorted by address.
-//!
-//! All names are in one block of bytes (which may be a PDB's own records), so a table of 40,000 symbols is
-//! two allocations. If several symbols have the same address, procedures come before public functions, public
-//! data and exports; symbols of one kind are ordered by name. The answer therefore never depends on the order
-//! in which symbols were added.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,6 +34,11 @@ pub(super) struct Entry {
 pub(crate) type NameBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Symbols of one image.
+///
+/// All names are in one block of bytes (which may be a PDB's own records), so a table of 40,000 symbols is
+/// two allocations. If several symbols have the same address, procedures come before public functions, public
+/// data and exports; symbols of one kind are ordered by name. The answer therefore never depends on the order
+/// in which symbols were added.
 #[derive(Default)]
 pub struct SymbolTable {
     /// `None` for an empty table.

@@ -1,15 +1,5 @@
 //! Volatility 3 ISF tables (Intermediate Symbol Format, schema 4 to 6): JSON with a kernel's types
 //! and symbols.
-//!
-//! Source: the schema in volatility3's `schemas/`, and tables that its `pdbconv` made from Microsoft's PDBs.
-//! `user_types` have `fields` of `{offset, type}`; a type is a base type, pointer, array, bitfield, struct /
-//! union / class (by name), enum or function. `symbols` have an `address`, which is an RVA.
-//! `metadata.windows.pdb` names the PDB that the table was made from.
-//!
-//! Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept
-//! unparsed; the fields of a structure are read when the structure is first requested. Every map has at most
-//! [`MAX_TABLE_ENTRIES`] entries, so the memory that a table takes is in proportion to a kernel's table, whatever
-//! the file contains.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -38,6 +28,16 @@ const MAX_FIELDS: usize = 1 << 22;
 const MAX_DEPTH: u32 = 16;
 
 /// An ISF table.
+///
+/// Source: the schema in volatility3's `schemas/`, and tables that its `pdbconv` made from Microsoft's PDBs.
+/// `user_types` have `fields` of `{offset, type}`; a type is a base type, pointer, array, bitfield, struct /
+/// union / class (by name), enum or function. `symbols` have an `address`, which is an RVA.
+/// `metadata.windows.pdb` names the PDB that the table was made from.
+///
+/// Opening a table checks its JSON and keeps names, sizes and symbols. The text of the fields is kept
+/// unparsed; the fields of a structure are read when the structure is first requested. Every map has at most
+/// `MAX_TABLE_ENTRIES` entries, so the memory that a table takes is in proportion to a kernel's table, whatever
+/// the file contains.
 #[derive(Debug)]
 pub struct Isf {
     /// The JSON of all structures' fields.

@@ -1,8 +1,4 @@
 //! Verifier's level: the bits of `verifier /flags`, with the names that each generation of tools uses.
-//!
-//! Sources: the outputs of `!verifier` and of tools that Microsoft and users published for Windows Vista to
-//! 11, and the documentation of `verifier.exe`. "since" is the first build whose tools know the flag. Bits
-//! that are set and not in the table are printed as reserved, as current debuggers do.
 
 use std::fmt;
 
@@ -122,6 +118,10 @@ pub const FLAGS: &[Flag] = &[
 ];
 
 /// The level of a kernel: `_MM_DRIVER_VERIFIER_DATA.Level`.
+///
+/// Sources: the outputs of `!verifier` and of tools that Microsoft and users published for Windows Vista to
+/// 11, and the documentation of `verifier.exe`. "since" is the first build whose tools know the flag. Bits
+/// that are set and not in the table are printed as reserved, as current debuggers do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Level(pub u32);
 

@@ -1,18 +1,4 @@
 //! How Verifier runs beside its level: rule classes, modes, excluded drivers, random faults.
-//!
-//! | global | size | builds |
-//! |---|---|---|
-//! | `VfRuleClasses` | 8: two words of 32 classes | 17763 on |
-//! | `VfVerifyMode`, `VfOptionFlags`, `ViVerifyAllDrivers` | 4 | 7 on |
-//! | `VfExcludedDriversList`, `VfXdvExcludedDriversList` | `LIST_ENTRY` each | 7 on; 8.1 on |
-//! | `VfFaultInjectionProbability`, `…MaxProbability`, `…BootMinutes` | 4 | 7 on |
-//! | `VerifierFaultTagsBuffer`, `VerifierFaultApplicationsBuffer` | 0x100 of UTF-16 | 7 on |
-//!
-//! Sizes are the distances to the next symbol in 7601, 9600, 14393, 19041 and 22000. An entry of a list of
-//! excluded drivers is a `LIST_ENTRY`, directly after it a `UNICODE_STRING`, and then the characters. No
-//! public type describes it, and it is not the type of configured drivers. Kernels of 22631 and later build
-//! it this way (`VfSuspectExcludedDriversAllocateEntry`); earlier ones are assumed to do the same. Values
-//! whose meaning no public source gives are shown as numbers.
 
 use super::flags::FLAGS;
 use crate::error::{Error, Problem};
@@ -85,6 +71,20 @@ pub struct FaultInjection {
 }
 
 /// How Verifier runs. A value is `None` if the build does not have it or if it could not be read.
+///
+/// | global | size | builds |
+/// |---|---|---|
+/// | `VfRuleClasses` | 8: two words of 32 classes | 17763 on |
+/// | `VfVerifyMode`, `VfOptionFlags`, `ViVerifyAllDrivers` | 4 | 7 on |
+/// | `VfExcludedDriversList`, `VfXdvExcludedDriversList` | `LIST_ENTRY` each | 7 on; 8.1 on |
+/// | `VfFaultInjectionProbability`, `…MaxProbability`, `…BootMinutes` | 4 | 7 on |
+/// | `VerifierFaultTagsBuffer`, `VerifierFaultApplicationsBuffer` | 0x100 of UTF-16 | 7 on |
+///
+/// Sizes are the distances to the next symbol in 7601, 9600, 14393, 19041 and 22000. An entry of a list of
+/// excluded drivers is a `LIST_ENTRY`, directly after it a `UNICODE_STRING`, and then the characters. No
+/// public type describes it, and it is not the type of configured drivers. Kernels of 22631 and later build
+/// it this way (`VfSuspectExcludedDriversAllocateEntry`); earlier ones are assumed to do the same. Values
+/// whose meaning no public source gives are shown as numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Modes {

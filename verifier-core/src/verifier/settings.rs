@@ -1,8 +1,4 @@
 //! Level and statistics: `_MM_DRIVER_VERIFIER_DATA`, which the pointer `MmVerifierData` leads to.
-//!
-//! If the kernel's symbols are available, `MmVerifierData` is found by name, else through the debugger data
-//! block (+0x248). Both lead to the structure itself. Checked on 7601, 9600, 19041 and 22000. Every integer
-//! in the build's type is a statistic under its C name.
 
 use super::counters::{Counters, required};
 use super::flags::Level;
@@ -12,6 +8,10 @@ use crate::kernel::Kernel;
 use crate::types::TypeSource;
 
 /// Verifier's level and statistics.
+///
+/// If the kernel's symbols are available, `MmVerifierData` is found by name, else through the debugger data
+/// block (+0x248). Both lead to the structure itself. Checked on 7601, 9600, 19041 and 22000. Every integer
+/// in the build's type is a statistic under its C name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {

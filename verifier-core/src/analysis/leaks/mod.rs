@@ -1,21 +1,4 @@
 //! Outstanding allocations joined with the pool log: the stack that allocated each block that is still held.
-//! Contiguous memory is included: the kernel logs it together with the pool.
-//!
-//! Kernels that keep blocks in the pool info tree keep each block's stack there too. That stack is certain and
-//! needs no join. The log may also have the block's record, and so its thread.
-//!
-//! A tracking entry has the address from which the driver called. The pool log has whole stacks, but only of
-//! the newest operations, and it does not say which are allocations. The join is by the block's exact
-//! address, and the newest record of that address decides:
-//!
-//! * an allocation: its frames are the block's stack;
-//! * a free: no stack, because the allocation that followed was not logged;
-//! * no record: no stack, and the log says why ([`NoStack`]).
-//!
-//! The operation follows from the names of the kernel's frames, so the kernel's symbols must be supplied
-//! before the join, and those of `VerifierExt` if it is loaded. If the frames do not say, the record is an
-//! allocation if the block's own `CallingAddress` is one of them; else it may be a free, and gives no stack
-//! ([`NoStack::Uncertain`]).
 
 mod block;
 mod coverage;
@@ -64,6 +47,24 @@ pub struct TreeReach {
 }
 
 /// Outstanding allocations with the stacks that made them.
+///
+/// Contiguous memory is included: the kernel logs it together with the pool.
+///
+/// Kernels that keep blocks in the pool info tree keep each block's stack there too. That stack is certain and
+/// needs no join. The log may also have the block's record, and so its thread.
+///
+/// A tracking entry has the address from which the driver called. The pool log has whole stacks, but only of
+/// the newest operations, and it does not say which are allocations. The join is by the block's exact
+/// address, and the newest record of that address decides:
+///
+/// * an allocation: its frames are the block's stack;
+/// * a free: no stack, because the allocation that followed was not logged;
+/// * no record: no stack, and the log says why ([`NoStack`]).
+///
+/// The operation follows from the names of the kernel's frames, so the kernel's symbols must be supplied
+/// before the join, and those of `VerifierExt` if it is loaded. If the frames do not say, the record is an
+/// allocation if the block's own `CallingAddress` is one of them; else it may be a free, and gives no stack
+/// ([`NoStack::Uncertain`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leaks {
     /// The configured drivers that were wanted; then [`NO_DRIVER`], if blocks have no known driver.

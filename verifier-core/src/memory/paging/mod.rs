@@ -1,14 +1,4 @@
 //! Page tables over physical memory.
-//!
-//! One walk serves every architecture. A [`PagingMode`] defines the number of levels and the width of their
-//! indexes and entries, and one function for each architecture decodes an entry (a table, a page, a page in
-//! transition, nothing). Sources: Intel SDM volume 3 chapter 4, the Arm architecture manual (VMSAv8-64, 4 KiB
-//! granule), and `_MMPTE_TRANSITION` of the public PDBs (Prototype is bit 10, Transition bit 11, the frame
-//! number is at the same place as in a valid entry) for pages that were trimmed from a working set and are
-//! still in memory.
-//!
-//! Not handled: an entry whose frame number the kernel stores inverted as a protection against L1TF (an
-//! invalid entry with `SwizzleBit` clear, on machines that need it). Its frame reads as absent.
 
 mod arm64;
 mod cache;
@@ -147,6 +137,16 @@ pub struct Translation {
 }
 
 /// Virtual memory: page tables in physical memory.
+///
+/// One walk serves every architecture. A [`PagingMode`] defines the number of levels and the width of their
+/// indexes and entries, and one function for each architecture decodes an entry (a table, a page, a page in
+/// transition, nothing). Sources: Intel SDM volume 3 chapter 4, the Arm architecture manual (VMSAv8-64, 4 KiB
+/// granule), and `_MMPTE_TRANSITION` of the public PDBs (Prototype is bit 10, Transition bit 11, the frame
+/// number is at the same place as in a valid entry) for pages that were trimmed from a working set and are
+/// still in memory.
+///
+/// Not handled: an entry whose frame number the kernel stores inverted as a protection against L1TF (an
+/// invalid entry with `SwizzleBit` clear, on machines that need it). Its frame reads as absent.
 #[derive(Clone)]
 pub struct PageTables {
     physical: Arc<dyn Memory<Pa>>,

@@ -1,16 +1,4 @@
 //! PDB files: types, public symbols and procedures. Only this module uses the `pdb` crate.
-//!
-//! Each part of a PDB is read when it is first requested: the identity on opening; a name or an address
-//! through the file's own indexes, if it has them (`publics`); a structure through the hash of types
-//! (`types`). A [`SymbolTable`](crate::symbols::SymbolTable) of all symbols is made if there are procedures,
-//! or if the indexes differ from the linkers' format. Unnamed structures and unions (`<unnamed-tag>`,
-//! `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so each is stored inside the member that
-//! has it.
-//!
-//! A PDB is untrusted input. The crate asserts some of what it parses, and its views allocate the length that
-//! a stream claims. So every call goes through a guard that turns a panic into an error, the source refuses
-//! views longer than the file, and counts for which the crate would allocate memory are first checked against
-//! the length of the stream.
 
 mod publics;
 mod source;
@@ -44,6 +32,18 @@ const PUBLICS: usize = 16;
 const RECORDS: usize = 20;
 
 /// A PDB.
+///
+/// Each part of a PDB is read when it is first requested: the identity on opening; a name or an address
+/// through the file's own indexes, if it has them; a structure through the hash of types.
+/// A [`SymbolTable`](crate::symbols::SymbolTable) of all symbols is made if there are procedures,
+/// or if the indexes differ from the linkers' format. Unnamed structures and unions (`<unnamed-tag>`,
+/// `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so each is stored inside the member that
+/// has it.
+///
+/// A PDB is untrusted input. The crate asserts some of what it parses, and its views allocate the length that
+/// a stream claims. So every call goes through a guard that turns a panic into an error, the source refuses
+/// views longer than the file, and counts for which the crate would allocate memory are first checked against
+/// the length of the stream.
 pub struct Pdb {
     bytes: Bytes,
     name: String,

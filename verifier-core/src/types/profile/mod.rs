@@ -1,14 +1,4 @@
 //! Layouts that are built into the library, for kernels whose PDB is not available.
-//!
-//! A [`Profile`] has the structures that the views read, by pointer width and build. They come from
-//! `layouts.txt` beside this file, which names its sources. A profile has no globals, because their addresses
-//! change with every update of a kernel. A caller that finds a global in another way adds it with the reason
-//! ([`Profile::with_symbol`]); `verifier::Globals` does so from the kernel's data.
-//!
-//! A build without its own table gets the layouts of the nearest build below, and [`Profile::describe`] says
-//! so; the layouts of 26100 serve later builds. ARM64 kernels get the 64-bit layouts with their own
-//! `_VF_AVL_TABLE`: the table of an ARM64 kernel of build 19569 is otherwise the same as x64's of 20348, and
-//! headers of 16299 and 17134 have the same fields in the same order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +36,16 @@ const KNOWN: [(u32, u32); 19] = [
 ];
 
 /// Built-in layouts of one build.
+///
+/// A [`Profile`] has the structures that the views read, by pointer width and build. They come from
+/// a table that names its sources (`layouts.txt` in the crate's sources). A profile has no globals, because their addresses
+/// change with every update of a kernel. A caller that finds a global in another way adds it with the reason
+/// ([`Profile::with_symbol`]); `verifier::Globals` does so from the kernel's data.
+///
+/// A build without its own table gets the layouts of the nearest build below, and [`Profile::describe`] says
+/// so; the layouts of 26100 serve later builds. ARM64 kernels get the 64-bit layouts with their own
+/// `_VF_AVL_TABLE`: the table of an ARM64 kernel of build 19569 is otherwise the same as x64's of 20348, and
+/// headers of 16299 and 17134 have the same fields in the same order.
 #[derive(Debug, Clone)]
 pub struct Profile {
     machine: Machine,

@@ -72,7 +72,11 @@ const SPECIAL_POOL: &[Violation] = &{
     ]
 };
 
-/// What a bug check says, if it is one of Verifier's.
+/// What a bug check says, if it is one of Verifier's: special pool (0xC1, 0xC6, 0xD6), Verifier (0xC4, and 0x1C4
+/// for a live dump), I/O verification (0xC9), DMA checking (0xE6).
+///
+/// Source: the Windows driver documentation. A subcode that it does not name is reported as unknown, with its
+/// number.
 #[must_use]
 pub fn explain_bug_check(bug_check: &BugCheck) -> Option<Explanation> {
     let [first, second, _, fourth] = bug_check.parameters;

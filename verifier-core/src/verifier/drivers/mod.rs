@@ -1,17 +1,4 @@
 //! Drivers that Verifier is configured for, joined with the images that it verifies.
-//!
-//! `VfSuspectDriversList` is a list of `_VF_SUSPECT_DRIVER_ENTRY`: configured names, with counts of loads and
-//! unloads. `ViTargetDriversAvl` is a `_VF_AVL_TREE` of `_VF_TARGET_DRIVER`: every image in memory. Images
-//! that are verified have `VerifiedData`, whose `SuspectDriverEntry` points back at the name. Several images
-//! may belong to one name (a wildcard, a reload), so the join goes from the images to the names and adds the
-//! counters up, as the kernel's own query does (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11;
-//! checked on 7601, 9600, 19041, 22000. Kernels before Windows 7 have one structure for both: see
-//! `before_win7.rs`.
-//!
-//! A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be neither in the tree nor in the
-//! list: the bug check's parameters still lead to its data. If the tree is broken, or lacks an image that the
-//! list says is loaded, the data of drivers is found by its signature and by the tracking pages that it owns
-//! (see `recovered.rs`).
 
 mod before_win7;
 mod check;
@@ -43,6 +30,17 @@ use crate::error::{Error, Problem};
 use crate::kernel::Kernel;
 
 /// Configured drivers.
+///
+/// `VfSuspectDriversList` is a list of `_VF_SUSPECT_DRIVER_ENTRY`: configured names, with counts of loads and
+/// unloads. `ViTargetDriversAvl` is a `_VF_AVL_TREE` of `_VF_TARGET_DRIVER`: every image in memory. Images
+/// that are verified have `VerifiedData`, whose `SuspectDriverEntry` points back at the name. Several images
+/// may belong to one name (a wildcard, a reload), so the join goes from the images to the names and adds the
+/// counters up, as the kernel's own query does (`VfSuspectDriversGetVerifierInformation`). Windows 7 to 11;
+/// checked on 7601, 9600, 19041, 22000. Kernels before Windows 7 have one structure for both.
+///
+/// A driver that was unloaded while it held pool (bug check 0xC4/0x62) may be neither in the tree nor in the
+/// list: the bug check's parameters still lead to its data. If the tree is broken, or lacks an image that the
+/// list says is loaded, the data of drivers is found by its signature and by the tracking pages that it owns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drivers {
     /// In the order of the list.

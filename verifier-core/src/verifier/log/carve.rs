@@ -1,18 +1,4 @@
 //! Records of the pool log found by their content, if nothing says where the ring is or where it starts.
-//!
-//! A page belongs to a log if it holds records at the stride of the build's type (0x40 on x86; 0x80 on 64-bit
-//! kernels up to Server 2022, 0x1A8 from 22000 on; both if no type is available) and almost nothing else. Each
-//! record has a thread in the kernel, a size, and a stack that starts in an image. If the stride does not divide
-//! a page, records may start anywhere on it.
-//!
-//! **Records that cross pages.** If the stride does not divide a page, physical memory does not say where a
-//! record continues; the page tables do. The search looks for the pages that it found among all that the kernel
-//! maps, and reads a crossing record on from the page that is mapped after its own. On that page records must
-//! start where this one ends. So the search also finds pages with too few records to be recognized alone. If no
-//! such page exists, the record is cut: it has the frames on its own page, and is lost if there is none.
-//!
-//! **What is lost.** The order: records have no time. They are returned page by page, by virtual address if it is
-//! known. The search also finds logs of the past whose pages were not used again.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -34,6 +20,20 @@ const FEWEST_RECORDS: usize = 3;
 const MOST_PLACES: usize = 8;
 
 /// What was found.
+///
+/// A page belongs to a log if it holds records at the stride of the build's type (0x40 on x86; 0x80 on 64-bit
+/// kernels up to Server 2022, 0x1A8 from 22000 on; both if no type is available) and almost nothing else. Each
+/// record has a thread in the kernel, a size, and a stack that starts in an image. If the stride does not divide
+/// a page, records may start anywhere on it.
+///
+/// **Records that cross pages.** If the stride does not divide a page, physical memory does not say where a
+/// record continues; the page tables do. The search looks for the pages that it found among all that the kernel
+/// maps, and reads a crossing record on from the page that is mapped after its own. On that page records must
+/// start where this one ends. So the search also finds pages with too few records to be recognized alone. If no
+/// such page exists, the record is cut: it has the frames on its own page, and is lost if there is none.
+///
+/// **What is lost.** The order: records have no time. They are returned page by page, by virtual address if it is
+/// known. The search also finds logs of the past whose pages were not used again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CarvedLog {
     /// By page and offset, which is not the order of events.

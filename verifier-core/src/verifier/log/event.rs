@@ -1,22 +1,5 @@
 //! The logs beside the pool log: IRQL transitions, injected faults, critical regions, IRPs, IRPs that
 //! were forced to pend, suppressed bug checks, bug checks that were worked around.
-//!
-//! | log | globals (array, index, length) | record |
-//! |---|---|---|
-//! | irql | `ViTrackIrqlQueue`, `ViTrackIrqlIndex`, `ViTrackIrqlQueueLength` | `_VI_TRACK_IRQL` |
-//! | fault | `ViFaultTraces`, `ViFaultTracesIndex`, `ViFaultTracesLength` | `_VI_FAULT_TRACE` |
-//! | region | `VfKeCriticalRegionTraces`, `…Index`, `…Length` | `_VF_KE_CRITICAL_REGION_TRACE` |
-//! | irp | `IovIrpTraces`, `IovIrpTracesIndex`, `IovIrpTracesLength` | `_IOV_IRP_TRACE` (8 on; of 7 presumed) |
-//! | pending | `VfForcedPendingLog`, `VfForcedPendingIrps` (the index), `…LogLength` | `_IOV_FORCED_PENDING_TRACE` |
-//! | suppressed | `ViBugcheckLog` (the array itself), `ViBugcheckLogIndex`, 16 | code, four parameters; in no public type |
-//! | workaround | `ViBugcheckWorkaroundLog` (likewise), `ViBugcheckWorkaroundLogIndex`, 16 | type, caller, pointer; likewise |
-//!
-//! Each record has numbers by name. The records of all but the last two logs have a stack that ends at the first
-//! null. All arrays are cleared when they are made, so a slot whose numbers are all zero was never used. An IRP
-//! record does not say which call it is of: its stack does.
-//!
-//! Writers reserve a slot before they fill it, so the newest slot may be torn: empty, or with the thread
-//! or IRP missing. It is returned as it is, and a problem says so.
 
 use super::check::{Contradictions, ImpossibleRecord, Range};
 use super::kind::{EventField, EventKind, Globals, Layout, MAX_FIELDS};
@@ -43,6 +26,23 @@ pub struct EventRecord {
 }
 
 /// One of these logs.
+///
+/// | log | globals (array, index, length) | record |
+/// |---|---|---|
+/// | irql | `ViTrackIrqlQueue`, `ViTrackIrqlIndex`, `ViTrackIrqlQueueLength` | `_VI_TRACK_IRQL` |
+/// | fault | `ViFaultTraces`, `ViFaultTracesIndex`, `ViFaultTracesLength` | `_VI_FAULT_TRACE` |
+/// | region | `VfKeCriticalRegionTraces`, `…Index`, `…Length` | `_VF_KE_CRITICAL_REGION_TRACE` |
+/// | irp | `IovIrpTraces`, `IovIrpTracesIndex`, `IovIrpTracesLength` | `_IOV_IRP_TRACE` (8 on; of 7 presumed) |
+/// | pending | `VfForcedPendingLog`, `VfForcedPendingIrps` (the index), `…LogLength` | `_IOV_FORCED_PENDING_TRACE` |
+/// | suppressed | `ViBugcheckLog` (the array itself), `ViBugcheckLogIndex`, 16 | code, four parameters; in no public type |
+/// | workaround | `ViBugcheckWorkaroundLog` (likewise), `ViBugcheckWorkaroundLogIndex`, 16 | type, caller, pointer; likewise |
+///
+/// Each record has numbers by name. The records of all but the last two logs have a stack that ends at the first
+/// null. All arrays are cleared when they are made, so a slot whose numbers are all zero was never used. An IRP
+/// record does not say which call it is of: its stack does.
+///
+/// Writers reserve a slot before they fill it, so the newest slot may be torn: empty, or with the thread
+/// or IRP missing. It is returned as it is, and a problem says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLog {
     /// Which.

@@ -1,14 +1,4 @@
 //! The pool log: recent allocations and frees, `_VF_POOL_TRACE` records at `VfPoolTraces`.
-//!
-//! A record is {Address, Size, Thread, StackTrace[]}, with 13 frames up to Windows 10 and Server
-//! 2022 and 50 from 22000 on: the stride and the number of frames come from the types. The stack ends
-//! at the first null; frames after it are left over from an earlier lap. Slots that were never used
-//! are zero on most builds. Up to 19041 the array is not cleared when it is made, so of the slots that a
-//! first lap has not come to only those with a record of this boot count.
-//!
-//! `Address` null with a size is an allocation that failed. Nothing in a record distinguishes an allocation
-//! from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs the size that
-//! was asked for, a free the size of the block.
 
 use super::pool_walk::Walk;
 use super::record::{PoolRecord, PoolRow};
@@ -24,6 +14,16 @@ use crate::verifier::{Drivers, Level, Settings};
 const NO_STACKS: u32 = 0x2;
 
 /// The pool log.
+///
+/// A record is {Address, Size, Thread, StackTrace[]}, with 13 frames up to Windows 10 and Server
+/// 2022 and 50 from 22000 on: the stride and the number of frames come from the types. The stack ends
+/// at the first null; frames after it are left over from an earlier lap. Slots that were never used
+/// are zero on most builds. Up to 19041 the array is not cleared when it is made, so of the slots that a
+/// first lap has not come to only those with a record of this boot count.
+///
+/// `Address` null with a size is an allocation that failed. Nothing in a record distinguishes an allocation
+/// from a free: see [`classify`](super::classify). Sizes differ in kind too: an allocation logs the size that
+/// was asked for, a free the size of the block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolLog {
     /// Its array, index and length.

@@ -1,13 +1,4 @@
 //! The ring of every log: an array, an index that runs freely, a length.
-//!
-//! A writer increments the index first (interlocked) and uses the incremented value: slot = (++Index)
-//! & (Length - 1). So the newest record is at Index & (Length - 1), older ones below it and then from
-//! the end of the array down; slot 1 is the first ever used, slot 0 the last of the first lap. The
-//! index is a 32-bit number that wraps without harm. A null array means that the log is off. Source:
-//! kernels of Windows 7 to 11 agree on all rings.
-//!
-//! In the first lap slot 0 and the slots above the index were not written. They may hold old bytes: not every
-//! array is cleared when it is made. No global says which lap it is; the slots show it.
 
 use std::fmt::Display;
 
@@ -46,6 +37,15 @@ impl Order {
 }
 
 /// A ring of records in the kernel's memory.
+///
+/// A writer increments the index first (interlocked) and uses the incremented value: slot = (++Index)
+/// & (Length - 1). So the newest record is at Index & (Length - 1), older ones below it and then from
+/// the end of the array down; slot 1 is the first ever used, slot 0 the last of the first lap. The
+/// index is a 32-bit number that wraps without harm. A null array means that the log is off. Source:
+/// kernels of Windows 7 to 11 agree on all rings.
+///
+/// In the first lap slot 0 and the slots above the index were not written. They may hold old bytes: not every
+/// array is cleared when it is made. No global says which lap it is; the slots show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
     what: &'static str,

@@ -1,8 +1,4 @@
 //! Canceled IRPs that the watchdog waits for: the list `VfWdIrpListHead` of `_VF_WATCHDOG_IRP`.
-//!
-//! Verifier watches an IRP from its cancellation to its completion, and stops the machine (0xC4/0x135) if the IRP
-//! is not completed in time. The list holds those that are outstanding, in the order that `ViWdInsertSortIrp`
-//! gives them. No public source says how long a tick is, so ticks are numbers here. Windows 7 to 11.
 
 use crate::addr::Va;
 use crate::describe::{Table, columns};
@@ -90,6 +86,10 @@ impl Layout {
 }
 
 /// The canceled IRPs that are watched.
+///
+/// Verifier watches an IRP from its cancellation to its completion, and stops the machine (0xC4/0x135) if the IRP
+/// is not completed in time. The list holds those that are outstanding, in the order that `ViWdInsertSortIrp`
+/// gives them. No public source says how long a tick is, so ticks are numbers here. Windows 7 to 11.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedIrps {
     /// In the order of the list.

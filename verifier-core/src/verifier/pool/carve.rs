@@ -1,26 +1,4 @@
 //! Tracking pages that a search recognizes, whatever points at them.
-//!
-//! A page of `_VI_POOL_ENTRY` starts with a header {NextPage, VerifierEntry, Signature 0x21321345}. So pages
-//! can be found in any memory, also if a list is cut, a head is absent, or no symbols are available. If the
-//! lists are whole, the pages are a check of them ([`CarvedPool::compare`]).
-//!
-//! **What is searched.** Every page of physical memory that the source holds (eight bytes of each), or every
-//! page of a range of virtual addresses. A page counts if its signature is right, its owner is in the kernel,
-//! and its entries look like entries (freed pages and other data may keep single words).
-//!
-//! **To whom it belongs.** `VerifierEntry` leads to the owner. If the signature 0x98761940 is there, the
-//! owner is a live `_VF_TARGET_VERIFIED_DRIVER_DATA`, whose `SuspectDriverEntry` has the name. If not, the
-//! driver is gone or the owner's page is absent: the pages are shown under the owner's address, and what they
-//! hold may be left over.
-//!
-//! **Where it is.** A physical page does not say its virtual address. But pages point at each other
-//! (`NextPage`), owners point at their first page, and free entries at free entries: if the page tables
-//! translate such an address to a carved page, it is that page's address. A page at which nothing points is
-//! shown only by its physical address.
-//!
-//! **What is in use.** As in the list view (`tracking/pages.rs`), by the evidence that is left: an entry with
-//! bit 0 of `NumberOfBytes` clear is in use. With the bit set it is free if its first word is null or leads
-//! to a slot of a carved page, or if a free entry points at it; else it is an odd size of special pool.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -80,6 +58,28 @@ impl CarvedOwner {
 }
 
 /// What was found.
+///
+/// A page of `_VI_POOL_ENTRY` starts with a header {NextPage, VerifierEntry, Signature 0x21321345}. So pages
+/// can be found in any memory, also if a list is cut, a head is absent, or no symbols are available. If the
+/// lists are whole, the pages are a check of them ([`CarvedPool::compare`]).
+///
+/// **What is searched.** Every page of physical memory that the source holds (eight bytes of each), or every
+/// page of a range of virtual addresses. A page counts if its signature is right, its owner is in the kernel,
+/// and its entries look like entries (freed pages and other data may keep single words).
+///
+/// **To whom it belongs.** `VerifierEntry` leads to the owner. If the signature 0x98761940 is there, the
+/// owner is a live `_VF_TARGET_VERIFIED_DRIVER_DATA`, whose `SuspectDriverEntry` has the name. If not, the
+/// driver is gone or the owner's page is absent: the pages are shown under the owner's address, and what they
+/// hold may be left over.
+///
+/// **Where it is.** A physical page does not say its virtual address. But pages point at each other
+/// (`NextPage`), owners point at their first page, and free entries at free entries: if the page tables
+/// translate such an address to a carved page, it is that page's address. A page at which nothing points is
+/// shown only by its physical address.
+///
+/// **What is in use.** As in [`PoolReport`](super::PoolReport), by the evidence that is left: an entry with
+/// bit 0 of `NumberOfBytes` clear is in use. With the bit set it is free if its first word is null or leads
+/// to a slot of a carved page, or if a free entry points at it; else it is an odd size of special pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CarvedPool {
     /// By the owner's address.

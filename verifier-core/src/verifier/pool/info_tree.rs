@@ -1,33 +1,4 @@
 //! The pool info trees: every live block, and every stack that made blocks, with counts and bytes.
-//!
-//! Server 2022 (20348) and Windows 11 (22000) and later can keep blocks in two balanced trees instead of the
-//! drivers' tracking pages, if bit 0x1000 of `VfOptionFlags` is set. Both globals are a `_VF_AVL_TABLE`; the
-//! `_RTL_AVL_TABLE` at its start is read. The element of a node follows its `_RTL_BALANCED_LINKS`. No PDB has
-//! the elements, so their layout is here:
-//!
-//! | `ViPoolInfoAvl`, by address | | `ViPoolStackInfoAvl`, by tag and hash | |
-//! |---|---|---|---|
-//! | block | +0 | tag | +0, 4 bytes |
-//! | size, as asked for | +8 | hash of the frames | +4, 4 bytes |
-//! | its element of the other tree | +0x10 | flags: 1 valid, 0x10 nonpaged | +8, 4 bytes |
-//! | | | allocations, frees | +0xc, +0x10, 4 bytes each |
-//! | | | bytes allocated, freed | +0x18, +0x20 |
-//! | | | frames, up to 50, the rest null | +0x28 |
-//!
-//! It is the layout of x64 kernels from Windows 11 22H2 on (`VfPtAddStackInfoIfNotExist`,
-//! `VfPtProcessAllocPoolInfo`). 22000 has the same routines and globals; 20348 and ARM64 are assumed to have
-//! the same layout. Frames end at the first null or the first address outside the kernel, so shorter stacks
-//! would be read right too. Checked on synthetic kernels, and with 22000's real symbols, which have the
-//! globals. No dump with the option on was available.
-//!
-//! What the numbers mean:
-//! * The kernel enters a block when it is allocated and erases it when it is freed: every block in the tree
-//!   is live.
-//! * A failed allocation enters a block of address null (the first one does; later ones count as failed
-//!   insertions). It is not an allocation and is counted separately, but its stack's counts include it.
-//! * Two stacks with the same tag and hash are one element, which has the frames of the first.
-//! * The kernel determines whether a stack's blocks are nonpaged only for its first block.
-//! * Since 22000 `DifpPoolTags` may hold one to ten tags: then only blocks of these tags are kept.
 
 use super::info_stack::{PoolStack, counts_fit, looks_valid};
 use crate::addr::Va;
@@ -59,6 +30,35 @@ pub struct PoolBlock {
 }
 
 /// What the two trees hold.
+///
+/// Server 2022 (20348) and Windows 11 (22000) and later can keep blocks in two balanced trees instead of the
+/// drivers' tracking pages, if bit 0x1000 of `VfOptionFlags` is set. Both globals are a `_VF_AVL_TABLE`; the
+/// `_RTL_AVL_TABLE` at its start is read. The element of a node follows its `_RTL_BALANCED_LINKS`. No PDB has
+/// the elements, so their layout is here:
+///
+/// | `ViPoolInfoAvl`, by address | | `ViPoolStackInfoAvl`, by tag and hash | |
+/// |---|---|---|---|
+/// | block | +0 | tag | +0, 4 bytes |
+/// | size, as asked for | +8 | hash of the frames | +4, 4 bytes |
+/// | its element of the other tree | +0x10 | flags: 1 valid, 0x10 nonpaged | +8, 4 bytes |
+/// | | | allocations, frees | +0xc, +0x10, 4 bytes each |
+/// | | | bytes allocated, freed | +0x18, +0x20 |
+/// | | | frames, up to 50, the rest null | +0x28 |
+///
+/// It is the layout of x64 kernels from Windows 11 22H2 on (`VfPtAddStackInfoIfNotExist`,
+/// `VfPtProcessAllocPoolInfo`). 22000 has the same routines and globals; 20348 and ARM64 are assumed to have
+/// the same layout. Frames end at the first null or the first address outside the kernel, so shorter stacks
+/// would be read right too. Checked on synthetic kernels, and with 22000's real symbols, which have the
+/// globals. No dump with the option on was available.
+///
+/// What the numbers mean:
+/// * The kernel enters a block when it is allocated and erases it when it is freed: every block in the tree
+///   is live.
+/// * A failed allocation enters a block of address null (the first one does; later ones count as failed
+///   insertions). It is not an allocation and is counted separately, but its stack's counts include it.
+/// * Two stacks with the same tag and hash are one element, which has the frames of the first.
+/// * The kernel determines whether a stack's blocks are nonpaged only for its first block.
+/// * Since 22000 `DifpPoolTags` may hold one to ten tags: then only blocks of these tags are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PoolInfo {
