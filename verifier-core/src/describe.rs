@@ -223,7 +223,7 @@ from!(
     String => |text| Value::Text(Cow::Owned(text)),
 );
 
-/// Which outputs have a column. Python and C have all of them but those that only CSV has.
+/// Which outputs have a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Every output, in the order of the description.
@@ -232,8 +232,10 @@ pub enum Place {
     LastInCsv,
     /// Every output but CSV.
     NotInCsv,
-    /// CSV alone: what a document says beside its list of records.
+    /// CSV alone.
     OnlyInCsv,
+    /// Tables, which are CSV and Python: what a document says beside its list of records.
+    OnlyInTables,
 }
 
 /// A field of a record, or a column of a table.
@@ -310,6 +312,12 @@ impl<R: ?Sized> Column<R> {
         Self { place: Place::OnlyInCsv, ..self }
     }
 
+    /// The same column, which only CSV and Python have.
+    #[must_use]
+    pub const fn only_in_tables(self) -> Self {
+        Self { place: Place::OnlyInTables, ..self }
+    }
+
     /// Its value in a record.
     #[must_use]
     pub fn value<'r>(&self, record: &'r R) -> Value<'r> {
@@ -325,10 +333,10 @@ impl<R: ?Sized> Column<R> {
         }
     }
 
-    /// True if documents, Python and C have it.
+    /// True if documents and C have it.
     #[must_use]
     pub fn is_in_documents(&self) -> bool {
-        self.place != Place::OnlyInCsv
+        !matches!(self.place, Place::OnlyInCsv | Place::OnlyInTables)
     }
 }
 
@@ -356,9 +364,14 @@ impl<'t, R> Table<'t, R> {
         Self { name, doc, columns: Cow::Owned(lists.concat()) }
     }
 
-    /// The columns of JSON, Python and C.
+    /// The columns of JSON and C.
     pub fn documented(&self) -> impl Iterator<Item = &Column<R>> + Clone {
         self.columns.iter().filter(|column| column.is_in_documents())
+    }
+
+    /// The columns of Python's tables.
+    pub fn in_tables(&self) -> impl Iterator<Item = &Column<R>> + Clone {
+        self.columns.iter().filter(|column| column.place != Place::OnlyInCsv)
     }
 
     /// The columns of CSV, in its order.
@@ -366,14 +379,14 @@ impl<'t, R> Table<'t, R> {
         let at = |place: fn(Place) -> bool| {
             self.columns.iter().filter(move |column| place(column.place))
         };
-        at(|place| matches!(place, Place::Everywhere | Place::OnlyInCsv))
+        at(|place| matches!(place, Place::Everywhere | Place::OnlyInCsv | Place::OnlyInTables))
             .chain(at(|place| place == Place::LastInCsv))
     }
 }
 
 /// Columns of a table. Each has its sentence as a doc comment, then
 /// `name as "CField": Kind, marks => value,` where the C field and the marks (`optional`, `last_in_csv`,
-/// `not_in_csv`, `only_in_csv`) may be absent, and the value is anything that [`Value`] is `From`.
+/// `not_in_csv`, `only_in_csv`, `only_in_tables`) may be absent, and the value is anything that [`Value`] is `From`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! describe_columns {

@@ -49,12 +49,6 @@ pub(crate) fn addresses(name: &str, values: impl Iterator<Item = Va>) -> Column 
     (hex(name, false), Arc::new(UInt64Array::from_iter_values(values.map(|va| va.0))))
 }
 
-/// Addresses that may be absent.
-pub(crate) fn maybe_addresses(name: &str, values: impl Iterator<Item = Option<Va>>) -> Column {
-    let values: UInt64Array = values.map(|va| va.map(|va| va.0)).collect();
-    (hex(name, true), Arc::new(values))
-}
-
 /// Bits, read in hexadecimal.
 pub(crate) fn bits(name: &str, values: impl Iterator<Item = u32>) -> Column {
     let field = mark_hex(Field::new(name, DataType::UInt32, false));
@@ -67,34 +61,10 @@ pub(crate) fn numbers(name: &str, values: impl Iterator<Item = u64>) -> Column {
     (field, Arc::new(UInt64Array::from_iter_values(values)))
 }
 
-/// Sizes and counts that may be absent.
-pub(crate) fn maybe_numbers(name: &str, values: impl Iterator<Item = Option<u64>>) -> Column {
-    let field = Field::new(name, DataType::UInt64, true);
-    (field, Arc::new(values.collect::<UInt64Array>()))
-}
-
 /// Numbers that may be negative.
 pub(crate) fn signed(name: &str, values: impl Iterator<Item = i64>) -> Column {
     let field = Field::new(name, DataType::Int64, false);
     (field, Arc::new(Int64Array::from_iter_values(values)))
-}
-
-/// Small numbers.
-pub(crate) fn small_numbers(name: &str, values: impl Iterator<Item = u32>) -> Column {
-    let field = Field::new(name, DataType::UInt32, false);
-    (field, Arc::new(UInt32Array::from_iter_values(values)))
-}
-
-/// Small numbers that may be absent.
-pub(crate) fn maybe_small_numbers(name: &str, values: impl Iterator<Item = Option<u32>>) -> Column {
-    let field = Field::new(name, DataType::UInt32, true);
-    (field, Arc::new(values.collect::<UInt32Array>()))
-}
-
-/// True or false.
-pub(crate) fn bools(name: &str, values: impl Iterator<Item = bool>) -> Column {
-    let field = Field::new(name, DataType::Boolean, false);
-    (field, Arc::new(BooleanArray::from(values.collect::<Vec<_>>())))
 }
 
 /// Texts that seldom repeat.
@@ -107,15 +77,6 @@ pub(crate) fn texts<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Co
 pub(crate) fn words<S: AsRef<str>>(name: &str, values: impl Iterator<Item = S>) -> Column {
     let values: Vec<S> = values.collect();
     dictionary(name, values.iter().map(|value| Some(value.as_ref())), false)
-}
-
-/// Texts that repeat and may be absent.
-pub(crate) fn maybe_words<S: AsRef<str>>(
-    name: &str,
-    values: impl Iterator<Item = Option<S>>,
-) -> Column {
-    let values: Vec<Option<S>> = values.collect();
-    dictionary(name, values.iter().map(|value| value.as_ref().map(AsRef::as_ref)), true)
 }
 
 fn dictionary<'a>(
@@ -331,7 +292,21 @@ pub(crate) fn columns<R>(
     rows: &[R],
     kernel: &Kernel,
 ) -> Result<Vec<Column>, Error> {
-    table.documented().map(|column| described(column, rows, kernel)).collect()
+    table.in_tables().map(|column| described(column, rows, kernel)).collect()
+}
+
+/// The same of records that have records in them: `list` gives the column of that name.
+pub(crate) fn columns_with<R>(
+    table: &Table<'_, R>,
+    rows: &[R],
+    kernel: &Kernel,
+    list: impl Fn(&str) -> Result<Column, Error>,
+) -> Result<Vec<Column>, Error> {
+    let column = |column: &describe::Column<R>| match column.kind {
+        Kind::List => list(column.name),
+        _ => described(column, rows, kernel),
+    };
+    table.in_tables().map(column).collect()
 }
 
 fn described<R>(
@@ -365,6 +340,9 @@ fn described<R>(
         Kind::Text => Arc::new(values().map(as_text).collect::<StringArray>()),
         Kind::Symbol => return symbols(name, &addresses_of().collect::<Vec<_>>(), kernel),
         Kind::Frames => return stacks(column, rows, kernel),
+        Kind::Trail => return trails(column, rows),
+        Kind::Addresses => return address_lists(column, rows),
+        Kind::Object => return Ok(objects(column, rows)),
         // Words, and whatever else is text.
         _ => {
             let words: Vec<Option<Cow<'_, str>>> = values().map(as_text).collect();
@@ -391,6 +369,91 @@ fn stacks<R>(column: &describe::Column<R>, rows: &[R], kernel: &Kernel) -> Resul
         return maybe_lists(column.name, lengths.into_iter(), frames);
     }
     lists(column.name, lengths.into_iter().map(|length| length.unwrap_or(0)), frames)
+}
+
+/// A column of call stacks by names.
+fn trails<R>(column: &describe::Column<R>, rows: &[R]) -> Result<Column, Error> {
+    let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for row in rows {
+        lengths.push(match column.value(row) {
+            Value::Trail(names) => {
+                all.extend(names.iter().cloned());
+                Some(names.len())
+            }
+            _ => None,
+        });
+    }
+    maybe_lists(column.name, lengths.into_iter(), words("item", all.into_iter()))
+}
+
+/// A column of lists of addresses.
+fn address_lists<R>(column: &describe::Column<R>, rows: &[R]) -> Result<Column, Error> {
+    let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for row in rows {
+        let before = all.len();
+        if let Value::Addresses(addresses) = column.value(row) {
+            all.extend_from_slice(addresses);
+        }
+        lengths.push(all.len() - before);
+    }
+    lists(column.name, lengths.into_iter(), addresses("item", all.into_iter()))
+}
+
+/// The numbers of an object's field, one for each record.
+enum Numbers {
+    Unsigned(Vec<u64>),
+    Signed(Vec<i64>),
+}
+
+/// A column of objects whose fields are numbers; 0 for a field that only other objects have.
+fn objects<R>(column: &describe::Column<R>, rows: &[R]) -> Column {
+    let mut fields: Vec<(String, Numbers)> = Vec::new();
+    let mut valid = Vec::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        let Value::Object(object) = column.value(row) else {
+            valid.push(false);
+            continue;
+        };
+        valid.push(true);
+        // The fields of most objects are those of the one before, in that order.
+        let mut next = 0;
+        object.for_each(&mut |name, value| {
+            if fields.get(next).is_none_or(|(known, _)| known != name) {
+                next = fields.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                    let numbers = match value {
+                        Value::Signed(_) => Numbers::Signed(Vec::new()),
+                        _ => Numbers::Unsigned(Vec::new()),
+                    };
+                    fields.push((name.to_owned(), numbers));
+                    fields.len() - 1
+                });
+            }
+            match &mut fields[next].1 {
+                Numbers::Unsigned(all) => {
+                    all.resize(at, 0);
+                    all.push(as_unsigned(value).unwrap_or(0));
+                }
+                Numbers::Signed(all) => {
+                    all.resize(at, 0);
+                    all.push(as_signed(value).unwrap_or(0));
+                }
+            }
+            next += 1;
+        });
+    }
+    let as_column = |(name, all): (String, Numbers)| match all {
+        Numbers::Unsigned(mut all) => {
+            all.resize(rows.len(), 0);
+            numbers(&name, all.into_iter())
+        }
+        Numbers::Signed(mut all) => {
+            all.resize(rows.len(), 0);
+            signed(&name, all.into_iter())
+        }
+    };
+    let columns: Vec<Column> = fields.into_iter().map(as_column).collect();
+    let valid = (column.is_optional || columns.is_empty()).then_some(valid);
+    structure(column.name, columns, valid)
 }
 
 fn as_unsigned(value: Value<'_>) -> Option<u64> {

@@ -6,12 +6,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Serialize;
 use verifier_core::kernel::Kernel;
-use verifier_core::verifier::log::CarvedRow;
-use verifier_core::verifier::{Allocation, CarvedAllocation, CarvedOwner, CarvedPage};
-use verifier_core::{Completeness, Error, Problem, Va};
+use verifier_core::render::rows::{
+    AllocationRow, CarvedAllocationRow, CarvedRow, carved_allocation_rows,
+};
+use verifier_core::verifier::CarvedPage;
+use verifier_core::{Completeness, Va};
 use verifier_host::Session;
 
-use crate::arrow::{addresses, bools, maybe_addresses, maybe_words, numbers, symbols, words};
 use crate::document::Value;
 use crate::errors::Failure;
 use crate::table::{Described, Table, View};
@@ -94,54 +95,34 @@ impl Pool {
         let comparison = match comparison {
             Err(why) => Err(why),
             Ok(found) => {
-                let listed: Vec<(&str, &Allocation)> =
-                    found.only_listed.iter().map(|(name, one)| (name.as_str(), one)).collect();
                 let answer = Completeness::of(&carved.problems);
-                let only_listed = views::listed("only listed", &listed, kernel, Vec::new())?;
+                let listed = found.only_listed.iter().map(|(driver, allocation)| AllocationRow {
+                    allocation,
+                    of: Some(driver.as_str()),
+                });
+                let only_listed = views::described(
+                    "only listed",
+                    &AllocationRow::table(),
+                    listed,
+                    kernel,
+                    Vec::new(),
+                )?;
                 let only = |&(owner, index): &(usize, usize)| {
                     let owner = carved.owners.get(owner)?;
-                    Some((owner, owner.allocations.get(index)?))
+                    Some(CarvedAllocationRow { owner, allocation: owner.allocations.get(index)? })
                 };
-                let rows: Vec<_> = found.only_carved.iter().filter_map(only).collect();
-                let only_carved = view("only carved", &rows, kernel, Vec::new())?;
+                let rows = found.only_carved.iter().filter_map(only);
+                let table = CarvedAllocationRow::TABLE;
+                let only_carved =
+                    views::described("only carved", &table, rows, kernel, Vec::new())?;
                 Ok((found.both, only_listed.part_of(answer.clone()), only_carved.part_of(answer)))
             }
         };
-        let rows: Vec<_> = carved
-            .owners
-            .iter()
-            .flat_map(|owner| owner.allocations.iter().map(move |one| (owner, one)))
-            .collect();
-        Ok(Self { view: view("carved pool", &rows, kernel, carved.problems)?, facts, comparison })
+        let (table, rows) = (CarvedAllocationRow::TABLE, carved_allocation_rows(&carved));
+        let problems = carved.problems.clone();
+        let view = views::described("carved pool", &table, rows, kernel, problems)?;
+        Ok(Self { view, facts, comparison })
     }
-}
-
-fn view(
-    name: &str,
-    rows: &[(&CarvedOwner, &CarvedAllocation)],
-    kernel: &Kernel,
-    problems: Vec<Problem>,
-) -> Result<View, Error> {
-    let callers: Vec<Va> = rows.iter().map(|(_, one)| one.caller).collect();
-    let page = |(owner, one): &(&CarvedOwner, &CarvedAllocation)| {
-        owner.pages.get(one.page).and_then(|page| page.pa).map(|pa| Va(pa.0))
-    };
-    let columns = vec![
-        maybe_words("driver", rows.iter().map(|(owner, _)| owner.name.as_deref())),
-        addresses("owner", rows.iter().map(|(owner, _)| owner.address)),
-        bools("is_signed", rows.iter().map(|(owner, _)| owner.is_signed)),
-        addresses("address", rows.iter().map(|(_, one)| one.address)),
-        numbers("size", rows.iter().map(|(_, one)| one.size)),
-        words("tag", rows.iter().map(|(_, one)| one.tag.to_string())),
-        addresses("caller", callers.iter().copied()),
-        symbols("caller_symbol", &callers, kernel)?,
-        words("source", rows.iter().map(|_| SOURCE)),
-        // A physical address, and read in hexadecimal like any other.
-        maybe_addresses("physical_page", rows.iter().map(page)),
-        numbers("slot", rows.iter().map(|(_, one)| one.slot as u64)),
-        maybe_addresses("entry", rows.iter().map(|(_, one)| one.entry)),
-    ];
-    View::new(name, "CarvedAllocation", columns, problems)
 }
 
 impl<'py> IntoPyObject<'py> for Pool {

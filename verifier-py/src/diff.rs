@@ -2,15 +2,15 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use verifier_core::analysis::{Boot, Diff as CoreDiff, DiffGroup, Total};
+use verifier_core::analysis::{Boot, Diff as CoreDiff, Total};
+use verifier_core::kernel::Kernel;
+use verifier_core::render::rows::DiffRow;
 use verifier_core::render::{DiffView, write_diff_markdown, write_diff_text};
-use verifier_core::{Error, Problem, Va};
+use verifier_core::{Error, Problem};
 use verifier_host::{FilteredLeaks, compare_boots};
 
 use crate::answer::problems;
-use crate::arrow::{
-    Column, addresses, bools, lists, maybe_lists, maybe_words, numbers, signed, structure, words,
-};
+use crate::arrow::columns;
 use crate::errors::Failure;
 use crate::leaks::{self, no_pickle};
 use crate::session::Session;
@@ -18,51 +18,13 @@ use crate::table::{Table, View};
 use crate::text::Text;
 use crate::work;
 
-fn total(name: &str, totals: impl Iterator<Item = Total> + Clone) -> Column {
-    let columns = vec![
-        numbers("count", totals.clone().map(|total| total.count)),
-        numbers("bytes", totals.map(|total| total.bytes)),
-    ];
-    structure(name, columns, None)
-}
-
-fn diff_view(view: &DiffView<'_>) -> Result<View, Error> {
-    let groups = view.shown().0;
-    let growth: Vec<(i64, i64)> = groups.iter().map(DiffGroup::clamped_growth).collect();
-    let stacks = || groups.iter().map(|group| group.key.stack.as_deref());
-    let block = |name, of: fn(&DiffGroup) -> &[Va]| {
-        let items = groups.iter().flat_map(|group| of(group).iter().copied());
-        lists(name, groups.iter().map(|group| of(group).len()), addresses("item", items))
-    };
-    let columns = vec![
-        words("label", groups.iter().map(|group| &*group.label)),
-        maybe_words("tag", groups.iter().map(|group| group.key.tag.map(|tag| tag.to_string()))),
-        bools("contiguous", groups.iter().map(|group| group.key.is_contiguous)),
-        maybe_words("driver", groups.iter().map(|group| group.key.driver.as_deref())),
-        maybe_lists(
-            "stack",
-            stacks().map(|stack| stack.map(<[_]>::len)),
-            words("item", stacks().flatten().flatten()),
-        )?,
-        maybe_words("why_no_stack", groups.iter().map(|group| view.why(group))),
-        numbers("merged", groups.iter().map(|group| group.merged as u64)),
-        total("old", groups.iter().map(|group| group.old)),
-        total("new", groups.iter().map(|group| group.new)),
-        structure(
-            "growth",
-            vec![
-                signed("count", growth.iter().map(|growth| growth.0)),
-                signed("bytes", growth.iter().map(|growth| growth.1)),
-            ],
-            None,
-        ),
-        block("appeared", |group| &group.appeared)?,
-        block("gone", |group| &group.gone)?,
-    ];
+fn diff_view(view: &DiffView<'_>, kernel: &Kernel) -> Result<View, Error> {
+    let rows: Vec<DiffRow<'_>> = view.rows().collect();
+    let columns = columns(&DiffRow::TABLE, &rows, kernel)?;
     let both = [&view.old.problems, &view.new.problems];
     let problems = both.into_iter().flatten().cloned().collect();
     // Its reasons say of which dump they are.
-    Ok(View::new("diff", "DiffGroup", columns, problems)?.part_of(view.completeness()))
+    Ok(View::new("diff", DiffRow::TABLE.name, columns, problems)?.part_of(view.completeness()))
 }
 
 /// The differences between two sessions: groups, those with the most growth first.
@@ -82,10 +44,11 @@ impl Diff {
         diff: CoreDiff,
         found: [FilteredLeaks; 2],
         top: Option<usize>,
+        kernel: &Kernel,
     ) -> Result<(View, Self), Error> {
         let this = Self { diff, found, omitted: 0 };
         let shown = this.view(top);
-        let (table, omitted) = (diff_view(&shown)?, shown.shown().1);
+        let (table, omitted) = (diff_view(&shown, kernel)?, shown.shown().1);
         Ok((table, Self { omitted, ..this }))
     }
 
@@ -281,13 +244,13 @@ pub(crate) fn diff(
     };
     let (old, new) = (old.get(), new.get());
     let found = [find(old)?, find(new)?];
-    let (view, diff) = new.view(py, |host, _| {
+    let (view, diff) = new.view(py, |host, kernel| {
         let boot = match boot {
             Some(boot) => boot,
             None => compare_boots(old.host(), host)?,
         };
         let diff = found[1].since(&found[0], by, boot);
-        Ok(Diff::new(diff, found, top)?)
+        Ok(Diff::new(diff, found, top, kernel)?)
     })?;
     Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(diff))
 }

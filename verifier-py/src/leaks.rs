@@ -3,22 +3,20 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use verifier_core::analysis::{Block, GroupBy, PoolKind, StackSource, Total};
+use verifier_core::Error;
+use verifier_core::analysis::{GroupBy, PoolKind, Total};
 use verifier_core::kernel::Kernel;
+use verifier_core::render::rows::{BlockRow, LeakGroup};
 use verifier_core::render::{
     LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
 };
-use verifier_core::{Error, Va};
 use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph};
 
-use crate::arrow::{
-    frames, lists, maybe_addresses, maybe_lists, maybe_numbers, maybe_small_numbers, maybe_words,
-    numbers, structure, words,
-};
+use crate::arrow::{columns, lists, structure};
 use crate::errors::Failure;
 use crate::table::{Table, View};
 use crate::text::{self, Text};
-use crate::{views, work};
+use crate::work;
 
 /// What the blocks are grouped by, by its name; `driver frame` is `frame`.
 pub(crate) fn group_by(name: &str) -> Result<GroupBy, Failure> {
@@ -64,47 +62,13 @@ pub(crate) fn filter(
 /// The groups that a view shows.
 fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
     let leaks = view.leaks;
-    let stacks: Vec<Option<&[Va]>> = view.iter().map(|group| group.frames()).collect();
-    let all_frames: Vec<Va> = stacks.iter().flatten().copied().flatten().copied().collect();
-    let blocks: Vec<&Block> = view.iter().flat_map(|group| group.members()).collect();
-    let allocations: Vec<_> = blocks.iter().map(|block| &block.allocation).collect();
-    let mut block = views::allocations(&allocations, kernel)?;
-    block.extend([
-        words("driver", blocks.iter().map(|block| leaks.driver(block))),
-        maybe_words("pool", blocks.iter().map(|block| block.kind.name())),
-        maybe_numbers("requested", blocks.iter().map(|block| block.requested())),
-        maybe_addresses("thread", blocks.iter().map(|block| Some(block.made()?.thread))),
-        maybe_small_numbers("slot", blocks.iter().map(|block| Some(block.made()?.slot))),
-        maybe_words(
-            "stack_source",
-            blocks.iter().map(|block| block.stack_source.map(StackSource::name)),
-        ),
-    ]);
-    let columns = vec![
-        numbers("count", view.iter().map(|group| group.blocks.len() as u64)),
-        numbers("bytes", view.iter().map(|group| group.bytes)),
-        numbers("largest", view.iter().map(|group| group.largest)),
-        maybe_words("tag", view.iter().map(|group| group.tag.map(|tag| tag.to_string()))),
-        maybe_words("driver", view.iter().map(|group| group.driver_name())),
-        words("label", view.iter().map(|group| group.label())),
-        maybe_lists(
-            "stack",
-            stacks.iter().map(|stack| stack.map(<[Va]>::len)),
-            frames(all_frames, kernel)?,
-        )?,
-        maybe_words("why_no_stack", view.iter().map(|group| group.why_no_stack())),
-        maybe_words(
-            "stack_source",
-            view.iter().map(|group| group.stack_source().map(StackSource::name)),
-        ),
-        maybe_words("source", view.iter().map(|group| group.source())),
-        lists(
-            "allocations",
-            view.iter().map(|group| group.members().count()),
-            structure("item", block, None),
-        )?,
-    ];
-    let table = View::new("leaks", "LeakGroup", columns, leaks.problems.clone())?;
+    let groups: Vec<LeakGroup<'_>> = view.iter().collect();
+    let blocks: Vec<BlockRow<'_>> = groups.iter().flat_map(LeakGroup::block_rows).collect();
+    let block = structure("item", columns(&BlockRow::block_table(), &blocks, kernel)?, None);
+    let mut columns = columns(&LeakGroup::TABLE, &groups, kernel)?;
+    let lengths = groups.iter().map(|group| group.members().count());
+    columns.push(lists("allocations", lengths, block)?);
+    let table = View::new("leaks", LeakGroup::TABLE.name, columns, leaks.problems.clone())?;
     Ok(table.part_of(leaks.completeness()))
 }
 

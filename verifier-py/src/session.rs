@@ -178,7 +178,7 @@ impl Session {
 
     /// Configured drivers, their state and counters.
     fn drivers(&self, py: Python<'_>) -> PyResult<Table> {
-        let view = self.view(py, |host, _| Ok(views::drivers(host.drivers()?)?))?;
+        let view = self.view(py, |host, kernel| Ok(views::drivers(host.drivers()?, kernel)?))?;
         Ok(view.into())
     }
 
@@ -247,7 +247,7 @@ impl Session {
     fn contiguous(&self, py: Python<'_>, driver: Option<&str>) -> PyResult<Table> {
         let view = self.view(py, |host, kernel| {
             let report = host.pool(driver)?;
-            Ok(views::contiguous(report, kernel)?)
+            Ok(views::contiguous(&report, kernel)?)
         })?;
         Ok(view.into())
     }

@@ -6,12 +6,31 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use verifier_core::describe::{Column, Kind, Table};
-use verifier_core::verifier::log::{CarvedRow, LogKind, PoolRow, WatchedIrp};
+use verifier_core::render::rows::{
+    AllocationRow, BlockRow, CarvedAllocationRow, CarvedRow, DiffRow, DriverRow, IMAGE, LeakGroup,
+    LifetimeRow, NEIGHBOR, POOL_STACK, PoolRow,
+};
+use verifier_core::verifier::log::{LogKind, WatchedIrp};
 
 /// The classes of all tables' rows.
 fn classes() -> Vec<(String, String)> {
-    let mut classes =
-        vec![class(&PoolRow::TABLE), class(&CarvedRow::TABLE), class(&WatchedIrp::TABLE)];
+    let mut classes = vec![
+        class(&AllocationRow::table()),
+        class(&AllocationRow::contiguous_table()),
+        class(&AllocationRow::outstanding_table()),
+        class(&BlockRow::block_table()),
+        class(&CarvedAllocationRow::TABLE),
+        class(&CarvedRow::TABLE),
+        class(&DiffRow::TABLE),
+        class(&DriverRow::TABLE),
+        class(&IMAGE),
+        class(&LeakGroup::TABLE),
+        class(&LifetimeRow::TABLE),
+        class(&NEIGHBOR),
+        class(&POOL_STACK),
+        class(&PoolRow::TABLE),
+        class(&WatchedIrp::TABLE),
+    ];
     classes.extend(LogKind::all().filter_map(|kind| match kind {
         LogKind::Event(kind) => Some(class(&kind.table())),
         _ => None,
@@ -24,14 +43,29 @@ fn classes() -> Vec<(String, String)> {
 fn class<R>(table: &Table<'_, R>) -> (String, String) {
     let mut text =
         format!("class {}(NamedTuple):\n    \"\"\"{}\"\"\"\n\n", table.name, rst(table.doc));
-    for column in table.documented() {
-        let _ = writeln!(text, "    {}: {}", column.name, kind(column));
+    for column in table.in_tables() {
+        // Tuples have a method of that name.
+        let note = if column.name == "count" { "  # type: ignore[assignment]" } else { "" };
+        let _ = writeln!(text, "    {}: {}{note}", column.name, kind(column));
         for line in wrapped(&format!("\"\"\"{}{}\"\"\"", rst(column.doc), words(column.kind))) {
             let _ = writeln!(text, "    {line}");
         }
     }
-    text.push_str("\n    def __repr__(self) -> str:\n        return _repr(self)\n");
+    if table.name == LeakGroup::TABLE.name {
+        text.push_str("    allocations: tuple[LeakedBlock, ...]\n    \"\"\"Its blocks.\"\"\"\n");
+    }
+    let _ =
+        write!(text, "\n    def __repr__(self) -> str:\n        return {}\n", shown(table.name));
     (table.name.to_owned(), text)
+}
+
+/// What the text of a record shows: of a group not all, because a group may have thousands of blocks.
+fn shown(name: &str) -> &'static str {
+    match name {
+        "LeakGroup" => "_repr(self, \"label\", \"tag\", \"driver\", \"count\", \"bytes\")",
+        "DiffGroup" => "_repr(self, \"label\", \"tag\", \"growth\")",
+        _ => "_repr(self)",
+    }
 }
 
 /// The Python type of a column.
@@ -41,6 +75,11 @@ fn kind<R>(column: &Column<R>) -> String {
         Kind::U32 | Kind::U64 | Kind::I64 => "int",
         Kind::Bool => "bool",
         Kind::Frames => "tuple[Frame, ...]",
+        Kind::Trail => "tuple[str, ...]",
+        Kind::Addresses => "tuple[Address, ...]",
+        Kind::List => "tuple[Image, ...]",
+        Kind::Object if column.name == "counters" => "Mapping[str, int]",
+        Kind::Object => "Total",
         Kind::Symbol => return "str | None".into(),
         _ => "str",
     };
@@ -89,8 +128,8 @@ fn rows_py() -> String {
          Made from the descriptions in verifier-core by ``BLESS=1 cargo test -p verifier-py``; do not edit.\n\
          \"\"\"\n\n\
          from __future__ import annotations\n\n\
-         from typing import NamedTuple\n\n\
-         from ._values import Address, Frame, _repr\n\n\
+         from collections.abc import Mapping\nfrom typing import NamedTuple\n\n\
+         from ._values import Address, Frame, Total, _repr\n\n\
          __all__ = [\n",
     );
     for (name, _) in &classes {

@@ -43,12 +43,12 @@ def facts(table: Any, *names: str) -> dict[str, Any]:
 
 def by_driver(pool: verifier.Pool, contiguous: verifier.Table[Any]) -> dict[str, Any]:
     """The table, nested like the command's JSON."""
-    drivers: dict[str, Any] = {}
+    drivers: dict[Any, Any] = {}
     for part, table in (("allocations", pool), ("contiguous", contiguous)):
         for row in table.to_dicts():
             parts = drivers.setdefault(row.pop("driver"), {"allocations": [], "contiguous": []})
             parts[part].append(row)
-    unowned = drivers.pop("(no known driver)", {"allocations": []})["allocations"]
+    unowned = drivers.pop(None, {"allocations": []})["allocations"]
     nested = [{"name": name, **parts} for name, parts in drivers.items()]
     return {"drivers": nested, "unowned": unowned, **facts(pool, "pool_info")}
 

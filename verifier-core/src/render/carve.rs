@@ -47,9 +47,11 @@ impl<'a> CarvedAllocationRow<'a> {
         "An allocation whose tracking entry was found by its content.",
         columns!(|row: Self| {
             /// The file name of its driver; null if the driver is unknown.
-            driver: Word, optional, only_in_csv => row.owner.name.as_deref(),
+            driver: Word, optional, only_in_tables => row.owner.name.as_deref(),
             /// The data of the driver that the tracking page names.
-            owner: Address, only_in_csv => row.owner.address,
+            owner: Address, only_in_tables => row.owner.address,
+            /// True if that data has Verifier's signature.
+            is_signed: Bool, only_in_tables => row.owner.is_signed,
             /// The block.
             address as "VirtualAddress": Address => row.allocation.address,
             /// Its size in bytes.

@@ -1,5 +1,5 @@
 //! `docs/json.md` lists the fields of every record as they are described. If a description changed, this writes the
-//! list anew: `UPDATE_DOCS=1 cargo test -p verifier-core --test all documented`.
+//! list anew: `BLESS=1 cargo test -p verifier-core --test all documented`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -83,9 +83,9 @@ fn every_field_is_documented() {
     let (before, rest) = text.split_once(BEGIN).expect("docs/json.md has the begin of the records");
     let (listed, after) = rest.split_once(END).expect("docs/json.md has the end of the records");
     let records = records();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{records}{END}{after}")).unwrap();
     } else {
-        assert!(listed == records, "docs/json.md is not fresh; UPDATE_DOCS=1 makes it so");
+        assert!(listed == records, "docs/json.md is not fresh; BLESS=1 makes it so");
     }
 }

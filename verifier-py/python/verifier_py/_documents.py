@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ._records import Lifetime, Neighbor, Outstanding
-from ._rows import PoolEvent
+from ._rows import Lifetime, Neighbor, Outstanding, PoolEvent
 from ._values import Problem, _freeze, _hex
 from ._verifier_py import _completeness, _note, _require_complete, escape_html
 

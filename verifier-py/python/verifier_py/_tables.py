@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._records import Allocation, CarvedAllocation, Comparison, Flag, PoolInfo, PoolStack
-from ._rows import CarvedPoolEvent, WatchedIrp
+from ._records import Comparison, Flag, PoolInfo
+from ._rows import Allocation, CarvedAllocation, CarvedPoolEvent, PoolStack, WatchedIrp
 from ._values import _freeze
 from ._verifier_py import Table
 

@@ -34,9 +34,17 @@ def _hex_fields(record: Any) -> frozenset[str]:
     return found
 
 
-def _repr(record: Any) -> str:
+def _repr(record: Any, *names: str) -> str:
+    """The text of a record. If names are given, only these fields, and the first one without its name."""
     shown = _hex_fields(type(record))
-    fields = (f"{n}={_hex(v) if n in shown else repr(v)}" for n, v in zip(record._fields, record))
+
+    def text(name: str) -> str:
+        value = getattr(record, name)
+        return _hex(value) if name in shown else repr(value)
+
+    fields = [f"{name}={text(name)}" for name in names or record._fields]
+    if names:
+        fields[0] = text(names[0])
     return f"{type(record).__name__}({', '.join(fields)})"
 
 
@@ -89,3 +97,10 @@ class Frame(NamedTuple):
 
     def __repr__(self) -> str:
         return _repr(self)
+
+
+class Total(NamedTuple):
+    """Blocks and their bytes; negative for a decrease."""
+
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int

@@ -19,21 +19,17 @@ from typing_extensions import Buffer, Self, disjoint_base
 from . import _rows
 from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
-    ContiguousMemory,
     Coverage,
-    DiffGroup,
-    Driver,
     Filter,
-    LeakGroup,
     Omitted,
     Reach,
-    Total,
     TreeReach,
     UnloadLeak,
 )
+from ._rows import ContiguousMemory, DiffGroup, Driver, LeakGroup
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
-from ._values import Problem
+from ._values import Problem, Total
 
 __all__ = [
     "LOGS",
