@@ -37,11 +37,12 @@
 //! and let a session find its symbols:
 //!
 //! ```no_run
+//! use std::sync::Arc;
 //! use verifier_core::kernel::Kernel;
 //! use verifier_host::{Session, symbols::SymbolPath};
 //!
 //! fn print(kernel: Kernel) -> Result<(), Box<dyn std::error::Error>> {
-//!     let session = Session::of_kernel(kernel, SymbolPath::parse("symbols")?);
+//!     let session = Session::of_kernel(Arc::new(kernel), SymbolPath::parse("symbols")?);
 //!     for pool in &session.pool(None)?.drivers {
 //!         println!("{} holds {} blocks", pool.driver.name, pool.allocations.len());
 //!     }
