@@ -28,6 +28,7 @@ FLOORS = {
         "verifier",
         "analysis",
         "render",
+        "internals",
     ],
     "verifier-core/verifier": [
         "allocation counters flags scan tag tally",

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn verifier_drivers(
     view: *mut *mut VerifierView,
 ) -> VerifierStatus {
     let read = |session: &VerifierSession, kernel: &Kernel| {
-        let Drivers { drivers, problems } = session.host.drivers()?;
+        let Drivers { drivers, problems, .. } = session.host.drivers()?;
         let rows = drivers.into_iter();
         let rows = rows.map(|driver| DriverRow { name: c_string(&driver.name), driver });
         Ok(VerifierView::new(rows.collect::<Vec<_>>(), kernel, [], &problems))

@@ -82,7 +82,7 @@
 //!
 //! # The modules
 //!
-//! Each module uses only those before it: [`addr`], [`raw`] (file formats), [`dump`] (where the pages of a file are),
+//! Each module uses only those before it: [`addr`], [`dump`] (where the pages of a file are),
 //! [`memory`] (the one loop over pages, page tables), [`symbols`] (addresses to names), [`types`]
 //! (names to offsets), [`kernel`] (modules, lists, trees), [`verifier`] (one file for each question of an
 //! engineer), [`analysis`] (joins), [`render`] (text, JSON, CSV).
@@ -100,8 +100,9 @@
 //! # Growth
 //!
 //! Windows grows, and so do the records and enums that show it: they are `#[non_exhaustive]`. Types that you
-//! build yourself, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module) and
-//! [`Structure`](types::Structure), are not.
+//! build yourself are not, such as [`Hints`](kernel::Hints), [`Module`](kernel::Module),
+//! [`Structure`](types::Structure) and [`Fault`]. The same is true of types that are complete by their meaning, such as
+//! [`Extent`] and [`DriverState`](verifier::DriverState).
 //!
 //! # Trust
 //!
@@ -121,12 +122,14 @@ pub mod describe;
 pub mod dump;
 pub mod error;
 mod extent;
+#[doc(hidden)]
+pub mod internals;
 pub mod kernel;
 pub mod machine;
 pub mod memory;
 mod number;
 mod pdb_id;
-pub mod raw;
+mod raw;
 #[cfg(feature = "render")]
 pub mod render;
 pub mod symbols;

@@ -22,6 +22,7 @@ pub(crate) const OTHER_ADDRESSES: &str = "they put PsLoadedModuleList or KdDebug
 
 /// The result of the search for one module's symbols.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SymbolLoad {
     /// What was wanted.
     pub wanted: WantedSymbols,

@@ -230,7 +230,7 @@ impl Leaks {
     /// Groups that `top` left out.
     #[getter]
     fn omitted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Omitted { groups, total: Total { count, bytes } } = self.omitted;
+        let Omitted { groups, total: Total { count, bytes }, .. } = self.omitted;
         py.import("verifier_py._records")?.getattr("Omitted")?.call1((groups, count, bytes))
     }
 

@@ -17,7 +17,7 @@ use crate::table::View;
 
 /// `drivers()`
 pub(crate) fn drivers(drivers: Drivers, kernel: &Kernel) -> Result<View, Error> {
-    let Drivers { drivers, problems } = drivers;
+    let Drivers { drivers, problems, .. } = drivers;
     let rows: Vec<DriverRow<'_>> = drivers.iter().map(DriverRow::from).collect();
     let images: Vec<TargetDriver> =
         drivers.iter().flat_map(|driver| driver.images.iter().cloned()).collect();

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use verifier_core::kernel::{
-    AddressSpace, AvlLayout, DataBlockKeys, DebuggerData, Hints, Kernel, SlistForm, first_entry,
-    read_unicode_string, walk_avl, walk_list, walk_slist,
+use verifier_core::internals::{
+    AvlLayout, SlistForm, first_entry, read_unicode_string, walk_avl, walk_list, walk_slist,
 };
+use verifier_core::kernel::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Kernel};
 use verifier_core::machine::Machine;
 use verifier_core::memory::{FromFn, Memory, SparsePages};
 use verifier_core::render::{Names, text, write_pool_log_csv, write_pool_log_json};

@@ -7,6 +7,7 @@ use crate::verifier::{Allocation, CarvedPool, PoolReport, Source};
 
 /// Carved allocations compared with those of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Comparison {
     /// Allocations that both have.
     pub both: usize,

@@ -12,6 +12,7 @@ use crate::addr::Va;
 
 /// Blocks of both dumps that have a key in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DiffGroup {
     /// The key.
     pub key: DiffKey,
@@ -80,6 +81,7 @@ impl DiffGroup {
 /// tracking entries always have the caller. So if the blocks of one driver, tag and caller grew without a
 /// stack and shrank with one, or the reverse, they are added up as one group ([`DiffGroup::merged`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diff {
     /// Whether both are of one boot.
     pub boot: Boot,

@@ -16,6 +16,7 @@ use crate::verifier::PoolTag;
 
 /// What the blocks of a [`DiffGroup`](super::DiffGroup) have in common, in names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
 pub struct DiffKey {
     /// The driver.
     pub driver: Option<Arc<str>>,

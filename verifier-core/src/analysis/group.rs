@@ -88,6 +88,7 @@ pub enum GroupKey {
 
 /// Blocks with a common value. A value in which they differ is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Group {
     /// What they have in common.
     pub key: GroupKey,

@@ -26,6 +26,7 @@ fn max_rounding(asked: u64) -> u64 {
 
 /// A record of the pool log that concerns the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event {
     /// The record.
     pub record: PoolRecord,
@@ -35,6 +36,7 @@ pub struct Event {
 
 /// A tracking entry, or a block of the pool info tree, that concerns the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TrackerMatch {
     /// The driver that owns the entry; [`NO_DRIVER`] if none is known.
     pub driver: String,
@@ -46,6 +48,7 @@ pub struct TrackerMatch {
 
 /// One lifetime of a block that contained the address: indexes in [`History::events`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lifetime {
     /// The block.
     pub block: Va,
@@ -68,6 +71,7 @@ impl Lifetime {
 
 /// A block near the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Neighbor {
     /// The block.
     pub address: Va,
@@ -88,6 +92,7 @@ pub struct Neighbor {
 /// has the tag. Special pool gives each block a separate page with a guard page after it, so the blocks of
 /// neighboring pages are shown too: an overrun comes from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct History {
     /// The address.
     pub address: Va,

@@ -7,6 +7,7 @@ use crate::verifier::deadlock::{Deadlock, LockType};
 
 /// Locks and the orders in which they were taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct LockGraph {
     /// The locks, by address.
     pub locks: Vec<GraphLock>,
@@ -16,6 +17,7 @@ pub struct LockGraph {
 
 /// A lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GraphLock {
     /// Its address.
     pub lock: Va,
@@ -27,6 +29,7 @@ pub struct GraphLock {
 
 /// A lock that was taken while another was held.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LockEdge {
     /// The lock that was held.
     pub held: Va,

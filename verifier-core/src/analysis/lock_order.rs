@@ -10,6 +10,7 @@ use crate::verifier::deadlock::{Deadlock, Node};
 /// another node of the same lock. The first kind of step stays with a thread; the second goes to the next
 /// thread. The last thread is the one that wants the lock now. (Kernels of Windows 10 and 11.)
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LockOrder {
     /// The locks, in the order in which the threads name them; null if the record of a lock is not available.
     pub locks: Vec<Va>,
@@ -19,6 +20,7 @@ pub struct LockOrder {
 
 /// One thread's part.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OrderThread {
     /// Its `_VI_DEADLOCK_THREAD`; null if it has released the locks since: then nothing
     /// more is known.
@@ -31,6 +33,7 @@ pub struct OrderThread {
 
 /// A lock that a thread took.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LockStep {
     /// The lock; null if its record is not available.
     pub lock: Va,

@@ -111,6 +111,7 @@ pub struct BugCheck {
 
 /// A run of the header's `PhysicalMemoryBlock`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PhysicalRun {
     /// First page frame.
     pub base_page: u64,

@@ -26,7 +26,8 @@ const MAX_UNLOADED: u32 = 1 << 10;
 const MAX_PATH: u32 = 1 << 10;
 
 /// A driver of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TriageDriver {
     /// Its path, `\SystemRoot\System32\drivers\…`; empty if it cannot be read.
     pub path: String,
@@ -42,6 +43,7 @@ pub struct TriageDriver {
 
 /// A driver that was unloaded before the crash.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TriageUnloaded {
     /// Its file name, cut to 12 characters by the format.
     pub name: String,
@@ -53,6 +55,7 @@ pub struct TriageUnloaded {
 
 /// The part of the crashed thread's stack that is in the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CallStack {
     /// Its lowest address in the dump (`TopOfStack`): the stack pointer at the crash.
     pub address: Va,
@@ -69,6 +72,7 @@ pub struct CallStack {
 /// Offsets and counts are checked against the file. If a table is only partly in the file, the entries that
 /// are there are returned with a problem.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Triage {
     /// False if the writer did not finish: `TRGD` is missing at the end.
     pub is_complete: bool,

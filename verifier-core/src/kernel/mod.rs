@@ -8,7 +8,7 @@
 //! All walks (lists, SLISTs, AVL trees) are bounded by [`Limits`] and end on cycles. A walk returns the
 //! elements that it reached and the reason why it ended.
 
-mod avl;
+pub(crate) mod avl;
 mod debugger_data;
 mod hints;
 mod image_check;
@@ -16,18 +16,18 @@ mod images;
 mod kept;
 mod landmarks;
 mod limits;
-mod list;
+pub(crate) mod list;
 mod modules;
 mod search;
 mod session;
-mod slist;
+pub(crate) mod slist;
 mod space;
-mod string;
-mod walk;
+pub(crate) mod string;
+pub(crate) mod walk;
 mod wanted;
 
 pub(crate) use avl::walk_avl_to;
-pub use avl::{AvlLayout, walk_avl};
+pub(crate) use avl::{AvlLayout, walk_avl};
 pub(crate) use debugger_data::MAX_IMAGE;
 pub use debugger_data::{DataBlockKeys, DebuggerData};
 pub use hints::Hints;
@@ -35,13 +35,13 @@ pub use images::ModuleSource;
 pub use landmarks::Landmarks;
 pub use limits::Limits;
 pub(crate) use limits::{Limit, limit};
-pub use list::walk_list;
+pub(crate) use list::walk_list;
 pub use modules::{Module, Modules, UnloadedModule};
 pub use search::{FoundKernel, KERNEL_PDBS, TableSource, find_kernel, find_kernel_until};
 pub use session::{Kernel, SymbolName, SymbolSource};
-pub use slist::{SlistForm, first_entry, walk_slist};
+pub(crate) use slist::{SlistForm, first_entry};
 pub use space::AddressSpace;
-pub use string::read_unicode_string;
+pub(crate) use string::read_unicode_string;
 pub(crate) use string::{is_file_name, read_ansi_z, read_utf16_z};
-pub use walk::Walk;
+pub(crate) use walk::Walk;
 pub use wanted::WantedSymbols;

@@ -56,6 +56,7 @@ impl std::fmt::Display for TableSource {
 
 /// A kernel that was found in memory without a header.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct FoundKernel {
     /// Its virtual memory. Each read translates its address anew, because the memory may be that of a running
     /// machine; see [`AddressSpace::cached`] for memory that does not change, such as a file's.

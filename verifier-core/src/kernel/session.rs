@@ -625,6 +625,7 @@ impl fmt::Debug for Kernel {
 
 /// The name of an address: `module!name+0x1f`, or `module+0x1234` if no symbol is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SymbolName<'a> {
     /// The module's short name.
     pub module: Cow<'a, str>,

@@ -10,21 +10,21 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 /// 0x28 (0x20 in a 32-bit dump).
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct SummaryHeader {
+pub(crate) struct SummaryHeader {
     /// `SDMP`.
-    pub signature: [u8; 4],
+    pub(crate) signature: [u8; 4],
     /// `DUMP`.
-    pub valid_dump: [u8; 4],
+    pub(crate) valid_dump: [u8; 4],
     /// Options of the writer.
-    pub dump_options: U32<LE>,
+    pub(crate) dump_options: U32<LE>,
     /// File offset of the first page.
-    pub header_size: U32<LE>,
+    pub(crate) header_size: U32<LE>,
     /// Bits in the bitmap.
-    pub bitmap_size: U32<LE>,
+    pub(crate) bitmap_size: U32<LE>,
     /// Bits that are set.
-    pub pages: U32<LE>,
+    pub(crate) pages: U32<LE>,
     /// `RTL_BITMAP.SizeOfBitMap`: the number of bits again.
-    pub size_of_bit_map: U32<LE>,
+    pub(crate) size_of_bit_map: U32<LE>,
 }
 
 const _: () = assert!(size_of::<SummaryHeader>() == 0x1c);
@@ -32,19 +32,19 @@ const _: () = assert!(size_of::<SummaryHeader>() == 0x1c);
 /// The header of a bitmap dump, at 0x2000. The bitmap is at offset 0x38.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct BitmapHeader {
+pub(crate) struct BitmapHeader {
     /// `FDMP` or `SDMP`.
-    pub signature: [u8; 4],
+    pub(crate) signature: [u8; 4],
     /// `DUMP`.
-    pub valid_dump: [u8; 4],
+    pub(crate) valid_dump: [u8; 4],
     /// Unknown.
-    pub reserved: [u8; 0x18],
+    pub(crate) reserved: [u8; 0x18],
     /// File offset of the first page.
-    pub first_page: U64<LE>,
+    pub(crate) first_page: U64<LE>,
     /// Pages present.
-    pub total_present_pages: U64<LE>,
+    pub(crate) total_present_pages: U64<LE>,
     /// Bits in the bitmap.
-    pub pages: U64<LE>,
+    pub(crate) pages: U64<LE>,
 }
 
 const _: () = assert!(size_of::<BitmapHeader>() == 0x38);

@@ -5,77 +5,77 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 /// `DUMP_HEADER32`.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct Header32 {
+pub(crate) struct Header32 {
     /// `PAGE`.
-    pub signature: [u8; 4],
+    pub(crate) signature: [u8; 4],
     /// `DUMP`.
-    pub valid_dump: [u8; 4],
+    pub(crate) valid_dump: [u8; 4],
     /// 15 on a free build, 12 on a checked one.
-    pub major_version: U32<LE>,
+    pub(crate) major_version: U32<LE>,
     /// The build number.
-    pub minor_version: U32<LE>,
+    pub(crate) minor_version: U32<LE>,
     /// CR3 of the crashing processor; 32-byte aligned under PAE.
-    pub directory_table_base: U32<LE>,
+    pub(crate) directory_table_base: U32<LE>,
     /// Address of the page frame database.
-    pub pfn_data_base: U32<LE>,
+    pub(crate) pfn_data_base: U32<LE>,
     /// Address of the list head of loaded modules.
-    pub ps_loaded_module_list: U32<LE>,
+    pub(crate) ps_loaded_module_list: U32<LE>,
     /// Address of the list head of processes.
-    pub ps_active_process_head: U32<LE>,
+    pub(crate) ps_active_process_head: U32<LE>,
     /// 0x14C.
-    pub machine_image_type: U32<LE>,
+    pub(crate) machine_image_type: U32<LE>,
     /// Processors in the machine.
-    pub number_processors: U32<LE>,
+    pub(crate) number_processors: U32<LE>,
     /// Bug check code.
-    pub bug_check_code: U32<LE>,
+    pub(crate) bug_check_code: U32<LE>,
     /// Bug check parameters.
-    pub bug_check_parameters: [U32<LE>; 4],
+    pub(crate) bug_check_parameters: [U32<LE>; 4],
     /// `VersionUser`.
-    pub version_user: [u8; 32],
+    pub(crate) version_user: [u8; 32],
     /// 1 under PAE.
-    pub pae_enabled: u8,
+    pub(crate) pae_enabled: u8,
     /// Alignment.
-    pub reserved1: [u8; 3],
+    pub(crate) reserved1: [u8; 3],
     /// Address of the kernel's `KDDEBUGGER_DATA64`.
-    pub kd_debugger_data_block: U32<LE>,
+    pub(crate) kd_debugger_data_block: U32<LE>,
     /// `PHYSICAL_MEMORY_DESCRIPTOR32`: number of runs.
-    pub number_of_runs: U32<LE>,
+    pub(crate) number_of_runs: U32<LE>,
     /// Sum of the runs' pages.
-    pub number_of_pages: U32<LE>,
+    pub(crate) number_of_pages: U32<LE>,
     /// The runs; `number_of_runs` of them count.
-    pub runs: [Run32; 86],
+    pub(crate) runs: [Run32; 86],
     /// Rest of the 700-byte descriptor block.
-    pub reserved2: [u8; 4],
+    pub(crate) reserved2: [u8; 4],
     /// `CONTEXT` of the crashing processor.
-    pub context_record: [u8; 1200],
+    pub(crate) context_record: [u8; 1200],
     /// `EXCEPTION_RECORD32`.
-    pub exception_record: [u8; 0x50],
+    pub(crate) exception_record: [u8; 0x50],
     /// Text, NUL-terminated.
-    pub comment: [u8; 128],
+    pub(crate) comment: [u8; 128],
     /// Unused.
-    pub reserved3: [u8; 0x6e8],
+    pub(crate) reserved3: [u8; 0x6e8],
     /// What kind of dump this is.
-    pub dump_type: U32<LE>,
+    pub(crate) dump_type: U32<LE>,
     /// Which parts a small dump has.
-    pub mini_dump_fields: U32<LE>,
+    pub(crate) mini_dump_fields: U32<LE>,
     /// State of secondary data.
-    pub secondary_data_state: U32<LE>,
+    pub(crate) secondary_data_state: U32<LE>,
     /// Workstation, domain controller, server.
-    pub product_type: U32<LE>,
+    pub(crate) product_type: U32<LE>,
     /// Product suites.
-    pub suite_mask: U32<LE>,
+    pub(crate) suite_mask: U32<LE>,
     /// Writer's status.
-    pub writer_status: U32<LE>,
+    pub(crate) writer_status: U32<LE>,
     /// File size that the writer expected.
-    pub required_dump_space: U64<LE>,
+    pub(crate) required_dump_space: U64<LE>,
     /// Unused.
-    pub reserved4: [u8; 0x10],
+    pub(crate) reserved4: [u8; 0x10],
     /// Uptime in 100 ns.
-    pub system_up_time: U64<LE>,
+    pub(crate) system_up_time: U64<LE>,
     /// `FILETIME` of the crash.
-    pub system_time: U64<LE>,
+    pub(crate) system_time: U64<LE>,
     /// Unused up to the end of the header.
-    pub reserved5: [u8; 0x38],
+    pub(crate) reserved5: [u8; 0x38],
 }
 
 const _: () = assert!(size_of::<Header32>() == 0x1000);
@@ -89,11 +89,11 @@ const _: () = assert!(core::mem::offset_of!(Header32, required_dump_space) == 0x
 /// `PHYSICAL_MEMORY_RUN32`.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
-pub struct Run32 {
+pub(crate) struct Run32 {
     /// First page frame.
-    pub base_page: U32<LE>,
+    pub(crate) base_page: U32<LE>,
     /// Number of pages.
-    pub page_count: U32<LE>,
+    pub(crate) page_count: U32<LE>,
 }
 
 const _: () = assert!(size_of::<Run32>() == 8);

@@ -13,16 +13,16 @@ mod qemu;
 mod rdmp;
 mod triage;
 
-pub use bitmap::{BitmapHeader, SummaryHeader};
-pub use header32::{Header32, Run32};
-pub use header64::{Header64, Run64};
-pub use pe::{
+pub(crate) use bitmap::{BitmapHeader, SummaryHeader};
+pub(crate) use header32::Header32;
+pub(crate) use header64::Header64;
+pub(crate) use pe::{
     CodeViewRsds, DataDirectory, DebugDirectory, DosHeader, ExportDirectory, FileHeader,
     SectionHeader,
 };
-pub use qemu::QemuCpuState;
-pub use rdmp::{PfnRange, RdmpHeader};
-pub use triage::{
+pub(crate) use qemu::QemuCpuState;
+pub(crate) use rdmp::{PfnRange, RdmpHeader};
+pub(crate) use triage::{
     Triage32, Triage64, TriageBlock, TriageData, TriageDriver32, TriageDriver64, TriageParts,
     TriageUnloaded32, TriageUnloaded64,
 };

@@ -6,17 +6,17 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 /// The note's content up to the control registers.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
-pub struct QemuCpuState {
+pub(crate) struct QemuCpuState {
     /// 1.
-    pub version: U32<LE>,
+    pub(crate) version: U32<LE>,
     /// Bytes of the note's content.
-    pub size: U32<LE>,
+    pub(crate) size: U32<LE>,
     /// RAX … R15, RIP, RFLAGS.
-    pub registers: [U64<LE>; 18],
+    pub(crate) registers: [U64<LE>; 18],
     /// CS, DS, ES, FS, GS, SS, LDT, TR, GDT, IDT: selector, limit, flags, padding, base.
-    pub segments: [[u8; 24]; 10],
+    pub(crate) segments: [[u8; 24]; 10],
     /// CR0 … CR4.
-    pub control: [U64<LE>; 5],
+    pub(crate) control: [U64<LE>; 5],
 }
 
 const _: () = assert!(size_of::<QemuCpuState>() == 0x1b0);

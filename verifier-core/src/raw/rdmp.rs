@@ -6,25 +6,25 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, LE, U32, U64, Unaligned};
 /// The header at 0x2000 and the 16 bytes after it; the ranges follow at 0x2030.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct RdmpHeader {
+pub(crate) struct RdmpHeader {
     /// 0x40.
-    pub marker: U32<LE>,
+    pub(crate) marker: U32<LE>,
     /// `RDMP`.
-    pub signature: [u8; 4],
+    pub(crate) signature: [u8; 4],
     /// `DUMP`.
-    pub valid_dump: [u8; 4],
+    pub(crate) valid_dump: [u8; 4],
     /// Unknown.
-    pub reserved: U32<LE>,
+    pub(crate) reserved: U32<LE>,
     /// Bytes from 0x2020 to the first page.
-    pub metadata_size: U64<LE>,
+    pub(crate) metadata_size: U64<LE>,
     /// File offset of the first page: 0x2020 + `metadata_size`.
-    pub first_page_offset: U64<LE>,
+    pub(crate) first_page_offset: U64<LE>,
     /// Type 0xA: number of ranges. Types 8 and 9: unknown.
-    pub number_of_ranges: U32<LE>,
+    pub(crate) number_of_ranges: U32<LE>,
     /// Unknown.
-    pub reserved2: U32<LE>,
+    pub(crate) reserved2: U32<LE>,
     /// Type 0xA: pages in all ranges. Types 8 and 9: unknown.
-    pub total_number_of_pages: U64<LE>,
+    pub(crate) total_number_of_pages: U64<LE>,
 }
 
 const _: () = assert!(size_of::<RdmpHeader>() == 0x30);
@@ -32,11 +32,11 @@ const _: () = assert!(size_of::<RdmpHeader>() == 0x30);
 /// A range of page frames. Their pages are stored one after the other.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
-pub struct PfnRange {
+pub(crate) struct PfnRange {
     /// First page frame.
-    pub first: U64<LE>,
+    pub(crate) first: U64<LE>,
     /// Number of pages.
-    pub count: U64<LE>,
+    pub(crate) count: U64<LE>,
 }
 
 const _: () = assert!(size_of::<PfnRange>() == 0x10);

@@ -31,6 +31,7 @@ const MAX_SECTIONS: u16 = 96;
 
 /// A section of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Section {
     /// Its name: `.data`, `ALMOSTRO`.
     pub name: String,

@@ -6,7 +6,7 @@
 //! trait [`SymbolLookup`], which a PDB with its own indexes also implements. Decoration is removed when names
 //! are added (32-bit `_Name@8`) or returned (C++).
 
-mod guard;
+pub(crate) mod guard;
 mod image;
 mod name;
 #[cfg(feature = "pdb")]
@@ -14,7 +14,7 @@ mod placed;
 mod table;
 
 pub use crate::pdb_id::{PdbId, guid_hex};
-pub use guard::guard;
+pub(crate) use guard::guard;
 pub use image::{ImageHeaders, Section};
 pub(crate) use name::cut;
 #[cfg(feature = "pdb")]

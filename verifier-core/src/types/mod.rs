@@ -130,6 +130,7 @@ impl Structure {
 
 /// A field whose position has been resolved from a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Field {
     /// Bytes from the start of the outermost structure.
     pub offset: u64,

@@ -5,6 +5,7 @@ use crate::types::{Structure, TypeSource};
 
 /// A counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counter {
     /// The C field's name.
     pub name: String,

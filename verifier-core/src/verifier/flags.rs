@@ -17,6 +17,7 @@ use FlagGroup::{Additional, Standard, Unlisted};
 
 /// One bit of the level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Flag {
     /// The bit.
     pub bit: u32,

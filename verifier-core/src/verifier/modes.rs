@@ -57,6 +57,7 @@ impl OptionFlags {
 
 /// Settings of "randomized low resources simulation"; they are used while flag 0x4 is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct FaultInjection {
     /// `VfFaultInjectionProbability`: chances in 10,000 that an allocation fails.
     pub probability: Option<u32>,

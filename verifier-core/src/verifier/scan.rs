@@ -22,6 +22,7 @@ pub enum Scan<'a> {
 
 /// A page that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CarvedPage {
     /// Its physical address, if physical memory was searched.
     pub pa: Option<Pa>,

@@ -267,9 +267,9 @@ mod issues {
     #[test]
     fn every_code_has_a_meaning() {
         let what = |code| {
-            let parameters = [code, 0, 0, 0];
-            verifier_core::verifier::deadlock::Issue { words: parameters, from_bug_check: false }
-                .what()
+            let mut issue = verifier_core::verifier::deadlock::Issue::default();
+            issue.words[0] = code;
+            issue.what()
         };
         let words: Vec<&str> = (0x1000..=0x100b).filter_map(what).collect();
         assert_eq!(words.len(), 12);

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use verifier_core::dump::Dump;
-use verifier_core::kernel::{
-    AddressSpace, AvlLayout, Hints, Kernel, Limits, SlistForm, first_entry, walk_avl, walk_list,
-    walk_slist,
+use verifier_core::internals::{
+    AvlLayout, SlistForm, first_entry, walk_avl, walk_list, walk_slist,
 };
+use verifier_core::kernel::{AddressSpace, Hints, Kernel, Limits};
 use verifier_core::machine::Machine;
 use verifier_core::memory::{FromFn, SparsePages};
 use verifier_core::types::{Isf, Literals, Shape};

@@ -626,13 +626,10 @@ fn looking_glass() -> Vec<u8> {
 }
 
 fn kernel_image() -> KernelModule {
-    KernelModule::from(&TriageDriver {
-        path: "ntoskrnl.exe".into(),
-        base: Va(0xffff_f800_0000_0000),
-        size: 0x1000,
-        check_sum: 0,
-        time_date_stamp: 0,
-    })
+    let mut image = TriageDriver::default();
+    image.path = "ntoskrnl.exe".into();
+    (image.base, image.size) = (Va(0xffff_f800_0000_0000), 0x1000);
+    KernelModule::from(&image)
 }
 
 #[test]

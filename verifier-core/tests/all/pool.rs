@@ -523,8 +523,10 @@ mod join {
             );
             assert_eq!(report.problems.len(), 1, "{build:?}");
             assert_eq!(Completeness::of(&report.problems).extent, Extent::Unknown, "{build:?}");
-            let nothing = PoolReport { problems: report.problems.clone(), ..PoolReport::default() };
-            let report = PoolReport { pool_info: PoolInfo::default(), ..report };
+            let mut report = report;
+            let mut nothing = PoolReport::default();
+            nothing.problems = report.problems.clone();
+            report.pool_info = PoolInfo::default();
             assert_eq!(report, nothing, "{build:?}");
         }
     }

@@ -21,6 +21,7 @@ const RECORDS: usize = 1 << 18;
 
 /// What a report shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReportSummary {
     /// Outstanding allocations.
     pub blocks: usize,

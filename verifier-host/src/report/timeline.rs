@@ -17,6 +17,7 @@ const BARS: usize = 120;
 
 /// Adjoining records of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Bucket {
     /// Allocations.
     pub allocations: u64,
@@ -32,6 +33,7 @@ pub struct Bucket {
 
 /// The pool log over time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Timeline {
     /// From the oldest record to the newest.
     pub buckets: Vec<Bucket>,

@@ -10,6 +10,7 @@ use verifier_core::{Error, Pa, Problem};
 
 /// The page tables that a session reads through.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TablesInUse {
     /// The directory table base.
     pub base: Pa,

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use verifier_core::symbols::guard;
+use verifier_core::internals::guard;
 
 use super::outcome::Miss;
 

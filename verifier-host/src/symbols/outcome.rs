@@ -48,6 +48,7 @@ pub enum FileKind {
 
 /// A symbol file.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Found {
     /// What it is.
     pub kind: FileKind,
@@ -81,6 +82,7 @@ impl fmt::Debug for Found {
 
 /// What was not found, and every place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotFound {
     /// The file and its identity, in words.
     pub wanted: String,
@@ -106,6 +108,7 @@ impl std::error::Error for NotFound {}
 
 /// One place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// A path, or a URL without a user's name and password; the given name if the name itself was wrong.
     pub at: String,

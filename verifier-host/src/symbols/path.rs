@@ -37,6 +37,7 @@ pub enum Element {
 /// An element of a path that has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("symbol path element {element:?}: {why}")]
+#[non_exhaustive]
 pub struct PathError {
     /// The element, as written.
     pub element: String,

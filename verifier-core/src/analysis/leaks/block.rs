@@ -31,6 +31,7 @@ names! {
 
 /// What the log says about a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecordOf {
     /// The record's slot.
     pub slot: u32,

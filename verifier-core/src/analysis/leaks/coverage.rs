@@ -29,6 +29,7 @@ impl Total {
 
 /// How many blocks have a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Coverage {
     /// All blocks.
     pub all: Total,

@@ -27,6 +27,7 @@ const PROGRESS_STEP: u64 = 4096;
 
 /// A driver with its blocks counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Holder {
     /// The driver's file name; [`NO_DRIVER`] for blocks of no known driver.
     pub name: String,
@@ -37,6 +38,7 @@ pub struct Holder {
 
 /// What the pool info trees gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TreeReach {
     /// Blocks that were read, of all drivers.
     pub blocks: u64,

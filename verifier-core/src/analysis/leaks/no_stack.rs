@@ -112,6 +112,7 @@ impl NoStack {
 
 /// How far back the log reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Reach {
     /// The number of records that fit.
     pub capacity: u32,

@@ -42,6 +42,7 @@ pub(super) const CONTIGUOUS: &str = "contiguous memory";
 ///     Ok(())
 /// }
 /// ```
+#[non_exhaustive]
 pub struct LeaksView<'a> {
     /// The allocations.
     pub leaks: &'a Leaks,
@@ -57,6 +58,7 @@ pub struct LeaksView<'a> {
 
 /// The groups that a view does not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Omitted {
     /// How many groups.
     pub groups: usize,

@@ -43,6 +43,7 @@ const fn v(subcode: u64, parameters: [&'static str; 3], meaning: &'static str) -
 
 /// What a bug check of Verifier says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The code's name: `DRIVER_VERIFIER_DETECTED_VIOLATION`.
     pub name: &'static str,

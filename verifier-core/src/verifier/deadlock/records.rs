@@ -28,6 +28,7 @@ impl LockType {
 
 /// A lock: `_VI_DEADLOCK_RESOURCE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resource {
     /// The address of the record.
     pub record: Va,
@@ -52,6 +53,7 @@ pub struct Resource {
 
 /// A way in which a lock was taken: `_VI_DEADLOCK_NODE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Node {
     /// The address of the record.
     pub record: Va,
@@ -81,6 +83,7 @@ pub struct Node {
 
 /// A thread that holds locks: `_VI_DEADLOCK_THREAD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Thread {
     /// The address of the record.
     pub record: Va,
@@ -99,7 +102,8 @@ pub struct Thread {
 }
 
 /// What was reported: the parameters of bug check 0xC4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Issue {
     /// The four words; the first is the code.
     pub words: [u64; 4],

@@ -28,6 +28,7 @@ names! {
 
 /// A configured driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Driver {
     /// `BaseName`: the file name that was configured.
     pub name: String,

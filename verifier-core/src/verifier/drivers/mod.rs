@@ -42,6 +42,7 @@ use crate::kernel::Kernel;
 /// list: the bug check's parameters still lead to its data. If the tree is broken, or lacks an image that the
 /// list says is loaded, the data of drivers is found by its signature and by the tracking pages that it owns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Drivers {
     /// In the order of the list.
     pub drivers: Vec<Driver>,

@@ -7,6 +7,7 @@ use crate::types::Profile;
 
 /// How strong the evidence for a global's address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum GlobalEvidence {
     /// This place fits, and no other does.
     Fair,
@@ -30,6 +31,7 @@ impl GlobalEvidence {
 
 /// A global that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FoundGlobal {
     /// Its C name.
     pub name: &'static str,
@@ -43,6 +45,7 @@ pub struct FoundGlobal {
 
 /// A global that was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MissingGlobal {
     /// Its C name.
     pub name: &'static str,
@@ -68,6 +71,7 @@ pub struct MissingGlobal {
 /// If two places fit, neither is taken: the global is missing, and says so. A caller that has the kernel's
 /// symbols needs none of this.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Globals {
     /// The globals that were found.
     pub found: Vec<FoundGlobal>,

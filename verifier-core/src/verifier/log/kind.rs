@@ -101,6 +101,7 @@ names! {
 
 /// A number of an event's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EventField {
     /// The C field; our own name if no public type has the record.
     pub c_name: &'static str,

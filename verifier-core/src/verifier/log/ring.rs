@@ -18,6 +18,7 @@ const MAX_STRIDE: u64 = 0x1_0000;
 
 /// The order in which a log's records are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Order {
     /// The newest first.
     NewestFirst,
@@ -77,7 +78,7 @@ impl Ring {
     ///
     /// # Errors
     /// If a symbol is missing or a global cannot be read.
-    pub fn locate(
+    pub(crate) fn locate(
         kernel: &Kernel,
         what: &'static str,
         globals: [&'static str; 3],
@@ -91,7 +92,7 @@ impl Ring {
     ///
     /// # Errors
     /// As [`locate`](Self::locate), but not for the index.
-    pub fn locate_in_any_order(
+    pub(crate) fn locate_in_any_order(
         kernel: &Kernel,
         what: &'static str,
         [array, index, length]: [&'static str; 3],
@@ -116,7 +117,7 @@ impl Ring {
     ///
     /// # Errors
     /// As [`locate`](Self::locate).
-    pub fn locate_static(
+    pub(crate) fn locate_static(
         kernel: &Kernel,
         what: &'static str,
         [array, index]: [&'static str; 2],
@@ -131,6 +132,7 @@ impl Ring {
     }
 
     /// A ring whose array, index and length the caller knows.
+    #[doc(hidden)]
     #[must_use]
     pub fn new(what: &'static str, array: Va, index: u32, length: u32, stride: u64) -> Self {
         Self { what, array, index: Some(index), length, stride }
@@ -145,6 +147,7 @@ impl Ring {
     /// Calls `each` with every slot and its bytes, in that [`order`](Self::order), until it returns `false`.
     ///
     /// Slots whose pages are absent are skipped. The result reports them, adjoining ones together.
+    #[doc(hidden)]
     pub fn for_each(
         &self,
         kernel: &Kernel,

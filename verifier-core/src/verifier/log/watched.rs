@@ -10,6 +10,7 @@ const WHAT: &str = "watched IRPs";
 
 /// A canceled IRP that is watched: `_VF_WATCHDOG_IRP`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WatchedIrp {
     /// The address of the structure.
     pub address: Va,
@@ -91,6 +92,7 @@ impl Layout {
 /// is not completed in time. The list holds those that are outstanding, in the order that `ViWdInsertSortIrp`
 /// gives them. No public source says how long a tick is, so ticks are numbers here. Windows 7 to 11.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WatchedIrps {
     /// In the order of the list.
     pub irps: Vec<WatchedIrp>,

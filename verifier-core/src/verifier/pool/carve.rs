@@ -17,6 +17,7 @@ use crate::verifier::tracking::{
 
 /// An allocation on a carved page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CarvedAllocation {
     /// `VirtualAddress`: the block.
     pub address: Va,
@@ -36,6 +37,7 @@ pub struct CarvedAllocation {
 
 /// The pages of one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CarvedOwner {
     /// `VerifierEntry`.
     pub address: Va,
@@ -81,6 +83,7 @@ impl CarvedOwner {
 /// bit 0 of `NumberOfBytes` clear is in use. With the bit set it is free if its first word is null or leads
 /// to a slot of a carved page, or if a free entry points at it; else it is an odd size of special pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct CarvedPool {
     /// By the owner's address.
     pub owners: Vec<CarvedOwner>,

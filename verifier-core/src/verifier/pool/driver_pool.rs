@@ -5,6 +5,7 @@ use crate::verifier::drivers::{Driver, TargetDriver};
 
 /// The outstanding allocations of one driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DriverPool {
     /// The driver.
     pub driver: Driver,

@@ -14,6 +14,7 @@ const NONPAGED: u32 = 0x10;
 
 /// A stack that made blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PoolStack {
     /// The tag of its blocks.
     pub tag: PoolTag,

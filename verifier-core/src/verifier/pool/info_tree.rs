@@ -18,6 +18,7 @@ pub(in crate::verifier) const STACKS: &str = "ViPoolStackInfoAvl";
 
 /// A live block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolBlock {
     /// Its address.
     pub address: Va,

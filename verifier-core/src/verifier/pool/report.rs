@@ -29,6 +29,7 @@ use crate::verifier::settings::Settings;
 /// pool. Debuggers print it unchanged, and so does this view. (The tree has the size that was asked for.)
 /// Checked on 7601, 9600, 19041, 22000.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PoolReport {
     /// Every configured driver, also if it has no allocation.
     pub drivers: Vec<DriverPool>,

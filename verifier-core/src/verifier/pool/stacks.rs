@@ -12,6 +12,7 @@ use crate::verifier::drivers::{Driver, Drivers, Owners};
 
 /// A stack and its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OwnedStack {
     /// The stack.
     pub stack: PoolStack,
@@ -23,6 +24,7 @@ pub struct OwnedStack {
 
 /// The stacks of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PoolStacks {
     /// The most live bytes first; stacks with nothing live are at the end.
     pub stacks: Vec<OwnedStack>,

@@ -9,6 +9,7 @@ use crate::verifier::drivers::Unload;
 
 /// The blocks that a driver held when it was unloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnloadLeak {
     /// The driver.
     pub driver: String,

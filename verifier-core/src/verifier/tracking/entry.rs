@@ -38,6 +38,7 @@ impl RawEntry {
 
 /// Whether an entry holds an allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EntryState {
     /// The block is allocated.
     InUse,
@@ -47,6 +48,7 @@ pub enum EntryState {
 
 /// A slot of a driver's tracking pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TrackerEntry {
     /// In use or free.
     pub state: EntryState,
@@ -57,6 +59,7 @@ pub struct TrackerEntry {
 
 /// What a driver's tracking pages hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Tracker {
     /// Every slot: pages in the order of the list, slots ascending.
     pub entries: Vec<TrackerEntry>,
