@@ -290,8 +290,9 @@ typedef struct VerifierOptions {
   uint32_t reserved;
   // Milliseconds that each call may take that opens the session or makes a view of it; 0 for any
   // time. After that the call ends: VERIFIER_STATUS_STOPPED, or a view that has what was read until
-  // then; a session is opened whole, with the kernel's symbols searched for, or not at all. It is looked at between pages, records and parts of a download: one read of the caller's
-  // callback, or one answer of a server, is waited for.
+  // then; a session is opened whole, with the kernel's symbols searched for, or not at all. The
+  // deadline is checked between pages, records and parts of a download; a read of the caller's callback, or
+  // an answer of a server, is not interrupted.
   uint64_t deadline_ms;
   // Asked on the threads that use the session, as often and with the same effect as the deadline is
   // looked at: anything but 0 ends the call. It also serves while the session is being opened, which
