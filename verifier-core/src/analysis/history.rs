@@ -137,83 +137,29 @@ impl History {
     /// # Errors
     /// If neither the drivers nor the log can be read.
     pub fn read(kernel: &Kernel, address: Va) -> Result<Self, Error> {
-        let seen = Cell::new(0u64);
-        let log = PoolLog::read_where(kernel, None, |start, size| {
-            seen.set(seen.get() + 1);
-            is_near(start, size, address)
-        });
+        let log = read_log(kernel, address);
         let recovered = kernel.types().map(|types| Recovered::new(kernel, types));
         let drivers = recovered
             .and_then(|recovered| Ok((Drivers::read_with(kernel, &recovered)?, recovered)));
-        let mut problems = Vec::new();
-        let (mut near, mut log_problems) = (Vec::new(), Vec::new());
-        let mut reach = Reach::default();
-        let mut order = Order::NewestFirst;
-        let mut unrecorded = NoStack::LogUnreadable;
-        match log {
-            Ok(mut log) => {
-                log_problems.append(&mut log.problems);
-                reach = Reach::of_log(&log, seen.get());
-                unrecorded = NoStack::of_log(&log);
-                order = log.ring.order();
-                near = log
-                    .records
-                    .iter()
-                    .map(|record| Event {
-                        record: record.clone(),
-                        frames: log.frames(record).to_vec(),
-                    })
-                    .collect();
-            }
+        let (log, log_problem) = match log {
+            Ok(log) => (log, None),
             Err(error) if drivers.is_err() => return Err(error),
-            Err(error) => log_problems.push(Problem::from_error("pool log", &error)),
-        }
+            Err(error) => (NearLog::default(), Some(Problem::from_error("pool log", &error))),
+        };
+        let NearLog { events: near, reach, order, unrecorded, problems: mut log_problems } = log;
+        log_problems.extend(log_problem);
         let holds = |event: &&Event| address.is_in(event.record.address, event.record.size);
         let sizes = sizes_by_frame(near.iter().filter(holds));
-        let (mut held, mut freed_entries) = (Vec::new(), Vec::new());
-        match drivers {
+        let mut problems = Vec::new();
+        let (mut held, freed_entries) = match drivers {
             Ok((drivers, recovered)) => {
-                problems.extend(drivers.problems.iter().cloned());
-                let all = &drivers.drivers;
-                let mut checks = Checks::new(kernel, all.iter());
-                // Only the few entries that concern the address are kept, out of perhaps a million.
-                let mut each = |_, driver: &Driver, image: &TargetDriver, held_by: ImagePool| {
-                    let ImagePool { mut tracker, mut contiguous } = held_by;
-                    let entries = tracker.entries.iter_mut();
-                    let in_use = entries.filter(|entry| entry.state == EntryState::InUse);
-                    let in_use = in_use.map(|entry| &mut entry.allocation).chain(&mut contiguous);
-                    checks.look_at(&driver.name, Some(&image.counters), in_use);
-                    let contiguous = contiguous.into_iter();
-                    let contiguous = contiguous
-                        .map(|allocation| TrackerEntry { state: EntryState::InUse, allocation });
-                    for mut entry in tracker.entries.into_iter().chain(contiguous) {
-                        let block = &mut entry.allocation;
-                        let kept = match entry.state {
-                            EntryState::InUse if is_near(block.address, block.size, address) => {
-                                &mut held
-                            }
-                            EntryState::Free if may_be_one_of(block, &sizes) => {
-                                // The free list has overwritten its address.
-                                block.address = Va(0);
-                                &mut freed_entries
-                            }
-                            _ => continue,
-                        };
-                        let driver = driver.name.clone();
-                        kept.push(TrackerMatch { driver, entry, frames: Vec::new() });
-                    }
-                    problems.extend(tracker.problems);
-                };
-                if let Err(error) = for_each_image(kernel, all.iter(), &recovered, &mut each) {
-                    problems.push(Problem::from_error("tracking entries", &error));
-                }
-                held.extend(of_tree(kernel, all, address, &mut checks, &mut problems));
-                let (marks, mut impossible) = checks.finish();
-                problems.append(&mut impossible);
-                mark(&marks, held.iter_mut().map(|one| &mut one.entry.allocation));
+                read_entries(kernel, address, &drivers, &recovered, &sizes, &mut problems)
             }
-            Err(error) => problems.push(Problem::from_error("drivers", &error)),
-        }
+            Err(error) => {
+                problems.push(Problem::from_error("drivers", &error));
+                Default::default()
+            }
+        };
         Problem::extend(&mut problems, log_problems);
         kernel.report_into(&mut problems);
         let block = |entry: &TrackerMatch| {
@@ -265,6 +211,96 @@ impl History {
         };
         Some(newest).filter(|event| is_free(&event.record))
     }
+}
+
+/// The part of the pool log near an address.
+struct NearLog {
+    events: Vec<Event>,
+    reach: Reach,
+    order: Order,
+    /// Why an address has no record, if it has none.
+    unrecorded: NoStack,
+    problems: Vec<Problem>,
+}
+
+/// A log that could not be read.
+impl Default for NearLog {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            reach: Reach::default(),
+            order: Order::NewestFirst,
+            unrecorded: NoStack::LogUnreadable,
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// Reads the records of the pool log whose blocks are near `address`.
+fn read_log(kernel: &Kernel, address: Va) -> Result<NearLog, Error> {
+    let seen = Cell::new(0u64);
+    let mut log = PoolLog::read_where(kernel, None, |start, size| {
+        seen.set(seen.get() + 1);
+        is_near(start, size, address)
+    })?;
+    let event =
+        |record: &PoolRecord| Event { record: record.clone(), frames: log.frames(record).to_vec() };
+    Ok(NearLog {
+        events: log.records.iter().map(event).collect(),
+        reach: Reach::of_log(&log, seen.get()),
+        order: log.ring.order(),
+        unrecorded: NoStack::of_log(&log),
+        problems: std::mem::take(&mut log.problems),
+    })
+}
+
+/// Reads the entries of blocks near `address` that are in use, then freed entries that agree with one of the
+/// allocations with these `sizes`. Only these few are kept, out of perhaps a million.
+fn read_entries(
+    kernel: &Kernel,
+    address: Va,
+    drivers: &Drivers,
+    recovered: &Recovered,
+    sizes: &HashMap<Va, BTreeSet<u64>>,
+    problems: &mut Vec<Problem>,
+) -> (Vec<TrackerMatch>, Vec<TrackerMatch>) {
+    let (mut held, mut freed) = (Vec::new(), Vec::new());
+    problems.extend(drivers.problems.iter().cloned());
+    let all = &drivers.drivers;
+    let mut checks = Checks::new(kernel, all.iter());
+    let mut each = |_, driver: &Driver, image: &TargetDriver, held_by: ImagePool| {
+        let ImagePool { mut tracker, mut contiguous } = held_by;
+        let entries = tracker.entries.iter_mut();
+        let in_use = entries.filter(|entry| entry.state == EntryState::InUse);
+        let in_use = in_use.map(|entry| &mut entry.allocation).chain(&mut contiguous);
+        checks.look_at(&driver.name, Some(&image.counters), in_use);
+        let contiguous = contiguous
+            .into_iter()
+            .map(|allocation| TrackerEntry { state: EntryState::InUse, allocation });
+        for mut entry in tracker.entries.into_iter().chain(contiguous) {
+            let block = &mut entry.allocation;
+            let kept = match entry.state {
+                EntryState::InUse if is_near(block.address, block.size, address) => &mut held,
+                EntryState::Free if may_be_one_of(block, sizes) => {
+                    // The free list has overwritten its address.
+                    block.address = Va(0);
+                    &mut freed
+                }
+                _ => continue,
+            };
+            let driver = driver.name.clone();
+            kept.push(TrackerMatch { driver, entry, frames: Vec::new() });
+        }
+        problems.extend(tracker.problems);
+    };
+    if let Err(error) = for_each_image(kernel, all.iter(), recovered, &mut each) {
+        problems.push(Problem::from_error("tracking entries", &error));
+    }
+    held.extend(of_tree(kernel, all, address, &mut checks, problems));
+    let (marks, mut impossible) = checks.finish();
+    problems.append(&mut impossible);
+    mark(&marks, held.iter_mut().map(|one| &mut one.entry.allocation));
+    (held, freed)
 }
 
 /// Blocks whose newest record is unknown: they have several records, in unknown order.
