@@ -131,7 +131,7 @@ impl Part {
             into.merged = into.merged.max(1) + from.merged.max(1);
             match (self.has_stack, other.has_stack) {
                 (false, true) => (into.key, into.label) = (from.key, from.label),
-                // If there are several stacks, the caller stands in their place.
+                // If there are several stacks, the caller takes their place.
                 (true, true) => {
                     into.key.stack = None;
                     into.key.place = Some(call.caller.clone());

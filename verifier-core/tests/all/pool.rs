@@ -363,7 +363,7 @@ mod pages {
             m.patch_pointer(slot(&m, 1, i), 0x77);
         }
         let (found, problems) = count(&m);
-        assert_eq!(found, 300 - 127, "what lies on the other two");
+        assert_eq!(found, 300 - 127, "the blocks on the other two pages");
         assert_reported(&problems, m.address("verified:leaky.sys"), "say 300, its pages hold 173");
     }
 

@@ -531,7 +531,7 @@ mod documents {
         // Windows 7 does not have rule classes.
         assert_eq!(json["modes"]["rule_classes"], Value::Null);
         assert_eq!(json["modes"]["fault_injection"]["pool_tags"], "");
-        assert_eq!(json["statistics"]["level"], Value::Null, "it stands outside");
+        assert_eq!(json["statistics"]["level"], Value::Null, "it is outside of them");
         assert_eq!(json["problems"], serde_json::json!([]));
         assert_eq!((&json["complete"], &json["extent"]), (&true.into(), &"complete".into()));
     }

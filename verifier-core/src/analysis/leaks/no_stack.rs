@@ -74,14 +74,13 @@ impl NoStack {
                  wrapped"
             ),
             NoStack::OrderUnknown => {
-                "order unknown: the log's index is not known, so nothing tells which of its records \
-                 is the newest"
+                "order unknown: the log's index is unknown, so its newest record is unknown, too"
                     .into()
             }
             NoStack::NoFrames => "its newest record holds no frames".into(),
             NoStack::Uncertain => {
-                "its newest record may be a free: its frames do not tell, nor hold \
-                                   the address that allocated the block"
+                "its newest record may be a free: its frames do not say, and the address that allocated \
+                 the block is not one of them"
                     .into()
             }
             NoStack::Impossible => "its newest record is impossible: the log is damaged there".into(),
