@@ -671,8 +671,9 @@ enum VerifierStatus verifier_frame_at(const struct VerifierView *view,
                                       struct VerifierFrame *record,
                                       size_t size);
 
-// A field of a record by its number, in the order of the JSON document: of the records of logs, of
-// watched IRPs and of whatever else has no struct here. A number past the last field is not found.
+// A field of a record by its number, in the order of the JSON document: of the records of logs, of watched
+// IRPs, of drivers and of allocations, with the fields that have no place in a struct. A number past the last
+// field is not found.
 //
 // # Safety
 //

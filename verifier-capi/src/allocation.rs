@@ -5,12 +5,13 @@ use std::ptr;
 
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
+use verifier_core::render::rows::AllocationRow;
 use verifier_core::verifier::{Allocation, Impossible, NO_DRIVER, PoolTag, Source};
 
 use crate::pointer::{Record, c_string, text};
 use crate::session::VerifierSession;
-use crate::status::VerifierStatus;
-use crate::view::{Rows, VerifierView, fill, nth, view};
+use crate::status::{Failure, VerifierStatus};
+use crate::view::{Field, Rows, VerifierView, field_of, fill, nth, view};
 
 /// Where Verifier keeps an allocation.
 #[repr(C)]
@@ -129,6 +130,19 @@ impl Rows for Allocations {
 
     fn count(&self) -> usize {
         self.rows.len()
+    }
+
+    fn field(
+        &self,
+        index: usize,
+        field: usize,
+        take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        let found = nth(&self.rows, index).and_then(|(driver, allocation)| {
+            let of = self.drivers.get(*driver).and_then(|name| name.to_str().ok());
+            field_of(&AllocationRow::table(), &AllocationRow { allocation, of }, field, take)
+        });
+        Some(found)
     }
 }
 

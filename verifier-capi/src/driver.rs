@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use verifier_core::kernel::Kernel;
+use verifier_core::render::rows;
 use verifier_core::verifier::{Driver, DriverState, Drivers};
 
 use crate::handle::get;
@@ -10,7 +11,7 @@ use crate::last_error::guard;
 use crate::pointer::{Record, c_string, put, text};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Row, VerifierView, fill_from, nth, view};
+use crate::view::{Field, Row, VerifierView, field_of, fill_from, nth, view};
 
 /// What became of a configured driver.
 #[repr(C)]
@@ -54,6 +55,11 @@ struct DriverRow {
 
 impl Row for DriverRow {
     const KIND: &'static str = "drivers";
+
+    fn field(&self, field: usize, take: &mut dyn FnMut(Field<'_>)) -> Option<Result<(), Failure>> {
+        let row = rows::DriverRow::from(&self.driver);
+        Some(field_of(&rows::DriverRow::TABLE, &row, field, take))
+    }
 }
 
 /// The drivers that are configured for Verifier. Records: VerifierDriver.

@@ -102,6 +102,15 @@ pub(crate) fn field_of<R>(
 pub(crate) trait Row: Send + Sync + 'static {
     /// As [`Rows::KIND`].
     const KIND: &'static str;
+
+    /// As [`Rows::field`].
+    fn field(
+        &self,
+        _field: usize,
+        _take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        None
+    }
 }
 
 impl<R: Row> Rows for Vec<R> {
@@ -109,6 +118,18 @@ impl<R: Row> Rows for Vec<R> {
 
     fn count(&self) -> usize {
         self.len()
+    }
+
+    fn field(
+        &self,
+        index: usize,
+        field: usize,
+        take: &mut dyn FnMut(Field<'_>),
+    ) -> Option<Result<(), Failure>> {
+        match nth(self, index) {
+            Ok(row) => row.field(field, take),
+            Err(failure) => Some(Err(failure)),
+        }
     }
 }
 
@@ -406,8 +427,9 @@ impl VerifierField {
     }
 }
 
-/// A field of a record by its number, in the order of the JSON document: of the records of logs, of
-/// watched IRPs and of whatever else has no struct here. A number past the last field is not found.
+/// A field of a record by its number, in the order of the JSON document: of the records of logs, of watched
+/// IRPs, of drivers and of allocations, with the fields that have no place in a struct. A number past the last
+/// field is not found.
 ///
 /// # Safety
 ///

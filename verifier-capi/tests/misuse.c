@@ -166,6 +166,16 @@ int main(int argc, char **argv) {
     CHECK(verifier_event_at(other, 0, INTO(event)) == VERIFIER_STATUS_NOT_FOUND);
     CHECK(verifier_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(other);
+    /* The fields of drivers and allocations, by their description. */
+    CHECK(verifier_drivers(session, &other) == VERIFIER_STATUS_OK);
+    CHECK(verifier_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(field.name, "name") && !strcmp(field.text, "myfault.sys"));
+    verifier_view_free(other);
+    CHECK(verifier_pool(session, NULL, &other) == VERIFIER_STATUS_OK);
+    CHECK(verifier_field_at(other, 0, 1, INTO(field)) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(field.name, "address") && field.kind == VERIFIER_FIELD_KIND_ADDRESS && field.value);
+    CHECK(verifier_field_at(other, 10, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
+    verifier_view_free(other);
     CHECK(verifier_watched_irps(session, SIZE_MAX, 0, &other) == VERIFIER_STATUS_OK);
     CHECK(verifier_field_at(other, 0, 0, INTO(field)) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(other);
