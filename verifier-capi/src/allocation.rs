@@ -11,7 +11,7 @@ use verifier_core::verifier::{Allocation, Impossible, NO_DRIVER, PoolTag, Source
 use crate::pointer::{Record, c_string, text};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Field, Rows, VerifierView, field_of, fill, nth, view};
+use crate::view::{Rows, Take, VerifierView, field_of, fill, nth, view};
 
 /// Where Verifier keeps an allocation.
 #[repr(C)]
@@ -126,23 +126,18 @@ struct Allocations {
 }
 
 impl Rows for Allocations {
-    const KIND: &'static str = "allocations";
+    fn kind() -> &'static str {
+        "allocations"
+    }
 
     fn count(&self) -> usize {
         self.rows.len()
     }
 
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        let found = nth(&self.rows, index).and_then(|(driver, allocation)| {
-            let of = self.drivers.get(*driver).and_then(|name| name.to_str().ok());
-            field_of(&AllocationRow::table(), &AllocationRow { allocation, of }, field, take)
-        });
-        Some(found)
+    fn field(&self, index: usize, field: usize, take: Take<'_>) -> Result<(), Failure> {
+        let (driver, allocation) = nth(&self.rows, index)?;
+        let of = self.drivers.get(*driver).and_then(|name| name.to_str().ok());
+        field_of(&AllocationRow::table(), &AllocationRow { allocation, of }, field, take)
     }
 }
 

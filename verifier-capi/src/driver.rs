@@ -11,7 +11,7 @@ use crate::last_error::guard;
 use crate::pointer::{Record, c_string, put, text};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Field, Row, VerifierView, field_of, fill_from, nth, view};
+use crate::view::{Row, Take, VerifierView, field_of, fill_from, nth, view};
 
 /// What became of a configured driver.
 #[repr(C)]
@@ -56,9 +56,9 @@ struct DriverRow {
 impl Row for DriverRow {
     const KIND: &'static str = "drivers";
 
-    fn field(&self, field: usize, take: &mut dyn FnMut(Field<'_>)) -> Option<Result<(), Failure>> {
+    fn field(&self, field: usize, take: Take<'_>) -> Result<(), Failure> {
         let row = rows::DriverRow::from(&self.driver);
-        Some(field_of(&rows::DriverRow::TABLE, &row, field, take))
+        field_of(&rows::DriverRow::TABLE, &row, field, take)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::log::{VerifierImpossibleValue, wanted};
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Field, Reach, Rows, VerifierView, field_of, fill, nth, view};
+use crate::view::{Reach, Rows, Take, VerifierView, field_of, fill, nth, view};
 
 /// A log beside the pool log.
 #[repr(C)]
@@ -62,38 +62,31 @@ impl Record for VerifierEvent {
 
 struct EventRows {
     log: EventLog,
+    /// Fields of each record.
+    fields: u32,
     empty_because: Option<CString>,
 }
 
 impl Rows for EventRows {
-    const KIND: &'static str = "events";
+    fn kind() -> &'static str {
+        "events"
+    }
 
     fn count(&self) -> usize {
         self.log.records.len()
     }
 
-    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
-        Some(nth(&self.log.records, index).map(|record| self.log.frames(record)))
+    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
+        Ok(self.log.frames(nth(&self.log.records, index)?))
     }
 
-    fn reach(&self) -> Option<Reach<'_>> {
-        Some(Reach {
-            capacity: self.log.ring.length,
-            written: self.log.ring.index,
-            missing: self.log.missing,
-            empty_because: self.empty_because.as_ref(),
-        })
+    fn reach(&self) -> Result<Reach<'_>, Failure> {
+        Ok(Reach::of_log(&self.log.ring, self.log.missing, self.empty_because.as_ref()))
     }
 
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        let row = |record| EventRow { log: &self.log, record };
-        let record = nth(&self.log.records, index);
-        Some(record.and_then(|record| field_of(&self.log.table(), &row(record), field, take)))
+    fn field(&self, index: usize, field: usize, take: Take<'_>) -> Result<(), Failure> {
+        let row = EventRow { log: &self.log, record: nth(&self.log.records, index)? };
+        field_of(&self.log.table(), &row, field, take)
     }
 }
 
@@ -122,7 +115,8 @@ pub unsafe extern "C" fn verifier_event_log(
         let log = session.host.event_log(found, last, address)?;
         let (frames, problems) = (log.all_frames().to_vec(), log.problems.clone());
         let empty_because = log.empty_because.map(c_string);
-        let rows = EventRows { log, empty_because };
+        let fields = u32::try_from(log.table().documented().count()).unwrap_or(u32::MAX);
+        let rows = EventRows { log, fields, empty_because };
         Ok(VerifierView::new(rows, kernel, frames, &problems))
     };
     // SAFETY: the caller guarantees what `view` requires.
@@ -142,12 +136,11 @@ pub unsafe extern "C" fn verifier_event_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let EventRows { log, .. } = view.rows()?;
+        let EventRows { log, fields, .. } = view.rows()?;
         let event = nth(&log.records, index)?;
-        let fields = u32::try_from(log.table().documented().count()).unwrap_or(u32::MAX);
         Ok(VerifierEvent {
             slot: event.slot,
-            fields,
+            fields: *fields,
             frames: log.frames(event).len(),
             impossible: VerifierImpossibleValue::of(event.impossible),
         })

@@ -79,14 +79,16 @@ struct HistoryRow {
 struct HistoryRows(Vec<HistoryRow>);
 
 impl Rows for HistoryRows {
-    const KIND: &'static str = "the history of an address";
+    fn kind() -> &'static str {
+        "the history of an address"
+    }
 
     fn count(&self) -> usize {
         self.0.len()
     }
 
-    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
-        Some(nth(&self.0, index).map(|row| &*row.frames))
+    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
+        Ok(&nth(&self.0, index)?.frames)
     }
 }
 

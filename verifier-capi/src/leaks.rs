@@ -46,21 +46,23 @@ struct LeakRows {
 }
 
 impl Rows for LeakRows {
-    const KIND: &'static str = "groups of allocations";
+    fn kind() -> &'static str {
+        "groups of allocations"
+    }
 
     fn count(&self) -> usize {
         self.groups.len()
     }
 
-    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
-        let group = nth(&self.groups, index);
-        Some(group.map(|(group, _)| group.frames(&self.leaks).unwrap_or_default()))
+    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
+        let (group, _) = nth(&self.groups, index)?;
+        Ok(group.frames(&self.leaks).unwrap_or_default())
     }
 
-    fn reach(&self) -> Option<Reach<'_>> {
+    fn reach(&self) -> Result<Reach<'_>, Failure> {
         let reach = &self.leaks.reach;
         let (capacity, written, missing) = (reach.capacity, reach.written, reach.missing);
-        Some(Reach { capacity, written, missing, empty_because: None })
+        Ok(Reach { capacity, written, missing, empty_because: None })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::log::{VerifierImpossibleValue, VerifierOperation, wanted};
 use crate::pointer::{Record, c_string};
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Field, Reach, Rows, VerifierView, field_of, fill, nth, view};
+use crate::view::{Reach, Rows, Take, VerifierView, field_of, fill, nth, view};
 
 /// A record of the pool log.
 #[repr(C)]
@@ -42,34 +42,26 @@ struct PoolLogRows {
 }
 
 impl Rows for PoolLogRows {
-    const KIND: &'static str = "log entries";
+    fn kind() -> &'static str {
+        "log entries"
+    }
 
     fn count(&self) -> usize {
         self.log.records.len()
     }
 
-    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
-        Some(nth(&self.log.records, index).map(|record| self.log.frames(record)))
+    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
+        Ok(self.log.frames(nth(&self.log.records, index)?))
     }
 
-    fn reach(&self) -> Option<Reach<'_>> {
-        Some(Reach {
-            capacity: self.log.ring.length,
-            written: self.log.ring.index,
-            missing: self.log.missing,
-            empty_because: self.empty_because.as_ref(),
-        })
+    fn reach(&self) -> Result<Reach<'_>, Failure> {
+        Ok(Reach::of_log(&self.log.ring, self.log.missing, self.empty_because.as_ref()))
     }
 
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        let row = |record| PoolRow { record, frames: self.log.frames(record) };
-        let record = nth(&self.log.records, index);
-        Some(record.and_then(|record| field_of(&PoolRow::TABLE, &row(record), field, take)))
+    fn field(&self, index: usize, field: usize, take: Take<'_>) -> Result<(), Failure> {
+        let record = nth(&self.log.records, index)?;
+        let row = PoolRow { record, frames: self.log.frames(record) };
+        field_of(&PoolRow::TABLE, &row, field, take)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use verifier_core::describe::{self, Kind, Value};
 use verifier_core::kernel::Kernel;
+use verifier_core::verifier::log::Ring;
 use verifier_core::{Completeness, Extent, Problem, Va};
 
 use crate::handle::{Handle, Table, free, get, put_new};
@@ -19,7 +20,7 @@ use crate::status::{Failure, VerifierPlace, VerifierStatus};
 /// A list of records of one kind, read whole. The function that made it says which `_at` function reads
 /// its records.
 pub struct VerifierView {
-    rows: Box<dyn AnyRows>,
+    rows: Box<dyn Rows>,
     names: HashMap<Va, CString>,
     /// Text of fields that were asked for. A text that is here stays where it is, for C's pointers.
     texts: Mutex<HashMap<String, CString>>,
@@ -52,32 +53,50 @@ impl Handle for VerifierView {
 }
 
 /// The rows of a view: what a file adds to the interface with its records.
-pub(crate) trait Rows: Any + Send + Sync {
+pub(crate) trait Rows: Held + Any + Send + Sync {
     /// The rows' name in messages, a plural.
-    const KIND: &'static str;
+    fn kind() -> &'static str
+    where
+        Self: Sized;
 
     fn count(&self) -> usize;
 
-    /// The frames of a row, innermost first; `None` if rows of this kind have no stack.
-    fn frames(&self, _index: usize) -> Option<Result<&[Va], Failure>> {
-        None
+    /// The frames of a row, innermost first.
+    fn frames(&self, _index: usize) -> Result<&[Va], Failure> {
+        Err(self.is_not("records with stacks"))
     }
 
     /// The log that the rows come from or were joined with.
-    fn reach(&self) -> Option<Reach<'_>> {
-        None
+    fn reach(&self) -> Result<Reach<'_>, Failure> {
+        Err(self.is_not("a log"))
     }
 
-    /// Gives a field of a row by its description; `None` if rows of this kind have no description.
-    fn field(
-        &self,
-        _index: usize,
-        _field: usize,
-        _take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        None
+    /// Gives a field of a row to `take`, by its number in the description of the rows.
+    fn field(&self, _index: usize, _field: usize, _take: Take<'_>) -> Result<(), Failure> {
+        Err(self.is_not(FIELDS))
     }
 }
+
+const FIELDS: &str = "records with fields";
+
+/// What [`Rows`] of any kind say of themselves.
+pub(crate) trait Held {
+    /// The failure of a caller that asks for something else.
+    fn is_not(&self, wanted: &str) -> Failure;
+}
+
+impl<R: Rows> Held for R {
+    fn is_not(&self, wanted: &str) -> Failure {
+        other(R::kind(), wanted)
+    }
+}
+
+fn other(held: &str, wanted: &str) -> Failure {
+    Failure::argument(format!("the view holds {held}, not {wanted}"))
+}
+
+/// The receiver of a field.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(Field<'_>);
 
 /// A field of a row: its name, its kind, its value.
 pub(crate) struct Field<'a> {
@@ -91,7 +110,7 @@ pub(crate) fn field_of<R>(
     table: &describe::Table<'_, R>,
     row: &R,
     field: usize,
-    take: &mut dyn FnMut(Field<'_>),
+    take: Take<'_>,
 ) -> Result<(), Failure> {
     let column = table.documented().nth(field).ok_or_else(Failure::at_the_end)?;
     take(Field { name: column.name, kind: column.kind, value: column.value(row) });
@@ -100,36 +119,26 @@ pub(crate) fn field_of<R>(
 
 /// A plain list is a view's rows if its element says what it is.
 pub(crate) trait Row: Send + Sync + 'static {
-    /// As [`Rows::KIND`].
+    /// As [`Rows::kind`].
     const KIND: &'static str;
 
     /// As [`Rows::field`].
-    fn field(
-        &self,
-        _field: usize,
-        _take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        None
+    fn field(&self, _field: usize, _take: Take<'_>) -> Result<(), Failure> {
+        Err(other(Self::KIND, FIELDS))
     }
 }
 
 impl<R: Row> Rows for Vec<R> {
-    const KIND: &'static str = R::KIND;
+    fn kind() -> &'static str {
+        R::KIND
+    }
 
     fn count(&self) -> usize {
         self.len()
     }
 
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        match nth(self, index) {
-            Ok(row) => row.field(field, take),
-            Err(failure) => Some(Err(failure)),
-        }
+    fn field(&self, index: usize, field: usize, take: Take<'_>) -> Result<(), Failure> {
+        nth(self, index)?.field(field, take)
     }
 }
 
@@ -139,47 +148,6 @@ pub(crate) struct Reach<'a> {
     pub(crate) written: Option<u32>,
     pub(crate) missing: u64,
     pub(crate) empty_because: Option<&'a CString>,
-}
-
-/// [`Rows`] of any kind.
-trait AnyRows: Any + Send + Sync {
-    fn kind(&self) -> &'static str;
-    fn count(&self) -> usize;
-    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>>;
-    fn reach(&self) -> Option<Reach<'_>>;
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>>;
-}
-
-impl<R: Rows> AnyRows for R {
-    fn kind(&self) -> &'static str {
-        R::KIND
-    }
-
-    fn count(&self) -> usize {
-        Rows::count(self)
-    }
-
-    fn frames(&self, index: usize) -> Option<Result<&[Va], Failure>> {
-        Rows::frames(self, index)
-    }
-
-    fn reach(&self) -> Option<Reach<'_>> {
-        Rows::reach(self)
-    }
-
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        Rows::field(self, index, field, take)
-    }
 }
 
 impl VerifierView {
@@ -216,12 +184,7 @@ impl VerifierView {
 
     /// The rows, if they are of this kind.
     pub(crate) fn rows<R: Rows>(&self) -> Result<&R, Failure> {
-        (&*self.rows as &dyn Any).downcast_ref().ok_or_else(|| self.other(R::KIND))
-    }
-
-    /// The failure of a caller that asks for a record of another kind.
-    fn other(&self, wanted: &str) -> Failure {
-        Failure::argument(format!("the view holds {}, not {wanted}", self.rows.kind()))
+        (&*self.rows as &dyn Any).downcast_ref().ok_or_else(|| self.rows.is_not(R::kind()))
     }
 
     /// A text for C that lives as long as the view.
@@ -232,9 +195,11 @@ impl VerifierView {
         }
         texts.entry(text.to_owned()).or_insert_with(|| c_string(text)).as_ptr()
     }
+}
 
-    fn frames(&self, index: usize) -> Result<&[Va], Failure> {
-        self.rows.frames(index).unwrap_or_else(|| Err(self.other("records with stacks")))
+impl<'a> Reach<'a> {
+    pub(crate) fn of_log(ring: &Ring, missing: u64, empty_because: Option<&'a CString>) -> Self {
+        Self { capacity: ring.length, written: ring.index, missing, empty_because }
     }
 }
 
@@ -299,7 +264,7 @@ pub unsafe extern "C" fn verifier_reach(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let reach = view.rows.reach().ok_or_else(|| view.other("a log"))?;
+        let reach = view.rows.reach()?;
         Ok(VerifierReach {
             capacity: reach.capacity,
             written: reach.written.unwrap_or(0),
@@ -338,7 +303,7 @@ pub unsafe extern "C" fn verifier_frame_at(
     size: usize,
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
-        let address = *nth(view.frames(index)?, frame)?;
+        let address = *nth(view.rows.frames(index)?, frame)?;
         Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
     };
     // SAFETY: the caller guarantees what `fill` requires.
@@ -445,8 +410,7 @@ pub unsafe extern "C" fn verifier_field_at(
     let make = |view: &VerifierView| {
         let mut made = None;
         let mut take = |field: Field<'_>| made = Some(VerifierField::of(view, &field));
-        let found = view.rows.field(index, field, &mut take);
-        found.unwrap_or_else(|| Err(view.other("records with fields")))?;
+        view.rows.field(index, field, &mut take)?;
         made.ok_or_else(Failure::at_the_end)
     };
     // SAFETY: the caller guarantees `record`.

@@ -6,27 +6,23 @@ use verifier_core::verifier::log::{WatchedIrp, WatchedIrps};
 use crate::log::wanted;
 use crate::session::VerifierSession;
 use crate::status::{Failure, VerifierStatus};
-use crate::view::{Field, Rows, VerifierView, field_of, nth, view};
+use crate::view::{Rows, Take, VerifierView, field_of, nth, view};
 
 struct WatchedRows {
     irps: Vec<WatchedIrp>,
 }
 
 impl Rows for WatchedRows {
-    const KIND: &'static str = "watched IRPs";
+    fn kind() -> &'static str {
+        "watched IRPs"
+    }
 
     fn count(&self) -> usize {
         self.irps.len()
     }
 
-    fn field(
-        &self,
-        index: usize,
-        field: usize,
-        take: &mut dyn FnMut(Field<'_>),
-    ) -> Option<Result<(), Failure>> {
-        let irp = nth(&self.irps, index);
-        Some(irp.and_then(|irp| field_of(&WatchedIrp::TABLE, irp, field, take)))
+    fn field(&self, index: usize, field: usize, take: Take<'_>) -> Result<(), Failure> {
+        field_of(&WatchedIrp::TABLE, nth(&self.irps, index)?, field, take)
     }
 }
 
