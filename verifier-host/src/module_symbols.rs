@@ -61,14 +61,7 @@ impl SymbolLoad {
         Some(text)
     }
 
-    /// The same in one short line, without the places.
-    #[must_use]
-    pub fn missing_line(&self) -> Option<String> {
-        let image = &self.wanted.image;
-        Some(format!("no symbols for {image}: {}", self.missing_why()?))
-    }
-
-    /// The same without the image's name.
+    /// The same in one short line, without the places and the image's name.
     pub(crate) fn missing_why(&self) -> Option<String> {
         if self.found.is_some() {
             return None;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::escape::sanitize;
 use crate::addr::Va;
 use crate::kernel::Kernel;
+use crate::verifier::is_kernel_or_verifier;
 
 /// A cache of symbol names for one output: the same few thousand addresses fill a log.
 ///
@@ -37,6 +38,12 @@ impl<'k> Names<'k> {
             .entry(va)
             .or_insert_with(|| self.kernel.symbolize(va).map(|name| name.to_string().into()))
             .clone()
+    }
+
+    /// The line of code that a stack is of: the first frame outside the kernel and Verifier, else the first.
+    pub(super) fn site(&self, frames: &[Va]) -> Option<Va> {
+        let outside = frames.iter().find(|&&va| !is_kernel_or_verifier(self.kernel, va));
+        outside.or(frames.first()).copied()
     }
 
     /// What a text shows for `va`: its name, or its digits if it has none.

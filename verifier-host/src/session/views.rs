@@ -193,11 +193,7 @@ impl Session {
     ) -> Result<CarvedLog, Error> {
         let kernel = self.kernel()?;
         let log = self.in_place(range, |place| {
-            let wanted = |start: Va, size: u64| {
-                address.is_none_or(|address| {
-                    address.0.checked_sub(start.0).is_some_and(|offset| offset < size.max(1))
-                })
-            };
+            let wanted = |start, size| address.is_none_or(|address: Va| address.is_in(start, size));
             Ok(CarvedLog::read(kernel, place, wanted)?)
         })?;
         Ok(self.with_symbols(self.with_file_problems(log)))

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{by_locks, found_pairs, site, type_name};
+use super::{by_locks, found_pairs, type_name};
 use crate::analysis::LockGraph;
 use crate::render::Names;
 use crate::render::text::sanitize;
@@ -38,7 +38,7 @@ pub fn write_deadlock_dot(
     }
     for (edge, run) in by_locks(&graph.edges) {
         let mut lines = Vec::new();
-        if let Some(name) = site(&edge.acquired_stack, names).and_then(|site| names.get(site)) {
+        if let Some(name) = names.site(&edge.acquired_stack).and_then(|site| names.get(site)) {
             lines.push(name.to_string());
         }
         if run.len() > 1 {

@@ -9,20 +9,13 @@ use std::collections::BTreeSet;
 pub use self::dot::write_deadlock_dot;
 pub use self::json::{DeadlockDocument, write_deadlock_json};
 
-use super::Names;
 use crate::addr::Va;
-use crate::analysis::{LockEdge, LockOrder, is_kernel_or_verifier};
+use crate::analysis::{LockEdge, LockOrder};
 use crate::verifier::deadlock::{Deadlock, LockType};
 
 /// The name of a type of lock, or its number.
 pub(super) fn type_name(kind: LockType) -> String {
     kind.name().map_or_else(|| format!("type {}", kind.0), str::to_lowercase)
-}
-
-/// The first frame outside the kernel and Verifier: the line of code that took the lock.
-pub(super) fn site(frames: &[Va], names: &Names<'_>) -> Option<Va> {
-    let outside = |va: &&Va| !is_kernel_or_verifier(names.kernel(), **va);
-    frames.iter().find(outside).or(frames.first()).copied()
 }
 
 /// The edges that are shown together: each run of `edges` between the same two locks.

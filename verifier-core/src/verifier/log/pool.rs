@@ -144,12 +144,6 @@ impl PoolLog {
     pub fn all_frames(&self) -> &[Va] {
         self.stacks.all()
     }
-
-    /// The same without a copy: the frames of the first record, then those of the next.
-    #[must_use]
-    pub fn into_frames(self) -> Vec<Va> {
-        self.stacks.into_all()
-    }
 }
 
 /// The problem of a log whose index is unknown for this `error`.

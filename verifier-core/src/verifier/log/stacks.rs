@@ -66,8 +66,4 @@ impl Stacks {
     pub(super) fn all(&self) -> &[Va] {
         &self.0
     }
-
-    pub(super) fn into_all(self) -> Vec<Va> {
-        self.0
-    }
 }

@@ -6,7 +6,7 @@ use crate::addr::Va;
 use crate::analysis::LockGraph;
 use crate::completeness::Completeness;
 use crate::render::Names;
-use crate::render::deadlock::{by_locks, site, type_name};
+use crate::render::deadlock::{by_locks, type_name};
 use crate::render::text::{
     DeadlockDetail, Style, sanitize, write_deadlock, write_deadlock_state, write_extent,
 };
@@ -47,7 +47,7 @@ pub fn write_deadlock_text(
         let tried = if run.iter().all(|edge| edge.only_try) { ", only tried for" } else { "" };
         writeln!(out, "  {} ({})", name(edge.held), kind(edge.held))?;
         writeln!(out, "    then {} ({}){times}{tried}", name(edge.acquired), kind(edge.acquired))?;
-        if let Some(site) = site(&edge.acquired_stack, names) {
+        if let Some(site) = names.site(&edge.acquired_stack) {
             writeln!(out, "    at   {}", name(site))?;
         }
     }

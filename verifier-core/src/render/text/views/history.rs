@@ -3,9 +3,7 @@
 use std::io;
 
 use crate::addr::Va;
-use crate::analysis::{
-    Event, History, Lifetime, NoStack, Reach, TrackerMatch, is_kernel_or_verifier,
-};
+use crate::analysis::{Event, History, Lifetime, NoStack, Reach, TrackerMatch};
 use crate::completeness::Completeness;
 use crate::render::Names;
 use crate::render::text::{sanitize, write_extent, write_pool_record, write_stack};
@@ -67,14 +65,9 @@ fn write_outstanding(
     write_stack(out, &tracker.frames, names, "")
 }
 
-/// The line of code of a record: the first frame outside the kernel and Verifier, or the first frame.
+/// The line of code of a record.
 fn place(event: &Event, names: &Names<'_>) -> String {
-    let kernel = names.kernel();
-    let outside = event.frames.iter().find(|&&va| !is_kernel_or_verifier(kernel, va));
-    match outside.or(event.frames.first()) {
-        Some(&va) => names.text(va),
-        None => "(no frames)".into(),
-    }
+    names.site(&event.frames).map_or_else(|| "(no frames)".into(), |va| names.text(va))
 }
 
 fn write_lifetimes(
