@@ -3,7 +3,7 @@
 use verifier_core::Va;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{LogFacts, WatchedFacts};
-use verifier_core::verifier::log::EventKind;
+use verifier_core::verifier::log::LogKind;
 use verifier_host::Session;
 
 use crate::errors::Failure;
@@ -11,9 +11,9 @@ use crate::table::{Described, View};
 use crate::views;
 use crate::work::staged;
 
-/// The names of all logs.
+/// The names of all logs that have records of events.
 pub(crate) fn kinds() -> Vec<&'static str> {
-    std::iter::once("pool").chain(EventKind::ALL.map(EventKind::name)).collect()
+    LogKind::all().filter(|&kind| kind != LogKind::Watched).map(LogKind::name).collect()
 }
 
 /// The log of that name.
@@ -24,20 +24,22 @@ pub(crate) fn read(
     last: Option<usize>,
     address: Option<Va>,
 ) -> Result<Described, Failure> {
-    if kind == "pool" {
-        let log = staged(host, "reading the pool log", || host.pool_log(last, address))?;
-        return describe(LogFacts::from(&log), views::pool_log(log, kernel)?);
-    }
-    if kind == "watched" {
-        return watched(host, last, address);
-    }
-    let kind = EventKind::ALL.into_iter().find(|one| one.name() == kind).ok_or_else(|| {
-        let known = kinds().join(", ");
-        Failure::usage(format!("no log is called {kind:?}; known are: {known}, watched"))
+    let kind = LogKind::named(kind).ok_or_else(|| {
+        let known = LogKind::all().map(LogKind::name).collect::<Vec<_>>().join(", ");
+        Failure::usage(format!("no log is called {kind:?}; known are: {known}"))
     })?;
     let stage = format!("reading the {}", kind.describe());
-    let log = staged(host, &stage, || host.event_log(kind, last, address))?;
-    describe(LogFacts::from(&log), views::event_log(log, kernel)?)
+    match kind {
+        LogKind::Pool => {
+            let log = staged(host, &stage, || host.pool_log(last, address))?;
+            describe(LogFacts::from(&log), views::pool_log(log, kernel)?)
+        }
+        LogKind::Event(kind) => {
+            let log = staged(host, &stage, || host.event_log(kind, last, address))?;
+            describe(LogFacts::from(&log), views::event_log(log, kernel)?)
+        }
+        LogKind::Watched => watched(host, last, address),
+    }
 }
 
 fn describe(facts: LogFacts, view: View) -> Result<Described, Failure> {
