@@ -13,7 +13,9 @@ use super::{AddressSpace, DataBlockKeys, DebuggerData, Hints, Limits, Modules, W
 use crate::addr::{Rva, Va};
 use crate::dump::BugCheck;
 use crate::error::{Error, Problem, TRIAGE_HOLDS};
-use crate::symbols::{ImageHeaders, SymbolKind, SymbolLookup, SymbolTable};
+use crate::symbols::{
+    ImageHeaders, SourceRoots, SourceSite, SymbolKind, SymbolLookup, SymbolTable,
+};
 #[cfg(feature = "pdb")]
 use crate::types::Pdb;
 use crate::types::{Isf, TypeSource};
@@ -74,6 +76,7 @@ pub struct Kernel {
     exports_left: AtomicU32,
     problems: Vec<Problem>,
     stop: OnceLock<Arc<dyn Fn() -> bool + Send + Sync>>,
+    source_roots: OnceLock<SourceRoots>,
     kept: Kept,
 }
 
@@ -131,6 +134,7 @@ impl Kernel {
             limits,
             problems,
             stop: OnceLock::new(),
+            source_roots: OnceLock::new(),
             kept: Kept::default(),
         })
     }
@@ -399,6 +403,9 @@ impl Kernel {
         if let Some(stop) = self.stop.get() {
             let _ = anew.stop.set(Arc::clone(stop));
         }
+        if let Some(roots) = self.source_roots.get() {
+            anew.supply_source_roots(roots.clone());
+        }
         Ok(anew)
     }
 
@@ -609,6 +616,37 @@ impl Kernel {
             name: None,
             displacement: va.0 - module.start.0,
         })
+    }
+
+    /// Supplies the places of source files on this machine, which replace the paths in PDBs. The first ones
+    /// are kept.
+    pub fn supply_source_roots(&self, roots: SourceRoots) {
+        let _ = self.source_roots.set(roots);
+    }
+
+    /// The line of source code of the instruction that contains `va`, if the supplied symbols of its module
+    /// have lines. The address after a call is the next instruction's: see
+    /// [`source_of_call`](Self::source_of_call).
+    #[must_use]
+    pub fn source_site(&self, va: Va) -> Option<SourceSite> {
+        let (index, module) = self.modules.find(va)?;
+        let rva = Rva(u32::try_from(va.0 - module.base.0).ok()?);
+        let (_, table) = self.symbols.get(index)?.supplied.get()?;
+        let mut site = table.source_site(rva)?;
+        if let Some(roots) = self.source_roots.get() {
+            site.file = roots.place(&site.file).into();
+            for frame in &mut site.inlined {
+                frame.file = roots.place(&frame.file).into();
+            }
+        }
+        Some(site)
+    }
+
+    /// The line of the call that returns to `va`: the frames of stacks and the callers of allocations are
+    /// return addresses.
+    #[must_use]
+    pub fn source_of_call(&self, va: Va) -> Option<SourceSite> {
+        self.source_site(Va(va.0.checked_sub(1)?))
     }
 }
 

@@ -7,22 +7,24 @@ use std::rc::Rc;
 use super::escape::sanitize;
 use crate::addr::Va;
 use crate::kernel::Kernel;
+use crate::symbols::SourceSite;
 use crate::verifier::is_kernel_or_verifier;
 
-/// A cache of symbol names for one output: the same few thousand addresses fill a log.
+/// A cache of symbol names and lines of source code for one output: the same few thousand addresses fill a log.
 ///
 /// A clone shares the cache.
 #[derive(Clone)]
 pub struct Names<'k> {
     kernel: &'k Kernel,
     cache: Rc<RefCell<HashMap<Va, Option<Rc<str>>>>>,
+    sources: Rc<RefCell<HashMap<Va, Option<Rc<SourceSite>>>>>,
 }
 
 impl<'k> Names<'k> {
     /// Names from a kernel.
     #[must_use]
     pub fn new(kernel: &'k Kernel) -> Self {
-        Self { kernel, cache: Rc::default() }
+        Self { kernel, cache: Rc::default(), sources: Rc::default() }
     }
 
     /// The kernel.
@@ -37,6 +39,15 @@ impl<'k> Names<'k> {
             .borrow_mut()
             .entry(va)
             .or_insert_with(|| self.kernel.symbolize(va).map(|name| name.to_string().into()))
+            .clone()
+    }
+
+    /// The line of source code of the call that returns to `va` ([`Kernel::source_of_call`]).
+    pub fn source(&self, va: Va) -> Option<Rc<SourceSite>> {
+        self.sources
+            .borrow_mut()
+            .entry(va)
+            .or_insert_with(|| self.kernel.source_of_call(va).map(Rc::new))
             .clone()
     }
 

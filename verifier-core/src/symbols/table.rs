@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use super::name::{shown, undecorate};
+use super::source::SourceSite;
 use crate::addr::Rva;
 
 /// The source of a symbol.
@@ -165,6 +166,12 @@ pub trait SymbolLookup: Send + Sync {
 
     /// The address of the symbol with that name; the lowest one if there are several.
     fn find(&self, name: &str) -> Option<Rva>;
+
+    /// The line of source code of the instruction that contains `rva`, if the source knows lines.
+    fn source_site(&self, rva: Rva) -> Option<SourceSite> {
+        let _ = rva;
+        None
+    }
 }
 
 impl SymbolLookup for SymbolTable {
