@@ -7,11 +7,13 @@ mod diff_key;
 mod diff_side;
 mod filter;
 mod group;
+mod grouping;
 mod history;
 mod leaks;
 mod lock_graph;
 mod lock_order;
 mod pool_kind;
+mod summary;
 
 pub use crate::verifier::is_kernel_or_verifier;
 pub use boot::{Boot, boot_time};
@@ -20,9 +22,12 @@ pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
 pub use diff_side::Side;
 pub use filter::Filter;
-pub use group::{Group, GroupBy, GroupKey, Grouping};
+pub use group::{Group, GroupBy, GroupKey};
 #[cfg(feature = "render")]
 pub(crate) use group::{NO_FRAME, NO_TAG, no_frame};
+pub use grouping::Grouping;
+#[cfg(feature = "render")]
+pub(crate) use grouping::own_frames;
 pub use history::{Event, History, Lifetime, Neighbor, TrackerMatch};
 pub use leaks::{
     Block, Coverage, Holder, Leaks, NoStack, Reach, RecordOf, StackId, StackSource, Total,
@@ -31,3 +36,4 @@ pub use leaks::{
 pub use lock_graph::{GraphLock, LockEdge, LockGraph};
 pub use lock_order::{LockOrder, LockStep, OrderThread};
 pub use pool_kind::PoolKind;
+pub use summary::{Summary, Worst};
