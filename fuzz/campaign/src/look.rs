@@ -197,9 +197,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
         v.show(Document, "deadlock.json", |out| write_deadlock_json(out, &deadlock, &graph, names));
         v.show(Document, "deadlock.dot", |out| write_deadlock_dot(out, &deadlock, &graph, names));
         let (detail, style) = (DeadlockDetail::Stacks, Style::Modern);
-        v.show(Text, "!deadlock", |out| {
-            text::write_deadlock(out, &deadlock, kernel, detail, style)
-        });
+        v.show(Text, "!deadlock", |out| text::write_deadlock(out, &deadlock, names, detail, style));
     }
     if let Some(leaks) = v.made(Leaks::read(kernel, |_| true)) {
         v.problems(&leaks.problems);
@@ -234,8 +232,7 @@ fn show_leaks(
     use Form::{Document, Text};
     let grouping = Grouping::new(kernel, leaks, None);
     for by in [GroupBy::Stack, GroupBy::Frame, GroupBy::Caller, GroupBy::Tag] {
-        let groups = grouping.groups(by);
-        let view = LeaksView::of_groups(leaks, by, groups, names.clone());
+        let view = LeaksView::grouped(leaks, by, &grouping, names.clone());
         v.show(Text, "leaks", |out| write_leaks_text(out, &view));
         v.show(Document, "leaks.json", |out| write_leaks_json(out, &view));
         v.show(Document, "leaks.csv", |out| write_leaks_csv(out, &view));

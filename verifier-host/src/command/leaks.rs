@@ -9,11 +9,12 @@ use std::io::{self, Write as _};
 
 use clap::{Args, ValueEnum};
 use verifier_core::Completeness;
+use verifier_core::analysis::GroupBy;
 use verifier_core::render::{
     LeaksView, filter_line, unload_line, write_leaks_csv, write_leaks_folded, write_leaks_json,
     write_leaks_markdown, write_leaks_text,
 };
-use verifier_host::{Error, FilteredLeaks, Progress as _};
+use verifier_host::{Error, FilteredLeaks, Progress as _, SourceFiles};
 
 use super::dump_args::DumpArgs;
 use super::leak_filter::{ByArg, FilterArgs, WeightArg};
@@ -31,12 +32,15 @@ pub(super) struct LeaksArgs {
     dump: DumpArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// What allocations are grouped by
-    #[arg(long, value_enum, default_value = "stack")]
-    by: ByArg,
+    /// What allocations are grouped by [default: path in text and Markdown, else stack]
+    #[arg(long, value_enum)]
+    by: Option<ByArg>,
     /// Only the N groups with the most bytes; 0 for all. Text and Markdown show 20 by default
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+    /// Show the source code around the line of each group, if the file is on this machine
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     limit: LimitArgs,
     /// What folded stacks weigh [default: bytes]
@@ -73,7 +77,18 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let progress = Stages::default();
     let found = session.leaks_with(args.filter.filter(), &progress)?;
     let to_people = matches!(args.format, LeaksFormat::Text | LeaksFormat::Markdown);
-    let view = found.by(args.by.into()).with_top(top(args.top, to_people));
+    let by = match (args.by, args.format) {
+        // Each tag is a frame of its own.
+        (_, LeaksFormat::Folded) => GroupBy::StackAndTag,
+        (Some(by), _) => by.into(),
+        (None, _) if to_people => GroupBy::Path,
+        (None, _) => GroupBy::Stack,
+    };
+    let files = SourceFiles::new();
+    let mut view = found.by(by).with_top(top(args.top, to_people));
+    if args.verbose {
+        view = view.with_snippets(&files);
+    }
     progress.begin("writing", None);
     let written = write(args, &view);
     progress.end();
@@ -93,7 +108,7 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
 /// weight.
 fn check_arguments(args: &LeaksArgs) -> Result<(), Error> {
     let is_folded = args.format == LeaksFormat::Folded;
-    if is_folded && args.by != ByArg::Stack {
+    if is_folded && args.by.is_some_and(|by| by != ByArg::Stack) {
         return Err(Error::Usage("--format folded is by stack".into()));
     }
     if !is_folded && args.weight.is_some() {

@@ -132,7 +132,7 @@ impl<'v> LeakGroup<'v> {
         let tags: BTreeSet<String> = self
             .members()
             .filter_map(|block| block.allocation.pool_tag())
-            .map(|tag| tag.to_string())
+            .map(|tag| tag.to_string().trim_end().to_string())
             .collect();
         let shown = tags.iter().take(TAGS).cloned().collect::<Vec<_>>().join(", ");
         match tags.len() {

@@ -64,7 +64,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             Thousands(group.blocks.len() as u64),
             Thousands(group.bytes),
             Thousands(group.largest),
-            group.tag_text().map(|tag| cell(&tag)).unwrap_or_default(),
+            cell(&tags_cell(group)),
             group.driver_name().map(cell).unwrap_or_default(),
             cell(&place(view, group)),
         )?;
@@ -200,6 +200,15 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
         if count == 1 { "" } else { "s" },
         span(&first.to_string())
     )
+}
+
+/// The column of tags: those of the group, or "contiguous memory".
+fn tags_cell(group: LeakGroup<'_>) -> String {
+    let tags = group.tags_text().map(|text| match text.split_once(' ') {
+        Some((_, tags)) => tags.to_string(),
+        None => text,
+    });
+    group.tag_text().or(tags).unwrap_or_default()
 }
 
 /// The last column.

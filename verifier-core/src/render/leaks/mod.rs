@@ -237,7 +237,7 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
 }
 
 /// A share in percent: "100 %" and "0 %" only if it is exactly that.
-fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
     }

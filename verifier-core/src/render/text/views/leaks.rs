@@ -7,7 +7,7 @@ use crate::analysis::{GroupBy, GroupKey, StackSource};
 use crate::completeness::Completeness;
 use crate::render::leaks::{
     CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
-    filter_line, more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
+    filter_line, more_groups, nothing_line, percent, sentence, tree_line, unload_line, unread_line,
 };
 use crate::render::text::stack::{frame_lines, write_stack_lines};
 use crate::render::text::{digits, sanitize, write_extent, write_stack};
@@ -130,7 +130,8 @@ fn write_group(
 ) -> io::Result<()> {
     let machine = view.names.kernel().space().machine();
     let count = group.blocks.len() as u64;
-    write!(out, "#{number}  {}, {} bytes", blocks(count), Thousands(group.bytes))?;
+    let share = percent(group.bytes, view.summary.all.bytes);
+    write!(out, "#{number}  {}, {} bytes ({share})", blocks(count), Thousands(group.bytes))?;
     if count > 1 {
         write!(out, ", largest {}", Thousands(group.largest))?;
     }
