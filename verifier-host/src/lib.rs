@@ -76,6 +76,7 @@ pub mod report;
 #[cfg(feature = "demo")]
 mod sample;
 mod session;
+mod source_snippet;
 mod symbol_searches;
 pub mod symbols;
 mod write_file;
@@ -91,6 +92,7 @@ pub use progress::{Progress, Silent};
 #[cfg(feature = "demo")]
 pub use sample::write_sample;
 pub use session::{Session, SessionOptions, TablesInUse, View};
+pub use source_snippet::SourceFiles;
 pub use verifier_core::analysis::GroupBy;
 pub use verifier_core::render::info::{self, Info};
 pub use write_file::write_file;
