@@ -10,6 +10,10 @@ use crate::symbols::{SymbolPath, folders};
 /// How many bytes at the start of a file are searched for the mark of an output.
 const HEAD: u64 = 4 << 10;
 
+/// How results of `leaks` begin that are not pictures: JSON, CSV, Markdown.
+const RESULTS: [&[u8]; 3] =
+    [b"{\"unload_leak\":", b"count,bytes,largest,tag,driver,", b"### Driver Verifier: "];
+
 /// A kind of file that the program writes, which it recognizes by a mark in its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,7 +135,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`Error::Usage`] if `output` leads to one of them.
-    fn refuse_overwrite(&self, output: &Path) -> Result<(), Error> {
+    pub fn refuse_overwrite(&self, output: &Path) -> Result<(), Error> {
         if let Some((_, what)) = self.files.iter().find(|(input, _)| is_same_file(output, input)) {
             let why = format!("{}: the output is {what} itself", output.display());
             return Err(Error::Usage(why));
@@ -141,7 +145,10 @@ impl Inputs {
         let is_within = |folder: &&PathBuf| {
             folder.canonicalize().is_ok_and(|folder| folder.is_dir() && real.starts_with(folder))
         };
-        let is_ours = |head: Vec<u8>| OutputKind::ALL.iter().any(|kind| kind.is_of(&head));
+        let is_ours = |head: Vec<u8>| {
+            OutputKind::ALL.iter().any(|kind| kind.is_of(&head))
+                || RESULTS.iter().any(|start| head.starts_with(start))
+        };
         match self.folders.iter().find(is_within) {
             Some(folder) if real.is_file() && !head(&real).ok().flatten().is_some_and(is_ours) => {
                 Err(Error::Usage(format!(

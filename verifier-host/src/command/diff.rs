@@ -13,7 +13,8 @@ use verifier_host::{Error, Progress as _, compare_boots};
 use super::dump_args::DumpArgs;
 use super::leak_filter::{ByArg, FilterArgs};
 use super::leak_limit::LimitArgs;
-use super::leaks::{top, unless_reader_gone};
+use super::leak_outputs::{SHOWN, top};
+use super::leaks::unless_reader_gone;
 use super::output::{stdout, warn};
 use super::progress::Stages;
 use super::show::{OutputFormat, open, warn_of_view};
@@ -86,9 +87,9 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
     let diff = new_found.since(&old_found, args.by.into(), boot);
     progress.end();
     let to_people = matches!(args.format, DiffFormat::Text | DiffFormat::Markdown);
+    let top = top(args.top, to_people.then_some(SHOWN));
     let (old_leaks, new_leaks) = (&old_found.leaks, &new_found.leaks);
-    let view =
-        DiffView { diff: &diff, old: old_leaks, new: new_leaks, top: top(args.top, to_people) };
+    let view = DiffView { diff: &diff, old: old_leaks, new: new_leaks, top };
     let written = write(args, &view);
     warn_of_view(args.format, &old_leaks.problems);
     warn_of_view(args.format, &new_leaks.problems);

@@ -56,6 +56,15 @@ impl DumpArgs {
         Ok(path)
     }
 
+    /// Refuses outputs that would replace the dump or a symbol file.
+    pub(super) fn refuse_inputs<'a>(
+        &self,
+        outputs: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<(), Error> {
+        let inputs = Inputs::new(Some(&self.dump), &self.symbol_path()?);
+        outputs.into_iter().try_for_each(|output| inputs.refuse_overwrite(output))
+    }
+
     /// Checks that the output may be written, then opens the dump.
     pub(super) fn open_for(
         &self,

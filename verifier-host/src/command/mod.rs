@@ -17,6 +17,7 @@ mod info;
 mod kd;
 mod leak_filter;
 mod leak_limit;
+mod leak_outputs;
 mod leaks;
 mod log;
 mod output;
