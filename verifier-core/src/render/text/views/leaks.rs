@@ -14,6 +14,8 @@ use crate::render::text::{digits, sanitize, write_extent, write_stack};
 
 /// Example addresses of a group.
 const EXAMPLES: usize = 4;
+/// Frames of a path.
+const PATH: usize = 12;
 /// What precedes the lines of a group after its first.
 const INDENT: &str = "    ";
 
@@ -174,8 +176,13 @@ fn write_code(
     group: LeakGroup<'_>,
 ) -> io::Result<()> {
     if let GroupKey::Path { path, .. } = group.key {
-        let lines = group.path().into_iter().flat_map(|va| code_lines(view, va));
+        let frames = group.path();
+        let lines = frames.iter().take(PATH).flat_map(|&va| code_lines(view, va));
         write_stack_lines(out, (INDENT, INDENT), lines)?;
+        match frames.len().saturating_sub(PATH) {
+            0 => {}
+            more => writeln!(out, "{INDENT}… {more} more frames (--by stack shows all)")?,
+        }
         let Err(caller) = path else { return Ok(()) };
         write_stack_lines(out, (INDENT, INDENT), code_lines(view, caller))?;
         if let Some(Err(why)) = group.stack {
