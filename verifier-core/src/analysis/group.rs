@@ -123,7 +123,7 @@ impl Group {
 }
 
 /// The start of the function that contains `va`, by the nearest symbol; `va` itself if no symbol is known.
-fn function(kernel: &Kernel, va: Va) -> Va {
+pub(super) fn function(kernel: &Kernel, va: Va) -> Va {
     match kernel.symbolize(va) {
         Some(name) if name.name.is_some() => Va(va.0.saturating_sub(name.displacement)),
         _ => va,

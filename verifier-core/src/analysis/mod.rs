@@ -2,6 +2,7 @@
 
 mod boot;
 mod carve_check;
+mod churn;
 mod diff;
 mod diff_key;
 mod diff_side;
@@ -16,6 +17,7 @@ mod pool_kind;
 pub use crate::verifier::is_kernel_or_verifier;
 pub use boot::{Boot, boot_time};
 pub use carve_check::Comparison;
+pub use churn::{Churn, FunctionChurn, Lifespan};
 pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
 pub use diff_side::Side;
