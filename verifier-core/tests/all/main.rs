@@ -36,6 +36,8 @@ mod leaks;
 #[cfg(feature = "render")]
 mod leaks_pool_info;
 mod limits;
+#[cfg(feature = "pdb")]
+mod lines;
 mod logs;
 mod memory_files;
 mod modes;

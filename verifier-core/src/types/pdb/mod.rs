@@ -1,5 +1,11 @@
-//! PDB files: types, public symbols and procedures. Only this module uses the `pdb` crate.
+//! PDB files: types, public symbols, procedures and lines. Only this module uses the `pdb` crate.
 
+mod contributions;
+mod ids;
+mod inlined;
+mod lines;
+mod module;
+mod program;
 mod publics;
 mod source;
 mod types;
@@ -11,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use pdb::{FallibleIterator as _, SymbolData};
 
+use self::program::Program;
 use self::publics::{ByName, PUBLIC, PublicIndex, public_kind};
 pub use self::source::Bytes;
 use self::source::{File, Piece, guard, open};
@@ -19,7 +26,7 @@ use super::{Structure, TypeSource};
 use crate::addr::Rva;
 use crate::bytes::le;
 use crate::error::Error;
-use crate::symbols::{PdbId, PlacedNames, SymbolKind, SymbolLookup, SymbolTable};
+use crate::symbols::{PdbId, PlacedNames, SourceSite, SymbolKind, SymbolLookup, SymbolTable};
 
 /// The older form of `S_PUB32`.
 const PUBLIC_OLD: u16 = 0x1009;
@@ -34,7 +41,8 @@ const RECORDS: usize = 20;
 /// A PDB.
 ///
 /// Each part of a PDB is read when it is first requested: the identity on opening; a name or an address
-/// through the file's own indexes, if it has them; a structure through the hash of types.
+/// through the file's own indexes, if it has them; a structure through the hash of types; a line of source
+/// code from the stream of the module that the address comes from.
 /// A [`SymbolTable`](crate::symbols::SymbolTable) of all symbols is made if there are procedures,
 /// or if the indexes differ from the linkers' format. Unnamed structures and unions (`<unnamed-tag>`,
 /// `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so each is stored inside the member that
@@ -53,6 +61,7 @@ pub struct Pdb {
     types: OnceLock<Result<Types, Error>>,
     publics: OnceLock<Option<PublicIndex>>,
     symbols: OnceLock<Result<Arc<SymbolTable>, Error>>,
+    program: OnceLock<Option<Program>>,
     /// The number of addresses looked up so far.
     resolved: AtomicU32,
 }
@@ -83,6 +92,7 @@ impl Pdb {
             types: OnceLock::new(),
             publics: OnceLock::new(),
             symbols: OnceLock::new(),
+            program: OnceLock::new(),
             resolved: AtomicU32::new(0),
         })
     }
@@ -317,6 +327,10 @@ impl SymbolLookup for Pdb {
             ByName::Absent => None,
             ByName::Unsure => self.all_symbols()?.find(name),
         }
+    }
+
+    fn source_site(&self, rva: Rva) -> Option<SourceSite> {
+        self.program.get_or_init(|| Program::new(&self.bytes)).as_ref()?.source_site(rva)
     }
 }
 
