@@ -26,6 +26,7 @@ mod kd;
 mod leak_outputs;
 #[cfg(feature = "cli")]
 mod leaks;
+mod lines;
 #[cfg(feature = "cli")]
 mod logs;
 #[cfg(feature = "cli")]
