@@ -61,7 +61,7 @@ pub unsafe extern "C" fn verifier_bug_check(
         };
         let bug_check = session.host.bug_check().ok_or_else(unknown)?;
         let text = explain_bug_check(&bug_check).map(|text| {
-            (c_string(text.name), c_string(&text.meaning), text.parameters.map(c_string))
+            (c_string(text.name), c_string(&text.meaning), text.labels().map(c_string))
         });
         Ok(VerifierView::new(vec![BugCheckRow { bug_check, text }], kernel, [], &[]))
     };

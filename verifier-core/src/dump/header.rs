@@ -109,6 +109,18 @@ pub struct BugCheck {
     pub parameters: [u64; 4],
 }
 
+impl BugCheck {
+    /// What the header of a dump of a running system says.
+    pub const NONE: Self = Self { code: 0, parameters: [0; 4] };
+
+    /// False if the machine did not crash: the code is 0, or the "MATT" that DumpIt writes into fields that it
+    /// does not know.
+    #[must_use]
+    pub fn is_crash(&self) -> bool {
+        self.code != 0 && self.code.to_le_bytes() != *b"MATT"
+    }
+}
+
 /// A run of the header's `PhysicalMemoryBlock`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

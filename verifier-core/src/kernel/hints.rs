@@ -37,7 +37,7 @@ impl From<&Header> for Hints {
             build: header.known_build(),
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
-            bug_check: Some(header.bug_check).filter(|bug_check| bug_check.code != 0),
+            bug_check: Some(header.bug_check).filter(BugCheck::is_crash),
             ..Self::default()
         }
     }

@@ -33,7 +33,9 @@ mod totals;
 mod tracking;
 
 pub use allocation::{Allocation, AttributedBy, Impossible, Source};
-pub use bug_check::{Explanation, explain_bug_check, violated_condition};
+pub use bug_check::{
+    Explanation, Parameter, ParameterKind, Rule, explain_bug_check, violated_condition,
+};
 pub use counters::{Counter, Counters};
 pub(crate) use drivers::Recovered;
 pub use drivers::{

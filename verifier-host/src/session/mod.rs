@@ -209,7 +209,9 @@ impl Session {
     #[must_use]
     pub fn bug_check(&self) -> Option<BugCheck> {
         let found = self.kernel.as_ref().ok().and_then(|kernel| kernel.bug_check());
-        found.or_else(|| Some(self.dump()?.header().bug_check))
+        let stated = || self.dump().map(|dump| dump.header().bug_check);
+        let or_none = |one: BugCheck| if one.is_crash() { one } else { BugCheck::NONE };
+        found.or_else(|| stated().map(or_none))
     }
 
     /// What is missing at the end of the file, if it was cut short, in one line: `Truncated: 4,096 bytes (1

@@ -188,3 +188,19 @@ fn a_bug_check_that_only_memory_has_is_shown_everywhere() {
         assert!(page.contains("0xc4 (0xd2, 0x11, 0x22, 0x33)"));
     }
 }
+
+/// DumpIt fills the fields that it does not know with "MATT", "MOON" and others: that is not a bug check.
+#[test]
+fn the_filler_of_dumpit_is_not_a_bug_check() {
+    let mut m = Machine::new(Build::Win10Vb);
+    let code = u32::from_le_bytes(*b"MATT");
+    let moon = u64::from(u32::from_le_bytes(*b"MOON"));
+    let mut assembly = m.level(8).bug_check(BugCheck { code: 0, parameters: [0; 4] }).assemble();
+    assembly.header.bug_check = Some(BugCheck { code, parameters: [moon, 0, moon, 0] });
+    let sample = assembly.sample(DumpKind::BitmapKernel);
+    let text = clean(&sample, "info", &[]);
+    assert!(text.contains("Bug check       none"), "{text}");
+    let info = clean(&sample, "info", &["--format", "json"]);
+    let info: Value = serde_json::from_str(&info).unwrap();
+    assert_eq!(info["bug_check"]["code"], 0);
+}

@@ -163,6 +163,7 @@ fn dumpit() {
     assert_eq!(dump.file_len(), 0x4000);
     assert_eq!(dump.physical().unwrap().map().offset(2), Some(0x2000));
     assert_eq!(header.bug_check.code.to_le_bytes(), *b"MATT");
+    assert!(!header.bug_check.is_crash());
     assert_eq!(header.comment, None);
 }
 

@@ -176,7 +176,7 @@ impl BugCheckInfo {
             code: bug_check.code,
             parameters: bug_check.parameters.map(Va),
             name: said.as_ref().map(|said| said.name),
-            parameter_names: said.as_ref().map(|said| said.parameters),
+            parameter_names: said.as_ref().map(|said| said.labels()),
             meaning: said.map(|said| said.meaning),
             driver: kernel.and_then(UnloadLeak::driver_name),
             violated_condition: condition.unwrap_or_else(|error| {

@@ -70,7 +70,7 @@ pub fn write_bug_check(
     writeln!(out, "Arguments {}", arguments.join(" "))?;
     let Some(said) = explain_bug_check(bug_check) else { return Ok(()) };
     writeln!(out, "\n{} ({:x})\n{}.\nArguments:", said.name, bug_check.code, said.meaning)?;
-    for (i, (&value, what)) in bug_check.parameters.iter().zip(said.parameters).enumerate() {
+    for (i, (&value, what)) in bug_check.parameters.iter().zip(said.labels()).enumerate() {
         writeln!(out, "Arg{}: {}, {what}", i + 1, digits(Va(value), machine))?;
     }
     match condition {

@@ -1,17 +1,22 @@
 //! 0xC4 and 0x1C4 from 0x20000 on: rules of DDI compliance, NDIS, WLAN, kernel streaming and audio
 //! port class drivers, by number and name.
-//!
-//! Source: the references of 0xC4 and 0x1C4 in the Windows driver documentation. They differ in two
-//! things: the number of SpinLockRelease (0x4000B and 0x4000A, both are here), and parameter 3 of the
-//! rules of 0x20002 to 0x2001F, which 0xC4 calls an optional pointer to the rule's state and 0x1C4
-//! reserved.
 
-use super::NONE;
+use std::sync::LazyLock;
+
+use super::parameter::{Parameter, ParameterKind};
+use super::table::{lines, number};
 use crate::error::Error;
 use crate::kernel::{Kernel, read_ansi_z};
 
+const TEXT: &str = include_str!("tables/rules.txt");
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| lines(TEXT).filter_map(read).collect());
+
+/// Where Microsoft documents rules.
+const PAGES: &str = "https://learn.microsoft.com/windows-hardware/drivers/devtest/";
+
 /// Whether parameters 3 and 4 lead to a rule's state.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Neither does.
     None,
@@ -21,26 +26,75 @@ enum State {
     Both,
 }
 
-/// A rule.
-pub(super) struct Rule {
-    pub(super) id: u64,
-    pub(super) name: &'static str,
+/// A rule that Verifier checks: parameter 1 of 0xC4 and 0x1C4 is its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rule {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: &'static str,
+    /// The options that check it, as [`FLAGS`](crate::verifier::FLAGS) name them.
+    pub options: &'static str,
+    /// What it demands.
+    pub condition: &'static str,
+    page: Option<&'static str>,
     state: State,
 }
 
+/// `0x20003 | IrqlDispatch | optional | DDI compliance checking | wdm-irqldispatch | condition`.
+fn read(line: &'static str) -> Option<Rule> {
+    let mut cells = line.split('|').map(str::trim);
+    let id = number(cells.next()?)?;
+    let name = cells.next()?;
+    let state = match cells.next()? {
+        "none" => State::None,
+        "optional" => State::Optional,
+        "both" => State::Both,
+        _ => return None,
+    };
+    let options = cells.next()?;
+    let page = Some(cells.next()?).filter(|&page| page != "-");
+    let condition = cells.next()?;
+    cells.next().is_none().then_some(Rule { id, name, options, condition, page, state })
+}
+
 impl Rule {
-    pub(super) fn by_id(id: u64) -> Option<&'static Self> {
+    /// The rule of a number.
+    #[must_use]
+    pub fn by_id(id: u64) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.id == id)
     }
 
-    /// The names of parameters 2 to 4 in a bug check of `code`.
-    pub(super) fn parameters(&self, code: u32) -> [&'static str; 3] {
+    /// The `count` rules whose numbers are nearest to `id`, by number.
+    #[must_use]
+    pub fn nearest(id: u64, count: usize) -> Vec<&'static Self> {
+        let mut rules: Vec<&Self> = RULES.iter().collect();
+        rules.sort_by_key(|rule| rule.id.abs_diff(id));
+        rules.truncate(count);
+        rules.sort_by_key(|rule| rule.id);
+        rules
+    }
+
+    /// Where Microsoft documents it.
+    #[must_use]
+    pub fn page(&self) -> Option<String> {
+        self.page.map(|page| format!("{PAGES}{page}"))
+    }
+
+    /// What parameters 1 to 4 of a bug check of `code` are.
+    pub(super) fn parameters(&self, code: u32) -> [Parameter; 4] {
+        let internal = |label| Parameter { kind: ParameterKind::Internal, label };
         let [state, supplement] = match self.state {
-            State::Both => ["rule state", "supplemental states"],
-            State::Optional if code == 0xc4 => ["rule state, if not null", NONE],
-            State::Optional | State::None => [NONE; 2],
+            State::Both => [internal("rule state"), internal("supplemental states")],
+            State::Optional if code == 0xc4 => {
+                [internal("rule state, if not null"), Parameter::RESERVED]
+            }
+            State::Optional | State::None => [Parameter::RESERVED; 2],
         };
-        ["address of the text of the violated condition", state, supplement]
+        let rule = Parameter { kind: ParameterKind::Rule, label: "rule" };
+        let label = "address of the text of the violated condition";
+        [rule, Parameter { kind: ParameterKind::Text, label }, state, supplement]
     }
 }
 
@@ -59,97 +113,28 @@ pub fn violated_condition(kernel: &Kernel) -> Result<Option<String>, Error> {
     read_ansi_z(kernel.space(), at, kernel.limits(), "text of the violated condition").map(Some)
 }
 
-const fn with_state(id: u64, name: &'static str) -> Rule {
-    Rule { id, name, state: State::Both }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verifier::FLAGS;
 
-const fn irql(id: u64, name: &'static str) -> Rule {
-    Rule { id, name, state: State::Optional }
-}
+    #[test]
+    fn every_line_is_read_and_the_rules_are_in_order() {
+        assert_eq!(RULES.len(), lines(TEXT).count());
+        assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
+        let is_known = |option: &str| {
+            FLAGS.iter().any(|flag| flag.name == option.trim())
+                || option.contains("additional IRQL")
+        };
+        assert!(RULES.iter().all(|rule| rule.options.split(',').all(is_known)));
+    }
 
-const fn rule(id: u64, name: &'static str) -> Rule {
-    Rule { id, name, state: State::None }
+    #[test]
+    fn an_unknown_number_has_its_neighbors() {
+        let ids: Vec<u64> = Rule::nearest(0x20013, 3).iter().map(|rule| rule.id).collect();
+        assert_eq!(ids, [0x20010, 0x20011, 0x20015]);
+        let page = Rule::by_id(0x20011).unwrap().page().unwrap();
+        assert!(page.ends_with("/devtest/wdm-irqlkedispatchlte"), "{page}");
+        assert_eq!(Rule::by_id(0x20025).unwrap().page(), None);
+    }
 }
-
-pub(super) const RULES: &[Rule] = &[
-    irql(0x20002, "IrqlApcLte"),
-    irql(0x20003, "IrqlDispatch"),
-    irql(0x20004, "IrqlExAllocatePool"),
-    irql(0x20005, "IrqlExApcLte1"),
-    irql(0x20006, "IrqlExApcLte2"),
-    irql(0x20007, "IrqlExApcLte3"),
-    irql(0x20008, "IrqlExPassive"),
-    irql(0x20009, "IrqlIoApcLte"),
-    irql(0x2000a, "IrqlIoPassive1"),
-    irql(0x2000b, "IrqlIoPassive2"),
-    irql(0x2000c, "IrqlIoPassive3"),
-    irql(0x2000d, "IrqlIoPassive4"),
-    irql(0x2000e, "IrqlIoPassive5"),
-    irql(0x2000f, "IrqlKeApcLte1"),
-    irql(0x20010, "IrqlKeApcLte2"),
-    irql(0x20011, "IrqlKeDispatchLte"),
-    irql(0x20015, "IrqlKeReleaseSpinLock"),
-    irql(0x20016, "IrqlKeSetEvent"),
-    irql(0x20019, "IrqlMmApcLte"),
-    irql(0x2001a, "IrqlMmDispatch"),
-    irql(0x2001b, "IrqlObPassive"),
-    irql(0x2001c, "IrqlPsPassive"),
-    with_state(0x2001d, "IrqlReturn"),
-    irql(0x2001e, "IrqlRtlPassive"),
-    irql(0x2001f, "IrqlZwPassive"),
-    rule(0x20022, "IrqlIoDispatch"),
-    with_state(0x40003, "CriticalRegions"),
-    with_state(0x40006, "QueuedSpinLock"),
-    with_state(0x40007, "QueuedSpinLockRelease"),
-    with_state(0x40009, "SpinLock"),
-    with_state(0x4000a, "SpinLockRelease"),
-    with_state(0x4000b, "SpinLockRelease"),
-    with_state(0x4000e, "GuardedRegions"),
-    rule(0x4100b, "RequestedPowerIrp"),
-    with_state(0x4100f, "IoSetCompletionExCompleteIrp"),
-    rule(0x43006, "PnpRemove"),
-    rule(0x71001, "PcIrqlDDIs"),
-    rule(0x71003, "PcIrqlIport"),
-    with_state(0x71004, "PcUnmapAllocatedPages"),
-    with_state(0x71005, "PcAllocatedPages"),
-    with_state(0x71006, "PcRegisterAdapterPower"),
-    rule(0x71007, "PcAddAdapterDevice"),
-    rule(0x71008, "PcPropertyRequest"),
-    rule(0x71009, "PcAllocateAndMapPages"),
-    rule(0x7100a, "PcPoRequestPowerIrp"),
-    with_state(0x72001, "PcTimedWaveRtStreamSetState"),
-    with_state(0x81001, "KsDeviceMutex"),
-    with_state(0x81002, "KsStreamPointerClone"),
-    rule(0x81003, "KsStreamPointerLock"),
-    with_state(0x81004, "KsStreamPointerUnlock"),
-    rule(0x81005, "KsCallbackReturn"),
-    with_state(0x81006, "KsIrqlDeviceCallbacks"),
-    with_state(0x81007, "KsIrqlFilterCallbacks"),
-    with_state(0x81008, "KsIrqlPinCallbacks"),
-    rule(0x81009, "KsIrqlDDIs"),
-    with_state(0x8100a, "KsFilterMutex"),
-    with_state(0x8100b, "KsProcessingMutex"),
-    with_state(0x82001, "KsTimedPinSetDeviceState"),
-    with_state(0x82002, "KsTimedDeviceCallbacks"),
-    with_state(0x82003, "KsTimedFilterCallbacks"),
-    with_state(0x82004, "KsTimedPinCallbacks"),
-    with_state(0x82005, "KsTimedProcessingMutex"),
-    with_state(0x91001, "NdisOidComplete"),
-    with_state(0x91002, "NdisOidDoubleComplete"),
-    with_state(0x9100e, "NdisOidDoubleRequest"),
-    with_state(0x92003, "NdisTimedOidComplete"),
-    with_state(0x9200d, "NdisTimedDataSend"),
-    with_state(0x9200f, "NdisTimedDataHang"),
-    with_state(0x92010, "NdisFilterTimedPauseComplete"),
-    with_state(0x92011, "NdisFilterTimedDataSend"),
-    with_state(0x92012, "NdisFilterTimedDataReceive"),
-    with_state(0x93004, "WlanAssociation"),
-    with_state(0x93005, "WlanConnectionRoaming"),
-    with_state(0x93006, "WlanDisassociation"),
-    rule(0x93101, "WlanAssert"),
-    with_state(0x94007, "WlanTimedAssociation"),
-    with_state(0x94008, "WlanTimedConnectionRoaming"),
-    with_state(0x94009, "WlanTimedConnectRequest"),
-    with_state(0x9400b, "WlanTimedLinkQuality"),
-    with_state(0x9400c, "WlanTimedScan"),
-];

@@ -88,6 +88,9 @@ impl Facts {
 
     fn bug_check(&mut self, bug_check: &BugCheckInfo) {
         let BugCheckInfo { code, name, meaning, parameter_names, parameters, .. } = bug_check;
+        if *code == 0 {
+            return self.add("Bug check", "none: the machine was running".to_owned());
+        }
         let values = parameters.map(|va| va.to_string()).join(", ");
         self.add("Bug check", format!("{code:#x} ({values})"));
         let (Some(name), Some(meaning), Some(names)) = (name, meaning, parameter_names) else {
