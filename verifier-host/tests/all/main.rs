@@ -28,6 +28,7 @@ mod known_leaks;
 mod leak_outputs;
 #[cfg(feature = "cli")]
 mod leaks;
+mod lines;
 #[cfg(feature = "cli")]
 mod logs;
 #[cfg(feature = "cli")]
