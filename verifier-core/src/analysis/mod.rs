@@ -1,5 +1,6 @@
 //! Joins of several views: leaks, the history of an address, the difference between two dumps.
 
+mod baseline;
 mod boot;
 mod carve_check;
 mod churn;
@@ -9,26 +10,29 @@ mod diff_side;
 mod filter;
 mod group;
 mod history;
+mod leak_key;
 mod leaks;
 mod lock_graph;
 mod lock_order;
 mod pool_kind;
 
 pub use crate::verifier::is_kernel_or_verifier;
+pub use baseline::{Baseline, BaselineError};
 pub use boot::{Boot, boot_time};
 pub use carve_check::Comparison;
 pub use churn::{Churn, FunctionChurn, Lifespan};
 pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
 pub use diff_side::Side;
-pub use filter::Filter;
+pub use filter::{Filter, Ignored};
 pub use group::{Group, GroupBy, GroupKey, Grouping};
 #[cfg(feature = "render")]
 pub(crate) use group::{NO_FRAME, NO_TAG, no_frame};
 pub use history::{Event, History, Lifetime, Neighbor, TrackerMatch};
+pub use leak_key::LeakKey;
 pub use leaks::{
-    Block, Coverage, Holder, Leaks, NoStack, Reach, RecordOf, StackId, StackSource, Total,
-    TreeReach,
+    Block, Coverage, Holder, KnownBlocks, KnownLeaks, Leaks, NoStack, Reach, RecordOf, StackId,
+    StackSource, Total, TreeReach,
 };
 pub use lock_graph::{GraphLock, LockEdge, LockGraph};
 pub use lock_order::{LockOrder, LockStep, OrderThread};

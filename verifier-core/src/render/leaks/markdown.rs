@@ -6,8 +6,8 @@
 use std::io;
 
 use super::{
-    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
-    filter_line, more_groups, nothing_line, tree_line, unload_line, unread_line,
+    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines, blocks,
+    coverage_line, filter_line, more_groups, nothing_line, tree_line, unload_line, unread_line,
 };
 use crate::analysis::GroupBy;
 use crate::completeness::Completeness;
@@ -70,7 +70,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
             index + 1,
-            Thousands(group.blocks.len() as u64),
+            counted(group),
             Thousands(group.bytes),
             Thousands(group.largest),
             group.tag_text().map(|tag| cell(&tag)).unwrap_or_default(),
@@ -129,10 +129,8 @@ fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     if let Some(dump) = &view.leaks.dump {
         writeln!(out, "\n{}", span(dump))?;
     }
-    match filter_line(view.leaks) {
-        Some(line) => writeln!(out, "\n{}.", plain(&line)),
-        None => Ok(()),
-    }
+    let lines = filter_line(view.leaks).into_iter().chain(baseline_lines(view.leaks));
+    lines.into_iter().try_for_each(|line| writeln!(out, "\n{}.", plain(&line)))
 }
 
 /// A quotation that says that the answer is not complete, and why.
@@ -179,6 +177,15 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
         if count == 1 { "" } else { "s" },
         span(&first.to_string())
     )
+}
+
+/// "15", or "15 (12 known)" with a baseline.
+fn counted(group: LeakGroup<'_>) -> String {
+    let count = Thousands(group.blocks.len() as u64);
+    match group.known() {
+        Some(known) if known > 0 => format!("{count} ({} known)", Thousands(known as u64)),
+        _ => count.to_string(),
+    }
 }
 
 /// The last column.

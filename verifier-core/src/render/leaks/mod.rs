@@ -1,5 +1,6 @@
 //! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
 
+mod baseline;
 mod csv;
 mod filter;
 mod folded;
@@ -10,6 +11,7 @@ mod rows;
 
 use std::rc::Rc;
 
+pub use self::baseline::{baseline_lines, write_baseline};
 pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
@@ -74,9 +76,19 @@ impl<'a> LeaksView<'a> {
         Self::of_groups(leaks, by, groups, Names::new(kernel))
     }
 
-    /// The groups that [`Grouping::groups`] returned.
+    /// The groups that [`Grouping::groups`] returned. With a baseline, groups that are known whole come last.
     #[must_use]
-    pub fn of_groups(leaks: &'a Leaks, by: GroupBy, groups: Vec<Group>, names: Names<'a>) -> Self {
+    pub fn of_groups(
+        leaks: &'a Leaks,
+        by: GroupBy,
+        mut groups: Vec<Group>,
+        names: Names<'a>,
+    ) -> Self {
+        if leaks.baseline.is_some() {
+            let is_new = |&index: &usize| !leaks.blocks.get(index).is_some_and(|one| one.is_known);
+            // A stable sort: otherwise the order stays.
+            groups.sort_by_key(|group| !group.blocks.iter().any(is_new));
+        }
         Self { leaks, by, groups, top: None, names }
     }
 

@@ -5,8 +5,9 @@ use std::io;
 use crate::addr::Va;
 use crate::analysis::{GroupBy, StackSource};
 use crate::render::leaks::{
-    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
-    filter_line, more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
+    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines,
+    blocks, coverage_line, filter_line, more_groups, nothing_line, sentence, tree_line,
+    unload_line, unread_line,
 };
 use crate::render::text::{digits, sanitize, write_extent, write_stack};
 
@@ -80,10 +81,8 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
 }
 
 fn filtered(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    match filter_line(view.leaks) {
-        Some(line) => writeln!(out, "{line}."),
-        None => Ok(()),
-    }
+    let lines = filter_line(view.leaks).into_iter().chain(baseline_lines(view.leaks));
+    lines.into_iter().try_for_each(|line| writeln!(out, "{line}."))
 }
 
 fn write_group(
@@ -108,6 +107,9 @@ fn write_group(
     }
     if group.stack_source() == Some(StackSource::PoolInfo) {
         write!(out, ", stack of the pool info tree")?;
+    }
+    if let Some(known) = group.known_text() {
+        write!(out, ", {known}")?;
     }
     writeln!(out)?;
     // The line above has tag and driver.
