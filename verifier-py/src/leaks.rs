@@ -56,7 +56,7 @@ pub(crate) fn filter(
         text.parse::<NamePattern>().map_err(|why| Failure::usage(format!("skip={text:?}: {why}")))
     });
     let (pool, skip) = (pool.transpose()?, skip.transpose()?);
-    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip })
+    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip, ..LeakFilter::default() })
 }
 
 /// The groups that a view shows.

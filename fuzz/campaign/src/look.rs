@@ -3,7 +3,9 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side};
+use verifier_core::analysis::{
+    Boot, Churn, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side,
+};
 use verifier_core::dump::Dump;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::text::{self, DeadlockDetail, Style};
@@ -242,6 +244,7 @@ fn show_leaks(
         v.show(Document, "leaks.md", |out| write_leaks_markdown(out, &view));
         v.show(Text, "folded", |out| write_leaks_folded(out, &view, Weight::Bytes));
         let timeline = log.map(|log| Timeline::new(log, leaks));
+        let churn = log.and_then(|log| Churn::of_log(kernel, log));
         let report = Report {
             title: "memory.dmp".into(),
             subtitle: String::new(),
@@ -250,6 +253,7 @@ fn show_leaks(
             drivers,
             view: &view,
             timeline: timeline.as_ref(),
+            churn: churn.as_ref(),
             problems: leaks.problems.clone(),
         };
         v.show(Document, "report.html", |out| report.write(out));

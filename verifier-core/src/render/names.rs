@@ -62,6 +62,11 @@ impl<'k> Names<'k> {
             .clone()
     }
 
+    /// `module!function` of `va`, without the distance from its start; only the module if no symbol is known.
+    pub fn function(&self, va: Va) -> Option<String> {
+        self.kernel.symbolize(va).map(|name| name.function())
+    }
+
     /// The line of source code of the call that returns to `va` ([`Kernel::source_of_call`]).
     pub fn source(&self, va: Va) -> Option<Rc<SourceSite>> {
         self.sources

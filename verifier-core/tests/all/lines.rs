@@ -1,5 +1,5 @@
 //! Lines of source code and inlined functions, out of PDBs by clang and lld-link. What is expected is from
-//! llvm-symbolizer (`fixtures/pdb/lines/make.sh`), for each byte of the code.
+//! llvm-symbolizer (`verifier-synth/leaky/make.sh`), for each byte of the code.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,18 +10,22 @@ use std::sync::Arc;
 use verifier_core::Rva;
 use verifier_core::symbols::SymbolLookup as _;
 use verifier_core::types::Pdb;
+use verifier_core::verifier::PoolReport;
+use verifier_synth::{Build, Linked, leaky};
 
-const NAMES: [&str; 4] = ["leaky-x64", "leaky-x86", "leaky-arm64", "leaky-x64-O0"];
+use crate::common::session;
+
+const NAMES: [&str; 4] = ["x64", "x86", "arm64", "x64-O0"];
 
 /// A function with file and line; line 0 is an unknown line.
 type Frame = (String, String, u32);
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pdb/lines")
+fn file(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier-synth/leaky").join(name).join(file)
 }
 
 fn open(name: &str) -> Pdb {
-    let bytes = std::fs::read(folder().join(format!("{name}.pdb"))).unwrap();
+    let bytes = std::fs::read(file(name, "leaky.pdb")).unwrap();
     Pdb::parse(name, Arc::new(bytes)).unwrap()
 }
 
@@ -31,7 +35,7 @@ fn hex(text: &str) -> u32 {
 
 /// What is expected at each address of the code.
 fn expected(name: &str, kind: &str) -> BTreeMap<u32, Vec<Frame>> {
-    let text = std::fs::read_to_string(folder().join(format!("{name}.{kind}.txt"))).unwrap();
+    let text = std::fs::read_to_string(file(name, &format!("{kind}.txt"))).unwrap();
     let mut all = BTreeMap::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
@@ -44,7 +48,7 @@ fn expected(name: &str, kind: &str) -> BTreeMap<u32, Vec<Frame>> {
 
 /// The return addresses of all calls.
 fn calls(name: &str) -> Vec<u32> {
-    let text = std::fs::read_to_string(folder().join(format!("{name}.calls.txt"))).unwrap();
+    let text = std::fs::read_to_string(file(name, "calls.txt")).unwrap();
     text.lines().map(hex).collect()
 }
 
@@ -151,7 +155,7 @@ fn an_allocation_by_a_wrapper_in_a_wrapper_has_all_three_lines() {
 
 #[test]
 fn a_displacement_is_from_the_first_code_of_the_inlined_function() {
-    let pdb = open("leaky-x64");
+    let pdb = open("x64");
     let at = |rva| pdb.source_site(Rva(rva)).unwrap().inlined[0].displacement;
     // The wrapper's code in DriverEntry starts at 0x100f.
     assert_eq!((at(0x100f), at(0x1024)), (0, 0x15));
@@ -165,6 +169,29 @@ fn addresses_without_code_have_no_line() {
         let (first, last) = (*code.keys().next().unwrap(), *code.keys().last().unwrap());
         for rva in [0, first - 1, last + 1, 0x2000, 0x3000, 0x8000, u32::MAX] {
             assert_eq!(pdb.source_site(Rva(rva)), None, "{name}+{rva:#x}");
+        }
+    }
+}
+
+#[test]
+fn blocks_of_a_dump_have_the_lines_of_the_calls_that_allocated_them() {
+    for build in [Build::Win7Sp1, Build::Win11Ge, Build::Win11Arm64, Build::Win7Sp1X86] {
+        let calls = Linked::leaky(build.machine()).calls();
+        let kernel = session(leaky(build));
+        let report = PoolReport::read(&kernel, |_| true).unwrap();
+        let blocks: Vec<_> = report.drivers.iter().flat_map(|driver| &driver.allocations).collect();
+        assert_eq!((blocks.len(), report.problems.len()), (47, 0), "{build:?}");
+        for block in blocks {
+            let (_, module) = kernel.modules().find(block.caller).unwrap();
+            let call =
+                calls.iter().find(|call| module.base.add(call.returns_to.into()) == block.caller);
+            let lines = &call.unwrap().lines;
+            let site = kernel.source_of_call(block.caller).unwrap();
+            let (file, line) = site.innermost();
+            assert_eq!((&**file, line), (lines[0].file.as_str(), lines[0].line), "{build:?}");
+            let inlined: Vec<&str> = site.inlined.iter().map(|frame| &*frame.function).collect();
+            let functions: Vec<&str> = lines.iter().map(|line| line.function.as_str()).collect();
+            assert_eq!(inlined, functions[..functions.len() - 1], "{build:?}");
         }
     }
 }
@@ -190,7 +217,7 @@ fn symbolize(
 ) -> Option<BTreeMap<u32, Vec<Frame>>> {
     let addresses: Vec<u32> = addresses.collect();
     let mut tool = Command::new("llvm-symbolizer")
-        .arg(format!("--obj={}", folder().join(format!("{name}.sys")).display()))
+        .arg(format!("--obj={}", file(name, "leaky.sys").display()))
         .args(["--relative-address", "--inlines"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -56,13 +56,9 @@ impl DumpArgs {
         Ok(path)
     }
 
-    /// Refuses outputs that would replace the dump or a symbol file.
-    pub(super) fn refuse_inputs<'a>(
-        &self,
-        outputs: impl IntoIterator<Item = &'a Path>,
-    ) -> Result<(), Error> {
-        let inputs = Inputs::new(Some(&self.dump), &self.symbol_path()?);
-        outputs.into_iter().try_for_each(|output| inputs.refuse_overwrite(output))
+    /// The files that are read: no output may replace them.
+    pub(super) fn inputs(&self) -> Result<Inputs, Error> {
+        Ok(Inputs::new(Some(&self.dump), &self.symbol_path()?))
     }
 
     /// Checks that the output may be written, then opens the dump.
@@ -73,8 +69,7 @@ impl DumpArgs {
         force: bool,
     ) -> Result<Session, Error> {
         if !is_stdout(output) {
-            let inputs = Inputs::new(Some(&self.dump), &self.symbol_path()?);
-            inputs.check_output(output, kind, force)?;
+            self.inputs()?.check_output(output, kind, force)?;
         }
         self.open()
     }

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use clap::{Args, ValueEnum};
 use verifier_core::analysis::{GroupBy, PoolKind};
 use verifier_core::render::Weight;
-use verifier_host::{LeakFilter, NamePattern};
+use verifier_host::{IgnorePattern, LeakFilter, NamePattern};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ByArg {
@@ -91,10 +91,14 @@ pub(super) struct FilterArgs {
     /// matching frames are dropped from the front of each stack, with the kernel's before them
     #[arg(long, value_name = "REGEX", value_parser = NamePattern::from_str)]
     pub(super) skip: Option<NamePattern>,
+    /// Leave these leaks out: a driver such as leaky.sys, a function such as leaky!Open*, or a pool tag such
+    /// as tag:Leak; with ? and *. Repeatable
+    #[arg(long, value_name = "PATTERN", value_parser = IgnorePattern::from_str)]
+    pub(super) ignore: Vec<IgnorePattern>,
 }
 
 /// Reads a number of bytes: decimal, or hexadecimal after 0x, or with K, M or G at the end.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a number of bytes: 4096, 0x1000, 4K");
     let lower = text.trim().to_ascii_lowercase();
     if let Some(hex) = lower.strip_prefix("0x") {
@@ -123,6 +127,7 @@ impl FilterArgs {
                 PoolTypeArg::Nonpaged => PoolKind::NonPaged,
             }),
             skip: self.skip.clone(),
+            ignore: self.ignore.clone(),
         }
     }
 }

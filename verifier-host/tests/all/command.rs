@@ -626,8 +626,17 @@ mod documents {
         let entries = json["entries"].as_array().unwrap();
         assert_eq!(entries.len(), 12);
         for entry in entries {
-            let of_record =
-                ["address", "file", "frames", "impossible", "line", "operation", "size", "slot", "thread"];
+            let of_record = [
+                "address",
+                "file",
+                "frames",
+                "impossible",
+                "line",
+                "operation",
+                "size",
+                "slot",
+                "thread",
+            ];
             assert_eq!(keys(entry), of_record);
             assert_address(&entry["address"]);
             assert_address(&entry["thread"]);
@@ -752,7 +761,7 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358,tracker,,complete"
+                 myfault!MyfaultDeviceControl+0x358,,,tracker,,complete"
             )
         );
         assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));

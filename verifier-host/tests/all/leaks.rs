@@ -130,7 +130,8 @@ fn shared_dumps_equal_their_answer_sheets() {
         }
         // A dump compared with itself has no growth.
         let dump = folder.join("memory.dmp");
-        let same = on(&folder, &["diff", "--by", "stack", "--format", "json", dump.to_str().unwrap()]);
+        let same =
+            on(&folder, &["diff", "--by", "stack", "--format", "json", dump.to_str().unwrap()]);
         let same = json(&same);
         assert_eq!((&same["same_boot"], &same["groups"]), (&true.into(), &Value::Array(vec![])));
         assert_eq!(same["why"], "both are one file");

@@ -56,6 +56,7 @@ fn suppressed_bug_checks() {
         json!({
             "slot": 4, "code": 0xc4, "parameter1": "0x74", "parameter2": "0xffffa00006000014",
             "parameter3": "0x0", "parameter4": "0x0", "impossible": null, "frames": [],
+            "file": null, "line": null,
         })
     );
     assert_eq!(log["entries"].as_array().unwrap().len(), 2);

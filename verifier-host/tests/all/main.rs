@@ -23,9 +23,12 @@ mod directed_damage;
 mod hostile_files;
 mod kd;
 #[cfg(feature = "cli")]
+mod known_leaks;
+#[cfg(feature = "cli")]
 mod leak_outputs;
 #[cfg(feature = "cli")]
 mod leaks;
+mod lines;
 #[cfg(feature = "cli")]
 mod logs;
 #[cfg(feature = "cli")]

@@ -361,6 +361,8 @@ class LeakGroup(NamedTuple):
     source: str | None
     """Where Verifier keeps the entries of the blocks; ``None`` if the blocks differ. One of
     ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
+    known: int | None
+    """How many of the blocks the baseline knows; ``None`` without a baseline."""
     allocations: tuple[LeakedBlock, ...]
     """Its blocks."""
 
@@ -408,6 +410,8 @@ class LeakedBlock(NamedTuple):
     stack_source: str | None
     """Where the stack is from; ``None`` if the block has none. One of ``pool log`` and ``pool info
     tree``."""
+    known: bool | None
+    """Whether the baseline knows the block; ``None`` without a baseline."""
 
     def __repr__(self) -> str:
         return _repr(self)

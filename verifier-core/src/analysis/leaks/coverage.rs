@@ -16,7 +16,7 @@ pub struct Total {
 
 impl Total {
     /// Adds one block.
-    pub(in crate::analysis) fn add(&mut self, bytes: u64) {
+    pub fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::slice;
 
+use super::baseline::known_and_new;
 use super::{CONTIGUOUS, LeaksView};
 use crate::addr::Va;
 use crate::analysis::{
@@ -173,6 +174,19 @@ impl<'v> LeakGroup<'v> {
     #[must_use]
     pub fn impossible(&self) -> usize {
         self.members().filter(|block| block.allocation.impossible.is_some()).count()
+    }
+
+    /// How many of the blocks a baseline knows; `None` without a baseline.
+    #[must_use]
+    pub fn known(&self) -> Option<usize> {
+        self.view.leaks.baseline.as_ref()?;
+        Some(self.members().filter(|block| block.is_known).count())
+    }
+
+    /// "known", "new" or "12 known, 3 new"; `None` without a baseline.
+    #[must_use]
+    pub fn known_text(&self) -> Option<String> {
+        self.known().map(|known| known_and_new(known as u64, self.blocks.len() as u64))
     }
 
     /// The tag that the blocks share, or "contiguous memory".

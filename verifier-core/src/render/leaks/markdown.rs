@@ -6,8 +6,9 @@
 use std::io;
 
 use super::{
-    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
-    filter_line, more_groups, nothing_line, sentence, tree_line, unload_line, unread_line,
+    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines, blocks,
+    coverage_line, filter_line, more_groups, nothing_line, sentence, tree_line, unload_line,
+    unread_line,
 };
 use crate::addr::Va;
 use crate::analysis::{Coverage, GroupBy, GroupKey};
@@ -61,7 +62,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
             index + 1,
-            Thousands(group.blocks.len() as u64),
+            counted(group),
             Thousands(group.bytes),
             Thousands(group.largest),
             cell(&tags_cell(group)),
@@ -150,10 +151,8 @@ fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     if let Some(dump) = &view.leaks.dump {
         writeln!(out, "\n{}", span(dump))?;
     }
-    match filter_line(view.leaks) {
-        Some(line) => writeln!(out, "\n{}.", plain(&line)),
-        None => Ok(()),
-    }
+    let lines = filter_line(view.leaks).into_iter().chain(baseline_lines(view.leaks));
+    lines.into_iter().try_for_each(|line| writeln!(out, "\n{}.", plain(&line)))
 }
 
 /// A quotation that says that the answer is not complete, and why.
@@ -209,6 +208,15 @@ fn tags_cell(group: LeakGroup<'_>) -> String {
         None => text,
     });
     group.tag_text().or(tags).unwrap_or_default()
+}
+
+/// "15", or "15 (12 known)" with a baseline.
+fn counted(group: LeakGroup<'_>) -> String {
+    let count = Thousands(group.blocks.len() as u64);
+    match group.known() {
+        Some(known) if known > 0 => format!("{count} ({} known)", Thousands(known as u64)),
+        _ => count.to_string(),
+    }
 }
 
 /// The last column.

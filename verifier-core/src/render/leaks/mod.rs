@@ -1,5 +1,6 @@
 //! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
 
+mod baseline;
 mod csv;
 mod filter;
 mod folded;
@@ -11,6 +12,7 @@ mod summary;
 
 use std::rc::Rc;
 
+pub use self::baseline::{baseline_lines, write_baseline};
 pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
@@ -85,6 +87,7 @@ impl<'a> LeaksView<'a> {
     }
 
     /// The groups of `leaks` as `grouping`, which is of the same `leaks`, shortens their stacks.
+    /// With a baseline, groups that are known whole come last.
     #[must_use]
     pub fn grouped(
         leaks: &'a Leaks,
@@ -92,7 +95,12 @@ impl<'a> LeaksView<'a> {
         grouping: &Grouping<'_>,
         names: Names<'a>,
     ) -> Self {
-        let (groups, summary) = (grouping.groups(by), grouping.summary());
+        let (mut groups, summary) = (grouping.groups(by), grouping.summary());
+        if leaks.baseline.is_some() {
+            let is_new = |&index: &usize| !leaks.blocks.get(index).is_some_and(|one| one.is_known);
+            // A stable sort: otherwise the order stays.
+            groups.sort_by_key(|group| !group.blocks.iter().any(is_new));
+        }
         Self { leaks, by, groups, summary, top: None, snippets: None, names }
     }
 

@@ -6,8 +6,9 @@ use crate::addr::Va;
 use crate::analysis::{GroupBy, GroupKey, StackSource};
 use crate::completeness::Completeness;
 use crate::render::leaks::{
-    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
-    filter_line, more_groups, nothing_line, percent, sentence, tree_line, unload_line, unread_line,
+    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines,
+    blocks, coverage_line, filter_line, more_groups, nothing_line, percent, sentence, tree_line,
+    unload_line, unread_line,
 };
 use crate::render::text::stack::{frame_lines, write_stack_lines};
 use crate::render::text::{digits, sanitize, write_extent, write_stack};
@@ -72,10 +73,8 @@ fn write_nothing(
 }
 
 fn write_filter(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    match filter_line(view.leaks) {
-        Some(line) => writeln!(out, "{line}."),
-        None => Ok(()),
-    }
+    let lines = filter_line(view.leaks).into_iter().chain(baseline_lines(view.leaks));
+    lines.into_iter().try_for_each(|line| writeln!(out, "{line}."))
 }
 
 /// How many blocks have a stack, and why the others have none.
@@ -147,6 +146,9 @@ fn write_group(
     }
     if group.stack_source() == Some(StackSource::PoolInfo) {
         write!(out, ", stack of the pool info tree")?;
+    }
+    if let Some(known) = group.known_text() {
+        write!(out, ", {known}")?;
     }
     writeln!(out)?;
     write_code(out, view, group)?;
