@@ -211,6 +211,12 @@ impl FilteredLeaks {
         &self.filter
     }
 
+    /// The kernel that the allocations are of.
+    #[must_use]
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
     /// As [`Session::check_output`].
     ///
     /// # Errors

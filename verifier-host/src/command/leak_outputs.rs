@@ -183,7 +183,7 @@ impl OutputArgs {
             LeaksFormat::Csv => write_leaks_csv(out, view)?,
             LeaksFormat::Markdown => write_leaks_markdown(out, view)?,
             LeaksFormat::Folded => write_leaks_folded(out, view, weight)?,
-            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight)?)?,
+            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight, false)?)?,
         }
         Ok(())
     }
