@@ -14,6 +14,8 @@ import polars
 import pyarrow
 import pytest
 
+from conftest import Sheet
+
 import verifier_py as verifier
 
 def sql(query: str, **tables: object) -> list[Any]:
@@ -366,7 +368,7 @@ def test_records_of_every_log() -> None:
         record = getattr(verifier, f"{kind.title()}Event")
         assert record_class(record.__name__, record._fields) is record
         assert record._fields[0] == "slot" and record._fields[-1] == "frames"
-    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, None, ())
+    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, None, (), None, None)
     assert repr(event).startswith("SuppressedEvent(slot=1, code=196, parameter1=0xfffff80012345678,")
     assert pickle.loads(pickle.dumps(event)) == event
     with pytest.raises(TypeError, match="fields"):
