@@ -245,7 +245,8 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
 }
 
 /// A share in percent: "100 %" and "0 %" only if it is exactly that.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
     }
