@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use verifier_core::render::{
-    LeaksView, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
-    write_leaks_text,
+    LeaksView, Severity, write_leaks_csv, write_leaks_folded, write_leaks_github, write_leaks_json,
+    write_leaks_junit, write_leaks_markdown, write_leaks_sarif, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, GroupBy, flame_graph, write_file};
 
@@ -17,6 +17,8 @@ use super::show::OutputFormat;
 
 /// Groups that are shown to people by default.
 pub(super) const SHOWN: usize = 20;
+/// GitHub shows ten annotations of each kind for each step.
+const ANNOTATIONS: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LeaksFormat {
@@ -28,6 +30,12 @@ pub(super) enum LeaksFormat {
     Folded,
     /// A picture of the stacks, as SVG
     Flamegraph,
+    /// Results beside the source, for code hosts
+    Sarif,
+    /// Tests, for build servers
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
 }
 
 impl OutputFormat for LeaksFormat {
@@ -36,7 +44,7 @@ impl OutputFormat for LeaksFormat {
     }
 
     fn says_problems(self) -> bool {
-        self != Self::Json
+        !matches!(self, Self::Json | Self::Sarif)
     }
 }
 
@@ -53,7 +61,11 @@ impl LeaksFormat {
 
     /// How many groups are shown if the user does not say; `None` shows all.
     fn top(self) -> Option<usize> {
-        matches!(self, Self::Text | Self::Markdown).then_some(SHOWN)
+        match self {
+            Self::Text | Self::Markdown => Some(SHOWN),
+            Self::Github => Some(ANNOTATIONS),
+            _ => None,
+        }
     }
 }
 
@@ -135,8 +147,11 @@ impl OutputArgs {
         found: &FilteredLeaks,
         by: GroupBy,
         top: Option<usize>,
+        severity: Severity,
     ) -> Result<io::Result<()>, Error> {
-        let mut views = Views { found, view: found.by(by), by_stack: None, top };
+        let mut view = found.by(by);
+        view.severity = severity;
+        let mut views = Views { found, view, by_stack: None, top };
         let mut failed = None;
         for Output { format, file } in self.named() {
             let mut bytes = Vec::new();
@@ -173,6 +188,9 @@ impl OutputArgs {
             LeaksFormat::Csv => write_leaks_csv(out, view)?,
             LeaksFormat::Markdown => write_leaks_markdown(out, view)?,
             LeaksFormat::Folded => write_leaks_folded(out, view, weight)?,
+            LeaksFormat::Sarif => write_leaks_sarif(out, view)?,
+            LeaksFormat::Junit => write_leaks_junit(out, view)?,
+            LeaksFormat::Github => write_leaks_github(out, view)?,
             LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight)?)?,
         }
         Ok(())

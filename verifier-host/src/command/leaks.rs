@@ -9,7 +9,7 @@ use std::io;
 
 use clap::Args;
 use verifier_core::Completeness;
-use verifier_core::render::{baseline_lines, filter_line, unload_line};
+use verifier_core::render::{Severity, baseline_lines, filter_line, unload_line};
 use verifier_host::{Error, FilteredLeaks, Progress as _};
 
 use super::dump_args::DumpArgs;
@@ -54,8 +54,11 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let progress = Stages::default();
     let mut found = session.leaks_with(args.filter.filter(), &progress)?;
     args.baseline.apply(known, &mut found);
+    let limit = check_limit(&args.limit, &found);
+    let is_failure = limit.is_err() || !args.limit.is_set();
+    let severity = if is_failure { Severity::Error } else { Severity::Warning };
     progress.begin("writing", None);
-    let written = args.outputs.write(&found, args.by.into(), args.top);
+    let written = args.outputs.write(&found, args.by.into(), args.top, severity);
     progress.end();
     args.baseline.write(&found)?;
     warn_of_view(format, &found.leaks.problems);
@@ -66,7 +69,7 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
         lines.for_each(|line| warn(&line));
     }
     unless_reader_gone(written?, &args.limit)?;
-    check_limit(&args.limit, &found)?;
+    limit?;
     args.limit.check_complete(|| match args.limit.fail_on_bytes {
         // The sizes of blocks of unknown pool are not counted.
         Some(_) => found.leaks.completeness(),

@@ -1,13 +1,19 @@
-//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
+//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks, and reports for build servers
+//! (SARIF, JUnit, annotations).
 
 mod baseline;
 mod csv;
 mod filter;
+mod finding;
 mod folded;
+mod github;
 mod group;
 mod json;
+mod junit;
 mod markdown;
 mod rows;
+mod sarif;
+mod source_path;
 
 use std::rc::Rc;
 
@@ -15,12 +21,16 @@ pub use self::baseline::{baseline_lines, write_baseline};
 pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
+pub use self::finding::Severity;
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
+pub use self::github::write_leaks_github;
 pub use self::group::{LeakGroup, LeakGroups};
 pub use self::json::write_leaks_json;
+pub use self::junit::write_leaks_junit;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
 pub use self::rows::BlockRow;
+pub use self::sarif::write_leaks_sarif;
 pub(super) use crate::number::Thousands;
 
 use super::Names;
@@ -54,6 +64,8 @@ pub struct LeaksView<'a> {
     pub groups: Vec<Group>,
     /// How many groups are shown; the rest is counted. `None` shows all.
     pub top: Option<usize>,
+    /// How grave new leaks are in reports for machines.
+    pub severity: Severity,
     /// Names of addresses.
     pub names: Names<'a>,
 }
@@ -89,7 +101,7 @@ impl<'a> LeaksView<'a> {
             // A stable sort: otherwise the order stays.
             groups.sort_by_key(|group| !group.blocks.iter().any(is_new));
         }
-        Self { leaks, by, groups, top: None, names }
+        Self { leaks, by, groups, top: None, severity: Severity::default(), names }
     }
 
     /// The same view with the first `top` groups shown.
