@@ -247,9 +247,7 @@ impl FilteredLeaks {
     /// The groups, the most bytes first. [`LeaksView::with_top`] limits how many are shown.
     #[must_use]
     pub fn by(&self, by: GroupBy) -> LeaksView<'_> {
-        self.grouped(|grouping, names| {
-            LeaksView::of_groups(&self.leaks, by, grouping.groups(by), names.clone())
-        })
+        self.grouped(|grouping, names| LeaksView::grouped(&self.leaks, by, grouping, names.clone()))
     }
 
     /// What differs from `old`, which should have the same filter; [`compare_boots`] says whether both are

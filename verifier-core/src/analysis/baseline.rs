@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
-use super::group::Grouping;
+use super::grouping::Grouping;
 use super::leak_key::LeakKey;
 use super::leaks::{KnownBlocks, KnownLeaks, Leaks, Total};
 use crate::addr::Va;

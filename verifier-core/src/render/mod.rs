@@ -41,8 +41,8 @@ pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
 pub use json::{Verdict, to_snake_case, write_json};
 pub use leaks::{
-    LeakGroup, LeakGroups, LeaksView, Omitted, Severity, Weight, baseline_lines, filter_line,
-    folded_stacks, unload_line, write_baseline, write_leaks_csv, write_leaks_folded,
+    LeakGroup, LeakGroups, LeaksView, Omitted, Severity, Snippets, Weight, baseline_lines,
+    filter_line, folded_stacks, unload_line, write_baseline, write_leaks_csv, write_leaks_folded,
     write_leaks_github, write_leaks_json, write_leaks_junit, write_leaks_markdown,
     write_leaks_sarif,
 };
@@ -50,7 +50,7 @@ pub use logs::{
     LogFacts, WatchedFacts, write_event_log_csv, write_event_log_json, write_pool_log_csv,
     write_pool_log_json, write_watched_irps_csv, write_watched_irps_json,
 };
-pub use names::Names;
+pub use names::{LineStyle, Names};
 pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json};
 pub use settings::{write_flags_json, write_settings_csv, write_settings_json};

@@ -29,7 +29,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     filter: FilterArgs,
     /// What allocations are grouped by
-    #[arg(long, value_enum, default_value = "stack")]
+    #[arg(long, value_enum, default_value = "stack-and-tag")]
     by: ByArg,
     /// Whether both dumps are of one boot, if their headers do not show it
     #[arg(long, value_enum, default_value = "auto")]

@@ -9,13 +9,19 @@ use verifier_host::{IgnorePattern, LeakFilter, NamePattern};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ByArg {
-    /// Driver, tag and whole stack
+    /// Driver and the frames outside the kernel and Verifier
+    Path,
+    /// Driver and whole stack
     Stack,
+    /// Driver, whole stack and pool tag
+    StackAndTag,
     /// First frame outside the kernel and Verifier
     #[value(alias = "driver-frame")]
     Frame,
     /// Function of that frame
     Function,
+    /// Line of source code of that frame
+    Line,
     /// The address that called
     Caller,
     /// Pool tag
@@ -29,9 +35,12 @@ pub(super) enum ByArg {
 impl From<ByArg> for GroupBy {
     fn from(by: ByArg) -> Self {
         match by {
+            ByArg::Path => GroupBy::Path,
             ByArg::Stack => GroupBy::Stack,
+            ByArg::StackAndTag => GroupBy::StackAndTag,
             ByArg::Frame => GroupBy::Frame,
             ByArg::Function => GroupBy::Function,
+            ByArg::Line => GroupBy::Line,
             ByArg::Caller => GroupBy::Caller,
             ByArg::Tag => GroupBy::Tag,
             ByArg::Driver => GroupBy::Driver,

@@ -10,13 +10,13 @@ use std::io;
 use clap::Args;
 use verifier_core::Completeness;
 use verifier_core::render::{Severity, baseline_lines, filter_line, unload_line};
-use verifier_host::{Error, FilteredLeaks, Progress as _};
+use verifier_host::{Error, FilteredLeaks, Progress as _, SourceFiles};
 
 use super::dump_args::DumpArgs;
 use super::leak_baseline::BaselineArgs;
 use super::leak_filter::{ByArg, FilterArgs};
 use super::leak_limit::LimitArgs;
-use super::leak_outputs::{LeaksFormat, OutputArgs};
+use super::leak_outputs::{LeaksFormat, OutputArgs, Shown};
 use super::output::warn;
 use super::progress::Stages;
 use super::show::{open, warn_of_view};
@@ -27,12 +27,15 @@ pub(super) struct LeaksArgs {
     dump: DumpArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// What allocations are grouped by
-    #[arg(long, value_enum, default_value = "stack")]
-    by: ByArg,
+    /// What allocations are grouped by [default: path in text and Markdown, else stack]
+    #[arg(long, value_enum)]
+    by: Option<ByArg>,
     /// Only the N groups with the most bytes; 0 for all. Text and Markdown show 20 by default
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+    /// Show the source code around the line of each group, if the file is on this machine
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -43,7 +46,8 @@ pub(super) struct LeaksArgs {
 
 pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let format = args.outputs.stdout();
-    if format == LeaksFormat::Folded && args.by != ByArg::Stack {
+    let is_other = args.by.is_some_and(|by| !matches!(by, ByArg::Stack | ByArg::StackAndTag));
+    if format == LeaksFormat::Folded && is_other {
         return Err(Error::Usage("--format folded is by stack".into()));
     }
     args.limit.check()?;
@@ -58,7 +62,12 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let is_failure = limit.is_err() || !args.limit.is_set();
     let severity = if is_failure { Severity::Error } else { Severity::Warning };
     progress.begin("writing", None);
-    let written = args.outputs.write(&found, args.by.into(), args.top, severity);
+    let written = {
+        let files = SourceFiles::new();
+        let snippets = args.verbose.then_some(&files as _);
+        let by = args.by.map(Into::into);
+        args.outputs.write(&found, Shown { by, top: args.top, severity, snippets })
+    };
     progress.end();
     args.baseline.write(&found)?;
     warn_of_view(format, &found.leaks.problems);

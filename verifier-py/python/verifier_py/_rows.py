@@ -51,6 +51,10 @@ class Allocation(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
     One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
@@ -85,6 +89,10 @@ class CarvedAllocation(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Always "carved". Always ``carved``."""
     physical_page: Address | None
@@ -120,6 +128,11 @@ class CarvedPoolEvent(NamedTuple):
     """True if the record ends on another page that was not found, so that frames may be missing."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -138,6 +151,10 @@ class ContiguousMemory(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     impossible: str | None
     """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry. One of
     ``address outside the kernel``, ``size too large``, ``same block as another entry``, ``overlaps
@@ -224,6 +241,11 @@ class FaultEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -269,6 +291,11 @@ class IrpEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -294,6 +321,11 @@ class IrqlEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -316,6 +348,11 @@ class LeakGroup(NamedTuple):
     """A line of code, a function, a tag, a driver or a size."""
     stack: tuple[Frame, ...] | None
     """The call stack, innermost frame first; ``None`` if the blocks do not share one."""
+    file: str | None
+    """The source file of the line of code that allocated; ``None`` if the blocks do not share one, or
+    if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     why_no_stack: str | None
     """Why the group has no stack; ``None`` if it has one."""
     stack_source: str | None
@@ -346,6 +383,10 @@ class LeakedBlock(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
     One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
@@ -429,6 +470,10 @@ class Outstanding(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
     One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
@@ -460,6 +505,11 @@ class PendingEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -484,6 +534,11 @@ class PoolEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -528,6 +583,11 @@ class PoolStack(NamedTuple):
     """False if only the pointer of a block leads to the element."""
     stack: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -545,6 +605,11 @@ class RegionEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -570,6 +635,11 @@ class SuppressedEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -611,6 +681,11 @@ class WorkaroundEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)

@@ -22,7 +22,7 @@ impl Total {
     }
 
     /// The sum of both.
-    pub(in crate::analysis) fn and(self, other: Total) -> Total {
+    pub(crate) fn and(self, other: Total) -> Total {
         Total { count: self.count + other.count, bytes: self.bytes.saturating_add(other.bytes) }
     }
 }

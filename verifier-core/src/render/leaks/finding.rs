@@ -1,11 +1,12 @@
 //! What reports for machines say about a group: SARIF, JUnit, annotations.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{LeakGroup, LeaksView, Thousands, blocks};
 use crate::addr::Va;
 use crate::analysis::{GroupKey, LeakKey};
-use crate::render::text::sanitize;
+use crate::render::text::{frame_lines, sanitize};
 use crate::verifier::UnloadLeak;
 
 /// How grave new leaks are in reports for machines.
@@ -135,7 +136,9 @@ impl<'v> Finding<'v> {
     /// What stays the same over builds and boots: driver, function and tag, or what the group is by.
     pub(super) fn fingerprint(&self) -> String {
         let group = &self.group;
-        if self.site.is_none() && !matches!(group.key, GroupKey::Stack { .. }) {
+        if self.site.is_none()
+            && !matches!(group.key, GroupKey::Stack { .. } | GroupKey::Path { .. })
+        {
             return format!("{} {}", self.view.by.name(), group.label());
         }
         let tag = group.tag.map(|tag| tag.to_string());
@@ -145,61 +148,27 @@ impl<'v> Finding<'v> {
         [Some(&*key.driver), key.function.as_deref(), tag].map(Option::unwrap_or_default).join("|")
     }
 
-    /// The stack that the blocks share, one line for each function, or why there is none.
+    /// The stack that the blocks share, or its frames outside the kernel and Verifier if they share those.
+    pub(super) fn frames(&self) -> Option<Cow<'_, [Va]>> {
+        match self.group.frames() {
+            Some(frames) => Some(Cow::Borrowed(frames)),
+            None => Some(self.group.path()).filter(|path| !path.is_empty()).map(Cow::Owned),
+        }
+    }
+
+    /// The frames, one line for each function, or why there is none.
     pub(super) fn stack_lines(&self) -> Vec<String> {
-        let Some(frames) = self.group.frames() else {
+        let Some(frames) = self.frames() else {
             let why = self.group.why_no_stack().unwrap_or_default();
             let mut lines = vec![format!("no stack: {}", sanitize(&why))];
-            if matches!(self.group.key, GroupKey::Stack { .. }) {
+            if matches!(self.group.key, GroupKey::Stack { .. } | GroupKey::Path { .. }) {
                 lines.push(format!("caller: {}", sanitize(&self.group.first_caller())));
             }
             return lines;
         };
-        let frames = frames.iter().flat_map(|&va| calls(self.view, va));
-        frames.map(|call| call.line()).collect()
+        let names = &self.view.names;
+        frames.iter().flat_map(|&va| frame_lines(names, va, "", &names.text(va))).collect()
     }
-}
-
-/// A function in a stack, which may be inlined into the next.
-pub(super) struct Call {
-    /// With its module, and with an offset if it has one.
-    pub(super) name: String,
-    pub(super) is_inlined: bool,
-    pub(super) place: Option<(Arc<str>, u32)>,
-}
-
-impl Call {
-    /// "leaky!LeakyRead+0x34 [C:\src\pool.c @ 42]".
-    fn line(&self) -> String {
-        let inlined = if self.is_inlined { "(inline) " } else { "" };
-        let mut line = format!("{inlined}{}", sanitize(&self.name));
-        if let Some((file, number)) = &self.place {
-            line.push_str(&format!(" [{} @ {number}]", sanitize(file)));
-        }
-        line
-    }
-}
-
-/// The functions of a frame: those that were inlined there, the innermost first, and the one that symbols name.
-pub(super) fn calls(view: &LeaksView<'_>, va: Va) -> Vec<Call> {
-    let source = view.names.source(va);
-    let module = view.names.function(va);
-    let module = module.as_deref().and_then(|name| name.split_once('!')).map(|(module, _)| module);
-    let inlined = source.iter().flat_map(|source| &source.inlined).map(|frame| Call {
-        name: match module {
-            Some(module) => format!("{module}!{}", frame.function),
-            None => frame.function.to_string(),
-        },
-        is_inlined: true,
-        place: Some((Arc::clone(&frame.file), frame.line)),
-    });
-    let mut calls: Vec<Call> = inlined.collect();
-    calls.push(Call {
-        name: view.name(va).to_string(),
-        is_inlined: false,
-        place: source.map(|source| (Arc::clone(&source.file), source.line)),
-    });
-    calls
 }
 
 /// The driver of bug check 0xC4/0x62 if none of its blocks is in a group: it may not be on Verifier's lists

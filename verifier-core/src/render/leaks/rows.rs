@@ -65,6 +65,11 @@ impl<'a> LeakGroup<'a> {
             why_no_stack: Word, optional, only_in_csv => row.why(),
             /// The call stack, innermost frame first; null if the blocks do not share one.
             stack: Frames, optional => row.frames().map(Value::Frames),
+            /// The source file of the line of code that allocated; null if the blocks do not share one, or if
+            /// no PDB has the line.
+            file: SourceFile, optional => row.line_site().map(Value::SourceFile),
+            /// The line in that file.
+            line: SourceLine, optional => row.line_site().map(Value::SourceLine),
             /// Why the group has no stack; null if it has one.
             why_no_stack: Word, optional, not_in_csv => row.why_no_stack(),
             /// The addresses of the first blocks.

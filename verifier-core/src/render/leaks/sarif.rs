@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::baseline::baseline_lines;
 use super::filter::filter_line;
-use super::finding::{Call, Finding, Novelty, Rule, Severity, calls, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, Severity, unload_without_groups};
 use super::source_path::uri;
 use super::{LeaksView, unload_line};
 use crate::addr::Va;
@@ -299,9 +299,9 @@ fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> ResultDoc {
         logical_locations: finding.function.iter().map(|name| Logical::new(name)).collect(),
         message: None,
     };
-    let stack = group.frames().map(|frames| Stack {
+    let stack = finding.frames().map(|frames| Stack {
         message: Message::new("The stack of the allocations"),
-        frames: frames.iter().flat_map(|&va| calls(view, va)).map(frame).collect(),
+        frames: frames.iter().flat_map(|&va| frames_at(view, va)).collect(),
     });
     ResultDoc {
         rule_id: rule.id(),
@@ -372,15 +372,27 @@ fn image(view: &LeaksView<'_>, va: Va) -> Option<String> {
     Some(module.name.clone())
 }
 
-fn frame(call: Call) -> Frame {
-    let name = if call.is_inlined { format!("{} (inline)", call.name) } else { call.name.clone() };
-    let function = call.name.rsplit_once('+').map_or(&*call.name, |(function, _)| function);
-    Frame {
-        module: call.name.split_once('!').map(|(module, _)| module.to_owned()),
+/// The functions of a frame: those that were inlined there, the innermost first, and the one that symbols name.
+fn frames_at(view: &LeaksView<'_>, va: Va) -> Vec<Frame> {
+    let source = view.names.source(va);
+    let function = view.names.function(va);
+    let module =
+        function.as_deref().and_then(|name| name.split_once('!')).map(|(module, _)| module);
+    let frame = |function: Option<&str>, text: &str, place: Option<(&str, u32)>| Frame {
+        module: module.map(str::to_owned),
         location: Location {
-            physical_location: call.place.map(|(file, line)| source_place(&file, line)),
-            logical_locations: vec![Logical::new(function)],
-            message: Some(Message::new(&name)),
+            physical_location: place.map(|(file, line)| source_place(file, line)),
+            logical_locations: function.map(Logical::new).into_iter().collect(),
+            message: Some(Message::new(text)),
         },
-    }
+    };
+    let inlined = source.iter().flat_map(|source| &source.inlined).map(|one| {
+        let name =
+            module.map_or_else(|| one.function.to_string(), |of| format!("{of}!{}", one.function));
+        frame(Some(&name), &format!("{name} (inlined)"), Some((&one.file, one.line)))
+    });
+    let mut frames: Vec<Frame> = inlined.collect();
+    let place = source.as_ref().map(|source| (&*source.file, source.line));
+    frames.push(frame(function.as_deref(), &view.name(va), place));
+    frames
 }
