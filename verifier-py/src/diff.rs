@@ -200,7 +200,7 @@ impl Diff {
 #[pyo3(signature = (
     old,
     new,
-    by="stack",
+    by="stack-and-tag",
     *,
     boot="auto",
     driver=None,

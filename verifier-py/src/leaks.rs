@@ -20,8 +20,8 @@ use crate::work;
 
 /// What the blocks are grouped by, by its name; `driver frame` is `frame`.
 pub(crate) fn group_by(name: &str) -> Result<GroupBy, Failure> {
-    let plain = name.to_ascii_lowercase().replace(['-', '_'], " ");
-    let plain = if plain == "driver frame" { "frame" } else { &plain };
+    let plain = name.to_ascii_lowercase().replace([' ', '_'], "-");
+    let plain = if plain == "driver-frame" { "frame" } else { &plain };
     GroupBy::ALL.into_iter().find(|by| by.name() == plain).ok_or_else(|| {
         let known = GroupBy::ALL.map(GroupBy::name).join(", ");
         Failure::usage(format!("by={name:?} is none of {known}"))
@@ -56,7 +56,7 @@ pub(crate) fn filter(
         text.parse::<NamePattern>().map_err(|why| Failure::usage(format!("skip={text:?}: {why}")))
     });
     let (pool, skip) = (pool.transpose()?, skip.transpose()?);
-    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip })
+    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip, ..LeakFilter::default() })
 }
 
 /// The groups that a view shows.
@@ -79,7 +79,7 @@ pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, 
 
 /// The flame graph of outstanding allocations.
 pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
-    let svg = flame_graph(&found.by(GroupBy::Stack), weight)?;
+    let svg = flame_graph(&found.by(GroupBy::StackAndTag), weight)?;
     let picture = Text::new("Picture", svg, &found.leaks.problems);
     Ok(picture.part_of(found.leaks.completeness()))
 }
@@ -257,7 +257,7 @@ impl Leaks {
     #[pyo3(signature = (*, weight="bytes"))]
     fn to_folded(&self, py: Python<'_>, weight: &str) -> PyResult<Text> {
         let weight = self::weight(weight)?;
-        self.text(py, GroupBy::Stack, None, |out, view| write_leaks_folded(out, view, weight))
+        self.text(py, GroupBy::StackAndTag, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
     /// A flame graph as SVG. With `path` it is written there, and the problems are returned.

@@ -81,6 +81,7 @@ fn kind<R>(column: &Column<R>) -> String {
         Kind::Object if column.name == "counters" => "Mapping[str, int]",
         Kind::Object => "Total",
         Kind::Symbol => return "str | None".into(),
+        Kind::SourceLine => "int",
         _ => "str",
     };
     if column.is_optional { format!("{kind} | None") } else { kind.to_owned() }

@@ -3,7 +3,9 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side};
+use verifier_core::analysis::{
+    Boot, Churn, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side,
+};
 use verifier_core::dump::Dump;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::text::{self, DeadlockDetail, Style};
@@ -197,9 +199,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
         v.show(Document, "deadlock.json", |out| write_deadlock_json(out, &deadlock, &graph, names));
         v.show(Document, "deadlock.dot", |out| write_deadlock_dot(out, &deadlock, &graph, names));
         let (detail, style) = (DeadlockDetail::Stacks, Style::Modern);
-        v.show(Text, "!deadlock", |out| {
-            text::write_deadlock(out, &deadlock, kernel, detail, style)
-        });
+        v.show(Text, "!deadlock", |out| text::write_deadlock(out, &deadlock, names, detail, style));
     }
     if let Some(leaks) = v.made(Leaks::read(kernel, |_| true)) {
         v.problems(&leaks.problems);
@@ -234,8 +234,7 @@ fn show_leaks(
     use Form::{Document, Text};
     let grouping = Grouping::new(kernel, leaks, None);
     for by in [GroupBy::Stack, GroupBy::Frame, GroupBy::Caller, GroupBy::Tag] {
-        let groups = grouping.groups(by);
-        let view = LeaksView::of_groups(leaks, by, groups, names.clone());
+        let view = LeaksView::grouped(leaks, by, &grouping, names.clone());
         v.show(Text, "leaks", |out| write_leaks_text(out, &view));
         v.show(Document, "leaks.json", |out| write_leaks_json(out, &view));
         v.show(Document, "leaks.csv", |out| write_leaks_csv(out, &view));
@@ -245,6 +244,7 @@ fn show_leaks(
         v.show(Document, "leaks.md", |out| write_leaks_markdown(out, &view));
         v.show(Text, "folded", |out| write_leaks_folded(out, &view, Weight::Bytes));
         let timeline = log.map(|log| Timeline::new(log, leaks));
+        let churn = log.and_then(|log| Churn::of_log(kernel, log));
         let report = Report {
             title: "memory.dmp".into(),
             subtitle: String::new(),
@@ -253,6 +253,7 @@ fn show_leaks(
             drivers,
             view: &view,
             timeline: timeline.as_ref(),
+            churn: churn.as_ref(),
             problems: leaks.problems.clone(),
         };
         v.show(Document, "report.html", |out| report.write(out));

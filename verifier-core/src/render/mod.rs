@@ -41,14 +41,15 @@ pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
 pub use json::{Verdict, to_snake_case, write_json};
 pub use leaks::{
-    LeakGroup, LeakGroups, LeaksView, Omitted, Weight, filter_line, folded_stacks, unload_line,
-    write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
+    LeakGroup, LeakGroups, LeaksView, Omitted, Snippets, Weight, baseline_lines, filter_line,
+    folded_stacks, unload_line, write_baseline, write_leaks_csv, write_leaks_folded,
+    write_leaks_json, write_leaks_markdown,
 };
 pub use logs::{
     LogFacts, WatchedFacts, write_event_log_csv, write_event_log_json, write_pool_log_csv,
     write_pool_log_json, write_watched_irps_csv, write_watched_irps_json,
 };
-pub use names::Names;
+pub use names::{LineStyle, Names};
 pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json};
 pub use settings::{write_flags_json, write_settings_csv, write_settings_json};

@@ -1,5 +1,6 @@
 //! Lines of source code.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// The line of source code of an address, and the functions that were inlined there.
@@ -51,6 +52,17 @@ impl SourceSite {
             Some(frame) => (&frame.file, frame.line),
             None => (&self.file, self.line),
         }
+    }
+}
+
+/// `C:\src\pool.h:12 ← C:\src\pool.c:42`: the line of the innermost function, then those into which it was
+/// inlined.
+impl fmt::Display for SourceSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for frame in &self.inlined {
+            write!(f, "{}:{} ← ", frame.file, frame.line)?;
+        }
+        write!(f, "{}:{}", self.file, self.line)
     }
 }
 

@@ -31,7 +31,7 @@ fn diff<R>(
     times: (u64, u64),
     look: impl FnOnce(&Diff, DiffView<'_>) -> R,
 ) -> R {
-    diff_by(old, new, times, GroupBy::Stack, look)
+    diff_by(old, new, times, GroupBy::StackAndTag, look)
 }
 
 fn diff_by<R>(
@@ -281,7 +281,7 @@ fn one_tag_is_not_netted_against_another() {
     };
     // Neither log has any of them.
     let (old, new) = (of(5, 1), of(1, 4));
-    for by in [GroupBy::Tag, GroupBy::Stack] {
+    for by in [GroupBy::Tag, GroupBy::StackAndTag] {
         diff_by(&old, &new, OTHER_BOOT, by, |diff, _| {
             let grown: Vec<_> = diff
                 .groups

@@ -25,7 +25,9 @@ fn value(kind: Kind) -> String {
         }
         Kind::Tag => "pool tag".into(),
         Kind::Symbol => "symbol".into(),
-        Kind::Frames => "[{`address`, `symbol`}]".into(),
+        Kind::SourceFile => "path".into(),
+        Kind::SourceLine => "number".into(),
+        Kind::Frames => "[frame]".into(),
         Kind::Trail => "[text]".into(),
         Kind::Addresses => "[address]".into(),
         Kind::Object => "{…}".into(),

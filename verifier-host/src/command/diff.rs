@@ -29,7 +29,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     filter: FilterArgs,
     /// What allocations are grouped by
-    #[arg(long, value_enum, default_value = "stack")]
+    #[arg(long, value_enum, default_value = "stack-and-tag")]
     by: ByArg,
     /// Whether both dumps are of one boot, if their headers do not show it
     #[arg(long, value_enum, default_value = "auto")]
@@ -73,6 +73,7 @@ enum BootArg {
 }
 
 pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
+    args.limit.check()?;
     let old = DumpArgs { dump: args.old.clone(), how: args.new.how.clone() };
     let (old, new) = (open(&old, args.format)?, open(&args.new, args.format)?);
     let progress = Stages::default();
@@ -97,14 +98,8 @@ pub(super) fn run(args: &DiffArgs) -> Result<(), Error> {
         view.remarks().iter().for_each(|line| warn(line));
     }
     unless_reader_gone(written, &args.limit)?;
-    let growth = diff.growth();
-    match args.limit.fail_on {
-        Some(limit) if growth.count >= limit => Err(Error::LimitReached(format!(
-            "{} allocations more are outstanding; --fail-on {limit}",
-            growth.count
-        ))),
-        _ => args.limit.check_complete(|| view.completeness()),
-    }
+    args.limit.check_total(diff.growth(), "more are outstanding")?;
+    args.limit.check_complete(|| view.completeness())
 }
 
 fn write(args: &DiffArgs, view: &DiffView<'_>) -> io::Result<()> {

@@ -36,7 +36,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
     let progress = Stages::default();
     let found = session.leaks_with(args.filter.filter(), &progress)?;
     warn_of_problems(&found.leaks.problems);
-    let view = found.by(GroupBy::Stack);
+    let view = found.by(GroupBy::StackAndTag);
     progress.begin("drawing", None);
     let picture = flame_graph(&view, args.by.into());
     progress.end();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use verifier_core::render::{
-    LeaksView, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
-    write_leaks_text,
+    LeaksView, Snippets, write_leaks_csv, write_leaks_folded, write_leaks_json,
+    write_leaks_markdown, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, GroupBy, flame_graph, write_file};
 
@@ -49,6 +49,17 @@ impl LeaksFormat {
     /// True if it shows whole stacks, so that its groups can only be those by stack.
     fn is_by_stack(self) -> bool {
         matches!(self, Self::Folded | Self::Flamegraph)
+    }
+
+    /// What its groups are by. People see the driver's own frames; programs get whole stacks.
+    fn by(self, asked: Option<GroupBy>) -> GroupBy {
+        match (self, asked) {
+            // Each tag is a frame of its own.
+            (Self::Folded | Self::Flamegraph, _) => GroupBy::StackAndTag,
+            (_, Some(by)) => by,
+            (Self::Text | Self::Markdown, None) => GroupBy::Path,
+            (_, None) => GroupBy::Stack,
+        }
     }
 
     /// How many groups are shown if the user does not say; `None` shows all.
@@ -133,10 +144,9 @@ impl OutputArgs {
     pub(super) fn write(
         &self,
         found: &FilteredLeaks,
-        by: GroupBy,
-        top: Option<usize>,
+        shown: Shown<'_>,
     ) -> Result<io::Result<()>, Error> {
-        let mut views = Views { found, view: found.by(by), by_stack: None, top };
+        let mut views = Views { found, shown, made: Vec::new() };
         let mut failed = None;
         for Output { format, file } in self.named() {
             let mut bytes = Vec::new();
@@ -179,24 +189,33 @@ impl OutputArgs {
     }
 }
 
-/// The groups that outputs show: those that the user asked for, and those by stack, made if a format needs
-/// them.
+/// What the user asked outputs to show.
+pub(super) struct Shown<'a> {
+    /// What blocks are grouped by, instead of the format's own.
+    pub(super) by: Option<GroupBy>,
+    pub(super) top: Option<usize>,
+    /// Reads source files, if their lines are to be shown.
+    pub(super) snippets: Option<&'a dyn Snippets>,
+}
+
+/// The groups that outputs show, each made when a format needs it.
 struct Views<'a> {
     found: &'a FilteredLeaks,
-    view: LeaksView<'a>,
-    by_stack: Option<LeaksView<'a>>,
-    top: Option<usize>,
+    shown: Shown<'a>,
+    made: Vec<LeaksView<'a>>,
 }
 
 impl<'a> Views<'a> {
     fn of(&mut self, format: LeaksFormat) -> &LeaksView<'a> {
-        let found = self.found;
-        let view = if format.is_by_stack() && self.view.by != GroupBy::Stack {
-            self.by_stack.get_or_insert_with(|| found.by(GroupBy::Stack))
-        } else {
-            &mut self.view
-        };
-        view.top = top(self.top, format.top());
+        let by = format.by(self.shown.by);
+        let index = self.made.iter().position(|view| view.by == by).unwrap_or_else(|| {
+            let mut view = self.found.by(by);
+            view.snippets = self.shown.snippets;
+            self.made.push(view);
+            self.made.len() - 1
+        });
+        let view = &mut self.made[index];
+        view.top = top(self.shown.top, format.top());
         view
     }
 }

@@ -23,6 +23,8 @@ mod directed_damage;
 mod hostile_files;
 mod kd;
 #[cfg(feature = "cli")]
+mod known_leaks;
+#[cfg(feature = "cli")]
 mod leak_outputs;
 #[cfg(feature = "cli")]
 mod leaks;

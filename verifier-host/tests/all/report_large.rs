@@ -125,7 +125,6 @@ fn a_hundred_thousand_allocations() {
     let file = report(folder.path());
     let page = fs::read_to_string(&file).unwrap();
     assert!(page.len() < 4 << 20, "{} bytes", page.len());
-    assert!(page.contains("smaller groups"), "it says what it folds");
     let Some(mut browser) = Browser::open(folder.path()) else { return };
     browser.go(&file);
     assert_eq!(

@@ -398,13 +398,14 @@ def open(
     mmap: bool = True,
     raw: bool = False,
     dtb: int | None = None,
+    source_roots: dict[str, str] | None = None,
     progress: _Progress | None = None,
 ) -> Dump: ...
 def demo(folder: _Path) -> Dump: ...
 def diff(
     old: Session,
     new: Session,
-    by: By = "stack",
+    by: By = "stack-and-tag",
     *,
     boot: Boot = "auto",
     driver: str | None = None,

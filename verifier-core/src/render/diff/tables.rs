@@ -129,7 +129,7 @@ fn write_row(out: &mut dyn io::Write, group: &DiffGroup) -> io::Result<()> {
         Signed(count),
         Signed(bytes),
         Thousands(group.new.bytes),
-        match group.key.tag {
+        match group.tag() {
             _ if group.key.is_contiguous => cell(CONTIGUOUS),
             tag => tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
         },

@@ -29,6 +29,8 @@ impl<'a> AllocationRow<'a, (&'a LeaksView<'a>, &'a Block)> {
         /// Where the stack is from; null if the block has none.
         stack_source: OneOf(&StackSource::NAMES), optional
             => row.of.1.stack_source.map(StackSource::name),
+        /// Whether the baseline knows the block; null without a baseline.
+        known: Bool, optional => row.of.0.leaks.baseline.as_ref().map(|_| row.of.1.is_known),
     });
 
     /// The description.
@@ -63,6 +65,11 @@ impl<'a> LeakGroup<'a> {
             why_no_stack: Word, optional, only_in_csv => row.why(),
             /// The call stack, innermost frame first; null if the blocks do not share one.
             stack: Frames, optional => row.frames().map(Value::Frames),
+            /// The source file of the line of code that allocated; null if the blocks do not share one, or if
+            /// no PDB has the line.
+            file: SourceFile, optional => row.line_site().map(Value::SourceFile),
+            /// The line in that file.
+            line: SourceLine, optional => row.line_site().map(Value::SourceLine),
             /// Why the group has no stack; null if it has one.
             why_no_stack: Word, optional, not_in_csv => row.why_no_stack(),
             /// The addresses of the first blocks.
@@ -74,6 +81,8 @@ impl<'a> LeakGroup<'a> {
             source: OneOf(&Source::NAMES), optional => row.source(),
             /// How many of the blocks cannot be as their entries say.
             impossible: U64, only_in_csv => row.impossible(),
+            /// How many of the blocks the baseline knows; null without a baseline.
+            known: U64, optional => row.known(),
         }),
     );
 

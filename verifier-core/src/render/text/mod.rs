@@ -11,7 +11,7 @@ mod flags;
 mod kd;
 mod lines;
 mod pool_log;
-mod stack;
+pub(super) mod stack;
 mod time;
 mod verifier;
 pub(super) mod views;
