@@ -11,6 +11,8 @@ mod browser;
 mod bug_check;
 mod carve;
 #[cfg(feature = "cli")]
+mod ci;
+#[cfg(feature = "cli")]
 mod command;
 mod common;
 #[cfg(feature = "download")]
