@@ -211,7 +211,7 @@ impl FilteredLeaks {
         &self.filter
     }
 
-    /// The kernel that the allocations are of.
+    /// The kernel.
     #[must_use]
     pub fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel

@@ -11,9 +11,9 @@ use verifier_core::Rva;
 use verifier_core::symbols::SymbolLookup as _;
 use verifier_core::types::Pdb;
 use verifier_core::verifier::PoolReport;
-use verifier_synth::{Build, Linked, leaky};
+use verifier_synth::{Build, Linked, MachineType, leaky};
 
-use crate::common::session;
+use crate::common::{session, shared};
 
 const NAMES: [&str; 4] = ["x64", "x86", "arm64", "x64-O0"];
 
@@ -70,10 +70,9 @@ fn functions(frames: &[Frame]) -> Vec<&str> {
 
 /// Compares the functions of all frames, and the line of the outermost one. At the first byte of a function
 /// llvm-symbolizer has the first of several lines; every other line at the same address is for no code.
-fn compare(name: &str, expected: &BTreeMap<u32, Vec<Frame>>) {
-    let pdb = open(name);
+fn compare(name: &str, pdb: &Pdb, expected: &BTreeMap<u32, Vec<Frame>>) {
     for (&rva, expected) in expected {
-        let found = found(&pdb, rva);
+        let found = found(pdb, rva);
         // Between functions there is no line, and names differ: ours is of the nearest symbol below.
         if let ([(.., 0)], [(.., 0)]) = (&found[..], &expected[..]) {
             continue;
@@ -91,7 +90,7 @@ fn every_byte_has_the_functions_and_the_line_that_llvm_symbolizer_reads_from_the
     for name in NAMES {
         let expected = expected(name, "pdb");
         assert!(expected.len() > 1000, "{name}");
-        compare(name, &expected);
+        compare(name, &open(name), &expected);
     }
 }
 
@@ -201,8 +200,10 @@ fn llvm_symbolizer_says_the_same_today() {
     let mut run = 0;
     for name in NAMES {
         let all = expected(name, "pdb");
-        let Some(answers) = symbolize(name, all.keys().copied()) else { continue };
-        compare(name, &answers);
+        let Some(answers) = symbolize(&file(name, "leaky.sys"), all.keys().copied()) else {
+            continue;
+        };
+        compare(name, &open(name), &answers);
         run += 1;
     }
     if run == 0 {
@@ -210,14 +211,72 @@ fn llvm_symbolizer_says_the_same_today() {
     }
 }
 
+/// Their images are not beside the dumps, so an image of ours gets the identity of each PDB.
+#[test]
+fn drivers_of_real_dumps_have_the_lines_that_llvm_symbolizer_reads() {
+    let Some(dumps) = shared("dumps") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for path in driver_pdbs(&dumps) {
+        let bytes = std::fs::read(&path).unwrap();
+        let pdb = Pdb::parse("leaky.pdb", Arc::new(bytes.clone())).unwrap();
+        let machine = match pdb.machine_image_type() {
+            Some(0x14c) => MachineType::X86,
+            Some(0xaa64) => MachineType::Arm64,
+            _ => MachineType::X64,
+        };
+        let mut image = Linked::leaky(machine).image.to_vec();
+        let record = image.windows(4).position(|bytes| bytes == b"RSDS").unwrap();
+        image[record + 4..record + 20].copy_from_slice(&pdb.id().guid);
+        image[record + 20..record + 24].copy_from_slice(&pdb.id().age.to_le_bytes());
+        std::fs::write(folder.path().join("leaky.pdb"), bytes).unwrap();
+        std::fs::write(folder.path().join("leaky.sys"), image).unwrap();
+        let end = (0x1000..0x8000).rfind(|rva| pdb.source_site(Rva(*rva)).is_some());
+        let Some(end) = end else { continue };
+        let Some(answers) = symbolize(&folder.path().join("leaky.sys"), 0x1000..end) else {
+            println!("skipped: llvm-symbolizer is not installed");
+            return;
+        };
+        compare(&path.display().to_string(), &pdb, &answers);
+        seen += 1;
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
+fn drivers_of_real_dumps_have_the_names_of_the_whole_table() {
+    let Some(dumps) = shared("dumps") else { return };
+    for path in driver_pdbs(&dumps) {
+        let bytes = Arc::new(std::fs::read(&path).unwrap());
+        let whole = Pdb::parse("", bytes.clone()).unwrap().symbol_table().unwrap();
+        let pdb = Pdb::parse("", bytes).unwrap();
+        for rva in (0..0x6000).chain([u32::MAX]).map(Rva) {
+            assert_eq!(pdb.resolve(rva), whole.resolve(rva), "{} {rva:?}", path.display());
+        }
+    }
+}
+
+/// The PDBs beside dumps that are not the kernels'.
+fn driver_pdbs(dumps: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let stores = entries(dumps).into_iter().flat_map(|dump| entries(&dump.join("symbols")));
+    let drivers =
+        stores.filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with("nt"));
+    let keys = drivers.flat_map(|driver| entries(&driver));
+    keys.flat_map(|key| entries(&key)).collect()
+}
+
 /// The answers of llvm-symbolizer, if it is installed and reads PDBs.
 fn symbolize(
-    name: &str,
+    image: &Path,
     addresses: impl Iterator<Item = u32>,
 ) -> Option<BTreeMap<u32, Vec<Frame>>> {
     let addresses: Vec<u32> = addresses.collect();
     let mut tool = Command::new("llvm-symbolizer")
-        .arg(format!("--obj={}", file(name, "leaky.sys").display()))
+        .arg(format!("--obj={}", image.display()))
         .args(["--relative-address", "--inlines"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
