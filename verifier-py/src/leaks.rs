@@ -10,7 +10,9 @@ use verifier_core::render::rows::{BlockRow, LeakGroup};
 use verifier_core::render::{
     LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
 };
-use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph};
+use verifier_host::{
+    FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph, inverted_flame_graph,
+};
 
 use crate::arrow::{columns, lists, structure};
 use crate::errors::Failure;
@@ -78,8 +80,13 @@ pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, 
 }
 
 /// The flame graph of outstanding allocations.
-pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
-    let svg = flame_graph(&found.by(GroupBy::StackAndTag), weight)?;
+pub(crate) fn picture(
+    found: &FilteredLeaks,
+    weight: Weight,
+    inverted: bool,
+) -> Result<Text, Failure> {
+    let draw = if inverted { inverted_flame_graph } else { flame_graph };
+    let svg = draw(&found.by(GroupBy::StackAndTag), weight)?;
     let picture = Text::new("Picture", svg, &found.leaks.problems);
     Ok(picture.part_of(found.leaks.completeness()))
 }
@@ -260,13 +267,15 @@ impl Leaks {
         self.text(py, GroupBy::StackAndTag, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
-    /// A flame graph as SVG. With `path` it is written there, and the problems are returned.
-    #[pyo3(signature = (path=None, *, weight="bytes", force=false))]
+    /// A flame graph as SVG; `inverted`: bottom-up, without frames of the kernel. With `path` it is written
+    /// there, and the problems are returned.
+    #[pyo3(signature = (path=None, *, weight="bytes", inverted=false, force=false))]
     fn flamegraph<'py>(
         &self,
         py: Python<'py>,
         path: Option<text::Path>,
         weight: &str,
+        inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = self::weight(weight)?;
@@ -274,7 +283,7 @@ impl Leaks {
             let kind = OutputKind::FlameGraph;
             self.found.check_output(path, kind, force).map_err(Failure::from)?;
         }
-        let text = work::run(py, None, || picture(&self.found, weight))?;
+        let text = work::run(py, None, || picture(&self.found, weight, inverted))?;
         text::to_path(py, text, path)
     }
 }

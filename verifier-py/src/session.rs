@@ -360,12 +360,14 @@ impl Session {
     ///
     /// path: a file to write it to; the problems are then returned in place of the picture.
     /// weight: the unit of the widths: `bytes` or `count`.
+    /// inverted: bottom-up: the functions that allocate, then their callers, without frames of the kernel.
     /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
     /// force: replace the file even if it is not a flame graph that verifier wrote.
     #[pyo3(signature = (
         path=None,
         *,
         weight="bytes",
+        inverted=false,
         driver=None,
         tag=None,
         min_size=None,
@@ -380,6 +382,7 @@ impl Session {
         py: Python<'py>,
         path: Option<text::Path>,
         weight: &str,
+        inverted: bool,
         driver: Option<String>,
         tag: Option<String>,
         min_size: Option<u64>,
@@ -392,7 +395,7 @@ impl Session {
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
         self.check_output(path.as_ref(), OutputKind::FlameGraph, force)?;
         let picture =
-            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight))?;
+            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight, inverted))?;
         text::to_path(py, picture, path)
     }
 

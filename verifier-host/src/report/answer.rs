@@ -26,7 +26,7 @@ pub(super) fn write(out: &mut String, view: &LeaksView<'_>) {
     if let Some(line) = extent_line(&answer) {
         let _ = write!(out, "<p class=\"extent\" role=\"status\">{}.</p>", escape_html(&line));
     }
-    let at_least = if answer.extent == Extent::Complete { "" } else { "at least " };
+    let at_least = if answer.extent == Extent::Complete { "" } else { "At least " };
     let _ = match (all.count, answer.extent) {
         (0, Extent::Complete) => writeln!(out, "<p class=\"total\">No outstanding allocation.</p>"),
         (0, _) => writeln!(out, "<p class=\"total\">What is outstanding is unknown.</p>"),

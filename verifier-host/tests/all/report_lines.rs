@@ -73,3 +73,22 @@ fn the_report_has_lines_inlined_functions_and_the_source() {
     assert_eq!(page.count(".frame.hit"), 1);
     page.0.assert_quiet(&file);
 }
+
+#[test]
+fn a_flame_graph_has_lines_and_inlined_functions() {
+    let files = Files::with_lines(Build::Win10Vb);
+    let picture = |options: &[&str]| {
+        let svg = files.output(&["flamegraph"], &[options, &["-o", "-"]].concat());
+        assert!(svg.status.success());
+        String::from_utf8(svg.stdout).unwrap()
+    };
+    let (down, up) = (picture(&[]), picture(&["--inverted"]));
+    for svg in [&down, &up] {
+        assert!(svg.contains("leaky!PoolAllocate (pool.h:22) (inlined) ("), "{svg}");
+        assert!(svg.contains("leaky!CacheInsert+0x50 (cache.c:34) ("));
+    }
+    // Bottom-up the wrapper is one frame, and the kernel is left out.
+    let frames = |svg: &str| svg.matches("<title>leaky!PoolAllocate (pool.h:22)").count();
+    assert_eq!((frames(&down), frames(&up)), (4, 1));
+    assert!(down.contains("nt!KiStartSystemThread") && !up.contains("nt!"));
+}

@@ -118,9 +118,23 @@ class Leaks(Table[LeakGroup]):
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
-    def flamegraph(self, path: None = None, *, weight: Weight = "bytes", force: bool = False) -> Picture: ...
+    def flamegraph(
+        self,
+        path: None = None,
+        *,
+        weight: Weight = "bytes",
+        inverted: bool = False,
+        force: bool = False,
+    ) -> Picture: ...
     @overload
-    def flamegraph(self, path: _Path, *, weight: Weight = "bytes", force: bool = False) -> tuple[Problem, ...]: ...
+    def flamegraph(
+        self,
+        path: _Path,
+        *,
+        weight: Weight = "bytes",
+        inverted: bool = False,
+        force: bool = False,
+    ) -> tuple[Problem, ...]: ...
 
 @final
 class Diff(Table[DiffGroup]):
@@ -336,6 +350,7 @@ class Session:
         path: None = None,
         *,
         weight: Weight = "bytes",
+        inverted: bool = False,
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
@@ -350,6 +365,7 @@ class Session:
         path: _Path,
         *,
         weight: Weight = "bytes",
+        inverted: bool = False,
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
