@@ -10,12 +10,18 @@ use crate::symbols::{SymbolPath, folders};
 /// How many bytes at the start of a file are searched for the mark of an output.
 const HEAD: u64 = 4 << 10;
 
-/// How results of `leaks` begin that are not pictures: JSON, CSV, Markdown, a baseline.
-const RESULTS: [&[u8]; 4] = [
+/// How results of `leaks` begin that are not pictures: JSON, CSV, Markdown, a baseline,
+/// SARIF, JUnit, annotations.
+const RESULTS: [&[u8]; 9] = [
     b"{\"unload_leak\":",
     b"count,bytes,largest,tag,driver,",
     b"### Driver Verifier: ",
     b"{\"verifier_baseline\":",
+    b"{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",",
+    b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"verifier leaks\"",
+    b"::error ",
+    b"::warning ",
+    b"::notice ",
 ];
 
 /// A kind of file that the program writes, which it recognizes by a mark in its first bytes.

@@ -14,10 +14,10 @@ use verifier_core::render::{
     write_deadlock_text, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
     write_drivers_csv, write_drivers_json, write_event_log_csv, write_event_log_json,
     write_history_csv, write_history_json, write_json, write_leaks_csv, write_leaks_folded,
-    write_leaks_json, write_leaks_markdown, write_leaks_text, write_pool_csv, write_pool_json,
-    write_pool_log_csv, write_pool_log_json, write_pool_stacks_csv, write_pool_stacks_json,
-    write_pool_stacks_text, write_settings_csv, write_settings_json, write_watched_irps_csv,
-    write_watched_irps_json,
+    write_leaks_github, write_leaks_json, write_leaks_junit, write_leaks_markdown,
+    write_leaks_sarif, write_leaks_text, write_pool_csv, write_pool_json, write_pool_log_csv,
+    write_pool_log_json, write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text,
+    write_settings_csv, write_settings_json, write_watched_irps_csv, write_watched_irps_json,
 };
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
@@ -242,6 +242,9 @@ fn show_leaks(
             continue;
         }
         v.show(Document, "leaks.md", |out| write_leaks_markdown(out, &view));
+        v.show(Document, "leaks.sarif", |out| write_leaks_sarif(out, &view));
+        v.show(Document, "leaks.xml", |out| write_leaks_junit(out, &view));
+        v.show(Text, "annotations", |out| write_leaks_github(out, &view));
         v.show(Text, "folded", |out| write_leaks_folded(out, &view, Weight::Bytes));
         let timeline = log.map(|log| Timeline::new(log, leaks));
         let churn = log.and_then(|log| Churn::of_log(kernel, log));

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use verifier_core::render::{
-    LeaksView, Snippets, write_leaks_csv, write_leaks_folded, write_leaks_json,
-    write_leaks_markdown, write_leaks_text,
+    LeaksView, Severity, Snippets, write_leaks_csv, write_leaks_folded, write_leaks_github,
+    write_leaks_json, write_leaks_junit, write_leaks_markdown, write_leaks_sarif, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, GroupBy, flame_graph, write_file};
 
@@ -17,6 +17,8 @@ use super::show::OutputFormat;
 
 /// Groups that are shown to people by default.
 pub(super) const SHOWN: usize = 20;
+/// GitHub shows ten annotations of each kind for each step.
+const ANNOTATIONS: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LeaksFormat {
@@ -28,6 +30,12 @@ pub(super) enum LeaksFormat {
     Folded,
     /// A picture of the stacks, as SVG
     Flamegraph,
+    /// Results beside the source, for code hosts
+    Sarif,
+    /// Tests, for build servers
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
 }
 
 impl OutputFormat for LeaksFormat {
@@ -36,7 +44,7 @@ impl OutputFormat for LeaksFormat {
     }
 
     fn says_problems(self) -> bool {
-        self != Self::Json
+        !matches!(self, Self::Json | Self::Sarif)
     }
 }
 
@@ -57,14 +65,18 @@ impl LeaksFormat {
             // Each tag is a frame of its own.
             (Self::Folded | Self::Flamegraph, _) => GroupBy::StackAndTag,
             (_, Some(by)) => by,
-            (Self::Text | Self::Markdown, None) => GroupBy::Path,
-            (_, None) => GroupBy::Stack,
+            (Self::Json | Self::Csv, None) => GroupBy::Stack,
+            (_, None) => GroupBy::Path,
         }
     }
 
     /// How many groups are shown if the user does not say; `None` shows all.
     fn top(self) -> Option<usize> {
-        matches!(self, Self::Text | Self::Markdown).then_some(SHOWN)
+        match self {
+            Self::Text | Self::Markdown => Some(SHOWN),
+            Self::Github => Some(ANNOTATIONS),
+            _ => None,
+        }
     }
 }
 
@@ -183,7 +195,10 @@ impl OutputArgs {
             LeaksFormat::Csv => write_leaks_csv(out, view)?,
             LeaksFormat::Markdown => write_leaks_markdown(out, view)?,
             LeaksFormat::Folded => write_leaks_folded(out, view, weight)?,
-            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight)?)?,
+            LeaksFormat::Sarif => write_leaks_sarif(out, view)?,
+            LeaksFormat::Junit => write_leaks_junit(out, view)?,
+            LeaksFormat::Github => write_leaks_github(out, view)?,
+            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight, false)?)?,
         }
         Ok(())
     }
@@ -194,6 +209,7 @@ pub(super) struct Shown<'a> {
     /// What blocks are grouped by, instead of the format's own.
     pub(super) by: Option<GroupBy>,
     pub(super) top: Option<usize>,
+    pub(super) severity: Severity,
     /// Reads source files, if their lines are to be shown.
     pub(super) snippets: Option<&'a dyn Snippets>,
 }
@@ -211,6 +227,7 @@ impl<'a> Views<'a> {
         let index = self.made.iter().position(|view| view.by == by).unwrap_or_else(|| {
             let mut view = self.found.by(by);
             view.snippets = self.shown.snippets;
+            view.severity = self.shown.severity;
             self.made.push(view);
             self.made.len() - 1
         });

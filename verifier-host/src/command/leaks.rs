@@ -9,7 +9,7 @@ use std::io;
 
 use clap::Args;
 use verifier_core::Completeness;
-use verifier_core::render::{baseline_lines, filter_line, unload_line};
+use verifier_core::render::{Severity, baseline_lines, filter_line, unload_line};
 use verifier_host::{Error, FilteredLeaks, Progress as _, SourceFiles};
 
 use super::dump_args::DumpArgs;
@@ -58,11 +58,15 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let progress = Stages::default();
     let mut found = session.leaks_with(args.filter.filter(), &progress)?;
     args.baseline.apply(known, &mut found);
+    let limit = check_limit(&args.limit, &found);
+    let is_failure = limit.is_err() || !args.limit.is_set();
+    let severity = if is_failure { Severity::Error } else { Severity::Warning };
     progress.begin("writing", None);
     let written = {
         let files = SourceFiles::new();
         let snippets = args.verbose.then_some(&files as _);
-        args.outputs.write(&found, Shown { by: args.by.map(Into::into), top: args.top, snippets })
+        let by = args.by.map(Into::into);
+        args.outputs.write(&found, Shown { by, top: args.top, severity, snippets })
     };
     progress.end();
     args.baseline.write(&found)?;
@@ -74,7 +78,7 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
         lines.for_each(|line| warn(&line));
     }
     unless_reader_gone(written?, &args.limit)?;
-    check_limit(&args.limit, &found)?;
+    limit?;
     args.limit.check_complete(|| match args.limit.fail_on_bytes {
         // The sizes of blocks of unknown pool are not counted.
         Some(_) => found.leaks.completeness(),

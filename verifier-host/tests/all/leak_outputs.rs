@@ -37,7 +37,8 @@ fn files() -> Files {
     Files::write(&leaky().build(DumpKind::BitmapKernel))
 }
 
-const FORMATS: [&str; 6] = ["text", "json", "csv", "markdown", "folded", "flamegraph"];
+const FORMATS: [&str; 9] =
+    ["text", "json", "csv", "markdown", "folded", "flamegraph", "sarif", "junit", "github"];
 
 #[test]
 fn each_output_equals_what_its_format_writes_to_standard_output() {

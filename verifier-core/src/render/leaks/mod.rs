@@ -1,13 +1,19 @@
-//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
+//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks, and reports for build servers
+//! (SARIF, JUnit, annotations).
 
 mod baseline;
 mod csv;
 mod filter;
+mod finding;
 mod folded;
+mod github;
 mod group;
 mod json;
+mod junit;
 mod markdown;
 mod rows;
+mod sarif;
+mod source_path;
 mod summary;
 
 use std::rc::Rc;
@@ -16,12 +22,16 @@ pub use self::baseline::{baseline_lines, write_baseline};
 pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
+pub use self::finding::Severity;
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
+pub use self::github::write_leaks_github;
 pub use self::group::{LeakGroup, LeakGroups};
 pub use self::json::write_leaks_json;
+pub use self::junit::write_leaks_junit;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
 pub use self::rows::BlockRow;
+pub use self::sarif::write_leaks_sarif;
 pub(super) use crate::number::{Size, Thousands};
 
 use super::Names;
@@ -57,6 +67,8 @@ pub struct LeaksView<'a> {
     pub summary: Summary,
     /// How many groups are shown; the rest is counted. `None` shows all.
     pub top: Option<usize>,
+    /// How grave new leaks are in reports for machines.
+    pub severity: Severity,
     /// Reads lines of source code, which text then shows.
     pub snippets: Option<&'a dyn Snippets>,
     /// Names of addresses.
@@ -101,7 +113,8 @@ impl<'a> LeaksView<'a> {
             // A stable sort: otherwise the order stays.
             groups.sort_by_key(|group| !group.blocks.iter().any(is_new));
         }
-        Self { leaks, by, groups, summary, top: None, snippets: None, names }
+        let severity = Severity::default();
+        Self { leaks, by, groups, summary, top: None, severity, snippets: None, names }
     }
 
     /// The same view with the first `top` groups shown.
@@ -124,6 +137,12 @@ impl<'a> LeaksView<'a> {
     /// The groups that are shown.
     pub fn iter(&self) -> LeakGroups<'_> {
         LeakGroups { view: self, groups: self.shown().0.iter() }
+    }
+
+    /// All blocks, in their order, whatever groups are shown: rows of [`BlockRow::flat_table`].
+    pub fn block_rows(&self) -> impl ExactSizeIterator<Item = BlockRow<'_>> + Clone {
+        let blocks = self.leaks.blocks.iter();
+        blocks.map(|block| BlockRow { allocation: &block.allocation, of: (self, block) })
     }
 
     /// The groups that are shown; first those of the driver that the bug check is about, if it was unloaded
@@ -245,7 +264,8 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
 }
 
 /// A share in percent: "100 %" and "0 %" only if it is exactly that.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
     }
