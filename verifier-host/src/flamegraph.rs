@@ -7,23 +7,15 @@ use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks, inver
 use crate::error::Error;
 use crate::overwrite::OutputKind;
 
-/// A flame graph of the groups of `view`, which should be by stack and tag, as SVG. If there are no blocks, it
+/// A flame graph of the groups of `view`, which should be by stack and tag, as SVG. An inverted one is bottom-up:
+/// it shows what allocated, and then who called that, without frames of the kernel. If there are no blocks, it
 /// says so.
 ///
 /// # Errors
 /// [`Error::Output`].
-pub fn flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Error> {
-    draw(&folded_stacks(view, weight), weight, About::of(view, "Outstanding pool allocations"))
-}
-
-/// The same bottom-up: at the top are the functions that allocate, below them their callers.
-///
-/// # Errors
-/// [`Error::Output`].
-pub fn inverted_flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Error> {
-    let title = "Outstanding pool allocations by the functions that allocate";
-    let about = About { is_inverted: true, ..About::of(view, title) };
-    draw(&inverted_stacks(view, weight), weight, about)
+pub fn flame_graph(view: &LeaksView<'_>, weight: Weight, inverted: bool) -> Result<Vec<u8>, Error> {
+    let stacks = if inverted { inverted_stacks } else { folded_stacks };
+    draw(&stacks(view, weight), weight, About::of(view, inverted))
 }
 
 /// What is around the frames of a picture.
@@ -35,8 +27,8 @@ struct About {
 }
 
 impl About {
-    fn of(view: &LeaksView<'_>, title: &str) -> Self {
-        let mut title = title.to_owned();
+    fn of(view: &LeaksView<'_>, is_inverted: bool) -> Self {
+        let mut title = "Outstanding pool allocations".to_owned();
         let answer = view.leaks.completeness();
         let more = [view.leaks.dump.clone(), filter_line(view.leaks), extent_line(&answer)];
         for more in more.into_iter().flatten() {
@@ -44,7 +36,7 @@ impl About {
             title.push_str(&sanitize(&more));
         }
         let nothing = if answer.is_complete() { "no outstanding allocation" } else { UNKNOWN };
-        Self { title, nothing, is_inverted: false }
+        Self { title, nothing, is_inverted }
     }
 }
 

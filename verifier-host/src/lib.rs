@@ -89,7 +89,7 @@ pub use baseline::{read_baseline, write_baseline};
 pub use dump_file::{FileMode, open_file};
 pub use error::Error;
 #[cfg(feature = "reports")]
-pub use flamegraph::{flame_graph, inverted_flame_graph};
+pub use flamegraph::flame_graph;
 pub use ignore::IgnorePattern;
 pub use leaks::{FilteredLeaks, LeakFilter, compare_boots};
 pub use module_symbols::SymbolLoad;

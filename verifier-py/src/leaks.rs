@@ -10,9 +10,7 @@ use verifier_core::render::rows::{BlockRow, LeakGroup};
 use verifier_core::render::{
     LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
 };
-use verifier_host::{
-    FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph, inverted_flame_graph,
-};
+use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph};
 
 use crate::arrow::{columns, lists, structure};
 use crate::errors::Failure;
@@ -85,8 +83,7 @@ pub(crate) fn picture(
     weight: Weight,
     inverted: bool,
 ) -> Result<Text, Failure> {
-    let draw = if inverted { inverted_flame_graph } else { flame_graph };
-    let svg = draw(&found.by(GroupBy::StackAndTag), weight)?;
+    let svg = flame_graph(&found.by(GroupBy::StackAndTag), weight, inverted)?;
     let picture = Text::new("Picture", svg, &found.leaks.problems);
     Ok(picture.part_of(found.leaks.completeness()))
 }
@@ -248,6 +245,19 @@ impl Leaks {
         self.found.counted()
     }
 
+    /// All blocks as one flat table, each with its own stack, file and line; `top` does not limit it.
+    fn blocks(&self, py: Python<'_>) -> PyResult<Table> {
+        let view = work::run(py, None, || {
+            let (view, leaks) = (self.found.by(GroupBy::Driver), &self.found.leaks);
+            let rows: Vec<BlockRow<'_>> = view.block_rows().collect();
+            let table = BlockRow::flat_table();
+            let columns = columns(&table, &rows, self.found.kernel())?;
+            let blocks = View::new("blocks", table.name, columns, leaks.problems.clone())?;
+            Ok(blocks.part_of(leaks.completeness()))
+        })?;
+        Ok(Table::from(view))
+    }
+
     /// The groups as the command prints them; `top=None` has all.
     #[pyo3(signature = (*, top=20))]
     fn to_text(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
@@ -267,7 +277,7 @@ impl Leaks {
         self.text(py, GroupBy::StackAndTag, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
-    /// A flame graph as SVG; `inverted`: bottom-up, without frames of the kernel. With `path` it is written
+    /// A flame graph as SVG; inverted, it is merged from the frames that allocated. With `path` it is written
     /// there, and the problems are returned.
     #[pyo3(signature = (path=None, *, weight="bytes", inverted=false, force=false))]
     fn flamegraph<'py>(

@@ -360,20 +360,19 @@ impl Session {
     ///
     /// path: a file to write it to; the problems are then returned in place of the picture.
     /// weight: the unit of the widths: `bytes` or `count`.
-    /// inverted: bottom-up: the functions that allocate, then their callers, without frames of the kernel.
     /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
     /// force: replace the file even if it is not a flame graph that verifier wrote.
     #[pyo3(signature = (
         path=None,
         *,
         weight="bytes",
-        inverted=false,
         driver=None,
         tag=None,
         min_size=None,
         max_size=None,
         pool_type=None,
         skip=None,
+        inverted=false,
         force=false,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -382,13 +381,13 @@ impl Session {
         py: Python<'py>,
         path: Option<text::Path>,
         weight: &str,
-        inverted: bool,
         driver: Option<String>,
         tag: Option<String>,
         min_size: Option<u64>,
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use verifier_core::analysis::GroupBy;
-use verifier_host::{Error, OutputKind, Progress as _, flame_graph, inverted_flame_graph};
+use verifier_host::{Error, OutputKind, Progress as _, flame_graph};
 
 use super::dump_args::DumpArgs;
 use super::leak_filter::{FilterArgs, WeightArg};
@@ -21,7 +21,7 @@ pub(super) struct FlamegraphArgs {
     /// What the widths are
     #[arg(long, value_enum, default_value = "bytes")]
     by: WeightArg,
-    /// Bottom-up: the functions that allocate, below them their callers; without frames of the kernel
+    /// Merge the stacks from the frames that allocated, not from the outermost ones
     #[arg(long)]
     inverted: bool,
     /// The picture's file; - for standard output
@@ -41,8 +41,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
     warn_of_problems(&found.leaks.problems);
     let view = found.by(GroupBy::StackAndTag);
     progress.begin("drawing", None);
-    let draw = if args.inverted { inverted_flame_graph } else { flame_graph };
-    let picture = draw(&view, args.by.into());
+    let picture = flame_graph(&view, args.by.into(), args.inverted);
     progress.end();
     let blocks = counted(found.leaks.blocks.len(), "block");
     let is_complete = found.leaks.completeness().is_complete();

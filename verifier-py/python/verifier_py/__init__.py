@@ -169,6 +169,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "FaultEvent",
+    "HeldBlock",
     "Image",
     "IrpEvent",
     "IrqlEvent",

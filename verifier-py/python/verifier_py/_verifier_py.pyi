@@ -26,7 +26,7 @@ from ._records import (
     TreeReach,
     UnloadLeak,
 )
-from ._rows import ContiguousMemory, DiffGroup, Driver, LeakGroup
+from ._rows import ContiguousMemory, DiffGroup, Driver, HeldBlock, LeakGroup
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
 from ._values import Problem, Total
@@ -114,26 +114,17 @@ class Leaks(Table[LeakGroup]):
     def omitted(self) -> Omitted: ...
     @property
     def counted(self) -> int | None: ...
+    def blocks(self) -> Table[HeldBlock]: ...
     def to_text(self, *, top: int | None = 20) -> Text: ...
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
     def flamegraph(
-        self,
-        path: None = None,
-        *,
-        weight: Weight = "bytes",
-        inverted: bool = False,
-        force: bool = False,
+        self, path: None = None, *, weight: Weight = "bytes", inverted: bool = False, force: bool = False
     ) -> Picture: ...
     @overload
     def flamegraph(
-        self,
-        path: _Path,
-        *,
-        weight: Weight = "bytes",
-        inverted: bool = False,
-        force: bool = False,
+        self, path: _Path, *, weight: Weight = "bytes", inverted: bool = False, force: bool = False
     ) -> tuple[Problem, ...]: ...
 
 @final
@@ -350,13 +341,13 @@ class Session:
         path: None = None,
         *,
         weight: Weight = "bytes",
-        inverted: bool = False,
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        inverted: bool = False,
         force: bool = False,
     ) -> Picture: ...
     @overload
@@ -365,13 +356,13 @@ class Session:
         path: _Path,
         *,
         weight: Weight = "bytes",
-        inverted: bool = False,
         driver: str | None = None,
         tag: str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        inverted: bool = False,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
     @overload

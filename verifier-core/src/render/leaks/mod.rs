@@ -139,6 +139,12 @@ impl<'a> LeaksView<'a> {
         LeakGroups { view: self, groups: self.shown().0.iter() }
     }
 
+    /// All blocks, in their order, whatever groups are shown: rows of [`BlockRow::flat_table`].
+    pub fn block_rows(&self) -> impl ExactSizeIterator<Item = BlockRow<'_>> + Clone {
+        let blocks = self.leaks.blocks.iter();
+        blocks.map(|block| BlockRow { allocation: &block.allocation, of: (self, block) })
+    }
+
     /// The groups that are shown; first those of the driver that the bug check is about, if it was unloaded
     /// before it freed its blocks.
     pub(super) fn first_of_unloaded(&self) -> impl Iterator<Item = LeakGroup<'_>> {
