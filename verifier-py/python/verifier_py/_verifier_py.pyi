@@ -21,6 +21,7 @@ from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
     Coverage,
     Filter,
+    KnownLeaks,
     Omitted,
     Reach,
     TreeReach,
@@ -103,6 +104,9 @@ class Leaks(Table[LeakGroup]):
     @property
     def filter(self) -> Filter | None: ...
     @property
+    def baseline(self) -> KnownLeaks | None: ...
+    def write_baseline(self, path: _Path) -> None: ...
+    @property
     def coverage(self) -> Coverage: ...
     @property
     def log(self) -> Reach: ...
@@ -116,6 +120,9 @@ class Leaks(Table[LeakGroup]):
     def counted(self) -> int | None: ...
     def to_text(self, *, top: int | None = 20) -> Text: ...
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
+    def to_sarif(self, *, top: int | None = None) -> Text: ...
+    def to_junit(self, *, top: int | None = None) -> Text: ...
+    def to_github(self, *, top: int | None = 10) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
     def flamegraph(self, path: None = None, *, weight: Weight = "bytes", force: bool = False) -> Picture: ...
@@ -328,6 +335,8 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
+        baseline: _Path | None = None,
         top: int | None = None,
     ) -> Leaks: ...
     @overload
@@ -342,6 +351,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         force: bool = False,
     ) -> Picture: ...
     @overload
@@ -356,6 +366,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
     @overload
@@ -369,6 +380,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         force: bool = False,
     ) -> Page: ...
     @overload
@@ -382,6 +394,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
     def kd(self, command: str, *, style: Style = "modern") -> Text: ...
@@ -414,6 +427,7 @@ def diff(
     max_size: int | None = None,
     pool_type: PoolType | None = None,
     skip: str | None = None,
+    ignore: list[str] | None = None,
     top: int | None = None,
 ) -> Diff: ...
 def escape_html(text: str) -> str: ...
