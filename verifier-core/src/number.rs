@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// A number with commas between thousands.
-pub(crate) struct Thousands(pub(crate) u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thousands(pub u64);
 
 impl fmt::Display for Thousands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,7 +22,8 @@ impl fmt::Display for Thousands {
 
 /// A number of bytes in the largest unit of which it has at least one: `346.4 KiB`. Less than one KiB is
 /// written in bytes.
-pub(crate) struct Size(pub(crate) u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,6 +36,7 @@ impl fmt::Display for Size {
             (unit, tenths) = (Some(name), (tenths + 512) / 1024);
         }
         match unit {
+            None if self.0 == 1 => f.write_str("1 byte"),
             None => write!(f, "{} bytes", self.0),
             Some(unit) => write!(f, "{}.{} {unit}", Thousands((tenths / 10) as u64), tenths % 10),
         }
@@ -48,6 +51,7 @@ mod tests {
     fn sizes_have_one_digit_after_the_point() {
         for (bytes, text) in [
             (0, "0 bytes"),
+            (1, "1 byte"),
             (1023, "1023 bytes"),
             (1024, "1.0 KiB"),
             (354_689, "346.4 KiB"),

@@ -211,6 +211,12 @@ impl FilteredLeaks {
         &self.filter
     }
 
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
     /// As [`Session::check_output`].
     ///
     /// # Errors

@@ -102,8 +102,12 @@ pub(crate) fn find_known(
 }
 
 /// The flame graph of outstanding allocations.
-pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
-    let svg = flame_graph(&found.by(GroupBy::StackAndTag), weight)?;
+pub(crate) fn picture(
+    found: &FilteredLeaks,
+    weight: Weight,
+    inverted: bool,
+) -> Result<Text, Failure> {
+    let svg = flame_graph(&found.by(GroupBy::StackAndTag), weight, inverted)?;
     let picture = Text::new("Picture", svg, &found.leaks.problems);
     Ok(picture.part_of(found.leaks.completeness()))
 }
@@ -303,6 +307,19 @@ impl Leaks {
         self.found.counted()
     }
 
+    /// All blocks as one flat table, each with its own stack, file and line; `top` does not limit it.
+    fn blocks(&self, py: Python<'_>) -> PyResult<Table> {
+        let view = work::run(py, None, || {
+            let (view, leaks) = (self.found.by(GroupBy::Driver), &self.found.leaks);
+            let rows: Vec<BlockRow<'_>> = view.block_rows().collect();
+            let table = BlockRow::flat_table();
+            let columns = columns(&table, &rows, self.found.kernel())?;
+            let blocks = View::new("blocks", table.name, columns, leaks.problems.clone())?;
+            Ok(blocks.part_of(leaks.completeness()))
+        })?;
+        Ok(Table::from(view))
+    }
+
     /// The groups as the command prints them; `top=None` has all.
     #[pyo3(signature = (*, top=20))]
     fn to_text(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
@@ -340,13 +357,15 @@ impl Leaks {
         self.text(py, GroupBy::StackAndTag, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
-    /// A flame graph as SVG. With `path` it is written there, and the problems are returned.
-    #[pyo3(signature = (path=None, *, weight="bytes", force=false))]
+    /// A flame graph as SVG; inverted, it is merged from the frames that allocated. With `path` it is written
+    /// there, and the problems are returned.
+    #[pyo3(signature = (path=None, *, weight="bytes", inverted=false, force=false))]
     fn flamegraph<'py>(
         &self,
         py: Python<'py>,
         path: Option<text::Path>,
         weight: &str,
+        inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = self::weight(weight)?;
@@ -354,7 +373,7 @@ impl Leaks {
             let kind = OutputKind::FlameGraph;
             self.found.check_output(path, kind, force).map_err(Failure::from)?;
         }
-        let text = work::run(py, None, || picture(&self.found, weight))?;
+        let text = work::run(py, None, || picture(&self.found, weight, inverted))?;
         text::to_path(py, text, path)
     }
 }

@@ -381,6 +381,7 @@ impl Session {
         pool_type=None,
         skip=None,
         ignore=None,
+        inverted=false,
         force=false,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -396,13 +397,14 @@ impl Session {
         pool_type: Option<&str>,
         skip: Option<&str>,
         ignore: Option<Vec<String>>,
+        inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip, ignore)?;
         self.check_output(path.as_ref(), OutputKind::FlameGraph, force)?;
         let picture =
-            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight))?;
+            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight, inverted))?;
         text::to_path(py, picture, path)
     }
 

@@ -19,6 +19,7 @@ fn classes() -> Vec<(String, String)> {
         class(&AllocationRow::contiguous_table()),
         class(&AllocationRow::outstanding_table()),
         class(&BlockRow::block_table()),
+        class(&BlockRow::flat_table()),
         class(&CarvedAllocationRow::TABLE),
         class(&CarvedRow::TABLE),
         class(&DiffRow::TABLE),

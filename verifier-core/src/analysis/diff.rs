@@ -113,7 +113,7 @@ pub struct Diff {
     /// Groups that differ in blocks or bytes, the most growth first.
     pub groups: Vec<DiffGroup>,
     /// Groups that did not change.
-    pub unchanged: usize,
+    pub unchanged: Vec<DiffGroup>,
     /// Modules that both dumps have in different builds, by their short names, as far as frames or
     /// callers are in them: functions are matched, not offsets in them.
     pub rebuilt: Vec<Arc<str>>,
@@ -279,9 +279,9 @@ impl Diff {
             group.old.add(size);
             group.gone.push(address);
         }
-        let mut groups = parts.groups();
-        let all = groups.len();
-        groups.retain(|group| group.old != group.new);
+        let groups = parts.groups().into_iter();
+        let (unchanged, mut groups): (Vec<_>, Vec<_>) =
+            groups.partition(|group| group.old == group.new);
         groups.sort_by_key(|group| {
             let (count, bytes) = group.growth();
             (-bytes, -count)
@@ -292,7 +292,7 @@ impl Diff {
             by,
             old: totals.0,
             new: totals.1,
-            unchanged: all - groups.len(),
+            unchanged,
             groups,
             rebuilt: old_names.met.into_iter().collect(),
         }

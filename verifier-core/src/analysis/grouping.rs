@@ -9,6 +9,7 @@ use super::leaks::{Block, Leaks, NoStack, StackId};
 use super::summary::Summary;
 use crate::addr::Va;
 use crate::kernel::Kernel;
+use crate::symbols::SourceSite;
 use crate::verifier::is_kernel_or_verifier;
 
 /// How stacks are shortened: which frames are wrappers.
@@ -167,7 +168,11 @@ struct Keys<'g> {
 }
 
 /// A line, and the lines into which it was inlined.
-type Line = Vec<(Arc<str>, u32)>;
+pub(super) type Line = Vec<(Arc<str>, u32)>;
+
+pub(super) fn line_of(site: &SourceSite) -> Line {
+    site.lines().map(|(file, line)| (file.clone(), line)).collect()
+}
 
 impl<'g> Keys<'g> {
     fn new(grouping: &'g Grouping<'g>, by: GroupBy) -> Self {
@@ -222,8 +227,7 @@ impl<'g> Keys<'g> {
         let (kernel, lines) = (self.grouping.kernel, &mut self.lines);
         *self.line_of.entry(va).or_insert_with(|| {
             let Some(site) = kernel.source_of_call(va) else { return va };
-            let inlined = site.inlined.into_iter().map(|frame| (frame.file, frame.line));
-            *lines.entry(inlined.chain([(site.file, site.line)]).collect()).or_insert(va)
+            *lines.entry(line_of(&site)).or_insert(va)
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::group::function;
-use super::grouping::Grouping;
+use super::grouping::{Grouping, line_of};
 use super::leaks::{Leaks, Total};
 use crate::addr::Va;
 use crate::kernel::Kernel;
@@ -32,7 +32,7 @@ pub struct Worst {
     /// The blocks of all lines of the function.
     pub total: Total,
     /// The line of code of the function that made the most bytes, as a return address. Calls on one line of
-    /// source code count together.
+    /// source code, inlined into the same lines, count together.
     pub site: Va,
     /// The blocks of that line.
     pub at_site: Total,
@@ -68,16 +68,12 @@ impl Summary {
 fn worst_line(kernel: &Kernel, mut sites: Vec<(Va, Total)>) -> (Va, Total) {
     sites.sort_by_key(|&(va, _)| va);
     let mut lines = HashMap::new();
-    let first = |va| {
-        let line = kernel.source_of_call(va).map(|site| {
-            let (file, line) = site.innermost();
-            (file.clone(), line)
-        });
+    let mut first = |va| {
+        let line = kernel.source_of_call(va).map(|site| line_of(&site));
         line.map_or(va, |line| *lines.entry(line).or_insert(va))
     };
-    let mut first = first;
-    let lines = sums(sites.iter().map(|&(va, total)| (first(va), total)));
-    most(&lines).unwrap_or_default()
+    let totals = sums(sites.iter().map(|&(va, total)| (first(va), total)));
+    most(&totals).unwrap_or_default()
 }
 
 fn sums<K: Hash + Eq>(parts: impl Iterator<Item = (K, Total)>) -> HashMap<K, Total> {

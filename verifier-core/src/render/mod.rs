@@ -31,6 +31,7 @@ pub mod rows {
     pub use crate::verifier::log::{CarvedRow, EventRow, PoolRow};
 }
 
+pub use crate::number::{Size, Thousands};
 pub use carve::{
     write_carved_log_csv, write_carved_log_json, write_carved_pool_csv, write_carved_pool_json,
 };
@@ -40,6 +41,7 @@ pub use drivers::{write_drivers_csv, write_drivers_json};
 pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
 pub use json::{Verdict, to_snake_case, write_json};
+pub use leaks::percent;
 pub use leaks::{
     LeakGroup, LeakGroups, LeaksView, Omitted, Severity, Snippets, Weight, baseline_lines,
     filter_line, folded_stacks, unload_line, write_baseline, write_leaks_csv, write_leaks_folded,

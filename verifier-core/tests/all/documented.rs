@@ -69,6 +69,7 @@ fn records() -> String {
     section(&mut out, &NEIGHBOR);
     section(&mut out, &LeakGroup::TABLE);
     section(&mut out, &AllocationRow::block_table());
+    section(&mut out, &AllocationRow::flat_table());
     section(&mut out, &DiffRow::TABLE);
     section(&mut out, &ResourceRow::TABLE);
     section(&mut out, &THREAD);

@@ -68,10 +68,21 @@ impl DumpArgs {
         kind: OutputKind,
         force: bool,
     ) -> Result<Session, Error> {
-        if !is_stdout(output) {
-            self.inputs()?.check_output(output, kind, force)?;
-        }
+        self.check_output(output, kind, force)?;
         self.open()
+    }
+
+    /// Refuses an output that would replace the dump, a symbol file, or a file of another kind.
+    pub(super) fn check_output(
+        &self,
+        output: &Path,
+        kind: OutputKind,
+        force: bool,
+    ) -> Result<(), Error> {
+        if is_stdout(output) {
+            return Ok(());
+        }
+        self.inputs()?.check_output(output, kind, force)
     }
 
     /// Opens the dump.

@@ -198,7 +198,7 @@ impl OutputArgs {
             LeaksFormat::Sarif => write_leaks_sarif(out, view)?,
             LeaksFormat::Junit => write_leaks_junit(out, view)?,
             LeaksFormat::Github => write_leaks_github(out, view)?,
-            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight)?)?,
+            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight, false)?)?,
         }
         Ok(())
     }

@@ -1,49 +1,24 @@
 //! What the page says first: how much is outstanding, of which drivers, and which function and line made most
 //! of it.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::hash::Hash;
 
+use verifier_core::Extent;
 use verifier_core::analysis::Total;
 use verifier_core::render::text::{extent_line, sanitize};
-use verifier_core::render::{LeaksView, escape_html, filter_line, unload_line};
+use verifier_core::render::{LeaksView, escape_html, filter_line, percent, unload_line};
 use verifier_core::symbols::file_name;
-use verifier_core::{Extent, Va};
 
-use super::html::{counted, number, percent, size};
+use super::html::{counted, number, size};
 
 /// Drivers that have a button; all have a line in the list of the filter.
 const MAX_DRIVERS: usize = 12;
 
-/// Blocks by something that they have in common.
-struct Sums<K>(HashMap<K, Total>);
-
-impl<K: Hash + Eq + Ord + Copy> Sums<K> {
-    fn new() -> Self {
-        Self(HashMap::new())
-    }
-
-    fn add(&mut self, key: K, count: u64, bytes: u64) {
-        let sum = self.0.entry(key).or_default();
-        sum.count += count;
-        sum.bytes = sum.bytes.saturating_add(bytes);
-    }
-
-    /// The most bytes first.
-    fn sorted(self) -> Vec<(K, Total)> {
-        let mut all: Vec<_> = self.0.into_iter().collect();
-        all.sort_by_key(|&(key, sum)| (Reverse(sum.bytes), Reverse(sum.count), key));
-        all
-    }
-}
-
-/// Writes the section. The groups of `view` are by stack.
+/// Writes the section.
 pub(super) fn write(out: &mut String, view: &LeaksView<'_>) {
     let leaks = view.leaks;
     let answer = leaks.completeness();
-    let all = leaks.coverage().all;
+    let all = view.summary.all;
     out.push_str("<section id=\"answer\" aria-label=\"The answer\">");
     if let Some(line) = unload_line(leaks) {
         let _ = writeln!(out, "<p class=\"headline\">{}.</p>", escape_html(&line));
@@ -64,8 +39,8 @@ pub(super) fn write(out: &mut String, view: &LeaksView<'_>) {
         ),
     };
     if all.count > 0 {
-        write_worst(out, view, all);
-        write_drivers(out, view, all);
+        write_worst(out, view);
+        write_drivers(out, view);
     }
     if let Some(line) = filter_line(leaks) {
         let _ = writeln!(out, "<p class=\"filtered\">{}.</p>", escape_html(&line));
@@ -73,76 +48,36 @@ pub(super) fn write(out: &mut String, view: &LeaksView<'_>) {
     out.push_str("</section>\n");
 }
 
-/// The function and the line with the most bytes.
-fn write_worst(out: &mut String, view: &LeaksView<'_>, all: Total) {
-    let kernel = view.names.kernel();
-    let mut functions: Sums<Va> = Sums::new();
-    let mut lines = HashMap::new();
-    let mut line_sums: Sums<usize> = Sums::new();
-    for group in view {
-        let Some(site) = group.site else { continue };
-        let (count, bytes) = (group.blocks.len() as u64, group.bytes);
-        let start = match kernel.symbolize(site) {
-            Some(name) if name.name.is_some() => Va(site.0.saturating_sub(name.displacement)),
-            _ => site,
-        };
-        functions.add(start, count, bytes);
-        if let Some(source) = view.names.source(site) {
-            let (file, line) = source.innermost();
-            let next = lines.len();
-            let (index, _) = *lines.entry((file.clone(), line)).or_insert((next, start));
-            line_sums.add(index, count, bytes);
-        }
-    }
-    let function = |start: Va| escape_html(&view.names.text(start));
+/// The function with the most bytes, and its line.
+fn write_worst(out: &mut String, view: &LeaksView<'_>) {
+    let Some(worst) = view.summary.worst else { return };
     let held = |of: Total| {
-        format!(
-            "{} in {} ({})",
-            size(of.bytes),
-            counted(of.count, "block"),
-            percent(of.bytes, all.bytes)
-        )
+        let share = percent(of.bytes, view.summary.all.bytes);
+        format!("{} in {} ({share})", size(of.bytes), counted(of.count, "block"))
     };
-    let Some((start, of)) = functions.sorted().into_iter().next() else { return };
-    let _ = write!(
-        out,
-        "<p class=\"worst\"><code>{}</code> allocated the most: {}",
-        function(start),
-        held(of)
-    );
-    let worst = line_sums.sorted().into_iter().next();
-    let worst = worst.and_then(|(index, of)| {
-        lines
-            .into_iter()
-            .find(|(_, (one, _))| *one == index)
-            .map(|(line, (_, start))| (line, start, of))
-    });
-    if let Some(((file, line), in_function, of_line)) = worst {
-        let short = format!("{}:{line}", escape_html(&sanitize(file_name(&file))));
-        let path = escape_html(&sanitize(&file));
-        let _ = match in_function == start && of_line == of {
-            true => write!(out, ", at <code title=\"{path}\">{short}</code>"),
-            false => write!(
-                out,
-                "; the line with the most is <code title=\"{path}\">{short}</code> in <code>{}</code>: {}",
-                function(in_function),
-                held(of_line)
-            ),
+    let function = escape_html(&view.names.text(worst.function));
+    let total = held(worst.total);
+    let _ = write!(out, "<p class=\"worst\"><code>{function}</code> allocated the most: {total}");
+    if let Some(source) = view.names.source(worst.site) {
+        let (path, line) = source.innermost();
+        let short = escape_html(&sanitize(file_name(path)));
+        let line =
+            format!("<code title=\"{}\">{short}:{line}</code>", escape_html(&sanitize(path)));
+        let _ = match worst.at_site == worst.total {
+            true => write!(out, ", all at {line}"),
+            false => write!(out, "; its worst line is {line}: {}", held(worst.at_site)),
         };
     }
     out.push_str(".</p>\n");
 }
 
 /// The drivers, each with its total: buttons that select its blocks.
-fn write_drivers(out: &mut String, view: &LeaksView<'_>, all: Total) {
-    let mut sums: Sums<&str> = Sums::new();
-    for block in &view.leaks.blocks {
-        sums.add(view.leaks.driver(block), 1, block.allocation.size);
-    }
-    let drivers = sums.sorted();
+fn write_drivers(out: &mut String, view: &LeaksView<'_>) {
+    let (all, drivers) = (view.summary.all, &view.summary.drivers);
     out.push_str("<ul id=\"by-driver\" aria-label=\"Drivers\">");
-    for (driver, of) in drivers.iter().take(MAX_DRIVERS) {
-        let name = escape_html(&sanitize(driver));
+    for &(driver, of) in drivers.iter().take(MAX_DRIVERS) {
+        let name = view.leaks.drivers.get(driver).map_or("", |driver| &driver.name);
+        let name = escape_html(&sanitize(name));
         let share = of.bytes as f64 / all.bytes.max(1) as f64 * 100.0;
         let _ = write!(
             out,

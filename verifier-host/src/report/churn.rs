@@ -1,9 +1,9 @@
 //! What functions allocated and freed while the pool log was written.
 
 use verifier_core::analysis::{Churn, FunctionChurn};
-use verifier_core::render::{Names, escape_html};
+use verifier_core::render::{Names, escape_html, percent};
 
-use super::html::{counted, number, percent, size, write_table};
+use super::html::{counted, number, size, write_table};
 
 /// The most functions in the page.
 const MAX_FUNCTIONS: usize = 200;
@@ -55,7 +55,7 @@ fn write_functions(out: &mut String, churn: &Churn, names: &Names<'_>) {
 
 fn cells(of: &FunctionChurn, names: &Names<'_>) -> Vec<String> {
     let function = match of.function {
-        Some(va) => escape_html(&names.text(va)).to_string(),
+        Some(va) => escape_html(&names.text(va)),
         None => "(no frame outside the kernel and Verifier)".into(),
     };
     let (median, range) = match of.lifetime {

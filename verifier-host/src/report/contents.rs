@@ -111,7 +111,7 @@ impl Report<'_> {
             };
             let base = driver.images.first().map(|image| image.base.to_string());
             vec![
-                escape_html(&driver.name).to_string(),
+                escape_html(&driver.name),
                 driver.state().name().to_string(),
                 number(driver.loads.into()),
                 number(driver.unloads.into()),

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::io;
 
 use verifier_core::analysis::{Churn, GroupBy};
+use verifier_core::render::Size;
 use verifier_core::render::info::{BugCheckInfo, Info};
 use verifier_core::render::text::up_time_text;
 use verifier_core::verifier::Settings;
 use verifier_core::verifier::log::Order;
 use verifier_core::{Extent, Problem};
 
-use super::html::{number, size_text};
+use super::html::number;
 use super::{Fact, Report, Timeline};
 use crate::error::Error;
 use crate::leaks::LeakFilter;
@@ -112,7 +113,7 @@ fn facts(info: &Info) -> Vec<Fact> {
         facts.add("File", Some(file.path.display()));
         facts.add(
             "Size",
-            Some(format!("{} ({} bytes)", size_text(file.file_size), number(file.file_size))),
+            Some(format!("{} ({} bytes)", Size(file.file_size), number(file.file_size))),
         );
         facts.add(
             "Missing at the end",

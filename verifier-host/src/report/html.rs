@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use verifier_core::render::{Size, Thousands};
+
 /// JSON that is safe in a `script` element: characters that could end the element, or begin a comment or an
 /// entity, are written as escapes. JSON has these characters only in strings.
 pub(super) fn inert_json(json: &str) -> String {
@@ -20,32 +22,7 @@ pub(super) fn inert_json(json: &str) -> String {
 
 /// A number with commas between thousands.
 pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A number of bytes as people read it: `346.4 KiB`.
-pub(super) fn size_text(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "bytes";
-    for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        (value, unit) = (value / 1024.0, next);
-    }
-    match bytes {
-        1 => "1 byte".into(),
-        0..1024 => format!("{bytes} bytes"),
-        _ => format!("{value:.1} {unit}"),
-    }
+    Thousands(value).to_string()
 }
 
 /// "1 block", "1,234 blocks".
@@ -55,16 +32,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 
 /// The same size, with its exact number in the title.
 pub(super) fn size(bytes: u64) -> String {
-    format!("<span title=\"{}\">{}</span>", counted(bytes, "byte"), size_text(bytes))
-}
-
-/// A share in percent; "100 %" and "0 %" only if it is exactly that.
-pub(super) fn percent(part: u64, whole: u64) -> String {
-    match (part, whole) {
-        (0, _) | (_, 0) => "0 %".to_string(),
-        (part, whole) if part >= whole => "100 %".to_string(),
-        (part, whole) => format!("{:.1} %", (part as f64 / whole as f64 * 100.0).clamp(0.1, 99.9)),
-    }
+    format!("<span title=\"{}\">{}</span>", counted(bytes, "byte"), Size(bytes))
 }
 
 /// Writes a table of markup. Each cell also names its column, because on a phone the cells of a row are one
@@ -137,14 +105,10 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!(number(0), "0");
-        assert_eq!(number(1_234_567), "1,234,567");
-        let sizes = [0, 1, 1023, 1024, 354_689, 1 << 30, u64::MAX].map(size_text);
-        let texts =
-            ["0 bytes", "1 byte", "1023 bytes", "1.0 KiB", "346.4 KiB", "1.0 GiB", "16.0 EiB"];
-        assert_eq!(sizes, texts);
         assert_eq!(size(2048), "<span title=\"2,048 bytes\">2.0 KiB</span>");
-        let shares = [percent(1, 3), percent(1, 100_000), percent(99_999, 100_000), percent(3, 3)];
-        assert_eq!(shares, ["33.3 %", "0.1 %", "99.9 %", "100 %"]);
+        assert_eq!(
+            (counted(1, "block"), counted(1234, "block")),
+            ("1 block".into(), "1,234 blocks".into())
+        );
     }
 }

@@ -11,6 +11,7 @@
 
 mod answer;
 mod churn;
+mod compare;
 mod contents;
 mod data;
 mod gather;
@@ -18,6 +19,7 @@ mod html;
 mod page;
 mod timeline;
 
+pub use compare::write_diff_report;
 pub use contents::{Fact, Report};
 pub use gather::{ReportSummary, write_report};
 pub use timeline::{Bucket, Timeline};
@@ -25,7 +27,7 @@ pub use timeline::{Bucket, Timeline};
 /// The most stacks in the page.
 pub const MAX_STACKS: usize = 20_000;
 /// The most nodes of the tree of all stacks in the page.
-const MAX_STACK_NODES: usize = 150_000;
+const MAX_STACK_NODES: usize = 100_000;
 /// The most addresses in the page, over all stacks.
 pub const MAX_ADDRESSES: usize = 100_000;
 /// The most problems in the page.

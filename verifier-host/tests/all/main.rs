@@ -47,7 +47,11 @@ mod real_files;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "cli")]
+mod report_diff;
+#[cfg(feature = "cli")]
 mod report_large;
+#[cfg(feature = "cli")]
+mod report_lines;
 #[cfg(feature = "cli")]
 mod reports;
 mod symbol_store;

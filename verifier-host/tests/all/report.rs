@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::browser::Browser;
 use crate::common::save;
-use crate::reports::{report, verifier};
+use crate::reports::{Page, report, verifier};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
@@ -102,65 +102,12 @@ fn text_of_the_dump_is_never_markup() {
     assert_eq!(left, ["graph.svg", "memory.dmp", "report.html", "symbols"]);
 }
 
-/// A page and the questions that the tests ask it.
-struct Page(Browser);
-
-impl Page {
-    fn text(&mut self, script: &str) -> String {
-        self.0.evaluate(script).as_str().unwrap_or_else(|| panic!("{script}")).to_owned()
-    }
-
-    fn number(&mut self, script: &str) -> u64 {
-        self.0.evaluate(script).as_u64().unwrap_or_else(|| panic!("{script}"))
-    }
-
-    fn count(&mut self, selector: &str) -> u64 {
-        self.number(&format!("document.querySelectorAll({selector:?}).length"))
-    }
-
-    fn groups(&mut self) -> u64 {
-        self.count("#leaks tr.row")
-    }
-
-    /// The texts of the cells of a column, from top to bottom.
-    fn column(&mut self, name: &str) -> String {
-        self.text(&format!(
-            "[...document.querySelectorAll('#leaks tr.row td[data-label={name:?}] .label')].map((e) => e.textContent).join('|')"
-        ))
-    }
-
-    /// Types into a field as a user does: each change is an event.
-    fn fill(&mut self, id: &str, value: &str) {
-        self.0.evaluate(&format!(
-            "(() => {{ const f = document.getElementById({id:?}); f.value = {value:?}; \
-             f.dispatchEvent(new Event(f.tagName === 'SELECT' ? 'change' : 'input')); }})()"
-        ));
-    }
-
-    fn shown(&mut self) -> String {
-        self.text("document.getElementById('shown').textContent")
-    }
-
-    /// The names of the frames of the flame graph, from the top left.
-    fn frames(&mut self) -> String {
-        self.text(
-            "[...document.querySelectorAll('.frame')].map((e) => e.title.split(/ at |: /)[0]).join('|')",
-        )
-    }
-
-    fn hash(&mut self) -> String {
-        self.text("location.hash")
-    }
-}
-
 #[test]
 fn the_table_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &machine().build(DumpKind::BitmapKernel));
     let file = report(folder.path());
-    let Some(browser) = Browser::open(folder.path()) else { return };
-    let mut page = Page(browser);
-    page.0.go(&file);
+    let Some(mut page) = Page::open(folder.path(), &file) else { return };
 
     // The answer: how much, which function, and the drivers.
     let answer = page.text("document.getElementById('answer').textContent");
@@ -291,9 +238,7 @@ fn the_flame_graph_and_the_address_of_a_view() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &machine().build(DumpKind::BitmapKernel));
     let file = report(folder.path());
-    let Some(browser) = Browser::open(folder.path()) else { return };
-    let mut page = Page(browser);
-    page.0.go(&file);
+    let Some(mut page) = Page::open(folder.path(), &file) else { return };
     let at = "document.getElementById('flame-at').textContent";
 
     // The keyboard alone: the first link skips the head.

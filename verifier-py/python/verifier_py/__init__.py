@@ -175,6 +175,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "FaultEvent",
+    "HeldBlock",
     "Image",
     "IrpEvent",
     "IrqlEvent",

@@ -18,6 +18,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "FaultEvent",
+    "HeldBlock",
     "Image",
     "IrpEvent",
     "IrqlEvent",
@@ -246,6 +247,57 @@ class FaultEvent(NamedTuple):
     line."""
     line: int | None
     """The line in that file."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class HeldBlock(NamedTuple):
+    """An outstanding allocation with the stack that made it."""
+
+    address: Address
+    """The block."""
+    size: int
+    """Its size in bytes."""
+    tag: str | None
+    """The pool tag; ``None`` for contiguous memory."""
+    caller: Address
+    """The address from which the driver asked for the block; 0 if it is unknown."""
+    caller_symbol: str | None
+    """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
+    source: str
+    """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
+    One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
+    attributed_by: str | None
+    """How the driver of a block of the pool info tree was found; ``None`` if the entry itself names it.
+    One of ``a frame in its image`` and ``a frame in its unloaded image``."""
+    impossible: str | None
+    """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry. One of
+    ``address outside the kernel``, ``size too large``, ``same block as another entry``, ``overlaps
+    another block`` and ``caller in no image``."""
+    driver: str
+    """The file name of its driver."""
+    pool: str | None
+    """The pool of the block; ``None`` if it is unknown. One of ``nonpaged`` and ``paged``."""
+    requested: int | None
+    """The size in bytes that the driver asked for; ``None`` if it is unknown."""
+    thread: Address | None
+    """The ``_ETHREAD`` that made the allocation; ``None`` if the log does not have its record."""
+    slot: int | None
+    """The slot in the pool log of the record of the allocation."""
+    stack_source: str | None
+    """Where the stack is from; ``None`` if the block has none. One of ``pool log`` and ``pool info
+    tree``."""
+    known: bool | None
+    """Whether the baseline knows the block; ``None`` without a baseline."""
+    stack: tuple[Frame, ...] | None
+    """The call stack that made the allocation, innermost frame first; ``None`` if it is unknown."""
+    why_no_stack: str | None
+    """Why the stack is unknown."""
 
     def __repr__(self) -> str:
         return _repr(self)

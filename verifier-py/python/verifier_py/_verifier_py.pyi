@@ -27,7 +27,7 @@ from ._records import (
     TreeReach,
     UnloadLeak,
 )
-from ._rows import ContiguousMemory, DiffGroup, Driver, LeakGroup
+from ._rows import ContiguousMemory, DiffGroup, Driver, HeldBlock, LeakGroup
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
 from ._values import Problem, Total
@@ -118,6 +118,7 @@ class Leaks(Table[LeakGroup]):
     def omitted(self) -> Omitted: ...
     @property
     def counted(self) -> int | None: ...
+    def blocks(self) -> Table[HeldBlock]: ...
     def to_text(self, *, top: int | None = 20) -> Text: ...
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
     def to_sarif(self, *, top: int | None = None) -> Text: ...
@@ -125,9 +126,13 @@ class Leaks(Table[LeakGroup]):
     def to_github(self, *, top: int | None = 10) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
-    def flamegraph(self, path: None = None, *, weight: Weight = "bytes", force: bool = False) -> Picture: ...
+    def flamegraph(
+        self, path: None = None, *, weight: Weight = "bytes", inverted: bool = False, force: bool = False
+    ) -> Picture: ...
     @overload
-    def flamegraph(self, path: _Path, *, weight: Weight = "bytes", force: bool = False) -> tuple[Problem, ...]: ...
+    def flamegraph(
+        self, path: _Path, *, weight: Weight = "bytes", inverted: bool = False, force: bool = False
+    ) -> tuple[Problem, ...]: ...
 
 @final
 class Diff(Table[DiffGroup]):
@@ -352,6 +357,7 @@ class Session:
         pool_type: PoolType | None = None,
         skip: str | None = None,
         ignore: list[str] | None = None,
+        inverted: bool = False,
         force: bool = False,
     ) -> Picture: ...
     @overload
@@ -367,6 +373,7 @@ class Session:
         pool_type: PoolType | None = None,
         skip: str | None = None,
         ignore: list[str] | None = None,
+        inverted: bool = False,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
     @overload

@@ -15,7 +15,6 @@ use crate::analysis::{Coverage, GroupBy, GroupKey};
 use crate::completeness::Completeness;
 use crate::render::text::stack::frame_lines;
 use crate::render::text::{extent_line, sanitize};
-use crate::symbols::file_name;
 
 /// Groups whose stacks are written below the table.
 const STACKS: usize = 10;
@@ -230,8 +229,7 @@ fn place(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
     let source = group.line_site().and_then(|site| view.names.source_of_stack(site));
     match source.filter(|_| view.by != GroupBy::Line) {
         Some(source) => {
-            let (file, line) = source.innermost();
-            format!("{label} ({}:{line})", file_name(file))
+            format!("{label} ({})", source.brief())
         }
         None => label,
     }

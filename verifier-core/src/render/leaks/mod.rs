@@ -139,6 +139,12 @@ impl<'a> LeaksView<'a> {
         LeakGroups { view: self, groups: self.shown().0.iter() }
     }
 
+    /// All blocks, in their order, whatever groups are shown: rows of [`BlockRow::flat_table`].
+    pub fn block_rows(&self) -> impl ExactSizeIterator<Item = BlockRow<'_>> + Clone {
+        let blocks = self.leaks.blocks.iter();
+        blocks.map(|block| BlockRow { allocation: &block.allocation, of: (self, block) })
+    }
+
     /// The groups that are shown; first those of the driver that the bug check is about, if it was unloaded
     /// before it freed its blocks.
     pub(super) fn first_of_unloaded(&self) -> impl Iterator<Item = LeakGroup<'_>> {
@@ -258,7 +264,8 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
 }
 
 /// A share in percent: "100 %" and "0 %" only if it is exactly that.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
     }

@@ -33,11 +33,30 @@ impl<'a> AllocationRow<'a, (&'a LeaksView<'a>, &'a Block)> {
         known: Bool, optional => row.of.0.leaks.baseline.as_ref().map(|_| row.of.1.is_known),
     });
 
-    /// The description.
+    const STACK: &'a [Column<Self>] = columns!(|row: Self| {
+        /// The call stack that made the allocation, innermost frame first; null if it is unknown.
+        stack: Frames, optional => row.frames().map(Value::Frames),
+        /// Why the stack is unknown.
+        why_no_stack: Word, optional => row.of.1.stack.err().map(|why| row.of.0.leaks.why(why)),
+    });
+
+    /// The description of a block in a group, which has the stack.
     #[must_use]
     pub fn block_table() -> Table<'a, Self> {
         let doc = "An outstanding allocation, joined with the pool log.";
         Table::joined("LeakedBlock", doc, &[Self::COLUMNS, Self::JOINED])
+    }
+
+    /// The description of a block in a list of all blocks.
+    #[must_use]
+    pub fn flat_table() -> Table<'a, Self> {
+        let doc = "An outstanding allocation with the stack that made it.";
+        Table::joined("HeldBlock", doc, &[Self::COLUMNS, Self::JOINED, Self::STACK])
+    }
+
+    fn frames(&self) -> Option<&[Va]> {
+        let (view, block) = self.of;
+        block.stack.ok().map(|id| view.leaks.stack(id))
     }
 }
 

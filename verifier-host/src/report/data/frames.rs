@@ -36,7 +36,6 @@ pub(super) struct Frames {
 
 /// Which dump an address is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(dead_code)]
 pub(super) enum Side {
     /// The only one.
     Only,
@@ -101,7 +100,6 @@ impl Frames {
     }
 
     /// A frame that is known by its function's name alone, `module!function`.
-    #[allow(dead_code)]
     pub(super) fn of_function(
         &mut self,
         name: &str,
@@ -131,6 +129,12 @@ impl Frames {
         self.flags.push(frame.flags);
     }
 
+    /// True for a frame of the kernel or of Verifier.
+    pub(super) fn is_kernel(&self, frame: Index) -> bool {
+        let flags = usize::try_from(frame).ok().and_then(|frame| self.flags.get(frame));
+        flags.is_some_and(|flags| flags & KERNEL != 0)
+    }
+
     /// The files and lines of frames outside the kernel and Verifier, in the order of the frames.
     pub(super) fn lines(&self) -> impl Iterator<Item = (Index, u32)> {
         let lines = self.file.iter().zip(&self.line).zip(&self.flags);
@@ -144,7 +148,8 @@ impl Frames {
 #[derive(Default, Serialize)]
 pub(super) struct Stacks {
     frame: Vec<Index>,
-    caller: Vec<Index>,
+    /// How much lower the number of the caller's node is; 0 for an outermost frame. Most are small.
+    up: Vec<Index>,
     #[serde(skip)]
     known: HashMap<(Index, Index), Index>,
 }
@@ -159,9 +164,10 @@ impl Stacks {
     pub(super) fn of(&mut self, frames: impl Iterator<Item = Index>) -> Index {
         frames.fold(NONE, |caller, frame| {
             *self.known.entry((frame, caller)).or_insert_with(|| {
+                let node = next_index(self.frame.len());
                 self.frame.push(frame);
-                self.caller.push(caller);
-                next_index(self.frame.len() - 1)
+                self.up.push(if caller == NONE { 0 } else { node - caller });
+                node
             })
         })
     }

@@ -1,7 +1,6 @@
 //! The rows of a dump's outstanding allocations.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use verifier_core::Va;
 use verifier_core::analysis::{Block, NoStack};
@@ -9,22 +8,17 @@ use verifier_core::render::LeaksView;
 use verifier_core::render::rows::LeakGroup;
 use verifier_core::verifier::PoolTag;
 
-use super::rows::{Held, Row};
-use super::{Data, Index, NONE, Side};
-use crate::report::{MAX_ADDRESSES, MAX_STACKS};
+use super::rest::Rest;
+use super::rows::{Held, Row, differences};
+use super::{Data, NONE, Side};
+use crate::report::MAX_ADDRESSES;
 use crate::source_snippet::SourceFiles;
-
-/// Why blocks have no stack in the page if they have one in the dump.
-const LEFT_OUT: &str = "it is left out of this page, which has the stacks with the most bytes";
 
 /// The fewest and the most addresses of a row.
 const ADDRESSES: (usize, usize) = (4, 2000);
 
 /// What the blocks of a row have in common, beside the group's stack.
 type Part = (usize, Option<PoolTag>, bool, Option<(NoStack, Va)>);
-
-/// The rows that are left out, added up: by driver, tag, site and reason.
-type Rest = BTreeMap<(Index, Index, Index, Index), Held>;
 
 /// The data of the groups of `view`, which are by stack. The page first shows the blocks of the driver that
 /// bug check 0xC4/0x62 is about.
@@ -33,7 +27,7 @@ pub(in crate::report) fn of_leaks(view: &LeaksView<'_>, files: &SourceFiles) -> 
     if let Some(leak) = &view.leaks.unload_leak {
         data.preset_driver = data.texts.index(&leak.driver);
     }
-    let mut rest = Rest::new();
+    let mut rest = Rest::default();
     let mut room = MAX_ADDRESSES;
     let (fewest, most) = ADDRESSES;
     // Every row gets some addresses; large rows share the others.
@@ -46,28 +40,10 @@ pub(in crate::report) fn of_leaks(view: &LeaksView<'_>, files: &SourceFiles) -> 
         for blocks in parts.into_values() {
             let row = row(&mut data, view, group, &blocks, each.min(room));
             room -= row.addresses.split_terminator(' ').count();
-            match row {
-                row if row.why == NONE && row.stack == NONE => leave_out(&mut data, row, &mut rest),
-                row if data.rows.len() >= MAX_STACKS => leave_out(&mut data, row, &mut rest),
-                row => data.rows.push(row),
-            }
+            rest.push(&mut data, row);
         }
     }
-    for ((driver, tag, site, why), held) in rest {
-        let addresses = String::new();
-        let (stack, before) = (NONE, None);
-        data.rows.push(Row {
-            driver,
-            tag,
-            stack,
-            why,
-            caller: site,
-            site,
-            held,
-            before,
-            addresses,
-        });
-    }
+    rest.finish(&mut data);
     data.add_snippets(files);
     data
 }
@@ -113,31 +89,6 @@ fn row(
         site,
         held,
         before: None,
-        addresses: differences(blocks, addresses),
+        addresses: differences(blocks.iter().take(addresses).map(|block| block.allocation.address)),
     }
-}
-
-/// Adds the blocks of a row to those that are left out. Of too many kinds of them only the driver is kept.
-fn leave_out(data: &mut Data, row: Row, rest: &mut Rest) {
-    let why = data.texts.index(LEFT_OUT);
-    let key = (row.driver, row.tag, row.site, why);
-    let is_known = rest.contains_key(&key);
-    let key = if is_known || rest.len() < MAX_STACKS { key } else { (row.driver, NONE, NONE, why) };
-    rest.entry(key).or_default().take(row.held);
-}
-
-/// Addresses in hexadecimal digits, the lowest first; all but the first are the distance from the one before.
-fn differences(blocks: &[&Block], most: usize) -> String {
-    let mut addresses: Vec<u64> =
-        blocks.iter().take(most).map(|block| block.allocation.address.0).collect();
-    addresses.sort_unstable();
-    let mut text = String::new();
-    let mut before = 0u64;
-    for address in addresses {
-        let separator = if text.is_empty() { "" } else { " " };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{separator}{:x}", address - before);
-        before = address;
-    }
-    text
 }

@@ -1,8 +1,10 @@
 //! The data block of the page: columns of numbers, and each text, frame and stack once. The page groups the
 //! rows itself.
 
+mod diff;
 mod frames;
 mod leaks;
+mod rest;
 mod rows;
 mod strings;
 
@@ -15,9 +17,10 @@ use verifier_core::render::Names;
 use self::frames::{Frames, Side, Stacks};
 use self::rows::Rows;
 use self::strings::{Index, NONE, Strings, next_index};
-use super::{MAX_SNIPPETS, MAX_STACK_NODES};
+use super::{MAX_SNIPPETS, MAX_STACK_NODES, MAX_STACKS};
 use crate::source_snippet::SourceFiles;
 
+pub(super) use self::diff::of_diff;
 pub(super) use self::leaks::of_leaks;
 
 /// Lines before and after the line of a snippet.
@@ -50,7 +53,7 @@ struct Snippet {
 impl Data {
     /// The node of a stack, given with its innermost frame first; `None` if the page has no room for it.
     fn stack(&mut self, side: Side, names: &Names<'_>, frames: &[Va]) -> Option<Index> {
-        if self.stacks.len() > MAX_STACK_NODES {
+        if !self.has_room() {
             return None;
         }
         let mut all = Vec::new();
@@ -59,6 +62,11 @@ impl Data {
             all.extend((0..count).rev().map(|inner| first + next_index(inner)));
         }
         Some(self.stacks.of(all.into_iter()))
+    }
+
+    /// False if the page has enough stacks.
+    fn has_room(&self) -> bool {
+        self.stacks.len() < MAX_STACK_NODES && self.rows.len() < MAX_STACKS
     }
 
     /// Adds the lines of source files that are on this machine, those of the largest rows first.

@@ -1,8 +1,10 @@
 //! Blocks of the page, added up: a row has the blocks of one driver, tag and stack.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
+use verifier_core::Va;
 use verifier_core::analysis::Total;
 
 use super::strings::Index;
@@ -36,6 +38,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Blocks whose sizes are unknown.
+    pub(super) fn of_total(Total { count, bytes, .. }: Total) -> Self {
+        Self { count, bytes, ..Self::default() }
+    }
+
     /// Adds a block.
     pub(super) fn add(&mut self, size: u64) {
         self.count += 1;
@@ -111,4 +118,19 @@ impl Rows {
             self.bytes_before.push(before.bytes);
         }
     }
+}
+
+/// Addresses in hexadecimal digits, the lowest first; all but the first are the distance from the one before.
+pub(super) fn differences(addresses: impl Iterator<Item = Va>) -> String {
+    let mut addresses: Vec<Va> = addresses.collect();
+    addresses.sort_unstable();
+    let mut text = String::new();
+    let mut before = 0;
+    for Va(address) in addresses {
+        let separator = if text.is_empty() { "" } else { " " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}{:x}", address - before);
+        before = address;
+    }
+    text
 }

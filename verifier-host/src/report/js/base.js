@@ -27,7 +27,8 @@ const sizeText = (bytes) => {
   let unit = "";
   for (unit of ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]) {
     value /= 1024;
-    if (Math.abs(value) < 1024) break;
+    // What rounds to 1024.0 is one of the next unit.
+    if (Math.abs(value) < 1023.95) break;
   }
   return `${value.toFixed(1)} ${unit}`;
 };

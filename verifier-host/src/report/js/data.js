@@ -44,13 +44,18 @@ const label = (name) => {
 const frameLabel = frames.flags.map((_, frame) => label(functionName(frame) + inlineMark(frame)));
 
 // The frames of a stack, the innermost first.
+const callers = data.stacks.up.map((up, node) => (up ? node - up : -1));
 const stackFrames = (node) => {
   const found = [];
-  for (let at = node; at >= 0; at = data.stacks.caller[at]) found.push(data.stacks.frame[at]);
+  for (let at = node; at >= 0; at = callers[at]) found.push(data.stacks.frame[at]);
   return found;
 };
-// The same without the kernel and Verifier.
-const ownFrames = (row) => stackFrames(row.stack).filter((frame) => !isKernel(frame));
+// The same without the kernel and Verifier; all frames if there are no others.
+const ownFrames = (row) => {
+  const all = stackFrames(row.stack);
+  const own = all.filter((frame) => !isKernel(frame));
+  return own.length ? own : all;
+};
 
 const snippets = new Map(data.snippets.map((one) => [`${one.file}:${one.line}`, one]));
 const snippetOf = (frame) => snippets.get(`${frames.file[frame]}:${frames.line[frame]}`);
@@ -105,8 +110,7 @@ const matching = (word) => {
   // A caller has a lower number than what it calls.
   const nodes = [];
   data.stacks.frame.forEach((frame, node) => {
-    const caller = data.stacks.caller[node];
-    nodes[node] = hits.has(frame) || (caller >= 0 && nodes[caller]);
+    nodes[node] = hits.has(frame) || (callers[node] >= 0 && nodes[callers[node]]);
   });
   if (digits !== null && !addressDigits) addressDigits = rows.map((row) => addressesOf(row).join(" "));
   return (row) => isIn(row.driver) || isIn(row.tag) || (row.stack >= 0 && nodes[row.stack]) ||

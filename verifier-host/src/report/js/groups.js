@@ -10,13 +10,21 @@ const KEYS = {
   function: (row) => (row.site < 0 ? withoutFrame(row) : functionName(outermost(row.site))),
   line: (row) => {
     if (row.site < 0) return withoutFrame(row);
-    return linePath(row.site) || frameName(outermost(row.site));
+    return inlineChain(row.site).map(linePath).join("\n") || frameName(outermost(row.site));
   },
   stack: (row) => (row.stack >= 0 ? `${row.driver} ${row.stack}` : `${row.driver} ${row.why} ${row.caller} ${row.site}`),
   path: (row) => {
-    const own = row.stack >= 0 ? ownFrames(row).map(frameName).join("\n") : "";
-    return own || (row.stack >= 0 ? NO_FRAME : `${callerOf(row)}`);
+    const own = row.stack >= 0 ? ownFrames(row).map(frameName).join("\n") : `caller ${callerOf(row)}`;
+    return `${row.driver}\n${own}`;
   },
+};
+
+// The frames of one address that have lines: functions that were inlined, and the one that contains them.
+const inlineChain = (frame) => {
+  const last = outermost(frame);
+  const chain = [];
+  for (let at = frame; at >= 0 && at <= last; at += 1) if (hasLine(at)) chain.push(at);
+  return chain;
 };
 
 // One line for a group, in parts: what it is, then its callers.
@@ -42,7 +50,7 @@ const labelParts = (group) => {
   const row = group.rows[0];
   switch (state.by) {
     case "driver": case "tag": case "function": return [group.key];
-    case "line": return hasLine(row.site) ? [lineText(row.site), functionName(outermost(row.site))] : [group.key];
+    case "line": return hasLine(row.site) ? [...inlineChain(row.site).map(lineText), functionName(outermost(row.site))] : [group.key];
     default: return trail(row);
   }
 };

@@ -7,8 +7,8 @@ const draw = () => {
   flame.zoomed = nodeAt(flame.root, state.zoom);
   state.zoom = pathTo(flame.zoomed);
   const shown = rowsUnder(from, flame.zoomed);
-  table.count = shown.reduce((sum, row) => sum + row.count, 0);
-  table.bytes = shown.reduce((sum, row) => sum + row.bytes, 0);
+  const sum = (key) => shown.reduce((all, row) => all + row[key], 0);
+  [table.count, table.bytes, table.change] = [sum("count"), sum("bytes"), sum("bytes") - sum("oldBytes")];
   table.groups = sorted(grouped(shown));
   drawControls();
   drawTable();
@@ -133,7 +133,7 @@ for (const sortable of document.querySelectorAll("table.sortable")) {
 // On paper everything is open.
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open])")];
+  opened = [...document.querySelectorAll("main > section > details:not([open])")];
   for (const one of opened) one.open = true;
 });
 addEventListener("afterprint", () => {

@@ -11,6 +11,8 @@ const rangeText = (digits) => {
   return low < 1024 ? `${low} to ${high - 1} bytes` : `${sizeText(low)} to under ${sizeText(high)}`;
 };
 const drawSizes = (from) => {
+  // A page about two dumps has no sizes.
+  if (!$("sizes")) return;
   const sums = new Map();
   for (const row of from) {
     const sizes = sizesOf(row);

@@ -5,7 +5,8 @@ const PAGE = 100;
 const PRINTED = 500;
 const PRINTED_STACKS = 20;
 const STACKS = 10;
-const ADDRESSES = 200;
+const ADDRESSES = 60;
+const SOURCES = 5;
 
 const table = { groups: [], limit: PAGE, open: new Set() };
 const body = $("leaks").tBodies[0];
@@ -108,24 +109,53 @@ const stackList = (row) => {
 const stackText = (row) => stackFrames(row.stack)
   .map((frame) => frameName(frame) + inlineMark(frame) + (hasLine(frame) ? ` [${linePath(frame)}]` : "")).join("\n");
 
-const source = (frame) => {
-  const found = frame >= 0 && snippetOf(frame);
-  if (!found) return [];
+const sourceList = (frame) => {
+  const found = snippetOf(frame);
   const list = make("ol", { class: "source", "aria-label": `Source of ${lineText(frame)}` });
   found.lines.forEach((line, at) => {
     const here = found.first + at === found.line;
     list.append(make("li", { class: here ? "here" : null, "aria-current": here ? "true" : null }, make("span", { class: "va", text: String(found.first + at) }), make("code", { text: line })));
   });
-  return [make("p", { class: "path", text: linePath(frame) }), list];
+  return list;
+};
+// The source of the group's site and of its callers, as far as the page has it. The first is open.
+const sources = (group) => {
+  const chain = [...linesOf(group), ...trailOf(group.rows[0])].filter((frame) => hasLine(frame) && snippetOf(frame));
+  const lines = new Map(chain.map((frame) => [linePath(frame), frame]));
+  return [...lines.values()].slice(0, SOURCES).map((frame, at) => {
+    const part = make("details", {}, make("summary", { class: "path", text: linePath(frame) }), sourceList(frame));
+    part.open = at === 0;
+    return part;
+  });
 };
 
-// One row of the group: its stack and what it holds.
-const member = (row) => {
+// The stacks of a group, or the callers of blocks without one: each with its rows, the most bytes first.
+const membersOf = (group) => {
+  const members = new Map();
+  for (const row of group.rows) {
+    const key = KEYS.stack(row);
+    const found = members.get(key);
+    if (found) found.push(row); else members.set(key, [row]);
+  }
+  const sum = (of, key) => of.reduce((all, row) => all + row[key], 0);
+  const all = [...members.values()].map((of) => ({
+    row: of[0],
+    tags: [...new Set(of.map((row) => row.tag))],
+    ...Object.fromEntries(SUMS.map((key) => [key, sum(of, key)])),
+  }));
+  return all.sort((a, b) => b.bytes - a.bytes || b.oldBytes - a.oldBytes);
+};
+const heldBy = (member) => {
   const held = isDiff
-    ? `${blocks(row.oldCount)}, ${sizeText(row.oldBytes)} before; ${blocks(row.count)}, ${sizeText(row.bytes)} after`
-    : `${blocks(row.count)}, ${sizeText(row.bytes)} (${exact(row.bytes)})`;
-  const words = `${held}, tag ${row.tag}, ${row.driver}`;
-  const parts = [make("p", { class: "member", text: words })];
+    ? `${blocks(member.oldCount)}, ${sizeText(member.oldBytes)} before; ${blocks(member.count)}, ${sizeText(member.bytes)} after`
+    : `${blocks(member.count)}, ${sizeText(member.bytes)}`;
+  const tags = member.tags.slice(0, 8).join(", ") + (member.tags.length > 8 ? ", …" : "");
+  return `${held}; ${member.tags.length === 1 ? "tag" : "tags"} ${tags}; ${member.row.driver}`;
+};
+// One of them: its stack and what it holds.
+const showMember = (member) => {
+  const { row } = member;
+  const parts = [make("p", { class: "member", text: heldBy(member), title: isDiff ? null : exact(member.bytes) })];
   if (row.stack >= 0) parts.push(stackList(row), make("div", { class: "bar" }, copyButton("Copy stack", () => stackText(row))));
   else parts.push(make("p", { class: "note", text: `No stack: ${row.why}.` + (row.caller >= 0 ? ` The caller is ${frameName(row.caller)}.` : "") }));
   return make("div", { class: "of-stack" }, ...parts);
@@ -133,18 +163,17 @@ const member = (row) => {
 
 const detail = (group) => {
   const cell = make("td", { colspan: String(COLUMNS.length + 1), role: "cell" });
-  const lines = linesOf(group).filter((frame) => snippetOf(frame)).slice(0, 3);
-  for (const frame of lines) cell.append(...source(frame));
-  const stacks = group.rows.slice(0, STACKS);
-  const [first, ...others] = stacks;
-  cell.append(member(first));
-  for (const row of others) {
-    const more = make("details", {}, make("summary", { text: `${blocks(row.count || row.oldCount)}, ${sizeText(row.bytes || row.oldBytes)}, tag ${row.tag}: ${trail(row).join(" ← ")}` }));
-    more.addEventListener("toggle", () => { if (more.open && more.children.length === 1) more.append(member(row)); });
+  cell.append(...sources(group));
+  const members = membersOf(group);
+  const [first, ...others] = members.slice(0, STACKS);
+  cell.append(showMember(first));
+  for (const member of others) {
+    const more = make("details", {}, make("summary", { text: `${heldBy(member)}: ${trail(member.row).join(" ← ")}` }));
+    more.addEventListener("toggle", () => { if (more.open && more.children.length === 1) more.append(showMember(member)); });
     cell.append(more);
   }
-  const rest = group.rows.length - stacks.length;
-  if (rest > 0) cell.append(make("p", { class: "note", text: `${plural(rest, "other stack")} or tags with fewer bytes: group by stack or tag to see them.` }));
+  const rest = members.length - STACKS;
+  if (rest > 0) cell.append(make("p", { class: "note", text: `${plural(rest, "stack")} with fewer bytes: group by stack to see all.` }));
   const addresses = group.rows.flatMap(addressesOf);
   if (addresses.length) cell.append(...addressList(addresses, group.count));
   return make("tr", { class: "detail", role: "row", id: idOf(group) }, cell);
@@ -188,7 +217,10 @@ const drawTable = () => {
   $("more").textContent = `Show ${Math.min(left, PAGE)} more of ${number(left)}`;
   $("all").hidden = shown.length === 0;
   $("printed").textContent = `${number(shown.length)} of ${plural(table.groups.length, "group")}; filter: ${activeFilters() || "none"}.`;
-  $("shown").textContent = `${plural(table.groups.length, "group")}: ${blocks(table.count)}, ${sizeText(table.bytes)} (${exact(table.bytes)})`;
+  const sums = isDiff
+    ? `${signed(table.change, sizeText(table.change))} (${signed(table.change, exact(table.change))})`
+    : `${blocks(table.count)}, ${sizeText(table.bytes)} (${exact(table.bytes)})`;
+  $("shown").textContent = `${plural(table.groups.length, isDiff ? "changed group" : "group")}: ${sums}`;
 };
 
 let screen = null;
