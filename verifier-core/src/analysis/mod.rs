@@ -1,7 +1,9 @@
-//! Joins of several views: leaks, the history of an address, the difference between two dumps.
+//! Joins of several views: leaks, the history of an address, the difference between two dumps, the culprit of
+//! a bug check.
 
 mod boot;
 mod carve_check;
+mod culprit;
 mod diff;
 mod diff_key;
 mod diff_side;
@@ -16,6 +18,9 @@ mod pool_kind;
 pub use crate::verifier::is_kernel_or_verifier;
 pub use boot::{Boot, boot_time};
 pub use carve_check::Comparison;
+pub use culprit::{
+    BlockFact, BlockState, BugCheckReport, CodeSite, Culprit, LeadsBy, ParameterFact,
+};
 pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
 pub use diff_side::Side;
