@@ -372,12 +372,28 @@ typedef struct VerifierReach {
   uint32_t is_ordered;
 } VerifierReach;
 
+// A function that the compiler inlined at a frame.
+typedef struct VerifierInlinedFrame {
+  // The function's name.
+  const char *function;
+  // The path of the source file.
+  const char *file;
+  // The line in that file.
+  uint32_t line;
+} VerifierInlinedFrame;
+
 // A frame of a stack.
 typedef struct VerifierFrame {
   // The return address.
   uint64_t address;
   // `module!name+0x1f`, `module+0x1234` if no symbol is known, NULL if no module holds it.
   const char *symbol;
+  // The path of the source file of the call, NULL if no PDB has its line.
+  const char *file;
+  // The line in that file; 0 if it is unknown.
+  uint32_t line;
+  // How many functions were inlined there: `verifier_inlined_frame_at`.
+  uint32_t inlined;
 } VerifierFrame;
 
 // A field of a record.
@@ -671,6 +687,18 @@ size_t verifier_view_count(const struct VerifierView *view);
 enum VerifierStatus verifier_reach(const struct VerifierView *view,
                                    struct VerifierReach *reach,
                                    size_t size);
+
+// A function that was inlined at a frame of `verifier_frame_at`, the innermost first.
+//
+// # Safety
+//
+// `record` is NULL or points at `size` bytes that may be written.
+enum VerifierStatus verifier_inlined_frame_at(const struct VerifierView *view,
+                                              size_t index,
+                                              size_t frame,
+                                              size_t inlined,
+                                              struct VerifierInlinedFrame *record,
+                                              size_t size);
 
 // A frame of the stack of a record of a log, a history or leaks, innermost first.
 //

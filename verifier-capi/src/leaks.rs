@@ -86,7 +86,7 @@ pub unsafe extern "C" fn verifier_leaks(
         let filter = LeakFilter { driver: name.map(Into::into), ..LeakFilter::default() };
         let leaks = session.host.leaks_with(filter, &Silent)?.leaks;
         let addresses: Vec<Va> = leaks.addresses().collect();
-        let groups = Grouping::new(kernel, &leaks, None).groups(GroupBy::Stack);
+        let groups = Grouping::new(kernel, &leaks, None).groups(GroupBy::StackAndTag);
         let why = |group: &Group| {
             let why = group.stack.and_then(Result::err);
             why.map(|why| c_string(&leaks.why(why)))

@@ -88,9 +88,9 @@ pub use session::{
 pub use settings::{VerifierStatistic, verifier_level, verifier_statistic_at, verifier_statistics};
 pub use status::{VerifierPlace, VerifierStatus};
 pub use view::{
-    VerifierExtent, VerifierField, VerifierFieldKind, VerifierFrame, VerifierProblem,
-    VerifierReach, VerifierView, verifier_field_at, verifier_frame_at, verifier_reach,
-    verifier_view_count, verifier_view_extent, verifier_view_free, verifier_view_problem_at,
-    verifier_view_problem_count,
+    VerifierExtent, VerifierField, VerifierFieldKind, VerifierFrame, VerifierInlinedFrame,
+    VerifierProblem, VerifierReach, VerifierView, verifier_field_at, verifier_frame_at,
+    verifier_inlined_frame_at, verifier_reach, verifier_view_count, verifier_view_extent,
+    verifier_view_free, verifier_view_problem_at, verifier_view_problem_count,
 };
 pub use watched::verifier_watched_irps;

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use verifier_core::describe::{self, Kind, Value};
 use verifier_core::kernel::Kernel;
+use verifier_core::symbols::SourceSite;
+use verifier_core::verifier::is_kernel_or_verifier;
 use verifier_core::verifier::log::Ring;
 use verifier_core::{Completeness, Extent, Problem, Va};
 
@@ -21,11 +23,19 @@ use crate::status::{Failure, VerifierPlace, VerifierStatus};
 /// its records.
 pub struct VerifierView {
     rows: Box<dyn Rows>,
-    names: HashMap<Va, CString>,
+    code: HashMap<Va, Code>,
     /// Text of fields that were asked for. A text that is here stays where it is, for C's pointers.
     texts: Mutex<HashMap<String, CString>>,
     problems: Vec<ProblemText>,
     extent: Extent,
+}
+
+/// What is known of an address of code.
+struct Code {
+    name: Option<CString>,
+    source: Option<SourceSite>,
+    /// True if it is in the kernel or in one of Verifier's images.
+    is_kernel_or_verifier: bool,
 }
 
 /// A problem for C.
@@ -158,18 +168,18 @@ impl VerifierView {
         addresses: impl IntoIterator<Item = Va>,
         problems: &[Problem],
     ) -> Self {
-        let mut names = HashMap::new();
+        let mut code = HashMap::new();
         for va in addresses {
             // The same few thousand addresses fill a log.
-            if !names.contains_key(&va)
-                && let Some(name) = kernel.symbolize(va)
-            {
-                names.insert(va, c_string(&name.to_string()));
-            }
+            code.entry(va).or_insert_with(|| Code {
+                name: kernel.symbolize(va).map(|name| c_string(&name.to_string())),
+                source: kernel.source_of_call(va),
+                is_kernel_or_verifier: is_kernel_or_verifier(kernel, va),
+            });
         }
         let extent = Completeness::of(problems).extent;
         let problems = problems.iter().map(ProblemText::from).collect();
-        Self { rows: Box::new(rows), names, texts: Mutex::default(), problems, extent }
+        Self { rows: Box::new(rows), code, texts: Mutex::default(), problems, extent }
     }
 
     /// The same view of an answer that knows its own extent.
@@ -179,7 +189,20 @@ impl VerifierView {
 
     /// The name of an address, NULL if no module holds it.
     pub(crate) fn name(&self, va: Va) -> *const c_char {
-        self.names.get(&va).map_or(ptr::null(), |name| name.as_ptr())
+        let name = self.code.get(&va).and_then(|code| code.name.as_ref());
+        name.map_or(ptr::null(), |name| name.as_ptr())
+    }
+
+    /// The source of the call that returns to an address.
+    fn source(&self, va: Va) -> Option<&SourceSite> {
+        self.code.get(&va)?.source.as_ref()
+    }
+
+    /// The source of the line of code of a stack, as `code_site` finds it.
+    fn source_of_stack(&self, frames: &[Va]) -> Option<&SourceSite> {
+        let is_outside =
+            |va: &&Va| self.code.get(va).is_some_and(|code| !code.is_kernel_or_verifier);
+        self.source(*frames.iter().find(is_outside).or(frames.first())?)
     }
 
     /// The rows, if they are of this kind.
@@ -285,9 +308,56 @@ pub struct VerifierFrame {
     pub address: u64,
     /// `module!name+0x1f`, `module+0x1234` if no symbol is known, NULL if no module holds it.
     pub symbol: *const c_char,
+    /// The path of the source file of the call, NULL if no PDB has its line.
+    pub file: *const c_char,
+    /// The line in that file; 0 if it is unknown.
+    pub line: u32,
+    /// How many functions were inlined there: `verifier_inlined_frame_at`.
+    pub inlined: u32,
 }
 
-impl Record for VerifierFrame {}
+impl Record for VerifierFrame {
+    const LEAST: usize = std::mem::offset_of!(Self, file);
+}
+
+/// A function that the compiler inlined at a frame.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierInlinedFrame {
+    /// The function's name.
+    pub function: *const c_char,
+    /// The path of the source file.
+    pub file: *const c_char,
+    /// The line in that file.
+    pub line: u32,
+}
+
+impl Record for VerifierInlinedFrame {}
+
+/// A function that was inlined at a frame of `verifier_frame_at`, the innermost first.
+///
+/// # Safety
+///
+/// `record` is NULL or points at `size` bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn verifier_inlined_frame_at(
+    view: *const VerifierView,
+    index: usize,
+    frame: usize,
+    inlined: usize,
+    record: *mut VerifierInlinedFrame,
+    size: usize,
+) -> VerifierStatus {
+    let make = |view: &VerifierView| {
+        let address = *nth(view.rows.frames(index)?, frame)?;
+        let all = view.source(address).map_or(&[][..], |site| &site.inlined);
+        let found = nth(all, inlined)?;
+        let (function, file) = (view.text(&found.function), view.text(&found.file));
+        Ok(VerifierInlinedFrame { function, file, line: found.line })
+    };
+    // SAFETY: the caller guarantees what `fill` requires.
+    unsafe { fill(view, record, size, make) }
+}
 
 /// A frame of the stack of a record of a log, a history or leaks, innermost first.
 ///
@@ -304,7 +374,14 @@ pub unsafe extern "C" fn verifier_frame_at(
 ) -> VerifierStatus {
     let make = |view: &VerifierView| {
         let address = *nth(view.rows.frames(index)?, frame)?;
-        Ok(VerifierFrame { address: address.0, symbol: view.name(address) })
+        let site = view.source(address);
+        Ok(VerifierFrame {
+            address: address.0,
+            symbol: view.name(address),
+            file: site.map_or(ptr::null(), |site| view.text(&site.file)),
+            line: site.map_or(0, |site| site.line),
+            inlined: site.map_or(0, |site| u32::try_from(site.inlined.len()).unwrap_or(u32::MAX)),
+        })
     };
     // SAFETY: the caller guarantees what `fill` requires.
     unsafe { fill(view, record, size, make) }
@@ -338,11 +415,11 @@ impl VerifierFieldKind {
     fn of(kind: Kind) -> Self {
         match kind {
             Kind::Address | Kind::Physical => Self::Address,
-            Kind::U32 | Kind::U64 => Self::Number,
+            Kind::U32 | Kind::U64 | Kind::SourceLine => Self::Number,
             Kind::I64 => Self::Signed,
             Kind::Bits => Self::Bits,
             Kind::Bool => Self::Bool,
-            Kind::Text | Kind::Word | Kind::OneOf(_) | Kind::Tag => Self::Text,
+            Kind::Text | Kind::Word | Kind::OneOf(_) | Kind::Tag | Kind::SourceFile => Self::Text,
             Kind::Symbol => Self::Symbol,
             Kind::Frames => Self::Stack,
             _ => Self::SomethingElse,
@@ -370,7 +447,14 @@ impl Record for VerifierField {}
 
 impl VerifierField {
     fn of(view: &VerifierView, Field { name, kind, value }: &Field<'_>) -> Self {
+        let innermost = |frames| view.source_of_stack(frames).map(SourceSite::innermost);
         let (number, text) = match value {
+            Value::SourceFile(frames) => {
+                (0, innermost(frames).map_or(ptr::null(), |(file, _)| view.text(file)))
+            }
+            Value::SourceLine(frames) => {
+                (innermost(frames).map_or(0, |(_, line)| line.into()), ptr::null())
+            }
             Value::Address(va) => (va.0, ptr::null()),
             Value::Physical(pa) => (pa.0, ptr::null()),
             Value::Unsigned(value) => (*value, ptr::null()),
@@ -385,7 +469,13 @@ impl VerifierField {
         Self {
             name: view.text(name),
             kind: VerifierFieldKind::of(*kind),
-            is_present: (!matches!(value, Value::None)).into(),
+            is_present: match value {
+                Value::SourceFile(frames) | Value::SourceLine(frames) => {
+                    innermost(frames).is_some()
+                }
+                value => !matches!(value, Value::None),
+            }
+            .into(),
             value: number,
             text,
         }

@@ -47,7 +47,7 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     CHECK(verifier_reach(view, &reach, sizeof reach) == VERIFIER_STATUS_OK);
     CHECK(reach.written == 2 && reach.is_ordered == 1 && !reach.empty_because);
     CHECK(verifier_event_at(view, 0, &event, sizeof event) == VERIFIER_STATUS_OK);
-    CHECK(event.slot == 2 && event.fields == 8 && event.frames == 2);
+    CHECK(event.slot == 2 && event.fields == 10 && event.frames == 2);
     CHECK(event.impossible == VERIFIER_IMPOSSIBLE_VALUE_NOTHING);
     CHECK(verifier_frame_at(view, 0, 0, &frame, sizeof frame) == VERIFIER_STATUS_OK && frame.address);
     uint64_t want[] = {0xfffffa80044ceb60, 2, 1, 3, 77};

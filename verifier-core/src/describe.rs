@@ -3,8 +3,8 @@
 //! A record is described once, beside its definition. JSON, CSV, text, Arrow and C walk the description, so
 //! a new field appears in all of them. A [`Table`] describes records of one type `R`: its [`Column`]s each
 //! take a [`Value`] out of a record. A value borrows from the record, so nothing is allocated for it. Names
-//! of addresses are not part of a value: [`Value::Symbol`] and [`Value::Frames`] hold addresses, and the
-//! walker looks up their names.
+//! of addresses and lines of source code are not part of a value: [`Value::Symbol`], [`Value::Frames`],
+//! [`Value::SourceFile`] and [`Value::SourceLine`] hold addresses, and the walker looks up the rest.
 //!
 //! ```
 //! use verifier_core::describe::{Table, Value, columns};
@@ -57,6 +57,11 @@ pub enum Kind {
     Tag,
     /// The name of an address, which is null if no module holds the address: [`Value::Symbol`].
     Symbol,
+    /// The path of the source file of a stack's line of code, which is null if no PDB has the line:
+    /// [`Value::SourceFile`].
+    SourceFile,
+    /// The number of that line: [`Value::SourceLine`].
+    SourceLine,
     /// A call stack, innermost frame first: [`Value::Frames`].
     Frames,
     /// A call stack by names, innermost frame first: [`Value::Trail`].
@@ -91,6 +96,11 @@ pub enum Value<'a> {
     Tag([char; 4]),
     /// An address whose name is the value.
     Symbol(Va),
+    /// Return addresses of a call stack; the value is the source file of its first frame outside the kernel
+    /// and Verifier ([`code_site`](crate::verifier::code_site)).
+    SourceFile(&'a [Va]),
+    /// The same; the value is the line in that file.
+    SourceLine(&'a [Va]),
     /// Return addresses of a call stack, innermost first.
     Frames(&'a [Va]),
     /// Names of the frames of a call stack, innermost first.
@@ -144,6 +154,8 @@ impl fmt::Debug for Value<'_> {
             Value::Text(text) => write!(f, "Text({text:?})"),
             Value::Tag(tag) => write!(f, "Tag({tag:?})"),
             Value::Symbol(va) => write!(f, "Symbol({va})"),
+            Value::SourceFile(frames) => write!(f, "SourceFile({frames:?})"),
+            Value::SourceLine(frames) => write!(f, "SourceLine({frames:?})"),
             Value::Frames(frames) => write!(f, "Frames({frames:?})"),
             Value::Trail(names) => write!(f, "Trail({names:?})"),
             Value::Addresses(all) => write!(f, "Addresses({all:?})"),
@@ -179,6 +191,8 @@ impl Value<'_> {
             | (Value::Text(_), Kind::Text | Kind::Word)
             | (Value::Tag(_), Kind::Tag)
             | (Value::Symbol(_), Kind::Symbol)
+            | (Value::SourceFile(_), Kind::SourceFile)
+            | (Value::SourceLine(_), Kind::SourceLine)
             | (Value::Frames(_), Kind::Frames)
             | (Value::Trail(_), Kind::Trail)
             | (Value::Addresses(_), Kind::Addresses)

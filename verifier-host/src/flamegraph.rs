@@ -7,12 +7,12 @@ use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks};
 use crate::error::Error;
 use crate::overwrite::OutputKind;
 
-/// A flame graph of the groups of `view`, which should be by stack, as SVG. If there are no blocks, it says
-/// so.
+/// A flame graph of the groups of `view`, which should be by stack, as SVG. An inverted one is merged from the
+/// innermost frames, so it shows what allocated, and then who called that. If there are no blocks, it says so.
 ///
 /// # Errors
 /// [`Error::Output`].
-pub fn flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Error> {
+pub fn flame_graph(view: &LeaksView<'_>, weight: Weight, inverted: bool) -> Result<Vec<u8>, Error> {
     let mut title = "Outstanding pool allocations".to_owned();
     let answer = view.leaks.completeness();
     let more = [view.leaks.dump.clone(), filter_line(view.leaks), extent_line(&answer)];
@@ -21,7 +21,7 @@ pub fn flame_graph(view: &LeaksView<'_>, weight: Weight) -> Result<Vec<u8>, Erro
         title.push_str(&sanitize(&more));
     }
     let nothing = if answer.is_complete() { "no outstanding allocation" } else { UNKNOWN };
-    draw(&folded_stacks(view, weight), weight, title, nothing)
+    draw(&folded_stacks(view, weight), weight, inverted, title, nothing)
 }
 
 /// The one frame of a picture without blocks, if more may exist.
@@ -30,11 +30,13 @@ const UNKNOWN: &str = "unknown: no block was found, and more may exist";
 fn draw(
     stacks: &[(String, u64)],
     weight: Weight,
+    inverted: bool,
     title: String,
     nothing: &str,
 ) -> Result<Vec<u8>, Error> {
     let mut options = Options::default();
     options.title = title;
+    options.reverse_stack_order = inverted;
     options.notes = OutputKind::FlameGraph.mark().into();
     (options.count_name, options.name_type) = match weight {
         Weight::Bytes => ("bytes".into(), "Frame:".into()),
@@ -66,7 +68,8 @@ mod tests {
             ("a.sys;<script>alert(1)</script>".to_string(), 5),
         ];
         let svg =
-            String::from_utf8(draw(&stacks, Weight::Bytes, "<b>".into(), "none").unwrap()).unwrap();
+            String::from_utf8(draw(&stacks, Weight::Bytes, false, "<b>".into(), "none").unwrap())
+                .unwrap();
         assert!(svg.contains("&lt;img src=x onerror=alert(1)&gt;"), "escaped");
         assert!(!svg.contains("<img") && !svg.contains("<b>"), "no element of that name");
         assert!(svg.contains("&lt;b&gt;"), "the title too");
@@ -76,7 +79,8 @@ mod tests {
     #[test]
     fn nothing_to_draw() {
         let svg =
-            String::from_utf8(draw(&[], Weight::Count, String::new(), UNKNOWN).unwrap()).unwrap();
+            String::from_utf8(draw(&[], Weight::Count, true, String::new(), UNKNOWN).unwrap())
+                .unwrap();
         assert!(svg.contains(UNKNOWN));
     }
 }

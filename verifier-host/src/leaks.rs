@@ -15,12 +15,10 @@
 //! ```
 
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use regex::Regex;
 use verifier_core::analysis::{
-    Block, Boot, Diff, Filter, GroupBy, Grouping, Leaks, PoolKind, Side, Total, boot_time,
+    Baseline, Block, Boot, Diff, Filter, GroupBy, Grouping, Leaks, PoolKind, Side, Total, boot_time,
 };
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{LeaksView, Names};
@@ -28,7 +26,10 @@ use verifier_core::verifier::PoolTag;
 use verifier_core::{Problem, Va};
 
 use crate::error::Error;
+use crate::glob::glob_matches;
+use crate::ignore::{IgnorePattern, ignored};
 use crate::overwrite::{Inputs, OutputKind, is_same_file};
+use crate::pattern::NamePattern;
 use crate::progress::{Progress, Stage};
 use crate::session::{Session, not_configured};
 
@@ -49,35 +50,25 @@ pub struct LeakFilter {
     /// Wrapper functions: matching frames are dropped from the front of each stack, with the kernel's
     /// before them.
     pub skip: Option<NamePattern>,
-}
-
-/// A regular expression over names of addresses, such as `driver!Function+0x1f`.
-#[derive(Debug, Clone)]
-pub struct NamePattern(Regex);
-
-/// Why a text is not a [`NamePattern`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PatternError(String);
-
-impl FromStr for NamePattern {
-    type Err = PatternError;
-
-    fn from_str(text: &str) -> Result<Self, PatternError> {
-        Regex::new(text).map(Self).map_err(|error| PatternError(error.to_string()))
-    }
-}
-
-impl NamePattern {
-    fn matches(&self, names: &Names<'_>, va: Va) -> bool {
-        match names.get(va) {
-            Some(name) => self.0.is_match(&name),
-            None => self.0.is_match(&va.to_string()),
-        }
-    }
+    /// Leaks that are left out. The result lists what each pattern took.
+    pub ignore: Vec<IgnorePattern>,
 }
 
 impl LeakFilter {
+    /// Leaves out the blocks that patterns name, by the names of their frames.
+    fn apply_ignore(&self, found: &mut FilteredLeaks) {
+        if self.ignore.is_empty() {
+            return;
+        }
+        let (is_ignored, ignored) =
+            found.grouped(|grouping, names| ignored(&self.ignore, &found.leaks, grouping, names));
+        let mut is_ignored = is_ignored.into_iter();
+        found.leaks.retain(|_| !is_ignored.next().unwrap_or(false));
+        if let Some(filter) = &mut found.leaks.filter {
+            filter.ignored = ignored;
+        }
+    }
+
     /// Refuses a filter that no block can match: a mistyped filter must not pass for a clean run.
     fn check(&self) -> Result<(), Error> {
         if let Some(tag) = &self.tag {
@@ -136,11 +127,14 @@ impl LeakFilter {
             min_size: self.min_size,
             max_size: self.max_size,
             pool: self.pool,
-            skip: self.skip.as_ref().map(|pattern| pattern.0.as_str().to_owned()),
+            skip: self.skip.as_ref().map(|pattern| pattern.as_str().to_owned()),
             all,
             ..Filter::default()
         };
-        let says = filter.is_narrow() || filter.driver.is_some() || filter.skip.is_some();
+        let says = filter.is_narrow()
+            || filter.driver.is_some()
+            || filter.skip.is_some()
+            || !self.ignore.is_empty();
         says.then_some(filter)
     }
 }
@@ -197,7 +191,9 @@ impl Session {
         let leaks = self.with_symbols(leaks);
         drop(stage);
         let kernel = Arc::clone(kernel);
-        let mut found = FilteredLeaks { leaks, filter, kernel, inputs: self.inputs() };
+        let mut found =
+            FilteredLeaks { leaks, filter: filter.clone(), kernel, inputs: self.inputs() };
+        filter.apply_ignore(&mut found);
         // Names of frames show which are wrappers, so this is after the search for symbols.
         let (skipped, stacks) = found.grouped(|grouping, _| grouping.skipped());
         if let Some(filter) = &mut found.leaks.filter {
@@ -215,12 +211,32 @@ impl FilteredLeaks {
         &self.filter
     }
 
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
     /// As [`Session::check_output`].
     ///
     /// # Errors
     /// [`Error::Usage`].
     pub fn check_output(&self, path: &Path, kind: OutputKind, force: bool) -> Result<(), Error> {
         self.inputs.check_output(path, kind, force)
+    }
+
+    /// The outstanding allocations as a baseline, for a later dump.
+    #[must_use]
+    pub fn to_baseline(&self) -> Baseline {
+        self.grouped(|grouping, names| Baseline::of(names.kernel(), &self.leaks, grouping))
+    }
+
+    /// Marks the blocks that a baseline knows, in every view of them. `file` is its name in these views.
+    pub fn apply_baseline(&mut self, baseline: &Baseline, file: Option<String>) {
+        let known = self.grouped(|grouping, names| {
+            baseline.known_blocks(names.kernel(), &self.leaks, grouping)
+        });
+        self.leaks.mark_known(known, file);
     }
 
     /// How many blocks there are by the counters: more than were read if damage hides some. Blocks of the
@@ -237,9 +253,7 @@ impl FilteredLeaks {
     /// The groups, the most bytes first. [`LeaksView::with_top`] limits how many are shown.
     #[must_use]
     pub fn by(&self, by: GroupBy) -> LeaksView<'_> {
-        self.grouped(|grouping, names| {
-            LeaksView::of_groups(&self.leaks, by, grouping.groups(by), names.clone())
-        })
+        self.grouped(|grouping, names| LeaksView::grouped(&self.leaks, by, grouping, names.clone()))
     }
 
     /// What differs from `old`, which should have the same filter; [`compare_boots`] says whether both are
@@ -283,19 +297,7 @@ pub fn compare_boots(old: &Session, new: &Session) -> Result<Boot, Error> {
 
 /// True if `tag` matches the pattern; blanks at the end do not count.
 fn tag_matches(pattern: &str, tag: PoolTag) -> bool {
-    fn matches(pattern: &[char], text: &[char]) -> bool {
-        match (pattern, text) {
-            ([], []) => true,
-            (['*', rest @ ..], _) => (0..=text.len())
-                .any(|from| text.get(from..).is_some_and(|text| matches(rest, text))),
-            (['?', rest @ ..], [_, text @ ..]) => matches(rest, text),
-            ([c, rest @ ..], [d, text @ ..]) if c == d => matches(rest, text),
-            _ => false,
-        }
-    }
-    let pattern: Vec<char> = pattern.trim_end().chars().take(64).collect();
-    let text: Vec<char> = tag.to_string().trim_end().chars().collect();
-    matches(&pattern, &text)
+    glob_matches(pattern.trim_end(), tag.to_string().trim_end())
 }
 
 #[cfg(test)]

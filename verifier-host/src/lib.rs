@@ -62,14 +62,18 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod baseline;
 mod dump_file;
 mod error;
 #[cfg(feature = "reports")]
 mod flamegraph;
+mod glob;
+mod ignore;
 pub mod kd;
 mod leaks;
 mod module_symbols;
 mod overwrite;
+mod pattern;
 mod progress;
 #[cfg(feature = "reports")]
 pub mod report;
@@ -81,13 +85,16 @@ mod symbol_searches;
 pub mod symbols;
 mod write_file;
 
+pub use baseline::{read_baseline, write_baseline};
 pub use dump_file::{FileMode, open_file};
 pub use error::Error;
 #[cfg(feature = "reports")]
 pub use flamegraph::flame_graph;
-pub use leaks::{FilteredLeaks, LeakFilter, NamePattern, PatternError, compare_boots};
+pub use ignore::IgnorePattern;
+pub use leaks::{FilteredLeaks, LeakFilter, compare_boots};
 pub use module_symbols::SymbolLoad;
 pub use overwrite::{Inputs, OutputKind};
+pub use pattern::{NamePattern, PatternError};
 pub use progress::{Progress, Silent};
 #[cfg(feature = "demo")]
 pub use sample::write_sample;

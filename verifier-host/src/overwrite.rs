@@ -10,9 +10,19 @@ use crate::symbols::{SymbolPath, folders};
 /// How many bytes at the start of a file are searched for the mark of an output.
 const HEAD: u64 = 4 << 10;
 
-/// How results of `leaks` begin that are not pictures: JSON, CSV, Markdown.
-const RESULTS: [&[u8]; 3] =
-    [b"{\"unload_leak\":", b"count,bytes,largest,tag,driver,", b"### Driver Verifier: "];
+/// How results of `leaks` begin that are not pictures: JSON, CSV, Markdown, a baseline,
+/// SARIF, JUnit, annotations.
+const RESULTS: [&[u8]; 9] = [
+    b"{\"unload_leak\":",
+    b"count,bytes,largest,tag,driver,",
+    b"### Driver Verifier: ",
+    b"{\"verifier_baseline\":",
+    b"{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",",
+    b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"verifier leaks\"",
+    b"::error ",
+    b"::warning ",
+    b"::notice ",
+];
 
 /// A kind of file that the program writes, which it recognizes by a mark in its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +129,13 @@ impl Inputs {
             files: dump.into_iter().chain(files).collect(),
             folders: folders.map(Path::to_path_buf).collect(),
         }
+    }
+
+    /// The same and another file that is read, with what it is: "the baseline".
+    #[must_use]
+    pub fn and(mut self, file: &Path, what: &'static str) -> Self {
+        self.files.push((file.to_path_buf(), what));
+        self
     }
 
     /// Refuses an output that would replace one of them; and, without `force`, one that would replace any

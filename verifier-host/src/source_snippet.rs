@@ -10,12 +10,17 @@ use std::io::Read as _;
 use std::path::Path;
 use std::rc::Rc;
 
+use verifier_core::render::Snippets;
+
 /// The largest file that is read.
 const MAX_FILE: u64 = 4 << 20;
 /// The most bytes that are read of all files together.
 const MAX_ALL: u64 = 64 << 20;
 /// The most characters of a line.
 const MAX_LINE: usize = 240;
+
+/// The lines before and after a line that texts show.
+const CONTEXT: u32 = 3;
 
 /// The ends of names of source files.
 const EXTENSIONS: [&str; 20] = [
@@ -62,6 +67,12 @@ impl SourceFiles {
         let lines: Option<Rc<[String]>> = bytes.map(|bytes| lines_of(&decode(&bytes)).into());
         self.files.borrow_mut().insert(path.into(), lines.clone());
         lines
+    }
+}
+
+impl Snippets for SourceFiles {
+    fn around(&self, file: &str, line: u32) -> Option<Vec<(u32, String)>> {
+        self.snippet(file, line, CONTEXT)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,6 +18,8 @@ use arrow_data::transform::MutableArrayData;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use verifier_core::describe::{self, Kind, Table, Value};
 use verifier_core::kernel::Kernel;
+use verifier_core::symbols::{InlinedFrame, SourceSite};
+use verifier_core::verifier::code_site;
 use verifier_core::{Error, Va};
 
 /// The most bytes of text in one dictionary: its offsets are 32 bits wide.
@@ -163,115 +164,107 @@ fn make_lists(
 
 /// Frames as items of [`lists`]. They are not copied: a log has megabytes of them.
 pub(crate) fn frames(frames: Vec<Va>, kernel: &Kernel) -> Result<Column, Error> {
-    let symbol = symbols("symbol", &frames, kernel)?;
+    let distinct = Distinct::of(&frames);
+    let [file, line, inlined] = sources(&distinct, kernel)?;
+    let symbol = distinct.symbols("symbol", kernel)?;
     // In place: a `Va` is a number.
     let numbers: Vec<u64> = frames.into_iter().map(|va| va.0).collect();
     let address = (hex("address", false), Arc::new(UInt64Array::from(numbers)) as ArrayRef);
-    Ok(structure("item", vec![address, symbol], None))
+    Ok(structure("item", vec![address, symbol, file, line, inlined], None))
 }
 
 /// The names of addresses; null where no module holds the address.
-///
-/// Each address is looked up once, and most not even in the table of those that were: stacks share
-/// their ends, so where one address stood before, the address that followed it there comes next.
 pub(crate) fn symbols(name: &str, addresses: &[Va], kernel: &Kernel) -> Result<Column, Error> {
-    let mut names = Dictionary::new(kernel);
-    let mut keys: Vec<i32> = Vec::with_capacity(addresses.len());
-    let mut guess = 0;
-    for (place, &va) in addresses.iter().enumerate() {
-        match (addresses.get(guess), keys.get(guess)) {
-            (Some(&before), Some(&key)) if before == va => {
-                keys.push(key);
-                guess += 1;
-            }
-            _ => {
-                let (key, before) = names.key(va, place);
-                keys.push(key);
-                guess = before + 1;
-            }
-        }
-    }
-    let mut valid = None;
-    if names.has_unnamed {
-        valid = Some(keys.iter().map(|&key| key != UNNAMED).collect());
-        keys.iter_mut().for_each(|key| *key = (*key).max(0));
-    }
-    let keys = Int32Array::new(ScalarBuffer::from(keys), valid);
-    let array = DictionaryArray::<Int32Type>::new(keys, names.finish()?);
-    Ok((Field::new(name, array.data_type().clone(), true), Arc::new(array)))
+    Distinct::of(addresses).symbols(name, kernel)
 }
 
-/// The key of addresses without a name, until it is null in the column.
-const UNNAMED: i32 = -1;
+/// Addresses, and which of them each row has: a log has millions of frames and a few thousand addresses.
+struct Distinct {
+    addresses: Vec<Va>,
+    /// For each row an index of `addresses`.
+    indexes: Vec<i32>,
+}
+
+impl Distinct {
+    /// Each address is looked up once, and most not even in the table of those that were: stacks share
+    /// their ends, so where one address stood before, the address that followed it there comes next.
+    fn of(rows: &[Va]) -> Self {
+        let mut addresses = Vec::new();
+        let mut indexes: Vec<i32> = Vec::with_capacity(rows.len());
+        // The index of each address, and where it was last looked up.
+        let mut known: HashMap<u64, (i32, usize), Seeded> = HashMap::with_hasher(Seeded::new());
+        let mut guess = 0;
+        for (place, &va) in rows.iter().enumerate() {
+            if let (Some(&before), Some(&index)) = (rows.get(guess), indexes.get(guess))
+                && before == va
+            {
+                indexes.push(index);
+                guess += 1;
+                continue;
+            }
+            let (index, last) = known.entry(va.0).or_insert_with(|| {
+                addresses.push(va);
+                // Rows are counted in 32 bits, so their addresses are, too: see `make_lists`.
+                (i32::try_from(addresses.len() - 1).unwrap_or(i32::MAX), place)
+            });
+            indexes.push(*index);
+            guess = std::mem::replace(last, place) + 1;
+        }
+        Self { addresses, indexes }
+    }
+
+    /// For each row the key that its address has; `None` is null.
+    fn keys(&self, key_of: &[Option<i32>]) -> Int32Array {
+        if key_of.iter().all(Option::is_none) {
+            return Int32Array::new_null(self.indexes.len());
+        }
+        let at = |&index: &i32| usize::try_from(index).ok().and_then(|at| *key_of.get(at)?);
+        if key_of.iter().all(Option::is_some) {
+            let keys = self.indexes.iter().map(|index| at(index).unwrap_or(0));
+            return Int32Array::from_iter_values(keys);
+        }
+        self.indexes.iter().map(at).collect()
+    }
+
+    fn symbols(self, name: &str, kernel: &Kernel) -> Result<Column, Error> {
+        let mut names = SymbolNames::default();
+        let key_of: Vec<Option<i32>> =
+            self.addresses.iter().map(|&va| names.key(va, kernel)).collect();
+        let is_same = key_of.iter().zip(0..).all(|(&key, index)| key == Some(index));
+        let keys = match is_same {
+            true => Int32Array::new(ScalarBuffer::from(self.indexes), None),
+            false => self.keys(&key_of),
+        };
+        let array = DictionaryArray::<Int32Type>::new(keys, names.finish()?);
+        Ok((Field::new(name, array.data_type().clone(), true), Arc::new(array)))
+    }
+}
 
 /// The names that a column of symbols has so far.
-struct Dictionary<'k> {
-    kernel: &'k Kernel,
-    /// The key of each address, and where it was last looked up.
-    known: HashMap<u64, (i32, usize), Seeded>,
-    /// The key of a name by its hash: two modules may have one name.
-    by_hash: HashMap<u64, i32, Seeded>,
+#[derive(Default)]
+struct SymbolNames {
+    /// Two modules may have one name.
+    keys: HashMap<String, i32>,
     names: StringBuilder,
-    /// The name at hand.
-    name: String,
-    seed: Seeded,
     is_full: bool,
-    has_unnamed: bool,
 }
 
-impl<'k> Dictionary<'k> {
-    fn new(kernel: &'k Kernel) -> Self {
-        let seed = Seeded::new();
-        Self {
-            kernel,
-            known: HashMap::with_hasher(seed),
-            by_hash: HashMap::with_hasher(seed),
-            names: StringBuilder::new(),
-            name: String::new(),
-            seed,
-            is_full: false,
-            has_unnamed: false,
-        }
-    }
-
-    /// The key of an address at `place`, and the place where it was looked up before.
-    fn key(&mut self, va: Va, place: usize) -> (i32, usize) {
-        if let Some((key, last)) = self.known.get_mut(&va.0) {
-            return (*key, std::mem::replace(last, place));
-        }
-        let key = self.new_key(va);
-        self.known.insert(va.0, (key, place));
-        (key, place)
-    }
-
-    fn new_key(&mut self, va: Va) -> i32 {
-        let Some(name) = self.kernel.symbolize(va) else {
-            self.has_unnamed = true;
-            return UNNAMED;
-        };
-        self.name.clear();
-        let _ = write!(self.name, "{name}");
-        let hash = self.seed.hash_one(self.name.as_str());
-        if let Some(&key) = self.by_hash.get(&hash)
-            && self.text(key) == Some(self.name.as_bytes())
-        {
-            return key;
+impl SymbolNames {
+    /// The key of an address's name; `None` if no module holds the address.
+    fn key(&mut self, va: Va, kernel: &Kernel) -> Option<i32> {
+        let name = kernel.symbolize(va)?.to_string();
+        if let Some(&key) = self.keys.get(&name) {
+            return Some(key);
         }
         let next = i32::try_from(self.names.len()).ok();
         let room = MAX_TEXT.checked_sub(self.names.values_slice().len());
-        let Some(key) = next.filter(|_| room.is_some_and(|room| self.name.len() <= room)) else {
+        let Some(key) = next.filter(|_| room.is_some_and(|room| name.len() <= room)) else {
             self.is_full = true;
-            return UNNAMED;
+            return None;
         };
-        self.names.append_value(&self.name);
-        self.by_hash.insert(hash, key);
-        key
-    }
-
-    fn text(&self, key: i32) -> Option<&[u8]> {
-        let key = usize::try_from(key).ok()?;
-        let [start, end] = *self.names.offsets_slice().get(key..key + 2)? else { return None };
-        self.names.values_slice().get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+        self.names.append_value(&name);
+        self.keys.insert(name, key);
+        Some(key)
     }
 
     fn finish(mut self) -> Result<ArrayRef, Error> {
@@ -284,6 +277,53 @@ impl<'k> Dictionary<'k> {
         }
         Ok(Arc::new(self.names.finish()))
     }
+}
+
+/// The source file, the line and the inlined functions of each frame.
+fn sources(frames: &Distinct, kernel: &Kernel) -> Result<[Column; 3], Error> {
+    let sites: Vec<Option<SourceSite>> =
+        frames.addresses.iter().map(|&va| kernel.source_of_call(va)).collect();
+    let mut known: HashMap<&str, i32> = HashMap::new();
+    let mut files = StringBuilder::new();
+    let key_of = sites.iter().map(|site| {
+        let file = &*site.as_ref()?.file;
+        let next = i32::try_from(known.len()).ok()?;
+        Some(*known.entry(file).or_insert_with(|| {
+            files.append_value(file);
+            next
+        }))
+    });
+    let keys = frames.keys(&key_of.collect::<Vec<_>>());
+    let file = DictionaryArray::<Int32Type>::new(keys, Arc::new(files.finish()));
+    let file = (Field::new("file", file.data_type().clone(), true), Arc::new(file) as ArrayRef);
+    let line_of = sites.iter().map(|site| i32::try_from(site.as_ref()?.line).ok());
+    let (_, lines, nulls) = frames.keys(&line_of.collect::<Vec<_>>()).into_parts();
+    // In place: a line has fewer than 31 bits.
+    let lines = UInt32Array::new(ScalarBuffer::from(lines.into_inner()), nulls);
+    let line = (Field::new("line", DataType::UInt32, true), Arc::new(lines) as ArrayRef);
+    Ok([file, line, inlined(frames, &sites)?])
+}
+
+fn inlined(frames: &Distinct, sites: &[Option<SourceSite>]) -> Result<Column, Error> {
+    let none: &[InlinedFrame] = &[];
+    let of_address: Vec<&[InlinedFrame]> =
+        sites.iter().map(|site| site.as_ref().map_or(none, |site| &site.inlined)).collect();
+    let has_none = of_address.iter().all(|all| all.is_empty());
+    let at = |&index: &i32| {
+        usize::try_from(index).ok().and_then(|at| of_address.get(at).copied()).unwrap_or(none)
+    };
+    let all = || frames.indexes.iter().filter(|_| !has_none).flat_map(at);
+    let line = UInt32Array::from_iter_values(all().map(|frame| frame.line));
+    let items = vec![
+        words("function", all().map(|frame| &frame.function)),
+        words("file", all().map(|frame| &frame.file)),
+        (Field::new("line", DataType::UInt32, false), Arc::new(line) as ArrayRef),
+    ];
+    let items = structure("item", items, None);
+    if has_none {
+        return lists("inlined", frames.indexes.iter().map(|_| 0), items);
+    }
+    lists("inlined", frames.indexes.iter().map(|index| at(index).len()), items)
 }
 
 /// The columns of records, out of their description.
@@ -324,7 +364,16 @@ fn described<R>(
             _ => Va(0),
         })
     };
+    let sites = || values().map(|value| site(value, kernel));
     let array: ArrayRef = match column.kind {
+        Kind::SourceFile => {
+            let files: Vec<Option<Arc<str>>> =
+                sites().map(|site| site.map(|site| site.innermost().0.clone())).collect();
+            return Ok(dictionary(name, files.iter().map(Option::as_deref), column.is_optional));
+        }
+        Kind::SourceLine => Arc::new(
+            sites().map(|site| site.map(|site| site.innermost().1)).collect::<UInt32Array>(),
+        ),
         Kind::Address | Kind::Physical => {
             let field = hex(name, column.is_optional);
             return Ok((field, Arc::new(unsigned().collect::<UInt64Array>())));
@@ -350,6 +399,16 @@ fn described<R>(
         }
     };
     Ok((Field::new(name, array.data_type().clone(), column.is_optional), array))
+}
+
+/// The source of the line of code of a value.
+fn site(value: Value<'_>, kernel: &Kernel) -> Option<SourceSite> {
+    match value {
+        Value::SourceFile(frames) | Value::SourceLine(frames) => {
+            kernel.source_of_call(code_site(kernel, frames)?)
+        }
+        _ => None,
+    }
 }
 
 /// A column of call stacks.

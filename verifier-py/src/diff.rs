@@ -130,7 +130,7 @@ impl Diff {
     /// Groups that did not change.
     #[getter]
     fn unchanged(&self) -> usize {
-        self.diff.unchanged
+        self.diff.unchanged.len()
     }
 
     /// Modules of which the dumps have different builds: their functions are matched without offsets.
@@ -200,7 +200,7 @@ impl Diff {
 #[pyo3(signature = (
     old,
     new,
-    by="stack",
+    by="stack-and-tag",
     *,
     boot="auto",
     driver=None,

@@ -20,8 +20,8 @@ use crate::work;
 
 /// What the blocks are grouped by, by its name; `driver frame` is `frame`.
 pub(crate) fn group_by(name: &str) -> Result<GroupBy, Failure> {
-    let plain = name.to_ascii_lowercase().replace(['-', '_'], " ");
-    let plain = if plain == "driver frame" { "frame" } else { &plain };
+    let plain = name.to_ascii_lowercase().replace([' ', '_'], "-");
+    let plain = if plain == "driver-frame" { "frame" } else { &plain };
     GroupBy::ALL.into_iter().find(|by| by.name() == plain).ok_or_else(|| {
         let known = GroupBy::ALL.map(GroupBy::name).join(", ");
         Failure::usage(format!("by={name:?} is none of {known}"))
@@ -56,7 +56,7 @@ pub(crate) fn filter(
         text.parse::<NamePattern>().map_err(|why| Failure::usage(format!("skip={text:?}: {why}")))
     });
     let (pool, skip) = (pool.transpose()?, skip.transpose()?);
-    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip })
+    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip, ..LeakFilter::default() })
 }
 
 /// The groups that a view shows.
@@ -78,8 +78,12 @@ pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, 
 }
 
 /// The flame graph of outstanding allocations.
-pub(crate) fn picture(found: &FilteredLeaks, weight: Weight) -> Result<Text, Failure> {
-    let svg = flame_graph(&found.by(GroupBy::Stack), weight)?;
+pub(crate) fn picture(
+    found: &FilteredLeaks,
+    weight: Weight,
+    inverted: bool,
+) -> Result<Text, Failure> {
+    let svg = flame_graph(&found.by(GroupBy::StackAndTag), weight, inverted)?;
     let picture = Text::new("Picture", svg, &found.leaks.problems);
     Ok(picture.part_of(found.leaks.completeness()))
 }
@@ -241,6 +245,19 @@ impl Leaks {
         self.found.counted()
     }
 
+    /// All blocks as one flat table, each with its own stack, file and line; `top` does not limit it.
+    fn blocks(&self, py: Python<'_>) -> PyResult<Table> {
+        let view = work::run(py, None, || {
+            let (view, leaks) = (self.found.by(GroupBy::Driver), &self.found.leaks);
+            let rows: Vec<BlockRow<'_>> = view.block_rows().collect();
+            let table = BlockRow::flat_table();
+            let columns = columns(&table, &rows, self.found.kernel())?;
+            let blocks = View::new("blocks", table.name, columns, leaks.problems.clone())?;
+            Ok(blocks.part_of(leaks.completeness()))
+        })?;
+        Ok(Table::from(view))
+    }
+
     /// The groups as the command prints them; `top=None` has all.
     #[pyo3(signature = (*, top=20))]
     fn to_text(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
@@ -257,16 +274,18 @@ impl Leaks {
     #[pyo3(signature = (*, weight="bytes"))]
     fn to_folded(&self, py: Python<'_>, weight: &str) -> PyResult<Text> {
         let weight = self::weight(weight)?;
-        self.text(py, GroupBy::Stack, None, |out, view| write_leaks_folded(out, view, weight))
+        self.text(py, GroupBy::StackAndTag, None, |out, view| write_leaks_folded(out, view, weight))
     }
 
-    /// A flame graph as SVG. With `path` it is written there, and the problems are returned.
-    #[pyo3(signature = (path=None, *, weight="bytes", force=false))]
+    /// A flame graph as SVG; inverted, it is merged from the frames that allocated. With `path` it is written
+    /// there, and the problems are returned.
+    #[pyo3(signature = (path=None, *, weight="bytes", inverted=false, force=false))]
     fn flamegraph<'py>(
         &self,
         py: Python<'py>,
         path: Option<text::Path>,
         weight: &str,
+        inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = self::weight(weight)?;
@@ -274,7 +293,7 @@ impl Leaks {
             let kind = OutputKind::FlameGraph;
             self.found.check_output(path, kind, force).map_err(Failure::from)?;
         }
-        let text = work::run(py, None, || picture(&self.found, weight))?;
+        let text = work::run(py, None, || picture(&self.found, weight, inverted))?;
         text::to_path(py, text, path)
     }
 }

@@ -1,9 +1,11 @@
 //! `Dump`, a kernel in a file, with `open` and `demo`, which create it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use verifier_core::Pa;
+use verifier_core::symbols::SourceRoots;
 use verifier_host::{FileMode, SessionOptions, write_sample};
 
 use crate::session::Session;
@@ -40,12 +42,14 @@ impl Dump {
 ///     would end the process.
 /// raw: open the file as physical memory without a header.
 /// dtb: the address of the page tables; replaces the header's value and the search.
+/// source_roots: where source files are: a dict of the start of paths in PDBs and what replaces it.
 /// progress: a callable that is called with `(what, done, total)`; an exception that it raises ends the work.
 ///
 /// Raises `OSError` if the file cannot be opened, `FormatError` if it is not a dump, `UsageError` if the
 /// symbol path is invalid. If the kernel is not found or symbols are missing, the views say so.
 #[pyfunction]
-#[pyo3(signature = (path, symbols=None, *, mmap=true, raw=false, dtb=None, progress=None))]
+#[pyo3(signature = (path, symbols=None, *, mmap=true, raw=false, dtb=None, source_roots=None, progress=None))]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn open(
     py: Python<'_>,
     path: Path,
@@ -53,6 +57,7 @@ pub(crate) fn open(
     mmap: bool,
     raw: bool,
     dtb: Option<u64>,
+    source_roots: Option<HashMap<String, String>>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<Dump>> {
     let Path(path) = path;
@@ -62,6 +67,7 @@ pub(crate) fn open(
     options.mode = if mmap { FileMode::Map } else { FileMode::Read };
     options.raw = raw;
     options.directory_table_base = dtb.map(Pa);
+    options.source_roots = SourceRoots::new(source_roots.unwrap_or_default());
     let host = work::run(py, None, || {
         let host = verifier_host::Session::open_with(&path, symbols.path, options)?;
         for bytes in symbols.kernel {
@@ -79,5 +85,5 @@ pub(crate) fn demo(py: Python<'_>, folder: Path) -> PyResult<Py<Dump>> {
     let Path(folder) = folder;
     let path = work::run(py, None, || Ok(write_sample(&folder)?))?;
     let symbols = folder.join("symbols").into_pyobject(py)?;
-    open(py, Path(path), Some(&symbols), true, false, None, None)
+    open(py, Path(path), Some(&symbols), true, false, None, None, None)
 }

@@ -59,6 +59,7 @@ enum Values {
 fn nested_record(field: &str) -> Option<&'static str> {
     match field {
         "frames" | "stack" => Some("Frame"),
+        "inlined" => Some("InlinedFrame"),
         "images" => Some("Image"),
         "allocations" => Some("LeakedBlock"),
         "old" | "new" | "growth" => Some("Total"),

@@ -372,6 +372,7 @@ impl Session {
         max_size=None,
         pool_type=None,
         skip=None,
+        inverted=false,
         force=false,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -386,13 +387,14 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;
         let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
         self.check_output(path.as_ref(), OutputKind::FlameGraph, force)?;
         let picture =
-            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight))?;
+            self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight, inverted))?;
         text::to_path(py, picture, path)
     }
 

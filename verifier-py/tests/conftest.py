@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def dump(folder: Path) -> verifier.Dump:
     return verifier.open(folder / "memory.dmp", symbols=folder / "symbols")
+
+
+@pytest.fixture(scope="session")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> verifier.Dump:
+    """A dump whose driver `leaky.sys` holds 47 blocks and has a PDB with lines of source code."""
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        pytest.skip("cargo, which builds the dump, is not installed")
+    place = tmp_path_factory.mktemp("lines")
+    build = [cargo, "run", "--quiet", "-p", "verifier-synth", "--example", "leaky", "--", str(place)]
+    subprocess.run(build, cwd=Path(__file__).parents[2], check=True)
+    return verifier.open(place / "memory.dmp", symbols=place / "symbols")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ fn classes() -> Vec<(String, String)> {
         class(&AllocationRow::contiguous_table()),
         class(&AllocationRow::outstanding_table()),
         class(&BlockRow::block_table()),
+        class(&BlockRow::flat_table()),
         class(&CarvedAllocationRow::TABLE),
         class(&CarvedRow::TABLE),
         class(&DiffRow::TABLE),
@@ -81,6 +82,7 @@ fn kind<R>(column: &Column<R>) -> String {
         Kind::Object if column.name == "counters" => "Mapping[str, int]",
         Kind::Object => "Total",
         Kind::Symbol => return "str | None".into(),
+        Kind::SourceLine => "int",
         _ => "str",
     };
     if column.is_optional { format!("{kind} | None") } else { kind.to_owned() }

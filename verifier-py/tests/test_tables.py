@@ -14,6 +14,8 @@ import polars
 import pyarrow
 import pytest
 
+from conftest import Sheet
+
 import verifier_py as verifier
 
 def sql(query: str, **tables: object) -> list[Any]:
@@ -238,17 +240,47 @@ def test_leaks(dump: verifier.Dump, tmp_path: Path) -> None:
     assert leaks.coverage == (10, 10, 0, 10 * 0xFB000, 10 * 0xFB000, (10, 0), ())
     assert leaks.pool_info is None and group.stack_source == "pool log"
     assert (leaks.log.capacity, leaks.log.records, leaks.counted) == (65536, 12, 10)
-    assert leaks.to_text().startswith("10 of 10 blocks")
+    assert leaks.to_text().startswith("10 blocks are outstanding")
     assert leaks.to_markdown(top=None).startswith("### Driver Verifier: 10 blocks")
     folded = leaks.to_folded(weight="count")
     assert folded.startswith("myfault.sys;") and folded.endswith(";(tag Leak) 10\n")
     picture = leaks.flamegraph()
+    assert leaks.flamegraph(inverted=True) != picture
+    blocks = leaks.blocks()
+    assert len(blocks) == 10 and type(blocks[0]) is verifier.HeldBlock
+    assert all(block.stack == group.stack and block.why_no_stack is None for block in blocks)
+    assert blocks.complete
     assert isinstance(picture, verifier.Picture) and "MyfaultDeviceControl" in picture
     assert picture._repr_svg_() == picture == dump.flamegraph()
     assert leaks.flamegraph(tmp_path / "new" / "x.svg") == ()
     assert (tmp_path / "new" / "x.svg").read_text() == picture
     dump.flamegraph(str(tmp_path / "y.svg"), weight="count")
     assert "blocks" in (tmp_path / "y.svg").read_text()
+
+
+def test_lines_of_source_code(sheet: Sheet) -> None:
+    leaks = sheet.dump.leaks("line", driver="leaky")
+    assert len(leaks) and all(group.line for group in leaks)
+    assert all(group.file and group.file.endswith("leaky.c") for group in leaks)
+    assert all(group.label == f"{group.file}:{group.line}" for group in leaks)
+    for block in leaks.blocks():
+        assert block.file and block.line
+        for frame in block.stack or ():
+            is_driver = (frame.symbol or "").startswith("leaky!")
+            assert (frame.file is not None) == (frame.line is not None) == is_driver, frame
+            assert frame.inlined == ()
+    columns = sheet.dump.leaks().blocks().to_dicts()[0]["stack"]
+    assert columns is None or set(columns[0]) == {"address", "symbol", "file", "line", "inlined"}
+
+
+def test_source_roots(sheet: Sheet) -> None:
+    file = sheet.dump.leaks("line", driver="leaky")[0].file
+    assert file
+    roots = {file.rpartition("/")[0]: "C:\\src"}
+    dump = verifier.open(
+        sheet.folder / "memory.dmp", symbols=sheet.folder / "symbols", source_roots=roots
+    )
+    assert dump.leaks("line", driver="leaky")[0].file == "C:\\src\\leaky.c"
 
 
 def test_leaks_that_are_wanted(dump: verifier.Dump) -> None:
@@ -336,7 +368,7 @@ def test_records_of_every_log() -> None:
         record = getattr(verifier, f"{kind.title()}Event")
         assert record_class(record.__name__, record._fields) is record
         assert record._fields[0] == "slot" and record._fields[-1] == "frames"
-    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, None, ())
+    event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, None, (), None, None)
     assert repr(event).startswith("SuppressedEvent(slot=1, code=196, parameter1=0xfffff80012345678,")
     assert pickle.loads(pickle.dumps(event)) == event
     with pytest.raises(TypeError, match="fields"):

@@ -1,6 +1,7 @@
 //! A driver to load: its name, its address, its PDB and its symbols.
 
 use crate::image::PdbId;
+use crate::leaky::Linked;
 
 /// A driver to load.
 #[derive(Debug, Clone)]
@@ -10,6 +11,7 @@ pub struct Driver {
     pub(crate) size: u32,
     pub(crate) time_date_stamp: Option<u32>,
     pub(crate) pdb: Option<PdbId>,
+    pub(crate) pdb_file: Option<Vec<u8>>,
     pub(crate) exports: Vec<(String, u32)>,
     pub(crate) symbols: Vec<(String, u32)>,
 }
@@ -23,6 +25,7 @@ impl Driver {
             size: 0x9000,
             time_date_stamp: None,
             pdb: None,
+            pdb_file: None,
             exports: Vec::new(),
             symbols: Vec::new(),
         }
@@ -55,6 +58,13 @@ impl Driver {
     pub fn pdb_id(mut self, pdb: PdbId) -> Self {
         self.pdb = Some(pdb);
         self
+    }
+
+    /// Gives it the size, the stamp and the PDB of an image that a linker made. The sample then has that PDB
+    /// instead of a symbol table.
+    pub fn linked(mut self, linked: &Linked) -> Self {
+        self.pdb_file = Some(linked.pdb.to_vec());
+        self.size(linked.size()).time_date_stamp(linked.time_date_stamp()).pdb_id(linked.pdb_id())
     }
 
     /// Adds a name to its export directory.

@@ -58,6 +58,8 @@ pub struct Image {
     pub check_sum: u32,
     /// The CodeView record, if there is one.
     pub pdb: Option<PdbId>,
+    /// The PDB, if a linker made it; otherwise a symbol table is made from `symbols`.
+    pub pdb_file: Option<Vec<u8>>,
     /// Exported names and their RVAs.
     pub exports: Vec<(String, u32)>,
     /// Public symbols and their RVAs, for the symbol table; they are not in memory.
@@ -79,6 +81,7 @@ impl Image {
             time_date_stamp: 0x4ce7_951a,
             check_sum: size ^ 0x1_5a5a,
             pdb: None,
+            pdb_file: None,
             exports: Vec::new(),
             symbols: Vec::new(),
         }

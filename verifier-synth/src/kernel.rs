@@ -384,7 +384,11 @@ impl Kernel<'_> {
 
     fn tables(&self, m: &mut Assembly) {
         for (i, image) in self.images.iter().enumerate() {
-            if let Some(pdb) = &image.pdb {
+            if let (Some(pdb), Some(file)) = (&image.pdb, &image.pdb_file) {
+                // The path in a symbol store.
+                let path = format!("{0}/{1}{2:X}/{0}", pdb.name, pdb.guid_text(), pdb.age);
+                m.files.push((path, file.clone()));
+            } else if let Some(pdb) = &image.pdb {
                 let layouts = (i == 0).then_some(&m.layouts);
                 let document = isf::document(pdb, m.build.machine(), &image.symbols, layouts);
                 let text = serde_json::to_vec_pretty(&document).expect("a JSON value is writable");

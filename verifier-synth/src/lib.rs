@@ -44,6 +44,7 @@ mod assembly;
 mod build;
 mod driver;
 mod kernel;
+mod leaky;
 mod machine;
 mod places;
 mod record;
@@ -57,6 +58,7 @@ pub use dump::{BugCheck, DumpKind, HeaderInfo, MachineType, SmallDump, SmallDump
 pub use image::{Image, PdbId};
 pub use kernel::{DebuggerKeys, UnloadedDriver};
 pub use layout::Layouts;
+pub use leaky::{Call, Line, Linked, leaky, leaky_machine};
 pub use machine::{DriverId, Machine, PoolRecord};
 pub use paging::{AddressSpace, PageSize, PageState, Paging};
 pub use physical::{PhysicalMemory, Placement};

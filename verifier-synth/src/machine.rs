@@ -154,6 +154,11 @@ impl Machine {
         self.image(driver).address(symbol)
     }
 
+    /// Where the pool of a machine starts.
+    pub(crate) fn pool_start(&self) -> u64 {
+        self.pool
+    }
+
     /// A driver's image.
     pub fn image(&self, driver: DriverId) -> &Image {
         &self.images[driver.0]
@@ -172,6 +177,7 @@ impl Machine {
         }
         let mut image = Image::new(&driver.name, base, driver.size);
         image.pdb = driver.pdb;
+        image.pdb_file = driver.pdb_file;
         image.exports = driver.exports;
         image.symbols = driver.symbols;
         if let Some(stamp) = driver.time_date_stamp {

@@ -3,7 +3,9 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use verifier_core::analysis::{Boot, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side};
+use verifier_core::analysis::{
+    Boot, Churn, Diff, GroupBy, Grouping, History, Leaks, LockGraph, Side,
+};
 use verifier_core::dump::Dump;
 use verifier_core::kernel::Kernel;
 use verifier_core::render::text::{self, DeadlockDetail, Style};
@@ -12,10 +14,10 @@ use verifier_core::render::{
     write_deadlock_text, write_diff_csv, write_diff_json, write_diff_markdown, write_diff_text,
     write_drivers_csv, write_drivers_json, write_event_log_csv, write_event_log_json,
     write_history_csv, write_history_json, write_json, write_leaks_csv, write_leaks_folded,
-    write_leaks_json, write_leaks_markdown, write_leaks_text, write_pool_csv, write_pool_json,
-    write_pool_log_csv, write_pool_log_json, write_pool_stacks_csv, write_pool_stacks_json,
-    write_pool_stacks_text, write_settings_csv, write_settings_json, write_watched_irps_csv,
-    write_watched_irps_json,
+    write_leaks_github, write_leaks_json, write_leaks_junit, write_leaks_markdown,
+    write_leaks_sarif, write_leaks_text, write_pool_csv, write_pool_json, write_pool_log_csv,
+    write_pool_log_json, write_pool_stacks_csv, write_pool_stacks_json, write_pool_stacks_text,
+    write_settings_csv, write_settings_json, write_watched_irps_csv, write_watched_irps_json,
 };
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
@@ -191,9 +193,7 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
         v.show(Document, "deadlock.json", |out| write_deadlock_json(out, &deadlock, &graph, names));
         v.show(Document, "deadlock.dot", |out| write_deadlock_dot(out, &deadlock, &graph, names));
         let (detail, style) = (DeadlockDetail::Stacks, Style::Modern);
-        v.show(Text, "!deadlock", |out| {
-            text::write_deadlock(out, &deadlock, kernel, detail, style)
-        });
+        v.show(Text, "!deadlock", |out| text::write_deadlock(out, &deadlock, names, detail, style));
     }
     if let Some(leaks) = v.made(Leaks::read(kernel, |_| true)) {
         v.problems(&leaks.problems);
@@ -228,8 +228,7 @@ fn show_leaks(
     use Form::{Document, Text};
     let grouping = Grouping::new(kernel, leaks, None);
     for by in [GroupBy::Stack, GroupBy::Frame, GroupBy::Caller, GroupBy::Tag] {
-        let groups = grouping.groups(by);
-        let view = LeaksView::of_groups(leaks, by, groups, names.clone());
+        let view = LeaksView::grouped(leaks, by, &grouping, names.clone());
         v.show(Text, "leaks", |out| write_leaks_text(out, &view));
         v.show(Document, "leaks.json", |out| write_leaks_json(out, &view));
         v.show(Document, "leaks.csv", |out| write_leaks_csv(out, &view));
@@ -237,8 +236,12 @@ fn show_leaks(
             continue;
         }
         v.show(Document, "leaks.md", |out| write_leaks_markdown(out, &view));
+        v.show(Document, "leaks.sarif", |out| write_leaks_sarif(out, &view));
+        v.show(Document, "leaks.xml", |out| write_leaks_junit(out, &view));
+        v.show(Text, "annotations", |out| write_leaks_github(out, &view));
         v.show(Text, "folded", |out| write_leaks_folded(out, &view, Weight::Bytes));
         let timeline = log.map(|log| Timeline::new(log, leaks));
+        let churn = log.and_then(|log| Churn::of_log(kernel, log));
         let report = Report {
             title: "memory.dmp".into(),
             subtitle: String::new(),
@@ -247,6 +250,7 @@ fn show_leaks(
             drivers,
             view: &view,
             timeline: timeline.as_ref(),
+            churn: churn.as_ref(),
             problems: leaks.problems.clone(),
         };
         v.show(Document, "report.html", |out| report.write(out));

@@ -50,7 +50,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         ]
         .map(|name| name.as_bytes().to_vec())
         .to_vec(),
-        "pdb" => vec![symbols::SMALL_PDB.to_vec(), vec![1], vec![3]],
+        "pdb" => vec![symbols::SMALL_PDB.to_vec(), vec![1], vec![3], vec![5]],
         // Every machine unchanged.
         "pool_pages" | "render" | "session" => {
             (0..machine::count()).map(|i| vec![i, 0, 0, 0]).collect()

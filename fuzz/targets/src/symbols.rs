@@ -6,6 +6,7 @@ use verifier_core::Rva;
 use verifier_core::render::text::sanitize;
 use verifier_core::symbols::{SymbolLookup as _, SymbolTable, demangle, undecorate};
 use verifier_core::types::{Isf, Pdb, TypeSource};
+use verifier_synth::{Linked, MachineType};
 
 use crate::bytes::Input;
 
@@ -40,7 +41,13 @@ fn look_up(types: &dyn TypeSource) {
 pub fn pdb(data: &[u8]) {
     let mut input = Input(data);
     let bytes = if input.0.first().is_some_and(|first| first & 1 == 1) {
-        let mut bytes = if input.u8() & 2 == 0 { SMALL_PDB } else { PUBLIC_PDB }.to_vec();
+        let mut bytes = match input.u8() {
+            // With lines and inlined functions.
+            first if first & 4 != 0 => Linked::leaky(MachineType::X64).pdb,
+            first if first & 2 != 0 => PUBLIC_PDB,
+            _ => SMALL_PDB,
+        }
+        .to_vec();
         while !input.is_empty() {
             let at = input.u32() as usize % bytes.len();
             let count = usize::from(input.u8() % 16) + 1;
@@ -55,7 +62,7 @@ pub fn pdb(data: &[u8]) {
     };
     let Ok(pdb) = Pdb::parse("fuzz.pdb", Arc::new(bytes)) else { return };
     for rva in (0..0x4000).step_by(0x35) {
-        let _ = pdb.resolve(Rva(rva));
+        let _ = (pdb.resolve(Rva(rva)), pdb.source_site(Rva(rva)));
     }
     let _ = (pdb.find("start"), pdb.find("no such name"));
     if let Ok(table) = pdb.symbol_table() {

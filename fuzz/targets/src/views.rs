@@ -117,7 +117,7 @@ pub fn render(data: &[u8]) {
             let _ = write_deadlock_json(sink, &deadlock, &graph, &names);
             let _ = write_deadlock_dot(sink, &deadlock, &graph, &names);
             let (detail, style) = (DeadlockDetail::Stacks, Style::Win7);
-            let _ = text::write_deadlock(sink, &deadlock, kernel, detail, style);
+            let _ = text::write_deadlock(sink, &deadlock, &names, detail, style);
         }
         if let Ok(stacks) = PoolStacks::read(kernel, |_| true) {
             let _ = write_pool_stacks_text(sink, &stacks, &names);

@@ -1,6 +1,6 @@
 //! What grew between two dumps.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::boot::Boot;
@@ -9,6 +9,7 @@ use super::diff_side::Side;
 use super::group::GroupBy;
 use super::leaks::{Block, Leaks, Total};
 use crate::addr::Va;
+use crate::verifier::PoolTag;
 
 /// Blocks of both dumps that have a key in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct DiffGroup {
     pub key: DiffKey,
     /// One line for it: the first frame outside the kernel and Verifier, tag, driver or size.
     pub label: Arc<str>,
+    /// The tags of its blocks, in either dump.
+    pub tags: BTreeSet<PoolTag>,
     /// Blocks in the earlier dump.
     pub old: Total,
     /// Blocks in the later dump.
@@ -36,12 +39,28 @@ impl DiffGroup {
         Self {
             key,
             label,
+            tags: BTreeSet::new(),
             old: Total::default(),
             new: Total::default(),
             appeared: Vec::new(),
             gone: Vec::new(),
             merged: 0,
         }
+    }
+
+    /// The tag that all its blocks share.
+    #[must_use]
+    pub fn tag(&self) -> Option<PoolTag> {
+        self.tags.first().copied().filter(|_| self.tags.len() == 1)
+    }
+
+    /// Adds what another group has.
+    fn absorb(&mut self, other: DiffGroup) {
+        self.tags.extend(other.tags);
+        self.old = self.old.and(other.old);
+        self.new = self.new.and(other.new);
+        self.appeared.extend(other.appeared);
+        self.gone.extend(other.gone);
     }
 
     /// Blocks and bytes by which it grew; negative if it shrank.
@@ -94,7 +113,7 @@ pub struct Diff {
     /// Groups that differ in blocks or bytes, the most growth first.
     pub groups: Vec<DiffGroup>,
     /// Groups that did not change.
-    pub unchanged: usize,
+    pub unchanged: Vec<DiffGroup>,
     /// Modules that both dumps have in different builds, by their short names, as far as frames or
     /// callers are in them: functions are matched, not offsets in them.
     pub rebuilt: Vec<Arc<str>>,
@@ -130,7 +149,9 @@ impl Part {
         if into.key != from.key {
             into.merged = into.merged.max(1) + from.merged.max(1);
             match (self.has_stack, other.has_stack) {
-                (false, true) => (into.key, into.label) = (from.key, from.label),
+                (false, true) => {
+                    (into.key, into.label) = (from.key.clone(), Arc::clone(&from.label));
+                }
                 // If there are several stacks, the caller takes their place.
                 (true, true) => {
                     into.key.stack = None;
@@ -141,10 +162,7 @@ impl Part {
             }
         }
         self.has_stack |= other.has_stack;
-        into.old = into.old.and(from.old);
-        into.new = into.new.and(from.new);
-        into.appeared.extend(from.appeared);
-        into.gone.extend(from.gone);
+        into.absorb(from);
     }
 }
 
@@ -203,12 +221,9 @@ impl Parts {
             for Part { group, .. } in parts {
                 let into = groups
                     .entry(group.key.clone())
-                    .or_insert_with(|| DiffGroup::empty(group.key, group.label));
-                into.old = into.old.and(group.old);
-                into.new = into.new.and(group.new);
-                into.appeared.extend(group.appeared);
-                into.gone.extend(group.gone);
+                    .or_insert_with(|| DiffGroup::empty(group.key.clone(), group.label.clone()));
                 into.merged += group.merged;
+                into.absorb(group);
             }
         }
         groups.into_values().collect()
@@ -244,6 +259,7 @@ impl Diff {
                 _ => (new_names.name(block), block.stack.is_ok()),
             };
             let group = parts.of(named, has_stack);
+            group.tags.extend(block.allocation.pool_tag());
             group.new.add(size);
             if twin.is_some() {
                 group.old.add(size);
@@ -259,12 +275,13 @@ impl Diff {
                 continue;
             }
             let group = parts.of(old_names.name(block), block.stack.is_ok());
+            group.tags.extend(block.allocation.pool_tag());
             group.old.add(size);
             group.gone.push(address);
         }
-        let mut groups = parts.groups();
-        let all = groups.len();
-        groups.retain(|group| group.old != group.new);
+        let groups = parts.groups().into_iter();
+        let (unchanged, mut groups): (Vec<_>, Vec<_>) =
+            groups.partition(|group| group.old == group.new);
         groups.sort_by_key(|group| {
             let (count, bytes) = group.growth();
             (-bytes, -count)
@@ -275,7 +292,7 @@ impl Diff {
             by,
             old: totals.0,
             new: totals.1,
-            unchanged: all - groups.len(),
+            unchanged,
             groups,
             rebuilt: old_names.met.into_iter().collect(),
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::diff_side::Side;
 use super::group::{GroupBy, NO_FRAME, NO_TAG, no_frame};
+use super::grouping::own_frames;
 use super::leaks::{Block, NoStack};
 use crate::addr::Va;
 use crate::kernel::{Kernel, WantedSymbols};
@@ -20,7 +21,7 @@ use crate::verifier::PoolTag;
 pub struct DiffKey {
     /// The driver.
     pub driver: Option<Arc<str>>,
-    /// The tag.
+    /// The tag, if the blocks are grouped by it.
     pub tag: Option<PoolTag>,
     /// True for contiguous memory, which is never in one group with pool.
     pub is_contiguous: bool,
@@ -105,25 +106,25 @@ impl<'a> DiffNames<'a> {
         let mut key = DiffKey { is_contiguous, ..DiffKey::default() };
         let mut call = None;
         let label = match self.by {
-            GroupBy::Stack => {
+            GroupBy::Stack | GroupBy::StackAndTag | GroupBy::Path => {
                 let caller = self.get(allocation.caller);
+                key.tag = allocation.pool_tag().filter(|_| self.by == GroupBy::StackAndTag);
                 call = Some(Call {
                     driver: Some(driver.clone()),
-                    tag: allocation.pool_tag(),
+                    tag: key.tag,
                     is_contiguous,
                     caller: caller.clone(),
                 });
                 key.driver = Some(driver);
-                key.tag = allocation.pool_tag();
-                let frames = side.grouping.frames(block);
-                key.stack = frames.map(|frames| frames.iter().map(|&va| self.get(va)).collect());
+                key.stack = side.grouping.frames(block).map(|frames| self.stack(frames));
                 if key.stack.is_none() {
                     key.place = Some(caller);
-                    key.why_no_stack = block.stack.err();
+                    let is_shown = self.by != GroupBy::Path;
+                    key.why_no_stack = block.stack.err().filter(|_| is_shown);
                 }
                 self.get(side.grouping.site(block).unwrap_or(allocation.caller))
             }
-            GroupBy::Frame | GroupBy::Function | GroupBy::Caller => {
+            GroupBy::Frame | GroupBy::Function | GroupBy::Line | GroupBy::Caller => {
                 let caller = self.get(allocation.caller);
                 call = Some(Call { driver: None, tag: None, is_contiguous, caller });
                 let place = self.place(block);
@@ -146,6 +147,22 @@ impl<'a> DiffNames<'a> {
         Named { key, label, call }
     }
 
+    /// The names of a stack; by path, those of the frames outside the kernel and Verifier.
+    fn stack(&mut self, frames: &[Va]) -> Vec<Arc<str>> {
+        if self.by == GroupBy::Path {
+            return own_frames(self.side.kernel, frames).map(|va| self.get(va)).collect();
+        }
+        frames.iter().map(|&va| self.get(va)).collect()
+    }
+
+    /// The line of source code of a call, or the name of its address.
+    fn line(&mut self, va: Va) -> Arc<str> {
+        match self.side.kernel.source_of_call(va) {
+            Some(site) => site.to_string().into(),
+            None => self.get(va),
+        }
+    }
+
     fn place(&mut self, block: &Block) -> Arc<str> {
         let grouping = self.side.grouping;
         if self.by == GroupBy::Caller {
@@ -153,6 +170,7 @@ impl<'a> DiffNames<'a> {
         }
         match (grouping.site(block), block.stack) {
             (Some(va), _) if self.by == GroupBy::Frame => self.get(va),
+            (Some(va), _) if self.by == GroupBy::Line => self.line(va),
             (Some(va), _) => self.function(va),
             (None, Ok(_)) => NO_FRAME.into(),
             (None, Err(_)) => {

@@ -1,6 +1,6 @@
 //! The two dumps of a difference.
 
-use super::group::Grouping;
+use super::grouping::Grouping;
 use super::leaks::Leaks;
 use crate::kernel::Kernel;
 

@@ -18,6 +18,8 @@ pub struct Filter {
     pub pool: Option<PoolKind>,
     /// Which functions are wrappers, whose frames are dropped.
     pub skip: Option<String>,
+    /// Leaks that are left out, by the patterns that name them.
+    pub ignored: Vec<Ignored>,
     /// All blocks; only those of the driver if one is named.
     pub all: Total,
     /// Blocks that were left out because their pool is unknown; they pass all other filters.
@@ -28,6 +30,15 @@ pub struct Filter {
     pub stacks: usize,
 }
 
+/// Blocks that a pattern left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ignored {
+    /// The pattern.
+    pub pattern: String,
+    /// The blocks that it names, without those of the patterns before it.
+    pub total: Total,
+}
+
 impl Filter {
     /// True if blocks of the drivers that were read may be left out.
     #[must_use]
@@ -36,5 +47,6 @@ impl Filter {
             || self.min_size.is_some()
             || self.max_size.is_some()
             || self.pool.is_some()
+            || !self.ignored.is_empty()
     }
 }

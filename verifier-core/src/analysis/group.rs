@@ -1,10 +1,8 @@
 //! Outstanding allocations in groups. Contiguous memory is not pool, so it is always in separate groups.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-
-use super::leaks::{Block, Leaks, NoStack, StackId};
+use super::leaks::{Leaks, NoStack, StackId};
 use crate::addr::Va;
+use crate::describe::names;
 use crate::kernel::Kernel;
 use crate::verifier::{PoolTag, is_kernel_or_verifier};
 
@@ -12,13 +10,20 @@ use crate::verifier::{PoolTag, is_kernel_or_verifier};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum GroupBy {
-    /// Driver, tag and whole stack; for blocks without a stack, driver, tag, reason and caller.
+    /// Driver and whole stack; for blocks without a stack, driver, reason and caller.
     #[default]
     Stack,
+    /// The same, and the tag.
+    StackAndTag,
+    /// Driver and the frames outside the kernel and Verifier; for blocks without a stack, driver and caller.
+    Path,
     /// The first frame outside the kernel and Verifier; for blocks without a stack, the caller.
     Frame,
     /// The function of that frame, if symbols name it.
     Function,
+    /// The line of source code of that frame, with the lines into which it was inlined; the frame itself if
+    /// no PDB has its line.
+    Line,
     /// `CallingAddress` of the tracking entry.
     Caller,
     /// The tag.
@@ -29,32 +34,21 @@ pub enum GroupBy {
     Size,
 }
 
-impl GroupBy {
-    /// Every kind.
-    pub const ALL: [GroupBy; 7] = [
-        GroupBy::Stack,
-        GroupBy::Frame,
-        GroupBy::Function,
-        GroupBy::Caller,
-        GroupBy::Tag,
-        GroupBy::Driver,
-        GroupBy::Size,
-    ];
-
+names!(
     /// The word in JSON and on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            GroupBy::Stack => "stack",
-            GroupBy::Frame => "frame",
-            GroupBy::Function => "function",
-            GroupBy::Caller => "caller",
-            GroupBy::Tag => "tag",
-            GroupBy::Driver => "driver",
-            GroupBy::Size => "size",
-        }
+    GroupBy {
+        Stack => "stack",
+        StackAndTag => "stack-and-tag",
+        Path => "path",
+        Frame => "frame",
+        Function => "function",
+        Line => "line",
+        Caller => "caller",
+        Tag => "tag",
+        Driver => "driver",
+        Size => "size",
     }
-}
+);
 
 /// What a group's blocks have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,16 +58,26 @@ pub enum GroupKey {
     Stack {
         /// Index in [`Leaks::drivers`].
         driver: usize,
-        /// The tag.
+        /// The tag, if the blocks are grouped by it, too.
         tag: Option<PoolTag>,
         /// The stack and how many of its frames are dropped; or why there is none, and the caller.
         stack: Result<(StackId, u32), (NoStack, Va)>,
+    },
+    /// Frames outside the kernel and Verifier.
+    Path {
+        /// Index in [`Leaks::drivers`].
+        driver: usize,
+        /// The first stack that has these frames and how many of its frames are dropped; the caller if there is
+        /// no stack.
+        path: Result<(StackId, u32), Va>,
     },
     /// A frame; `None` if no frame is outside the kernel and Verifier.
     Frame(Option<Va>),
     /// The first address of a function; the frame itself if no symbol names it.
     Function(Option<Va>),
-    /// For blocks without a stack that are grouped by frame or function: a caller that does not count,
+    /// The first address that was met of a line; `None` if no frame is outside the kernel and Verifier.
+    Line(Option<Va>),
+    /// For blocks without a stack that are grouped by frame, function or line: a caller that does not count,
     /// because it is skipped or in the kernel.
     NoFrame(Va),
     /// The caller's address.
@@ -123,7 +127,7 @@ impl Group {
 }
 
 /// The start of the function that contains `va`, by the nearest symbol; `va` itself if no symbol is known.
-fn function(kernel: &Kernel, va: Va) -> Va {
+pub(super) fn function(kernel: &Kernel, va: Va) -> Va {
     match kernel.symbolize(va) {
         Some(name) if name.name.is_some() => Va(va.0.saturating_sub(name.displacement)),
         _ => va,
@@ -144,147 +148,3 @@ pub(crate) const NO_FRAME: &str = "(no frame outside the kernel and Verifier)";
 
 /// The text that is shown in place of a tag for contiguous memory.
 pub(crate) const NO_TAG: &str = "(contiguous memory, which has no tag)";
-
-/// How stacks are shortened: which frames are wrappers.
-pub struct Grouping<'a> {
-    kernel: &'a Kernel,
-    leaks: &'a Leaks,
-    /// For each stack its canonical twin among the shortened ones and the number of dropped frames.
-    short: Vec<(StackId, u32)>,
-    skip: Option<&'a dyn Fn(Va) -> bool>,
-}
-
-impl<'a> Grouping<'a> {
-    /// Shortens the stacks of `leaks`. If `skip` is given, frames are dropped from the front of each stack:
-    /// first those of the kernel and Verifier, then those that `skip` accepts. A stack that would become empty
-    /// stays whole.
-    #[must_use]
-    pub fn new(kernel: &'a Kernel, leaks: &'a Leaks, skip: Option<&'a dyn Fn(Va) -> bool>) -> Self {
-        let mut twins: HashMap<&[Va], (StackId, u32)> = HashMap::new();
-        let short = leaks
-            .stacks()
-            .map(|(id, frames)| {
-                let Some(skip) = skip else { return (id, 0) };
-                let own = |va: &&Va| is_kernel_or_verifier(kernel, **va);
-                let inside = frames.iter().take_while(own).count();
-                let wrappers = frames.iter().skip(inside).take_while(|va| skip(**va)).count();
-                let dropped = if wrappers == 0 { 0 } else { inside + wrappers };
-                match frames.get(dropped..) {
-                    Some(rest) if !rest.is_empty() => {
-                        let start = u32::try_from(dropped).unwrap_or(0);
-                        *twins.entry(rest).or_insert((id, start))
-                    }
-                    _ => (id, 0),
-                }
-            })
-            .collect();
-        Self { kernel, leaks, short, skip }
-    }
-
-    /// The stack of a block, shortened.
-    fn stack(&self, block: &Block) -> Result<(StackId, u32), NoStack> {
-        let id = block.stack?;
-        Ok(self.short.get(id.0 as usize).copied().unwrap_or((id, 0)))
-    }
-
-    /// The frames of a block, shortened.
-    #[must_use]
-    pub fn frames(&self, block: &Block) -> Option<&'a [Va]> {
-        let (id, start) = self.stack(block).ok()?;
-        self.leaks.stack(id).get(start as usize..)
-    }
-
-    /// The line that allocated a block: the first frame that is neither in the kernel nor in
-    /// Verifier nor skipped; without a stack, the caller if it is neither.
-    #[must_use]
-    pub fn site(&self, block: &Block) -> Option<Va> {
-        let counts = |va: &Va| {
-            !is_kernel_or_verifier(self.kernel, *va) && !self.skip.is_some_and(|skip| skip(*va))
-        };
-        match self.frames(block) {
-            Some(frames) => frames.iter().copied().find(counts),
-            None => Some(block.allocation.caller).filter(counts),
-        }
-    }
-
-    /// The caller of a block: `CallingAddress`, or, if that is skipped, the first frame that is not.
-    #[must_use]
-    pub fn caller(&self, block: &Block) -> Va {
-        let caller = block.allocation.caller;
-        if self.skip.is_some_and(|skip| skip(caller))
-            && let Some(&first) = self.frames(block).and_then(|frames| frames.first())
-        {
-            return first;
-        }
-        caller
-    }
-
-    fn key(&self, block: &Block, by: GroupBy) -> GroupKey {
-        let allocation = &block.allocation;
-        match by {
-            GroupBy::Stack => GroupKey::Stack {
-                driver: block.driver,
-                tag: allocation.pool_tag(),
-                stack: self.stack(block).map_err(|why| (why, allocation.caller)),
-            },
-            GroupBy::Frame | GroupBy::Function => match (self.site(block), block.stack) {
-                (None, Err(_)) => GroupKey::NoFrame(allocation.caller),
-                (site, _) if by == GroupBy::Frame => GroupKey::Frame(site),
-                (site, _) => GroupKey::Function(site.map(|va| function(self.kernel, va))),
-            },
-            GroupBy::Caller => GroupKey::Caller(self.caller(block)),
-            GroupBy::Tag => GroupKey::Tag(allocation.pool_tag()),
-            GroupBy::Driver => GroupKey::Driver(block.driver),
-            GroupBy::Size => GroupKey::Size(allocation.size),
-        }
-    }
-
-    /// How many of the stacks that blocks have lose frames by `skip`, and how many stacks those are.
-    #[must_use]
-    pub fn skipped(&self) -> (usize, usize) {
-        let used: HashSet<StackId> =
-            self.leaks.blocks.iter().filter_map(|block| block.stack.ok()).collect();
-        let is_short =
-            |id: &&StackId| self.short.get(id.0 as usize).is_some_and(|&(_, dropped)| dropped > 0);
-        (used.iter().filter(is_short).count(), used.len())
-    }
-
-    /// The groups, the most bytes first.
-    #[must_use]
-    pub fn groups(&self, by: GroupBy) -> Vec<Group> {
-        let mut places: HashMap<(bool, GroupKey), usize> = HashMap::new();
-        let mut groups: Vec<Group> = Vec::new();
-        for (index, block) in self.leaks.blocks.iter().enumerate() {
-            let key = self.key(block, by);
-            let stack = self.stack(block);
-            let size = block.allocation.size;
-            let is_contiguous = block.is_contiguous();
-            let place = *places.entry((is_contiguous, key)).or_insert(groups.len());
-            let Some(group) = groups.get_mut(place) else {
-                groups.push(Group {
-                    key,
-                    blocks: vec![index],
-                    bytes: size,
-                    largest: size,
-                    tag: block.allocation.pool_tag(),
-                    is_contiguous,
-                    driver: Some(block.driver),
-                    stack: Some(stack),
-                    site: self.site(block),
-                });
-                continue;
-            };
-            group.blocks.push(index);
-            group.bytes = group.bytes.saturating_add(size);
-            group.largest = group.largest.max(size);
-            group.tag = group.tag.filter(|&tag| Some(tag) == block.allocation.pool_tag());
-            group.driver = group.driver.filter(|&driver| driver == block.driver);
-            group.stack = group.stack.filter(|&shared| shared == stack);
-        }
-        groups.sort_by_key(|group| {
-            let (bytes, blocks) = (group.bytes, group.blocks.len());
-            (Reverse(bytes), Reverse(blocks), group.key, group.is_contiguous)
-        });
-        groups
-    }
-}

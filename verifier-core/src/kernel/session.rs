@@ -679,6 +679,17 @@ pub struct SymbolName<'a> {
     pub displacement: u64,
 }
 
+impl SymbolName<'_> {
+    /// `module!function`, without the distance from its start; only the module if no symbol is known.
+    #[must_use]
+    pub fn function(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{}!{name}", self.module),
+            None => self.module.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for SymbolName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.module)?;

@@ -1,6 +1,7 @@
 //! Carved allocations and records, as JSON and CSV: the documents of `pool --carve` and `log pool --carve`.
 
 use std::io;
+use std::slice;
 
 use serde::Serialize;
 
@@ -62,6 +63,10 @@ impl<'a> CarvedAllocationRow<'a> {
             caller as "CallingAddress": Address => row.allocation.caller,
             /// The name of that address.
             caller_symbol: Symbol, optional => Value::Symbol(row.allocation.caller),
+            /// The source file of the call that asked for the block; null if no PDB has the line.
+            file: SourceFile, optional => Value::SourceFile(slice::from_ref(&row.allocation.caller)),
+            /// The line in that file.
+            line: SourceLine, optional => Value::SourceLine(slice::from_ref(&row.allocation.caller)),
             /// Always "carved".
             source: OneOf(&[SOURCE]) => SOURCE,
             /// The physical page of the tracking entry; null if only its virtual address is known.

@@ -4,6 +4,7 @@
 use std::borrow::{Borrow, Cow};
 use std::fmt::{self, Write as _};
 use std::io;
+use std::rc::Rc;
 
 pub(super) use super::escape::inert;
 use super::json::TagText;
@@ -13,6 +14,7 @@ use crate::completeness::Completeness;
 use crate::describe::{Column, Table, Value};
 use crate::error::Problem;
 use crate::extent::Extent;
+use crate::symbols::SourceSite;
 
 /// A table that is being written. Its last column, `extent`, says in each row how much of the answer the
 /// table is: `complete`, `at least` or `unknown`. A table without rows that is not complete gets one row in
@@ -151,6 +153,14 @@ fn write_cell(cell: &mut String, value: &Value<'_>, names: Option<&Names<'_>>) -
             Some(name) => cell.write_str(&inert(&name)),
             None => Ok(()),
         },
+        Value::SourceFile(frames) => match source(names, frames) {
+            Some(site) => cell.write_str(&inert(site.innermost().0)),
+            None => Ok(()),
+        },
+        Value::SourceLine(frames) => match source(names, frames) {
+            Some(site) => write!(cell, "{}", site.innermost().1),
+            None => Ok(()),
+        },
         Value::Frames(frames) => write_stack(cell, frames, names),
         Value::Trail(trail) => cell.write_str(&inert(&trail.join(" < "))),
         Value::Addresses(all) => all
@@ -160,6 +170,10 @@ fn write_cell(cell: &mut String, value: &Value<'_>, names: Option<&Names<'_>>) -
         // A cell holds one value.
         Value::Object(_) | Value::List(_) => Ok(()),
     }
+}
+
+fn source(names: Option<&Names<'_>>, frames: &[Va]) -> Option<Rc<SourceSite>> {
+    names.and_then(|names| names.source_of_stack(frames))
 }
 
 fn write_stack(cell: &mut String, frames: &[Va], names: Option<&Names<'_>>) -> fmt::Result {

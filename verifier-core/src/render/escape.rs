@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | a terminal, Markdown, SVG, DOT | [`sanitize`] | replaces control characters (C0, DEL, C1), line and paragraph separators, and characters that change the direction of text by U+FFFD |
 //! | HTML | [`escape_html`] | the same, and writes `&<>"'` as entities |
+//! | XML | [`escape_xml`] | the same, and replaces characters that XML 1.0 does not have |
 //! | CSV | [`inert`] | the same, and puts an apostrophe before `=`, `+`, `-`, `@` at the beginning |
 //! | JSON | [`JsonFormatter`] | writes the same characters as escapes such as `\u009b`: nothing is lost |
 //!
@@ -67,6 +68,11 @@ pub fn escape_html(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same for XML 1.0, which does not have U+FFFE and U+FFFF.
+pub(super) fn escape_xml(text: &str) -> String {
+    escape_html(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 /// The same as [`sanitize`] for a cell that no spreadsheet runs. Blanks before a formula do not hide it, and neither

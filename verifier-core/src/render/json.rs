@@ -17,6 +17,7 @@ use crate::analysis::Total;
 use crate::completeness::Completeness;
 use crate::describe::{Object, Table, Value};
 use crate::error::Problem;
+use crate::symbols::InlinedFrame;
 use crate::verifier::Counters;
 
 /// A C name in snake_case: `PeakNonPagedBytes` is `peak_non_paged_bytes`, `IATInExecutableSection`
@@ -206,6 +207,14 @@ impl Serialize for ValueDoc<'_> {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Tag(tag) => serializer.collect_str(&TagText(*tag)),
             Value::Symbol(va) => name(*names, *va).as_deref().serialize(serializer),
+            Value::SourceFile(frames) => {
+                let site = names.and_then(|names| names.source_of_stack(frames));
+                site.as_ref().map(|site| &**site.innermost().0).serialize(serializer)
+            }
+            Value::SourceLine(frames) => {
+                let site = names.and_then(|names| names.source_of_stack(frames));
+                site.map(|site| site.innermost().1).serialize(serializer)
+            }
             Value::Frames(frames) => {
                 Seq(|| frames.iter().map(|&va| FrameDoc(va, *names))).serialize(serializer)
             }
@@ -244,10 +253,33 @@ struct FrameDoc<'a>(Va, Option<&'a Names<'a>>);
 
 impl Serialize for FrameDoc<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("address", &self.0)?;
         map.serialize_entry("symbol", &name(self.1, self.0).as_deref())?;
+        // Most frames are in modules without lines.
+        if let Some(site) = self.1.and_then(|names| names.source(self.0)) {
+            map.serialize_entry("file", &*site.file)?;
+            map.serialize_entry("line", &site.line)?;
+            if !site.inlined.is_empty() {
+                let inlined = site.inlined.iter().map(InlinedDoc::from);
+                map.serialize_entry("inlined", &inlined.collect::<Vec<_>>())?;
+            }
+        }
         map.end()
+    }
+}
+
+/// A function that was inlined at a frame.
+#[derive(Serialize)]
+struct InlinedDoc<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+}
+
+impl<'a> From<&'a InlinedFrame> for InlinedDoc<'a> {
+    fn from(frame: &'a InlinedFrame) -> Self {
+        Self { function: &frame.function, file: &frame.file, line: frame.line }
     }
 }
 

@@ -32,6 +32,7 @@ pub mod rows {
     pub use crate::verifier::log::{CarvedRow, EventRow, PoolRow};
 }
 
+pub use crate::number::{Size, Thousands};
 pub use carve::{
     write_carved_log_csv, write_carved_log_json, write_carved_pool_csv, write_carved_pool_json,
 };
@@ -41,15 +42,18 @@ pub use drivers::{write_drivers_csv, write_drivers_json};
 pub use escape::escape_html;
 pub use history::{write_history_csv, write_history_json};
 pub use json::{Verdict, to_snake_case, write_json};
+pub use leaks::percent;
 pub use leaks::{
-    LeakGroup, LeakGroups, LeaksView, Omitted, Weight, filter_line, folded_stacks, unload_line,
-    write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
+    LeakGroup, LeakGroups, LeaksView, Omitted, Severity, Snippets, Weight, baseline_lines,
+    filter_line, folded_stacks, unload_line, write_baseline, write_leaks_csv, write_leaks_folded,
+    write_leaks_github, write_leaks_json, write_leaks_junit, write_leaks_markdown,
+    write_leaks_sarif,
 };
 pub use logs::{
     LogFacts, WatchedFacts, write_event_log_csv, write_event_log_json, write_pool_log_csv,
     write_pool_log_json, write_watched_irps_csv, write_watched_irps_json,
 };
-pub use names::Names;
+pub use names::{LineStyle, Names};
 pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json};
 pub use settings::{write_flags_json, write_settings_csv, write_settings_json};

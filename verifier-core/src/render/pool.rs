@@ -1,6 +1,7 @@
 //! Outstanding allocations, as JSON and CSV.
 
 use std::io;
+use std::slice;
 
 use serde::{Serialize, Serializer};
 
@@ -33,6 +34,10 @@ impl<'a, T: 'a> AllocationRow<'a, T> {
         caller as "CallingAddress": Address => row.allocation.caller,
         /// The name of that address.
         caller_symbol: Symbol, optional => Value::Symbol(row.allocation.caller),
+        /// The source file of the call that asked for the block; null if no PDB has the line.
+        file: SourceFile, optional => Value::SourceFile(slice::from_ref(&row.allocation.caller)),
+        /// The line in that file.
+        line: SourceLine, optional => Value::SourceLine(slice::from_ref(&row.allocation.caller)),
         /// Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
         source: OneOf(&Source::NAMES) => row.allocation.source.name(),
         /// How the driver of a block of the pool info tree was found; null if the entry itself names it.

@@ -53,6 +53,10 @@ pub static POOL_STACK: Table<'static, OwnedStack> = Table::new(
         in_tree: Bool, not_in_csv => row.stack.is_in_tree,
         /// The call stack, innermost frame first.
         stack: Frames => Value::Frames(&row.stack.frames),
+        /// The source file of the first frame outside the kernel and Verifier; null if no PDB has the line.
+        file: SourceFile, optional => Value::SourceFile(&row.stack.frames),
+        /// The line in that file.
+        line: SourceLine, optional => Value::SourceLine(&row.stack.frames),
     }),
 );
 

@@ -1,5 +1,6 @@
 //! Lines of source code.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// The line of source code of an address, and the functions that were inlined there.
@@ -44,6 +45,19 @@ impl SourceSite {
         Self { inlined, ..self }
     }
 
+    /// The lines of the address: that of the innermost function, then those into which it was inlined.
+    pub fn lines(&self) -> impl Iterator<Item = (&Arc<str>, u32)> + Clone {
+        let inlined = self.inlined.iter().map(|frame| (&frame.file, frame.line));
+        inlined.chain([(&self.file, self.line)])
+    }
+
+    /// `pool.h:22 ← cache.c:17`: the [`lines`](Self::lines) without folders.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let lines = self.lines().map(|(file, line)| format!("{}:{line}", file_name(file)));
+        lines.collect::<Vec<_>>().join(" ← ")
+    }
+
     /// The file and line of the innermost function: the code that is at the address.
     #[must_use]
     pub fn innermost(&self) -> (&Arc<str>, u32) {
@@ -51,6 +65,17 @@ impl SourceSite {
             Some(frame) => (&frame.file, frame.line),
             None => (&self.file, self.line),
         }
+    }
+}
+
+/// `C:\src\pool.h:22 ← C:\src\cache.c:17`: the [`lines`](SourceSite::lines).
+impl fmt::Display for SourceSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (file, line)) in self.lines().enumerate() {
+            let arrow = if i > 0 { " ← " } else { "" };
+            write!(f, "{arrow}{file}:{line}")?;
+        }
+        Ok(())
     }
 }
 

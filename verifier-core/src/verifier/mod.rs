@@ -40,7 +40,8 @@ pub use bug_check::{
 pub use counters::{Counter, Counters};
 pub(crate) use drivers::Recovered;
 pub use drivers::{
-    Driver, DriverState, Drivers, NO_DRIVER, TargetDriver, is_kernel_or_verifier, is_verifier_image,
+    Driver, DriverState, Drivers, NO_DRIVER, TargetDriver, code_site, is_kernel_or_verifier,
+    is_verifier_image,
 };
 pub use flags::{FLAGS, Flag, FlagGroup, Level};
 pub use globals::{FoundGlobal, GlobalEvidence, Globals, MissingGlobal};

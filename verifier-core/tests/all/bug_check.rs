@@ -114,6 +114,30 @@ fn leaks_say_first_which_driver_was_unloaded_whichever_driver_is_asked_for() {
     }
 }
 
+#[test]
+fn the_blocks_of_the_unloaded_driver_come_first() {
+    let build = Build::Win10Vb;
+    let mut m = Machine::new(build);
+    let large = m.driver(Driver::new("large.sys").pdb("large.pdb").symbol("LargeOpen", 0x1200));
+    let leaky = m.driver(Driver::new("leaky.sys").pdb("leaky.pdb").symbol("LeakyOpen", 0x1200));
+    let [first, second, _] = blocks(build);
+    let at = |m: &Machine, driver, name: &str| m.driver_address(driver, name) + 0x34;
+    let (of_large, of_leaky) = (at(&m, large, "LargeOpen"), at(&m, leaky, "LeakyOpen"));
+    m.level(8).verified(large).allocation(Allocation::nonpaged(first, 0x800, b"Lrge", of_large));
+    let entry = Suspect { name: "leaky.sys".into(), loads: 1, unloads: 1, address: None };
+    let leak = Allocation::nonpaged(second, 0x40, b"Leak", of_leaky);
+    m.verified_as(leaky, entry).allocation(leak);
+    m.unloaded_with_allocations(leaky, Unload::Listed);
+    let kernel = open(&m.assemble());
+    let leaks = Leaks::read(&kernel, |_| true).unwrap();
+    let view = LeaksView::new(&kernel, &leaks, GroupBy::Path);
+    let mut text = Vec::new();
+    write_leaks_text(&mut text, &view).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let heads: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    assert!(heads[0].contains("leaky.sys") && heads[1].contains("large.sys"), "{text}");
+}
+
 /// Memory without a dump's header: the bug check is in the kernel's own variable.
 #[test]
 fn the_kernel_itself_knows_its_bug_check() {

@@ -117,7 +117,7 @@ fn the_mark_is_in_every_format() {
     assert_eq!(json.matches("\"impossible\":\"thread\"").count(), 1);
     assert_eq!(json.matches("\"impossible\":null").count(), LENGTH as usize - 1);
     let csv = rendered(|out| write_pool_log_csv(out, &log, &names));
-    assert!(csv.lines().any(|line| line.contains(",stack,impossible")), "{csv}");
+    assert!(csv.lines().any(|line| line.contains(",stack,file,line,impossible")), "{csv}");
     assert_eq!(csv.lines().filter(|line| line.contains(",thread,at least")).count(), 1);
     let words = rendered(|out| text::write_pool_log(out, &log, &names));
     let mark = "This record is impossible: its thread is not an object in the kernel's half.";

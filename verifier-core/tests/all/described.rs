@@ -134,7 +134,7 @@ fn every_log_has_a_name_of_its_own() {
     }
     for kind in EventKind::ALL {
         let table = kind.table();
-        assert_eq!(table.columns.len(), kind.fields().len() + 3, "{kind:?}");
+        assert_eq!(table.columns.len(), kind.fields().len() + 5, "{kind:?}");
         assert!(table.columns.iter().all(|column| column.kind != Kind::Object));
     }
 }

@@ -25,7 +25,9 @@ fn value(kind: Kind) -> String {
         }
         Kind::Tag => "pool tag".into(),
         Kind::Symbol => "symbol".into(),
-        Kind::Frames => "[{`address`, `symbol`}]".into(),
+        Kind::SourceFile => "path".into(),
+        Kind::SourceLine => "number".into(),
+        Kind::Frames => "[frame]".into(),
         Kind::Trail => "[text]".into(),
         Kind::Addresses => "[address]".into(),
         Kind::Object => "{…}".into(),
@@ -69,6 +71,7 @@ fn records() -> String {
     section(&mut out, &NEIGHBOR);
     section(&mut out, &LeakGroup::TABLE);
     section(&mut out, &AllocationRow::block_table());
+    section(&mut out, &AllocationRow::flat_table());
     section(&mut out, &DiffRow::TABLE);
     section(&mut out, &ResourceRow::TABLE);
     section(&mut out, &THREAD);

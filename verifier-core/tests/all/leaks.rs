@@ -177,10 +177,10 @@ fn every_format() {
 
     assert_eq!(
         rendered(|out| write_leaks_markdown(out, &view)),
-        "### Driver Verifier: 4 blocks (1,088 bytes) outstanding
+        "### Driver Verifier: 4 blocks outstanding, 1,088 bytes
 
-3 of 4 blocks, 75.0 % of bytes, have a stack.
-- 1 block (272 bytes) without a stack: not logged: none of the 3 records is of this block, and the log has not wrapped
+- wrap.sys holds 4 blocks, 1,088 bytes
+- Most is from wrap!WrapAlloc, 4 blocks, 100 % of bytes
 
 | # | Blocks | Bytes | Largest | Tag | Driver | Where |
 |--:|--:|--:|--:|---|---|---|
@@ -212,21 +212,24 @@ nt!NtDeviceIoControlFile+0x10
 ```
 
 </details>
+
+3 of 4 blocks, 75.0 % of bytes, have a stack.
+- 1 block, 272 bytes without a stack: not logged: none of the 3 records is of this block, and the log has not wrapped
 "
     );
     assert_eq!(
         rendered(|out| write_leaks_csv(out, &view)),
-        "count,bytes,largest,tag,driver,label,why_no_stack,stack,examples,stack_source,source,\
-         impossible,extent
+        "count,bytes,largest,tag,driver,label,why_no_stack,stack,file,line,examples,stack_source,source,\
+         impossible,known,extent
 2,544,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← ReadRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!ReadRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50000000 0xffff9a8f50001000,pool log,tracker,0,complete
+         nt!NtDeviceIoControlFile+0x10,,,0xffff9a8f50000000 0xffff9a8f50001000,pool log,tracker,0,,complete
 1,272,272,Wrap,wrap.sys,wrap!WrapAlloc+0x20 ← WriteRequest+0x20,,nt!VerifierExAllocatePoolWithTag+0x10 < \
          wrap!WrapAlloc+0x20 < wrap!WriteRequest+0x20 < nt!IofCallDriver+0x10 < \
-         nt!NtDeviceIoControlFile+0x10,0xffff9a8f50002000,pool log,tracker,0,complete
+         nt!NtDeviceIoControlFile+0x10,,,0xffff9a8f50002000,pool log,tracker,0,,complete
 "
     );
-    let all = LeaksView::new(&kernel, &leaks, GroupBy::Stack);
+    let all = LeaksView::new(&kernel, &leaks, GroupBy::StackAndTag);
     let folded =
         "wrap.sys;(no stack, not logged: none of the 3 records is of this block, and the log \
          has not wrapped);wrap!WrapAlloc+0x20;(tag Wrap) 1
@@ -238,7 +241,11 @@ wrap.sys;nt!NtDeviceIoControlFile+0x10;nt!IofCallDriver+0x10;wrap!WriteRequest+0
     assert_eq!(rendered(|out| write_leaks_folded(out, &all, Weight::Count)), folded);
 
     let text = rendered(|out| write_leaks_text(out, &all));
-    assert!(text.starts_with("3 of 4 blocks, 75.0 % of bytes, have a stack.\n"), "{text}");
+    let answer = "4 blocks are outstanding, 1,088 bytes (1.1 KiB).\nwrap.sys holds 4 blocks, 1,088 bytes.\n\
+        Most is from wrap!WrapAlloc, 4 blocks, 100 % of bytes.\n\n#1  2 blocks, 544 bytes (50.0 %), \
+        largest 272, tag Wrap, wrap.sys\n";
+    assert!(text.starts_with(answer), "{text}");
+    assert!(text.contains("3 of 4 blocks, 75.0 % of bytes, have a stack.\n"), "{text}");
     assert!(text.contains("    caller: wrap!WrapAlloc+0x20\n"), "{text}");
     let json: serde_json::Value =
         serde_json::from_str(&rendered(|out| write_leaks_json(out, &view))).unwrap();
@@ -347,7 +354,7 @@ fn functions_and_callers_that_are_skipped() {
     let grouping = Grouping::new(&kernel, &leaks, Some(&skip));
     assert_eq!(grouping.skipped(), (3, 3));
     let labels = |by| {
-        let view = LeaksView::of_groups(&leaks, by, grouping.groups(by), names.clone());
+        let view = LeaksView::grouped(&leaks, by, &grouping, names.clone());
         let mut all: Vec<_> =
             view.iter().map(|group| (group.label(), group.blocks.len())).collect();
         all.sort();
@@ -514,7 +521,10 @@ fn contiguous_memory_has_groups_of_its_own_whatever_they_are_by() {
     let view = LeaksView::new(&kernel, &leaks, GroupBy::Tag);
     let text = rendered(|out| write_leaks_text(out, &view));
     assert!(
-        text.contains("#1  2 blocks, 24,576 bytes, largest 12,288, contiguous memory, wrap.sys")
+        text.contains(
+            "#1  2 blocks, 24,576 bytes (97.8 %), largest 12,288, contiguous memory, wrap.sys"
+        ),
+        "{text}"
     );
     let view = LeaksView::new(&kernel, &leaks, GroupBy::Stack);
     let folded = rendered(|out| write_leaks_folded(out, &view, Weight::Bytes));
@@ -522,5 +532,5 @@ fn contiguous_memory_has_groups_of_its_own_whatever_they_are_by() {
     let markdown = rendered(|out| write_leaks_markdown(out, &view));
     assert!(markdown.contains("contiguous memory"), "{markdown}");
     let csv = rendered(|out| write_leaks_csv(out, &view));
-    assert_eq!(csv.lines().filter(|line| line.ends_with(",contiguous,0,complete")).count(), 2);
+    assert_eq!(csv.lines().filter(|line| line.ends_with(",contiguous,0,,complete")).count(), 2);
 }

@@ -198,24 +198,30 @@ fn groups_and_renderings_name_the_source() {
     leaky.record(3, leaky.stack("Write"));
     let kernel = leaky.kernel();
     let leaks = Leaks::read(&kernel, |_| true).unwrap();
-    let groups = Grouping::new(&kernel, &leaks, None).groups(GroupBy::Stack);
+    let grouping = Grouping::new(&kernel, &leaks, None);
+    let groups = grouping.groups(GroupBy::Stack);
     assert_eq!(groups.iter().map(|group| group.bytes).collect::<Vec<_>>(), [0x300, 0x100, 0x10]);
     let names = Names::new(&kernel);
-    let view = LeaksView::of_groups(&leaks, GroupBy::Stack, groups, names);
+    let view = LeaksView::grouped(&leaks, GroupBy::Stack, &grouping, names);
     let mut text = Vec::new();
     write_leaks_text(&mut text, &view).unwrap();
     let text = String::from_utf8(text).unwrap();
     assert!(
         text.starts_with(
             "Not complete: pool block at 0xffff9a8f4da81500: block 0xffff9a8f50003000 has no stack: \
-             null.\n4 of 4 blocks, 100 % of bytes, have a stack.\n  3 blocks, 1,024 bytes, with the stack \
-             of the pool info tree\nAt least 4 blocks outstanding, 1,040 bytes, in 3 groups by stack, the \
-             most bytes first.\n\n#1  2 blocks, 768 bytes, largest 512, tag Leak, leaky.sys, stack \
-             of the pool info tree\n    "
+             null.\nAt least 4 blocks are outstanding, 1,040 bytes (1.0 KiB).\n"
         ),
         "{text}"
     );
-    assert!(text.contains("#3  1 block, 16 bytes, tag ...., (no known driver)\n"), "{text}");
+    let first = "#1  2 blocks, 768 bytes (73.8 %), largest 512, tag Leak, leaky.sys, stack of the pool info tree\n";
+    assert!(text.contains(first), "{text}");
+    let coverage = "At least 4 blocks, in 3 groups by stack. 4 of 4 blocks, 100 % of bytes, have a stack.\n  \
+        3 blocks, 1,024 bytes, with the stack of the pool info tree\n";
+    assert!(text.contains(coverage), "{text}");
+    assert!(
+        text.contains("#3  1 block, 16 bytes (1.5 %), tag ...., (no known driver)\n"),
+        "{text}"
+    );
     let mut json = Vec::new();
     write_leaks_json(&mut json, &view).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();

@@ -1,5 +1,5 @@
 //! Lines of source code and inlined functions, out of PDBs by clang and lld-link. What is expected is from
-//! llvm-symbolizer (`fixtures/pdb/lines/make.sh`), for each byte of the code.
+//! llvm-symbolizer (`verifier-synth/leaky/make.sh`), for each byte of the code.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,18 +10,22 @@ use std::sync::Arc;
 use verifier_core::Rva;
 use verifier_core::symbols::SymbolLookup as _;
 use verifier_core::types::Pdb;
+use verifier_core::verifier::PoolReport;
+use verifier_synth::{Build, Linked, MachineType, leaky};
 
-const NAMES: [&str; 4] = ["leaky-x64", "leaky-x86", "leaky-arm64", "leaky-x64-O0"];
+use crate::common::{session, shared};
+
+const NAMES: [&str; 4] = ["x64", "x86", "arm64", "x64-O0"];
 
 /// A function with file and line; line 0 is an unknown line.
 type Frame = (String, String, u32);
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pdb/lines")
+fn file(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../verifier-synth/leaky").join(name).join(file)
 }
 
 fn open(name: &str) -> Pdb {
-    let bytes = std::fs::read(folder().join(format!("{name}.pdb"))).unwrap();
+    let bytes = std::fs::read(file(name, "leaky.pdb")).unwrap();
     Pdb::parse(name, Arc::new(bytes)).unwrap()
 }
 
@@ -31,7 +35,7 @@ fn hex(text: &str) -> u32 {
 
 /// What is expected at each address of the code.
 fn expected(name: &str, kind: &str) -> BTreeMap<u32, Vec<Frame>> {
-    let text = std::fs::read_to_string(folder().join(format!("{name}.{kind}.txt"))).unwrap();
+    let text = std::fs::read_to_string(file(name, &format!("{kind}.txt"))).unwrap();
     let mut all = BTreeMap::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
@@ -44,7 +48,7 @@ fn expected(name: &str, kind: &str) -> BTreeMap<u32, Vec<Frame>> {
 
 /// The return addresses of all calls.
 fn calls(name: &str) -> Vec<u32> {
-    let text = std::fs::read_to_string(folder().join(format!("{name}.calls.txt"))).unwrap();
+    let text = std::fs::read_to_string(file(name, "calls.txt")).unwrap();
     text.lines().map(hex).collect()
 }
 
@@ -66,10 +70,9 @@ fn functions(frames: &[Frame]) -> Vec<&str> {
 
 /// Compares the functions of all frames, and the line of the outermost one. At the first byte of a function
 /// llvm-symbolizer has the first of several lines; every other line at the same address is for no code.
-fn compare(name: &str, expected: &BTreeMap<u32, Vec<Frame>>) {
-    let pdb = open(name);
+fn compare(name: &str, pdb: &Pdb, expected: &BTreeMap<u32, Vec<Frame>>) {
     for (&rva, expected) in expected {
-        let found = found(&pdb, rva);
+        let found = found(pdb, rva);
         // Between functions there is no line, and names differ: ours is of the nearest symbol below.
         if let ([(.., 0)], [(.., 0)]) = (&found[..], &expected[..]) {
             continue;
@@ -87,7 +90,7 @@ fn every_byte_has_the_functions_and_the_line_that_llvm_symbolizer_reads_from_the
     for name in NAMES {
         let expected = expected(name, "pdb");
         assert!(expected.len() > 1000, "{name}");
-        compare(name, &expected);
+        compare(name, &open(name), &expected);
     }
 }
 
@@ -151,7 +154,7 @@ fn an_allocation_by_a_wrapper_in_a_wrapper_has_all_three_lines() {
 
 #[test]
 fn a_displacement_is_from_the_first_code_of_the_inlined_function() {
-    let pdb = open("leaky-x64");
+    let pdb = open("x64");
     let at = |rva| pdb.source_site(Rva(rva)).unwrap().inlined[0].displacement;
     // The wrapper's code in DriverEntry starts at 0x100f.
     assert_eq!((at(0x100f), at(0x1024)), (0, 0x15));
@@ -170,12 +173,37 @@ fn addresses_without_code_have_no_line() {
 }
 
 #[test]
+fn blocks_of_a_dump_have_the_lines_of_the_calls_that_allocated_them() {
+    for build in [Build::Win7Sp1, Build::Win11Ge, Build::Win11Arm64, Build::Win7Sp1X86] {
+        let calls = Linked::leaky(build.machine()).calls();
+        let kernel = session(leaky(build));
+        let report = PoolReport::read(&kernel, |_| true).unwrap();
+        let blocks: Vec<_> = report.drivers.iter().flat_map(|driver| &driver.allocations).collect();
+        assert_eq!((blocks.len(), report.problems.len()), (47, 0), "{build:?}");
+        for block in blocks {
+            let (_, module) = kernel.modules().find(block.caller).unwrap();
+            let call =
+                calls.iter().find(|call| module.base.add(call.returns_to.into()) == block.caller);
+            let lines = &call.unwrap().lines;
+            let site = kernel.source_of_call(block.caller).unwrap();
+            let (file, line) = site.innermost();
+            assert_eq!((&**file, line), (lines[0].file.as_str(), lines[0].line), "{build:?}");
+            let inlined: Vec<&str> = site.inlined.iter().map(|frame| &*frame.function).collect();
+            let functions: Vec<&str> = lines.iter().map(|line| line.function.as_str()).collect();
+            assert_eq!(inlined, functions[..functions.len() - 1], "{build:?}");
+        }
+    }
+}
+
+#[test]
 fn llvm_symbolizer_says_the_same_today() {
     let mut run = 0;
     for name in NAMES {
         let all = expected(name, "pdb");
-        let Some(answers) = symbolize(name, all.keys().copied()) else { continue };
-        compare(name, &answers);
+        let Some(answers) = symbolize(&file(name, "leaky.sys"), all.keys().copied()) else {
+            continue;
+        };
+        compare(name, &open(name), &answers);
         run += 1;
     }
     if run == 0 {
@@ -183,14 +211,72 @@ fn llvm_symbolizer_says_the_same_today() {
     }
 }
 
+/// Their images are not beside the dumps, so an image of ours gets the identity of each PDB.
+#[test]
+fn drivers_of_real_dumps_have_the_lines_that_llvm_symbolizer_reads() {
+    let Some(dumps) = shared("dumps") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for path in driver_pdbs(&dumps) {
+        let bytes = std::fs::read(&path).unwrap();
+        let pdb = Pdb::parse("leaky.pdb", Arc::new(bytes.clone())).unwrap();
+        let machine = match pdb.machine_image_type() {
+            Some(0x14c) => MachineType::X86,
+            Some(0xaa64) => MachineType::Arm64,
+            _ => MachineType::X64,
+        };
+        let mut image = Linked::leaky(machine).image.to_vec();
+        let record = image.windows(4).position(|bytes| bytes == b"RSDS").unwrap();
+        image[record + 4..record + 20].copy_from_slice(&pdb.id().guid);
+        image[record + 20..record + 24].copy_from_slice(&pdb.id().age.to_le_bytes());
+        std::fs::write(folder.path().join("leaky.pdb"), bytes).unwrap();
+        std::fs::write(folder.path().join("leaky.sys"), image).unwrap();
+        let end = (0x1000..0x8000).rfind(|rva| pdb.source_site(Rva(*rva)).is_some());
+        let Some(end) = end else { continue };
+        let Some(answers) = symbolize(&folder.path().join("leaky.sys"), 0x1000..end) else {
+            println!("skipped: llvm-symbolizer is not installed");
+            return;
+        };
+        compare(&path.display().to_string(), &pdb, &answers);
+        seen += 1;
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
+fn drivers_of_real_dumps_have_the_names_of_the_whole_table() {
+    let Some(dumps) = shared("dumps") else { return };
+    for path in driver_pdbs(&dumps) {
+        let bytes = Arc::new(std::fs::read(&path).unwrap());
+        let whole = Pdb::parse("", bytes.clone()).unwrap().symbol_table().unwrap();
+        let pdb = Pdb::parse("", bytes).unwrap();
+        for rva in (0..0x6000).chain([u32::MAX]).map(Rva) {
+            assert_eq!(pdb.resolve(rva), whole.resolve(rva), "{} {rva:?}", path.display());
+        }
+    }
+}
+
+/// The PDBs beside dumps that are not the kernels'.
+fn driver_pdbs(dumps: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let stores = entries(dumps).into_iter().flat_map(|dump| entries(&dump.join("symbols")));
+    let drivers =
+        stores.filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with("nt"));
+    let keys = drivers.flat_map(|driver| entries(&driver));
+    keys.flat_map(|key| entries(&key)).collect()
+}
+
 /// The answers of llvm-symbolizer, if it is installed and reads PDBs.
 fn symbolize(
-    name: &str,
+    image: &Path,
     addresses: impl Iterator<Item = u32>,
 ) -> Option<BTreeMap<u32, Vec<Frame>>> {
     let addresses: Vec<u32> = addresses.collect();
     let mut tool = Command::new("llvm-symbolizer")
-        .arg(format!("--obj={}", folder().join(format!("{name}.sys")).display()))
+        .arg(format!("--obj={}", image.display()))
         .args(["--relative-address", "--inlines"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -13,6 +13,8 @@ mod before_win7;
 #[cfg(feature = "render")]
 mod bug_check;
 mod carve_log;
+mod churn;
+mod ci_formats;
 mod common;
 mod contradictions;
 #[cfg(feature = "render")]

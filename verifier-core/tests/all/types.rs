@@ -15,6 +15,8 @@ use verifier_core::types::{Isf, Pdb, Shape, TypeSource};
 const SHAPES: &[u8] = include_bytes!("../fixtures/pdb/shapes.pdb");
 const CLASSES: &[u8] = include_bytes!("../fixtures/pdb/classes.pdb");
 const DECORATED: &[u8] = include_bytes!("../fixtures/pdb/decorated.pdb");
+/// With lines and inlined functions.
+const LINES: &[u8] = include_bytes!("../../../verifier-synth/leaky/x64/leaky.pdb");
 /// Without procedures, so names are looked up through its indexes.
 const PUBLIC: &[u8] = include_bytes!("../../../fuzz/targets/fixtures/public.pdb");
 
@@ -527,7 +529,7 @@ fn exercise(bytes: Vec<u8>) {
     }
     let _ = (pdb.len(), pdb.find("entry"), pdb.find("no such name"));
     for rva in (0..0x8000).step_by(0x11) {
-        let _ = pdb.resolve(Rva(rva));
+        let _ = (pdb.resolve(Rva(rva)), pdb.source_site(Rva(rva)));
     }
     if let Ok(table) = pdb.symbol_table() {
         let _ = (table.find("entry"), table.resolve(Rva(0x1234)));
@@ -538,14 +540,14 @@ fn exercise(bytes: Vec<u8>) {
 }
 
 fn fixture(which: usize) -> Vec<u8> {
-    [SHAPES, CLASSES, DECORATED, PUBLIC][which].to_vec()
+    [SHAPES, CLASSES, DECORATED, PUBLIC, LINES][which].to_vec()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn cut_short(which in 0usize..4, keep in 0.0f64..1.0) {
+    fn cut_short(which in 0usize..5, keep in 0.0f64..1.0) {
         silence();
         let mut bytes = fixture(which);
         bytes.truncate((bytes.len() as f64 * keep) as usize);
@@ -554,7 +556,7 @@ proptest! {
 
     #[test]
     fn bytes_changed(
-        which in 0usize..4,
+        which in 0usize..5,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60),
     ) {
         silence();

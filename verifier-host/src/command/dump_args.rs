@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use verifier_core::render::text::Style;
+use verifier_core::symbols::SourceRoots;
 use verifier_core::{Pa, Va};
 use verifier_host::symbols::SymbolPath;
 use verifier_host::{Error, FileMode, Inputs, OutputKind, Session, SessionOptions};
@@ -37,6 +38,9 @@ pub(super) struct OpenArgs {
     /// Physical address of the top page table (CR3), instead of what the file says or a search finds
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     dtb: Option<Va>,
+    /// Where the source files are: paths in PDBs that begin with OLD get NEW instead; can be given several times
+    #[arg(long, value_name = "OLD=NEW", value_parser = parse_source_root)]
+    source_root: Vec<(String, String)>,
 }
 
 impl DumpArgs {
@@ -52,13 +56,9 @@ impl DumpArgs {
         Ok(path)
     }
 
-    /// Refuses outputs that would replace the dump or a symbol file.
-    pub(super) fn refuse_inputs<'a>(
-        &self,
-        outputs: impl IntoIterator<Item = &'a Path>,
-    ) -> Result<(), Error> {
-        let inputs = Inputs::new(Some(&self.dump), &self.symbol_path()?);
-        outputs.into_iter().try_for_each(|output| inputs.refuse_overwrite(output))
+    /// The files that are read: no output may replace them.
+    pub(super) fn inputs(&self) -> Result<Inputs, Error> {
+        Ok(Inputs::new(Some(&self.dump), &self.symbol_path()?))
     }
 
     /// Checks that the output may be written, then opens the dump.
@@ -68,11 +68,21 @@ impl DumpArgs {
         kind: OutputKind,
         force: bool,
     ) -> Result<Session, Error> {
-        if !is_stdout(output) {
-            let inputs = Inputs::new(Some(&self.dump), &self.symbol_path()?);
-            inputs.check_output(output, kind, force)?;
-        }
+        self.check_output(output, kind, force)?;
         self.open()
+    }
+
+    /// Refuses an output that would replace the dump, a symbol file, or a file of another kind.
+    pub(super) fn check_output(
+        &self,
+        output: &Path,
+        kind: OutputKind,
+        force: bool,
+    ) -> Result<(), Error> {
+        if is_stdout(output) {
+            return Ok(());
+        }
+        self.inputs()?.check_output(output, kind, force)
     }
 
     /// Opens the dump.
@@ -82,6 +92,7 @@ impl DumpArgs {
         options.mode = if self.how.no_mmap { FileMode::Read } else { FileMode::Map };
         options.raw = self.how.raw;
         options.directory_table_base = self.how.dtb.map(|dtb| Pa(dtb.0));
+        options.source_roots = SourceRoots::new(self.how.source_root.iter().cloned());
         options.progress = on_stderr();
         Session::open_with(&self.dump, path, options)
     }
@@ -125,6 +136,14 @@ pub(super) fn parse_address(text: &str) -> Result<Va, String> {
     u64::from_str_radix(digits, 16)
         .map(Va)
         .map_err(|_| format!("{text:?} is not a hexadecimal address"))
+}
+
+/// Reads the start of paths in PDBs and what replaces it.
+fn parse_source_root(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() => Ok((old.into(), new.into())),
+        _ => Err(format!("{text:?} is not OLD=NEW, such as C:\\build\\src=src")),
+    }
 }
 
 /// Reads two addresses with a hyphen between them; the second must be higher.

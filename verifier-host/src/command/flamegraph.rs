@@ -21,6 +21,9 @@ pub(super) struct FlamegraphArgs {
     /// What the widths are
     #[arg(long, value_enum, default_value = "bytes")]
     by: WeightArg,
+    /// Merge the stacks from the frames that allocated, not from the outermost ones
+    #[arg(long)]
+    inverted: bool,
     /// The picture's file; - for standard output
     #[arg(short, long, value_name = "FILE.svg")]
     output: PathBuf,
@@ -36,9 +39,9 @@ pub(super) fn run(args: &FlamegraphArgs) -> Result<(), Error> {
     let progress = Stages::default();
     let found = session.leaks_with(args.filter.filter(), &progress)?;
     warn_of_problems(&found.leaks.problems);
-    let view = found.by(GroupBy::Stack);
+    let view = found.by(GroupBy::StackAndTag);
     progress.begin("drawing", None);
-    let picture = flame_graph(&view, args.by.into());
+    let picture = flame_graph(&view, args.by.into(), args.inverted);
     progress.end();
     let blocks = counted(found.leaks.blocks.len(), "block");
     let is_complete = found.leaks.completeness().is_complete();

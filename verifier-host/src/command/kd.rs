@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use verifier_host::Error;
-use verifier_host::kd::run_kd_command;
+use verifier_host::kd::Debugger;
 
 use super::dump_args::{DumpArgs, StyleArg};
 use super::exit_code;
@@ -20,6 +20,9 @@ pub(super) struct KdArgs {
     /// Which debugger's text
     #[arg(long, value_enum, default_value = "modern")]
     style: StyleArg,
+    /// Show lines of source code, as after .lines -e
+    #[arg(long)]
+    lines: bool,
 }
 
 /// Runs the commands and returns the worst of their exit codes.
@@ -30,9 +33,10 @@ pub(super) fn run(args: &KdArgs) -> Result<u8, Error> {
     }
     warn_of_kernel_symbols(&session);
     let mut out = stdout();
+    let mut debugger = Debugger::new(args.style.into()).with_lines(args.lines);
     let mut worst = 0;
     for command in &args.command {
-        match run_kd_command(&mut out, &session, command, args.style.into()) {
+        match debugger.run(&mut out, &session, command) {
             Ok(problems) => warn_of_problems(&problems),
             Err(error) => {
                 worst = worst.max(exit_code(&error));

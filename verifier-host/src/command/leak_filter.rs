@@ -5,17 +5,23 @@ use std::str::FromStr as _;
 use clap::{Args, ValueEnum};
 use verifier_core::analysis::{GroupBy, PoolKind};
 use verifier_core::render::Weight;
-use verifier_host::{LeakFilter, NamePattern};
+use verifier_host::{IgnorePattern, LeakFilter, NamePattern};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ByArg {
-    /// Driver, tag and whole stack
+    /// Driver and the frames outside the kernel and Verifier
+    Path,
+    /// Driver and whole stack
     Stack,
+    /// Driver, whole stack and pool tag
+    StackAndTag,
     /// First frame outside the kernel and Verifier
     #[value(alias = "driver-frame")]
     Frame,
     /// Function of that frame
     Function,
+    /// Line of source code of that frame
+    Line,
     /// The address that called
     Caller,
     /// Pool tag
@@ -29,9 +35,12 @@ pub(super) enum ByArg {
 impl From<ByArg> for GroupBy {
     fn from(by: ByArg) -> Self {
         match by {
+            ByArg::Path => GroupBy::Path,
             ByArg::Stack => GroupBy::Stack,
+            ByArg::StackAndTag => GroupBy::StackAndTag,
             ByArg::Frame => GroupBy::Frame,
             ByArg::Function => GroupBy::Function,
+            ByArg::Line => GroupBy::Line,
             ByArg::Caller => GroupBy::Caller,
             ByArg::Tag => GroupBy::Tag,
             ByArg::Driver => GroupBy::Driver,
@@ -82,10 +91,14 @@ pub(super) struct FilterArgs {
     /// matching frames are dropped from the front of each stack, with the kernel's before them
     #[arg(long, value_name = "REGEX", value_parser = NamePattern::from_str)]
     pub(super) skip: Option<NamePattern>,
+    /// Leave these leaks out: a driver such as leaky.sys, a function such as leaky!Open*, or a pool tag such
+    /// as tag:Leak; with ? and *. Repeatable
+    #[arg(long, value_name = "PATTERN", value_parser = IgnorePattern::from_str)]
+    pub(super) ignore: Vec<IgnorePattern>,
 }
 
 /// Reads a number of bytes: decimal, or hexadecimal after 0x, or with K, M or G at the end.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a number of bytes: 4096, 0x1000, 4K");
     let lower = text.trim().to_ascii_lowercase();
     if let Some(hex) = lower.strip_prefix("0x") {
@@ -114,6 +127,7 @@ impl FilterArgs {
                 PoolTypeArg::Nonpaged => PoolKind::NonPaged,
             }),
             skip: self.skip.clone(),
+            ignore: self.ignore.clone(),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use verifier_core::render::{
-    LeaksView, write_leaks_csv, write_leaks_folded, write_leaks_json, write_leaks_markdown,
-    write_leaks_text,
+    LeaksView, Severity, Snippets, write_leaks_csv, write_leaks_folded, write_leaks_github,
+    write_leaks_json, write_leaks_junit, write_leaks_markdown, write_leaks_sarif, write_leaks_text,
 };
 use verifier_host::{Error, FilteredLeaks, GroupBy, flame_graph, write_file};
 
@@ -17,6 +17,8 @@ use super::show::OutputFormat;
 
 /// Groups that are shown to people by default.
 pub(super) const SHOWN: usize = 20;
+/// GitHub shows ten annotations of each kind for each step.
+const ANNOTATIONS: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LeaksFormat {
@@ -28,6 +30,12 @@ pub(super) enum LeaksFormat {
     Folded,
     /// A picture of the stacks, as SVG
     Flamegraph,
+    /// Results beside the source, for code hosts
+    Sarif,
+    /// Tests, for build servers
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
 }
 
 impl OutputFormat for LeaksFormat {
@@ -36,7 +44,7 @@ impl OutputFormat for LeaksFormat {
     }
 
     fn says_problems(self) -> bool {
-        self != Self::Json
+        !matches!(self, Self::Json | Self::Sarif)
     }
 }
 
@@ -51,9 +59,24 @@ impl LeaksFormat {
         matches!(self, Self::Folded | Self::Flamegraph)
     }
 
+    /// What its groups are by. People see the driver's own frames; programs get whole stacks.
+    fn by(self, asked: Option<GroupBy>) -> GroupBy {
+        match (self, asked) {
+            // Each tag is a frame of its own.
+            (Self::Folded | Self::Flamegraph, _) => GroupBy::StackAndTag,
+            (_, Some(by)) => by,
+            (Self::Json | Self::Csv, None) => GroupBy::Stack,
+            (_, None) => GroupBy::Path,
+        }
+    }
+
     /// How many groups are shown if the user does not say; `None` shows all.
     fn top(self) -> Option<usize> {
-        matches!(self, Self::Text | Self::Markdown).then_some(SHOWN)
+        match self {
+            Self::Text | Self::Markdown => Some(SHOWN),
+            Self::Github => Some(ANNOTATIONS),
+            _ => None,
+        }
     }
 }
 
@@ -133,10 +156,9 @@ impl OutputArgs {
     pub(super) fn write(
         &self,
         found: &FilteredLeaks,
-        by: GroupBy,
-        top: Option<usize>,
+        shown: Shown<'_>,
     ) -> Result<io::Result<()>, Error> {
-        let mut views = Views { found, view: found.by(by), by_stack: None, top };
+        let mut views = Views { found, shown, made: Vec::new() };
         let mut failed = None;
         for Output { format, file } in self.named() {
             let mut bytes = Vec::new();
@@ -173,30 +195,44 @@ impl OutputArgs {
             LeaksFormat::Csv => write_leaks_csv(out, view)?,
             LeaksFormat::Markdown => write_leaks_markdown(out, view)?,
             LeaksFormat::Folded => write_leaks_folded(out, view, weight)?,
-            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight)?)?,
+            LeaksFormat::Sarif => write_leaks_sarif(out, view)?,
+            LeaksFormat::Junit => write_leaks_junit(out, view)?,
+            LeaksFormat::Github => write_leaks_github(out, view)?,
+            LeaksFormat::Flamegraph => out.write_all(&flame_graph(view, weight, false)?)?,
         }
         Ok(())
     }
 }
 
-/// The groups that outputs show: those that the user asked for, and those by stack, made if a format needs
-/// them.
+/// What the user asked outputs to show.
+pub(super) struct Shown<'a> {
+    /// What blocks are grouped by, instead of the format's own.
+    pub(super) by: Option<GroupBy>,
+    pub(super) top: Option<usize>,
+    pub(super) severity: Severity,
+    /// Reads source files, if their lines are to be shown.
+    pub(super) snippets: Option<&'a dyn Snippets>,
+}
+
+/// The groups that outputs show, each made when a format needs it.
 struct Views<'a> {
     found: &'a FilteredLeaks,
-    view: LeaksView<'a>,
-    by_stack: Option<LeaksView<'a>>,
-    top: Option<usize>,
+    shown: Shown<'a>,
+    made: Vec<LeaksView<'a>>,
 }
 
 impl<'a> Views<'a> {
     fn of(&mut self, format: LeaksFormat) -> &LeaksView<'a> {
-        let found = self.found;
-        let view = if format.is_by_stack() && self.view.by != GroupBy::Stack {
-            self.by_stack.get_or_insert_with(|| found.by(GroupBy::Stack))
-        } else {
-            &mut self.view
-        };
-        view.top = top(self.top, format.top());
+        let by = format.by(self.shown.by);
+        let index = self.made.iter().position(|view| view.by == by).unwrap_or_else(|| {
+            let mut view = self.found.by(by);
+            view.snippets = self.shown.snippets;
+            view.severity = self.shown.severity;
+            self.made.push(view);
+            self.made.len() - 1
+        });
+        let view = &mut self.made[index];
+        view.top = top(self.shown.top, format.top());
         view
     }
 }

@@ -15,6 +15,7 @@ mod flamegraph;
 mod history;
 mod info;
 mod kd;
+mod leak_baseline;
 mod leak_filter;
 mod leak_limit;
 mod leak_outputs;

@@ -1,7 +1,7 @@
 //! The debugger's own commands, and its text.
 //!
-//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `lm` and `.bugcheck`,
-//! in upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
+//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `lm`, `.bugcheck` and
+//! `.lines`, in upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
 
 mod verifier;
 
@@ -9,51 +9,92 @@ use std::collections::HashSet;
 use std::io;
 
 use verifier_core::dump::Dump;
+use verifier_core::kernel::Kernel;
 use verifier_core::machine::Machine;
 use verifier_core::render::info::BugCheckInfo;
 use verifier_core::render::text::{
     DeadlockDetail, Style, extent_line, write_bug_check, write_deadlock, write_modules,
 };
+use verifier_core::render::{LineStyle, Names};
 use verifier_core::{Completeness, Problem};
 
 use crate::error::Error;
 use crate::session::Session;
 
-/// Runs one debugger command on a session and writes what the debugger would write, then a warning if the
-/// answer is not complete. Returns what could not be read or does not fit, and which symbols are missing.
+/// Runs one debugger command on a session, without lines of source code: [`Debugger::run`].
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown command, and the errors of the views.
+/// As [`Debugger::run`].
 pub fn run_kd_command(
     out: &mut dyn io::Write,
     session: &Session,
     command: &str,
     style: Style,
 ) -> Result<Vec<Problem>, Error> {
-    let mut problems = dispatch(out, session, command, style)?;
-    problems.extend(session.kernel_symbol_problem());
-    // Several views of one command may have the same problem.
-    let mut seen = HashSet::new();
-    problems.retain(|problem| seen.insert(problem.clone()));
-    // Not the debugger's, but in the form of the warnings that it prints between its lines.
-    if let Some(line) = extent_line(&Completeness::of(&problems)) {
-        writeln!(out, "*** WARNING: {line}.")?;
+    Debugger::new(style).run(out, session, command)
+}
+
+/// A debugger's settings, which its commands use and `.lines` changes.
+#[derive(Debug, Clone, Copy)]
+pub struct Debugger {
+    style: Style,
+    lines: LineStyle,
+}
+
+impl Debugger {
+    /// A debugger that shows no lines of source code.
+    #[must_use]
+    pub fn new(style: Style) -> Self {
+        Self { style, lines: LineStyle::Hidden }
     }
-    Ok(problems)
+
+    /// The same; stacks show lines of source code as after `.lines -e`, or do not.
+    #[must_use]
+    pub fn with_lines(self, is_on: bool) -> Self {
+        Self { lines: if is_on { LineStyle::Debugger } else { LineStyle::Hidden }, ..self }
+    }
+
+    /// Runs one command on a session and writes what the debugger would write, then a warning if the answer
+    /// is not complete. Returns what could not be read or does not fit, and which symbols are missing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown command, and the errors of the views.
+    pub fn run(
+        &mut self,
+        out: &mut dyn io::Write,
+        session: &Session,
+        command: &str,
+    ) -> Result<Vec<Problem>, Error> {
+        let mut problems = dispatch(out, session, command, self)?;
+        problems.extend(session.kernel_symbol_problem());
+        // Several views of one command may have the same problem.
+        let mut seen = HashSet::new();
+        problems.retain(|problem| seen.insert(problem.clone()));
+        // Not the debugger's, but in the form of the warnings that it prints between its lines.
+        if let Some(line) = extent_line(&Completeness::of(&problems)) {
+            writeln!(out, "*** WARNING: {line}.")?;
+        }
+        Ok(problems)
+    }
+
+    fn names<'k>(&self, kernel: &'k Kernel) -> Names<'k> {
+        Names::new(kernel).with_lines(self.lines)
+    }
 }
 
 fn dispatch(
     out: &mut dyn io::Write,
     session: &Session,
     command: &str,
-    style: Style,
+    debugger: &mut Debugger,
 ) -> Result<Vec<Problem>, Error> {
     let mut words = command.split_whitespace();
     let name = words.next().unwrap_or("");
     let rest: Vec<&str> = words.collect();
     match &*name.to_ascii_lowercase() {
-        "!verifier" => verifier::run(out, session, &rest, style),
-        "!deadlock" => deadlock(out, session, &rest, style),
+        "!verifier" => verifier::run(out, session, &rest, *debugger),
+        "!deadlock" => deadlock(out, session, &rest, *debugger),
+        ".lines" => lines(out, debugger, &rest),
         "lm" => {
             session.load_all_symbols();
             write_modules(out, session.kernel()?)?;
@@ -61,7 +102,7 @@ fn dispatch(
         }
         ".bugcheck" => bug_check(out, session),
         _ => Err(Error::Usage(format!(
-            "{name:?} is not a known command; known are !verifier, !deadlock, lm, .bugcheck"
+            "{name:?} is not a known command; known are !verifier, !deadlock, lm, .bugcheck, .lines"
         ))),
     }
 }
@@ -97,7 +138,7 @@ fn deadlock(
     out: &mut dyn io::Write,
     session: &Session,
     arguments: &[&str],
-    style: Style,
+    debugger: Debugger,
 ) -> Result<Vec<Problem>, Error> {
     let detail = match arguments {
         [] => DeadlockDetail::Summary,
@@ -114,8 +155,28 @@ fn deadlock(
         _ => return Err(usage("!deadlock takes one number; !deadlock -? says which")),
     };
     let deadlock = session.deadlock()?;
-    write_deadlock(out, &deadlock, session.kernel()?, detail, style)?;
+    let names = debugger.names(session.kernel()?);
+    write_deadlock(out, &deadlock, &names, detail, debugger.style)?;
     Ok(deadlock.problems)
+}
+
+/// `.lines`: whether stacks show lines of source code; without an argument it switches. The texts are the
+/// debugger's.
+fn lines(
+    out: &mut dyn io::Write,
+    debugger: &mut Debugger,
+    arguments: &[&str],
+) -> Result<Vec<Problem>, Error> {
+    let is_on = match arguments {
+        [] | ["-t"] => debugger.lines == LineStyle::Hidden,
+        ["-e"] => true,
+        ["-d"] => false,
+        _ => return Err(usage(".lines takes -e (on), -d (off) or -t (the other of both)")),
+    };
+    *debugger = debugger.with_lines(is_on);
+    let will = if is_on { "will" } else { "will not" };
+    writeln!(out, "Line number information {will} be loaded")?;
+    Ok(Vec::new())
 }
 
 fn usage(text: &str) -> Error {

@@ -11,15 +11,14 @@
 
 use std::io;
 
-use verifier_core::render::Names;
 use verifier_core::render::text::{
-    Style, sanitize, write_driver_list, write_event_log, write_log_title, write_pool_log,
+    sanitize, write_driver_list, write_event_log, write_log_title, write_pool_log,
     write_pool_log_search, write_summary, write_watched_irps,
 };
 use verifier_core::verifier::log::{EventKind, LogKind, PoolRecord};
 use verifier_core::{Problem, Va};
 
-use super::{number, usage};
+use super::{Debugger, number, usage};
 use crate::error::Error;
 use crate::session::Session;
 
@@ -82,7 +81,7 @@ pub(super) fn run(
     out: &mut dyn io::Write,
     session: &Session,
     arguments: &[&str],
-    style: Style,
+    debugger: Debugger,
 ) -> Result<Vec<Problem>, Error> {
     let flags = match arguments.first() {
         Some(&("?" | "-?" | "/?")) => {
@@ -110,7 +109,7 @@ pub(super) fn run(
                 return Err(usage(&format!("!verifier {flags:x} takes one {which}")));
             }
         };
-        return write_log(out, session, *log, which, style);
+        return write_log(out, session, *log, which, debugger);
     }
     let known = 3
         | LOGS.iter().fold(0, |all, (flag, _, _)| all | flag)
@@ -126,7 +125,7 @@ pub(super) fn run(
         [_, image] => Some(*image),
         _ => return Err(usage("!verifier takes flags and one image")),
     };
-    write_all(out, session, flags, image, style)
+    write_all(out, session, flags, image, debugger)
 }
 
 /// Settings, statistics, and what the flags add.
@@ -135,19 +134,19 @@ fn write_all(
     session: &Session,
     flags: u64,
     image: Option<&str>,
-    style: Style,
+    debugger: Debugger,
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
     let (settings, _) = session.settings()?;
-    write_summary(out, &settings, kernel.build(), style)?;
+    write_summary(out, &settings, kernel.build(), debugger.style)?;
     let mut problems = settings.problems;
     if flags & 1 != 0 {
-        problems.extend(write_drivers(out, session, image, flags & 2 != 0, style)?);
+        problems.extend(write_drivers(out, session, image, flags & 2 != 0, debugger)?);
     }
     for (flag, log, title) in LOGS {
         if flags & flag != 0 {
             write_log_title(out, title)?;
-            match write_log(out, session, log, None, style) {
+            match write_log(out, session, log, None, debugger) {
                 Ok(more) => problems.extend(more),
                 // One missing log does not end the command.
                 Err(Error::Core(error)) => {
@@ -172,11 +171,11 @@ fn write_drivers(
     session: &Session,
     image: Option<&str>,
     with_allocations: bool,
-    style: Style,
+    debugger: Debugger,
 ) -> Result<Vec<Problem>, Error> {
     let report = session.pool_of(image)?;
-    let names = Names::new(session.kernel()?);
-    write_driver_list(out, &report.drivers, &names, with_allocations, style)?;
+    let names = debugger.names(session.kernel()?);
+    write_driver_list(out, &report.drivers, &names, with_allocations, debugger.style)?;
     if let (Some(image), true) = (image, report.drivers.is_empty()) {
         // Our words: no transcript shows an image that is not configured.
         writeln!(out, "{} is not in the list of verified drivers.", sanitize(image))?;
@@ -197,7 +196,7 @@ fn write_log(
     session: &Session,
     log: LogKind,
     which: Option<u64>,
-    style: Style,
+    debugger: Debugger,
 ) -> Result<Vec<Problem>, Error> {
     let kernel = session.kernel()?;
     let address = which.map(Va).filter(|&va| !is_short(log) && kernel.space().is_kernel(va));
@@ -212,18 +211,18 @@ fn write_log(
             if kind == EventKind::Fault && log.ring.index == Some(0) && log.records.is_empty() {
                 writeln!(out, "Driver Verifier didn't inject any faults.")?;
             } else {
-                write_event_log(out, &log, &Names::new(kernel), style)?;
+                write_event_log(out, &log, &debugger.names(kernel), debugger.style)?;
             }
             Ok(log.problems)
         }
         LogKind::Watched => {
             let watched = session.watched_irps(last, address)?;
-            write_watched_irps(out, &watched, &Names::new(kernel))?;
+            write_watched_irps(out, &watched, &debugger.names(kernel))?;
             Ok(watched.problems)
         }
         LogKind::Pool => {
             let log = session.pool_log(last, address)?;
-            let names = Names::new(kernel);
+            let names = debugger.names(kernel);
             match address {
                 // No transcript shows a search in a log that is off.
                 Some(address) if log.empty_because.is_none() => {

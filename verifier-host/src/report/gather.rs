@@ -3,21 +3,23 @@
 use std::collections::HashSet;
 use std::io;
 
-use verifier_core::analysis::GroupBy;
-use verifier_core::dump::Dump;
-use verifier_core::render::text::{filetime_text, up_time_text};
+use verifier_core::analysis::{Churn, GroupBy};
+use verifier_core::render::Size;
+use verifier_core::render::info::{BugCheckInfo, Info};
+use verifier_core::render::text::up_time_text;
 use verifier_core::verifier::Settings;
 use verifier_core::verifier::log::Order;
-use verifier_core::{Extent, Problem, Va};
+use verifier_core::{Extent, Problem};
 
+use super::html::number;
 use super::{Fact, Report, Timeline};
 use crate::error::Error;
 use crate::leaks::LeakFilter;
 use crate::progress::{Progress, Stage};
 use crate::session::Session;
 
-/// The most records in the timeline, the newest ones: a ring can have millions.
-const RECORDS: usize = 1 << 18;
+/// The most records in the timeline and the churn, the newest ones: a ring can have millions.
+const RECORDS: usize = 1 << 20;
 
 /// What a report shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +65,8 @@ pub fn write_report(
     let settings = settings.map(|(settings, _)| settings);
     // Records without an order give no timeline; the problems of the leaks say that the order is unknown.
     let log = log.filter(|log| log.ring.order() == Order::NewestFirst);
-    let timeline = log.map(|log| Timeline::new(&log, &found.leaks));
+    let timeline = log.as_ref().map(|log| Timeline::new(log, &found.leaks));
+    let churn = log.and_then(|log| Churn::of_log(kernel, &log));
     if let Some(settings) = &settings {
         problems.extend(settings.problems.iter().cloned());
     }
@@ -74,11 +77,12 @@ pub fn write_report(
     let report = Report {
         title: title(session),
         subtitle: subtitle(session, settings.as_ref()),
-        facts: facts(session),
+        facts: facts(&session.info_so_far()),
         settings: settings.as_ref(),
         drivers: drivers.as_ref(),
         view: &view,
         timeline: timeline.as_ref(),
+        churn: churn.as_ref(),
         problems: problems.clone(),
     };
     report.write(out)?;
@@ -103,42 +107,52 @@ fn subtitle(session: &Session, settings: Option<&Settings>) -> String {
 }
 
 /// What the dump is.
-fn facts(session: &Session) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    if let Some(dump) = session.dump() {
-        facts.extend(header_facts(session, dump));
+fn facts(info: &Info) -> Vec<Fact> {
+    let mut facts = Facts(Vec::new());
+    if let Some(file) = &info.file {
+        facts.add("File", Some(file.path.display()));
+        facts.add(
+            "Size",
+            Some(format!("{} ({} bytes)", Size(file.file_size), number(file.file_size))),
+        );
+        facts.add(
+            "Missing at the end",
+            file.missing_at_end.map(|bytes| format!("{} bytes", number(bytes))),
+        );
+        facts.add("Kind", Some(&file.kind_name));
     }
-    if let Some(bug_check) = session.bug_check() {
-        let parameters = bug_check.parameters.map(|value| Va(value).to_string()).join(", ");
-        facts.push(("Bug check", format!("{:#x} ({parameters})", bug_check.code)));
+    let build = info.build.map_or_else(|| "unknown build".into(), |build| build.to_string());
+    facts.add("Windows build", Some(format!("{build}, {}", info.machine)));
+    if let Some(header) = info.file.as_ref().and_then(|file| file.header.as_ref()) {
+        facts.add("Crash time", header.system_time.as_ref());
+        facts.add("Up time", header.up_time_seconds.map(|seconds| up_time_text(seconds, 1)));
+        facts.add("Comment", header.comment.as_ref());
     }
-    let comment = session.dump().and_then(|dump| dump.header().comment.clone());
-    facts.extend(comment.map(|comment| ("Comment", comment)));
-    if let Ok(kernel) = session.kernel() {
-        facts.push(("Kernel base", kernel.base().to_string()));
-        if let Ok(types) = kernel.types() {
-            facts.push(("Types", types.describe()));
-        }
-        let loaded = kernel.modules().loaded().len();
-        facts.push(("Modules", format!("{loaded} loaded")));
+    if let Some(bug_check) = &info.bug_check {
+        facts.add("Bug check", Some(bug_check_text(bug_check)));
+        facts.add("Meaning", bug_check.meaning.as_ref());
+        facts.add("Violated condition", bug_check.violated_condition.as_ref());
     }
-    facts
+    if let Some(kernel) = &info.kernel {
+        facts.add("Kernel base", Some(kernel.base));
+        facts.add("Kernel", kernel.build_lab.as_ref());
+        facts.add("Types", kernel.types.as_ref());
+        facts.add("Modules", Some(format!("{} loaded", kernel.modules.len())));
+    }
+    facts.0
 }
 
-fn header_facts(session: &Session, dump: &Dump) -> Vec<Fact> {
-    let header = dump.header();
-    let machine = header
-        .machine()
-        .map_or_else(|| format!("{:#x}", header.machine_image_type), |machine| machine.to_string());
-    let mut facts = vec![
-        ("File", session.path().map(|path| path.display().to_string()).unwrap_or_default()),
-        ("Size", format!("{} bytes", dump.file_len())),
-        ("Kind", header.kind.to_string()),
-        ("Windows build", format!("{}, {machine}", header.build)),
-    ];
-    let time = header.system_time.and_then(filetime_text);
-    facts.extend(time.map(|time| ("Crash time", time)));
-    let up_time = header.system_up_time.map(|time| up_time_text(time / 10_000_000, 1));
-    facts.extend(up_time.map(|time| ("Up time", time)));
-    facts
+fn bug_check_text(bug_check: &BugCheckInfo) -> String {
+    let parameters = bug_check.parameters.map(|value| value.to_string()).join(", ");
+    let name = bug_check.name.map_or(String::new(), |name| format!(" {name}"));
+    format!("{:#x}{name} ({parameters})", bug_check.code)
+}
+
+/// Facts that are known.
+struct Facts(Vec<Fact>);
+
+impl Facts {
+    fn add(&mut self, what: &'static str, value: Option<impl ToString>) {
+        self.0.extend(value.map(|value| (what, value.to_string())));
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use verifier_core::render::{Size, Thousands};
+
 /// JSON that is safe in a `script` element: characters that could end the element, or begin a comment or an
 /// entity, are written as escapes. JSON has these characters only in strings.
 pub(super) fn inert_json(json: &str) -> String {
@@ -20,15 +22,47 @@ pub(super) fn inert_json(json: &str) -> String {
 
 /// A number with commas between thousands.
 pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
+    Thousands(value).to_string()
+}
+
+/// "1 block", "1,234 blocks".
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// The same size, with its exact number in the title.
+pub(super) fn size(bytes: u64) -> String {
+    format!("<span title=\"{}\">{}</span>", counted(bytes, "byte"), Size(bytes))
+}
+
+/// Writes a table of markup. Each cell also names its column, because on a phone the cells of a row are one
+/// below the other.
+pub(super) fn write_table(
+    out: &mut String,
+    class: &str,
+    heads: &[(&str, &str)],
+    rows: impl Iterator<Item = Vec<String>>,
+) {
+    let _ = write!(
+        out,
+        "<table class=\"stacking {class}\" role=\"table\"><thead role=\"rowgroup\"><tr role=\"row\">"
+    );
+    for (text, class) in heads {
+        let _ =
+            write!(out, "<th scope=\"col\" role=\"columnheader\" class=\"{class}\">{text}</th>");
     }
-    out
+    out.push_str("</tr></thead><tbody role=\"rowgroup\">\n");
+    for row in rows {
+        out.push_str("<tr role=\"row\">");
+        for (cell, (name, class)) in row.iter().zip(heads) {
+            let _ = write!(
+                out,
+                "<td role=\"cell\" class=\"{class}\" data-label=\"{name}\">{cell}</td>"
+            );
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table>\n");
 }
 
 /// Base64, for the hash in the content security policy.
@@ -71,7 +105,10 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!(number(0), "0");
-        assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(size(2048), "<span title=\"2,048 bytes\">2.0 KiB</span>");
+        assert_eq!(
+            (counted(1, "block"), counted(1234, "block")),
+            ("1 block".into(), "1,234 blocks".into())
+        );
     }
 }

@@ -10,7 +10,7 @@ use verifier_core::analysis::Leaks;
 use verifier_core::render::escape_html;
 use verifier_core::verifier::log::{Operation, PoolLog};
 
-use super::html::number;
+use super::html::{number, write_table};
 
 /// The bars of the picture.
 const BARS: usize = 120;
@@ -178,28 +178,23 @@ impl Timeline {
     }
 
     fn write_table(&self, out: &mut String) {
-        out.push_str(
-            "<details><summary>The numbers as a table</summary><div class=\"scroll\"><table>\
-             <thead><tr><th scope=\"col\">Records</th><th scope=\"col\" class=\"n\">Allocations</th>\
-             <th scope=\"col\" class=\"n\">Still held</th><th scope=\"col\" class=\"n\">Frees</th>\
-             <th scope=\"col\" class=\"n\">Failed</th><th scope=\"col\" class=\"n\">Unknown</th>\
-             </tr></thead><tbody>\n",
-        );
-        for (i, bucket) in self.buckets.iter().enumerate() {
+        let heads = [
+            ("Records", ""),
+            ("Allocations", "n"),
+            ("Still held", "n"),
+            ("Frees", "n"),
+            ("Failed", "n"),
+            ("Unknown", "n"),
+        ];
+        let rows = self.buckets.iter().enumerate().map(|(i, bucket)| {
             let (first, last) = self.range(i);
-            let _ = writeln!(
-                out,
-                "<tr><td>{}–{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                number(first as u64),
-                number(last as u64),
-                bucket.allocations,
-                bucket.held,
-                bucket.frees,
-                bucket.failed,
-                bucket.unknown
-            );
-        }
-        out.push_str("</tbody></table></div></details>\n");
+            let range = format!("{}–{}", number(first as u64), number(last as u64));
+            let Bucket { allocations, held, frees, failed, unknown } = *bucket;
+            let counts = [allocations, held, frees, failed, unknown];
+            std::iter::once(range).chain(counts.map(number)).collect()
+        });
+        out.push_str("<details><summary>The numbers as a table</summary>");
+        write_table(out, "", &heads, rows);
+        out.push_str("</details>\n");
     }
 }

@@ -15,6 +15,7 @@ use verifier_core::dump::{BugCheck, Dump, MemoryFile};
 use verifier_core::kernel::{Kernel, Limits, ModuleSource};
 use verifier_core::memory::Pages;
 use verifier_core::render::text::filetime_text;
+use verifier_core::symbols::SourceRoots;
 use verifier_core::verifier::Globals;
 
 use crate::dump_file::{FileMode, open_file};
@@ -40,6 +41,8 @@ pub struct SessionOptions {
     pub directory_table_base: Option<Pa>,
     /// How far walks go and how much views gather.
     pub limits: Limits,
+    /// Where source files are on this machine.
+    pub source_roots: SourceRoots,
     /// Receives the progress of downloads, and may cancel them, the search for the kernel and views.
     /// `None`: nobody does.
     pub progress: Option<Box<dyn Progress + Send + Sync>>,
@@ -83,6 +86,9 @@ impl Session {
         let mut session = Self::over(kernel, symbol_path, progress);
         session.file = Some((path.into(), file));
         session.tables = tables;
+        if let Ok(kernel) = &session.kernel {
+            kernel.supply_source_roots(options.source_roots);
+        }
         Ok(session)
     }
 

@@ -21,6 +21,11 @@ impl Session {
     #[must_use]
     pub fn info(&self) -> Info {
         self.load_all_symbols();
+        self.info_so_far()
+    }
+
+    /// The same without a search for symbols.
+    pub(crate) fn info_so_far(&self) -> Info {
         let loads = self.symbol_loads();
         let symbols = |module| {
             let load = loads.iter().find(|load| load.wanted.module == module);

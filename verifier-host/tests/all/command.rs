@@ -603,6 +603,8 @@ mod documents {
                 "tag": "Leak",
                 "caller": "0xfffff8800447d634",
                 "caller_symbol": "myfault!MyfaultDeviceControl+0x358",
+                "file": null,
+                "line": null,
                 "source": "tracker",
                 "attributed_by": null,
                 "impossible": null,
@@ -624,8 +626,17 @@ mod documents {
         let entries = json["entries"].as_array().unwrap();
         assert_eq!(entries.len(), 12);
         for entry in entries {
-            let of_record =
-                ["address", "frames", "impossible", "operation", "size", "slot", "thread"];
+            let of_record = [
+                "address",
+                "file",
+                "frames",
+                "impossible",
+                "line",
+                "operation",
+                "size",
+                "slot",
+                "thread",
+            ];
             assert_eq!(keys(entry), of_record);
             assert_address(&entry["address"]);
             assert_address(&entry["thread"]);
@@ -723,19 +734,19 @@ mod documents {
             (
                 &["pool"],
                 &[],
-                "driver,address,size,tag,caller,caller_symbol,source,impossible".into(),
+                "driver,address,size,tag,caller,caller_symbol,file,line,source,impossible".into(),
                 Some(10),
             ),
             (
                 &["log", "pool"],
                 &[],
-                "slot,address,size,thread,operation,stack,impossible".into(),
+                "slot,address,size,thread,operation,stack,file,line,impossible".into(),
                 Some(12),
             ),
             (
                 &["history"],
                 &["--address", BLOCK],
-                "slot,address,size,thread,operation,stack,impossible".into(),
+                "slot,address,size,thread,operation,stack,file,line,impossible".into(),
                 Some(1),
             ),
         ] {
@@ -750,7 +761,7 @@ mod documents {
             csv(&["pool"], &[]).lines().nth(1),
             Some(
                 "myfault.sys,0xfffffa8005400000,1028096,Leak,0xfffff8800447d634,\
-                 myfault!MyfaultDeviceControl+0x358,tracker,,complete"
+                 myfault!MyfaultDeviceControl+0x358,,,tracker,,complete"
             )
         );
         assert!(csv(&["settings"], &[]).contains("\nlevel,8,complete\n"));
@@ -932,7 +943,7 @@ mod output {
         assert_eq!(
             csv.lines().nth(1),
             Some(
-                "\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,tracker,caller in no image,at least"
+                "\"'=cmd,\"\"a\"\".sys\",0xffff9a8f50000000,256,'+a-b,0x0,,,,tracker,caller in no image,at least"
             ),
             "{csv}"
         );

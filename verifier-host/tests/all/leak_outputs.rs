@@ -8,6 +8,11 @@ use crate::common::{Files, clean};
 
 /// A driver with two blocks of one tag and one of another.
 pub(crate) fn leaky() -> Machine {
+    leaky_of(2)
+}
+
+/// The same with so many blocks of the first tag.
+pub(crate) fn leaky_of(count: u64) -> Machine {
     let mut m = Machine::new(Build::Win81);
     let leaky = m.driver(
         Driver::new("leaky.sys")
@@ -19,10 +24,12 @@ pub(crate) fn leaky() -> Machine {
     let (read, open) =
         (m.driver_address(leaky, "LeakyRead") + 0x34, m.driver_address(leaky, "LeakyOpen") + 0x10);
     let block = 0xffff_9a8f_5000_0000;
-    m.verified(leaky)
-        .allocation(Allocation::nonpaged(block, 0x2000, b"Leak", read))
-        .allocation(Allocation::nonpaged(block + 0x10_000, 0x2000, b"Leak", read))
-        .allocation(Allocation::nonpaged(block + 0x20_000, 0x50, b"Open", open));
+    let verified = m.verified(leaky);
+    for number in 0..count {
+        let block = block + number * 0x10_000;
+        verified.allocation(Allocation::nonpaged(block, 0x2000, b"Leak", read));
+    }
+    verified.allocation(Allocation::nonpaged(block + 0x8000, 0x50, b"Open", open));
     m
 }
 
@@ -30,7 +37,8 @@ fn files() -> Files {
     Files::write(&leaky().build(DumpKind::BitmapKernel))
 }
 
-const FORMATS: [&str; 6] = ["text", "json", "csv", "markdown", "folded", "flamegraph"];
+const FORMATS: [&str; 9] =
+    ["text", "json", "csv", "markdown", "folded", "flamegraph", "sarif", "junit", "github"];
 
 #[test]
 fn each_output_equals_what_its_format_writes_to_standard_output() {

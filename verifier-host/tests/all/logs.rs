@@ -56,6 +56,7 @@ fn suppressed_bug_checks() {
         json!({
             "slot": 4, "code": 0xc4, "parameter1": "0x74", "parameter2": "0xffffa00006000014",
             "parameter3": "0x0", "parameter4": "0x0", "impossible": null, "frames": [],
+            "file": null, "line": null,
         })
     );
     assert_eq!(log["entries"].as_array().unwrap().len(), 2);
@@ -75,8 +76,8 @@ fn suppressed_bug_checks() {
     let csv = files.clean(&["log", "suppressed"], &["--last", "1", "--format", "csv"]);
     assert_eq!(
         csv,
-        "slot,code,parameter1,parameter2,parameter3,parameter4,stack,impossible,extent\n\
-         4,196,0x74,0xffffa00006000014,0x0,0x0,,,complete\n"
+        "slot,code,parameter1,parameter2,parameter3,parameter4,stack,file,line,impossible,extent\n\
+         4,196,0x74,0xffffa00006000014,0x0,0x0,,,,,complete\n"
     );
 }
 

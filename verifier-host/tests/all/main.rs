@@ -11,6 +11,8 @@ mod browser;
 mod bug_check;
 mod carve;
 #[cfg(feature = "cli")]
+mod ci;
+#[cfg(feature = "cli")]
 mod command;
 mod common;
 #[cfg(feature = "download")]
@@ -23,9 +25,12 @@ mod directed_damage;
 mod hostile_files;
 mod kd;
 #[cfg(feature = "cli")]
+mod known_leaks;
+#[cfg(feature = "cli")]
 mod leak_outputs;
 #[cfg(feature = "cli")]
 mod leaks;
+mod lines;
 #[cfg(feature = "cli")]
 mod logs;
 #[cfg(feature = "cli")]
@@ -42,7 +47,11 @@ mod real_files;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "cli")]
+mod report_diff;
+#[cfg(feature = "cli")]
 mod report_large;
+#[cfg(feature = "cli")]
+mod report_lines;
 #[cfg(feature = "cli")]
 mod reports;
 mod symbol_store;

@@ -63,12 +63,15 @@ fn pool_in_every_format() {
     assert_eq!(files.clean(&["pool"], &[]), golden("pool-info-pool.txt"));
     let csv = files.clean(&["pool"], &["--format", "csv"]);
     let rows: Vec<&str> = csv.lines().collect();
-    assert_eq!(rows[0], "driver,address,size,tag,caller,caller_symbol,source,impossible,extent");
+    assert_eq!(
+        rows[0],
+        "driver,address,size,tag,caller,caller_symbol,file,line,source,impossible,extent"
+    );
     assert!(rows[1].starts_with("leaky.sys,0xffff9a8f50000000,512,Leak,"), "{csv}");
-    assert!(rows[1].ends_with(",leaky!LeakyRead+0x34,pool info tree,,complete"), "{csv}");
+    assert!(rows[1].ends_with(",leaky!LeakyRead+0x34,,,pool info tree,,complete"), "{csv}");
     assert!(rows[4].starts_with(",0xffff9a8f50003000,136,Othr,"), "{csv}");
     assert!(rows[5].starts_with("leaky.sys,0xffff9a8f50800000,12288,,"), "{csv}");
-    assert!(rows[5].ends_with(",leaky!LeakyOpen+0x44,contiguous,,complete"), "{csv}");
+    assert!(rows[5].ends_with(",leaky!LeakyOpen+0x44,,,contiguous,,complete"), "{csv}");
     assert_eq!(rows.len(), 6);
 
     let json = files.json(&["pool"], &[]);

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::browser::Browser;
 use crate::common::save;
-use crate::reports::{report, verifier};
+use crate::reports::{Page, report, verifier};
 use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
@@ -103,158 +103,216 @@ fn text_of_the_dump_is_never_markup() {
 }
 
 #[test]
-fn the_report_in_a_browser() {
+fn the_table_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &machine().build(DumpKind::BitmapKernel));
     let file = report(folder.path());
-    let Some(mut page) = Browser::open(folder.path()) else { return };
-    page.go(&file);
-    let text =
-        |page: &mut Browser, script: &str| page.evaluate(script).as_str().unwrap().to_owned();
-    let number = |page: &mut Browser, script: &str| page.evaluate(script).as_u64().unwrap();
+    let Some(mut page) = Page::open(folder.path(), &file) else { return };
 
-    // All groups: four stacks, and four groups of blocks without a record.
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 8);
-    let first = "document.querySelector('#leaks tr.row td:nth-child(7) .label').textContent";
-    assert_eq!(text(&mut page, first), format!("evil!{EVIL}+0x10"));
-    let sort = |page: &mut Browser, key: &str| {
-        page.click(&format!("[data-sort={key}]"));
-        text(page, &format!("document.querySelector('[data-sort={key}]').closest('th').ariaSort"))
+    // The answer: how much, which function, and the drivers.
+    let answer = page.text("document.getElementById('answer').textContent");
+    assert!(answer.contains("40 blocks, 46.9 KiB, are outstanding"), "{answer}");
+    assert!(
+        answer.contains(&format!("evil!{EVIL} allocated the most: 40.0 KiB in 10 blocks (85.3 %)")),
+        "{answer}"
+    );
+    assert_eq!(
+        page.text("document.querySelector('.total span').title"),
+        "48,000 bytes",
+        "the exact number"
+    );
+
+    // Groups: four paths of frames, and four callers of blocks without a record.
+    assert_eq!(page.groups(), 8);
+    assert!(page.column("Where").starts_with(&format!("evil!{EVIL}+0x10|")));
+    let groupings =
+        [("function", 4), ("line", 4), ("driver", 2), ("tag", 4), ("stack", 8), ("path", 8)];
+    for (by, groups) in groupings {
+        page.0.click(&format!("input[value={by}]"));
+        assert_eq!(page.groups(), groups, "{by}");
+    }
+    let sort = |page: &mut Page, key: &str| {
+        page.0.click(&format!("#leaks [data-sort={key}]"));
+        page.text(&format!("document.querySelector('[data-sort={key}]').closest('th').ariaSort"))
     };
     assert_eq!(sort(&mut page, "tag"), "ascending");
-    assert_eq!(
-        text(&mut page, "document.querySelector('#leaks tr.row td:nth-child(5)').textContent"),
-        "<i>x"
-    );
+    assert!(page.column("Tag").starts_with("<i>x|"));
     assert_eq!(sort(&mut page, "tag"), "descending");
-    assert_eq!(
-        text(&mut page, "document.querySelector('#leaks tr.row td:nth-child(5)').textContent"),
-        "Writ"
-    );
+    assert!(page.column("Tag").starts_with("Writ|"));
     assert_eq!(sort(&mut page, "bytes"), "descending");
 
-    // Filter by a function's name, and by a driver.
-    page.click("#filter");
-    page.type_text("bold!read");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 2);
-    assert!(text(&mut page, "document.getElementById('shown').textContent").starts_with("2 of 8"));
-    // The picture shows the same blocks, and says so.
-    let flame = "[...document.querySelectorAll('.frame')].map((e) => e.title).join('|')";
-    assert!(text(&mut page, flame).contains("<b>bold.sys:"));
-    assert!(!text(&mut page, flame).contains("evil.sys:"));
+    // Filter by a function's name. The pictures show the same blocks, and say so.
+    page.0.click("#filter");
+    page.0.type_text("bold!read");
+    assert_eq!(page.groups(), 2);
+    assert_eq!(page.shown(), "2 groups: 10 blocks, 5.0 KiB (5,120 bytes)");
+    let at = page.text("document.getElementById('flame-at').textContent");
     assert!(
-        text(&mut page, "document.getElementById('flame-at').textContent")
-            .starts_with("blocks that the filter leaves: 5,120 bytes, 10 blocks, 100.0 %")
+        at.starts_with("blocks that the filter leaves: 5.0 KiB (5,120 bytes), 10 blocks, 100 %")
+    );
+    assert!(page.frames().contains("<b>bold.sys") && !page.frames().contains("evil.sys"));
+    assert_eq!(
+        page.text("document.querySelector('#size-bars tbody').textContent"),
+        "512 to 1023 bytes105.0 KiB"
     );
     // By an address in the format of WinDbg, a log or a C program.
     for address in ["0xffff9a8f50006000", "ffff9a8f`50006000", "FFFF9A8F50006000", "0x50006000"] {
-        page.evaluate(&format!("(() => {{ const f = document.getElementById('filter'); f.value = {address:?}; f.dispatchEvent(new Event('input')); }})()"));
-        assert_eq!(
-            text(
-                &mut page,
-                "[...document.querySelectorAll('#leaks tr.row td:nth-child(5)')].map((e) => e.textContent).join()"
-            ),
-            "Writ",
-            "{address}"
-        );
+        page.fill("filter", address);
+        assert_eq!(page.column("Tag"), "Writ", "{address}");
     }
     // A filter without matches says so, and can be cleared.
-    page.evaluate("(() => { const f = document.getElementById('filter'); f.value = 'nosuch'; f.dispatchEvent(new Event('input')); })()");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 0);
-    assert!(
-        text(&mut page, "document.querySelector('#leaks tr.none').textContent")
-            .starts_with("No group matches.")
-    );
-    page.click("#clear");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 8);
-    assert_eq!(text(&mut page, "document.activeElement.id"), "filter");
-    assert!(text(&mut page, flame).contains("evil.sys:"));
-    page.evaluate("(() => { const f = document.getElementById('driver-filter'); f.value = '=evil.sys'; f.dispatchEvent(new Event('change')); })()");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks tr.row').length"), 4);
-    page.evaluate("(() => { const f = document.getElementById('driver-filter'); f.value = ''; f.dispatchEvent(new Event('change')); })()");
-
-    // Each button says which stack it opens.
+    page.fill("filter", "nosuch");
+    assert_eq!(page.groups(), 0);
     assert_eq!(
-        number(
-            &mut page,
-            "new Set([...document.querySelectorAll('#leaks .expand')].map((e) => e.ariaLabel)).size"
-        ),
-        8
+        page.text("document.querySelector('#leaks tr.none').textContent"),
+        "No group matches."
     );
-    // A click on a row opens and closes it.
-    page.click("#leaks tr.row td:nth-child(6)");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 1);
+    page.0.click("#clear");
+    assert_eq!(page.groups(), 8);
+    assert_eq!(page.text("document.activeElement.id"), "filter");
+    // The drivers at the top are a filter, and so is the list of tags.
+    page.0.click("#by-driver button[data-driver='evil.sys']");
+    assert_eq!(page.groups(), 4);
+    assert_eq!(page.text("document.getElementById('driver-filter').value"), "=evil.sys");
+    assert_eq!(page.count("#by-driver [aria-pressed=true]"), 1);
+    page.fill("tag-filter", "=<i>x");
+    assert_eq!(page.groups(), 2);
+    page.fill("tag-filter", "");
+    page.0.click("#by-driver button[data-driver='evil.sys']");
+    assert_eq!(page.groups(), 8);
+
+    // Each button says which group it opens. A click on a row opens and closes it, and so does Enter.
+    let names =
+        "new Set([...document.querySelectorAll('#leaks .expand')].map((e) => e.ariaLabel)).size";
+    assert_eq!(page.number(names), 8);
+    page.0.click("#leaks tr.row td[data-label=Driver]");
+    assert_eq!(page.count("#leaks .detail"), 1);
     let controlled = "document.getElementById(document.querySelector('#leaks .expand').getAttribute('aria-controls')).className";
-    assert_eq!(text(&mut page, controlled), "detail");
-    page.click("#leaks tr.row td:nth-child(6)");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 0);
+    assert_eq!(page.text(controlled), "detail");
+    assert_eq!(page.count("#leaks .detail .stack li"), 5);
+    let stack = page.text("document.querySelector('#leaks .detail .stack').textContent");
+    assert!(stack.contains(EVIL), "{stack}");
+    let first = "document.querySelector('#leaks .addresses button').textContent";
+    assert_eq!(page.text(first), "0xffff9a8f50000000");
+    page.0.shot("light");
+    page.0.evaluate("document.querySelector('#leaks .expand').focus()");
+    page.0.key("Enter");
+    assert_eq!(page.count("#leaks .detail"), 0);
 
-    // Expand with the mouse, close with the keyboard.
-    page.click("#leaks tr.row .expand");
-    assert_eq!(
-        number(&mut page, "document.querySelectorAll('#leaks .detail .stack li').length"),
-        5
-    );
-    assert!(
-        text(&mut page, "document.querySelector('#leaks .detail .stack').textContent")
-            .contains(EVIL)
-    );
-    assert_eq!(
-        text(&mut page, "document.querySelector('#leaks .addresses button').textContent"),
-        "0xffff9a8f50000000"
-    );
-    page.shot("light");
-    page.key("Enter");
-    assert_eq!(number(&mut page, "document.querySelectorAll('#leaks .detail').length"), 0);
-
-    // Zoom: a click on a frame with siblings makes it fill the width, and Escape undoes this.
-    let wide = "[...document.querySelectorAll('.frame')].find((e) => e.textContent === 'evil.sys').getBoundingClientRect().width / document.getElementById('flame-graph').clientWidth";
-    assert!(page.evaluate(wide).as_f64().unwrap() < 0.95);
-    page.evaluate("[...document.querySelectorAll('.frame')].find((e) => e.textContent === 'evil.sys').setAttribute('id', 'aim')");
-    page.click("#aim");
-    assert!(page.evaluate(wide).as_f64().unwrap() > 0.99);
-    assert!(
-        text(&mut page, "document.getElementById('flame-at').textContent").starts_with("evil.sys:")
-    );
-    assert_eq!(text(&mut page, "document.activeElement.textContent"), "evil.sys");
-    page.key("ArrowDown");
-    assert_ne!(text(&mut page, "document.activeElement.textContent"), "evil.sys");
-    page.key("Escape");
-    assert!(page.evaluate(wide).as_f64().unwrap() < 0.95);
-    page.click("input[value=count]");
-    assert!(page.evaluate(wide).as_f64().unwrap() > 0.0);
-
-    // The drivers, by name and by blocks.
+    // Tables of the page's markup sort, too.
     let drivers = "[...document.querySelectorAll('#drivers tbody tr')].map((e) => e.cells[0].textContent).join()";
-    page.click("#drivers th:first-child button");
-    assert_eq!(text(&mut page, drivers), "<b>bold.sys,evil.sys");
-    page.click("#drivers th:first-child button");
-    assert_eq!(text(&mut page, drivers), "evil.sys,<b>bold.sys");
-    assert_eq!(text(&mut page, "document.querySelector('#drivers th').ariaSort"), "descending");
+    page.0.click("#drivers th:first-child button");
+    assert_eq!(page.text(drivers), "<b>bold.sys,evil.sys");
+    page.0.click("#drivers th:first-child button");
+    assert_eq!(page.text(drivers), "evil.sys,<b>bold.sys");
+    assert_eq!(page.text("document.querySelector('#drivers th').ariaSort"), "descending");
 
     // Dark by the system's setting, and by the button.
     let back = "getComputedStyle(document.body).backgroundColor";
-    let light = text(&mut page, back);
-    page.emulate_dark();
-    let dark = text(&mut page, back);
-    assert_ne!(light, dark);
-    page.evaluate("document.querySelector('#leaks tr.row .expand').click()");
-    page.shot("dark");
-    page.click("#theme");
-    assert_eq!(text(&mut page, back), light);
+    let light = page.text(back);
+    page.0.emulate_dark();
+    assert_ne!(page.text(back), light);
+    page.0.shot("dark");
+    page.0.click("#theme");
+    assert_eq!(page.text(back), light);
 
-    // On a phone, words are not broken, and only tables are wider than the screen.
-    page.set_width(400);
-    assert!(number(&mut page, "document.documentElement.scrollWidth") <= 400);
-    assert!(
-        number(
-            &mut page,
-            "Math.round(document.querySelector('td.where').getBoundingClientRect().width)"
-        ) > 200
+    // On a phone the cells of a row are one below the other, each with its name, and nothing is wider than
+    // the screen.
+    page.0.set_width(390);
+    page.0.evaluate("document.querySelector('#leaks .expand').click()");
+    for of in ["documentElement", "body"] {
+        assert!(page.number(&format!("document.{of}.scrollWidth")) <= 390, "{of}");
+    }
+    let outside = "[...document.querySelectorAll('main *')].filter((e) => !e.closest('.off, .segments input, .source') && e.getClientRects().length && e.getBoundingClientRect().right > 390.5).map((e) => e.outerHTML.slice(0, 80)).join()";
+    assert_eq!(page.text(outside), "");
+    let hidden = "[...document.querySelectorAll('#leaks tr.row td, #drivers td, #churn td')].filter((e) => !e.getClientRects().length).length";
+    assert_eq!(page.number(hidden), 0);
+    let name = "getComputedStyle(document.querySelector('#leaks td[data-label=Bytes]'), '::before').content";
+    assert_eq!(page.text(name), "\"Bytes\"");
+    page.0.shot("phone");
+    page.0.assert_quiet(&file);
+}
+
+#[test]
+fn the_flame_graph_and_the_address_of_a_view() {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &machine().build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Page::open(folder.path(), &file) else { return };
+    let at = "document.getElementById('flame-at').textContent";
+
+    // The keyboard alone: the first link skips the head.
+    page.0.key("Tab");
+    assert_eq!(page.text("document.activeElement.textContent"), "To the content");
+    page.0.key("Enter");
+    assert_eq!(page.text("document.activeElement.id"), "main");
+    assert_eq!(page.hash(), "", "a link to a section is not a view");
+
+    // Zoom: a frame fills the width, the table shows its blocks, and Escape undoes this.
+    let wide = "[...document.querySelectorAll('.frame')].find((e) => e.textContent === 'evil.sys').getBoundingClientRect().width / document.getElementById('flame-graph').clientWidth";
+    assert!(page.0.evaluate(wide).as_f64().unwrap() < 0.95);
+    page.0.evaluate("[...document.querySelectorAll('.frame')].find((e) => e.textContent === 'evil.sys').setAttribute('id', 'aim')");
+    page.0.click("#aim");
+    assert!(page.0.evaluate(wide).as_f64().unwrap() > 0.99);
+    assert!(page.text(at).starts_with("evil.sys: 40.6 KiB (41,600 bytes), 20 blocks, 86.7 %"));
+    assert_eq!(page.groups(), 4);
+    assert_eq!(
+        page.text("document.getElementById('zoomed').textContent"),
+        "Only blocks under evil.sys."
     );
-    page.shot("narrow");
+    assert_eq!(page.text("document.activeElement.textContent"), "evil.sys");
+    assert_eq!(page.hash(), "#zoom=evil.sys");
+    page.0.key("ArrowDown");
+    assert_eq!(page.text("document.activeElement.textContent"), format!("evil!{EVIL}"));
+    page.0.key("Enter");
+    assert_eq!(page.groups(), 1);
+    page.0.key("Escape");
+    assert_eq!(page.groups(), 8);
+    assert_eq!(page.hash(), "");
 
-    page.assert_quiet(&file);
+    // Frames of the kernel are hidden until they are asked for.
+    assert!(!page.frames().contains("nt!"));
+    page.0.click("#kernel");
+    assert!(page.frames().contains("nt!KiSystemServiceCopyEnd"));
+    page.0.click("#kernel");
+    // Bottom-up: the function that allocates is first.
+    page.0.click("#flip");
+    assert!(page.frames().starts_with(&format!("all blocks|evil!{EVIL}|")), "{}", page.frames());
+    // A search marks frames and says how much they hold.
+    page.fill("find", "BOLD!");
+    assert_eq!(page.count(".frame.hit"), 2);
+    assert!(page.text(at).contains(". “BOLD!” matches 13.3 % of the bytes."), "{}", page.text(at));
+    page.0.click("input[value=count]");
+    assert!(page.text(at).contains(". “BOLD!” matches 50.0 % of the blocks."), "{}", page.text(at));
+    page.0.shot("flame");
+
+    // A view is in the address, and the address gives it back.
+    page.fill("filter", "evil 0x10");
+    page.fill("driver-filter", "=evil.sys");
+    page.0.click("input[value=function]");
+    page.0.click("#leaks [data-sort=count]");
+    page.0.evaluate(
+        "[...document.querySelectorAll('.frame')].find((e) => e.ariaLevel === '2').click()",
+    );
+    let view = page.hash();
+    assert!(view.contains("by=function") && view.contains("flip=1"), "{view}");
+    let seen = |page: &mut Page| (page.shown(), page.frames(), page.column("Where"), page.text(at));
+    let first = seen(&mut page);
+    page.0.evaluate("location.hash = 'by=tag'");
+    page.0.wait("document.querySelector('input[value=tag]').checked");
+    assert_eq!(page.groups(), 4);
+    page.0.evaluate(&format!("location.hash = {view:?}"));
+    page.0.wait("document.querySelector('input[value=function]').checked");
+    assert_eq!(seen(&mut page), first);
+    page.0.go_to(&file, &view);
+    assert_eq!(seen(&mut page), first);
+    assert_eq!(page.hash(), view);
+    // Nonsense is as nothing.
+    for fragment in ["#by=%00&w=x&sort=--&zoom=%zz&zoom=&flip=2", "#=&&==&by", "#nosuch", "#%"] {
+        page.0.go_to(&file, fragment);
+        assert_eq!(page.groups(), 8, "{fragment}");
+    }
+    page.0.assert_quiet(&file);
 }
 
 #[test]
@@ -272,7 +330,7 @@ fn the_reports_counts() {
     let (table, _) = table.split_once("</table>").unwrap();
     let mut next = 1u64;
     let mut bars = HashSet::new();
-    for row in table.split("<tr>").skip(2) {
+    for row in table.split("<tr").skip(2) {
         let cells = cells(row);
         let (first, last) = cells[0].split_once('–').unwrap();
         let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
@@ -285,7 +343,7 @@ fn the_reports_counts() {
     }
     assert_eq!((next, bars.len()), (36 + 2 * 361 + 1, 2), "one bar is short");
 
-    // One tile counts the problems of the list below: missing symbols, and a name that a file cannot have, in
+    // The heading counts the problems of the list below: missing symbols, and a name that a file cannot have, in
     // the module list and in the list of configured drivers.
     let symbols = folder.path().join("symbols");
     for module in ["evil.pdb", "bold.pdb"] {
@@ -301,7 +359,7 @@ fn the_reports_counts() {
     let (_, list) = page.split_once("<section id=\"problems\">").unwrap();
     let listed = list.matches("<li>").count();
     assert_eq!(listed, 4, "{list}");
-    assert!(page.contains(&format!("<dt>Problems</dt><dd>{listed}</dd>")));
+    assert!(page.contains(&format!("Problems <span class=\"badge\">{listed}</span>")));
 
     // The dump's description is at the top; the filter is next to the numbers.
     let name = dump.file_name().unwrap().to_str().unwrap();

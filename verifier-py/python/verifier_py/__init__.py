@@ -89,7 +89,7 @@ from ._types import (
     Style,
     Weight,
 )
-from ._values import Frame, FrozenDict, Problem, Total
+from ._values import Frame, FrozenDict, InlinedFrame, Problem, Total
 from ._verifier_py import (
     LOGS,
     Diff,
@@ -123,6 +123,7 @@ __all__ = [
     "Flags",
     "FormatError",
     "Frame",
+    "InlinedFrame",
     "FrozenDict",
     "History",
     "IncompleteError",
@@ -168,6 +169,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "FaultEvent",
+    "HeldBlock",
     "Image",
     "IrpEvent",
     "IrqlEvent",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _rows
 from ._rows import Allocation, CarvedAllocation
-from ._values import Address, Frame, FrozenDict, Problem, Total, _repr
+from ._values import Address, Frame, FrozenDict, InlinedFrame, Problem, Total, _repr
 
 if TYPE_CHECKING:
     from ._verifier_py import Table
@@ -155,6 +155,7 @@ _RECORDS: dict[str, Any] = {
         Filter,
         Flag,
         Frame,
+        InlinedFrame,
         FrozenDict,
         Omitted,
         PoolInfo,

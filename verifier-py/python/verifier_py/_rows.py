@@ -18,6 +18,7 @@ __all__ = [
     "DiffGroup",
     "Driver",
     "FaultEvent",
+    "HeldBlock",
     "Image",
     "IrpEvent",
     "IrqlEvent",
@@ -51,6 +52,10 @@ class Allocation(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
     One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
@@ -85,6 +90,10 @@ class CarvedAllocation(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Always "carved". Always ``carved``."""
     physical_page: Address | None
@@ -120,6 +129,11 @@ class CarvedPoolEvent(NamedTuple):
     """True if the record ends on another page that was not found, so that frames may be missing."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -138,6 +152,10 @@ class ContiguousMemory(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     impossible: str | None
     """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry. One of
     ``address outside the kernel``, ``size too large``, ``same block as another entry``, ``overlaps
@@ -224,6 +242,62 @@ class FaultEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+class HeldBlock(NamedTuple):
+    """An outstanding allocation with the stack that made it."""
+
+    address: Address
+    """The block."""
+    size: int
+    """Its size in bytes."""
+    tag: str | None
+    """The pool tag; ``None`` for contiguous memory."""
+    caller: Address
+    """The address from which the driver asked for the block; 0 if it is unknown."""
+    caller_symbol: str | None
+    """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
+    source: str
+    """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
+    One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
+    attributed_by: str | None
+    """How the driver of a block of the pool info tree was found; ``None`` if the entry itself names it.
+    One of ``a frame in its image`` and ``a frame in its unloaded image``."""
+    impossible: str | None
+    """Why the block cannot be as its entry says; ``None`` if nothing contradicts the entry. One of
+    ``address outside the kernel``, ``size too large``, ``same block as another entry``, ``overlaps
+    another block`` and ``caller in no image``."""
+    driver: str
+    """The file name of its driver."""
+    pool: str | None
+    """The pool of the block; ``None`` if it is unknown. One of ``nonpaged`` and ``paged``."""
+    requested: int | None
+    """The size in bytes that the driver asked for; ``None`` if it is unknown."""
+    thread: Address | None
+    """The ``_ETHREAD`` that made the allocation; ``None`` if the log does not have its record."""
+    slot: int | None
+    """The slot in the pool log of the record of the allocation."""
+    stack_source: str | None
+    """Where the stack is from; ``None`` if the block has none. One of ``pool log`` and ``pool info
+    tree``."""
+    known: bool | None
+    """Whether the baseline knows the block; ``None`` without a baseline."""
+    stack: tuple[Frame, ...] | None
+    """The call stack that made the allocation, innermost frame first; ``None`` if it is unknown."""
+    why_no_stack: str | None
+    """Why the stack is unknown."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -269,6 +343,11 @@ class IrpEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -294,6 +373,11 @@ class IrqlEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -316,6 +400,11 @@ class LeakGroup(NamedTuple):
     """A line of code, a function, a tag, a driver or a size."""
     stack: tuple[Frame, ...] | None
     """The call stack, innermost frame first; ``None`` if the blocks do not share one."""
+    file: str | None
+    """The source file of the line of code that allocated; ``None`` if the blocks do not share one, or
+    if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     why_no_stack: str | None
     """Why the group has no stack; ``None`` if it has one."""
     stack_source: str | None
@@ -324,6 +413,8 @@ class LeakGroup(NamedTuple):
     source: str | None
     """Where Verifier keeps the entries of the blocks; ``None`` if the blocks differ. One of
     ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
+    known: int | None
+    """How many of the blocks the baseline knows; ``None`` without a baseline."""
     allocations: tuple[LeakedBlock, ...]
     """Its blocks."""
 
@@ -344,6 +435,10 @@ class LeakedBlock(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
     One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
@@ -367,6 +462,8 @@ class LeakedBlock(NamedTuple):
     stack_source: str | None
     """Where the stack is from; ``None`` if the block has none. One of ``pool log`` and ``pool info
     tree``."""
+    known: bool | None
+    """Whether the baseline knows the block; ``None`` without a baseline."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -425,6 +522,10 @@ class Outstanding(NamedTuple):
     """The address from which the driver asked for the block; 0 if it is unknown."""
     caller_symbol: str | None
     """The name of that address."""
+    file: str | None
+    """The source file of the call that asked for the block; ``None`` if no PDB has the line."""
+    line: int | None
+    """The line in that file."""
     source: str
     """Where Verifier keeps the entry of the block; "carved" if no tree and no list leads to the entry.
     One of ``tracker``, ``carved``, ``contiguous`` and ``pool info tree``."""
@@ -456,6 +557,11 @@ class PendingEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -480,6 +586,11 @@ class PoolEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -524,6 +635,11 @@ class PoolStack(NamedTuple):
     """False if only the pointer of a block leads to the element."""
     stack: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -541,6 +657,11 @@ class RegionEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -566,6 +687,11 @@ class SuppressedEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)
@@ -607,6 +733,11 @@ class WorkaroundEvent(NamedTuple):
     of ``address``, ``size``, ``thread``, ``frame``, ``irp``, ``irql`` and ``processor``."""
     frames: tuple[Frame, ...]
     """The call stack, innermost frame first."""
+    file: str | None
+    """The source file of the first frame outside the kernel and Verifier; ``None`` if no PDB has the
+    line."""
+    line: int | None
+    """The line in that file."""
 
     def __repr__(self) -> str:
         return _repr(self)

@@ -8,7 +8,17 @@ if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
 By: TypeAlias = Literal[
-    "stack", "frame", "driver frame", "function", "caller", "tag", "driver", "size"
+    "stack",
+    "stack-and-tag",
+    "path",
+    "frame",
+    "driver frame",
+    "function",
+    "line",
+    "caller",
+    "tag",
+    "driver",
+    "size",
 ]
 """How outstanding allocations are grouped."""
 Weight: TypeAlias = Literal["bytes", "count"]

@@ -88,12 +88,30 @@ class Problem(NamedTuple):
         return _repr(self)
 
 
+class InlinedFrame(NamedTuple):
+    """A function that the compiler inlined at a frame."""
+
+    function: str
+    file: str
+    """The path of the source file, as in the PDB or as ``source_roots`` places it."""
+    line: int
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
 class Frame(NamedTuple):
     """A frame of a call stack."""
 
     address: Address
     symbol: str | None
     """``module!name+0x1f``, ``module+0x1234`` without a symbol, ``None`` outside all modules."""
+    file: str | None = None
+    """The source file of the call, ``None`` if no PDB has its line."""
+    line: int | None = None
+    """The line in that file."""
+    inlined: tuple[InlinedFrame, ...] = ()
+    """The functions that were inlined there, the innermost first."""
 
     def __repr__(self) -> str:
         return _repr(self)

@@ -26,7 +26,7 @@ from ._records import (
     TreeReach,
     UnloadLeak,
 )
-from ._rows import ContiguousMemory, DiffGroup, Driver, LeakGroup
+from ._rows import ContiguousMemory, DiffGroup, Driver, HeldBlock, LeakGroup
 from ._tables import CarvedLog, CarvedPool, Flags, Log, Pool, PoolStacks, WatchedIrps
 from ._types import Boot, By, Extent, Machine, PoolType, Style, Weight
 from ._values import Problem, Total
@@ -114,13 +114,18 @@ class Leaks(Table[LeakGroup]):
     def omitted(self) -> Omitted: ...
     @property
     def counted(self) -> int | None: ...
+    def blocks(self) -> Table[HeldBlock]: ...
     def to_text(self, *, top: int | None = 20) -> Text: ...
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
-    def flamegraph(self, path: None = None, *, weight: Weight = "bytes", force: bool = False) -> Picture: ...
+    def flamegraph(
+        self, path: None = None, *, weight: Weight = "bytes", inverted: bool = False, force: bool = False
+    ) -> Picture: ...
     @overload
-    def flamegraph(self, path: _Path, *, weight: Weight = "bytes", force: bool = False) -> tuple[Problem, ...]: ...
+    def flamegraph(
+        self, path: _Path, *, weight: Weight = "bytes", inverted: bool = False, force: bool = False
+    ) -> tuple[Problem, ...]: ...
 
 @final
 class Diff(Table[DiffGroup]):
@@ -342,6 +347,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        inverted: bool = False,
         force: bool = False,
     ) -> Picture: ...
     @overload
@@ -356,6 +362,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        inverted: bool = False,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
     @overload
@@ -398,13 +405,14 @@ def open(
     mmap: bool = True,
     raw: bool = False,
     dtb: int | None = None,
+    source_roots: dict[str, str] | None = None,
     progress: _Progress | None = None,
 ) -> Dump: ...
 def demo(folder: _Path) -> Dump: ...
 def diff(
     old: Session,
     new: Session,
-    by: By = "stack",
+    by: By = "stack-and-tag",
     *,
     boot: Boot = "auto",
     driver: str | None = None,

@@ -5,7 +5,7 @@ use crate::addr::{PAGE_SIZE, Va};
 use crate::analysis::history::{Event, History, TrackerMatch};
 use crate::describe::names;
 use crate::kernel::Kernel;
-use crate::verifier::{NO_DRIVER, PoolTag, is_kernel_or_verifier};
+use crate::verifier::{NO_DRIVER, PoolTag, code_site};
 
 /// Whether a block of pool is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl BlockFact {
         let freed = history.freed_by()?;
         let allocated = history.lifetimes.first().and_then(|life| life.allocated);
         let allocated = allocated.and_then(|index| history.events.get(index));
-        let allocated_by = allocated.and_then(|event| caller(kernel, &event.frames));
+        let allocated_by = allocated.and_then(|event| code_site(kernel, &event.frames));
         // Only a freed entry still has the tag. Several may fit.
         let tag = match &history.freed_entries[..] {
             [one] => Some(one.entry.allocation.tag),
@@ -95,7 +95,7 @@ impl BlockFact {
             driver,
             past_end: None,
             allocated_by,
-            freed_by: caller(kernel, &freed.frames),
+            freed_by: code_site(kernel, &freed.frames),
         })
     }
 
@@ -113,7 +113,8 @@ impl BlockFact {
             state: BlockState::Outstanding,
             driver: Some(held.driver.clone()).filter(|driver| driver != NO_DRIVER),
             past_end: None,
-            allocated_by: caller(kernel, frames).or(Some(block.caller).filter(|va| !va.is_null())),
+            allocated_by: code_site(kernel, frames)
+                .or(Some(block.caller).filter(|va| !va.is_null())),
             freed_by: None,
         }
     }
@@ -131,9 +132,4 @@ impl BlockFact {
         };
         Some((driver?, by, at.map(|va| CodeSite::new(va, true))))
     }
-}
-
-/// The first frame outside the kernel and Verifier: the call of the driver.
-fn caller(kernel: &Kernel, frames: &[Va]) -> Option<Va> {
-    frames.iter().copied().find(|&frame| !is_kernel_or_verifier(kernel, frame))
 }

@@ -60,6 +60,8 @@ pub struct Block {
     pub stack: Result<StackId, NoStack>,
     /// The source of the stack.
     pub stack_source: Option<StackSource>,
+    /// Whether a baseline lists it ([`Leaks::mark_known`](super::Leaks::mark_known)).
+    pub is_known: bool,
 }
 
 impl Block {

@@ -16,13 +16,13 @@ pub struct Total {
 
 impl Total {
     /// Adds one block.
-    pub(in crate::analysis) fn add(&mut self, bytes: u64) {
+    pub fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// The sum of both.
-    pub(in crate::analysis) fn and(self, other: Total) -> Total {
+    pub(crate) fn and(self, other: Total) -> Total {
         Total { count: self.count + other.count, bytes: self.bytes.saturating_add(other.bytes) }
     }
 }

@@ -2,12 +2,14 @@
 
 mod block;
 mod coverage;
+mod known;
 mod no_stack;
 
 use std::collections::{HashMap, HashSet};
 
 pub use block::{Block, RecordOf, StackId, StackSource};
 pub use coverage::{Coverage, Total};
+pub use known::{KnownBlocks, KnownLeaks};
 pub use no_stack::{NoStack, Reach};
 
 use super::filter::Filter;
@@ -83,6 +85,8 @@ pub struct Leaks {
     pub unload_leak: Option<Box<UnloadLeak>>,
     /// The filters that a caller applied after reading.
     pub filter: Option<Box<Filter>>,
+    /// What a baseline says about the blocks, if a caller applied one.
+    pub baseline: Option<Box<KnownLeaks>>,
     /// Their source, in one line for headings: a dump's name, set by the caller that opened it.
     pub dump: Option<String>,
     /// What could not be read or does not fit.
@@ -189,6 +193,7 @@ impl Leaks {
             record: None,
             stack: Err(NoStack::LogUnreadable),
             stack_source: None,
+            is_known: false,
         };
         for pool in &report.drivers {
             let driver = leaks.drivers.len();

@@ -69,7 +69,7 @@ pub fn write_diff_json(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             new: SideDoc::new(view.new),
             groups: rows(&table, view.rows(), None),
             omitted: view.shown().1,
-            unchanged: diff.unchanged,
+            unchanged: diff.unchanged.len(),
             verdict: Verdict::new(
                 view.completeness(),
                 Seq(|| {

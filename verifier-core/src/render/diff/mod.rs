@@ -52,6 +52,12 @@ impl<'a> DiffView<'a> {
         both
     }
 
+    /// What both dumps hold, and how they are compared, in two sentences.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!("{}. {}", heading(self), how(self))
+    }
+
     /// Why a group has no stack, by the dump whose blocks it has.
     #[must_use]
     pub fn why(&self, group: &DiffGroup) -> Option<String> {

@@ -57,7 +57,7 @@ impl<'a> DiffRow<'a> {
             /// Their size in bytes.
             new_bytes: U64, only_in_csv => row.group.new.bytes,
             /// The pool tag; null if the blocks do not share one.
-            tag: Tag, optional => row.group.key.tag,
+            tag: Tag, optional => row.group.tag(),
             /// The file name of the driver; null if the blocks do not share one.
             driver: Word, optional => row.group.key.driver.as_deref(),
             /// The first frame outside the kernel and Verifier, a tag, a driver or a size.

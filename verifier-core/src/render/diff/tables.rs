@@ -53,7 +53,7 @@ pub(in crate::render) fn more_blocks(count: i128) -> String {
 
 /// "1 group holds what it held", "2 groups hold what they held".
 pub(in crate::render) fn unchanged(view: &DiffView<'_>) -> String {
-    match view.diff.unchanged {
+    match view.diff.unchanged.len() {
         1 => "1 group holds what it held".into(),
         count => format!("{} groups hold what they held", Thousands(count as u64)),
     }
@@ -95,7 +95,7 @@ pub fn write_diff_markdown(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::
     if view.old.dump.is_some() || view.new.dump.is_some() {
         writeln!(out)?;
     }
-    writeln!(out, "{}. {}", heading(view), how(view))?;
+    writeln!(out, "{}", view.summary())?;
     extent(out, &answer)?;
     for line in view.remarks() {
         writeln!(out, "- {}", plain(&line))?;
@@ -129,7 +129,7 @@ fn write_row(out: &mut dyn io::Write, group: &DiffGroup) -> io::Result<()> {
         Signed(count),
         Signed(bytes),
         Thousands(group.new.bytes),
-        match group.key.tag {
+        match group.tag() {
             _ if group.key.is_contiguous => cell(CONTIGUOUS),
             tag => tag.map(|tag| cell(&tag.to_string())).unwrap_or_default(),
         },

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{Thousands, blocks};
-use crate::analysis::{Filter, Leaks};
+use crate::analysis::{Filter, Ignored, Leaks, Total};
+use crate::render::json::TotalDoc;
 use crate::render::text::sanitize;
 
 /// "tag Lk01, at least 4,096 bytes": the conditions on blocks.
@@ -19,6 +20,20 @@ fn conditions(filter: &Filter) -> String {
         filter.pool.and_then(|pool| pool.name()).map(|pool| format!("{pool} pool")),
     ];
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// "ignored: leaky!Open* (2 blocks, 64 bytes), tag:Irp (no block)".
+fn ignored(filter: &Filter) -> Option<String> {
+    let name = |one: &Ignored| {
+        let Total { count, bytes } = one.total;
+        let what = match count {
+            0 => "no block".into(),
+            _ => format!("{}, {} bytes", blocks(count), Thousands(bytes)),
+        };
+        format!("{} ({what})", sanitize(&one.pattern))
+    };
+    let all: Vec<String> = filter.ignored.iter().map(name).collect();
+    (!all.is_empty()).then(|| format!("ignored: {}", all.join(", ")))
 }
 
 fn skipped(filter: &Filter) -> Option<String> {
@@ -37,12 +52,14 @@ fn skipped(filter: &Filter) -> Option<String> {
 pub fn filter_line(leaks: &Leaks) -> Option<String> {
     let filter = leaks.filter.as_ref()?;
     let conditions = Some(conditions(filter)).filter(|text| !text.is_empty());
-    let count = conditions.is_some().then(|| {
+    let ignored = ignored(filter);
+    let count = (conditions.is_some() || ignored.is_some()).then(|| {
         let read = Thousands(leaks.blocks.len() as u64);
         let whose = if filter.driver.is_some() { "the driver's " } else { "" };
         format!("{read} of {whose}{}", blocks(filter.all.count))
     });
-    let parts: Vec<String> = [conditions, skipped(filter), count].into_iter().flatten().collect();
+    let parts: Vec<String> =
+        [conditions, ignored, skipped(filter), count].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("Filtered: {}", parts.join("; ")))
 }
 
@@ -52,6 +69,10 @@ pub(in crate::render) fn nothing_line(leaks: &Leaks) -> String {
     let Some(filter) = leaks.filter.as_ref() else { return none.into() };
     let conditions = conditions(filter);
     let count = Thousands(filter.all.count);
+    if !filter.ignored.is_empty() {
+        let which = if conditions.is_empty() { String::new() } else { format!(" of {conditions}") };
+        return format!("{none}{which} besides those that are ignored ({count} without filters)");
+    }
     match (filter.all.count, &filter.driver) {
         _ if conditions.is_empty() => none.into(),
         (0, _) => format!("{none} matches {conditions}"),
@@ -76,6 +97,14 @@ pub(in crate::render) struct FilterDoc<'a> {
     undetermined: u64,
     stacks_skipped: usize,
     stacks: usize,
+    ignored: Vec<IgnoredDoc<'a>>,
+}
+
+#[derive(Serialize)]
+struct IgnoredDoc<'a> {
+    pattern: &'a str,
+    #[serde(flatten)]
+    total: TotalDoc,
 }
 
 impl<'a> FilterDoc<'a> {
@@ -92,6 +121,11 @@ impl<'a> FilterDoc<'a> {
             undetermined: filter.undetermined,
             stacks_skipped: filter.stacks_skipped,
             stacks: filter.stacks,
+            ignored: filter
+                .ignored
+                .iter()
+                .map(|one| IgnoredDoc { pattern: &one.pattern, total: one.total.into() })
+                .collect(),
         })
     }
 }

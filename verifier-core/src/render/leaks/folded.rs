@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::{CONTIGUOUS, LeakGroup, LeaksView};
+use crate::addr::Va;
 use crate::render::text::sanitize;
+use crate::symbols::file_name;
 
 /// What the widths of a flame graph show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +24,19 @@ fn frame(text: &str) -> String {
     sanitize(text).trim().replace(';', ":")
 }
 
+/// A frame with its line of source code, then the functions that were inlined there, the outermost first.
+fn push_frame(frames: &mut Vec<String>, view: &LeaksView<'_>, va: Va) {
+    let name = view.name(va);
+    let Some(site) = view.names.source(va) else { return frames.push(frame(&name)) };
+    let place = |file: &str, line: u32| format!("({}:{line})", file_name(file));
+    frames.push(frame(&format!("{name} {}", place(&site.file, site.line))));
+    let module = name.split_once('!').map_or("", |(module, _)| module);
+    for one in site.inlined.iter().rev() {
+        let place = place(&one.file, one.line);
+        frames.push(frame(&format!("{module}!{} {place} (inlined)", one.function)));
+    }
+}
+
 fn path(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
     let mut frames = Vec::new();
     if let Some(driver) = group.driver_name() {
@@ -30,7 +45,7 @@ fn path(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
     match group.stack {
         Some(Ok(_)) => {
             let stack = group.frames().unwrap_or_default();
-            frames.extend(stack.iter().rev().map(|&va| frame(&view.name(va))));
+            stack.iter().rev().for_each(|&va| push_frame(&mut frames, view, va));
         }
         Some(Err(why)) => {
             frames.push(frame(&format!("(no stack, {})", view.leaks.why(why))));

@@ -1,16 +1,20 @@
 //! One group of outstanding allocations as a view shows it.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::slice;
 
+use super::baseline::known_and_new;
 use super::{CONTIGUOUS, LeaksView};
 use crate::addr::Va;
 use crate::analysis::{
-    Block, Group, GroupKey, NO_FRAME, NO_TAG, StackSource, is_kernel_or_verifier, no_frame,
+    Block, Group, GroupKey, NO_FRAME, NO_TAG, StackSource, no_frame, own_frames,
 };
 
 /// The number of callers' frames that a line shows after the first frame.
 const CALLERS: usize = 2;
+/// The number of different tags that a line shows.
+const TAGS: usize = 3;
 
 /// A [`Group`], with its names.
 #[derive(Clone, Copy)]
@@ -32,14 +36,20 @@ impl<'v> LeakGroup<'v> {
     #[must_use]
     pub fn label(&self) -> String {
         match self.key {
-            GroupKey::Stack { .. } => {
-                let first = self.frames().and_then(<[Va]>::first).copied();
+            GroupKey::Stack { .. } | GroupKey::Path { .. } => {
+                let first = self.path().first().copied();
                 self.site.or(first).map_or_else(|| self.first_caller(), |va| self.name(va))
             }
+            GroupKey::Line(Some(va)) => match self.view.names.source(va) {
+                Some(site) => site.to_string(),
+                None => self.name(va),
+            },
             GroupKey::Frame(Some(va)) | GroupKey::Function(Some(va)) | GroupKey::Caller(va) => {
                 self.name(va)
             }
-            GroupKey::Frame(None) | GroupKey::Function(None) => NO_FRAME.into(),
+            GroupKey::Frame(None) | GroupKey::Function(None) | GroupKey::Line(None) => {
+                NO_FRAME.into()
+            }
             GroupKey::NoFrame(va) => no_frame(self.view.names.kernel(), va, &self.name(va)),
             GroupKey::Tag(Some(tag)) => tag.to_string(),
             GroupKey::Tag(None) => NO_TAG.into(),
@@ -54,13 +64,12 @@ impl<'v> LeakGroup<'v> {
     #[must_use]
     pub fn trail(&self) -> String {
         let mut text = self.label();
-        let (GroupKey::Stack { .. }, Some(site), Some(frames)) =
-            (self.key, self.site, self.frames())
+        let (GroupKey::Stack { .. } | GroupKey::Path { .. }, Some(site)) = (self.key, self.site)
         else {
             return text;
         };
-        let is_own = |va: &Va| is_kernel_or_verifier(self.view.names.kernel(), *va);
-        let outside = frames.iter().copied().skip_while(|&va| va != site).filter(|va| !is_own(va));
+        let path = self.path();
+        let outside = path.iter().copied().skip_while(|&va| va != site);
         let module = |name: &str| name.split_once('!').map(|(module, _)| module.to_string());
         let mut before = module(&text);
         for va in outside.skip(1).take(CALLERS) {
@@ -86,6 +95,53 @@ impl<'v> LeakGroup<'v> {
     #[must_use]
     pub fn frames(&self) -> Option<&'v [Va]> {
         self.group.frames(self.view.leaks)
+    }
+
+    /// The frames outside the kernel and Verifier of the first block's stack, without those that are dropped;
+    /// all frames if none is outside. Blocks of a group by stack or path share them.
+    #[must_use]
+    pub fn path(&self) -> Vec<Va> {
+        let kernel = self.view.names.kernel();
+        let frames = match self.key {
+            GroupKey::Path { path: Ok((id, start)), .. } => {
+                self.view.leaks.stack(id).get(start as usize..)
+            }
+            _ => self.frames(),
+        };
+        frames.map(|frames| own_frames(kernel, frames).collect()).unwrap_or_default()
+    }
+
+    /// The line of code that the blocks share, as a stack of one frame.
+    pub(super) fn line_site(&self) -> Option<&[Va]> {
+        let is_shared = match self.key {
+            GroupKey::Stack { .. }
+            | GroupKey::Path { .. }
+            | GroupKey::Frame(_)
+            | GroupKey::Line(_)
+            | GroupKey::NoFrame(_)
+            | GroupKey::Caller(_) => true,
+            GroupKey::Function(_) | GroupKey::Tag(_) | GroupKey::Driver(_) | GroupKey::Size(_) => {
+                self.blocks.len() == 1
+            }
+        };
+        self.group.site.as_ref().filter(|_| is_shared).map(slice::from_ref)
+    }
+
+    /// Up to three tags of the blocks and the number of the others; `None` for contiguous memory.
+    #[must_use]
+    pub fn tags_text(&self) -> Option<String> {
+        let tags: BTreeSet<String> = self
+            .members()
+            .filter_map(|block| block.allocation.pool_tag())
+            .map(|tag| tag.to_string().trim_end().to_string())
+            .collect();
+        let shown = tags.iter().take(TAGS).cloned().collect::<Vec<_>>().join(", ");
+        match tags.len() {
+            0 => None,
+            1 => Some(format!("tag {shown}")),
+            2..=TAGS => Some(format!("tags {shown}")),
+            more => Some(format!("tags {shown} and {} more", more - TAGS)),
+        }
     }
 
     /// Why the group has no stack.
@@ -118,6 +174,19 @@ impl<'v> LeakGroup<'v> {
     #[must_use]
     pub fn impossible(&self) -> usize {
         self.members().filter(|block| block.allocation.impossible.is_some()).count()
+    }
+
+    /// How many of the blocks a baseline knows; `None` without a baseline.
+    #[must_use]
+    pub fn known(&self) -> Option<usize> {
+        self.view.leaks.baseline.as_ref()?;
+        Some(self.members().filter(|block| block.is_known).count())
+    }
+
+    /// "known", "new" or "12 known, 3 new"; `None` without a baseline.
+    #[must_use]
+    pub fn known_text(&self) -> Option<String> {
+        self.known().map(|known| known_and_new(known as u64, self.blocks.len() as u64))
     }
 
     /// The tag that the blocks share, or "contiguous memory".

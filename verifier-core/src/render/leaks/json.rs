@@ -4,6 +4,8 @@ use std::io;
 
 use serde::Serialize;
 
+use super::baseline::BaselineDoc;
+use super::summary::SummaryDoc;
 use super::{BlockRow, FilterDoc, LeakGroup, LeaksView, Omitted};
 use crate::addr::Va;
 use crate::analysis::TreeReach;
@@ -76,6 +78,8 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
         unload_leak: Option<UnloadDoc<'a>>,
         by: &'static str,
         filter: Option<FilterDoc<'a>>,
+        summary: SummaryDoc<'a>,
+        baseline: Option<BaselineDoc<'a>>,
         coverage: CoverageDoc,
         log: LogDoc,
         pool_info: Option<TreeDoc>,
@@ -119,6 +123,8 @@ pub fn write_leaks_json(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
             }),
             by: view.by.name(),
             filter: FilterDoc::of(leaks),
+            summary: view.summary_doc(),
+            baseline: BaselineDoc::of(leaks),
             coverage: CoverageDoc {
                 allocations: coverage.all.count,
                 with_stack: coverage.with_stack.count,

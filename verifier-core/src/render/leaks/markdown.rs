@@ -6,11 +6,14 @@
 use std::io;
 
 use super::{
-    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, blocks, coverage_line,
-    filter_line, more_groups, nothing_line, tree_line, unload_line, unread_line,
+    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines, blocks,
+    coverage_line, filter_line, more_groups, nothing_line, sentence, tree_line, unload_line,
+    unread_line,
 };
-use crate::analysis::GroupBy;
+use crate::addr::Va;
+use crate::analysis::{Coverage, GroupBy, GroupKey};
 use crate::completeness::Completeness;
+use crate::render::text::stack::frame_lines;
 use crate::render::text::{extent_line, sanitize};
 
 /// Groups whose stacks are written below the table.
@@ -18,7 +21,8 @@ const STACKS: usize = 10;
 /// Characters that may be markup.
 const MARKUP: &str = "`*_<>[]#@&\\|~";
 
-/// Writes a heading, the coverage, a table of groups and their stacks, folded.
+/// Writes a heading, who holds the blocks and which function made most of them, a table of groups and their
+/// stacks, folded, then the coverage.
 ///
 /// # Errors
 /// Those of the writer.
@@ -39,41 +43,28 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
     }
     writeln!(
         out,
-        "### Driver Verifier: {} ({} bytes) outstanding",
+        "### Driver Verifier: {} outstanding, {} bytes",
         at_least(&answer, &blocks(all.count)),
         Thousands(all.bytes)
     )?;
     about(out, view)?;
     extent(out, &answer)?;
-    writeln!(out)?;
-    writeln!(out, "{}.", coverage_line(&coverage))?;
-    if let Some(line) = tree_line(&coverage) {
-        writeln!(out, "- {line}")?;
-    }
-    if let Some(line) = unread_line(view.leaks) {
-        writeln!(out, "- {line}")?;
-    }
-    for (why, total) in &coverage.without {
-        writeln!(
-            out,
-            "- {} ({} bytes) without a stack: {}",
-            blocks(total.count),
-            Thousands(total.bytes),
-            view.leaks.why(*why)
-        )?;
+    writeln!(out, "\n- {}", plain(&view.drivers_line()))?;
+    if let Some(line) = view.worst_line() {
+        writeln!(out, "- {}", plain(&line))?;
     }
     let Omitted { groups: more, total: rest } = view.omitted();
     writeln!(out, "\n| # | Blocks | Bytes | Largest | Tag | Driver | Where |")?;
     writeln!(out, "|--:|--:|--:|--:|---|---|---|")?;
-    for (index, group) in view.iter().enumerate() {
+    for (index, group) in view.first_of_unloaded().enumerate() {
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
             index + 1,
-            Thousands(group.blocks.len() as u64),
+            counted(group),
             Thousands(group.bytes),
             Thousands(group.largest),
-            group.tag_text().map(|tag| cell(&tag)).unwrap_or_default(),
+            cell(&tags_cell(group)),
             group.driver_name().map(cell).unwrap_or_default(),
             cell(&place(view, group)),
         )?;
@@ -88,13 +79,39 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
         )?;
     }
     write_stacks(out, view)?;
+    write_coverage(out, view, &coverage)?;
     nameless(out, view)?;
     problems(out, view)
 }
 
+/// How many blocks have a stack, and why the others have none.
+fn write_coverage(
+    out: &mut dyn io::Write,
+    view: &LeaksView<'_>,
+    coverage: &Coverage,
+) -> io::Result<()> {
+    writeln!(out, "\n{}.", sentence(&coverage_line(coverage)))?;
+    if let Some(line) = tree_line(coverage) {
+        writeln!(out, "- {line}")?;
+    }
+    if let Some(line) = unread_line(view.leaks) {
+        writeln!(out, "- {line}")?;
+    }
+    for (why, total) in &coverage.without {
+        writeln!(
+            out,
+            "- {} without a stack: {}",
+            super::summary::sum(*total),
+            view.leaks.why(*why)
+        )?;
+    }
+    Ok(())
+}
+
 /// The stacks of the first groups that have one, folded.
 fn write_stacks(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
-    let mut stacks = view.iter().enumerate().filter(|(_, group)| group.frames().is_some());
+    let stacks = view.first_of_unloaded().enumerate();
+    let mut stacks = stacks.filter(|(_, group)| !stack_of(group).is_empty());
     for (index, group) in stacks.by_ref().take(STACKS) {
         writeln!(
             out,
@@ -103,13 +120,9 @@ fn write_stacks(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()>
             blocks(group.blocks.len() as u64),
             Thousands(group.bytes)
         )?;
-        let frames: Vec<String> = group
-            .frames()
-            .unwrap_or_default()
-            .iter()
-            .map(|&va| sanitize(&view.name(va)).into_owned())
-            .collect();
-        let body = frames.join("\n");
+        let frames = stack_of(&group).into_iter();
+        let lines = frames.flat_map(|va| frame_lines(&view.names, va, "", &view.names.text(va)));
+        let body = lines.collect::<Vec<_>>().join("\n");
         let fence = "`".repeat(longest_run(&body).max(2) + 1);
         writeln!(out, "{fence}text\n{body}\n{fence}\n\n</details>")?;
     }
@@ -121,6 +134,14 @@ fn write_stacks(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()>
     Ok(())
 }
 
+/// The frames that the blocks of a group share.
+fn stack_of(group: &LeakGroup<'_>) -> Vec<Va> {
+    match group.key {
+        GroupKey::Path { path: Ok(_), .. } => group.path(),
+        _ => group.frames().unwrap_or_default().to_vec(),
+    }
+}
+
 /// The dump, and what was filtered.
 fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     if let Some(line) = unload_line(view.leaks) {
@@ -129,10 +150,8 @@ fn about(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     if let Some(dump) = &view.leaks.dump {
         writeln!(out, "\n{}", span(dump))?;
     }
-    match filter_line(view.leaks) {
-        Some(line) => writeln!(out, "\n{}.", plain(&line)),
-        None => Ok(()),
-    }
+    let lines = filter_line(view.leaks).into_iter().chain(baseline_lines(view.leaks));
+    lines.into_iter().try_for_each(|line| writeln!(out, "\n{}.", plain(&line)))
 }
 
 /// A quotation that says that the answer is not complete, and why.
@@ -181,14 +200,38 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     )
 }
 
+/// The column of tags: those of the group, or "contiguous memory".
+fn tags_cell(group: LeakGroup<'_>) -> String {
+    let tags = group.tags_text().map(|text| match text.split_once(' ') {
+        Some((_, tags)) => tags.to_string(),
+        None => text,
+    });
+    group.tag_text().or(tags).unwrap_or_default()
+}
+
+/// "15", or "15 (12 known)" with a baseline.
+fn counted(group: LeakGroup<'_>) -> String {
+    let count = Thousands(group.blocks.len() as u64);
+    match group.known() {
+        Some(known) if known > 0 => format!("{count} ({} known)", Thousands(known as u64)),
+        _ => count.to_string(),
+    }
+}
+
 /// The last column.
 fn place(view: &LeaksView<'_>, group: LeakGroup<'_>) -> String {
-    let label = group.trail();
-    match (view.by, group.site) {
+    let label = match (view.by, group.site) {
         (GroupBy::Tag | GroupBy::Driver | GroupBy::Size, Some(site)) if group.blocks.len() == 1 => {
             view.name(site).to_string()
         }
-        _ => label,
+        _ => group.trail(),
+    };
+    let source = group.line_site().and_then(|site| view.names.source_of_stack(site));
+    match source.filter(|_| view.by != GroupBy::Line) {
+        Some(source) => {
+            format!("{label} ({})", source.brief())
+        }
+        None => label,
     }
 }
 

@@ -1,30 +1,43 @@
-//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks.
+//! Outstanding allocations in groups: JSON, CSV, text, Markdown, folded stacks, and reports for build servers
+//! (SARIF, JUnit, annotations).
 
+mod baseline;
 mod csv;
 mod filter;
+mod finding;
 mod folded;
+mod github;
 mod group;
 mod json;
+mod junit;
 mod markdown;
 mod rows;
+mod sarif;
+mod source_path;
+mod summary;
 
 use std::rc::Rc;
 
+pub use self::baseline::{baseline_lines, write_baseline};
 pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
+pub use self::finding::Severity;
 pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
+pub use self::github::write_leaks_github;
 pub use self::group::{LeakGroup, LeakGroups};
 pub use self::json::write_leaks_json;
+pub use self::junit::write_leaks_junit;
 pub use self::markdown::write_leaks_markdown;
 pub(super) use self::markdown::{cell, extent, plain};
 pub use self::rows::BlockRow;
-pub(super) use crate::number::Thousands;
+pub use self::sarif::write_leaks_sarif;
+pub(super) use crate::number::{Size, Thousands};
 
 use super::Names;
 use super::text::sanitize;
 use crate::addr::Va;
-use crate::analysis::{Coverage, Group, GroupBy, Grouping, Leaks, Total};
+use crate::analysis::{Coverage, Group, GroupBy, Grouping, Leaks, Summary, Total};
 use crate::completeness::Completeness;
 use crate::kernel::Kernel;
 
@@ -50,10 +63,22 @@ pub struct LeaksView<'a> {
     pub by: GroupBy,
     /// All groups, the most bytes first.
     pub groups: Vec<Group>,
+    /// How much is outstanding, who holds it, and which function made most of it.
+    pub summary: Summary,
     /// How many groups are shown; the rest is counted. `None` shows all.
     pub top: Option<usize>,
+    /// How grave new leaks are in reports for machines.
+    pub severity: Severity,
+    /// Reads lines of source code, which text then shows.
+    pub snippets: Option<&'a dyn Snippets>,
     /// Names of addresses.
     pub names: Names<'a>,
+}
+
+/// Reads source files. Core reads no files, so a program that can does.
+pub trait Snippets {
+    /// Some lines of the file around `line`, each with its number; `None` if the file cannot be read.
+    fn around(&self, file: &str, line: u32) -> Option<Vec<(u32, String)>>;
 }
 
 /// The groups that a view does not show.
@@ -70,20 +95,38 @@ impl<'a> LeaksView<'a> {
     /// All groups of `leaks`; no frame is a wrapper.
     #[must_use]
     pub fn new(kernel: &'a Kernel, leaks: &'a Leaks, by: GroupBy) -> Self {
-        let groups = Grouping::new(kernel, leaks, None).groups(by);
-        Self::of_groups(leaks, by, groups, Names::new(kernel))
+        Self::grouped(leaks, by, &Grouping::new(kernel, leaks, None), Names::new(kernel))
     }
 
-    /// The groups that [`Grouping::groups`] returned.
+    /// The groups of `leaks` as `grouping`, which is of the same `leaks`, shortens their stacks.
+    /// With a baseline, groups that are known whole come last.
     #[must_use]
-    pub fn of_groups(leaks: &'a Leaks, by: GroupBy, groups: Vec<Group>, names: Names<'a>) -> Self {
-        Self { leaks, by, groups, top: None, names }
+    pub fn grouped(
+        leaks: &'a Leaks,
+        by: GroupBy,
+        grouping: &Grouping<'_>,
+        names: Names<'a>,
+    ) -> Self {
+        let (mut groups, summary) = (grouping.groups(by), grouping.summary());
+        if leaks.baseline.is_some() {
+            let is_new = |&index: &usize| !leaks.blocks.get(index).is_some_and(|one| one.is_known);
+            // A stable sort: otherwise the order stays.
+            groups.sort_by_key(|group| !group.blocks.iter().any(is_new));
+        }
+        let severity = Severity::default();
+        Self { leaks, by, groups, summary, top: None, severity, snippets: None, names }
     }
 
     /// The same view with the first `top` groups shown.
     #[must_use]
     pub fn with_top(self, top: Option<usize>) -> Self {
         Self { top, ..self }
+    }
+
+    /// The same view; text shows the source code around the line of each group.
+    #[must_use]
+    pub fn with_snippets(self, snippets: &'a dyn Snippets) -> Self {
+        Self { snippets: Some(snippets), ..self }
     }
 
     fn shown(&self) -> (&[Group], &[Group]) {
@@ -94,6 +137,23 @@ impl<'a> LeaksView<'a> {
     /// The groups that are shown.
     pub fn iter(&self) -> LeakGroups<'_> {
         LeakGroups { view: self, groups: self.shown().0.iter() }
+    }
+
+    /// All blocks, in their order, whatever groups are shown: rows of [`BlockRow::flat_table`].
+    pub fn block_rows(&self) -> impl ExactSizeIterator<Item = BlockRow<'_>> + Clone {
+        let blocks = self.leaks.blocks.iter();
+        blocks.map(|block| BlockRow { allocation: &block.allocation, of: (self, block) })
+    }
+
+    /// The groups that are shown; first those of the driver that the bug check is about, if it was unloaded
+    /// before it freed its blocks.
+    pub(super) fn first_of_unloaded(&self) -> impl Iterator<Item = LeakGroup<'_>> {
+        let unloaded = self.leaks.unload_leak.as_ref();
+        let is_of = move |group: &LeakGroup<'_>| {
+            unloaded.is_some_and(|leak| group.driver_name() == Some(&*leak.driver))
+        };
+        let others = self.iter().filter(move |group| !is_of(group));
+        self.iter().filter(is_of).chain(others)
     }
 
     /// The groups that are not shown.
@@ -204,7 +264,8 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
 }
 
 /// A share in percent: "100 %" and "0 %" only if it is exactly that.
-fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".into();
     }

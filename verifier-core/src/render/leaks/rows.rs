@@ -29,13 +29,34 @@ impl<'a> AllocationRow<'a, (&'a LeaksView<'a>, &'a Block)> {
         /// Where the stack is from; null if the block has none.
         stack_source: OneOf(&StackSource::NAMES), optional
             => row.of.1.stack_source.map(StackSource::name),
+        /// Whether the baseline knows the block; null without a baseline.
+        known: Bool, optional => row.of.0.leaks.baseline.as_ref().map(|_| row.of.1.is_known),
     });
 
-    /// The description.
+    const STACK: &'a [Column<Self>] = columns!(|row: Self| {
+        /// The call stack that made the allocation, innermost frame first; null if it is unknown.
+        stack: Frames, optional => row.frames().map(Value::Frames),
+        /// Why the stack is unknown.
+        why_no_stack: Word, optional => row.of.1.stack.err().map(|why| row.of.0.leaks.why(why)),
+    });
+
+    /// The description of a block in a group, which has the stack.
     #[must_use]
     pub fn block_table() -> Table<'a, Self> {
         let doc = "An outstanding allocation, joined with the pool log.";
         Table::joined("LeakedBlock", doc, &[Self::COLUMNS, Self::JOINED])
+    }
+
+    /// The description of a block in a list of all blocks.
+    #[must_use]
+    pub fn flat_table() -> Table<'a, Self> {
+        let doc = "An outstanding allocation with the stack that made it.";
+        Table::joined("HeldBlock", doc, &[Self::COLUMNS, Self::JOINED, Self::STACK])
+    }
+
+    fn frames(&self) -> Option<&[Va]> {
+        let (view, block) = self.of;
+        block.stack.ok().map(|id| view.leaks.stack(id))
     }
 }
 
@@ -63,6 +84,11 @@ impl<'a> LeakGroup<'a> {
             why_no_stack: Word, optional, only_in_csv => row.why(),
             /// The call stack, innermost frame first; null if the blocks do not share one.
             stack: Frames, optional => row.frames().map(Value::Frames),
+            /// The source file of the line of code that allocated; null if the blocks do not share one, or if
+            /// no PDB has the line.
+            file: SourceFile, optional => row.line_site().map(Value::SourceFile),
+            /// The line in that file.
+            line: SourceLine, optional => row.line_site().map(Value::SourceLine),
             /// Why the group has no stack; null if it has one.
             why_no_stack: Word, optional, not_in_csv => row.why_no_stack(),
             /// The addresses of the first blocks.
@@ -74,6 +100,8 @@ impl<'a> LeakGroup<'a> {
             source: OneOf(&Source::NAMES), optional => row.source(),
             /// How many of the blocks cannot be as their entries say.
             impossible: U64, only_in_csv => row.impossible(),
+            /// How many of the blocks the baseline knows; null without a baseline.
+            known: U64, optional => row.known(),
         }),
     );
 

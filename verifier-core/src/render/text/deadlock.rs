@@ -10,11 +10,11 @@
 use std::io;
 
 use super::lines::{SEPARATOR, sanitize};
-use super::stack::write_stack_lines;
+use super::stack::{frame_lines, write_stack_lines};
 use super::{Style, digits};
 use crate::addr::Va;
 use crate::analysis::{LockOrder, LockStep, OrderThread};
-use crate::kernel::Kernel;
+use crate::render::Names;
 use crate::verifier::deadlock::Deadlock;
 
 /// How much `!deadlock` prints.
@@ -37,11 +37,11 @@ pub enum DeadlockDetail {
 pub fn write_deadlock(
     out: &mut dyn io::Write,
     deadlock: &Deadlock,
-    kernel: &Kernel,
+    names: &Names<'_>,
     detail: DeadlockDetail,
     style: Style,
 ) -> io::Result<()> {
-    let text = Text { deadlock, kernel, style };
+    let text = Text { deadlock, names, style };
     if let (Style::Modern, Some(issue)) = (style, &deadlock.issue) {
         let words = issue.words.map(|word| text.digits(Va(word)));
         writeln!(out, "issue: {} ", words.join(" "))?;
@@ -73,18 +73,18 @@ pub fn write_deadlock_state(out: &mut dyn io::Write, deadlock: &Deadlock) -> io:
 
 struct Text<'a> {
     deadlock: &'a Deadlock,
-    kernel: &'a Kernel,
+    names: &'a Names<'a>,
     style: Style,
 }
 
 impl Text<'_> {
     fn digits(&self, va: Va) -> String {
-        digits(va, self.kernel.space().machine())
+        digits(va, self.names.kernel().space().machine())
     }
 
     /// The name of an address as this debugger writes displacements.
     fn name(&self, va: Va) -> Option<String> {
-        let name = self.kernel.symbolize(va)?;
+        let name = self.names.kernel().symbolize(va)?;
         let symbol = name.name.as_ref().map(|symbol| format!("!{symbol}")).unwrap_or_default();
         let displacement = match self.style {
             Style::Modern => format!("+{:#010x}", name.displacement),
@@ -224,16 +224,21 @@ impl Text<'_> {
         if frames.is_empty() {
             return writeln!(out, "    Stack:   << not known >>");
         }
-        let line = |&frame| match (self.style, self.name(frame)) {
-            (Style::Win7, name) => name.unwrap_or_else(|| self.digits(frame)),
-            (Style::Modern, name) => {
-                let name = name.map(|name| name + " ").unwrap_or_default();
-                format!("{} {name}", self.digits(frame))
-            }
+        let lines = |&frame: &Va| {
+            let (address, name) = match (self.style, self.name(frame)) {
+                (Style::Win7, Some(name)) => (String::new(), name),
+                (Style::Win7, None) => (self.digits(frame), String::new()),
+                // The debugger writes a blank after the name.
+                (Style::Modern, name) => {
+                    let name = name.map(|name| name + " ").unwrap_or_default();
+                    (format!("{} ", self.digits(frame)), name)
+                }
+            };
+            frame_lines(self.names, frame, &address, &name)
         };
         let first = format!("    {:9}", "Stack:");
         let other = " ".repeat(first.len());
-        write_stack_lines(out, (&first, &other), frames.iter().map(line))
+        write_stack_lines(out, (&first, &other), frames.iter().flat_map(lines))
     }
 
     /// What else was reported, and what there is.

@@ -7,7 +7,7 @@
 use std::io;
 
 use super::pool_log::write_impossible;
-use super::stack::{frame_line, write_stack, write_stack_lines};
+use super::stack::{write_frames, write_stack};
 use super::{Style, digits};
 use crate::addr::Va;
 use crate::render::Names;
@@ -104,8 +104,7 @@ fn write_fault_history(
         let thread = first_value(log, record);
         writeln!(out, "    Thread: {}\n", upper(thread))?;
         write_impossible(out, record.impossible, "    ")?;
-        let line = |&va| frame_line(upper(va), va, names);
-        write_stack_lines(out, ("    ", "    "), log.frames(record).iter().map(line))?;
+        write_frames(out, ("    ", "    "), log.frames(record), names, upper)?;
     }
     Ok(())
 }

@@ -6,9 +6,10 @@ use std::io;
 use super::digits;
 use super::lines::sanitize;
 use crate::addr::Va;
-use crate::render::Names;
+use crate::render::names::{LineStyle, Names};
 
-/// Writes a stack, the innermost frame first: each frame's address and name on a line after `indent`.
+/// Writes a stack, the innermost frame first: each frame's address, name and line of source code on a line
+/// after `indent`. Functions that were inlined at a frame have lines of their own before it.
 ///
 /// # Errors
 /// Those of the writer.
@@ -19,15 +20,73 @@ pub fn write_stack(
     indent: &str,
 ) -> io::Result<()> {
     let machine = names.kernel().space().machine();
-    let line = |&va: &Va| frame_line(digits(va, machine), va, names);
-    write_stack_lines(out, (indent, indent), frames.iter().map(line))
+    write_frames(out, (indent, indent), frames, names, |va| digits(va, machine))
 }
 
-/// The line of a frame whose address is written as `address`.
-pub(crate) fn frame_line(address: String, va: Va, names: &Names<'_>) -> String {
-    match names.get(va) {
-        Some(name) => format!("{address} {}", sanitize(&name)),
-        None => address,
+/// The same with an indent for the first line and one for the others; `address` writes an address.
+pub(crate) fn write_frames(
+    out: &mut dyn io::Write,
+    indents: (&str, &str),
+    frames: &[Va],
+    names: &Names<'_>,
+    address: impl Fn(Va) -> String,
+) -> io::Result<()> {
+    let lines = frames.iter().flat_map(|&va| {
+        let name = names.get(va);
+        let name = name.map(|name| sanitize(&name).into_owned()).unwrap_or_default();
+        let address = address(va);
+        let blank = if address.is_empty() || name.is_empty() { "" } else { " " };
+        frame_lines(names, va, &(address + blank), &name)
+    });
+    write_stack_lines(out, indents, lines)
+}
+
+/// The lines of a frame: the functions that were inlined there, then the address, which ends with its blank,
+/// and the name.
+pub(crate) fn frame_lines(
+    names: &Names<'_>,
+    va: Va,
+    address: &str,
+    name: &str,
+) -> impl Iterator<Item = String> + use<> {
+    let site = match names.lines {
+        LineStyle::Hidden => None,
+        _ => names.source(va),
+    };
+    let mut lines = Vec::with_capacity(1);
+    let frame = format!("{address}{name}");
+    let Some(site) = site else {
+        lines.push(frame);
+        return lines.into_iter();
+    };
+    let module = name.split_once('!').map_or("", |(module, _)| module);
+    for inlined in &site.inlined {
+        let function = sanitize(&inlined.function);
+        let place = place(names.lines, &inlined.file, inlined.line);
+        lines.push(match names.lines {
+            LineStyle::Debugger => {
+                let offset = match inlined.displacement {
+                    0 => String::new(),
+                    offset => format!("+{offset:#x}"),
+                };
+                format!("(Inline Function) {module}!{function}{offset} {place}")
+            }
+            _ => {
+                let width = address.trim_end().chars().count();
+                format!("{:width$} {module}!{function} {place}", "(inlined)")
+            }
+        });
+    }
+    let frame = frame.trim_end();
+    lines.push(format!("{frame} {}", place(names.lines, &site.file, site.line)));
+    lines.into_iter()
+}
+
+fn place(style: LineStyle, file: &str, line: u32) -> String {
+    let file = sanitize(file);
+    match style {
+        LineStyle::Debugger => format!("[{file} @ {line}]"),
+        _ => format!("({file}:{line})"),
     }
 }
 

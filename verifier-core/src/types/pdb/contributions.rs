@@ -23,6 +23,10 @@ const CONTRIBUTIONS: [(u32, usize); 2] =
 /// The stream number of a module without a stream.
 const NO_STREAM: u16 = 0xffff;
 
+/// The most bytes between two functions, which belong to the one before. A call that does not return may be the
+/// last instruction of a function, and then it returns to them.
+const PADDING: u32 = 64;
+
 /// The place of an instruction: a section's number, counted from 1, and the offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -75,12 +79,12 @@ impl Contributions {
         Some(Self { modules, contributions })
     }
 
-    /// The contribution that contains a place: its module and its start.
+    /// The contribution that contains a place, or whose padding contains it: its module and its start.
     pub(super) fn at(&self, place: Place) -> Option<(u16, Place)> {
         let end = self.contributions.partition_point(|contribution| contribution.start <= place);
         let last = self.contributions.get(end.checked_sub(1)?)?;
         let is_inside = last.start.section == place.section
-            && place.offset.checked_sub(last.start.offset)? < last.size;
+            && place.offset.checked_sub(last.start.offset)? < last.size.saturating_add(PADDING);
         is_inside.then_some((last.module, last.start))
     }
 

@@ -1,6 +1,8 @@
 //! One module of a PDB: its procedures and its lines.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::contributions::{ModuleStream, Place};
 use super::inlined::{Inlined, inlined_at, record_at};
@@ -10,24 +12,28 @@ use crate::bytes::{le, le32};
 
 /// The signature of a module's symbols.
 const SIGNATURE: u32 = 4;
-/// `S_ALIGN` and `S_SKIP` are padding.
-const PROCEDURES: [u64; 6] = [0x110f, 0x1110, 0x1146, 0x1147, 0x1155, 0x1156];
+/// `S_LPROC32`, `S_GPROC32` and their forms; the first two have names that start with their length.
+const PROCEDURES: [u64; 8] = [0x100a, 0x100b, 0x110f, 0x1110, 0x1146, 0x1147, 0x1155, 0x1156];
+const WITH_LENGTH: u64 = 0x1100;
+/// The offset of the name in a procedure's record.
+const NAME: usize = 39;
 
 /// A procedure of a module.
 #[derive(Debug, Clone)]
-pub(super) struct Procedure {
-    pub(super) start: Place,
+struct Procedure {
+    start: Place,
     size: u32,
-    /// Its records in the module's symbols: from its own up to its end.
+    /// Its records in the module's symbols, up to its end; the first one is its own.
     records: Range<usize>,
 }
 
 /// A module.
 pub(super) struct Module {
     symbols: Piece,
-    lines: Lines,
     /// In order of place.
     procedures: Vec<Procedure>,
+    line_information: Piece,
+    lines: OnceLock<Lines>,
 }
 
 /// The line of an address, and the functions that were inlined there, outermost first.
@@ -37,42 +43,74 @@ pub(super) struct Site {
 }
 
 impl Module {
-    /// Reads a module's stream.
+    /// Reads a module's stream: its procedures, but not yet its lines.
     pub(super) fn new(stream: &Piece, parts: &ModuleStream) -> Self {
         let symbols = stream.part(parts.symbols.clone());
-        let lines = stream.part(parts.lines.clone());
         Self {
             procedures: procedures(symbols.as_slice()),
-            lines: Lines::new(lines.as_slice()),
             symbols,
+            line_information: stream.part(parts.lines.clone()),
+            lines: OnceLock::new(),
         }
     }
 
     /// The line at a place.
     pub(super) fn site(&self, place: Place) -> Option<Site> {
-        let line = self.lines.at(place)?;
+        let line = self.lines().at(place)?;
         Some(Site { line, inlined: self.inlined(place).unwrap_or_default() })
     }
 
     /// The offset of a file's name in the string table.
     pub(super) fn file_name(&self, line: Line) -> Option<u32> {
-        self.lines.name_of(line.file)
+        self.lines().name_of(line.file)
+    }
+
+    /// The last procedure that starts from `first` to `place`: its start and its name. Of several at one place
+    /// it is the first one by name. A procedure whose name is empty without its decoration does not count.
+    pub(super) fn procedure(
+        &self,
+        first: Place,
+        place: Place,
+        plain: fn(&str) -> &str,
+    ) -> Option<(Place, String)> {
+        let end = self.procedures.partition_point(|procedure| procedure.start <= place);
+        for same in self.procedures.get(..end)?.chunk_by(|a, b| a.start == b.start).rev() {
+            let start = same.first()?.start;
+            if start < first {
+                return None;
+            }
+            let names = same.iter().filter_map(|procedure| self.name(procedure));
+            let names = names.map(|name| plain(&name).to_owned());
+            if let Some(name) = names.filter(|name| !name.is_empty()).min() {
+                return Some((start, name));
+            }
+        }
+        None
+    }
+
+    fn name(&self, procedure: &Procedure) -> Option<Cow<'_, str>> {
+        let (kind, record) = record_at(self.symbols.as_slice(), procedure.records.start)?;
+        let name = record.get(NAME..)?;
+        let name = match kind {
+            ..WITH_LENGTH => name.get(1..)?.get(..usize::from(*name.first()?))?,
+            _ => name.get(..memchr::memchr(0, name)?)?,
+        };
+        Some(String::from_utf8_lossy(name))
+    }
+
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::new(self.line_information.as_slice()))
     }
 
     fn inlined(&self, place: Place) -> Option<Vec<Inlined>> {
-        let procedure = self.nearest(place)?;
+        let end = self.procedures.partition_point(|procedure| procedure.start <= place);
+        let procedure = self.procedures.get(end.checked_sub(1)?)?;
         let offset = place.offset.checked_sub(procedure.start.offset)?;
         if procedure.start.section != place.section || offset >= procedure.size {
             return None;
         }
-        let records = procedure.records.clone();
-        Some(inlined_at(self.symbols.as_slice(), records, offset, |id| self.lines.inlinee(id)))
-    }
-
-    /// The last procedure that starts at or below a place.
-    fn nearest(&self, place: Place) -> Option<&Procedure> {
-        let end = self.procedures.partition_point(|procedure| procedure.start <= place);
-        self.procedures.get(end.checked_sub(1)?)
+        let (records, lines) = (procedure.records.clone(), self.lines());
+        Some(inlined_at(self.symbols.as_slice(), records, offset, |id| lines.inlinee(id)))
     }
 }
 
@@ -99,6 +137,6 @@ fn procedure(record: &[u8], at: usize) -> Option<Procedure> {
     Some(Procedure {
         start: Place { section, offset: le32(record, 32)? },
         size: le32(record, 16)?,
-        records: at + record.len()..end,
+        records: at..end,
     })
 }

@@ -29,8 +29,8 @@ const MAX_TEXTS: usize = 1 << 14;
 /// module is looked up.
 pub(super) struct Program {
     file: Bytes,
-    /// Virtual addresses and sizes of the image's sections.
-    sections: Vec<(u32, u32)>,
+    /// Virtual addresses of the image's sections, in order.
+    sections: Vec<u32>,
     contributions: Contributions,
     modules: Mutex<Modules>,
     strings: Piece,
@@ -38,6 +38,15 @@ pub(super) struct Program {
     types: OnceLock<Option<Records>>,
     files: Texts,
     functions: Texts,
+}
+
+/// The names at and below an address, as far as its module knows them. Nothing of another module is from
+/// `first` to the address.
+pub(super) struct Nearest {
+    /// The start of the code that the linker took from the module there.
+    pub(super) first: Rva,
+    /// The nearest procedure at or below the address, and its name without decoration.
+    pub(super) procedure: Option<(Rva, String)>,
 }
 
 /// The modules that were read.
@@ -60,10 +69,11 @@ impl Program {
                 return Ok(None);
             };
             let strings = pdb.named_stream(STRINGS).map(|stream| Piece::of(file, &stream));
-            let sections = sections
-                .iter()
-                .map(|section| (section.virtual_address, section.virtual_size))
-                .collect();
+            let sections: Vec<u32> =
+                sections.iter().map(|section| section.virtual_address).collect();
+            if !sections.is_sorted() {
+                return Ok(None);
+            }
             let room = (**file).as_ref().len();
             Ok(Some(Self {
                 file: Arc::clone(file),
@@ -96,12 +106,36 @@ impl Program {
         Some(SourceSite::new(file(site.line)?, site.line.line).with_inlined(inlined.collect()))
     }
 
-    fn place(&self, rva: Rva) -> Option<Place> {
-        let mut sections = (1u16..).zip(&self.sections);
-        sections.find_map(|(section, (start, size))| {
-            let offset = rva.0.checked_sub(*start).filter(|offset| offset < size)?;
-            Some(Place { section, offset })
+    /// What is known of the names at and below an address, from its module alone.
+    pub(super) fn nearest(&self, rva: Rva, plain: fn(&str) -> &str) -> Option<Nearest> {
+        let place = self.place(rva)?;
+        let (module, first) = self.contributions.at(place)?;
+        let at = |before: Place| {
+            Some(Rva(rva.0.checked_sub(place.offset.checked_sub(before.offset)?)?))
+        };
+        let procedure =
+            self.module(module).and_then(|module| module.procedure(first, place, plain));
+        Some(Nearest {
+            first: at(first)?,
+            procedure: match procedure {
+                Some((start, name)) => Some((at(start)?, name)),
+                None => None,
+            },
         })
+    }
+
+    /// False for a procedure in code that the linker took from another module: it was merged with a procedure
+    /// of that module, or it is not where the file says.
+    pub(super) fn is_own(&self, module: usize, place: Place, rva: Rva) -> bool {
+        self.place(rva) == Some(place)
+            && self.contributions.at(place).is_none_or(|(owner, _)| usize::from(owner) == module)
+    }
+
+    fn place(&self, rva: Rva) -> Option<Place> {
+        let section = self.sections.partition_point(|start| *start <= rva.0);
+        let start = self.sections.get(section.checked_sub(1)?)?;
+        let (section, offset) = (u16::try_from(section).ok()?, rva.0.checked_sub(*start)?);
+        Some(Place { section, offset })
     }
 
     fn module(&self, number: u16) -> Option<Arc<Module>> {

@@ -13,7 +13,7 @@ mod unload;
 
 pub use driver::{Driver, DriverState, TargetDriver};
 pub(super) use name::is_named;
-pub use owner::{NO_DRIVER, is_kernel_or_verifier, is_verifier_image};
+pub use owner::{NO_DRIVER, code_site, is_kernel_or_verifier, is_verifier_image};
 pub(super) use owner::{Owner, Owners};
 pub(crate) use recovered::Recovered;
 pub(super) use suspects::{Suspect, SuspectLayout};

@@ -33,6 +33,14 @@ pub fn is_kernel_or_verifier(kernel: &Kernel, va: Va) -> bool {
         .is_some_and(|(_, image)| image.base == kernel.base() || is_verifier_image(&image.name))
 }
 
+/// The line of code that a stack is of, as a return address: the first frame outside the kernel and Verifier,
+/// else the first.
+#[must_use]
+pub fn code_site(kernel: &Kernel, frames: &[Va]) -> Option<Va> {
+    let outside = frames.iter().find(|&&va| !is_kernel_or_verifier(kernel, va));
+    outside.or(frames.first()).copied()
+}
+
 /// What a stack says of its driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::verifier) struct Owner {

@@ -27,6 +27,10 @@ impl<'a> EventRow<'a> {
             => row.record.impossible.map(ImpossibleRecord::name),
         /// The call stack, innermost frame first.
         frames as "StackTrace": Frames => Value::Frames(row.log.frames(row.record)),
+        /// The source file of the first frame outside the kernel and Verifier; null if no PDB has the line.
+        file: SourceFile, optional => Value::SourceFile(row.log.frames(row.record)),
+        /// The line in that file.
+        line: SourceLine, optional => Value::SourceLine(row.log.frames(row.record)),
     });
     /// How to get the fields of a kind, by their number.
     const FIELDS: [for<'r> fn(&'r Self) -> Value<'r>; MAX_FIELDS] = [

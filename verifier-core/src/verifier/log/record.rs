@@ -67,6 +67,10 @@ impl<'a> PoolRow<'a> {
                 => row.record.impossible.map(ImpossibleRecord::name),
             /// The call stack, innermost frame first.
             frames as "StackTrace": Frames => Value::Frames(row.frames),
+            /// The source file of the first frame outside the kernel and Verifier; null if no PDB has the line.
+            file: SourceFile, optional => Value::SourceFile(row.frames),
+            /// The line in that file.
+            line: SourceLine, optional => Value::SourceLine(row.frames),
         }),
     );
 }
@@ -136,6 +140,10 @@ impl<'a> CarvedRow<'a> {
             is_cut: Bool => row.record.is_cut,
             /// The call stack, innermost frame first.
             frames as "StackTrace": Frames => Value::Frames(row.frames),
+            /// The source file of the first frame outside the kernel and Verifier; null if no PDB has the line.
+            file: SourceFile, optional => Value::SourceFile(row.frames),
+            /// The line in that file.
+            line: SourceLine, optional => Value::SourceLine(row.frames),
         }),
     );
 }

@@ -53,6 +53,15 @@ pub(crate) fn supply(kernel: &Kernel, files: &[(String, Vec<u8>)]) -> usize {
             kernel.supply_isf(wanted.module, Arc::new(Isf::parse(text).expect("a table")));
             supplied += 1;
         }
+        #[cfg(feature = "pdb")]
+        if let path = format!("{0}/{1}/{0}", id.name, id.store_key())
+            && let Some((_, bytes)) = files.iter().find(|(name, _)| *name == path)
+        {
+            let pdb =
+                verifier_core::types::Pdb::parse(&id.name, Arc::new(bytes.clone())).expect("a PDB");
+            kernel.supply_pdb(wanted.module, Arc::new(pdb)).expect("symbols");
+            supplied += 1;
+        }
     }
     supplied
 }

@@ -108,8 +108,20 @@ impl Browser {
 
     /// Opens a file and waits until it is loaded.
     pub(crate) fn go(&mut self, file: &Path) {
-        self.send("Page.navigate", json!({ "url": url(file) }));
-        while self.evaluate("document.readyState") != "complete" {}
+        self.go_to(file, "");
+    }
+
+    /// Opens a file anew, with a fragment in its address, and waits until it is loaded.
+    pub(crate) fn go_to(&mut self, file: &Path, fragment: &str) {
+        // From one fragment to another of the same file would not load it.
+        self.send("Page.navigate", json!({ "url": "about:blank" }));
+        self.send("Page.navigate", json!({ "url": url(file) + fragment }));
+        self.wait("location.protocol === 'file:' && document.readyState === 'complete'");
+    }
+
+    /// Waits until a condition of the page is true.
+    pub(crate) fn wait(&mut self, condition: &str) {
+        while self.evaluate(condition) != true {}
     }
 
     /// The value of an expression in the page.
@@ -147,6 +159,7 @@ impl Browser {
         let code = match key {
             "Enter" => 13,
             "Escape" => 27,
+            "Tab" => 9,
             "ArrowUp" => 38,
             "ArrowDown" => 40,
             _ => 0,
@@ -206,7 +219,10 @@ impl Browser {
             match event["method"].as_str().unwrap_or_default() {
                 "Network.requestWillBeSent" => {
                     let asked = params["request"]["url"].as_str().unwrap_or_default();
-                    assert!(asked == own || asked.starts_with("data:"), "request for {asked}");
+                    assert!(
+                        asked == own || asked == "about:blank" || asked.starts_with("data:"),
+                        "request for {asked}"
+                    );
                 }
                 "Runtime.exceptionThrown" | "Page.javascriptDialogOpening" => panic!("{event}"),
                 "Runtime.consoleAPICalled" => panic!("console: {event}"),

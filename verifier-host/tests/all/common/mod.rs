@@ -64,6 +64,11 @@ impl Files {
         Self { folder: saved(sample) }
     }
 
+    /// A driver whose PDB has lines; [`verifier_synth::leaky_machine`] says which blocks it holds.
+    pub(crate) fn with_lines(build: verifier_synth::Build) -> Self {
+        Self::write(&verifier_synth::leaky(build))
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }

@@ -2,11 +2,10 @@
 
 use std::io;
 
-use crate::addr::Va;
 use crate::analysis::Comparison;
 use crate::completeness::Completeness;
 use crate::render::Names;
-use crate::render::text::stack::{frame_line, write_stack_lines};
+use crate::render::text::stack::write_frames;
 use crate::render::text::{sanitize, write_extent};
 use crate::verifier::log::{CarvedLog, CarvedRecord, Operation};
 use crate::verifier::{CarvedAllocation, CarvedOwner, CarvedPool};
@@ -115,8 +114,8 @@ pub fn write_carved_log_text(
         };
         let cut = if record.is_cut { " (cut)" } else { "" };
         writeln!(out, "\nPool block {address}, Size {size:#x}, Thread {thread} {what}{cut}")?;
-        let line = |&va: &Va| frame_line(va.to_string(), va, names);
-        write_stack_lines(out, ("  ", "  "), log.frames(record).iter().map(line))?;
+        let frames = log.frames(record);
+        write_frames(out, ("  ", "  "), frames, names, |va| va.to_string())?;
     }
     Ok(())
 }

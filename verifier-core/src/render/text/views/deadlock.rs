@@ -24,8 +24,7 @@ pub fn write_deadlock_text(
     names: &Names<'_>,
 ) -> io::Result<()> {
     write_extent(out, &Completeness::of(&deadlock.problems))?;
-    let kernel = names.kernel();
-    write_deadlock(out, deadlock, kernel, DeadlockDetail::Nodes, Style::Modern)?;
+    write_deadlock(out, deadlock, names, DeadlockDetail::Nodes, Style::Modern)?;
     if !deadlock.instigator.is_null() {
         writeln!(out)?;
         write_deadlock_state(out, deadlock)?;
@@ -48,7 +47,7 @@ pub fn write_deadlock_text(
         writeln!(out, "  {} ({})", name(edge.held), kind(edge.held))?;
         writeln!(out, "    then {} ({}){times}{tried}", name(edge.acquired), kind(edge.acquired))?;
         if let Some(site) = names.site(&edge.acquired_stack) {
-            writeln!(out, "    at   {}", name(site))?;
+            writeln!(out, "    at   {site} {}", names.text_with_line(site))?;
         }
     }
     let cycles = graph.cycles();

@@ -42,7 +42,7 @@ pub fn write_diff_text(out: &mut dyn io::Write, view: &DiffView<'_>) -> io::Resu
             blocks(group.new.count),
             Thousands(group.new.bytes)
         )?;
-        match group.key.tag {
+        match group.tag() {
             _ if group.key.is_contiguous => write!(out, ", {CONTIGUOUS}")?,
             Some(tag) => write!(out, ", tag {tag}")?,
             None => {}

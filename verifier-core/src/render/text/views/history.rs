@@ -59,7 +59,7 @@ fn write_outstanding(
         allocation.source.name(),
         allocation.address,
         allocation.size,
-        names.text(allocation.caller),
+        names.text_with_line(allocation.caller),
         impossible.unwrap_or_default(),
     )?;
     write_stack(out, &tracker.frames, names, "")
@@ -67,7 +67,7 @@ fn write_outstanding(
 
 /// The line of code of a record.
 fn place(event: &Event, names: &Names<'_>) -> String {
-    names.site(&event.frames).map_or_else(|| "(no frames)".into(), |va| names.text(va))
+    names.site(&event.frames).map_or_else(|| "(no frames)".into(), |va| names.text_with_line(va))
 }
 
 fn write_lifetimes(

@@ -1,0 +1,185 @@
+//! What reports for machines say about a group: SARIF, JUnit, annotations.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::{LeakGroup, LeaksView, Thousands, blocks};
+use crate::addr::Va;
+use crate::analysis::{GroupKey, LeakKey};
+use crate::render::text::{frame_lines, sanitize};
+use crate::verifier::UnloadLeak;
+
+/// How grave new leaks are in reports for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Severity {
+    /// They fail a run.
+    #[default]
+    Error,
+    /// They are below the limit that a user set.
+    Warning,
+}
+
+/// The kind of a leak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Pool,
+    Contiguous,
+    Unloaded,
+}
+
+impl Rule {
+    pub(super) const ALL: [Self; 3] = [Self::Pool, Self::Contiguous, Self::Unloaded];
+
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Pool => "outstanding-pool",
+            Self::Contiguous => "outstanding-contiguous-memory",
+            Self::Unloaded => "unloaded-with-outstanding-pool",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Pool => "Outstanding pool",
+            Self::Contiguous => "Outstanding contiguous memory",
+            Self::Unloaded => "Driver unloaded with outstanding pool",
+        }
+    }
+
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Pool => "A driver holds pool that it has not freed.",
+            Self::Contiguous => "A driver holds contiguous memory that it has not freed.",
+            Self::Unloaded => {
+                "A driver was unloaded before it freed its pool: bug check 0xC4, parameter 0x62."
+            }
+        }
+    }
+}
+
+/// Which blocks of a group a baseline knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Novelty {
+    /// None, or there is no baseline.
+    New,
+    /// Some of them.
+    Grown,
+    /// All of them.
+    Known,
+}
+
+/// A group, and the line of code that it is about.
+pub(super) struct Finding<'v> {
+    pub(super) group: LeakGroup<'v>,
+    view: &'v LeaksView<'v>,
+    /// The first frame outside the kernel and Verifier, if the blocks share it.
+    pub(super) site: Option<Va>,
+    /// Its function, without an offset.
+    pub(super) function: Option<String>,
+    /// The file and line of the innermost function there.
+    pub(super) place: Option<(Arc<str>, u32)>,
+}
+
+impl<'v> Finding<'v> {
+    pub(super) fn new(view: &'v LeaksView<'v>, group: LeakGroup<'v>) -> Self {
+        let is_mixed =
+            matches!(group.key, GroupKey::Tag(_) | GroupKey::Driver(_) | GroupKey::Size(_))
+                && group.stack.is_none();
+        let site = group.site.filter(|_| !is_mixed);
+        let source = site.and_then(|va| view.names.source(va));
+        let place = source.map(|source| {
+            let (file, line) = source.innermost();
+            (Arc::clone(file), line)
+        });
+        let function = site.and_then(|va| view.names.function(va));
+        Self { group, view, site, function, place }
+    }
+
+    pub(super) fn rule(&self) -> Rule {
+        let unloaded = self.view.leaks.unload_leak.as_ref();
+        match self.group.driver_name() {
+            _ if self.group.is_contiguous => Rule::Contiguous,
+            Some(driver) if unloaded.is_some_and(|leak| is_same(&leak.driver, driver)) => {
+                Rule::Unloaded
+            }
+            _ => Rule::Pool,
+        }
+    }
+
+    pub(super) fn novelty(&self) -> Novelty {
+        match self.group.known() {
+            None | Some(0) => Novelty::New,
+            Some(known) if known < self.group.blocks.len() => Novelty::Grown,
+            Some(_) => Novelty::Known,
+        }
+    }
+
+    /// The function without an offset, or the tag, driver or size that the group is by.
+    pub(super) fn subject(&self) -> String {
+        self.function.clone().unwrap_or_else(|| self.group.label())
+    }
+
+    /// "2 blocks, 16,384 bytes".
+    pub(super) fn amount(&self) -> String {
+        format!("{}, {} bytes", blocks(self.group.blocks.len() as u64), Thousands(self.group.bytes))
+    }
+
+    /// "2 blocks, 16,384 bytes, tag Leak, leaky.sys, 1 known, 1 new".
+    pub(super) fn details(&self) -> String {
+        let group = &self.group;
+        let tag = group.tag.map(|tag| format!("tag {}", tag.to_string().trim_end()));
+        let driver = group.driver_name().map(|name| sanitize(name).into_owned());
+        let parts = [Some(self.amount()), tag, driver, group.known_text()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// What stays the same over builds and boots: driver, function and tag, or what the group is by.
+    pub(super) fn fingerprint(&self) -> String {
+        let group = &self.group;
+        if self.site.is_none()
+            && !matches!(group.key, GroupKey::Stack { .. } | GroupKey::Path { .. })
+        {
+            return format!("{} {}", self.view.by.name(), group.label());
+        }
+        let tag = group.tag.map(|tag| tag.to_string());
+        let driver = group.driver_name().unwrap_or_default();
+        let key = LeakKey::new(driver, self.function.as_deref(), tag.as_deref());
+        let tag = key.tag.as_deref().or(group.is_contiguous.then_some("contiguous memory"));
+        [Some(&*key.driver), key.function.as_deref(), tag].map(Option::unwrap_or_default).join("|")
+    }
+
+    /// The stack that the blocks share, or its frames outside the kernel and Verifier if they share those.
+    pub(super) fn frames(&self) -> Option<Cow<'_, [Va]>> {
+        match self.group.frames() {
+            Some(frames) => Some(Cow::Borrowed(frames)),
+            None => Some(self.group.path()).filter(|path| !path.is_empty()).map(Cow::Owned),
+        }
+    }
+
+    /// The frames, one line for each function, or why there is none.
+    pub(super) fn stack_lines(&self) -> Vec<String> {
+        let Some(frames) = self.frames() else {
+            let why = self.group.why_no_stack().unwrap_or_default();
+            let mut lines = vec![format!("no stack: {}", sanitize(&why))];
+            if matches!(self.group.key, GroupKey::Stack { .. } | GroupKey::Path { .. }) {
+                lines.push(format!("caller: {}", sanitize(&self.group.first_caller())));
+            }
+            return lines;
+        };
+        let names = &self.view.names;
+        frames.iter().flat_map(|&va| frame_lines(names, va, "", &names.text(va))).collect()
+    }
+}
+
+/// The driver of bug check 0xC4/0x62 if none of its blocks is in a group: it may not be on Verifier's lists
+/// anymore. A filter may have left them out.
+pub(super) fn unload_without_groups<'v>(view: &'v LeaksView<'_>) -> Option<&'v UnloadLeak> {
+    let leak = view.leaks.unload_leak.as_deref()?;
+    let has_blocks =
+        view.leaks.blocks.iter().any(|block| is_same(view.leaks.driver(block), &leak.driver));
+    (!has_blocks && view.leaks.filter.is_none()).then_some(leak)
+}
+
+fn is_same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
