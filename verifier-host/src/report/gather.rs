@@ -131,6 +131,7 @@ fn facts(info: &Info) -> Vec<Fact> {
     if let Some(bug_check) = &info.bug_check {
         facts.add("Bug check", Some(bug_check_text(bug_check)));
         facts.add("Meaning", bug_check.meaning.as_ref());
+        facts.add("Culprit", bug_check.verdict());
         facts.add("Violated condition", bug_check.violated_condition.as_ref());
     }
     if let Some(kernel) = &info.kernel {

@@ -76,7 +76,7 @@ fn views_show_a_driver_that_is_off_the_lists() {
     report.arg("report").arg(dump).arg("--symbols").arg(symbols).arg("-o").arg(&page);
     assert!(report.output().unwrap().status.success());
     let report = std::fs::read_to_string(page).unwrap();
-    assert!(report.contains(&format!("<p><strong>{line}.</strong></p>")));
+    assert!(report.contains(&format!("<p class=\"headline\">{line}.</p>")));
     let text = clean(&sample, "kd", &["-c", "!verifier 3 leaky.sys"]);
     assert!(text.contains("\nnt!_VF_TARGET_VERIFIED_DRIVER_DATA 0x"), "{text}");
     assert!(text.contains("0xffff9a8f50001000  0x00000040  Leak"), "{text}");
@@ -187,7 +187,7 @@ fn a_bug_check_that_only_memory_has_is_shown_everywhere() {
         let at = folder.path().join("report.html");
         clean(sample, "report", &[options, &["-o", at.to_str().unwrap()]].concat());
         let page = std::fs::read_to_string(at).unwrap();
-        assert!(page.contains("0xc4 (0xd2, 0x11, 0x22, 0x33)"));
+        assert!(page.contains("0xc4 DRIVER_VERIFIER_DETECTED_VIOLATION (0xd2, 0x11, 0x22, 0x33)"));
     }
 }
 
