@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use verifier_benches::inputs;
-use verifier_core::Va;
+use verifier_benches::large_pdb::enlarged;
 use verifier_core::analysis::GroupBy;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::render::write_leaks_text;
+use verifier_core::symbols::SymbolLookup as _;
 use verifier_core::types::{Isf, Pdb};
 use verifier_core::verifier::PoolReport;
 use verifier_core::verifier::log::PoolLog;
+use verifier_core::{Rva, Va};
 use verifier_host::symbols::SymbolPath;
-use verifier_host::{LeakFilter, Session};
-use verifier_synth::DumpKind;
+use verifier_host::{FileMode, LeakFilter, Session, open_file};
+use verifier_synth::{DumpKind, Linked, MachineType};
 
 fn views(c: &mut Criterion) {
     let machine = inputs::full_ring().assemble();
@@ -51,6 +53,20 @@ fn symbols(c: &mut Criterion) {
     });
 }
 
+/// A PDB of 20 MiB, from its path to the first line of source code.
+fn lines(c: &mut Criterion) {
+    let small = Linked::leaky(MachineType::X64);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), enlarged(small.pdb, 20 << 20)).expect("room for a PDB");
+    let call = Rva(small.call(&["PoolAllocate", "NodeCreate", "CacheInsert"], 0) - 1);
+    c.bench_function("pdb first line", |b| {
+        b.iter(|| {
+            let file = open_file(file.path(), FileMode::Read).expect("the file is there");
+            Pdb::open("large.pdb", file).map(|pdb| pdb.source_site(call))
+        });
+    });
+}
+
 /// `verifier leaks`, from the file to the text: 20,000 blocks, a full log of deep stacks, and symbols for
 /// every frame.
 fn leaks(c: &mut Criterion) {
@@ -73,5 +89,5 @@ fn leaks(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, views, symbols, leaks);
+criterion_group!(benches, views, symbols, lines, leaks);
 criterion_main!(benches);

@@ -2,4 +2,5 @@
 //! `benches/reads.rs` uses criterion, for work on one operation at a time.
 
 pub mod inputs;
+pub mod large_pdb;
 pub mod measure;

@@ -1,42 +1,55 @@
 //! A picture of the stacks that hold pool. No other module uses the crate `inferno`.
 
-use inferno::flamegraph::{self, Options, TextTruncateDirection};
+use inferno::flamegraph::{self, Direction, Options, TextTruncateDirection};
 use verifier_core::render::text::{extent_line, sanitize};
-use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks};
+use verifier_core::render::{LeaksView, Weight, filter_line, folded_stacks, inverted_stacks};
 
 use crate::error::Error;
 use crate::overwrite::OutputKind;
 
-/// A flame graph of the groups of `view`, which should be by stack, as SVG. An inverted one is merged from the
-/// innermost frames, so it shows what allocated, and then who called that. If there are no blocks, it says so.
+/// A flame graph of the groups of `view`, which should be by stack and tag, as SVG. An inverted one is bottom-up:
+/// it shows what allocated, and then who called that, without frames of the kernel. If there are no blocks, it
+/// says so.
 ///
 /// # Errors
 /// [`Error::Output`].
 pub fn flame_graph(view: &LeaksView<'_>, weight: Weight, inverted: bool) -> Result<Vec<u8>, Error> {
-    let mut title = "Outstanding pool allocations".to_owned();
-    let answer = view.leaks.completeness();
-    let more = [view.leaks.dump.clone(), filter_line(view.leaks), extent_line(&answer)];
-    for more in more.into_iter().flatten() {
-        title.push_str(" – ");
-        title.push_str(&sanitize(&more));
+    let stacks = if inverted { inverted_stacks } else { folded_stacks };
+    draw(&stacks(view, weight), weight, About::of(view, inverted))
+}
+
+/// What is around the frames of a picture.
+struct About {
+    title: String,
+    /// The text if there are no blocks.
+    nothing: &'static str,
+    is_inverted: bool,
+}
+
+impl About {
+    fn of(view: &LeaksView<'_>, is_inverted: bool) -> Self {
+        let mut title = "Outstanding pool allocations".to_owned();
+        let answer = view.leaks.completeness();
+        let more = [view.leaks.dump.clone(), filter_line(view.leaks), extent_line(&answer)];
+        for more in more.into_iter().flatten() {
+            title.push_str(" – ");
+            title.push_str(&sanitize(&more));
+        }
+        let nothing = if answer.is_complete() { "no outstanding allocation" } else { UNKNOWN };
+        Self { title, nothing, is_inverted }
     }
-    let nothing = if answer.is_complete() { "no outstanding allocation" } else { UNKNOWN };
-    draw(&folded_stacks(view, weight), weight, inverted, title, nothing)
 }
 
 /// The one frame of a picture without blocks, if more may exist.
 const UNKNOWN: &str = "unknown: no block was found, and more may exist";
 
-fn draw(
-    stacks: &[(String, u64)],
-    weight: Weight,
-    inverted: bool,
-    title: String,
-    nothing: &str,
-) -> Result<Vec<u8>, Error> {
+fn draw(stacks: &[(String, u64)], weight: Weight, about: About) -> Result<Vec<u8>, Error> {
+    let About { title, nothing, is_inverted } = about;
     let mut options = Options::default();
     options.title = title;
-    options.reverse_stack_order = inverted;
+    if is_inverted {
+        options.direction = Direction::Inverted;
+    }
     options.notes = OutputKind::FlameGraph.mark().into();
     (options.count_name, options.name_type) = match weight {
         Weight::Bytes => ("bytes".into(), "Frame:".into()),
@@ -61,6 +74,10 @@ fn draw(
 mod tests {
     use super::*;
 
+    fn about(title: &str, nothing: &'static str) -> About {
+        About { title: title.into(), nothing, is_inverted: false }
+    }
+
     #[test]
     fn names_are_text() {
         let stacks = [
@@ -68,8 +85,7 @@ mod tests {
             ("a.sys;<script>alert(1)</script>".to_string(), 5),
         ];
         let svg =
-            String::from_utf8(draw(&stacks, Weight::Bytes, false, "<b>".into(), "none").unwrap())
-                .unwrap();
+            String::from_utf8(draw(&stacks, Weight::Bytes, about("<b>", "none")).unwrap()).unwrap();
         assert!(svg.contains("&lt;img src=x onerror=alert(1)&gt;"), "escaped");
         assert!(!svg.contains("<img") && !svg.contains("<b>"), "no element of that name");
         assert!(svg.contains("&lt;b&gt;"), "the title too");
@@ -78,9 +94,7 @@ mod tests {
 
     #[test]
     fn nothing_to_draw() {
-        let svg =
-            String::from_utf8(draw(&[], Weight::Count, true, String::new(), UNKNOWN).unwrap())
-                .unwrap();
+        let svg = String::from_utf8(draw(&[], Weight::Count, about("", UNKNOWN)).unwrap()).unwrap();
         assert!(svg.contains(UNKNOWN));
     }
 }

@@ -9,11 +9,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use verifier_core::kernel::{Kernel, WantedSymbols};
-use verifier_core::types::{Bytes, Isf, Pdb, TypeSource};
+use verifier_core::types::{Isf, Pdb, TypeSource};
 
 use crate::progress::Progress;
 use crate::symbols::{
-    Attempt, Found, ImageId, Located, PdbId, SymbolPath, expand_xz, pdb_of_image,
+    Attempt, FileBytes, Found, ImageId, Located, PdbId, SymbolPath, expand_xz, pdb_of_image,
 };
 
 /// Why symbols are refused that only addresses could show to be the kernel's.
@@ -72,6 +72,11 @@ impl SymbolLoad {
     }
 }
 
+fn parse_table(bytes: &FileBytes) -> Result<Isf, String> {
+    let bytes = bytes.read().map_err(|why| why.to_string())?;
+    Isf::parse(&bytes).map_err(|error| error.to_string())
+}
+
 /// Where to search, and the receiver of progress.
 pub(crate) struct Lookup<'a> {
     pub(crate) path: &'a SymbolPath,
@@ -102,8 +107,8 @@ impl Lookup<'_> {
     fn pdb(&self, kernel: &Kernel, id: &PdbId, load: &mut SymbolLoad) {
         // The last candidate: if the search finds a PDB, it is this one.
         let candidate = RefCell::new(None);
-        let verify = |bytes: &Arc<Vec<u8>>| {
-            let pdb = Pdb::parse(&id.name, Arc::clone(bytes) as Bytes).ok()?;
+        let verify = |bytes: &FileBytes| {
+            let pdb = bytes.pdb(&id.name).ok()?;
             let PdbId { guid, age, .. } = pdb.id();
             candidate.replace(Some(pdb));
             Some((guid, age))
@@ -125,7 +130,7 @@ impl Lookup<'_> {
     /// Searches for an ISF table made from a PDB.
     fn table(&self, kernel: &Kernel, id: &PdbId, load: &mut SymbolLoad) {
         match self.path.locate_isf(id) {
-            Located::Found(Found { bytes, origin, .. }) => match Isf::parse(&bytes) {
+            Located::Found(Found { bytes, origin, .. }) => match parse_table(&bytes) {
                 Ok(isf) if isf.pdb_id().is_some_and(|table| table.guid != id.guid) => {
                     load.unusable = Some(format!("{origin}: a table of another PDB"));
                 }
@@ -156,7 +161,7 @@ impl Lookup<'_> {
         match self.path.locate_image(&id, self.progress) {
             Located::Found(found) => {
                 load.attempts.extend(found.attempts);
-                pdb_of_image(&found.bytes)
+                pdb_of_image(&found.bytes.read().ok()?)
             }
             Located::NotFound(missing) => {
                 load.attempts.extend(missing.attempts);

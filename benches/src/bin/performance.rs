@@ -15,6 +15,7 @@ use kdmp_parser::parse::KernelDumpParser;
 use pdb_addr2line::pdb;
 use peak_alloc::PeakAlloc;
 use verifier_benches::inputs::{self, Spread, mix};
+use verifier_benches::large_pdb::enlarged;
 use verifier_benches::measure::{Times, cold, duel, show, time};
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
@@ -26,7 +27,7 @@ use verifier_core::verifier::PoolReport;
 use verifier_core::verifier::log::PoolLog;
 use verifier_core::{Pa, Rva, Va};
 use verifier_host::{FileMode, open_file};
-use verifier_synth::{Assembly, DumpKind};
+use verifier_synth::{Assembly, DumpKind, Linked, MachineType};
 
 /// Counts allocated bytes, to show how much memory opening a dump takes.
 #[global_allocator]
@@ -85,6 +86,7 @@ fn main() -> Result<()> {
     reads(&mut table, folder.path())?;
     ring(&mut table, folder.path())?;
     symbols(&mut table)?;
+    lines(&mut table, folder.path())?;
     processes(&mut table)?;
     std::fs::write(&out, document(&table))?;
     Ok(())
@@ -352,6 +354,39 @@ fn symbols(table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// A large PDB on disk: from its path to the first line of source code, and to the first name.
+fn lines(table: &mut Table, folder: &Path) -> Result<()> {
+    let small = Linked::leaky(MachineType::X64);
+    let path = folder.join("large.pdb");
+    std::fs::write(&path, enlarged(small.pdb, 20 << 20))?;
+    let call = small.call(&["PoolAllocate", "NodeCreate", "CacheInsert"], 0) - 1;
+    let open = || Pdb::open("large.pdb", open_file(&path, FileMode::Read).ok()?).ok();
+    let (ours, whole) = duel(15, || open()?.source_site(Rva(call)), || std::fs::read(&path).ok());
+    let times = ours.over(&whole);
+    table.target(
+        "first line of source code out of a PDB of 20 MiB on disk",
+        &shown(&ours),
+        &format!("reading the file {}", shown(&whole)),
+        &ratio(times),
+        "≤ 1/2",
+        times <= 0.5,
+    );
+    let (ours, other) = duel(
+        15,
+        || open()?.resolve(Rva(call)).map(|(name, _)| name.into_owned()),
+        || {
+            let source = File::open(&path).ok()?;
+            let data =
+                pdb_addr2line::ContextPdbData::try_from_pdb(pdb::PDB::open(source).ok()?).ok()?;
+            let context = data.make_context().ok()?;
+            context.find_frames(call).ok()?.map(|found| found.frames.len())
+        },
+    );
+    let peer = format!("pdb-addr2line, first line {}", shown(&other));
+    table.figure("first name out of the same PDB", &shown(&ours), &peer);
+    Ok(())
+}
+
 /// Whole processes on a shared dump.
 fn processes(table: &mut Table) -> Result<()> {
     let Some(dumps) = inputs::shared_dumps() else { return Ok(()) };
@@ -425,7 +460,8 @@ Memory is the peak growth of the heap while opening; the mapping is not counted.
 frame is present with a probability of one half, \"contiguous\" that all frames are. The ring is compared \
 with a copy of the same number of bytes of the mapped file into fresh memory in one call; decoding looks up \
 6,600 pages through page tables and writes the same number of bytes of frames, one stack at a time. The PDB \
-is a kernel's from the shared dumps, in memory at the start.
+is a kernel's from the shared dumps, in memory at the start. The PDB of 20 MiB is a small driver's with many \
+copies of one of its modules.
 
 The first names from a PDB, by address or by name, and its types come through the file's own indexes; the \
 records that the indexes lead to are compared, and in doubt everything is read. Cost depends on the question, \

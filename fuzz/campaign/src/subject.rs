@@ -8,10 +8,10 @@ use std::sync::Arc;
 use verifier_core::dump::{Dump, ReadAt};
 use verifier_core::kernel::{AddressSpace, Hints, Kernel, SymbolSource};
 use verifier_core::symbols::{SymbolKind, SymbolTable};
-use verifier_core::types::{Bytes, Isf, Pdb};
+use verifier_core::types::{Isf, Pdb};
 use verifier_fuzz_targets::rich_machine;
 use verifier_host::Silent;
-use verifier_host::symbols::SymbolPath;
+use verifier_host::symbols::{FileBytes, SymbolPath};
 use verifier_synth::{Build, DumpKind, MachineType, Paging};
 
 /// Symbols of one image.
@@ -86,16 +86,13 @@ pub fn given(path: &Path) -> io::Result<Subject> {
     let (_, kernel) = subject.open(Arc::new(whole)).map_err(io::Error::other)?;
     let mut wanted = kernel.wanted_symbols();
     wanted.sort_by_key(|wanted| Some(wanted.module) != kernel.kernel_module());
-    let identity = |bytes: &Arc<Vec<u8>>| {
-        let bytes: Bytes = Arc::<Vec<u8>>::clone(bytes);
-        Pdb::parse("", bytes).ok().map(|pdb| (pdb.id().guid, pdb.id().age))
-    };
+    let identity = |bytes: &FileBytes| bytes.pdb("").ok().map(|pdb| (pdb.id().guid, pdb.id().age));
     for id in wanted.into_iter().filter_map(|wanted| wanted.pdb.ok()) {
         let symbols = if let Ok(found) = places.locate_pdb(&id, &identity, &Silent).into_result() {
-            let pdb = Pdb::parse(&id.name, found.bytes).map_err(io::Error::other)?;
+            let pdb = found.bytes.pdb(&id.name).map_err(io::Error::other)?;
             Symbols::Pdb(Arc::new(pdb))
         } else if let Ok(found) = places.locate_isf(&id).into_result() {
-            from_isf(&found.bytes).map_err(io::Error::other)?
+            from_isf(&found.bytes.read().map_err(io::Error::other)?).map_err(io::Error::other)?
         } else {
             continue;
         };

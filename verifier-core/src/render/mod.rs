@@ -45,9 +45,9 @@ pub use json::{Verdict, to_snake_case, write_json};
 pub use leaks::percent;
 pub use leaks::{
     LeakGroup, LeakGroups, LeaksView, Omitted, Severity, Snippets, Weight, baseline_lines,
-    filter_line, folded_stacks, unload_line, write_baseline, write_leaks_csv, write_leaks_folded,
-    write_leaks_github, write_leaks_json, write_leaks_junit, write_leaks_markdown,
-    write_leaks_sarif,
+    filter_line, folded_stacks, inverted_stacks, unload_line, write_baseline, write_leaks_csv,
+    write_leaks_folded, write_leaks_github, write_leaks_json, write_leaks_junit,
+    write_leaks_markdown, write_leaks_sarif,
 };
 pub use logs::{
     LogFacts, WatchedFacts, write_event_log_csv, write_event_log_json, write_pool_log_csv,

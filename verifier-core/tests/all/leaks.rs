@@ -9,8 +9,8 @@ use verifier_core::analysis::{
     Filter, Group, GroupBy, GroupKey, Grouping, History, Leaks, NoStack, PoolKind, Total,
 };
 use verifier_core::render::{
-    LeaksView, Names, Weight, write_leaks_csv, write_leaks_folded, write_leaks_json,
-    write_leaks_markdown, write_leaks_text,
+    LeaksView, Names, Weight, inverted_stacks, write_leaks_csv, write_leaks_folded,
+    write_leaks_json, write_leaks_markdown, write_leaks_text,
 };
 use verifier_core::verifier::log::Operation;
 use verifier_synth::{Allocation, Contiguous, Log, PoolRecord};
@@ -239,6 +239,20 @@ wrap.sys;nt!NtDeviceIoControlFile+0x10;nt!IofCallDriver+0x10;wrap!WriteRequest+0
          wrap!WrapAlloc+0x20;nt!VerifierExAllocatePoolWithTag+0x10;(tag Wrap) 1
 ";
     assert_eq!(rendered(|out| write_leaks_folded(out, &all, Weight::Count)), folded);
+    // Bottom-up, without the kernel.
+    let inverted: Vec<String> = inverted_stacks(&all, Weight::Count)
+        .into_iter()
+        .map(|(path, count)| format!("{path} {count}"))
+        .collect();
+    assert_eq!(
+        inverted,
+        [
+            "wrap!WrapAlloc+0x20;(no stack, not logged: none of the 3 records is of this block, and the log \
+             has not wrapped);wrap.sys;(tag Wrap) 1",
+            "wrap!WrapAlloc+0x20;wrap!ReadRequest+0x20;wrap.sys;(tag Wrap) 2",
+            "wrap!WrapAlloc+0x20;wrap!WriteRequest+0x20;wrap.sys;(tag Wrap) 1",
+        ]
+    );
 
     let text = rendered(|out| write_leaks_text(out, &all));
     let answer = "4 blocks are outstanding, 1,088 bytes (1.1 KiB).\nwrap.sys holds 4 blocks, 1,088 bytes.\n\

@@ -7,7 +7,7 @@ use verifier_core::Extent;
 use verifier_core::analysis::Total;
 use verifier_core::render::text::{extent_line, sanitize};
 use verifier_core::render::{LeaksView, escape_html, filter_line, percent, unload_line};
-use verifier_core::symbols::file_name;
+use verifier_core::symbols::{SourceSite, file_name};
 
 use super::html::{counted, number, size};
 
@@ -26,7 +26,7 @@ pub(super) fn write(out: &mut String, view: &LeaksView<'_>) {
     if let Some(line) = extent_line(&answer) {
         let _ = write!(out, "<p class=\"extent\" role=\"status\">{}.</p>", escape_html(&line));
     }
-    let at_least = if answer.extent == Extent::Complete { "" } else { "at least " };
+    let at_least = if answer.extent == Extent::Complete { "" } else { "At least " };
     let _ = match (all.count, answer.extent) {
         (0, Extent::Complete) => writeln!(out, "<p class=\"total\">No outstanding allocation.</p>"),
         (0, _) => writeln!(out, "<p class=\"total\">What is outstanding is unknown.</p>"),
@@ -59,16 +59,23 @@ fn write_worst(out: &mut String, view: &LeaksView<'_>) {
     let total = held(worst.total);
     let _ = write!(out, "<p class=\"worst\"><code>{function}</code> allocated the most: {total}");
     if let Some(source) = view.names.source(worst.site) {
-        let (path, line) = source.innermost();
-        let short = escape_html(&sanitize(file_name(path)));
-        let line =
-            format!("<code title=\"{}\">{short}:{line}</code>", escape_html(&sanitize(path)));
+        let line = line_text(&source);
         let _ = match worst.at_site == worst.total {
             true => write!(out, ", all at {line}"),
             false => write!(out, "; its worst line is {line}: {}", held(worst.at_site)),
         };
     }
     out.push_str(".</p>\n");
+}
+
+/// The line, and the lines into which its function was inlined, by short names: "pool.h:22 ← cache.c:17".
+fn line_text(source: &SourceSite) -> String {
+    let inlined = source.inlined.iter().map(|frame| (&frame.file, frame.line));
+    let lines = inlined.chain([(&source.file, source.line)]).map(|(path, line)| {
+        let short = escape_html(&sanitize(file_name(path)));
+        format!("<code title=\"{}\">{short}:{line}</code>", escape_html(&sanitize(path)))
+    });
+    lines.collect::<Vec<_>>().join(" ← ")
 }
 
 /// The drivers, each with its total: buttons that select its blocks.

@@ -130,7 +130,9 @@ fn facts(info: &Info) -> Vec<Fact> {
     }
     if let Some(bug_check) = &info.bug_check {
         facts.add("Bug check", Some(bug_check_text(bug_check)));
-        facts.add("Meaning", bug_check.meaning.as_ref());
+        let name = bug_check.name.map(|name| format!("{name}: "));
+        let name = name.unwrap_or_default();
+        facts.add("Meaning", bug_check.meaning.as_ref().map(|meaning| name + meaning));
         facts.add("Culprit", bug_check.verdict());
         facts.add("Violated condition", bug_check.violated_condition.as_ref());
     }
@@ -145,8 +147,7 @@ fn facts(info: &Info) -> Vec<Fact> {
 
 fn bug_check_text(bug_check: &BugCheckInfo) -> String {
     let parameters = bug_check.parameters.map(|value| value.to_string()).join(", ");
-    let name = bug_check.name.map_or(String::new(), |name| format!(" {name}"));
-    format!("{:#x}{name} ({parameters})", bug_check.code)
+    format!("{:#x} ({parameters})", bug_check.code)
 }
 
 /// Facts that are known.

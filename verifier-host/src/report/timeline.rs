@@ -43,6 +43,8 @@ pub struct Timeline {
     pub records: usize,
     /// True if a filter left out blocks that are still held, so that some do not count as held.
     pub is_filtered: bool,
+    /// True if not all of the log could be read.
+    pub is_partial: bool,
     /// Why there are none.
     pub empty_because: Option<&'static str>,
 }
@@ -77,7 +79,9 @@ impl Timeline {
             .filter
             .as_ref()
             .is_some_and(|filter| filter.is_narrow() || filter.driver.is_some());
-        Self { buckets, per_bucket, records, is_filtered, empty_because: log.empty_because }
+        let is_partial = log.missing > 0 || log.is_cut;
+        let empty_because = log.empty_because;
+        Self { buckets, per_bucket, records, is_filtered, is_partial, empty_because }
     }
 
     /// The numbers of a bucket's first and last record; the oldest of all is number 1. Only the first bucket
@@ -98,9 +102,10 @@ impl Timeline {
         let all = |of: fn(&Bucket) -> u64| self.buckets.iter().map(of).sum::<u64>();
         let _ = writeln!(
             out,
-            "<p>{} records, the oldest on the left; a record has no time stamp, only its place in the ring. \
+            "<p>{}{} records, the oldest on the left; a record has no time stamp, only its place in the ring. \
              {} allocations ({} of them of blocks that are still held{}), {} frees, {} failed, {} \
              unknown.</p>",
+            if self.is_partial { "At least " } else { "" },
             number(self.records as u64),
             number(all(|b| b.allocations)),
             number(all(|b| b.held)),

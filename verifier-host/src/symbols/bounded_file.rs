@@ -6,28 +6,60 @@ use std::path::{Path, PathBuf};
 
 use verifier_core::internals::guard;
 
+use super::file_bytes::FileBytes;
 use super::outcome::Miss;
+use crate::dump_file::{FileMode, open_file};
+use crate::error::Error;
 
 /// The most entries of one folder that are compared with a name in another case.
 const MAX_ENTRIES: usize = 1 << 20;
 
 /// The first bytes of a cabinet.
-const CABINET: &[u8] = b"MSCF";
+const CABINET: [u8; 4] = *b"MSCF";
 
-/// The bytes of a plain file, at most `limit` of them.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
-    let unreadable = |error: io::Error| match error.kind() {
+/// A file up to this size is read at once; a larger one stays open.
+const SMALL: u64 = 4 << 20;
+
+fn unreadable(error: io::Error) -> Miss {
+    match error.kind() {
         ErrorKind::NotFound => Miss::Absent,
         _ => Miss::Unreadable(error.to_string()),
-    };
+    }
+}
+
+/// The length of a plain file, at most `limit`.
+fn length(path: &Path, limit: u64) -> Result<u64, Miss> {
     let meta = fs::metadata(path).map_err(unreadable)?;
     // A pipe would wait, and a device would not end.
     if !meta.is_file() {
         return Err(Miss::Unreadable("it is not a plain file".to_owned()));
     }
-    if meta.len() > limit {
-        return Err(Miss::TooLarge { limit });
+    match meta.len() {
+        length if length > limit => Err(Miss::TooLarge { limit }),
+        length => Ok(length),
     }
+}
+
+/// A symbol file: in memory if it is small or in a cabinet, otherwise open.
+///
+/// It is read, not mapped: a linker that writes a mapped PDB anew would end this program.
+pub(super) fn in_parts(path: &Path, limit: u64) -> Result<FileBytes, Miss> {
+    if length(path, limit)? > SMALL {
+        let file = open_file(path, FileMode::Read).map_err(|error| match error {
+            Error::File { why, .. } => unreadable(why),
+            error => Miss::Unreadable(error.to_string()),
+        })?;
+        let mut start = [0; CABINET.len()];
+        if file.read_at(0, &mut start).is_ok() && start != CABINET {
+            return Ok(FileBytes::Disk(file));
+        }
+    }
+    Ok(expanded(read(path, limit)?, limit)?.into())
+}
+
+/// The bytes of a plain file, at most `limit` of them.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
+    length(path, limit)?;
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     // The file may grow meanwhile, so its earlier length is not a limit.
@@ -42,7 +74,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Miss> {
 ///
 /// The bytes decide, not the last letter of the name: some servers expand the file themselves.
 pub(super) fn expanded(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Miss> {
-    if bytes.starts_with(CABINET) {
+    if bytes.starts_with(&CABINET) {
         return guarded("cabinet", || super::cabinet::expand(&bytes, limit));
     }
     Ok(bytes)

@@ -1,7 +1,6 @@
 //! Volatility 3 tables (ISF) for the identity of a PDB, in a folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::bounded_file::{child, names, read};
 use super::identity::PdbId;
@@ -40,7 +39,7 @@ pub(super) fn search(
                 for (path, other_age) in tables {
                     match table(&path, limit) {
                         Ok(bytes) => {
-                            let bytes = Arc::new(bytes);
+                            let bytes = bytes.into();
                             return Some(Hit { path, bytes, other_age });
                         }
                         Err(why) => attempts.push(Attempt::new(path.display(), why)),
@@ -73,7 +72,7 @@ fn named(path: &Path, id: &PdbId, limit: u64, attempts: &mut Vec<Attempt>) -> Op
         Err(Miss::OtherTable(guid.clone()))
     });
     match held {
-        Ok(bytes) => Some(Hit { path: path.to_owned(), bytes: Arc::new(bytes), other_age: None }),
+        Ok(bytes) => Some(Hit { path: path.to_owned(), bytes: bytes.into(), other_age: None }),
         Err(why) => {
             attempts.push(Attempt::new(path.display(), why));
             None

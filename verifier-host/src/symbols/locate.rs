@@ -1,8 +1,8 @@
 //! The search: elements in order, caches filled on the way back.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use super::file_bytes::FileBytes;
 use super::identity::{ImageId, PdbId};
 use super::image::image_identity;
 use super::isf;
@@ -18,13 +18,13 @@ use crate::progress::Progress;
 
 /// Reads the GUID (as in the CodeView record) and the age of a PDB from its bytes; `None` if the
 /// bytes are not a PDB. The closure may keep the bytes: they are shared, not copied.
-pub type Verify<'a> = dyn Fn(&Arc<Vec<u8>>) -> Option<([u8; 16], u32)> + 'a;
+pub type Verify<'a> = dyn Fn(&FileBytes) -> Option<([u8; 16], u32)> + 'a;
 
 impl SymbolPath {
     /// Looks for a PDB. `verify` reads each candidate's identity: the GUID has to be equal; another age is
     /// accepted and reported.
     pub fn locate_pdb(&self, id: &PdbId, verify: &Verify<'_>, progress: &dyn Progress) -> Located {
-        let check = |bytes: &Arc<Vec<u8>>| match verify(bytes) {
+        let check = |bytes: &FileBytes| match verify(bytes) {
             None => Err(Miss::NotThat("a PDB")),
             Some((guid, age)) if guid != id.guid => Err(Miss::OtherPdb { guid, age }),
             Some((_, age)) => Ok((age != id.age).then_some(age)),
@@ -34,13 +34,14 @@ impl SymbolPath {
             key: id.store_key(),
             guid: Some(id.guid_hex()),
             check: &check,
+            in_parts: true,
             file_bytes: self.limits().file_bytes,
         })
     }
 
     /// Looks for an image. Its PE header has to give the same time stamp and size.
     pub fn locate_image(&self, id: &ImageId, progress: &dyn Progress) -> Located {
-        let check = |bytes: &Arc<Vec<u8>>| match image_identity(bytes) {
+        let check = |bytes: &FileBytes| match image_identity(&bytes.read()?) {
             None => Err(Miss::NotThat("an image")),
             Some(found) if found == (id.time_date_stamp, id.size_of_image) => Ok(None),
             Some((time_date_stamp, size_of_image)) => {
@@ -53,6 +54,7 @@ impl SymbolPath {
             key: id.store_key(),
             guid: None,
             check: &check,
+            in_parts: false,
             file_bytes: self.limits().file_bytes,
         })
     }
@@ -168,7 +170,8 @@ impl Search<'_> {
             server::fetch(server, &self.want, self.progress, &mut self.attempts)
         })?;
         let path = keep(&nearer, &self.want, &fetched.bytes, &mut self.attempts);
-        Some(Got { path, origin: fetched.url, bytes: fetched.bytes, other_age: fetched.other_age })
+        let (origin, bytes) = (fetched.url, FileBytes::Memory(fetched.bytes));
+        Some(Got { path, origin, bytes, other_age: fetched.other_age })
     }
 
     fn store(&mut self, root: &Path) -> Option<Hit> {
@@ -181,7 +184,14 @@ impl Search<'_> {
 
     /// Copies a hit to the caches before it.
     fn keep_hit(&mut self, hit: Hit, caches: &[PathBuf]) -> Got {
-        keep(caches, &self.want, &hit.bytes, &mut self.attempts);
+        if !caches.is_empty() {
+            match hit.bytes.read() {
+                Ok(bytes) => {
+                    keep(caches, &self.want, &bytes, &mut self.attempts);
+                }
+                Err(why) => self.attempts.push(Attempt::new(hit.path.display(), why)),
+            }
+        }
         Got::on_disk(hit)
     }
 }
@@ -190,7 +200,7 @@ impl Search<'_> {
 struct Got {
     path: Option<PathBuf>,
     origin: String,
-    bytes: Arc<Vec<u8>>,
+    bytes: FileBytes,
     other_age: Option<u32>,
 }
 

@@ -45,6 +45,7 @@ mod bounded_file;
 mod cabinet;
 #[cfg(feature = "download")]
 mod download;
+mod file_bytes;
 mod identity;
 mod image;
 mod isf;
@@ -61,6 +62,7 @@ mod url;
 mod want;
 mod xz;
 
+pub use file_bytes::FileBytes;
 pub use identity::{ImageId, PdbId, guid_hex};
 pub use image::{image_identity, pdb_of_image};
 pub use limits::SymbolLimits;

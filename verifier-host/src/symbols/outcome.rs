@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use super::file_bytes::FileBytes;
 use super::identity::guid_hex;
 use super::name::NameFault;
 
@@ -58,7 +58,7 @@ pub struct Found {
     /// Where the bytes were read: a path, or a URL without a user's name and password.
     pub origin: String,
     /// The file, expanded.
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: FileBytes,
     /// The file's age if it is not the wanted age. The GUID was equal. Tools that rewrite a PDB increase its
     /// age, so this is worth a remark, but not a fault.
     pub other_age: Option<u32>,
@@ -73,7 +73,7 @@ impl fmt::Debug for Found {
             .field("kind", &self.kind)
             .field("path", &self.path)
             .field("origin", &self.origin)
-            .field("bytes", &self.bytes.len())
+            .field("bytes", &self.bytes)
             .field("other_age", &self.other_age)
             .field("attempts", &self.attempts)
             .finish()

@@ -33,7 +33,8 @@ pub(super) fn fetch(
             let bytes = Arc::new(
                 super::bounded_file::expanded(bytes, want.file_bytes).map_err(Fault::File)?,
             );
-            let other_age = (want.check)(&bytes).map_err(Fault::File)?;
+            let file = super::file_bytes::FileBytes::Memory(Arc::clone(&bytes));
+            let other_age = (want.check)(&file).map_err(Fault::File)?;
             Ok((bytes, other_age))
         });
         match checked {

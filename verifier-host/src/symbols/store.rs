@@ -1,9 +1,8 @@
 //! One root folder: the layouts of a symbol store, and the flat one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::bounded_file::{child, expanded, names, read};
+use super::bounded_file::{child, expanded, in_parts, names, read};
 use super::outcome::{Attempt, Miss};
 use super::want::{Hit, Want};
 
@@ -143,10 +142,12 @@ fn plain_or_cabinet(folder: &Path, want: &Want<'_>, attempts: &mut Vec<Attempt>)
 
 /// Reads one file and checks its identity.
 fn accept(path: PathBuf, want: &Want<'_>, attempts: &mut Vec<Attempt>) -> Option<Hit> {
-    let checked = read(&path, want.file_bytes)
-        .and_then(|bytes| expanded(bytes, want.file_bytes))
-        .map(Arc::new)
-        .and_then(|bytes| Ok(((want.check)(&bytes)?, bytes)));
+    let bytes = match want.in_parts {
+        true => in_parts(&path, want.file_bytes),
+        false => read(&path, want.file_bytes)
+            .and_then(|bytes| Ok(expanded(bytes, want.file_bytes)?.into())),
+    };
+    let checked = bytes.and_then(|bytes| Ok(((want.check)(&bytes)?, bytes)));
     match checked {
         Ok((other_age, bytes)) => Some(Hit { path, bytes, other_age }),
         Err(why) => {

@@ -187,7 +187,7 @@ fn a_bug_check_that_only_memory_has_is_shown_everywhere() {
         let at = folder.path().join("report.html");
         clean(sample, "report", &[options, &["-o", at.to_str().unwrap()]].concat());
         let page = std::fs::read_to_string(at).unwrap();
-        assert!(page.contains("0xc4 DRIVER_VERIFIER_DETECTED_VIOLATION (0xd2, 0x11, 0x22, 0x33)"));
+        assert!(page.contains("0xc4 (0xd2, 0x11, 0x22, 0x33)"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use crate::browser::Browser;
 use crate::common::save;
 use crate::reports::{Page, report, verifier};
-use verifier_synth::{Allocation, Build, Driver, DumpKind, Machine, PoolRecord};
+use verifier_synth::{Allocation, Build, Driver, DriverId, DumpKind, Machine, PoolRecord, Unload};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 const EVIL_END: &str = "</script><script>alert(2)</script>";
@@ -145,10 +145,11 @@ fn the_table_in_a_browser() {
     page.0.click("#filter");
     page.0.type_text("bold!read");
     assert_eq!(page.groups(), 2);
-    assert_eq!(page.shown(), "2 groups: 10 blocks, 5.0 KiB (5,120 bytes)");
+    // One of the drivers has a name that no file has, so the answer is not complete.
+    assert_eq!(page.shown(), "2 groups: at least 10 blocks, 5.0 KiB (5,120 bytes)");
     let at = page.text("document.getElementById('flame-at').textContent");
     assert!(
-        at.starts_with("blocks that the filter leaves: 5.0 KiB (5,120 bytes), 10 blocks, 100 %")
+        at.starts_with("blocks that the filter leaves: at least 5.0 KiB (5,120 bytes), 10 blocks.")
     );
     assert!(page.frames().contains("<b>bold.sys") && !page.frames().contains("evil.sys"));
     assert_eq!(
@@ -165,7 +166,7 @@ fn the_table_in_a_browser() {
     assert_eq!(page.groups(), 0);
     assert_eq!(
         page.text("document.querySelector('#leaks tr.none').textContent"),
-        "No group matches."
+        "No group matches of what could be read; more may exist."
     );
     page.0.click("#clear");
     assert_eq!(page.groups(), 8);
@@ -312,6 +313,75 @@ fn the_flame_graph_and_the_address_of_a_view() {
         page.0.go_to(&file, fragment);
         assert_eq!(page.groups(), 8, "{fragment}");
     }
+    page.0.assert_quiet(&file);
+}
+
+/// Two drivers with 2 and 3 blocks.
+fn two_drivers() -> (Machine, DriverId) {
+    let mut m = Machine::new(Build::Win10Vb);
+    let drivers = ["leaky", "other"].map(|name| {
+        let driver = Driver::new(&format!("{name}.sys")).pdb(&format!("{name}.pdb"));
+        m.driver(driver.symbol("Open", 0x1200))
+    });
+    m.level(8);
+    for (driver, blocks) in drivers.into_iter().zip([0..2u64, 2..5]) {
+        let caller = m.driver_address(driver, "Open") + 0x34;
+        let verified = m.verified(driver);
+        for number in blocks {
+            let address = BLOCK + number * 0x1000;
+            verified.allocation(Allocation::nonpaged(address, 0x40, b"Leak", caller));
+        }
+    }
+    (m, drivers[0])
+}
+
+#[test]
+fn the_driver_that_was_unloaded_with_its_blocks_is_shown_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut machine, leaky) = two_drivers();
+    machine.unloaded_with_allocations(leaky, Unload::Listed);
+    save(folder.path(), &machine.build(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Page::open(folder.path(), &file) else { return };
+    assert_eq!(
+        page.text("document.querySelector('#answer > :first-child').textContent"),
+        "Bug check 0xc4/0x62: leaky.sys was unloaded before it freed 2 blocks, 128 bytes."
+    );
+    assert_eq!(page.shown(), "1 group: 2 blocks, 128 bytes (128 bytes)");
+    assert_eq!(page.text("document.getElementById('driver-filter').value"), "=leaky.sys");
+    assert_eq!(page.hash(), "");
+    // The others are one click away, and that view has an address of its own.
+    page.0.click("#clear");
+    assert_eq!(page.groups(), 2);
+    assert_eq!(page.hash(), "#driver=");
+    page.0.go_to(&file, "#driver=");
+    assert_eq!(page.groups(), 2);
+    page.0.assert_quiet(&file);
+}
+
+/// What could not be read may hold more.
+#[test]
+fn a_page_that_is_not_complete_says_so_at_every_sum() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut assembly = two_drivers().0.assemble();
+    assembly.remove_page(assembly.address("trackers:leaky.sys:0"));
+    save(folder.path(), &assembly.sample(DumpKind::BitmapKernel));
+    let file = report(folder.path());
+    let Some(mut page) = Page::open(folder.path(), &file) else { return };
+    let total = page.text("document.querySelector('.total').textContent");
+    assert_eq!(total, "At least 3 blocks, 192 bytes, are outstanding.");
+    assert!(
+        page.text("document.querySelector('.extent').textContent").starts_with("Not complete: ")
+    );
+    assert!(page.shown().contains("group: at least 3 blocks"), "{}", page.shown());
+    let at = page.text("document.getElementById('flame-at').textContent");
+    assert!(at.starts_with("all blocks: at least "), "{at}");
+    page.fill("filter", "nosuch");
+    assert_eq!(page.shown(), "0 groups: unknown, since not all could be read");
+    assert_eq!(
+        page.text("document.querySelector('#leaks tr.none').textContent"),
+        "No group matches of what could be read; more may exist."
+    );
     page.0.assert_quiet(&file);
 }
 

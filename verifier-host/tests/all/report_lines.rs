@@ -27,9 +27,10 @@ fn the_report_has_lines_inlined_functions_and_the_source() {
     fs::write(&file, &html).unwrap();
     let Some(mut page) = Page::open(files.folder.path(), &file) else { return };
     let answer = page.text("document.querySelector('.worst').textContent");
-    assert!(
-        answer.starts_with("leaky!CacheInsert allocated the most: 15.3 KiB in 42 blocks (78.8 %), all at pool.h:22."),
-        "{answer}"
+    assert_eq!(
+        answer,
+        "leaky!CacheInsert allocated the most: 15.3 KiB in 42 blocks (78.8 %); its worst line is \
+         pool.h:22 ← cache.c:17 ← cache.c:34: 15.0 KiB in 30 blocks (77.4 %)."
     );
     let path = page.text("document.querySelector('.worst code[title]').title");
     assert_eq!(path, format!("{sources}/pool.h"));
@@ -72,4 +73,23 @@ fn the_report_has_lines_inlined_functions_and_the_source() {
     page.fill("find", "session.cpp:41");
     assert_eq!(page.count(".frame.hit"), 1);
     page.0.assert_quiet(&file);
+}
+
+#[test]
+fn a_flame_graph_has_lines_and_inlined_functions() {
+    let files = Files::with_lines(Build::Win10Vb);
+    let picture = |options: &[&str]| {
+        let svg = files.output(&["flamegraph"], &[options, &["-o", "-"]].concat());
+        assert!(svg.status.success());
+        String::from_utf8(svg.stdout).unwrap()
+    };
+    let (down, up) = (picture(&[]), picture(&["--inverted"]));
+    for svg in [&down, &up] {
+        assert!(svg.contains("leaky!PoolAllocate (pool.h:22) (inlined) ("), "{svg}");
+        assert!(svg.contains("leaky!CacheInsert+0x50 (cache.c:34) ("));
+    }
+    // Bottom-up the wrapper is one frame, and the kernel is left out.
+    let frames = |svg: &str| svg.matches("<title>leaky!PoolAllocate (pool.h:22)").count();
+    assert_eq!((frames(&down), frames(&up)), (4, 1));
+    assert!(down.contains("nt!KiStartSystemThread") && !up.contains("nt!"));
 }

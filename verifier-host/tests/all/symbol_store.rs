@@ -4,12 +4,11 @@
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use tempfile::TempDir;
 use verifier_host::symbols::{
-    Attempt, Element, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault, PdbId,
-    SymbolLimits, SymbolPath,
+    Attempt, Element, FileBytes, FileKind, Found, ImageId, Located, Miss, NameFault, PathFault,
+    PdbId, SymbolLimits, SymbolPath,
 };
 use verifier_host::{Session, SessionOptions, Silent};
 
@@ -34,7 +33,8 @@ fn pdb(guid: [u8; 16], age: u32) -> Vec<u8> {
     bytes
 }
 
-fn verify(bytes: &Arc<Vec<u8>>) -> Option<([u8; 16], u32)> {
+fn verify(bytes: &FileBytes) -> Option<([u8; 16], u32)> {
+    let bytes = bytes.read().unwrap();
     let rest = bytes.strip_prefix(b"PDB!")?;
     let (guid, rest) = rest.split_first_chunk()?;
     Some((*guid, u32::from_le_bytes(*rest.first_chunk()?)))
@@ -87,6 +87,26 @@ fn missing(located: Located) -> Vec<Attempt> {
 
 fn ends_with(place: &Attempt, end: &[&str]) -> bool {
     Path::new(&place.at).ends_with(end.iter().collect::<std::path::PathBuf>())
+}
+
+/// A large PDB stays on disk, and is copied whole if a cache wants it; its cabinet is expanded.
+#[test]
+fn a_large_pdb_is_not_read_at_once() {
+    let mut large = pdb(GUID, 1);
+    large.resize(5 << 20, 7);
+    let store = TempDir::new().unwrap();
+    put(store.path(), &[NAME, KEY, NAME], &large);
+    let on_disk = found(locate(&plain(store.path())));
+    assert!(matches!(on_disk.bytes, FileBytes::Disk(_)), "{on_disk:?}");
+    assert_eq!(*on_disk.bytes.read().unwrap(), large);
+    let cache = TempDir::new().unwrap();
+    let mut both = path(&format!("cache*{}", cache.path().display()));
+    both.push_plain(store.path());
+    found(locate(&both));
+    assert_eq!(fs::read(cache.path().join(NAME).join(KEY).join(NAME)).unwrap(), large);
+    let packed = TempDir::new().unwrap();
+    put(packed.path(), &[NAME, KEY, "ntkrnlmp.pd_"], &cabinet(NAME, &large));
+    assert_eq!(*found(locate(&plain(packed.path()))).bytes.read().unwrap(), large);
 }
 
 /// A file, a cabinet and a table that are larger than the caller's limit are reported as too large.
@@ -270,7 +290,7 @@ mod folders {
         ] {
             let found = found(locate(&path));
             assert_eq!(found.kind, FileKind::Pdb);
-            assert_eq!(*found.bytes, pdb(GUID, 1));
+            assert_eq!(*found.bytes.read().unwrap(), pdb(GUID, 1));
             assert_eq!(found.other_age, None);
             let file = root.path().join(NAME).join(KEY).join(NAME);
             assert_eq!(found.origin, file.display().to_string());
@@ -284,7 +304,7 @@ mod folders {
         let root = TempDir::new().unwrap();
         let key = KEY.to_lowercase();
         put(root.path(), &["NTKRNLMP.PDB", &key, "NtKrnlMp.pdb"], &pdb(GUID, 1));
-        assert_eq!(*found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&plain(root.path()))).bytes.read().unwrap(), pdb(GUID, 1));
     }
 
     #[test]
@@ -295,7 +315,7 @@ mod folders {
             let root = TempDir::new().unwrap();
             put(root.path(), steps, &packed);
             let found = found(locate(&plain(root.path())));
-            assert_eq!(*found.bytes, pdb(GUID, 1));
+            assert_eq!(*found.bytes.read().unwrap(), pdb(GUID, 1));
             assert!(found.path.unwrap().ends_with("ntkrnlmp.pd_"));
         }
     }
@@ -319,11 +339,11 @@ mod folders {
         // Without its marker file it is not a two-tier store.
         assert_eq!(missing(locate(&path))[0].why, Miss::Absent);
         put(root.path(), &["index2.txt"], b"");
-        assert_eq!(*found(locate(&path)).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&path)).bytes.read().unwrap(), pdb(GUID, 1));
         // Earlier files stay at their places.
         fs::remove_dir_all(root.path().join("nt")).unwrap();
         put(root.path(), &[NAME, KEY, NAME], &pdb(GUID, 1));
-        assert_eq!(*found(locate(&path)).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&path)).bytes.read().unwrap(), pdb(GUID, 1));
     }
 
     #[test]
@@ -340,7 +360,7 @@ mod folders {
 
         put(root.path(), &pointer, b"PATH:../../local.pdb");
         put(root.path(), &["local.pdb"], &pdb(GUID, 1));
-        assert_eq!(*found(locate(&plain(root.path()))).bytes, pdb(GUID, 1));
+        assert_eq!(*found(locate(&plain(root.path()))).bytes.read().unwrap(), pdb(GUID, 1));
 
         for (text, why) in [
             ("MSG: private build", "the store says: private build"),
@@ -488,7 +508,7 @@ mod folders {
         put(far.path(), &["blocked"], b"");
         let f = far.path().display();
         let found = found(locate(&path(&format!("srv*{f}/blocked/cache*{f}"))));
-        assert_eq!(*found.bytes, pdb(GUID, 1));
+        assert_eq!(*found.bytes.read().unwrap(), pdb(GUID, 1));
         let last = found.attempts.last().unwrap();
         assert!(matches!(last.why, Miss::NotKept(_)), "{last}");
     }
@@ -536,7 +556,7 @@ mod images {
             &cabinet("myfault.sys", &bytes),
         );
         let there = found(plain(root.path()).locate_image(&id, &Silent));
-        assert_eq!((there.kind, &*there.bytes), (FileKind::Image, &bytes));
+        assert_eq!((there.kind, &*there.bytes.read().unwrap()), (FileKind::Image, &bytes));
 
         let root = TempDir::new().unwrap();
         put(root.path(), &["MyFault.sys"], &image(1, 0x2000));
@@ -590,7 +610,7 @@ mod isf {
                 put(root.path(), &[folder, &[&file]].concat(), bytes);
                 let found = found(plain(root.path()).locate_isf(&wanted()));
                 assert_eq!((found.kind, found.other_age), (FileKind::Isf, None));
-                assert_eq!(*found.bytes, JSON);
+                assert_eq!(*found.bytes.read().unwrap(), JSON);
                 assert!(found.path.unwrap().ends_with(&file));
             }
         }
@@ -629,7 +649,7 @@ mod isf {
         let root = TempDir::new().unwrap();
         put(root.path(), &["mine.json.xz"], &XZ);
         let path = plain(&root.path().join("mine.json.xz"));
-        assert_eq!(*found(path.locate_isf(&wanted())).bytes, JSON);
+        assert_eq!(*found(path.locate_isf(&wanted())).bytes.read().unwrap(), JSON);
         let other = PdbId { guid: [1; 16], ..wanted() };
         let attempts = missing(path.locate_isf(&other));
         assert_eq!(attempts[0].why, Miss::OtherTable("01".repeat(16)));
@@ -805,7 +825,7 @@ mod servers {
 
         let second = found(locate(&path));
         assert_eq!(second.path, Some(file));
-        assert_eq!(*second.bytes, body);
+        assert_eq!(*second.bytes.read().unwrap(), body);
         assert_eq!(server.asked(), [PLAIN]);
     }
 
@@ -861,7 +881,7 @@ mod servers {
 
         let server = Server::new(&[(PLAIN, Answer::TruncatedOnce(pdb(GUID, 1)))]);
         let found = found(locate(&cached(&cache, &server)));
-        assert_eq!(*found.bytes, pdb(GUID, 1));
+        assert_eq!(*found.bytes.read().unwrap(), pdb(GUID, 1));
         assert_eq!(server.asked(), [PLAIN, PLAIN]);
     }
 
@@ -954,7 +974,7 @@ mod servers {
         let server = Server::new(&[(PLAIN, Answer::Redirect(to))]);
         let cache = TempDir::new().unwrap();
         let found = found(locate(&cached(&cache, &server)));
-        assert_eq!(*found.bytes, pdb(GUID, 1));
+        assert_eq!(*found.bytes.read().unwrap(), pdb(GUID, 1));
         assert_eq!(other.asked(), ["/blob"]);
     }
 

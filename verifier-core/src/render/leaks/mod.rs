@@ -23,7 +23,7 @@ pub use self::csv::write_leaks_csv;
 pub use self::filter::filter_line;
 pub(super) use self::filter::{FilterDoc, nothing_line};
 pub use self::finding::Severity;
-pub use self::folded::{Weight, folded_stacks, write_leaks_folded};
+pub use self::folded::{Weight, folded_stacks, inverted_stacks, write_leaks_folded};
 pub use self::github::write_leaks_github;
 pub use self::group::{LeakGroup, LeakGroups};
 pub use self::json::write_leaks_json;

@@ -18,11 +18,12 @@ use std::sync::{Arc, OnceLock};
 use self::program::Program;
 use self::publics::PublicIndex;
 pub use self::source::Bytes;
-use self::source::{guard, open};
+use self::source::{Content, guard, open};
 use self::types::Types;
 use super::{Structure, TypeSource};
 use crate::addr::Rva;
 use crate::bytes::le;
+use crate::dump::ReadAt;
 use crate::error::Error;
 use crate::symbols::{PdbId, SymbolLookup as _, SymbolTable};
 
@@ -44,7 +45,7 @@ const DEBUG: pdb::StreamIndex = pdb::StreamIndex(3);
 /// views longer than the file, and counts for which the crate would allocate memory are first checked against
 /// the length of the stream.
 pub struct Pdb {
-    bytes: Bytes,
+    content: Content,
     name: String,
     guid: [u8; 16],
     age: u32,
@@ -64,8 +65,21 @@ impl Pdb {
     /// # Errors
     /// [`Error::Symbols`] if the bytes are not a PDB.
     pub fn parse(name: &str, bytes: Bytes) -> Result<Self, Error> {
+        Self::of(name, Content::Memory(bytes))
+    }
+
+    /// Opens a PDB in a file, of which only the streams that are used are read, when they are first used. The
+    /// file should not change; a change can give wrong names, or errors.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and if the file cannot be read.
+    pub fn open(name: &str, file: Arc<dyn ReadAt>) -> Result<Self, Error> {
+        Self::of(name, Content::of_file(file))
+    }
+
+    fn of(name: &str, content: Content) -> Result<Self, Error> {
         let (guid, age, machine) = guard(|| {
-            let mut pdb = open(&bytes)?;
+            let mut pdb = open(&content)?;
             let info = pdb.pdb_information()?;
             let guid = info.guid.to_bytes_le();
             // Images carry the age of the debug information, not that of the PDB stream, which grows with
@@ -76,7 +90,7 @@ impl Pdb {
             Ok((guid, age, machine))
         })?;
         Ok(Self {
-            bytes,
+            content,
             name: name.into(),
             guid,
             age,
@@ -103,7 +117,7 @@ impl Pdb {
     }
 
     fn program(&self) -> Option<&Program> {
-        self.program.get_or_init(|| Program::new(&self.bytes)).as_ref()
+        self.program.get_or_init(|| Program::new(&self.content)).as_ref()
     }
 
     /// True if C names carry decoration.
@@ -114,8 +128,8 @@ impl Pdb {
 
 impl TypeSource for Pdb {
     fn structure(&self, name: &str) -> Result<Option<Arc<Structure>>, Error> {
-        match self.types.get_or_init(|| Types::new(&self.bytes)) {
-            Ok(types) => types.structure(&self.bytes, name),
+        match self.types.get_or_init(|| Types::new(&self.content)) {
+            Ok(types) => types.structure(&self.content, name),
             Err(error) => Err(error.clone()),
         }
     }

@@ -13,7 +13,7 @@ use pdb::{FallibleIterator as _, SymbolData};
 
 use super::contributions::Place;
 use super::publics::{ByName, PUBLIC, PublicIndex, public_kind};
-use super::source::{Bytes, File, Piece, guard, open};
+use super::source::{Content, File, Piece, guard, open};
 use super::{DEBUG, Pdb, is_moved};
 use crate::addr::Rva;
 use crate::bytes::le;
@@ -78,7 +78,7 @@ impl Pdb {
         each: &mut dyn FnMut(Rva, &str, SymbolKind),
     ) -> Result<(), Error> {
         guard(|| {
-            let mut pdb = open(&self.bytes)?;
+            let mut pdb = open(&self.content)?;
             let map = pdb.address_map()?;
             let globals = pdb.global_symbols()?;
             let mut symbols = globals.iter();
@@ -96,7 +96,7 @@ impl Pdb {
             }
             let Ok(debug) = pdb.debug_information() else { return Ok(()) };
             let mut modules = debug.modules()?;
-            let mut room = Room::of(&self.bytes);
+            let mut room = Room::of(&self.content);
             let mut number = 0..;
             while let Some(module) = modules.next()? {
                 let number = number.next().unwrap_or(usize::MAX);
@@ -125,7 +125,7 @@ impl Pdb {
     /// of address).
     fn public_index(&self) -> Option<&PublicIndex> {
         let index = || -> pdb::Result<Option<PublicIndex>> {
-            let mut pdb = open(&self.bytes)?;
+            let mut pdb = open(&self.content)?;
             let Some(debug) = pdb.raw_stream(DEBUG)? else { return Ok(None) };
             if is_moved(&debug) {
                 return Ok(None);
@@ -150,16 +150,16 @@ impl Pdb {
         let number = debug.and_then(|debug| u16::try_from(le(&debug, offset, 2)?).ok());
         let Some(number) = number else { return Ok(None) };
         let stream = pdb.raw_stream(pdb::StreamIndex(number))?;
-        Ok(stream.map(|stream| Piece::of(&self.bytes, &stream)))
+        Ok(stream.map(|stream| Piece::of(&self.content, &stream)))
     }
 
     /// True for a private PDB; also if that cannot be known, because a module is damaged.
     fn has_procedures(&self) -> bool {
         let find = || -> pdb::Result<bool> {
-            let mut pdb = open(&self.bytes)?;
+            let mut pdb = open(&self.content)?;
             let Ok(debug) = pdb.debug_information() else { return Ok(false) };
             let mut modules = debug.modules()?;
-            let mut room = Room::of(&self.bytes);
+            let mut room = Room::of(&self.content);
             while let Some(module) = modules.next()? {
                 let Ok(Some(info)) = pdb.module_info(&module) else { continue };
                 let Ok(mut symbols) = info.symbols() else { continue };
@@ -211,7 +211,7 @@ impl Pdb {
     /// `None` if anything differs from the linkers' format; [`for_each_symbol`](Self::for_each_symbol) then
     /// reads the symbols. Source: the PDB documentation of LLVM (`DbiStream`, `CodeView`).
     fn public_table(&self, undecorate: bool) -> pdb::Result<Option<SymbolTable>> {
-        let mut pdb = open(&self.bytes)?;
+        let mut pdb = open(&self.content)?;
         let map = pdb.address_map()?;
         let Some(piece) = self.debug_stream(&mut pdb, RECORDS)? else { return Ok(None) };
         if self.has_procedures() {
@@ -306,8 +306,8 @@ impl SymbolLookup for Pdb {
 struct Room(usize);
 
 impl Room {
-    fn of(bytes: &Bytes) -> Self {
-        Self((**bytes).as_ref().len())
+    fn of(content: &Content) -> Self {
+        Self(content.len())
     }
 
     fn take(&mut self, symbol: &pdb::Symbol<'_>) -> pdb::Result<()> {
@@ -324,9 +324,12 @@ impl Room {
 mod tests {
     use super::*;
 
+    fn read_fixture(path: &str) -> Vec<u8> {
+        std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    }
+
     fn open_pdb(path: &str) -> Pdb {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        Pdb::parse("", Arc::new(std::fs::read(path).unwrap())).unwrap()
+        Pdb::parse("", Arc::new(read_fixture(path))).unwrap()
     }
 
     #[test]
@@ -341,6 +344,35 @@ mod tests {
             }
             assert!(pdb.symbols.get().is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_pdb_on_disk_gives_the_same_answers_and_reads_each_stream_once() {
+        struct Counted(Vec<u8>, std::sync::Mutex<Vec<u64>>);
+        impl crate::dump::ReadAt for Counted {
+            fn len(&self) -> u64 {
+                self.0.len() as u64
+            }
+            fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), crate::dump::FileError> {
+                self.1.lock().unwrap().push(offset);
+                self.0.read_at(offset, buf)
+            }
+        }
+        let path = "../verifier-synth/leaky/x64/leaky.pdb";
+        let whole = open_pdb(path);
+        let file = Arc::new(Counted(read_fixture(path), Default::default()));
+        let pdb = Pdb::open("", file.clone()).unwrap();
+        assert_eq!(pdb.id(), whole.id());
+        for rva in (0x1000..0x1400).map(Rva) {
+            assert_eq!(pdb.source_site(rva), whole.source_site(rva), "{rva:?}");
+            assert_eq!(pdb.resolve(rva), whole.resolve(rva), "{rva:?}");
+        }
+        let mut read = file.1.lock().unwrap().clone();
+        let count = read.len();
+        read.sort();
+        read.dedup();
+        assert_eq!(read.len(), count, "{read:?}");
+        assert_eq!(pdb.symbol_table().unwrap().len(), whole.symbol_table().unwrap().len());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::contributions::{Contributions, Place};
 use super::ids::{Records, function_name};
 use super::lines::Line;
 use super::module::Module;
-use super::source::{Bytes, Piece, guard, open};
+use super::source::{Content, Piece, guard, open};
 use super::{DEBUG, is_moved};
 use crate::addr::Rva;
 use crate::bytes::le32;
@@ -28,7 +28,7 @@ const MAX_TEXTS: usize = 1 << 14;
 /// The sections, contributions and modules of a PDB. A module's stream is read when the first address of the
 /// module is looked up.
 pub(super) struct Program {
-    file: Bytes,
+    file: Content,
     /// Virtual addresses of the image's sections, in order.
     sections: Vec<u32>,
     contributions: Contributions,
@@ -60,7 +60,7 @@ struct Modules {
 impl Program {
     /// `None` if the file has no list of contributions, or if an optimizer moved code after linking: the
     /// addresses of lines are then those from before.
-    pub(super) fn new(file: &Bytes) -> Option<Self> {
+    pub(super) fn new(file: &Content) -> Option<Self> {
         let read = || -> pdb::Result<Option<Self>> {
             let mut pdb = open(file)?;
             let Some(debug) = pdb.raw_stream(DEBUG)? else { return Ok(None) };
@@ -74,12 +74,11 @@ impl Program {
             if !sections.is_sorted() {
                 return Ok(None);
             }
-            let room = (**file).as_ref().len();
             Ok(Some(Self {
-                file: Arc::clone(file),
+                file: file.clone(),
                 sections,
                 contributions,
-                modules: Mutex::new(Modules { known: HashMap::new(), room }),
+                modules: Mutex::new(Modules { known: HashMap::new(), room: file.len() }),
                 strings: strings.unwrap_or_else(|_| Piece::whole(Vec::new())),
                 ids: OnceLock::new(),
                 types: OnceLock::new(),

@@ -1,10 +1,12 @@
 //! The bytes of a PDB in the form that the crate reads, and streams that outlive their reader.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::dump::{FileError, ReadAt};
 use crate::error::Error;
 use crate::symbols;
 
@@ -14,9 +16,111 @@ pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// The pieces of a stream in the file: offset and size.
 pub(super) type Pieces = Vec<(u64, usize)>;
 
+/// Where the bytes of a PDB are.
+#[derive(Clone)]
+pub(super) enum Content {
+    Memory(Bytes),
+    Disk(Arc<Disk>),
+}
+
+/// A file of which only the streams that are used are read, each once.
+pub(super) struct Disk {
+    file: Arc<dyn ReadAt>,
+    streams: Mutex<Streams>,
+}
+
+/// The streams that were read.
+#[derive(Default)]
+struct Streams {
+    by_pieces: HashMap<Pieces, Piece>,
+    /// The bytes of all of them. They are kept as long as the file has room for them: it can claim that many
+    /// streams have the same pieces.
+    size: usize,
+    last: Option<Piece>,
+}
+
+impl Content {
+    pub(super) fn of_file(file: Arc<dyn ReadAt>) -> Self {
+        Self::Disk(Arc::new(Disk { file, streams: Mutex::default() }))
+    }
+
+    /// The length of the file.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Memory(bytes) => (**bytes).as_ref().len(),
+            Self::Disk(disk) => usize::try_from(disk.file.len()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The bytes of pieces that are not longer than the file.
+    fn read(&self, pieces: &Pieces) -> Result<Piece, io::Error> {
+        match self {
+            Self::Memory(bytes) => in_memory(bytes, pieces),
+            Self::Disk(disk) => disk.read(pieces),
+        }
+    }
+}
+
+impl Disk {
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, pieces: &Pieces) -> Result<Piece, io::Error> {
+        let known = self.streams().by_pieces.get(pieces).cloned();
+        let piece = match known {
+            Some(piece) => piece,
+            None => {
+                let mut bytes = vec![0; pieces.iter().map(|(_, size)| size).sum()];
+                let mut rest = &mut *bytes;
+                for &(offset, size) in pieces {
+                    let (piece, after) =
+                        rest.split_at_mut_checked(size).ok_or(io::ErrorKind::UnexpectedEof)?;
+                    self.file.read_at(offset, piece).map_err(io_error)?;
+                    rest = after;
+                }
+                Piece::whole(bytes)
+            }
+        };
+        let mut streams = self.streams();
+        streams.last = Some(piece.clone());
+        let size = streams.size.saturating_add(piece.as_slice().len());
+        if size as u64 <= self.file.len() && !streams.by_pieces.contains_key(pieces) {
+            streams.by_pieces.insert(pieces.clone(), piece.clone());
+            streams.size = size;
+        }
+        Ok(piece)
+    }
+}
+
+fn io_error(error: FileError) -> io::Error {
+    match error {
+        FileError::PastEnd => io::ErrorKind::UnexpectedEof.into(),
+        FileError::Io(text) => io::Error::other(&*text),
+    }
+}
+
+fn in_memory(bytes: &Bytes, pieces: &Pieces) -> Result<Piece, io::Error> {
+    let file = (**bytes).as_ref();
+    let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let range = |&(offset, size): &(u64, usize)| {
+        let start = usize::try_from(offset).map_err(|_| short())?;
+        let end = start.checked_add(size).filter(|&end| end <= file.len());
+        Ok::<_, io::Error>(start..end.ok_or_else(short)?)
+    };
+    if let [piece] = &**pieces {
+        return Ok(Piece { bytes: Arc::clone(bytes), range: range(piece)? });
+    }
+    let mut copy = Vec::with_capacity(pieces.iter().map(|(_, size)| size).sum());
+    for piece in pieces {
+        copy.extend_from_slice(file.get(range(piece)?).ok_or_else(short)?);
+    }
+    Ok(Piece::whole(copy))
+}
+
 /// A file in which one stream may be replaced.
 pub(super) struct File {
-    pub(super) bytes: Bytes,
+    pub(super) content: Content,
     /// The pieces of a stream, and the bytes to return in their place.
     pub(super) replaced: Option<(Pieces, Bytes)>,
     /// The pieces of the last view that was requested.
@@ -41,9 +145,16 @@ impl Piece {
         Self { range: 0..bytes.len(), bytes: Arc::new(bytes) }
     }
 
-    /// The bytes of a stream that the crate returned: those of the file, or a copy if the stream is not in
-    /// one piece in the file.
-    pub(super) fn of(file: &Bytes, stream: &[u8]) -> Self {
+    /// The bytes of a stream that the crate returned: those of the file, or those that were read last, or a
+    /// copy if the stream is not in one piece in the file.
+    pub(super) fn of(content: &Content, stream: &[u8]) -> Self {
+        let file = match content {
+            Content::Memory(bytes) => bytes,
+            Content::Disk(disk) => match disk.streams().last.clone() {
+                Some(last) if std::ptr::eq(last.as_slice(), stream) => return last,
+                _ => return Self::whole(stream.to_vec()),
+            },
+        };
         let whole = (**file).as_ref();
         let start = (stream.as_ptr() as usize).checked_sub(whole.as_ptr() as usize);
         let range = start.and_then(|start| Some(start..start.checked_add(stream.len())?));
@@ -86,11 +197,9 @@ impl pdb::Source<'static> for File {
         &mut self,
         slices: &[pdb::SourceSlice],
     ) -> Result<Box<dyn pdb::SourceView<'static>>, io::Error> {
-        let file = (*self.bytes).as_ref();
         let total = slices.iter().try_fold(0usize, |sum, slice| sum.checked_add(slice.size));
-        let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        if total.is_none_or(|total| total > file.len()) {
-            return Err(short());
+        if total.is_none_or(|total| total > self.content.len()) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let pieces: Pieces = slices.iter().map(|slice| (slice.offset, slice.size)).collect();
         if let Some((replaced, by)) = &self.replaced
@@ -99,28 +208,14 @@ impl pdb::Source<'static> for File {
             let range = 0..(**by).as_ref().len();
             return Ok(Box::new(Piece { bytes: Arc::clone(by), range }));
         }
-        let range = |&(offset, size): &(u64, usize)| {
-            let start = usize::try_from(offset).map_err(|_| short())?;
-            let end = start.checked_add(size).filter(|&end| end <= file.len());
-            Ok::<_, io::Error>(start..end.ok_or_else(short)?)
-        };
-        let piece = match &*pieces {
-            [piece] => Piece { bytes: Arc::clone(&self.bytes), range: range(piece)? },
-            _ => {
-                let mut bytes = Vec::with_capacity(total.unwrap_or(0));
-                for piece in &pieces {
-                    bytes.extend_from_slice(file.get(range(piece)?).ok_or_else(short)?);
-                }
-                Piece::whole(bytes)
-            }
-        };
+        let piece = self.content.read(&pieces)?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = pieces;
         Ok(Box::new(piece))
     }
 }
 
-pub(super) fn open(bytes: &Bytes) -> pdb::Result<pdb::PDB<'static, File>> {
-    pdb::PDB::open(File { bytes: Arc::clone(bytes), replaced: None, last: Arc::default() })
+pub(super) fn open(content: &Content) -> pdb::Result<pdb::PDB<'static, File>> {
+    pdb::PDB::open(File { content: content.clone(), replaced: None, last: Arc::default() })
 }
 
 /// Runs `work` and turns the crate's errors and panics into this library's errors.

@@ -15,7 +15,7 @@ use memchr::memmem;
 use pdb::{FallibleIterator as _, RawString, TypeData, TypeIndex};
 
 use super::publics::hash;
-use super::source::{Bytes, File, Piece, Pieces, guard, open};
+use super::source::{Bytes, Content, File, Piece, Pieces, guard, open};
 use crate::bytes::{le, le32};
 use crate::error::Error;
 use crate::symbols;
@@ -56,7 +56,7 @@ pub(super) struct Types {
 }
 
 impl Types {
-    pub(super) fn new(file: &Bytes) -> Result<Self, Error> {
+    pub(super) fn new(file: &Content) -> Result<Self, Error> {
         guard(|| {
             let mut pdb = open(file)?;
             let Some(stream) = pdb.raw_stream(TYPES)? else {
@@ -69,7 +69,7 @@ impl Types {
                 Some(bytes) => {
                     let bytes: Arc<Vec<u8>> = Arc::new(bytes);
                     let replaced = Some((pieces, Arc::clone(&bytes) as Bytes));
-                    let whole = Piece::of(&(bytes.clone() as Bytes), &bytes);
+                    let whole = Piece::of(&Content::Memory(bytes.clone()), &bytes);
                     (whole, replaced)
                 }
             };
@@ -89,7 +89,7 @@ impl Types {
 
     pub(super) fn structure(
         &self,
-        file: &Bytes,
+        file: &Content,
         name: &str,
     ) -> Result<Option<Arc<Structure>>, Error> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +102,7 @@ impl Types {
         let structure = guard(|| {
             let replaced = self.replaced.clone();
             let last = Arc::default();
-            let mut pdb = pdb::PDB::open(File { bytes: Arc::clone(file), replaced, last })?;
+            let mut pdb = pdb::PDB::open(File { content: file.clone(), replaced, last })?;
             let information = pdb.type_information()?;
             let mut finder = information.finder();
             let mut iter = information.iter();
@@ -143,15 +143,15 @@ impl Types {
 }
 
 /// The pieces of the type stream in the file.
-fn pdb_pieces(file: &Bytes) -> pdb::Result<Pieces> {
+fn pdb_pieces(file: &Content) -> pdb::Result<Pieces> {
     let last: Arc<Mutex<Pieces>> = Arc::default();
-    let source = File { bytes: Arc::clone(file), replaced: None, last: Arc::clone(&last) };
+    let source = File { content: file.clone(), replaced: None, last: Arc::clone(&last) };
     pdb::PDB::open(source)?.raw_stream(TYPES)?;
     let pieces = last.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(pieces.clone())
 }
 
-fn hashes(file: &Bytes, pdb: &mut pdb::PDB<'static, File>, types: &[u8]) -> Option<(Piece, u32)> {
+fn hashes(file: &Content, pdb: &mut pdb::PDB<'static, File>, types: &[u8]) -> Option<(Piece, u32)> {
     let number = u16::try_from(le(types, 20, 2)?).ok()?;
     let stream = pdb.raw_stream(pdb::StreamIndex(number)).ok()??;
     let at = |offset| usize::try_from(le32(types, offset)?).ok();
@@ -427,8 +427,8 @@ mod tests {
 
     const SHAPES: &[u8] = include_bytes!("../../../tests/fixtures/pdb/shapes.pdb");
 
-    fn types() -> (Bytes, Types) {
-        let file: Bytes = Arc::new(SHAPES.to_vec());
+    fn types() -> (Content, Types) {
+        let file = Content::Memory(Arc::new(SHAPES.to_vec()));
         let types = Types::new(&file).unwrap();
         (file, types)
     }

@@ -25,7 +25,8 @@ pub(in crate::report) fn of_diff(
     [old, new]: [&Names<'_>; 2],
     files: &SourceFiles,
 ) -> Data {
-    let mut data = Data { is_diff: true, preset_driver: NONE, ..Data::default() };
+    let extent = view.completeness().extent.name();
+    let mut data = Data { is_diff: true, extent, preset_driver: NONE, ..Data::default() };
     let mut frames = NamedFrames::default();
     frames.know(Side::New, view.new, new);
     frames.know(Side::Old, view.old, old);

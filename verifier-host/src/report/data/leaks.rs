@@ -23,7 +23,8 @@ type Part = (usize, Option<PoolTag>, bool, Option<(NoStack, Va)>);
 /// The data of the groups of `view`, which are by stack. The page first shows the blocks of the driver that
 /// bug check 0xC4/0x62 is about.
 pub(in crate::report) fn of_leaks(view: &LeaksView<'_>, files: &SourceFiles) -> Data {
-    let mut data = Data { preset_driver: NONE, ..Data::default() };
+    let extent = view.leaks.completeness().extent.name();
+    let mut data = Data { extent, preset_driver: NONE, ..Data::default() };
     if let Some(leak) = &view.leaks.unload_leak {
         data.preset_driver = data.texts.index(&leak.driver);
     }

@@ -31,6 +31,8 @@ const CONTEXT: u32 = 3;
 pub(super) struct Data {
     /// True if the rows compare two dumps.
     is_diff: bool,
+    /// Whether the rows are all that there is: "complete", "at least" or "unknown".
+    extent: &'static str,
     /// The driver that the page shows first, if it is about one.
     preset_driver: Index,
     texts: Strings,

@@ -77,6 +77,9 @@ const rows = columns.count.map((count, index) => ({
   oldBytes: data.is_diff ? columns.bytes_before[index] : 0,
 }));
 const isDiff = data.is_diff;
+// A sum of rows, if more may exist than was read: "at least 3 blocks", never a bare 0.
+const isWhole = data.extent === "complete";
+const known = (n, words) => (isWhole ? words : n > 0 ? `at least ${words}` : "unknown, since not all could be read");
 
 // The addresses of a row's blocks, as far as the page has them: the first, then distances.
 const addressesOf = (row) => {

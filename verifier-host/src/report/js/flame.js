@@ -45,7 +45,10 @@ const words = (node) => {
     const more = node.count - node.oldCount;
     return `${name}: ${signed(change, sizeText(change))}, ${signed(more, blocks(more))}; ${sizeText(node.oldBytes)} before, ${sizeText(node.bytes)} after`;
   }
-  return `${name}: ${sizeText(node.bytes)} (${exact(node.bytes)}), ${blocks(node.count)}, ${percent(node[state.w], flame.root[state.w])}`;
+  const held = `${sizeText(node.bytes)} (${exact(node.bytes)}), ${blocks(node.count)}`;
+  // How much more the whole has is unknown, and so are shares of it.
+  if (!node.parent) return `${name}: ${known(node.count, held)}`;
+  return `${name}: ${held}, ${percent(node[state.w], flame.root[state.w])}`;
 };
 
 const zoom = (node, focus) => {

@@ -208,7 +208,8 @@ const drawTable = () => {
   header();
   const shown = table.groups.slice(0, table.limit);
   const nothing = () => {
-    const words = rows.length ? (activeFilters() ? "No group matches." : "Nothing changed.") : "No outstanding allocation is in this page.";
+    const none = isDiff ? "Nothing changed" : rows.length ? "No group matches" : "No outstanding allocation";
+    const words = isWhole ? `${none}.` : `${none} of what could be read; more may exist.`;
     return make("tr", { class: "none", role: "row" }, make("td", { colspan: String(COLUMNS.length + 1), role: "cell", text: words }));
   };
   body.replaceChildren(...(shown.length ? shown.flatMap(row) : [nothing()]));
@@ -218,8 +219,8 @@ const drawTable = () => {
   $("all").hidden = shown.length === 0;
   $("printed").textContent = `${number(shown.length)} of ${plural(table.groups.length, "group")}; filter: ${activeFilters() || "none"}.`;
   const sums = isDiff
-    ? `${signed(table.change, sizeText(table.change))} (${signed(table.change, exact(table.change))})`
-    : `${blocks(table.count)}, ${sizeText(table.bytes)} (${exact(table.bytes)})`;
+    ? `${signed(table.change, sizeText(table.change))} (${signed(table.change, exact(table.change))})${isWhole ? "" : ", as far as the dumps could be read"}`
+    : known(table.count, `${blocks(table.count)}, ${sizeText(table.bytes)} (${exact(table.bytes)})`);
   $("shown").textContent = `${plural(table.groups.length, isDiff ? "changed group" : "group")}: ${sums}`;
 };
 
