@@ -1,4 +1,4 @@
-//! The file of a baseline.
+//! Known leaks: a baseline, its file, and the blocks that it knows.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -8,6 +8,7 @@ use verifier_core::analysis::Baseline;
 use verifier_core::render;
 
 use crate::error::Error;
+use crate::leaks::FilteredLeaks;
 use crate::write_file::write_file;
 
 /// The largest file that is read.
@@ -29,12 +30,29 @@ pub fn read_baseline(path: &Path) -> Result<Baseline, Error> {
     baseline.map_err(|why| Error::Usage(format!("{}: {why}", path.display())))
 }
 
-/// Writes the file of a baseline, whole or not at all.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn write_baseline(path: &Path, baseline: &Baseline) -> Result<(), Error> {
-    let mut bytes = Vec::new();
-    render::write_baseline(&mut bytes, baseline)?;
-    write_file(path, &bytes)
+impl FilteredLeaks {
+    /// The outstanding allocations as a baseline, for a later dump.
+    #[must_use]
+    pub fn to_baseline(&self) -> Baseline {
+        self.grouped(|grouping, names| Baseline::of(names.kernel(), &self.leaks, grouping))
+    }
+
+    /// Writes that baseline to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the file is the dump or a symbol file; [`Error::File`].
+    pub fn write_baseline(&self, path: &Path) -> Result<(), Error> {
+        self.inputs.refuse_overwrite(path)?;
+        let mut bytes = Vec::new();
+        render::write_baseline(&mut bytes, &self.to_baseline())?;
+        write_file(path, &bytes)
+    }
+
+    /// Marks the blocks that a baseline knows, in every view of them. `file` is its name in these views.
+    pub fn apply_baseline(&mut self, baseline: &Baseline, file: Option<String>) {
+        let known = self.grouped(|grouping, names| {
+            baseline.known_blocks(names.kernel(), &self.leaks, grouping)
+        });
+        self.leaks.mark_known(known, file);
+    }
 }

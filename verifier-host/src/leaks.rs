@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use verifier_core::analysis::{
-    Baseline, Block, Boot, Diff, Filter, GroupBy, Grouping, Leaks, PoolKind, Side, Total, boot_time,
+    Block, Boot, Diff, Filter, GroupBy, Grouping, Leaks, PoolKind, Side, Total, boot_time,
 };
 use verifier_core::kernel::Kernel;
 use verifier_core::render::{LeaksView, Names};
@@ -146,7 +146,7 @@ pub struct FilteredLeaks {
     pub leaks: Leaks,
     filter: LeakFilter,
     kernel: Arc<Kernel>,
-    inputs: Inputs,
+    pub(crate) inputs: Inputs,
 }
 
 impl Session {
@@ -225,20 +225,6 @@ impl FilteredLeaks {
         self.inputs.check_output(path, kind, force)
     }
 
-    /// The outstanding allocations as a baseline, for a later dump.
-    #[must_use]
-    pub fn to_baseline(&self) -> Baseline {
-        self.grouped(|grouping, names| Baseline::of(names.kernel(), &self.leaks, grouping))
-    }
-
-    /// Marks the blocks that a baseline knows, in every view of them. `file` is its name in these views.
-    pub fn apply_baseline(&mut self, baseline: &Baseline, file: Option<String>) {
-        let known = self.grouped(|grouping, names| {
-            baseline.known_blocks(names.kernel(), &self.leaks, grouping)
-        });
-        self.leaks.mark_known(known, file);
-    }
-
     /// How many blocks there are by the counters: more than were read if damage hides some. Blocks of the
     /// pool info tree that were not reached count too, because they may belong to any driver. `None` if a
     /// filter other than the driver left blocks out.
@@ -271,7 +257,7 @@ impl FilteredLeaks {
         Side { kernel: &self.kernel, leaks: &self.leaks, grouping }
     }
 
-    fn grouped<'a, T>(&'a self, work: impl FnOnce(&Grouping<'_>, &Names<'a>) -> T) -> T {
+    pub(crate) fn grouped<'a, T>(&'a self, work: impl FnOnce(&Grouping<'_>, &Names<'a>) -> T) -> T {
         let names = Names::new(&self.kernel);
         let wrapper = self.filter.skip.as_ref();
         let is_wrapper = |va: Va| wrapper.is_some_and(|pattern| pattern.matches(&names, va));

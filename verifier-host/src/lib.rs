@@ -85,7 +85,7 @@ mod symbol_searches;
 pub mod symbols;
 mod write_file;
 
-pub use baseline::{read_baseline, write_baseline};
+pub use baseline::read_baseline;
 pub use dump_file::{FileMode, open_file};
 pub use error::Error;
 #[cfg(feature = "reports")]

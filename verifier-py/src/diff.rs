@@ -194,7 +194,7 @@ impl Diff {
 /// by: how the blocks are grouped: `stack`, `frame`, `function`, `caller`, `tag`, `driver` or `size`.
 /// boot: whether both are of one boot: `same`, `other`, or `auto`, which compares their headers and module
 ///     addresses. Blocks of one boot are matched by address, else groups by names.
-/// driver, tag, min_size, max_size, pool_type, skip: as in `Session.leaks`.
+/// driver, tag, min_size, max_size, pool_type, skip, ignore: as in `Session.leaks`.
 /// top: the number of groups; default: all.
 #[pyfunction]
 #[pyo3(signature = (
@@ -209,6 +209,7 @@ impl Diff {
     max_size=None,
     pool_type=None,
     skip=None,
+    ignore=None,
     top=None,
 ))]
 #[allow(clippy::too_many_arguments)]
@@ -224,10 +225,11 @@ pub(crate) fn diff(
     max_size: Option<u64>,
     pool_type: Option<&str>,
     skip: Option<&str>,
+    ignore: Option<Vec<String>>,
     top: Option<usize>,
 ) -> PyResult<Py<Diff>> {
     let by = leaks::group_by(by)?;
-    let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+    let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip, ignore)?;
     let given = |is_same| Some(Boot { is_same, why: format!("boot={boot:?}") });
     let boot = match boot {
         "auto" => None,

@@ -4,13 +4,17 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use verifier_core::Error;
-use verifier_core::analysis::{GroupBy, PoolKind, Total};
+use verifier_core::analysis::{GroupBy, LeakKey, PoolKind, Total};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::rows::{BlockRow, LeakGroup};
 use verifier_core::render::{
-    LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_markdown, write_leaks_text,
+    LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_github, write_leaks_junit,
+    write_leaks_markdown, write_leaks_sarif, write_leaks_text,
 };
-use verifier_host::{FilteredLeaks, LeakFilter, NamePattern, OutputKind, Session, flame_graph};
+use verifier_host::{
+    FilteredLeaks, IgnorePattern, LeakFilter, NamePattern, OutputKind, Session, flame_graph,
+    read_baseline,
+};
 
 use crate::arrow::{columns, lists, structure};
 use crate::errors::Failure;
@@ -45,6 +49,7 @@ pub(crate) fn filter(
     max_size: Option<u64>,
     pool_type: Option<&str>,
     skip: Option<&str>,
+    ignore: Option<Vec<String>>,
 ) -> Result<LeakFilter, Failure> {
     let pool = pool_type.map(|name| {
         let all = [PoolKind::Paged, PoolKind::NonPaged];
@@ -55,8 +60,13 @@ pub(crate) fn filter(
     let skip = skip.map(|text| {
         text.parse::<NamePattern>().map_err(|why| Failure::usage(format!("skip={text:?}: {why}")))
     });
+    let ignore = ignore.unwrap_or_default().into_iter().map(|text| {
+        let pattern = text.parse::<IgnorePattern>();
+        pattern.map_err(|why| Failure::usage(format!("ignore={text:?}: {why}")))
+    });
+    let ignore = ignore.collect::<Result<_, _>>()?;
     let (pool, skip) = (pool.transpose()?, skip.transpose()?);
-    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip, ..LeakFilter::default() })
+    Ok(LeakFilter { driver, tag, min_size, max_size, pool, skip, ignore })
 }
 
 /// The groups that a view shows.
@@ -75,6 +85,20 @@ fn leak_view(view: &LeaksView<'_>, kernel: &Kernel) -> Result<View, Error> {
 /// The allocations that `filter` leaves, whose problems say which symbols are missing.
 pub(crate) fn find(host: &Session, filter: LeakFilter) -> Result<FilteredLeaks, Failure> {
     Ok(host.leaks(filter)?)
+}
+
+/// The same, with those marked that a baseline knows.
+pub(crate) fn find_known(
+    host: &Session,
+    filter: LeakFilter,
+    baseline: Option<text::Path>,
+) -> Result<FilteredLeaks, Failure> {
+    let known = baseline.as_ref().map(|text::Path(path)| read_baseline(path)).transpose()?;
+    let mut found = find(host, filter)?;
+    if let (Some(known), Some(text::Path(path))) = (known, baseline) {
+        found.apply_baseline(&known, Some(path.display().to_string()));
+    }
+    Ok(found)
 }
 
 /// The flame graph of outstanding allocations.
@@ -136,6 +160,12 @@ pub(crate) fn filter_of<'py>(
     found: &FilteredLeaks,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(filter) = &found.leaks.filter else { return Ok(None) };
+    let class = py.import("verifier_py._records")?.getattr("Ignored")?;
+    let ignored = filter
+        .ignored
+        .iter()
+        .map(|one| class.call1((&one.pattern, one.total.count, one.total.bytes)));
+    let ignored = PyTuple::new(py, ignored.collect::<PyResult<Vec<_>>>()?)?;
     let fields = (
         filter.driver.as_deref(),
         filter.tag.as_deref(),
@@ -148,6 +178,7 @@ pub(crate) fn filter_of<'py>(
         filter.undetermined,
         filter.stacks_skipped,
         filter.stacks,
+        ignored,
     );
     py.import("verifier_py._records")?.getattr("Filter")?.call1(fields).map(Some)
 }
@@ -176,6 +207,37 @@ impl Leaks {
     #[getter]
     fn filter<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         filter_of(py, &self.found)
+    }
+
+    /// What the baseline says about the blocks; `None` if there is none.
+    #[getter]
+    fn baseline<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(found) = &self.found.leaks.baseline else { return Ok(None) };
+        let records = py.import("verifier_py._records")?;
+        let total = |total: Total| records.getattr("Total")?.call1((total.count, total.bytes));
+        let known = |(key, total): &(LeakKey, Total)| {
+            let LeakKey { driver, function, tag } = key;
+            let names = (&**driver, function.as_deref(), tag.as_deref());
+            records.getattr("KnownLeak")?.call1((
+                names.0,
+                names.1,
+                names.2,
+                total.count,
+                total.bytes,
+            ))
+        };
+        let gone = found
+            .gone
+            .as_ref()
+            .map(|gone| PyTuple::new(py, gone.iter().map(known).collect::<PyResult<Vec<_>>>()?));
+        let fields =
+            (found.file.as_deref(), total(found.known)?, total(found.new)?, gone.transpose()?);
+        records.getattr("KnownLeaks")?.call1(fields).map(Some)
+    }
+
+    /// Writes the leaks to a file, as known ones for the `baseline` of a later dump.
+    fn write_baseline(&self, py: Python<'_>, path: text::Path) -> PyResult<()> {
+        work::run(py, None, || Ok(self.found.write_baseline(&path.0)?))
     }
 
     /// The number of allocations with a stack, and why others have none.
@@ -268,6 +330,24 @@ impl Leaks {
     #[pyo3(signature = (*, top=20))]
     fn to_markdown(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
         self.text(py, self.by, top, |out, view| write_leaks_markdown(out, view))
+    }
+
+    /// The groups as SARIF 2.1.0, for code hosts; `top=None` has all.
+    #[pyo3(signature = (*, top=None))]
+    fn to_sarif(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
+        self.text(py, self.by, top, |out, view| write_leaks_sarif(out, view))
+    }
+
+    /// The groups as a JUnit report, for build servers; `top=None` has all.
+    #[pyo3(signature = (*, top=None))]
+    fn to_junit(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
+        self.text(py, self.by, top, |out, view| write_leaks_junit(out, view))
+    }
+
+    /// The groups as annotations of a GitHub workflow, one line each; `top=None` has all.
+    #[pyo3(signature = (*, top=10))]
+    fn to_github(&self, py: Python<'_>, top: Option<usize>) -> PyResult<Text> {
+        self.text(py, self.by, top, |out, view| write_leaks_github(out, view))
     }
 
     /// Folded stacks, for flame graph viewers: one line for each stack, weighted by bytes or blocks.

@@ -323,6 +323,9 @@ impl Session {
     /// pool_type: only `paged` or `nonpaged` pool.
     /// skip: a regular expression for names of wrapper functions: matching frames at the front of a stack are
     ///     dropped, with the kernel's frames before them.
+    /// ignore: patterns of leaks to leave out: `leaky.sys` is a driver, `leaky!Open*` a function, `tag:Leak` a
+    ///     pool tag; `?` and `*` as in `tag`.
+    /// baseline: a file of known leaks, which `Leaks.write_baseline` wrote; groups with new blocks come first.
     /// top: the number of groups; default: all.
     #[pyo3(signature = (
         by="stack",
@@ -333,6 +336,8 @@ impl Session {
         max_size=None,
         pool_type=None,
         skip=None,
+        ignore=None,
+        baseline=None,
         top=None,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -346,12 +351,15 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        ignore: Option<Vec<String>>,
+        baseline: Option<text::Path>,
         top: Option<usize>,
     ) -> PyResult<Py<Leaks>> {
         let by = leaks::group_by(by)?;
-        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip, ignore)?;
         let (view, leaks) = self.view(py, |host, kernel| {
-            Ok(Leaks::new(leaks::find(host, filter)?, by, top, kernel)?)
+            let found = leaks::find_known(host, filter, baseline)?;
+            Ok(Leaks::new(found, by, top, kernel)?)
         })?;
         Py::new(py, PyClassInitializer::from(Table::from(view)).add_subclass(leaks))
     }
@@ -360,7 +368,7 @@ impl Session {
     ///
     /// path: a file to write it to; the problems are then returned in place of the picture.
     /// weight: the unit of the widths: `bytes` or `count`.
-    /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
+    /// driver, tag, min_size, max_size, pool_type, skip, ignore: as in `leaks`.
     /// force: replace the file even if it is not a flame graph that verifier wrote.
     #[pyo3(signature = (
         path=None,
@@ -372,6 +380,7 @@ impl Session {
         max_size=None,
         pool_type=None,
         skip=None,
+        ignore=None,
         inverted=false,
         force=false,
     ))]
@@ -387,11 +396,12 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        ignore: Option<Vec<String>>,
         inverted: bool,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let weight = leaks::weight(weight)?;
-        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip, ignore)?;
         self.check_output(path.as_ref(), OutputKind::FlameGraph, force)?;
         let picture =
             self.view(py, |host, _| leaks::picture(&leaks::find(host, filter)?, weight, inverted))?;
@@ -401,7 +411,7 @@ impl Session {
     /// All views for a browser, as one HTML file that works offline.
     ///
     /// path: a file to write it to; the problems are then returned in place of the page.
-    /// driver, tag, min_size, max_size, pool_type, skip: as in `leaks`.
+    /// driver, tag, min_size, max_size, pool_type, skip, ignore: as in `leaks`.
     /// force: replace the file even if it is not a report that verifier wrote.
     #[pyo3(signature = (
         path=None,
@@ -412,6 +422,7 @@ impl Session {
         max_size=None,
         pool_type=None,
         skip=None,
+        ignore=None,
         force=false,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -425,9 +436,10 @@ impl Session {
         max_size: Option<u64>,
         pool_type: Option<&str>,
         skip: Option<&str>,
+        ignore: Option<Vec<String>>,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip)?;
+        let filter = leaks::filter(driver, tag, min_size, max_size, pool_type, skip, ignore)?;
         self.check_output(path.as_ref(), OutputKind::Report, force)?;
         let page = self.view(py, |host, _| {
             let mut answer = Completeness::default();

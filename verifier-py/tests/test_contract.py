@@ -73,7 +73,7 @@ def carved(pool: verifier.CarvedPool) -> dict[str, Any]:
 
 
 RING = ("kind", "capacity", "written", "order", "wrapped", "unused", "empty_because")
-LEAKS = ("unload_leak", "by", "filter", "coverage", "log", "pool_info", "omitted")
+LEAKS = ("unload_leak", "by", "filter", "baseline", "coverage", "log", "pool_info", "omitted")
 
 
 def leaks(groups: verifier.Leaks) -> dict[str, Any]:

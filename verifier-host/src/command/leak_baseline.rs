@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use verifier_core::analysis::Baseline;
-use verifier_host::{Error, FilteredLeaks, read_baseline, write_baseline};
+use verifier_host::{Error, FilteredLeaks, read_baseline};
 
 use super::output::warn;
 
@@ -41,6 +41,6 @@ impl BaselineArgs {
                 path.display()
             ));
         }
-        write_baseline(path, &found.to_baseline())
+        found.write_baseline(path)
     }
 }

@@ -105,6 +105,14 @@ class TreeReach(NamedTuple):
     stacks: int
 
 
+class Ignored(NamedTuple):
+    """Blocks that a pattern of ``ignore`` left out, without those of the patterns before it."""
+
+    pattern: str
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
 class Filter(NamedTuple):
     """The filters of outstanding allocations; a filter that is not set is ``None``."""
 
@@ -124,6 +132,34 @@ class Filter(NamedTuple):
     stacks_skipped: int
     """Stacks from which ``skip`` removed frames."""
     stacks: int
+    ignored: tuple[Ignored, ...]
+    """What each pattern of ``ignore`` left out."""
+
+
+class KnownLeak(NamedTuple):
+    """A leak of a baseline."""
+
+    driver: str
+    """Its file name, in lower case."""
+    function: str | None
+    """``module!function``, or only the module; ``None`` if no frame is outside the kernel and Verifier."""
+    tag: str | None
+    """``None`` for contiguous memory."""
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
+class KnownLeaks(NamedTuple):
+    """What a baseline says about outstanding allocations."""
+
+    file: str | None
+    known: Total
+    """The blocks that are known."""
+    new: Total
+    """The others."""
+    no_longer_outstanding: tuple[KnownLeak, ...] | None
+    """Leaks of the baseline of which no block is outstanding anymore. ``None`` if that is unknown, because the
+    answer is not complete or a filter is set."""
 
 
 class Omitted(NamedTuple):

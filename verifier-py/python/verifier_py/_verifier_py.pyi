@@ -21,6 +21,7 @@ from ._documents import Deadlock, History, Info, Page, Picture, Settings, Text
 from ._records import (
     Coverage,
     Filter,
+    KnownLeaks,
     Omitted,
     Reach,
     TreeReach,
@@ -103,6 +104,9 @@ class Leaks(Table[LeakGroup]):
     @property
     def filter(self) -> Filter | None: ...
     @property
+    def baseline(self) -> KnownLeaks | None: ...
+    def write_baseline(self, path: _Path) -> None: ...
+    @property
     def coverage(self) -> Coverage: ...
     @property
     def log(self) -> Reach: ...
@@ -117,6 +121,9 @@ class Leaks(Table[LeakGroup]):
     def blocks(self) -> Table[HeldBlock]: ...
     def to_text(self, *, top: int | None = 20) -> Text: ...
     def to_markdown(self, *, top: int | None = 20) -> Text: ...
+    def to_sarif(self, *, top: int | None = None) -> Text: ...
+    def to_junit(self, *, top: int | None = None) -> Text: ...
+    def to_github(self, *, top: int | None = 10) -> Text: ...
     def to_folded(self, *, weight: Weight = "bytes") -> Text: ...
     @overload
     def flamegraph(
@@ -333,6 +340,8 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
+        baseline: _Path | None = None,
         top: int | None = None,
     ) -> Leaks: ...
     @overload
@@ -347,6 +356,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         inverted: bool = False,
         force: bool = False,
     ) -> Picture: ...
@@ -362,6 +372,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         inverted: bool = False,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
@@ -376,6 +387,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         force: bool = False,
     ) -> Page: ...
     @overload
@@ -389,6 +401,7 @@ class Session:
         max_size: int | None = None,
         pool_type: PoolType | None = None,
         skip: str | None = None,
+        ignore: list[str] | None = None,
         force: bool = False,
     ) -> tuple[Problem, ...]: ...
     def kd(self, command: str, *, style: Style = "modern") -> Text: ...
@@ -421,6 +434,7 @@ def diff(
     max_size: int | None = None,
     pool_type: PoolType | None = None,
     skip: str | None = None,
+    ignore: list[str] | None = None,
     top: int | None = None,
 ) -> Diff: ...
 def escape_html(text: str) -> str: ...
