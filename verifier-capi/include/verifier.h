@@ -580,7 +580,7 @@ typedef struct VerifierModule {
   uint32_t reserved;
 } VerifierModule;
 
-// A bug check.
+// A bug check. For what is known of each parameter: `verifier_bug_check_parameters`.
 typedef struct VerifierBugCheck {
   // Its code; 0 of a dump of a machine that did not crash.
   uint32_t code;
@@ -594,6 +594,18 @@ typedef struct VerifierBugCheck {
   const char *meaning;
   // What each parameter is; NULL in the same case.
   const char *parameter_names[4];
+  // Who is to blame and why, or why that is unknown; NULL if the machine did not crash.
+  const char *sentence;
+  // The file name of the driver to blame; NULL if it is unknown.
+  const char *culprit;
+  // Its code that the bug check is about, as "leaky!LeakAllocate+0x2b"; NULL if it is unknown.
+  const char *culprit_symbol;
+  // The source file of that code; NULL if it is unknown.
+  const char *culprit_file;
+  // The line in that file; 0 if it is unknown.
+  uint32_t culprit_line;
+  // 1 if the driver is to blame, 0 if that is only likely or the driver is unknown.
+  uint32_t culprit_is_certain;
 } VerifierBugCheck;
 
 #ifdef __cplusplus
@@ -958,6 +970,15 @@ enum VerifierStatus verifier_module_at(const struct VerifierView *view,
 // `view` is NULL or may be written.
 enum VerifierStatus verifier_bug_check(const struct VerifierSession *session,
                                        struct VerifierView **view);
+
+// The four parameters of the bug check: what each is, and the code, block or object that it leads to. The fields
+// of a record: `verifier_field_at`. Fails as `verifier_bug_check` does.
+//
+// # Safety
+//
+// `view` is NULL or may be written.
+enum VerifierStatus verifier_bug_check_parameters(const struct VerifierSession *session,
+                                                  struct VerifierView **view);
 
 // The record of `verifier_bug_check`, number 0.
 //

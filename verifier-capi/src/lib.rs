@@ -59,7 +59,9 @@ mod bug_check;
 pub use allocation::{
     VerifierAllocation, VerifierImpossible, VerifierSource, verifier_allocation_at, verifier_pool,
 };
-pub use bug_check::{VerifierBugCheck, verifier_bug_check, verifier_bug_check_at};
+pub use bug_check::{
+    VerifierBugCheck, verifier_bug_check, verifier_bug_check_at, verifier_bug_check_parameters,
+};
 pub use driver::{
     VerifierDriver, VerifierDriverState, verifier_driver_at, verifier_driver_counter,
     verifier_drivers,

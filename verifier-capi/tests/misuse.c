@@ -199,7 +199,16 @@ int main(int argc, char **argv) {
     CHECK(verifier_bug_check_at(other, 0, INTO(stop)) == VERIFIER_STATUS_OK && stop.code == 0xc6);
     CHECK(!strcmp(stop.name, "DRIVER_CAUGHT_MODIFYING_FREED_POOL") && strstr(stop.meaning, "freed"));
     CHECK(stop.parameters[0] == 0xfffffa8005400000 && !strcmp(stop.parameter_names[0], "address accessed"));
+    CHECK(!strcmp(stop.culprit, "myfault.sys") && !strcmp(stop.culprit_symbol, "myfault!MyfaultDeviceControl+0x358"));
+    CHECK(strstr(stop.sentence, "is likely to blame") && !stop.culprit_is_certain && !stop.culprit_file);
     CHECK(verifier_bug_check_at(other, 1, INTO(stop)) == VERIFIER_STATUS_NOT_FOUND);
+    verifier_view_free(other);
+    /* The fields of its parameters, by their description. */
+    CHECK(verifier_bug_check_parameters(session, &other) == VERIFIER_STATUS_OK && verifier_view_count(other) == 4);
+    CHECK(verifier_field_at(other, 0, 2, INTO(field)) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(field.name, "kind") && !strcmp(field.text, "pool"));
+    CHECK(verifier_field_at(other, 1, 4, INTO(field)) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(field.name, "text") && !strcmp(field.text, "write"));
     verifier_view_free(other);
 
     /* A handle that is not open any more, of the other kind, or never given. */

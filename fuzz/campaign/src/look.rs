@@ -21,9 +21,7 @@ use verifier_core::render::{
 };
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{EventKind, EventLog, PoolLog, WatchedIrps};
-use verifier_core::verifier::{
-    Drivers, Modes, PoolReport, PoolStacks, Settings, violated_condition,
-};
+use verifier_core::verifier::{Drivers, Modes, PoolReport, PoolStacks, Settings};
 use verifier_core::{Error, Va};
 use verifier_host::Session;
 use verifier_host::report::{Report, Timeline};
@@ -124,12 +122,8 @@ pub(crate) fn look_at(dump: &Dump, kernel: &Arc<Kernel>) -> Look {
     v.problems(&info.problems);
     v.show(Document, "info.json", |out| write_json(out, &info));
     v.show(Text, "lm", |out| text::write_modules(out, kernel));
-    if let Some(machine) = dump.header().machine() {
-        let bug_check = &dump.header().bug_check;
-        let condition = v.made(violated_condition(kernel)).flatten();
-        v.show(Text, "bugcheck", |out| {
-            text::write_bug_check(out, bug_check, condition.as_deref(), machine)
-        });
+    if let (Some(machine), Some(bug_check)) = (dump.header().machine(), &info.bug_check) {
+        v.show(Text, "bugcheck", |out| text::write_bug_check(out, bug_check, machine));
     }
     let names = &Names::new(kernel);
     let settings = v.made(Settings::read(kernel));

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use verifier_core::analysis::BugCheckReport;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::{AddressSpace, Hints, Kernel};
 use verifier_core::memory::{FromFn, Memory, PageTables, PagingMode};
+use verifier_core::render::info::BugCheckInfo;
 use verifier_core::render::text::{write_bug_check, write_modules};
-use verifier_core::verifier::violated_condition;
-use verifier_core::{Pa, Va};
+use verifier_core::{Error, Pa, Va};
 
 use crate::bytes::Input;
 use crate::machine;
@@ -34,12 +35,14 @@ pub fn dump_header(data: &[u8]) {
         from = next;
     }
     let _ = physical.map().page_count();
-    let told = |condition: Option<&str>| {
-        let Some(machine) = dump.header().machine() else { return };
-        let bug_check = &dump.header().bug_check;
-        let _ = write_bug_check(&mut std::io::sink(), bug_check, condition, machine);
+    let show = |kernel: Result<&Kernel, &Error>| {
+        let header = dump.header();
+        let report = BugCheckReport::of(header.bug_check, kernel, header.machine());
+        let Some(machine) = header.machine() else { return };
+        let info = BugCheckInfo::of(&report, kernel.ok());
+        let _ = write_bug_check(&mut std::io::sink(), &info, machine);
     };
-    told(None);
+    show(Err(&Error::Unsupported { what: "no kernel".into() }));
     let Ok(space) = AddressSpace::of_dump(&dump) else { return };
     let hints = Hints::from(dump.header());
     let Ok(kernel) = Kernel::open_with(space, hints, machine::limits()) else { return };
@@ -47,9 +50,7 @@ pub fn dump_header(data: &[u8]) {
         let _ = wanted.to_string();
     }
     let _ = write_modules(&mut std::io::sink(), &kernel);
-    if let Ok(Some(condition)) = violated_condition(&kernel) {
-        told(Some(&condition));
-    }
+    show(Ok(&kernel));
 }
 
 /// Page tables of any bytes: a read equals its one-byte reads, and ends.

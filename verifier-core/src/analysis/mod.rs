@@ -1,9 +1,11 @@
-//! Joins of several views: leaks, the history of an address, the difference between two dumps.
+//! Joins of several views: leaks, the history of an address, the difference between two dumps, the culprit of
+//! a bug check.
 
 mod baseline;
 mod boot;
 mod carve_check;
 mod churn;
+mod culprit;
 mod diff;
 mod diff_key;
 mod diff_side;
@@ -23,6 +25,9 @@ pub use baseline::{Baseline, BaselineError};
 pub use boot::{Boot, boot_time};
 pub use carve_check::Comparison;
 pub use churn::{Churn, FunctionChurn, Lifespan};
+pub use culprit::{
+    BlockFact, BlockState, BugCheckReport, CodeSite, Culprit, LeadsBy, ParameterFact,
+};
 pub use diff::{Diff, DiffGroup};
 pub use diff_key::DiffKey;
 pub use diff_side::Side;

@@ -6,6 +6,7 @@ use zerocopy::FromBytes;
 
 use super::source::ReadAt;
 use crate::addr::{Pa, Va};
+use crate::bytes::{le32, le64};
 use crate::error::{Error, Problem};
 use crate::machine::{MAX_PROCESSORS, Machine};
 use crate::raw::{Header32, Header64};
@@ -161,6 +162,8 @@ pub struct Header {
     pub processors: Option<u32>,
     /// The bug check.
     pub bug_check: BugCheck,
+    /// The stack pointer in `ContextRecord`: that of the processor that wrote the dump.
+    pub stack_pointer: Option<Va>,
     /// `PhysicalMemoryBlock.NumberOfPages`.
     pub physical_pages: Option<u64>,
     /// The runs of the `PhysicalMemoryBlock`; empty if it was never set.
@@ -306,6 +309,7 @@ impl Header {
                 code: raw.bug_check_code.get(),
                 parameters: raw.bug_check_parameters.map(zerocopy::U64::get),
             },
+            stack_pointer: stack_pointer(raw.machine_image_type.get(), &raw.context_record),
             physical_pages: set64(raw.number_of_pages.get()),
             runs,
             number_of_runs,
@@ -351,6 +355,7 @@ impl Header {
                 code: raw.bug_check_code.get(),
                 parameters: raw.bug_check_parameters.map(|p| p.get().into()),
             },
+            stack_pointer: stack_pointer(raw.machine_image_type.get(), &raw.context_record),
             physical_pages: set32(raw.number_of_pages.get()).map(u64::from),
             runs,
             number_of_runs,
@@ -359,6 +364,15 @@ impl Header {
             required_dump_space: set64(raw.required_dump_space.get()),
             comment: text(&raw.comment),
         }
+    }
+}
+
+/// The stack pointer of a `CONTEXT`: `Rsp`, `Esp` or `Sp` (winnt.h). `None` if it is zero or filler.
+fn stack_pointer(machine: u32, context: &[u8]) -> Option<Va> {
+    match Machine::from_image_type(machine)? {
+        Machine::X64 => va64(le64(context, 0x98)?),
+        Machine::Arm64 => va64(le64(context, 0x100)?),
+        Machine::X86 => va32(le32(context, 0xc4)?),
     }
 }
 

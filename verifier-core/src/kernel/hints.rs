@@ -16,6 +16,8 @@ pub struct Hints {
     pub kd_debugger_data_block: Option<Va>,
     /// The bug check.
     pub bug_check: Option<BugCheck>,
+    /// The stack pointer at the crash.
+    pub stack_pointer: Option<Va>,
     /// Base of the kernel's image, if it was searched for. It is used if no address leads to the list of
     /// loaded modules; the list is then found by the kernel's exports.
     pub kernel_base: Option<Va>,
@@ -38,6 +40,7 @@ impl From<&Header> for Hints {
             ps_loaded_module_list: header.ps_loaded_module_list,
             kd_debugger_data_block: header.kd_debugger_data_block,
             bug_check: Some(header.bug_check).filter(BugCheck::is_crash),
+            stack_pointer: header.stack_pointer,
             ..Self::default()
         }
     }
@@ -92,6 +95,7 @@ impl Hints {
         }
         match dump.triage() {
             Ok(triage) => {
+                hints.stack_pointer = triage.call_stack.map(|stack| stack.address);
                 hints.modules = triage.drivers.iter().map(Module::from).collect();
                 hints.unloaded = triage.unloaded.iter().map(UnloadedModule::from).collect();
             }

@@ -281,6 +281,12 @@ impl Kernel {
         })
     }
 
+    /// The stack pointer at the crash: from the dump, else unknown.
+    #[must_use]
+    pub fn stack_pointer(&self) -> Option<Va> {
+        self.hints.stack_pointer
+    }
+
     fn data_block_keys(&self) -> Result<DataBlockKeys, Error> {
         let value = |name: &'static str| {
             let at = self.global(name)?;

@@ -25,6 +25,7 @@ pub mod rows {
     pub use super::diff::{DiffRow, Growth};
     pub use super::drivers::{DriverRow, IMAGE};
     pub use super::history::{LifetimeRow, NEIGHBOR, lifetime_rows, outstanding_rows};
+    pub use super::info::{CulpritRow, ParameterRow};
     pub use super::leaks::{BlockRow, LeakGroup};
     pub use super::pool::{AllocationRow, allocation_rows, contiguous_rows};
     pub use super::pool_stacks::POOL_STACK;

@@ -34,7 +34,8 @@ mod tracking;
 
 pub use allocation::{Allocation, AttributedBy, Impossible, Source};
 pub use bug_check::{
-    Explanation, Parameter, ParameterKind, Rule, explain_bug_check, violated_condition,
+    Explanation, Parameter, ParameterKind, Rule, explain_bug_check, major_function, value_name,
+    violated_condition,
 };
 pub use counters::{Counter, Counters};
 pub(crate) use drivers::Recovered;

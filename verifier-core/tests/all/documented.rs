@@ -53,6 +53,8 @@ fn section<R>(out: &mut String, table: &Table<'_, R>) {
 
 fn records() -> String {
     let mut out = String::new();
+    section(&mut out, &ParameterRow::TABLE);
+    section(&mut out, &CulpritRow::TABLE);
     section(&mut out, &DriverRow::TABLE);
     section(&mut out, &IMAGE);
     section(&mut out, &AllocationRow::TABLE);

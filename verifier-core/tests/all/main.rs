@@ -19,6 +19,7 @@ mod common;
 mod contradictions;
 #[cfg(feature = "render")]
 mod csv;
+mod culprit;
 #[cfg(feature = "render")]
 mod damaged_logs;
 mod deadlock;

@@ -11,11 +11,11 @@ use std::io;
 use verifier_core::dump::Dump;
 use verifier_core::kernel::Kernel;
 use verifier_core::machine::Machine;
+use verifier_core::render::info::BugCheckInfo;
 use verifier_core::render::text::{
     DeadlockDetail, Style, extent_line, write_bug_check, write_deadlock, write_modules,
 };
 use verifier_core::render::{LineStyle, Names};
-use verifier_core::verifier::violated_condition;
 use verifier_core::{Completeness, Problem};
 
 use crate::error::Error;
@@ -108,17 +108,12 @@ fn dispatch(
 }
 
 fn bug_check(out: &mut dyn io::Write, session: &Session) -> Result<Vec<Problem>, Error> {
-    let bug_check = session.bug_check().ok_or_else(|| {
+    let report = session.bug_check_report().ok_or_else(|| {
         usage(".bugcheck: there is no dump's header, and the kernel noted no bug check in memory")
     })?;
-    // Without a kernel only the header can be shown.
-    let condition = session.kernel().ok().map(|kernel| violated_condition(kernel));
-    let (condition, problems) = match condition {
-        Some(Err(error)) => (None, vec![Problem::from_error("violated condition", &error)]),
-        condition => (condition.and_then(Result::ok).flatten(), Vec::new()),
-    };
-    write_bug_check(out, &bug_check, condition.as_deref(), machine(session))?;
-    Ok(problems)
+    let info = BugCheckInfo::of(&report, session.kernel().ok().map(|kernel| &**kernel));
+    write_bug_check(out, &info, machine(session))?;
+    Ok(report.problems)
 }
 
 /// The machine by the header, else by the kernel.

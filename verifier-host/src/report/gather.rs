@@ -133,6 +133,7 @@ fn facts(info: &Info) -> Vec<Fact> {
         let name = bug_check.name.map(|name| format!("{name}: "));
         let name = name.unwrap_or_default();
         facts.add("Meaning", bug_check.meaning.as_ref().map(|meaning| name + meaning));
+        facts.add("Culprit", bug_check.verdict());
         facts.add("Violated condition", bug_check.violated_condition.as_ref());
     }
     if let Some(kernel) = &info.kernel {

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use verifier_core::analysis::{Comparison, History, Leaks};
+use verifier_core::analysis::{BugCheckReport, Comparison, History, Leaks};
 use verifier_core::render::info::Info;
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{CarvedLog, EventLog, PoolLog, WatchedIrps};
@@ -44,6 +44,7 @@ macro_rules! view {
 }
 
 view!(Info);
+view!(BugCheckReport, |report| report.addresses());
 view!(Drivers);
 view!(WatchedIrps);
 view!(PoolReport, |report| report.callers());

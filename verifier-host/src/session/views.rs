@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use verifier_core::Va;
-use verifier_core::analysis::{Comparison, History};
+use verifier_core::analysis::{BugCheckReport, Comparison, History};
 use verifier_core::render::info::{Info, InfoSources, ModuleSymbols};
 use verifier_core::verifier::deadlock::Deadlock;
 use verifier_core::verifier::log::{CarvedLog, EventKind, EventLog, PoolLog, WatchedIrps};
@@ -45,6 +45,16 @@ impl Session {
         });
         self.add_problems(&mut info, self.kernel_symbol_problem());
         info
+    }
+
+    /// What the bug check is about and which driver is to blame; `None` if there is neither a header nor a
+    /// note of the kernel's ([`bug_check`](Self::bug_check)).
+    #[must_use]
+    pub fn bug_check_report(&self) -> Option<BugCheckReport> {
+        self.load_verifier_symbols();
+        let machine = self.dump().and_then(|dump| dump.header().machine());
+        let report = BugCheckReport::of(self.bug_check()?, self.kernel.as_deref(), machine);
+        Some(self.with_symbols(report))
     }
 
     /// Verifier's level and statistics, and its modes.

@@ -7,13 +7,15 @@ use super::{
     LeakedBlock, ModuleInfo, PageTablesInfo, PdbInfo, SmallDumpInfo, UnloadLeakInfo, UnloadedInfo,
     VerifierInfo,
 };
-use crate::addr::{PAGE_SIZE, Pa, Va};
+use crate::addr::{PAGE_SIZE, Pa};
+use crate::analysis::BugCheckReport;
 use crate::dump::{BugCheck, Dump, Header, MemoryFile};
 use crate::error::{Error, Problem, TRIAGE_HOLDS};
 use crate::kernel::{Kernel, Module};
+use crate::machine::Machine;
 use crate::render::text::filetime_text;
 use crate::verifier::log::PoolLog;
-use crate::verifier::{Drivers, Settings, UnloadLeak, explain_bug_check, violated_condition};
+use crate::verifier::{Drivers, Settings, UnloadLeak};
 
 /// Verifier's globals that views begin with.
 const GLOBALS: [&str; 13] = [
@@ -71,12 +73,15 @@ impl Info {
             (Err(_), None) => Vec::new(),
         };
         problems.extend(kernel.err().map(|error| Problem::from_error("kernel", error)));
+        let opened = kernel;
         let kernel = kernel.ok();
         let verifier = kernel.map(|kernel| VerifierInfo::gather(kernel, &mut problems));
         let unload_leak = kernel.and_then(|kernel| UnloadLeakInfo::gather(kernel, &mut problems));
         Problem::extend(&mut problems, more);
         problems.extend(kernel.zip(header).and_then(|(kernel, header)| misplaced(kernel, header)));
-        let bug_check = bug_check.map(|one| BugCheckInfo::gather(&one, kernel, &mut problems));
+        let machine_of_header = header.and_then(Header::machine);
+        let bug_check =
+            bug_check.map(|one| read_bug_check(one, opened, machine_of_header, &mut problems));
         let space = kernel.map(|kernel| kernel.space());
         Self {
             file: file.map(|(path, file)| FileInfo::gather(path, file)),
@@ -168,23 +173,16 @@ impl HeaderInfo {
     }
 }
 
-impl BugCheckInfo {
-    fn gather(bug_check: &BugCheck, kernel: Option<&Kernel>, problems: &mut Vec<Problem>) -> Self {
-        let condition = kernel.map(violated_condition).unwrap_or(Ok(None));
-        let said = explain_bug_check(bug_check);
-        Self {
-            code: bug_check.code,
-            parameters: bug_check.parameters.map(Va),
-            name: said.as_ref().map(|said| said.name),
-            parameter_names: said.as_ref().map(|said| said.labels()),
-            meaning: said.map(|said| said.meaning),
-            driver: kernel.and_then(UnloadLeak::driver_name),
-            violated_condition: condition.unwrap_or_else(|error| {
-                problems.push(Problem::from_error("violated condition", &error));
-                None
-            }),
-        }
-    }
+/// What is known of a bug check; `machine` is the header's.
+fn read_bug_check(
+    bug_check: BugCheck,
+    kernel: Result<&Kernel, &Error>,
+    machine: Option<Machine>,
+    problems: &mut Vec<Problem>,
+) -> BugCheckInfo {
+    let report = BugCheckReport::of(bug_check, kernel, machine);
+    Problem::extend(problems, report.problems.clone());
+    BugCheckInfo::of(&report, kernel.ok())
 }
 
 impl VerifierInfo {

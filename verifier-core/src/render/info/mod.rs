@@ -1,5 +1,6 @@
 //! What a dump is and what can be read from it: the values of `verifier info`.
 
+mod bug_check;
 mod gather;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use super::json::Verdict;
 use crate::addr::{Pa, Va};
 use crate::error::Problem;
 
+pub use bug_check::{BugCheckInfo, CulpritRow, ParameterRow};
 pub use gather::{InfoSources, ModuleSymbols};
 
 /// What is read, and what can be read of it.
@@ -117,26 +119,6 @@ pub struct HeaderInfo {
     pub up_time_seconds: Option<u64>,
     /// `Comment`.
     pub comment: Option<String>,
-}
-
-/// A bug check.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct BugCheckInfo {
-    /// Its code.
-    pub code: u32,
-    /// Its parameters.
-    pub parameters: [Va; 4],
-    /// Its name, if it is one of Verifier's.
-    pub name: Option<&'static str>,
-    /// What it says, if it is one of Verifier's.
-    pub meaning: Option<String>,
-    /// What its parameters are, if it is one of Verifier's.
-    pub parameter_names: Option<[&'static str; 4]>,
-    /// The driver that it names, if the name can be read.
-    pub driver: Option<String>,
-    /// The text of the condition that a driver violated, if it is about a rule and the text can be read.
-    pub violated_condition: Option<String>,
 }
 
 /// The blocks that a driver held when it was unloaded.

@@ -3,12 +3,11 @@
 use std::io;
 
 use super::lines::sanitize;
+use super::views::info::parameter_line;
 use super::{digits, ticked};
-use crate::addr::Va;
-use crate::dump::BugCheck;
 use crate::kernel::{Kernel, SymbolSource};
 use crate::machine::Machine;
-use crate::verifier::explain_bug_check;
+use crate::render::info::BugCheckInfo;
 
 /// `lm`: loaded modules by address, then unloaded ones.
 ///
@@ -54,27 +53,35 @@ pub fn write_modules(out: &mut dyn io::Write, kernel: &Kernel) -> io::Result<()>
     Ok(())
 }
 
-/// `.bugcheck`. The meaning of one of Verifier's bug checks and the condition that was violated
-/// ([`violated_condition`](crate::verifier::violated_condition)) are our additions, in the layout of `!analyze`.
+/// `.bugcheck`. The meaning of one of Verifier's bug checks, what is known of its parameters, the condition that
+/// was violated and the culprit are our additions, in the layout of `!analyze`.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_bug_check(
     out: &mut dyn io::Write,
-    bug_check: &BugCheck,
-    condition: Option<&str>,
+    bug_check: &BugCheckInfo,
     machine: Machine,
 ) -> io::Result<()> {
-    writeln!(out, "Bugcheck code {:08X}", bug_check.code)?;
-    let arguments = bug_check.parameters.map(|parameter| ticked(parameter, machine));
+    let BugCheckInfo { code, parameters, name, meaning, facts, .. } = bug_check;
+    writeln!(out, "Bugcheck code {code:08X}")?;
+    let arguments = parameters.map(|parameter| ticked(parameter.0, machine));
     writeln!(out, "Arguments {}", arguments.join(" "))?;
-    let Some(said) = explain_bug_check(bug_check) else { return Ok(()) };
-    writeln!(out, "\n{} ({:x})\n{}.\nArguments:", said.name, bug_check.code, said.meaning)?;
-    for (i, (&value, what)) in bug_check.parameters.iter().zip(said.labels()).enumerate() {
-        writeln!(out, "Arg{}: {}, {what}", i + 1, digits(Va(value), machine))?;
+    if let (Some(name), Some(meaning)) = (name, meaning) {
+        writeln!(out, "\n{name} ({code:x})\n{meaning}.\nArguments:")?;
+        for (fact, &value) in facts.iter().zip(parameters) {
+            let line = parameter_line(fact);
+            let number = fact.fact().number;
+            writeln!(out, "Arg{number}: {}, {}", digits(value, machine), sanitize(&line))?;
+        }
+    } else if bug_check.culprit.is_none() {
+        return Ok(());
     }
-    match condition {
-        Some(text) => writeln!(out, "\nDV_VIOLATED_CONDITION:  {}", sanitize(text)),
+    if let Some(text) = &bug_check.violated_condition {
+        writeln!(out, "\nDV_VIOLATED_CONDITION:  {}", sanitize(text))?;
+    }
+    match bug_check.verdict() {
+        Some(verdict) => writeln!(out, "\nCULPRIT:  {}.", sanitize(&verdict)),
         None => Ok(()),
     }
 }

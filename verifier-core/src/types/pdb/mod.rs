@@ -1,6 +1,7 @@
 //! PDB files: types, public symbols, procedures and lines. Only this module uses the `pdb` crate.
 
 mod contributions;
+mod cross_module;
 mod ids;
 mod inlined;
 mod lines;

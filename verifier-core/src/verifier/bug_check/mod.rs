@@ -18,9 +18,11 @@
 mod parameter;
 mod rules;
 mod table;
+mod values;
 
 pub use parameter::{Parameter, ParameterKind};
 pub use rules::{Rule, violated_condition};
+pub use values::{major_function, value_name};
 
 use crate::dump::BugCheck;
 use table::Table;
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn parameters_are_of_the_documented_kinds() {
         for (code, subcode, expected) in [
-            (0xc4, 0x2000, ["subcode", "code", "pool_type", "pool_tag"]),
+            (0xc4, 0x2000, ["subcode", "caller", "pool_type", "pool_tag"]),
             (0xc4, 0x34, ["subcode", "irql", "signed", "lock"]),
             (0xc4, 0x52, ["subcode", "pool", "internal", "size"]),
             (0xc4, 0x53, ["subcode", "pool", "internal", "reserved"]),
@@ -127,17 +129,17 @@ mod tests {
             (0xc4, 0x59, ["subcode", "pool", "number", "reserved"]),
             (0xc4, 0x1010, ["subcode", "device_object", "irp", "address"]),
             (0xc4, 0x20025, ["rule", "text", "reserved", "reserved"]),
-            (0xc9, 0x202, ["subcode", "code", "device_object", "reserved"]),
-            (0xc9, 0x24b, ["subcode", "code", "device_object", "reserved"]),
-            (0xc9, 0x220, ["subcode", "code", "irp", "number"]),
-            (0xc9, 0x224, ["subcode", "code", "irp", "status"]),
-            (0xc9, 0x225, ["subcode", "code", "irp", "status"]),
-            (0xc9, 0x249, ["subcode", "code", "device_object", "device_object"]),
-            (0xc9, 0x24a, ["subcode", "code", "reserved", "reserved"]),
-            (0xc9, 0x300, ["subcode", "code", "irp", "status"]),
-            (0xc9, 0x301, ["subcode", "code", "irp", "irql"]),
-            (0xc9, 0x302, ["subcode", "code", "irp", "irql"]),
-            (0xc9, 0x226, ["subcode", "code", "irp", "reserved"]),
+            (0xc9, 0x202, ["subcode", "caller", "device_object", "reserved"]),
+            (0xc9, 0x24b, ["subcode", "caller", "device_object", "reserved"]),
+            (0xc9, 0x220, ["subcode", "caller", "irp", "number"]),
+            (0xc9, 0x224, ["subcode", "caller", "irp", "status"]),
+            (0xc9, 0x225, ["subcode", "caller", "irp", "status"]),
+            (0xc9, 0x249, ["subcode", "caller", "device_object", "device_object"]),
+            (0xc9, 0x24a, ["subcode", "caller", "reserved", "reserved"]),
+            (0xc9, 0x300, ["subcode", "caller", "irp", "status"]),
+            (0xc9, 0x301, ["subcode", "caller", "irp", "irql"]),
+            (0xc9, 0x302, ["subcode", "caller", "irp", "irql"]),
+            (0xc9, 0x226, ["subcode", "caller", "irp", "reserved"]),
             (0xc9, 0x240, ["subcode", "reserved", "reserved", "reserved"]),
             (0xc9, 0x247, ["subcode", "reserved", "reserved", "reserved"]),
             (0xcb, 0, ["locked_pages", "reserved", "mdl", "count"]),

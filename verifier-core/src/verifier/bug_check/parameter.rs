@@ -12,8 +12,10 @@ pub enum ParameterKind {
     Subcode,
     /// The number of a rule.
     Rule,
-    /// An address of code.
+    /// An address of code: a routine, or an instruction.
     Code,
+    /// An address of code that a call returns to.
+    Caller,
     /// The base of an image.
     Image,
     /// An address in a block of pool.
@@ -91,12 +93,13 @@ pub enum ParameterKind {
 use ParameterKind as K;
 
 /// Every kind with its name in tables and documents.
-const NAMES: [(ParameterKind, &str); 41] = [
+const NAMES: [(ParameterKind, &str); 42] = [
     (K::Reserved, "reserved"),
     (K::Unknown, "unknown"),
     (K::Subcode, "subcode"),
     (K::Rule, "rule"),
     (K::Code, "code"),
+    (K::Caller, "caller"),
     (K::Image, "image"),
     (K::Pool, "pool"),
     (K::PoolHeader, "pool_header"),
@@ -152,6 +155,7 @@ impl ParameterKind {
         matches!(
             self,
             K::Code
+                | K::Caller
                 | K::Image
                 | K::Pool
                 | K::PoolHeader
@@ -185,6 +189,7 @@ pub struct Parameter {
 
 impl Parameter {
     pub(super) const RESERVED: Self = Self { kind: ParameterKind::Reserved, label: "reserved" };
-    pub(super) const UNKNOWN: Self = Self { kind: ParameterKind::Unknown, label: "unknown" };
+    /// A parameter whose meaning is unknown.
+    pub const UNKNOWN: Self = Self { kind: ParameterKind::Unknown, label: "unknown" };
     pub(super) const SUBCODE: Self = Self { kind: ParameterKind::Subcode, label: "subcode" };
 }

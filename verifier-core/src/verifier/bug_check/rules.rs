@@ -1,16 +1,12 @@
 //! 0xC4 and 0x1C4 from 0x20000 on: rules of DDI compliance, NDIS, WLAN, kernel streaming and audio
 //! port class drivers, by number and name.
 
-use std::sync::LazyLock;
-
 use super::parameter::{Parameter, ParameterKind};
 use super::table::{lines, number};
 use crate::error::Error;
 use crate::kernel::{Kernel, read_ansi_z};
 
 const TEXT: &str = include_str!("tables/rules.txt");
-
-static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| lines(TEXT).filter_map(read).collect());
 
 /// Where Microsoft documents rules.
 const PAGES: &str = "https://learn.microsoft.com/windows-hardware/drivers/devtest/";
@@ -27,7 +23,7 @@ enum State {
 }
 
 /// A rule that Verifier checks: parameter 1 of 0xC4 and 0x1C4 is its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
     /// Its number.
@@ -60,16 +56,21 @@ fn read(line: &'static str) -> Option<Rule> {
 }
 
 impl Rule {
+    /// Every rule, by number.
+    pub fn all() -> impl Iterator<Item = Self> {
+        lines(TEXT).filter_map(read)
+    }
+
     /// The rule of a number.
     #[must_use]
-    pub fn by_id(id: u64) -> Option<&'static Self> {
-        RULES.iter().find(|rule| rule.id == id)
+    pub fn by_id(id: u64) -> Option<Self> {
+        Self::all().find(|rule| rule.id == id)
     }
 
     /// The `count` rules whose numbers are nearest to `id`, by number.
     #[must_use]
-    pub fn nearest(id: u64, count: usize) -> Vec<&'static Self> {
-        let mut rules: Vec<&Self> = RULES.iter().collect();
+    pub fn nearest(id: u64, count: usize) -> Vec<Self> {
+        let mut rules: Vec<Self> = Self::all().collect();
         rules.sort_by_key(|rule| rule.id.abs_diff(id));
         rules.truncate(count);
         rules.sort_by_key(|rule| rule.id);
@@ -120,13 +121,14 @@ mod tests {
 
     #[test]
     fn every_line_is_read_and_the_rules_are_in_order() {
-        assert_eq!(RULES.len(), lines(TEXT).count());
-        assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
+        let rules: Vec<Rule> = Rule::all().collect();
+        assert_eq!(rules.len(), lines(TEXT).count());
+        assert!(rules.windows(2).all(|pair| pair[0].id < pair[1].id));
         let is_known = |option: &str| {
             FLAGS.iter().any(|flag| flag.name == option.trim())
                 || option.contains("additional IRQL")
         };
-        assert!(RULES.iter().all(|rule| rule.options.split(',').all(is_known)));
+        assert!(rules.iter().all(|rule| rule.options.split(',').all(is_known)));
     }
 
     #[test]

@@ -1,6 +1,4 @@
-//! The tables of bug checks: text, read once. `tables/verifier.txt` explains the format.
-
-use std::sync::LazyLock;
+//! The tables of bug checks: text, read when it is asked for. `tables/verifier.txt` explains the format.
 
 use super::parameter::{Parameter, ParameterKind};
 
@@ -12,18 +10,14 @@ const TEXTS: [&str; 5] = [
     include_str!("tables/other.txt"),
 ];
 
-static TABLES: LazyLock<Vec<Table>> =
-    LazyLock::new(|| TEXTS.iter().flat_map(|text| read(text)).collect());
-
-/// The violations of one bug check.
-#[derive(Debug)]
+/// The head of the violations of one bug check.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Table {
-    pub(super) code: u32,
+    code: u32,
     /// The name of the code.
     pub(super) name: &'static str,
     /// The index of the parameter that is the subcode; `None` if the bug check has no subcodes.
     pub(super) subcode: Option<usize>,
-    violations: Vec<Violation>,
 }
 
 /// What a bug check says.
@@ -45,18 +39,23 @@ impl Violation {
 }
 
 impl Table {
-    pub(super) fn of(code: u32) -> Option<&'static Self> {
-        TABLES.iter().find(|table| table.code == code)
+    /// All tables, each with its lines.
+    fn all() -> impl Iterator<Item = (Self, impl Iterator<Item = &'static str>)> {
+        TEXTS.into_iter().flat_map(|text| {
+            let heads = text.split("\n= ").skip(1);
+            heads.filter_map(|part| Some((read_head(part.lines().next()?)?, lines(part).skip(1))))
+        })
     }
 
-    /// The value that says what happened.
-    pub(super) fn subcode_of(&self, parameters: &[u64; 4]) -> Option<u64> {
-        parameters.get(self.subcode?).copied()
+    pub(super) fn of(code: u32) -> Option<Self> {
+        Self::all().map(|(table, _)| table).find(|table| table.code == code)
     }
 
-    pub(super) fn violation(&self, parameters: &[u64; 4]) -> Option<&Violation> {
-        let subcode = self.subcode_of(parameters);
-        self.violations.iter().find(|violation| violation.is_of(subcode, parameters))
+    pub(super) fn violation(&self, parameters: &[u64; 4]) -> Option<Violation> {
+        let subcode = self.subcode.and_then(|index| parameters.get(index).copied());
+        let (_, lines) = Self::all().find(|(table, _)| table.code == self.code)?;
+        let mut violations = lines.filter_map(|line| read_violation(line, self.subcode));
+        violations.find(|violation| violation.is_of(subcode, parameters))
     }
 }
 
@@ -70,31 +69,20 @@ pub(super) fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty())
 }
 
-/// Lines that do not follow the format are left out; a test shows that there are none.
-fn read(text: &'static str) -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
-    for line in lines(text) {
-        if let Some(table) = read_head(line) {
-            tables.push(table);
-        } else if let Some(table) = tables.last_mut() {
-            table.violations.extend(read_violation(line, table.subcode));
-        }
-    }
-    tables
-}
-
-/// `= 0xc1 SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION by 4`.
+/// `0xc1 SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION by 4`.
 fn read_head(line: &'static str) -> Option<Table> {
-    let mut words = line.strip_prefix('=')?.split_whitespace();
+    let mut words = line.split_whitespace();
     let code = u32::try_from(number(words.next()?)?).ok()?;
     let name = words.next()?;
     let subcode = match (words.next(), words.next()) {
         (Some("by"), Some(index)) => Some(index.parse::<usize>().ok()?.checked_sub(1)?),
         _ => None,
     };
-    Some(Table { code, name, subcode, violations: Vec::new() })
+    Some(Table { code, name, subcode })
 }
 
+/// A line that does not follow the format is left out; a test shows that there is none.
+///
 /// `0xf 2=0x3 | number violation | address address overwritten | - | a free map register was overwritten`.
 fn read_violation(line: &'static str, subcode_at: Option<usize>) -> Option<Violation> {
     let mut cells = line.split('|').map(str::trim);
@@ -132,37 +120,45 @@ fn read_parameter(text: &'static str) -> Option<Parameter> {
 mod tests {
     use super::*;
 
+    fn violations() -> Vec<(Table, Vec<Violation>)> {
+        let read = |(table, lines): (Table, _)| (table, read_all(table, lines));
+        Table::all().map(read).collect()
+    }
+
+    fn read_all(table: Table, lines: impl Iterator<Item = &'static str>) -> Vec<Violation> {
+        lines.map(|line| read_violation(line, table.subcode).expect(line)).collect()
+    }
+
     #[test]
     fn every_line_is_read() {
-        for text in TEXTS {
-            let tables = read(text);
-            let read: usize = tables.iter().map(|table| 1 + table.violations.len()).sum();
-            assert_eq!(read, lines(text).count());
-            for table in tables {
-                assert!(table.subcode.is_some() || table.violations.len() == 1, "{}", table.name);
-            }
+        let heads = TEXTS.iter().flat_map(|text| lines(text)).filter(|line| line.starts_with('='));
+        let tables = violations();
+        assert_eq!(tables.len(), heads.count());
+        let read: usize = tables.iter().map(|(_, violations)| 1 + violations.len()).sum();
+        let all: usize = TEXTS.iter().map(|text| lines(text).count()).sum();
+        assert_eq!(read, all);
+        for (table, violations) in tables {
+            assert!(table.subcode.is_some() || violations.len() == 1, "{}", table.name);
         }
     }
 
     /// Within a subcode, violations with a detail come first and the general one is last.
     #[test]
     fn tables_are_in_order_and_hold_nothing_twice() {
-        let mut codes: Vec<u32> = TABLES.iter().map(|table| table.code).collect();
+        let tables = violations();
+        let mut codes: Vec<u32> = tables.iter().map(|(table, _)| table.code).collect();
         codes.sort_unstable();
         assert!(codes.windows(2).all(|pair| pair[0] < pair[1]));
-        for table in TABLES.iter() {
-            let keys: Vec<_> = table
-                .violations
-                .iter()
-                .map(|v| (v.subcode, v.detail.is_none(), v.detail))
-                .collect();
+        for (table, violations) in tables {
+            let keys: Vec<_> =
+                violations.iter().map(|v| (v.subcode, v.detail.is_none(), v.detail)).collect();
             assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "{}", table.name);
         }
     }
 
     #[test]
-    fn every_line_begins_with_a_small_letter_and_ends_without_a_full_stop() {
-        for violation in TABLES.iter().flat_map(|table| &table.violations) {
+    fn no_sentence_ends_with_a_full_stop() {
+        for violation in violations().iter().flat_map(|(_, violations)| violations) {
             assert!(!violation.meaning.is_empty() && !violation.meaning.ends_with('.'));
         }
     }

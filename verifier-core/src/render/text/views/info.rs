@@ -4,9 +4,11 @@ use std::io;
 
 use crate::completeness::Completeness;
 use crate::render::info::{
-    BugCheckInfo, HeaderInfo, Info, KernelInfo, ModuleInfo, UnloadLeakInfo, VerifierInfo,
+    BugCheckInfo, HeaderInfo, Info, KernelInfo, ModuleInfo, ParameterRow, UnloadLeakInfo,
+    VerifierInfo,
 };
 use crate::render::text::{sanitize, up_time_text, write_extent};
+use crate::verifier::ParameterKind;
 
 /// Writes facts about the dump and the kernel, Verifier's globals, the modules, the symbols that would
 /// help, and the blocks that the bug check is about.
@@ -40,10 +42,11 @@ struct Facts(Vec<(&'static str, String)>);
 impl Facts {
     fn of(info: &Info) -> Self {
         let mut facts = Self(Vec::new());
-        facts.file(info);
+        // The reason for the dump comes first.
         if let Some(bug_check) = &info.bug_check {
             facts.bug_check(bug_check);
         }
+        facts.file(info);
         let header = info.file.as_ref().and_then(|file| file.header.as_ref());
         facts.add("Comment", header.and_then(|header| header.comment.clone()));
         facts.memory(info);
@@ -87,18 +90,22 @@ impl Facts {
     }
 
     fn bug_check(&mut self, bug_check: &BugCheckInfo) {
-        let BugCheckInfo { code, name, meaning, parameter_names, parameters, .. } = bug_check;
+        let BugCheckInfo { code, name, meaning, parameters, facts, .. } = bug_check;
         if *code == 0 {
             return self.add("Bug check", "none: the machine was running".to_owned());
         }
         let values = parameters.map(|va| va.to_string()).join(", ");
         self.add("Bug check", format!("{code:#x} ({values})"));
-        let (Some(name), Some(meaning), Some(names)) = (name, meaning, parameter_names) else {
-            return;
-        };
-        self.add("", format!("{name}: {meaning}"));
-        for (i, (name, value)) in names.iter().zip(parameters).enumerate() {
-            self.add("", format!("  {}  {value}  {name}", i + 1));
+        let said = name.zip(meaning.as_ref());
+        self.add("", said.map(|(name, meaning)| format!("{name}: {meaning}")));
+        self.add("Culprit", bug_check.verdict());
+        if said.is_some() {
+            for (fact, value) in facts.iter().zip(parameters) {
+                self.add(
+                    "",
+                    format!("  {}  {value}  {}", fact.fact().number, parameter_line(fact)),
+                );
+            }
         }
         self.add("", bug_check.driver.as_ref().map(|driver| format!("  driver {driver}")));
         let condition = bug_check.violated_condition.as_ref();
@@ -141,6 +148,19 @@ impl Facts {
             kernel.unloaded_modules.len()
         );
         self.add("Modules", modules);
+    }
+}
+
+/// What a parameter is, and what is known of it: "current IRQL: DISPATCH_LEVEL".
+pub(in crate::render::text) fn parameter_line(row: &ParameterRow) -> String {
+    let fact = row.fact();
+    // The condition has a line of its own.
+    let is_condition = fact.parameter.kind == ParameterKind::Text && row.text() == fact.text;
+    let known = row.text().filter(|_| !is_condition);
+    let unknown = fact.why_unknown.as_ref().map(|why| format!("unknown: {why}"));
+    match known.or(unknown) {
+        Some(text) => format!("{}: {text}", fact.parameter.label),
+        None => fact.parameter.label.to_owned(),
     }
 }
 

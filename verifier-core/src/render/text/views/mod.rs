@@ -9,7 +9,7 @@ mod diff;
 mod drivers;
 mod flags;
 mod history;
-mod info;
+pub(in crate::render::text) mod info;
 mod leaks;
 mod logs;
 mod pool;
