@@ -41,7 +41,9 @@ impl SymbolPath {
 
     /// Looks for an image. Its PE header has to give the same time stamp and size.
     pub fn locate_image(&self, id: &ImageId, progress: &dyn Progress) -> Located {
-        let check = |bytes: &FileBytes| match image_identity(&bytes.read()?) {
+        let check = |bytes: &FileBytes| match image_identity(
+            &bytes.read()?,
+        ) {
             None => Err(Miss::NotThat("an image")),
             Some(found) if found == (id.time_date_stamp, id.size_of_image) => Ok(None),
             Some((time_date_stamp, size_of_image)) => {
@@ -189,8 +191,7 @@ impl Search<'_> {
                 Ok(bytes) => {
                     keep(caches, &self.want, &bytes, &mut self.attempts);
                 }
-                Err(why) => self.attempts.push(Attempt::new(hit.path.display(), why)),
-            }
+                Err(why) => self.attempts.push(Attempt::new(hit.path.display(), why.into())),
         }
         Got::on_disk(hit)
     }

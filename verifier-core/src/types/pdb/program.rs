@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::contributions::{Contributions, Place};
 use super::cross_module::is_local;
+use super::debug_stream::{DEBUG, is_moved};
 use super::ids::{Records, function_name};
 use super::lines::Line;
 use super::module::Module;
 use super::source::{Content, Piece, guard, open};
-use super::{DEBUG, is_moved};
 use crate::addr::Rva;
 use crate::bytes::le32;
 use crate::symbols::{InlinedFrame, SourceSite};
