@@ -3,13 +3,14 @@
 //! A PDB is a file of pages (MSF): the first one says where the directory's page numbers are; the directory
 //! has the number of streams, the size of each, and the page numbers of each.
 
-const PAGE: usize = 4096;
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
 /// Offsets in the first page: number of pages, bytes of the directory, the page of its page numbers.
 const PAGES: usize = 40;
 const DIRECTORY: usize = 44;
 const DIRECTORY_PAGES: usize = 52;
 /// The debug information stream, its header, and the sizes in it of the modules and the contributions.
-const DEBUG: usize = 3;
+pub const DEBUG: usize = 3;
 const HEADER: usize = 64;
 const MODULES: usize = 24;
 const CONTRIBUTIONS: usize = 28;
@@ -87,7 +88,8 @@ fn number_of_modules(mut records: &[u8]) -> usize {
     count
 }
 
-fn streams(pdb: &[u8]) -> Vec<Vec<u8>> {
+/// The streams of a PDB.
+pub fn streams(pdb: &[u8]) -> Vec<Vec<u8>> {
     let page = |number: usize| &pdb[number * PAGE..(number + 1) * PAGE];
     let numbers = page(word(pdb, DIRECTORY_PAGES));
     let size = word(pdb, DIRECTORY);
@@ -110,7 +112,8 @@ fn streams(pdb: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn file(first: &[u8], streams: &[Vec<u8>]) -> Vec<u8> {
+/// A PDB of these streams; `first` is the first page of one.
+pub fn file(first: &[u8], streams: &[Vec<u8>]) -> Vec<u8> {
     let mut file = first.to_vec();
     let mut directory = Vec::from((streams.len() as u32).to_le_bytes());
     directory.extend(streams.iter().flat_map(|stream| (stream.len() as u32).to_le_bytes()));

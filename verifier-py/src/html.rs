@@ -95,7 +95,7 @@ fn cell(field: &Field, array: &ArrayRef, row: usize) -> String {
         DataType::Struct(fields) => {
             let columns = array.as_struct().columns();
             // A frame is its symbol, or its address where it has none.
-            if let [address, symbol] = columns
+            if let [address, symbol, ..] = columns
                 && fields[1].name() == "symbol"
             {
                 let (field, column) =

@@ -3,7 +3,6 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use verifier_core::Error;
 use verifier_core::analysis::{GroupBy, LeakKey, PoolKind, Total};
 use verifier_core::kernel::Kernel;
 use verifier_core::render::rows::{BlockRow, LeakGroup};
@@ -11,6 +10,7 @@ use verifier_core::render::{
     LeaksView, Omitted, Weight, write_leaks_folded, write_leaks_github, write_leaks_junit,
     write_leaks_markdown, write_leaks_sarif, write_leaks_text,
 };
+use verifier_core::{Error, Va};
 use verifier_host::{
     FilteredLeaks, IgnorePattern, LeakFilter, NamePattern, OutputKind, Session, flame_graph,
     read_baseline,
@@ -238,6 +238,34 @@ impl Leaks {
     /// Writes the leaks to a file, as known ones for the `baseline` of a later dump.
     fn write_baseline(&self, py: Python<'_>, path: text::Path) -> PyResult<()> {
         work::run(py, None, || Ok(self.found.write_baseline(&path.0)?))
+    }
+
+    /// How much is outstanding, who holds it, and which function made most of it.
+    #[getter]
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let view = self.found.by(self.by);
+        let records = py.import("verifier_py._records")?;
+        let class = |name: &str| records.getattr(name);
+        let all = view.summary.all;
+        let drivers = view.summary.drivers.iter().map(|&(driver, Total { count, bytes })| {
+            let name = view.leaks.drivers.get(driver).map_or("", |driver| &driver.name);
+            class("DriverTotal")?.call1((name, count, bytes))
+        });
+        let drivers = PyTuple::new(py, drivers.collect::<PyResult<Vec<_>>>()?)?;
+        let name =
+            |va: Va| view.names.get(va).map_or_else(|| va.to_string(), |name| name.to_string());
+        let worst = view.summary.worst.map(|worst| {
+            let site = view.names.source(worst.site);
+            let place = site.as_ref().map(|site| site.innermost());
+            let Total { count, bytes } = worst.at_site;
+            let (file, line) =
+                (place.map(|(file, _)| file.to_string()), place.map(|(_, line)| line));
+            let line = class("LineOfCode")?.call1((name(worst.site), file, line, count, bytes))?;
+            let Total { count, bytes } = worst.total;
+            class("Worst")?.call1((name(worst.function), count, bytes, line))
+        });
+        let total = class("Total")?.call1((all.count, all.bytes))?;
+        class("Summary")?.call1((total, drivers, worst.transpose()?))
     }
 
     /// The number of allocations with a stack, and why others have none.

@@ -369,6 +369,7 @@ impl Session {
     /// path: a file to write it to; the problems are then returned in place of the picture.
     /// weight: the unit of the widths: `bytes` or `count`.
     /// driver, tag, min_size, max_size, pool_type, skip, ignore: as in `leaks`.
+    /// inverted: merge the stacks from the frames that allocated.
     /// force: replace the file even if it is not a flame graph that verifier wrote.
     #[pyo3(signature = (
         path=None,

@@ -310,7 +310,7 @@ def test_leaks_that_are_wanted(dump: verifier.Dump) -> None:
 
 def test_diff(dump: verifier.Dump, other: verifier.Dump) -> None:
     diff = verifier.diff(dump, other)
-    assert diff.same_boot and diff.why and diff.by == "stack"
+    assert diff.same_boot and diff.why and diff.by == "stack-and-tag"
     assert diff.old == diff.new == (10, 10 * 0xFB000) and diff.growth == (1, 0xFB000)
     grew, shrank = diff
     assert (grew.tag, grew.growth, shrank.tag, shrank.growth) == (
@@ -367,7 +367,7 @@ def test_records_of_every_log() -> None:
     for kind in verifier.LOGS:
         record = getattr(verifier, f"{kind.title()}Event")
         assert record_class(record.__name__, record._fields) is record
-        assert record._fields[0] == "slot" and record._fields[-1] == "frames"
+        assert record._fields[0] == "slot" and record._fields[-3:] == ("frames", "file", "line")
     event = verifier.SuppressedEvent(1, 0xC4, 0xFFFFF80012345678, 0, 0, 0, None, (), None, None)
     assert repr(event).startswith("SuppressedEvent(slot=1, code=196, parameter1=0xfffff80012345678,")
     assert pickle.loads(pickle.dumps(event)) == event

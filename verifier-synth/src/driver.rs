@@ -1,7 +1,7 @@
 //! A driver to load: its name, its address, its PDB and its symbols.
 
 use crate::image::PdbId;
-use crate::leaky::Linked;
+use crate::linked::Linked;
 
 /// A driver to load.
 #[derive(Debug, Clone)]

@@ -45,6 +45,7 @@ mod build;
 mod driver;
 mod kernel;
 mod leaky;
+mod linked;
 mod machine;
 mod places;
 mod record;
@@ -58,7 +59,8 @@ pub use dump::{BugCheck, DumpKind, HeaderInfo, MachineType, SmallDump, SmallDump
 pub use image::{Image, PdbId};
 pub use kernel::{DebuggerKeys, UnloadedDriver};
 pub use layout::Layouts;
-pub use leaky::{Call, Line, Linked, leaky, leaky_machine};
+pub use leaky::{leaky, leaky_machine};
+pub use linked::{Call, Line, Linked};
 pub use machine::{DriverId, Machine, PoolRecord};
 pub use paging::{AddressSpace, PageSize, PageState, Paging};
 pub use physical::{PhysicalMemory, Placement};

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::group::{Group, GroupBy, GroupKey, function};
 use super::leaks::{Block, Leaks, NoStack, StackId};
-use super::summary::Summary;
 use crate::addr::Va;
 use crate::kernel::Kernel;
 use crate::symbols::SourceSite;
@@ -106,12 +105,6 @@ impl<'a> Grouping<'a> {
         let is_short =
             |id: &&StackId| self.short.get(id.0 as usize).is_some_and(|&(_, dropped)| dropped > 0);
         (used.iter().filter(is_short).count(), used.len())
-    }
-
-    /// How much is outstanding, who holds it, and which function made most of it.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        Summary::new(self.kernel, self.leaks, self)
     }
 
     /// The groups, the most bytes first.

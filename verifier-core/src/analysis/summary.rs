@@ -40,7 +40,8 @@ pub struct Worst {
 
 impl Summary {
     /// The summary of `leaks` as `grouping` shortens their stacks.
-    pub(super) fn new(kernel: &Kernel, leaks: &Leaks, grouping: &Grouping<'_>) -> Self {
+    #[must_use]
+    pub fn new(kernel: &Kernel, leaks: &Leaks, grouping: &Grouping<'_>) -> Self {
         let mut all = Total::default();
         let mut drivers: HashMap<usize, Total> = HashMap::new();
         let mut sites: HashMap<Va, Total> = HashMap::new();

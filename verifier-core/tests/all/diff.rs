@@ -148,7 +148,7 @@ fn a_log_that_reaches_less_far_is_not_growth() {
             ),
             "{text}"
         );
-        assert!(text.contains("Of unlike shares of the blocks the stacks are known"), "{text}");
+        assert!(text.contains("The logs reach back differently far"), "{text}");
         let json: serde_json::Value =
             serde_json::from_str(&rendered(|out| write_diff_json(out, &view))).unwrap();
         assert_eq!(
@@ -247,7 +247,7 @@ fn another_build_is_matched_by_function() {
         let text = rendered(|out| write_diff_text(out, &view));
         assert!(
             text.contains(
-                "Of another build in the later dump, and so matched by function: wrap.\n"
+                "The dumps have different builds of these modules, which are compared by function: wrap.\n"
             ),
             "{text}"
         );

@@ -27,10 +27,12 @@ pub(super) struct LeaksArgs {
     dump: DumpArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// What allocations are grouped by [default: path in text and Markdown, else stack]
+    /// What allocations are grouped by [default: path in text and Markdown, line in SARIF and annotations,
+    /// function in JUnit, else stack]
     #[arg(long, value_enum)]
     by: Option<ByArg>,
-    /// Only the N groups with the most bytes; 0 for all. Text and Markdown show 20 by default
+    /// Only the N groups with the most bytes; 0 for all. By default text and Markdown show 20,
+    /// annotations 10
     #[arg(long, value_name = "N")]
     top: Option<usize>,
     /// Show the source code around the line of each group, if the file is on this machine

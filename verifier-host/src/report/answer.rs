@@ -32,7 +32,7 @@ pub(super) fn write(out: &mut String, view: &LeaksView<'_>) {
         (0, _) => writeln!(out, "<p class=\"total\">What is outstanding is unknown.</p>"),
         (count, _) => writeln!(
             out,
-            "<p class=\"total\">{at_least}<strong>{}</strong>, <strong>{}</strong>, {} outstanding.</p>",
+            "<p class=\"total\">{at_least}<strong>{}</strong> (<strong>{}</strong>) {} outstanding.</p>",
             counted(count, "block"),
             size(all.bytes),
             if count == 1 { "is" } else { "are" },

@@ -75,7 +75,7 @@ fn write_answer(out: &mut String, view: &DiffView<'_>, functions: &Diff, drivers
         (0, 0) => writeln!(out, "<p class=\"total\">What grew is unknown.</p>"),
         (count, bytes) => writeln!(
             out,
-            "<p class=\"total\"><strong>{}</strong>, <strong title=\"{}\">{}</strong> more in groups \
+            "<p class=\"total\"><strong>{}</strong> (<strong title=\"{}\">{}</strong>) more in groups \
              that grew.</p>",
             counted(count, "block"),
             counted(bytes, "byte"),

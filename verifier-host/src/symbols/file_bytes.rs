@@ -1,12 +1,10 @@
 //! The bytes of a symbol file.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use verifier_core::dump::{FileError, ReadAt};
 use verifier_core::types::{Bytes, Pdb};
-
-use super::outcome::Miss;
 
 /// The bytes of a symbol file.
 #[derive(Clone)]
@@ -46,18 +44,16 @@ impl FileBytes {
     /// All of them.
     ///
     /// # Errors
-    /// [`Miss::Unreadable`].
-    pub fn read(&self) -> Result<Arc<Vec<u8>>, Miss> {
+    /// Why the file on disk could not be read.
+    pub fn read(&self) -> io::Result<Arc<Vec<u8>>> {
         match self {
             Self::Memory(bytes) => Ok(Arc::clone(bytes)),
             Self::Disk(file) => {
-                let unreadable = |why: &str| Miss::Unreadable(why.to_owned());
-                let len =
-                    usize::try_from(file.len()).map_err(|why| unreadable(&why.to_string()))?;
+                let len = usize::try_from(file.len()).map_err(io::Error::other)?;
                 let mut bytes = vec![0; len];
                 file.read_at(0, &mut bytes).map_err(|error| match error {
-                    FileError::Io(why) => unreadable(&why),
-                    _ => unreadable("it became shorter while it was read"),
+                    FileError::Io(why) => io::Error::other(&*why),
+                    _ => io::Error::other("it became shorter while it was read"),
                 })?;
                 Ok(Arc::new(bytes))
             }

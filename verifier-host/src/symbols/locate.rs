@@ -189,7 +189,7 @@ impl Search<'_> {
                 Ok(bytes) => {
                     keep(caches, &self.want, &bytes, &mut self.attempts);
                 }
-                Err(why) => self.attempts.push(Attempt::new(hit.path.display(), why)),
+                Err(why) => self.attempts.push(Attempt::new(hit.path.display(), why.into())),
             }
         }
         Got::on_disk(hit)

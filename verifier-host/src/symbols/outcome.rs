@@ -1,7 +1,7 @@
 //! The result of a search: the file, or every place that was tried and why it did not serve.
 
-use std::fmt;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use super::file_bytes::FileBytes;
 use super::identity::guid_hex;
@@ -215,4 +215,10 @@ pub enum Miss {
     /// A server without a cache before it, and the system does not name a folder for caches.
     #[error("no folder for the default cache is known; write srv*CACHE*URL")]
     NoDefaultCache,
+}
+
+impl From<io::Error> for Miss {
+    fn from(why: io::Error) -> Self {
+        Self::Unreadable(why.to_string())
+    }
 }

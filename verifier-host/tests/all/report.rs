@@ -111,7 +111,7 @@ fn the_table_in_a_browser() {
 
     // The answer: how much, which function, and the drivers.
     let answer = page.text("document.getElementById('answer').textContent");
-    assert!(answer.contains("40 blocks, 46.9 KiB, are outstanding"), "{answer}");
+    assert!(answer.contains("40 blocks (46.9 KiB) are outstanding"), "{answer}");
     assert!(
         answer.contains(&format!("evil!{EVIL} allocated the most: 40.0 KiB in 10 blocks (85.3 %)")),
         "{answer}"
@@ -263,6 +263,7 @@ fn the_flame_graph_and_the_address_of_a_view() {
     );
     assert_eq!(page.text("document.activeElement.textContent"), "evil.sys");
     assert_eq!(page.hash(), "#zoom=evil.sys");
+    assert!(page.frames().starts_with("all blocks|"), "a zoom is not a filter of the picture");
     page.0.key("ArrowDown");
     assert_eq!(page.text("document.activeElement.textContent"), format!("evil!{EVIL}"));
     page.0.key("Enter");
@@ -369,7 +370,7 @@ fn a_page_that_is_not_complete_says_so_at_every_sum() {
     let file = report(folder.path());
     let Some(mut page) = Page::open(folder.path(), &file) else { return };
     let total = page.text("document.querySelector('.total').textContent");
-    assert_eq!(total, "At least 3 blocks, 192 bytes, are outstanding.");
+    assert_eq!(total, "At least 3 blocks (192 bytes) are outstanding.");
     assert!(
         page.text("document.querySelector('.extent').textContent").starts_with("Not complete: ")
     );

@@ -64,7 +64,7 @@ fn growth_is_red_and_shrinkage_is_blue() {
 
     let Some(mut page) = Page::open(folder.path(), &file) else { return };
     let answer = page.text("document.getElementById('answer').textContent");
-    assert!(answer.starts_with("3 blocks, 12.0 KiB more in groups that grew."), "{answer}");
+    assert!(answer.starts_with("3 blocks (12.0 KiB) more in groups that grew."), "{answer}");
     assert!(answer.contains("diff!Grows grew the most: +12.0 KiB, +3 blocks."), "{answer}");
     // What did not change is in the picture alone.
     assert_eq!(page.groups(), 2);

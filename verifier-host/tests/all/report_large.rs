@@ -85,6 +85,10 @@ fn every_frame_of_the_picture_can_be_clicked() {
          return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) !== e; }}).length"
     );
     assert_eq!(page.evaluate(&hidden), 0);
+    page.set_width(390);
+    page.evaluate("document.getElementById('flame-graph').scrollIntoView({ block: 'center' })");
+    assert_eq!(page.evaluate(&hidden), 0, "on a phone");
+    page.set_width(1280);
     // A frame without room for its name has no text, and no frame is too narrow to be clicked.
     let narrow = format!("Math.min(...{frames}.map((e) => e.getBoundingClientRect().width))");
     assert!(page.evaluate(&narrow).as_f64().unwrap() >= 2.9);

@@ -13,7 +13,7 @@ memory that a Python object reads.
 >>> pool[0]
 Allocation(driver='myfault.sys', address=0xfffffa8005400000, size=1028096, tag='Leak', \
 caller=0xfffff8800447d634, caller_symbol='myfault!MyfaultDeviceControl+0x358', \
-source='tracker', attributed_by=None, impossible=None)
+file=None, line=None, source='tracker', attributed_by=None, impossible=None)
 >>> event = dump.log("pool", address=pool[0].address)[0]
 >>> event.operation, event.frames[2].symbol
 ('allocate', 'myfault!MyfaultDeviceControl+0x358')
@@ -70,8 +70,12 @@ from ._records import (
     Reach,
     StackSources,
     TreeReach,
+    DriverTotal,
+    LineOfCode,
+    Summary,
     UnloadLeak,
     WithoutStack,
+    Worst,
 )
 from ._rows import *
 from ._tables import (
@@ -157,12 +161,16 @@ __all__ = [
     "Text",
     "Total",
     "TreeReach",
+    "DriverTotal",
+    "LineOfCode",
+    "Summary",
     "UnloadLeak",
     "UsageError",
     "VerifierError",
     "WatchedIrps",
     "Weight",
     "WithoutStack",
+    "Worst",
     "demo",
     "diff",
     "flags",

@@ -170,6 +170,44 @@ class Omitted(NamedTuple):
     bytes: int
 
 
+class DriverTotal(NamedTuple):
+    """What a driver holds."""
+
+    name: str
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
+class LineOfCode(NamedTuple):
+    """The line of code of a function that made the most bytes."""
+
+    symbol: str
+    file: str | None
+    """The source file, ``None`` if no PDB has the line."""
+    line: int | None
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+
+
+class Worst(NamedTuple):
+    """The function that made the outstanding blocks with the most bytes."""
+
+    function: str
+    count: int  # type: ignore[assignment]  # not the method of tuples
+    bytes: int
+    line_of_code: LineOfCode
+
+
+class Summary(NamedTuple):
+    """How much is outstanding, who holds it, and which function made most of it."""
+
+    total: Total
+    drivers: tuple[DriverTotal, ...]
+    """The drivers that hold blocks, the most bytes first."""
+    worst: Worst | None
+    """``None`` if no block has a line of code outside the kernel and Verifier."""
+
+
 class UnloadLeak(NamedTuple):
     """A driver that was unloaded before it freed its memory: bug check 0xC4/0x62."""
 
@@ -188,20 +226,24 @@ _RECORDS: dict[str, Any] = {
         *(getattr(_rows, name) for name in _rows.__all__),
         Comparison,
         Coverage,
+        DriverTotal,
         Filter,
         Flag,
         Frame,
         InlinedFrame,
         FrozenDict,
+        LineOfCode,
         Omitted,
         PoolInfo,
         Problem,
         Reach,
         StackSources,
+        Summary,
         Total,
         TreeReach,
         UnloadLeak,
         WithoutStack,
+        Worst,
     )
 }
 for _record in _RECORDS.values():

@@ -25,6 +25,7 @@ from ._records import (
     Omitted,
     Reach,
     TreeReach,
+    Summary,
     UnloadLeak,
 )
 from ._rows import ContiguousMemory, DiffGroup, Driver, HeldBlock, LeakGroup
@@ -106,6 +107,8 @@ class Leaks(Table[LeakGroup]):
     @property
     def baseline(self) -> KnownLeaks | None: ...
     def write_baseline(self, path: _Path) -> None: ...
+    @property
+    def summary(self) -> Summary: ...
     @property
     def coverage(self) -> Coverage: ...
     @property

@@ -79,16 +79,15 @@ impl<'a> DiffView<'a> {
         if share(old.with_stack.count, new.all.count) != share(new.with_stack.count, old.all.count)
         {
             lines.push(
-                "Of unlike shares of the blocks the stacks are known, since no log reaches back for \
-                 ever: what one driver, tag and caller have with a stack here and without one there is \
-                 compared as one group."
+                "The logs reach back differently far, so a block may have a stack in one dump and none in \
+                 the other: then all blocks of its driver and caller are compared as one group."
                     .into(),
             );
         }
         if !self.diff.rebuilt.is_empty() {
             let names: Vec<_> = self.diff.rebuilt.iter().map(|name| sanitize(name)).collect();
             lines.push(format!(
-                "Of another build in the later dump, and so matched by function: {}.",
+                "The dumps have different builds of these modules, which are compared by function: {}.",
                 names.join(", ")
             ));
         }

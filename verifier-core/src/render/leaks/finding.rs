@@ -1,13 +1,18 @@
 //! What reports for machines say about a group: SARIF, JUnit, annotations.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{LeakGroup, LeaksView, Thousands, blocks};
 use crate::addr::Va;
-use crate::analysis::{GroupKey, LeakKey};
+use crate::analysis::{GroupKey, LeakKey, StackId, Total};
 use crate::render::text::{frame_lines, sanitize};
 use crate::verifier::UnloadLeak;
+
+/// Stacks that are shown of a group whose blocks have different ones.
+const STACKS: usize = 3;
 
 /// How grave new leaks are in reports for machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,9 +124,13 @@ impl<'v> Finding<'v> {
         self.function.clone().unwrap_or_else(|| self.group.label())
     }
 
+    pub(super) fn total(&self) -> Total {
+        Total { count: self.group.blocks.len() as u64, bytes: self.group.bytes }
+    }
+
     /// "2 blocks, 16,384 bytes".
     pub(super) fn amount(&self) -> String {
-        format!("{}, {} bytes", blocks(self.group.blocks.len() as u64), Thousands(self.group.bytes))
+        amount(self.total())
     }
 
     /// "2 blocks, 16,384 bytes, tag Leak, leaky.sys, 1 known, 1 new".
@@ -148,27 +157,67 @@ impl<'v> Finding<'v> {
         [Some(&*key.driver), key.function.as_deref(), tag].map(Option::unwrap_or_default).join("|")
     }
 
-    /// The stack that the blocks share, or its frames outside the kernel and Verifier if they share those.
-    pub(super) fn frames(&self) -> Option<Cow<'_, [Va]>> {
-        match self.group.frames() {
-            Some(frames) => Some(Cow::Borrowed(frames)),
-            None => Some(self.group.path()).filter(|path| !path.is_empty()).map(Cow::Owned),
+    /// The stack that the blocks share, or its frames outside the kernel and Verifier if they share those, else
+    /// the stacks that made the most bytes. Empty if no block has a stack.
+    pub(super) fn stacks(&self) -> Vec<Made<'v>> {
+        if let Some(frames) = self.group.frames() {
+            return vec![Made { blocks: None, frames: Cow::Borrowed(frames) }];
         }
+        let path = self.group.path();
+        if !path.is_empty() {
+            return vec![Made { blocks: None, frames: Cow::Owned(path) }];
+        }
+        let mut totals: BTreeMap<StackId, Total> = BTreeMap::new();
+        for block in self.group.members() {
+            if let Ok(stack) = block.stack {
+                totals.entry(stack).or_default().add(block.allocation.size);
+            }
+        }
+        let mut totals: Vec<(StackId, Total)> = totals.into_iter().collect();
+        totals.sort_by_key(|&(stack, total)| (Reverse((total.bytes, total.count)), stack));
+        let made = |(stack, total)| Made {
+            blocks: Some(total),
+            frames: Cow::Borrowed(self.view.leaks.stack(stack)),
+        };
+        totals.into_iter().take(STACKS).map(made).collect()
     }
 
-    /// The frames, one line for each function, or why there is none.
+    /// The stacks, one line for each function, or why there is none.
     pub(super) fn stack_lines(&self) -> Vec<String> {
-        let Some(frames) = self.frames() else {
+        let stacks = self.stacks();
+        if stacks.is_empty() {
             let why = self.group.why_no_stack().unwrap_or_default();
             let mut lines = vec![format!("no stack: {}", sanitize(&why))];
             if matches!(self.group.key, GroupKey::Stack { .. } | GroupKey::Path { .. }) {
                 lines.push(format!("caller: {}", sanitize(&self.group.first_caller())));
             }
             return lines;
-        };
+        }
         let names = &self.view.names;
-        frames.iter().flat_map(|&va| frame_lines(names, va, "", &names.text(va))).collect()
+        let mut lines = Vec::new();
+        let mut rest = self.group.blocks.len() as u64;
+        for Made { blocks: made, frames } in &stacks {
+            rest = rest.saturating_sub(made.map_or(rest, |total| total.count));
+            lines.extend(made.map(|total| format!("{}:", amount(total))));
+            lines.extend(frames.iter().flat_map(|&va| frame_lines(names, va, "", &names.text(va))));
+        }
+        if rest > 0 {
+            lines.push(format!("{} with other stacks, or without one", blocks(rest)));
+        }
+        lines
     }
+}
+
+/// A stack of a group.
+pub(super) struct Made<'v> {
+    /// The blocks that it made; `None` if it made all.
+    pub(super) blocks: Option<Total>,
+    pub(super) frames: Cow<'v, [Va]>,
+}
+
+/// "2 blocks, 16,384 bytes".
+pub(super) fn amount(total: Total) -> String {
+    format!("{}, {} bytes", blocks(total.count), Thousands(total.bytes))
 }
 
 /// The driver of bug check 0xC4/0x62 if none of its blocks is in a group: it may not be on Verifier's lists

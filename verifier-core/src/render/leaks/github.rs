@@ -5,14 +5,13 @@ use std::io;
 
 use super::baseline::baseline_lines;
 use super::filter::{filter_line, nothing_line};
-use super::finding::{Finding, Novelty, Rule, Severity, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, Severity, amount, unload_without_groups};
 use super::source_path::forward;
-use super::{LeakGroup, LeaksView, Thousands, UNKNOWN, blocks, sentence, unload_line};
-use crate::analysis::Total;
+use super::{LeakGroup, LeaksView, UNKNOWN, more_groups, sentence, unload_line};
 use crate::render::text::{extent_line, sanitize};
 
-/// Lines of a stack in an annotation.
-const FRAMES: usize = 24;
+/// Lines of stacks in an annotation.
+const LINES: usize = 48;
 
 /// A line that the runner obeys.
 struct Annotation<'a> {
@@ -78,9 +77,7 @@ pub fn write_leaks_github(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::
     }
     let rest = view.omitted();
     if rest.groups > 0 {
-        let Total { count, bytes } = rest.total;
-        let text = format!("{}, {} bytes", blocks(count), Thousands(bytes));
-        notice(out, &super::more_groups(rest.groups), text)?;
+        notice(out, &more_groups(rest.groups), amount(rest.total))?;
     }
     Ok(())
 }
@@ -101,11 +98,11 @@ fn write_group(
     let finding = Finding::new(view, group);
     let mut message = vec![format!("{}: {}", finding.subject(), finding.details())];
     let mut stack = finding.stack_lines();
-    let more = stack.len().saturating_sub(FRAMES);
-    stack.truncate(FRAMES);
+    let more = stack.len().saturating_sub(LINES);
+    stack.truncate(LINES);
     message.append(&mut stack);
     if more > 0 {
-        message.push(format!("and {more} more"));
+        message.push(format!("and {more} more lines"));
     }
     Annotation {
         kind: kind(view.severity, finding.novelty()),

@@ -6,10 +6,9 @@ use std::io;
 
 use super::baseline::baseline_lines;
 use super::filter::filter_line;
-use super::finding::{Finding, Novelty, Rule, Severity, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, Severity, amount, unload_without_groups};
 use super::source_path::forward;
-use super::{LeaksView, Thousands, blocks, more_groups, sentence, unload_line};
-use crate::analysis::Total;
+use super::{LeaksView, more_groups, sentence, unload_line};
 use crate::render::escape::escape_xml;
 use crate::render::text::extent_line;
 
@@ -127,9 +126,7 @@ fn general(view: &LeaksView<'_>) -> Vec<Case> {
     }
     let rest = view.omitted();
     if rest.groups > 0 {
-        let Total { count, bytes } = rest.total;
-        let text =
-            format!("{}: {}, {} bytes", more_groups(rest.groups), blocks(count), Thousands(bytes));
+        let text = format!("{}: {}", more_groups(rest.groups), amount(rest.total));
         cases.push(case("groups that are not shown", failure(view.severity), text));
     }
     cases
@@ -143,12 +140,10 @@ fn failure(severity: Severity) -> Outcome {
 }
 
 fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> Case {
-    let tag = finding.group.tag.filter(|_| finding.site.is_some());
-    let tag = tag.map(|tag| format!(", tag {}", tag.to_string().trim_end())).unwrap_or_default();
     let place = finding.place.as_ref();
     Case {
         // Without an offset, so that the test has the same name in the next build.
-        name: format!("{}{tag}", finding.subject()),
+        name: finding.subject(),
         place: place.map(|(file, line)| (forward(file), *line)),
         outcome: match finding.novelty() {
             Novelty::Known => Outcome::Skipped,

@@ -107,7 +107,8 @@ impl<'a> LeaksView<'a> {
         grouping: &Grouping<'_>,
         names: Names<'a>,
     ) -> Self {
-        let (mut groups, summary) = (grouping.groups(by), grouping.summary());
+        let mut groups = grouping.groups(by);
+        let summary = Summary::new(names.kernel(), leaks, grouping);
         if leaks.baseline.is_some() {
             let is_new = |&index: &usize| !leaks.blocks.get(index).is_some_and(|one| one.is_known);
             // A stable sort: otherwise the order stays.

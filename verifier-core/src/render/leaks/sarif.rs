@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::baseline::baseline_lines;
 use super::filter::filter_line;
-use super::finding::{Finding, Novelty, Rule, Severity, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, Severity, amount, unload_without_groups};
 use super::source_path::uri;
 use super::{LeaksView, unload_line};
 use crate::addr::Va;
@@ -299,9 +299,12 @@ fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> ResultDoc {
         logical_locations: finding.function.iter().map(|name| Logical::new(name)).collect(),
         message: None,
     };
-    let stack = finding.frames().map(|frames| Stack {
-        message: Message::new("The stack of the allocations"),
-        frames: frames.iter().flat_map(|&va| frames_at(view, va)).collect(),
+    let stacks = finding.stacks().into_iter().map(|made| Stack {
+        message: Message::new(&match made.blocks {
+            Some(total) => format!("The stack of {}", amount(total)),
+            None => "The stack of the allocations".into(),
+        }),
+        frames: made.frames.iter().flat_map(|&va| frames_at(view, va)).collect(),
     });
     ResultDoc {
         rule_id: rule.id(),
@@ -309,7 +312,7 @@ fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> ResultDoc {
         level: level(view.severity, finding.novelty()),
         message: Message::new(&format!("{}: {}", finding.subject(), finding.details())),
         locations: vec![location],
-        stacks: stack.into_iter().collect(),
+        stacks: stacks.collect(),
         partial_fingerprints: Fingerprints { value: finding.fingerprint() },
         baseline_state: view.leaks.baseline.as_ref().map(|_| match finding.novelty() {
             Novelty::New => "new",
@@ -317,7 +320,7 @@ fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> ResultDoc {
             Novelty::Known => "unchanged",
         }),
         properties: Amounts {
-            total: Total { count: group.blocks.len() as u64, bytes: group.bytes }.into(),
+            total: finding.total().into(),
             largest: Some(group.largest),
             known: group.known(),
             driver: group.driver_name().map(str::to_owned),

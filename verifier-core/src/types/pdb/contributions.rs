@@ -88,6 +88,15 @@ impl Contributions {
         is_inside.then_some((last.module, last.start))
     }
 
+    /// The module of that name, without regard to case. `debug` is the stream that the modules were read from.
+    pub(super) fn module_named(&self, debug: &[u8], name: &str) -> Option<u16> {
+        let is_named = |module: &Option<ModuleStream>| {
+            let module = module.as_ref().and_then(|module| debug.get(module.name.clone()));
+            module.is_some_and(|bytes| bytes.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        u16::try_from(self.modules.iter().position(is_named)?).ok()
+    }
+
     /// A module's stream, if it has one.
     pub(super) fn stream(&self, module: u16) -> Option<&ModuleStream> {
         self.modules.get(usize::from(module))?.as_ref()
@@ -129,4 +138,74 @@ fn modules(debug: &[u8]) -> Option<Vec<Option<ModuleStream>>> {
 fn after_null(bytes: &[u8], start: usize) -> Option<usize> {
     let null = memchr::memchr(0, bytes.get(start..)?)?;
     Some(start + null + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream with two modules and these contributions {section, offset, size, module}.
+    fn stream(version: usize, contributions: &[(u16, u32, u32, u16)]) -> Vec<u8> {
+        let mut modules = Vec::new();
+        for (number, name) in [(9u16, "a.obj"), (NO_STREAM, "b.obj")] {
+            let mut record = vec![0; MODULE];
+            record[34..36].copy_from_slice(&number.to_le_bytes());
+            record[36] = 0x20;
+            record[44] = 0x40;
+            record.extend(name.bytes().chain([0, b'x', 0]));
+            record.resize(record.len().next_multiple_of(4), 0);
+            modules.extend(record);
+        }
+        let (number, size) = CONTRIBUTIONS[version];
+        let mut list = Vec::from(number.to_le_bytes());
+        for &(section, offset, length, module) in contributions {
+            let mut record = vec![0; size];
+            record[..2].copy_from_slice(&section.to_le_bytes());
+            record[4..8].copy_from_slice(&offset.to_le_bytes());
+            record[8..12].copy_from_slice(&length.to_le_bytes());
+            record[16..18].copy_from_slice(&module.to_le_bytes());
+            list.extend(record);
+        }
+        let mut header = vec![0; HEADER];
+        header[24..28].copy_from_slice(&(modules.len() as u32).to_le_bytes());
+        header[28..32].copy_from_slice(&(list.len() as u32).to_le_bytes());
+        [header, modules, list].concat()
+    }
+
+    #[test]
+    fn a_place_is_of_the_module_that_contributed_it() {
+        for version in [0, 1] {
+            // Out of order, one of them empty.
+            let list = [(1, 0x100, 0x80, 1), (2, 0, 0x10, 0), (1, 0, 0x40, 0), (1, 0x20, 0, 1)];
+            let debug = stream(version, &list);
+            let all = Contributions::new(&debug).unwrap();
+            let module =
+                |section, offset| all.at(Place { section, offset }).map(|(module, _)| module);
+            assert_eq!([0, 0x3f].map(|offset| module(1, offset)), [Some(0); 2]);
+            assert_eq!((module(1, 0x40 + PADDING - 1), module(1, 0x40 + PADDING)), (Some(0), None));
+            assert_eq!([0x100, 0x17f].map(|offset| module(1, offset)), [Some(1); 2]);
+            assert_eq!((module(2, 0), module(3, 0)), (Some(0), None));
+            let stream = all.stream(0).unwrap();
+            assert_eq!(
+                (stream.number, &stream.symbols, &stream.lines),
+                (9, &(0..0x20), &(0x20..0x60))
+            );
+            assert_eq!(all.stream(1), None);
+            assert_eq!(all.module_named(&debug, "A.OBJ"), Some(0));
+            assert_eq!(all.module_named(&debug, "b.obj"), None);
+        }
+    }
+
+    #[test]
+    fn unknown_versions_and_cut_lists_are_refused() {
+        let debug = stream(0, &[(1, 0, 0x40, 0)]);
+        assert!(Contributions::new(&debug).is_some());
+        for end in 0..debug.len() {
+            assert!(Contributions::new(&debug[..end]).is_none(), "{end}");
+        }
+        let mut other = debug.clone();
+        let version = debug.len() - 32;
+        other[version] ^= 1;
+        assert!(Contributions::new(&other).is_none());
+    }
 }

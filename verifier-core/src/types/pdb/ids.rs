@@ -19,6 +19,8 @@ const TEXT: u64 = 0x1605;
 /// A class, a structure, a union, an interface.
 const CLASSES: [u64; 3] = [0x1504, 0x1505, 0x1519];
 const UNION: u64 = 0x1506;
+/// How compilers write a namespace without a name; a number follows.
+const UNNAMED: &str = "?A0x";
 /// Limit on the records that are passed over to one of them. A list that a linker made leads to less than a
 /// thousand; some linkers make no list.
 const MAX_STEPS: u32 = 1 << 20;
@@ -101,8 +103,20 @@ pub(super) fn function_name<'r>(
         MEMBER => types().and_then(|types| types.class_name(parent)),
         _ => return None,
     };
-    let name = scope.map_or_else(|| name.clone(), |scope| format!("{scope}::{name}"));
+    let name = match scope {
+        Some(scope) => format!("{}::{name}", readable(&scope)),
+        None => name,
+    };
     Some(shown(&name).into_owned())
+}
+
+/// A scope in which each namespace without a name is shown as such.
+fn readable(scope: &str) -> String {
+    let parts = scope.split("::").map(|part| match part.starts_with(UNNAMED) {
+        true => "`anonymous namespace'",
+        false => part,
+    });
+    parts.collect::<Vec<_>>().join("::")
 }
 
 /// The text in a record, up to its null.

@@ -181,3 +181,51 @@ fn signed(number: u32) -> i32 {
     let size = (number >> 1).cast_signed();
     if number & 1 == 0 { size } else { -size }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Line = Line { file: 0x18, line: 100 };
+
+    fn ranges(annotations: &[u8]) -> Vec<(Range<u32>, FileId, u32)> {
+        let mut all = Vec::new();
+        for_each_range(annotations, START, |range, line| all.push((range, line.file, line.line)));
+        all
+    }
+
+    #[test]
+    fn a_range_ends_at_the_next_one_or_by_its_length() {
+        // Line +1 at +4; line -1 and file 0x30 at +6; length 5; a gap; line +2 at +3 of it, length 2.
+        let annotations = [11, 0x24, 5, 0x30, 6, 3, 3, 6, 4, 5, 11, 0x43, 4, 2, 0, 0];
+        let expected = [(4..10, 0x18, 101), (10..15, 0x30, 100), (18..20, 0x30, 102)];
+        assert_eq!(ranges(&annotations), expected);
+    }
+
+    #[test]
+    fn a_length_and_an_offset_in_one_operation() {
+        // The next offset is from the start of the range, not from its end.
+        assert_eq!(ranges(&[12, 2, 63, 12, 3, 9]), [(63..65, 0x18, 100), (72..75, 0x18, 100)]);
+    }
+
+    #[test]
+    fn code_in_a_separated_part_is_not_in_the_procedure() {
+        assert_eq!(ranges(&[3, 1, 4, 2, 2, 1, 3, 9, 4, 2, 12, 4, 4]), [(1..3, 0x18, 100)]);
+    }
+
+    #[test]
+    fn numbers_have_one_two_or_four_bytes() {
+        let all: Vec<u32> = Numbers(&[0x7f, 0xbf, 0xff, 0xdf, 1, 2, 3, 0xe0]).collect();
+        assert_eq!(all, [0x7f, 0x3fff, 0x1f01_0203]);
+        assert_eq!([0, 1, 2, 3, 9].map(signed), [0, 0, 1, -1, -4]);
+    }
+
+    #[test]
+    fn a_range_without_an_end_and_unknown_operations_are_left_out() {
+        assert_eq!(ranges(&[3, 1]), []);
+        assert_eq!(ranges(&[3, 1, 99, 1, 4, 2]), []);
+        assert_eq!(ranges(&[]), []);
+        let last = [3, 0xdf, 0xff, 0xff, 0xff].repeat(40);
+        assert!(ranges(&last).len() <= 40);
+    }
+}

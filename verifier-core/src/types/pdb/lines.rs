@@ -12,6 +12,7 @@
 //! all lines of a module if it does not know one of the subsections.
 
 use super::contributions::Place;
+use super::cross_module::{EXPORTS, Exports, IMPORTS, Imports};
 use crate::bytes::{le, le32};
 
 const LINES: u32 = 0xf2;
@@ -55,6 +56,8 @@ pub(super) struct Lines {
     inlinees: Vec<(u32, Line)>,
     /// File by file: the offset of its name in the string table, in order of file.
     names: Vec<(FileId, u32)>,
+    pub(super) imports: Imports,
+    pub(super) exports: Exports,
 }
 
 impl Lines {
@@ -65,6 +68,8 @@ impl Lines {
                 LINES => lines.add_lines(data).unwrap_or(()),
                 CHECKSUMS if lines.names.is_empty() => lines.add_files(data).unwrap_or(()),
                 INLINEES => lines.add_inlinees(data).unwrap_or(()),
+                IMPORTS => lines.imports.add(data).unwrap_or(()),
+                EXPORTS => lines.exports.add(data),
                 _ => {}
             }
         }
@@ -158,5 +163,42 @@ impl<'a> Iterator for Subsections<'a> {
                 return Some((kind, data));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn place(offset: u32) -> Place {
+        Place { section: 1, offset }
+    }
+
+    #[test]
+    fn hidden_code_and_gaps_have_no_line() {
+        // 0x10 bytes of code at 0x100, one block of three lines; a kind that is unknown comes first.
+        let data = [0x100, 1, 0x10, 8, 3, 36, 0, 0x8000_0007, 4, 0x80fe_efee, 8, 9];
+        let subsections = [words(&[0xff, 4, 0, LINES, 48]), words(&data)].concat();
+        let lines = Lines::new(&subsections);
+        let line = |offset| lines.at(place(offset)).map(|line| (line.file, line.line));
+        assert_eq!(line(0xff), None);
+        assert_eq!((line(0x100), line(0x103)), (Some((8, 7)), Some((8, 7))));
+        assert_eq!(line(0x104), None);
+        assert_eq!((line(0x108), line(0x10f)), (Some((8, 9)), Some((8, 9))));
+        assert_eq!(line(0x110), None);
+        assert_eq!(lines.at(Place { section: 2, offset: 0x100 }), None);
+    }
+
+    #[test]
+    fn inlinees_with_more_files() {
+        let data = [INLINEES, 36, 1, 0x1001, 8, 20, 1, 24, 0x1000, 16, 30, 0];
+        let lines = Lines::new(&words(&data));
+        assert_eq!(lines.inlinee(0x1000), Some(Line { file: 16, line: 30 }));
+        assert_eq!(lines.inlinee(0x1001), Some(Line { file: 8, line: 20 }));
+        assert_eq!(lines.inlinee(0x1002), None);
     }
 }

@@ -1,6 +1,8 @@
 //! PDB files: types, public symbols, procedures and lines. Only this module uses the `pdb` crate.
 
 mod contributions;
+mod cross_module;
+mod debug_stream;
 mod ids;
 mod inlined;
 mod lines;
@@ -22,13 +24,9 @@ use self::source::{Content, guard, open};
 use self::types::Types;
 use super::{Structure, TypeSource};
 use crate::addr::Rva;
-use crate::bytes::le;
 use crate::dump::ReadAt;
 use crate::error::Error;
 use crate::symbols::{PdbId, SymbolLookup as _, SymbolTable};
-
-/// The number of the debug information stream.
-const DEBUG: pdb::StreamIndex = pdb::StreamIndex(3);
 
 /// A PDB.
 ///
@@ -36,9 +34,9 @@ const DEBUG: pdb::StreamIndex = pdb::StreamIndex(3);
 /// through the file's own indexes, if it has them; a procedure or a line of source code from the stream of the
 /// module that the address comes from; a structure through the hash of types. A
 /// [`SymbolTable`](crate::symbols::SymbolTable) of all symbols is made if a name is looked up in a PDB with
-/// procedures, if the indexes differ from the linkers' format, and after many look-ups. Unnamed structures and unions (`<unnamed-tag>`,
-/// `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so each is stored inside the member that
-/// has it.
+/// procedures, if the indexes differ from the linkers' format, and after many look-ups. Unnamed
+/// structures and unions (`<unnamed-tag>`, `__unnamed`, clang's `X::<unnamed-type-u>`) share their names, so
+/// each is stored inside the member that has it.
 ///
 /// A PDB is untrusted input. The crate asserts some of what it parses, and its views allocate the length that
 /// a stream claims. So every call goes through a guard that turns a panic into an error, the source refuses
@@ -156,16 +154,4 @@ fn machine(kind: pdb::MachineType) -> Option<u32> {
         pdb::MachineType::Arm64 => Some(0xaa64),
         _ => None,
     }
-}
-
-/// True if an optimizer moved code after linking. The debug information then has the sections from before,
-/// and the eleventh of the optional streams has their headers. The stream numbers come after the header (64
-/// bytes) and six parts.
-fn is_moved(debug: &[u8]) -> bool {
-    const ORIGINAL_SECTIONS: usize = 10;
-    let sizes = [24, 28, 32, 36, 40, 52].iter().filter_map(|&offset| le(debug, offset, 4));
-    let start = usize::try_from(sizes.sum::<u64>()).unwrap_or(usize::MAX).saturating_add(64);
-    let count = le(debug, 48, 4).unwrap_or(0) / 2;
-    count > ORIGINAL_SECTIONS as u64
-        && le(debug, start.saturating_add(ORIGINAL_SECTIONS * 2), 2) != Some(0xffff)
 }

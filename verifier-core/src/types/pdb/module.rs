@@ -60,11 +60,6 @@ impl Module {
         Some(Site { line, inlined: self.inlined(place).unwrap_or_default() })
     }
 
-    /// The offset of a file's name in the string table.
-    pub(super) fn file_name(&self, line: Line) -> Option<u32> {
-        self.lines().name_of(line.file)
-    }
-
     /// The last procedure that starts from `first` to `place`: its start and its name. Of several at one place
     /// it is the first one by name. A procedure whose name is empty without its decoration does not count.
     pub(super) fn procedure(
@@ -98,7 +93,8 @@ impl Module {
         Some(String::from_utf8_lossy(name))
     }
 
-    fn lines(&self) -> &Lines {
+    /// Lines, files and ids.
+    pub(super) fn lines(&self) -> &Lines {
         self.lines.get_or_init(|| Lines::new(self.line_information.as_slice()))
     }
 

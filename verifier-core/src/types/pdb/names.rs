@@ -11,10 +11,11 @@ use std::sync::atomic::Ordering;
 
 use pdb::{FallibleIterator as _, SymbolData};
 
+use super::Pdb;
 use super::contributions::Place;
+use super::debug_stream::{DEBUG, is_moved};
 use super::publics::{ByName, PUBLIC, PublicIndex, public_kind};
 use super::source::{Content, File, Piece, guard, open};
-use super::{DEBUG, Pdb, is_moved};
 use crate::addr::Rva;
 use crate::bytes::le;
 use crate::error::Error;

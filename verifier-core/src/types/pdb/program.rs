@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::contributions::{Contributions, Place};
+use super::cross_module::is_local;
+use super::debug_stream::{DEBUG, is_moved};
 use super::ids::{Records, function_name};
 use super::lines::Line;
 use super::module::Module;
 use super::source::{Content, Piece, guard, open};
-use super::{DEBUG, is_moved};
 use crate::addr::Rva;
 use crate::bytes::le32;
 use crate::symbols::{InlinedFrame, SourceSite};
@@ -31,12 +32,13 @@ pub(super) struct Program {
     file: Content,
     /// Virtual addresses of the image's sections, in order.
     sections: Vec<u32>,
+    debug: Piece,
     contributions: Contributions,
     modules: Mutex<Modules>,
     strings: Piece,
     ids: OnceLock<Option<Records>>,
     types: OnceLock<Option<Records>>,
-    files: Texts,
+    texts: Texts,
     functions: Texts,
 }
 
@@ -64,7 +66,9 @@ impl Program {
         let read = || -> pdb::Result<Option<Self>> {
             let mut pdb = open(file)?;
             let Some(debug) = pdb.raw_stream(DEBUG)? else { return Ok(None) };
-            let contributions = Contributions::new(&debug).filter(|_| !is_moved(&debug));
+            let debug = Piece::of(file, &debug);
+            let bytes = debug.as_slice();
+            let contributions = Contributions::new(bytes).filter(|_| !is_moved(bytes));
             let (Some(contributions), Some(sections)) = (contributions, pdb.sections()?) else {
                 return Ok(None);
             };
@@ -77,12 +81,13 @@ impl Program {
             Ok(Some(Self {
                 file: file.clone(),
                 sections,
+                debug,
                 contributions,
                 modules: Mutex::new(Modules { known: HashMap::new(), room: file.len() }),
                 strings: strings.unwrap_or_else(|_| Piece::whole(Vec::new())),
                 ids: OnceLock::new(),
                 types: OnceLock::new(),
-                files: Texts::default(),
+                texts: Texts::default(),
                 functions: Texts::default(),
             }))
         };
@@ -95,9 +100,10 @@ impl Program {
         let (number, _) = self.contributions.at(place)?;
         let module = self.module(number)?;
         let site = module.site(place)?;
-        let file = |line: Line| self.file_name(module.file_name(line)?);
+        let file = |line: Line| self.text(module.lines().name_of(line.file)?);
         let inlined = site.inlined.iter().rev().filter_map(|inlined| {
-            let (line, name) = (inlined.line, self.function_name(inlined.function)?);
+            let name = self.function_name(self.id(&module, inlined.function)?)?;
+            let line = inlined.line;
             // Code without a line is that of the call.
             (line.line != 0).then_some(())?;
             Some(InlinedFrame::new(name, inlined.displacement, file(line)?, line.line))
@@ -159,9 +165,9 @@ impl Program {
         Some(Piece::of(&self.file, &stream.ok().flatten()?))
     }
 
-    /// The path at an offset of the string table.
-    fn file_name(&self, offset: u32) -> Option<Arc<str>> {
-        self.files.get(offset, || {
+    /// The text at an offset of the string table: the path of a file, or the name of a module.
+    fn text(&self, offset: u32) -> Option<Arc<str>> {
+        self.texts.get(offset, || {
             let strings = self.strings.as_slice();
             if le32(strings, 0)? != STRINGS_SIGNATURE {
                 return None;
@@ -171,6 +177,17 @@ impl Program {
             let path = path.get(..memchr::memchr(0, path.get(..MAX_PATH).unwrap_or(path))?)?;
             (!path.is_empty()).then(|| String::from_utf8_lossy(path).into_owned())
         })
+    }
+
+    /// The id in the file, for one that may be local to a module.
+    fn id(&self, module: &Module, id: u32) -> Option<u32> {
+        if !is_local(id) {
+            return Some(id);
+        }
+        let (name, local) = module.lines().imports.get(id)?;
+        let name = self.text(name)?;
+        let other = self.contributions.module_named(self.debug.as_slice(), &name)?;
+        self.module(other)?.lines().exports.get(local)
     }
 
     /// The name of the function with that id.

@@ -84,13 +84,20 @@ const grouped = (from) => {
     group.rows.sort((a, b) => b.bytes - a.bytes || b.oldBytes - a.oldBytes);
     group.parts = labelParts(group);
     group.label = group.parts.join(" ← ");
-    group.tag = several(group.tags, "tag");
-    group.driver = several(group.drivers, "driver");
+    group.tag = several(group.tags);
+    group.driver = several(group.drivers);
     group.change = group.bytes - group.oldBytes;
   }
   return isDiff ? all.filter((group) => group.change || group.count !== group.oldCount) : all;
 };
-const several = (set, what) => (set.size === 1 ? [...set][0] : `${set.size} ${what}s`);
+// The first of several tags or drivers, and how many others there are.
+const NAMED_VALUES = 2;
+const several = (set) => {
+  if (set.size === 1) return [...set][0];
+  const values = [...set].map((value) => value.trim()).sort();
+  const more = values.length - NAMED_VALUES;
+  return values.slice(0, NAMED_VALUES).join(", ") + (more > 0 ? ` +${more}` : "");
+};
 
 const sorted = (groups) => {
   const sign = state.down ? -1 : 1;

@@ -11,8 +11,7 @@ const SOURCES = 5;
 const table = { groups: [], limit: PAGE, open: new Set() };
 const body = $("leaks").tBodies[0];
 
-// Columns: the key to sort by, its name, and the cell of a group.
-const sizeCell = (bytes, share) => [sizeOf(bytes), share];
+// Columns: the key to sort by, its name, its style, and the cell of a group.
 const COLUMNS = [
   ["label", "Where", "where", (group) => whereCell(group)],
   ...(isDiff ? [

@@ -25,7 +25,7 @@ const pathOf = (row) => {
 };
 
 const plant = (from) => {
-  const root = newNode(activeFilters() ? "blocks that the filter leaves" : "all blocks", null);
+  const root = newNode(from.length < rows.length ? "blocks that the filter leaves" : "all blocks", null);
   for (const row of from) {
     let node = root;
     addTo(node, row);

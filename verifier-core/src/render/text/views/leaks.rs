@@ -187,10 +187,12 @@ fn write_code(
         }
         let Err(caller) = path else { return Ok(()) };
         write_stack_lines(out, (INDENT, INDENT), code_lines(view, caller))?;
-        if let Some(Err(why)) = group.stack {
-            writeln!(out, "{INDENT}(only the caller is known: {})", view.leaks.why(why))?;
-        }
-        return Ok(());
+        return match group.stack {
+            Some(Err(why)) => {
+                writeln!(out, "{INDENT}(only the caller is known: {})", view.leaks.why(why))
+            }
+            _ => writeln!(out, "{INDENT}(only the caller is known, for the reasons below)"),
+        };
     }
     // The line above has tag and driver.
     let is_said =
