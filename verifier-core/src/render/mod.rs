@@ -15,6 +15,7 @@ mod logs;
 mod names;
 mod pool;
 mod pool_stacks;
+mod rule;
 mod settings;
 pub mod text;
 
@@ -29,6 +30,7 @@ pub mod rows {
     pub use super::leaks::{BlockRow, LeakGroup};
     pub use super::pool::{AllocationRow, allocation_rows, contiguous_rows};
     pub use super::pool_stacks::POOL_STACK;
+    pub use super::rule::RULE;
     pub use crate::verifier::log::{CarvedRow, EventRow, PoolRow};
 }
 
@@ -56,6 +58,7 @@ pub use logs::{
 pub use names::{LineStyle, Names};
 pub use pool::{PoolInfoDocument, write_pool_csv, write_pool_json};
 pub use pool_stacks::{write_pool_stacks_csv, write_pool_stacks_json};
+pub use rule::{unknown_rule, write_rule_json, write_rule_text};
 pub use settings::{write_flags_json, write_settings_csv, write_settings_json};
 pub use text::views::{
     write_carved_log_text, write_carved_pool_text, write_deadlock_text, write_diff_text,

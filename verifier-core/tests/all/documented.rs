@@ -55,6 +55,7 @@ fn records() -> String {
     let mut out = String::new();
     section(&mut out, &ParameterRow::TABLE);
     section(&mut out, &CulpritRow::TABLE);
+    section(&mut out, &RULE);
     section(&mut out, &DriverRow::TABLE);
     section(&mut out, &IMAGE);
     section(&mut out, &AllocationRow::TABLE);

@@ -14,6 +14,7 @@ mod before_win7;
 mod bug_check;
 mod carve_log;
 mod churn;
+#[cfg(all(feature = "render", feature = "pdb"))]
 mod ci_formats;
 mod common;
 mod contradictions;

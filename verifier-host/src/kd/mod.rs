@@ -1,7 +1,7 @@
 //! The debugger's own commands, and its text.
 //!
-//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `lm`, `.bugcheck` and
-//! `.lines`, in upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
+//! The commands are `!verifier` (`!verifier -?` prints the syntax), `!deadlock [1|3]`, `!ruleinfo RULE`, `lm`,
+//! `.bugcheck` and `.lines`, in upper or lower case, as in the debugger. Numbers are hexadecimal, unless they start with `0n`.
 
 mod verifier;
 
@@ -14,9 +14,11 @@ use verifier_core::machine::Machine;
 use verifier_core::render::info::BugCheckInfo;
 use verifier_core::render::text::{
     DeadlockDetail, Style, extent_line, write_bug_check, write_deadlock, write_modules,
+    write_rule_info,
 };
-use verifier_core::render::{LineStyle, Names};
-use verifier_core::{Completeness, Problem};
+use verifier_core::render::{LineStyle, Names, unknown_rule};
+use verifier_core::verifier::{Rule, violated_condition};
+use verifier_core::{Completeness, Problem, Va};
 
 use crate::error::Error;
 use crate::session::Session;
@@ -101,8 +103,9 @@ fn dispatch(
             Ok(session.symbol_problems())
         }
         ".bugcheck" => bug_check(out, session),
+        "!ruleinfo" => rule_info(out, session, &rest),
         _ => Err(Error::Usage(format!(
-            "{name:?} is not a known command; known are !verifier, !deadlock, lm, .bugcheck, .lines"
+            "{name:?} is not a known command; known are !verifier, !deadlock, !ruleinfo, lm, .bugcheck, .lines"
         ))),
     }
 }
@@ -114,6 +117,33 @@ fn bug_check(out: &mut dyn io::Write, session: &Session) -> Result<Vec<Problem>,
     let info = BugCheckInfo::of(&report, session.kernel().ok().map(|kernel| &**kernel));
     write_bug_check(out, &info, machine(session))?;
     Ok(report.problems)
+}
+
+/// A rule by its number; the addresses of its state are shown as they are given.
+fn rule_info(
+    out: &mut dyn io::Write,
+    session: &Session,
+    arguments: &[&str],
+) -> Result<Vec<Problem>, Error> {
+    let (text, states) = match arguments {
+        [id, states @ ..] if states.len() <= 2 => (*id, states),
+        _ => return Err(usage("!ruleinfo takes the number of a rule, and addresses of its state")),
+    };
+    let id = number(text)?;
+    let rule = Rule::by_id(id).ok_or_else(|| usage(&unknown_rule(text, Some(id))))?;
+    let states = states.iter().map(|state| number(state).map(Va)).collect::<Result<Vec<_>, _>>()?;
+    // What the driver violated, if this is what the machine stopped with.
+    let kernel = session.kernel().ok();
+    let is_cause =
+        |kernel: &Kernel| kernel.bug_check().is_some_and(|bug_check| bug_check.parameters[0] == id);
+    let condition =
+        kernel.filter(|kernel| is_cause(kernel)).map(|kernel| violated_condition(kernel));
+    let (condition, problems) = match condition {
+        Some(Err(error)) => (None, vec![Problem::from_error("violated condition", &error)]),
+        condition => (condition.and_then(Result::ok).flatten(), Vec::new()),
+    };
+    write_rule_info(out, rule, condition.as_deref(), &states)?;
+    Ok(problems)
 }
 
 /// The machine by the header, else by the kernel.

@@ -281,3 +281,46 @@ fn each_parameter_is_shown_by_its_kind() {
     assert_eq!(facts[3]["block_tag"], "Leak");
     assert_eq!(facts[3]["leads_by"], "block");
 }
+
+#[test]
+fn a_rule_is_shown_by_its_number_and_its_name() {
+    let mut m = Machine::new(Build::Win11);
+    let rules = m.driver(Driver::new("VerifierExt.sys").symbol("RuleText", 0x1200));
+    let at = m.driver_address(rules, "RuleText");
+    m.bug_check(BugCheck { code: 0xc4, parameters: [0x20005, at, 0, 0] });
+    let mut m = m.assemble();
+    m.patch(at, b"ExAcquireFastMutex was called at DISPATCH_LEVEL.\0");
+    let sample = m.sample(DumpKind::BitmapKernel);
+    let text = clean(&sample, "kd", &["-c", "!ruleinfo 0x20005 fffff800`12345678"]);
+    for line in [
+        "RULE_ID: 0x20005",
+        "RULE_NAME: IrqlExApcLte1",
+        "MSDN_LINK: https://learn.microsoft.com/windows-hardware/drivers/devtest/wdm-irqlexapclte1",
+        "VIOLATED_CONDITION: ExAcquireFastMutex was called at DISPATCH_LEVEL.",
+        "RULE_STATE: 0xfffff80012345678",
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+    }
+    // Without a dump.
+    let flags = |rule: &str, format: &str| {
+        let output =
+            command().args(["flags", "--rule", rule, "--format", format]).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, text) = flags("0x20005", "text");
+    assert!(text.starts_with("IrqlExApcLte1 (0x20005): ExAcquireFastMutex and"), "{text}");
+    assert!(text.contains("Checked by      DDI compliance checking (0x20000)\n"), "{text}");
+    assert_eq!((code, &flags("irqlexapclte1", "text").1), (Some(0), &text));
+    let document: Value = serde_json::from_str(&flags("0x91001", "json").1).unwrap();
+    assert_eq!(document["rule"]["name"], "NdisOidComplete");
+    let (code, text) = flags("0x20013", "text");
+    assert_eq!(code, Some(2));
+    let nearest = "0x20010 IrqlKeApcLte2, 0x20011 IrqlKeDispatchLte, 0x20015 IrqlKeReleaseSpinLock";
+    assert!(text.contains(nearest), "{text}");
+    let (_, text) = flags("0x62", "text");
+    assert!(
+        text.contains("is not a rule, but a check of bug check 0xc4: a driver was unloaded"),
+        "{text}"
+    );
+    assert!(flags("Irql", "text").1.contains("no rule is called \"Irql\""));
+}

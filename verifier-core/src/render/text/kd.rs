@@ -1,13 +1,15 @@
-//! `lm` and `.bugcheck`.
+//! `lm`, `.bugcheck` and `!ruleinfo`.
 
 use std::io;
 
 use super::lines::sanitize;
 use super::views::info::parameter_line;
 use super::{digits, ticked};
+use crate::addr::Va;
 use crate::kernel::{Kernel, SymbolSource};
 use crate::machine::Machine;
 use crate::render::info::BugCheckInfo;
+use crate::verifier::Rule;
 
 /// `lm`: loaded modules by address, then unloaded ones.
 ///
@@ -84,4 +86,29 @@ pub fn write_bug_check(
         Some(verdict) => writeln!(out, "\nCULPRIT:  {}.", sanitize(&verdict)),
         None => Ok(()),
     }
+}
+
+/// `!ruleinfo`, in the debugger's layout. What the rule's state holds is known to the debugger's extension only;
+/// the text of the violated condition is our addition.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_rule_info(
+    out: &mut dyn io::Write,
+    rule: Rule,
+    condition: Option<&str>,
+    states: &[Va],
+) -> io::Result<()> {
+    writeln!(out, "\nRULE_ID: {:#x}\n\nRULE_NAME: {}", rule.id, rule.name)?;
+    writeln!(out, "\nRULE_DESCRIPTION: {}.", rule.condition)?;
+    if let Some(page) = rule.page() {
+        writeln!(out, "\nMSDN_LINK: {page}")?;
+    }
+    if let Some(text) = condition {
+        writeln!(out, "\nVIOLATED_CONDITION: {}", sanitize(text))?;
+    }
+    for (name, state) in ["RULE_STATE", "SUB_STATE"].iter().zip(states) {
+        writeln!(out, "\n{name}: {state}")?;
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ pub use deadlock::{DeadlockDetail, write_deadlock, write_deadlock_state};
 pub use event_log::{write_event_log, write_log_state, write_log_title, write_watched_irps};
 pub use extent::{extent_line, write_extent};
 pub use flags::{write_flag_list, write_new_settings};
-pub use kd::{write_bug_check, write_modules};
+pub use kd::{write_bug_check, write_modules, write_rule_info};
 pub use lines::sanitize;
 pub use pool_log::{write_pool_log, write_pool_log_search, write_pool_record};
 pub(crate) use stack::frame_lines;

@@ -67,6 +67,12 @@ impl Rule {
         Self::all().find(|rule| rule.id == id)
     }
 
+    /// The rule of a name, without regard to case.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::all().find(|rule| rule.name.eq_ignore_ascii_case(name))
+    }
+
     /// The `count` rules whose numbers are nearest to `id`, by number.
     #[must_use]
     pub fn nearest(id: u64, count: usize) -> Vec<Self> {
