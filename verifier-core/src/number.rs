@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A number with commas between thousands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "render"), allow(unreachable_pub))]
 pub struct Thousands(pub u64);
 
 impl fmt::Display for Thousands {
@@ -22,9 +23,11 @@ impl fmt::Display for Thousands {
 
 /// A number of bytes in the largest unit of which it has at least one: `346.4 KiB`. Less than one KiB is
 /// written in bytes.
+#[cfg(feature = "render")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
+#[cfg(feature = "render")]
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -43,7 +46,7 @@ impl fmt::Display for Size {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "render"))]
 mod tests {
     use super::Size;
 
