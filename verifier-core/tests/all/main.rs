@@ -13,6 +13,7 @@ mod before_win7;
 #[cfg(feature = "render")]
 mod bug_check;
 mod carve_log;
+#[cfg(feature = "render")]
 mod churn;
 #[cfg(all(feature = "render", feature = "pdb"))]
 mod ci_formats;
