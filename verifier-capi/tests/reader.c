@@ -62,7 +62,7 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     CHECK(field.kind == VERIFIER_FIELD_KIND_TEXT && !field.is_present && !field.text);
     CHECK(verifier_field_at(view, 0, 7, &field, sizeof field) == VERIFIER_STATUS_OK);
     CHECK(field.kind == VERIFIER_FIELD_KIND_STACK && field.value == 2);
-    CHECK(verifier_field_at(view, 0, 8, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);
+    CHECK(verifier_field_at(view, 0, 10, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(view);
     /* One thread's records only. */
     CHECK(verifier_event_log(session, VERIFIER_EVENT_KIND_IRQL, SIZE_MAX, want[0], &view) == VERIFIER_STATUS_OK);
