@@ -62,6 +62,11 @@ static size_t calls_to_open(uint32_t flags, char **argv) {
     CHECK(field.kind == VERIFIER_FIELD_KIND_TEXT && !field.is_present && !field.text);
     CHECK(verifier_field_at(view, 0, 7, &field, sizeof field) == VERIFIER_STATUS_OK);
     CHECK(field.kind == VERIFIER_FIELD_KIND_STACK && field.value == 2);
+    /* The kernel has no lines of source code. */
+    CHECK(verifier_field_at(view, 0, 8, &field, sizeof field) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(field.name, "file") && field.kind == VERIFIER_FIELD_KIND_TEXT && !field.is_present);
+    CHECK(verifier_field_at(view, 0, 9, &field, sizeof field) == VERIFIER_STATUS_OK);
+    CHECK(!strcmp(field.name, "line") && field.kind == VERIFIER_FIELD_KIND_NUMBER && !field.is_present);
     CHECK(verifier_field_at(view, 0, 10, &field, sizeof field) == VERIFIER_STATUS_NOT_FOUND);
     verifier_view_free(view);
     /* One thread's records only. */

@@ -56,6 +56,7 @@ _ADDRESSES = frozenset(
         "thread",
         "thread_entry",
         "thread_owner",
+        "value",
         "verified_data",
     }
 )
