@@ -25,6 +25,8 @@ from volatility3.framework.renderers import format_hints
 
 vollog = logging.getLogger(__name__)
 
+# The columns of a log that are not numbers of its records.
+_NOT_NUMBERS = ("slot", "frames", "file", "line")
 _MACHINES = {"Intel32": "x86", "Intel64": "x64"}
 
 
@@ -292,7 +294,7 @@ class Log(_Shared, interfaces.plugins.PluginInterface):
         if self.log.kind == "pool":
             return self.COLUMNS
         # The columns depend on the log and the build.
-        self.numbers = [name for name in self.log.columns if name not in ("slot", "frames")]
+        self.numbers = [name for name in self.log.columns if name not in _NOT_NUMBERS]
         numbers = [(name.replace("_", " ").title(), format_hints.Hex) for name in self.numbers]
         return [("Slot", int), *numbers, ("Frame", format_hints.Hex), ("Symbol", str)]
 
