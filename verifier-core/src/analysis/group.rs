@@ -1,6 +1,6 @@
 //! Outstanding allocations in groups. Contiguous memory is not pool, so it is always in separate groups.
 
-use super::leaks::{Leaks, NoStack, StackId};
+use super::leaks::{Leaks, NoStack, StackId, Total};
 use crate::addr::Va;
 use crate::describe::names;
 use crate::kernel::Kernel;
@@ -116,6 +116,12 @@ pub struct Group {
 }
 
 impl Group {
+    /// Its blocks and their bytes.
+    #[must_use]
+    pub fn total(&self) -> Total {
+        Total { count: self.blocks.len() as u64, bytes: self.bytes }
+    }
+
     /// The frames that the blocks share, without those that are dropped.
     #[must_use]
     pub fn frames<'l>(&self, leaks: &'l Leaks) -> Option<&'l [Va]> {

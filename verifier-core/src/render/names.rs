@@ -76,6 +76,14 @@ impl<'k> Names<'k> {
             .clone()
     }
 
+    /// `module!function` of a function that was inlined at `va`.
+    pub(super) fn inlined(&self, va: Va, function: &str) -> String {
+        match self.kernel.modules().find(va) {
+            Some((_, module)) => format!("{}!{function}", module.short_name),
+            None => function.to_string(),
+        }
+    }
+
     /// The line of code that a stack is of ([`code_site`]).
     pub(super) fn site(&self, frames: &[Va]) -> Option<Va> {
         code_site(self.kernel, frames)

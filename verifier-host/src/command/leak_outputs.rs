@@ -63,14 +63,14 @@ impl LeaksFormat {
     fn by(self, asked: Option<GroupBy>) -> GroupBy {
         match (self, asked) {
             // Each tag is a frame of its own.
-            (Self::Folded | Self::Flamegraph, _) => GroupBy::StackAndTag,
+            _ if self.is_by_stack() => GroupBy::StackAndTag,
             (_, Some(by)) => by,
             (Self::Text | Self::Markdown, None) => GroupBy::Path,
             // Each line of code has a place of its own.
             (Self::Sarif | Self::Github, None) => GroupBy::Line,
             // A test has the same name in the next build.
             (Self::Junit, None) => GroupBy::Function,
-            (Self::Json | Self::Csv, None) => GroupBy::Stack,
+            (_, None) => GroupBy::Stack,
         }
     }
 

@@ -64,12 +64,9 @@ pub(super) fn run(args: &LeaksArgs) -> Result<(), Error> {
     let is_failure = limit.is_err() || !args.limit.is_set();
     let severity = if is_failure { Severity::Error } else { Severity::Warning };
     progress.begin("writing", None);
-    let written = {
-        let files = SourceFiles::new();
-        let snippets = args.verbose.then_some(&files as _);
-        let by = args.by.map(Into::into);
-        args.outputs.write(&found, Shown { by, top: args.top, severity, snippets })
-    };
+    let (by, files) = (args.by.map(Into::into), SourceFiles::new());
+    let snippets = args.verbose.then_some(&files as _);
+    let written = args.outputs.write(&found, Shown { by, top: args.top, severity, snippets });
     progress.end();
     args.baseline.write(&found)?;
     warn_of_view(format, &found.leaks.problems);

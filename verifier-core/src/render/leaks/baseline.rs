@@ -22,7 +22,7 @@ pub(super) fn known_and_new(known: u64, all: u64) -> String {
     }
 }
 
-/// "Baseline known.json: 12 blocks known, 3 new", and which of its leaks are no longer outstanding; nothing
+/// "Baseline known.json: 12 blocks known, 3 new", and which of its leaks are no longer outstanding. Empty
 /// without a baseline.
 #[must_use]
 pub fn baseline_lines(leaks: &Leaks) -> Vec<String> {

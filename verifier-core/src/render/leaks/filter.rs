@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Thousands, blocks};
-use crate::analysis::{Filter, Ignored, Leaks, Total};
+use super::{Thousands, amount, blocks};
+use crate::analysis::{Filter, Ignored, Leaks};
 use crate::render::json::TotalDoc;
 use crate::render::text::sanitize;
 
@@ -25,10 +25,9 @@ fn conditions(filter: &Filter) -> String {
 /// "ignored: leaky!Open* (2 blocks, 64 bytes), tag:Irp (no block)".
 fn ignored(filter: &Filter) -> Option<String> {
     let name = |one: &Ignored| {
-        let Total { count, bytes } = one.total;
-        let what = match count {
+        let what = match one.total.count {
             0 => "no block".into(),
-            _ => format!("{}, {} bytes", blocks(count), Thousands(bytes)),
+            _ => amount(one.total),
         };
         format!("{} ({what})", sanitize(&one.pattern))
     };

@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{LeakGroup, LeaksView, Thousands, blocks};
+use super::{LeakGroup, LeaksView, amount, blocks};
 use crate::addr::Va;
 use crate::analysis::{GroupKey, LeakKey, StackId, Total};
-use crate::render::text::{frame_lines, sanitize};
+use crate::render::text::{code_lines, sanitize};
 use crate::verifier::UnloadLeak;
 
 /// Stacks that are shown of a group whose blocks have different ones.
@@ -22,6 +22,17 @@ pub enum Severity {
     Error,
     /// They are below the limit that a user set.
     Warning,
+}
+
+impl Severity {
+    /// "error" or "warning" for new blocks; `known` for those that a baseline knows.
+    pub(super) fn word(self, novelty: Novelty, known: &'static str) -> &'static str {
+        match (self, novelty) {
+            (_, Novelty::Known) => known,
+            (Self::Error, _) => "error",
+            (Self::Warning, _) => "warning",
+        }
+    }
 }
 
 /// The kind of a leak.
@@ -65,7 +76,7 @@ impl Rule {
 /// Which blocks of a group a baseline knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Novelty {
-    /// None, or there is no baseline.
+    /// None of them, as always without a baseline.
     New,
     /// Some of them.
     Grown,
@@ -101,12 +112,9 @@ impl<'v> Finding<'v> {
     }
 
     pub(super) fn rule(&self) -> Rule {
-        let unloaded = self.view.leaks.unload_leak.as_ref();
-        match self.group.driver_name() {
-            _ if self.group.is_contiguous => Rule::Contiguous,
-            Some(driver) if unloaded.is_some_and(|leak| is_same(&leak.driver, driver)) => {
-                Rule::Unloaded
-            }
+        match &self.group {
+            group if group.is_contiguous => Rule::Contiguous,
+            group if group.is_of_unloaded() => Rule::Unloaded,
             _ => Rule::Pool,
         }
     }
@@ -124,13 +132,9 @@ impl<'v> Finding<'v> {
         self.function.clone().unwrap_or_else(|| self.group.label())
     }
 
-    pub(super) fn total(&self) -> Total {
-        Total { count: self.group.blocks.len() as u64, bytes: self.group.bytes }
-    }
-
     /// "2 blocks, 16,384 bytes".
     pub(super) fn amount(&self) -> String {
-        amount(self.total())
+        amount(self.group.total())
     }
 
     /// "2 blocks, 16,384 bytes, tag Leak, leaky.sys, 1 known, 1 new".
@@ -199,7 +203,7 @@ impl<'v> Finding<'v> {
         for Made { blocks: made, frames } in &stacks {
             rest = rest.saturating_sub(made.map_or(rest, |total| total.count));
             lines.extend(made.map(|total| format!("{}:", amount(total))));
-            lines.extend(frames.iter().flat_map(|&va| frame_lines(names, va, "", &names.text(va))));
+            lines.extend(frames.iter().flat_map(|&va| code_lines(names, va)));
         }
         if rest > 0 {
             lines.push(format!("{} with other stacks, or without one", blocks(rest)));
@@ -215,20 +219,11 @@ pub(super) struct Made<'v> {
     pub(super) frames: Cow<'v, [Va]>,
 }
 
-/// "2 blocks, 16,384 bytes".
-pub(super) fn amount(total: Total) -> String {
-    format!("{}, {} bytes", blocks(total.count), Thousands(total.bytes))
-}
-
 /// The driver of bug check 0xC4/0x62 if none of its blocks is in a group: it may not be on Verifier's lists
 /// anymore. A filter may have left them out.
 pub(super) fn unload_without_groups<'v>(view: &'v LeaksView<'_>) -> Option<&'v UnloadLeak> {
     let leak = view.leaks.unload_leak.as_deref()?;
-    let has_blocks =
-        view.leaks.blocks.iter().any(|block| is_same(view.leaks.driver(block), &leak.driver));
+    let mut drivers = view.leaks.blocks.iter().map(|block| view.leaks.driver(block));
+    let has_blocks = drivers.any(|driver| driver.eq_ignore_ascii_case(&leak.driver));
     (!has_blocks && view.leaks.filter.is_none()).then_some(leak)
-}
-
-fn is_same(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b)
 }

@@ -35,10 +35,9 @@ fn frames(view: &LeaksView<'_>, stack: &[Va]) -> Vec<String> {
             frames.push(frame(&name));
             continue;
         };
-        let module = name.split_once('!').map_or("", |(module, _)| module);
         frames.extend(source.inlined.iter().map(|inlined| {
-            let line = line(&inlined.file, inlined.line);
-            frame(&format!("{module}!{} {line} (inlined)", inlined.function))
+            let function = view.names.inlined(va, &inlined.function);
+            frame(&format!("{function} {} (inlined)", line(&inlined.file, inlined.line)))
         }));
         frames.push(frame(&format!("{name} {}", line(&source.file, source.line))));
     }

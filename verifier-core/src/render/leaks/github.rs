@@ -5,13 +5,16 @@ use std::io;
 
 use super::baseline::baseline_lines;
 use super::filter::{filter_line, nothing_line};
-use super::finding::{Finding, Novelty, Rule, Severity, amount, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, unload_without_groups};
 use super::source_path::forward;
-use super::{LeakGroup, LeaksView, UNKNOWN, more_groups, sentence, unload_line};
+use super::{LeakGroup, LeaksView, UNKNOWN, amount, more_groups, sentence, unload_line};
 use crate::render::text::{extent_line, sanitize};
 
 /// Lines of stacks in an annotation.
 const LINES: usize = 48;
+
+/// The kind of an annotation of what is not a fault.
+const NOTICE: &str = "notice";
 
 /// A line that the runner obeys.
 struct Annotation<'a> {
@@ -51,7 +54,7 @@ fn property(text: &str) -> String {
 pub fn write_leaks_github(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
     let answer = view.leaks.completeness();
     let notice = |out: &mut dyn io::Write, title: &str, line: String| {
-        Annotation { kind: "notice", place: None, title, message: &[line] }.write(out)
+        Annotation { kind: NOTICE, place: None, title, message: &[line] }.write(out)
     };
     if let Some(line) = extent_line(&answer) {
         let title = "The answer is not complete";
@@ -64,7 +67,7 @@ pub fn write_leaks_github(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::
     if unloaded.is_some() {
         let (title, message) = (Rule::Unloaded.title(), unload_line(view.leaks));
         let message: Vec<String> = message.into_iter().collect();
-        let kind = kind(view.severity, Novelty::New);
+        let kind = view.severity.word(Novelty::New, NOTICE);
         Annotation { kind, place: None, title, message: &message }.write(out)?;
     }
     if view.groups.is_empty() && unloaded.is_none() {
@@ -82,14 +85,6 @@ pub fn write_leaks_github(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::
     Ok(())
 }
 
-fn kind(severity: Severity, novelty: Novelty) -> &'static str {
-    match (severity, novelty) {
-        (_, Novelty::Known) => "notice",
-        (Severity::Error, _) => "error",
-        (Severity::Warning, _) => "warning",
-    }
-}
-
 fn write_group(
     out: &mut dyn io::Write,
     view: &LeaksView<'_>,
@@ -105,7 +100,7 @@ fn write_group(
         message.push(format!("and {more} more lines"));
     }
     Annotation {
-        kind: kind(view.severity, finding.novelty()),
+        kind: view.severity.word(finding.novelty(), NOTICE),
         place: finding.place.as_ref().map(|(file, line)| (&**file, *line)),
         title: &format!("{}: {}", finding.rule().title(), finding.amount()),
         message: &message,

@@ -127,20 +127,28 @@ impl<'v> LeakGroup<'v> {
         self.group.site.as_ref().filter(|_| is_shared).map(slice::from_ref)
     }
 
-    /// Up to three tags of the blocks and the number of the others; `None` for contiguous memory.
-    #[must_use]
-    pub fn tags_text(&self) -> Option<String> {
+    /// Up to three tags of the blocks, the number of the others, and how many there are; none for contiguous
+    /// memory.
+    pub(super) fn tags(&self) -> (String, usize) {
         let tags: BTreeSet<String> = self
             .members()
             .filter_map(|block| block.allocation.pool_tag())
             .map(|tag| tag.to_string().trim_end().to_string())
             .collect();
-        let shown = tags.iter().take(TAGS).cloned().collect::<Vec<_>>().join(", ");
-        match tags.len() {
-            0 => None,
-            1 => Some(format!("tag {shown}")),
-            2..=TAGS => Some(format!("tags {shown}")),
-            more => Some(format!("tags {shown} and {} more", more - TAGS)),
+        let mut text = tags.iter().take(TAGS).cloned().collect::<Vec<_>>().join(", ");
+        if tags.len() > TAGS {
+            text.push_str(&format!(" and {} more", tags.len() - TAGS));
+        }
+        (text, tags.len())
+    }
+
+    /// "tag Leak", "tags Irp, Lk01, Lk02 and 2 more"; `None` for contiguous memory.
+    #[must_use]
+    pub fn tags_text(&self) -> Option<String> {
+        match self.tags() {
+            (_, 0) => None,
+            (tag, 1) => Some(format!("tag {tag}")),
+            (tags, _) => Some(format!("tags {tags}")),
         }
     }
 
@@ -174,6 +182,14 @@ impl<'v> LeakGroup<'v> {
     #[must_use]
     pub fn impossible(&self) -> usize {
         self.members().filter(|block| block.allocation.impossible.is_some()).count()
+    }
+
+    /// True for blocks of the driver that was unloaded before it freed them, if the bug check is about that.
+    pub(super) fn is_of_unloaded(&self) -> bool {
+        let unloaded = self.view.leaks.unload_leak.as_ref();
+        self.driver_name()
+            .zip(unloaded)
+            .is_some_and(|(driver, leak)| driver.eq_ignore_ascii_case(&leak.driver))
     }
 
     /// How many of the blocks a baseline knows; `None` without a baseline.

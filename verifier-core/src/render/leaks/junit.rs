@@ -6,9 +6,9 @@ use std::io;
 
 use super::baseline::baseline_lines;
 use super::filter::filter_line;
-use super::finding::{Finding, Novelty, Rule, Severity, amount, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, Severity, unload_without_groups};
 use super::source_path::forward;
-use super::{LeaksView, more_groups, sentence, unload_line};
+use super::{LeaksView, amount, more_groups, sentence, unload_line};
 use crate::render::escape::escape_xml;
 use crate::render::text::extent_line;
 

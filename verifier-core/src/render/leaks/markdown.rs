@@ -6,14 +6,14 @@
 use std::io;
 
 use super::{
-    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines, blocks,
+    LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, amount, at_least, baseline_lines, blocks,
     coverage_line, filter_line, more_groups, nothing_line, sentence, tree_line, unload_line,
     unread_line,
 };
 use crate::addr::Va;
 use crate::analysis::{Coverage, GroupBy, GroupKey};
 use crate::completeness::Completeness;
-use crate::render::text::stack::frame_lines;
+use crate::render::text::stack::code_lines;
 use crate::render::text::{extent_line, sanitize};
 
 /// Groups whose stacks are written below the table.
@@ -70,13 +70,7 @@ pub fn write_leaks_markdown(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io
         )?;
     }
     if more > 0 {
-        writeln!(
-            out,
-            "\n{}: {}, {} bytes.",
-            more_groups(more),
-            blocks(rest.count),
-            Thousands(rest.bytes)
-        )?;
+        writeln!(out, "\n{}: {}.", more_groups(more), amount(rest))?;
     }
     write_stacks(out, view)?;
     write_coverage(out, view, &coverage)?;
@@ -98,12 +92,7 @@ fn write_coverage(
         writeln!(out, "- {line}")?;
     }
     for (why, total) in &coverage.without {
-        writeln!(
-            out,
-            "- {} without a stack: {}",
-            super::summary::sum(*total),
-            view.leaks.why(*why)
-        )?;
+        writeln!(out, "- {} without a stack: {}", amount(*total), view.leaks.why(*why))?;
     }
     Ok(())
 }
@@ -121,7 +110,7 @@ fn write_stacks(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()>
             Thousands(group.bytes)
         )?;
         let frames = stack_of(&group).into_iter();
-        let lines = frames.flat_map(|va| frame_lines(&view.names, va, "", &view.names.text(va)));
+        let lines = frames.flat_map(|va| code_lines(&view.names, va));
         let body = lines.collect::<Vec<_>>().join("\n");
         let fence = "`".repeat(longest_run(&body).max(2) + 1);
         writeln!(out, "{fence}text\n{body}\n{fence}\n\n</details>")?;
@@ -202,11 +191,7 @@ fn problems(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Result<()> {
 
 /// The column of tags: those of the group, or "contiguous memory".
 fn tags_cell(group: LeakGroup<'_>) -> String {
-    let tags = group.tags_text().map(|text| match text.split_once(' ') {
-        Some((_, tags)) => tags.to_string(),
-        None => text,
-    });
-    group.tag_text().or(tags).unwrap_or_default()
+    group.tag_text().unwrap_or_else(|| group.tags().0)
 }
 
 /// "15", or "15 (12 known)" with a baseline.

@@ -149,22 +149,15 @@ impl<'a> LeaksView<'a> {
     /// The groups that are shown; first those of the driver that the bug check is about, if it was unloaded
     /// before it freed its blocks.
     pub(super) fn first_of_unloaded(&self) -> impl Iterator<Item = LeakGroup<'_>> {
-        let unloaded = self.leaks.unload_leak.as_ref();
-        let is_of = move |group: &LeakGroup<'_>| {
-            unloaded.is_some_and(|leak| group.driver_name() == Some(&*leak.driver))
-        };
-        let others = self.iter().filter(move |group| !is_of(group));
-        self.iter().filter(is_of).chain(others)
+        let others = self.iter().filter(|group| !group.is_of_unloaded());
+        self.iter().filter(LeakGroup::is_of_unloaded).chain(others)
     }
 
     /// The groups that are not shown.
     #[must_use]
     pub fn omitted(&self) -> Omitted {
         let rest = self.shown().1;
-        let total = rest.iter().fold(Total::default(), |sum, group| Total {
-            count: sum.count + group.blocks.len() as u64,
-            bytes: sum.bytes.saturating_add(group.bytes),
-        });
+        let total = rest.iter().map(Group::total).fold(Total::default(), Total::and);
         Omitted { groups: rest.len(), total }
     }
 
@@ -197,6 +190,11 @@ pub(super) fn blocks(count: u64) -> String {
     format!("{} block{}", Thousands(count), if count == 1 { "" } else { "s" })
 }
 
+/// "2 blocks, 16,384 bytes".
+pub(super) fn amount(total: Total) -> String {
+    format!("{}, {} bytes", blocks(total.count), Thousands(total.bytes))
+}
+
 /// "1 more group is", "2 more groups are".
 pub(super) fn more_groups(count: usize) -> String {
     let (s, are) = if count == 1 { ("", "is") } else { ("s", "are") };
@@ -226,14 +224,8 @@ pub(super) fn coverage_line(coverage: &Coverage) -> String {
 
 /// "2 blocks, 768 bytes, with the stack of the pool info tree", if there are any.
 pub(super) fn tree_line(coverage: &Coverage) -> Option<String> {
-    let Total { count, bytes } = coverage.from_tree;
-    (count > 0).then(|| {
-        format!(
-            "{}, {} bytes, with the stack of the pool info tree",
-            blocks(count),
-            Thousands(bytes)
-        )
-    })
+    let total = coverage.from_tree;
+    (total.count > 0).then(|| format!("{}, with the stack of the pool info tree", amount(total)))
 }
 
 /// "400 blocks more in the pool info tree by its own count, not read", if there are any.
@@ -252,7 +244,7 @@ pub fn unload_line(leaks: &Leaks) -> Option<String> {
     let bytes = leak.bytes();
     let read = leak.allocations.len() as u64;
     let which = match read == leak.counted {
-        true => format!("{}, {} bytes", blocks(read), Thousands(bytes)),
+        true => amount(Total { count: read, bytes }),
         false => format!(
             "{}, of which {} could be read, {} bytes",
             blocks(leak.counted),

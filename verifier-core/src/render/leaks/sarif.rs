@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::baseline::baseline_lines;
 use super::filter::filter_line;
-use super::finding::{Finding, Novelty, Rule, Severity, amount, unload_without_groups};
+use super::finding::{Finding, Novelty, Rule, unload_without_groups};
 use super::source_path::uri;
-use super::{LeaksView, unload_line};
+use super::{LeaksView, amount, unload_line};
 use crate::addr::Va;
 use crate::analysis::Total;
 use crate::completeness::Completeness;
@@ -16,6 +16,8 @@ use crate::extent::Extent;
 use crate::render::json::{Seq, TotalDoc, write_json};
 use crate::verifier::UnloadLeak;
 
+/// The level of what is not a fault.
+const NOTE: &str = "note";
 /// The folder that relative paths start at.
 const ROOT: &str = "%SRCROOT%";
 
@@ -257,27 +259,19 @@ impl<'a> Properties<'a> {
 
 /// Every problem, and what the filters and the baseline leave out.
 fn notifications(view: &LeaksView<'_>) -> Vec<Notification> {
-    let note = |text: &str| Notification { level: "note", message: Message::new(text) };
+    let note = |text: &str| Notification { level: NOTE, message: Message::new(text) };
     let lines = [unload_line(view.leaks), filter_line(view.leaks)].into_iter().flatten();
     let mut all: Vec<Notification> =
         lines.chain(baseline_lines(view.leaks)).map(|line| note(&line)).collect();
     all.extend(view.leaks.problems.iter().map(|problem| Notification {
         level: match problem.leaves {
-            Extent::Complete => "note",
+            Extent::Complete => NOTE,
             Extent::AtLeast => "warning",
             Extent::Unknown => "error",
         },
         message: Message::new(&problem.to_string()),
     }));
     all
-}
-
-fn level(severity: Severity, novelty: Novelty) -> &'static str {
-    match (severity, novelty) {
-        (_, Novelty::Known) => "note",
-        (Severity::Error, _) => "error",
-        (Severity::Warning, _) => "warning",
-    }
 }
 
 fn rule_index(rule: Rule) -> usize {
@@ -309,7 +303,7 @@ fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> ResultDoc {
     ResultDoc {
         rule_id: rule.id(),
         rule_index: rule_index(rule),
-        level: level(view.severity, finding.novelty()),
+        level: view.severity.word(finding.novelty(), NOTE),
         message: Message::new(&format!("{}: {}", finding.subject(), finding.details())),
         locations: vec![location],
         stacks: stacks.collect(),
@@ -320,7 +314,7 @@ fn of_group(view: &LeaksView<'_>, finding: &Finding<'_>) -> ResultDoc {
             Novelty::Known => "unchanged",
         }),
         properties: Amounts {
-            total: finding.total().into(),
+            total: group.total().into(),
             largest: Some(group.largest),
             known: group.known(),
             driver: group.driver_name().map(str::to_owned),
@@ -334,7 +328,7 @@ fn of_unload(view: &LeaksView<'_>, leak: &UnloadLeak) -> ResultDoc {
     ResultDoc {
         rule_id: Rule::Unloaded.id(),
         rule_index: rule_index(Rule::Unloaded),
-        level: level(view.severity, Novelty::New),
+        level: view.severity.word(Novelty::New, NOTE),
         message: Message::new(&unload_line(view.leaks).unwrap_or_default()),
         locations: vec![Location {
             physical_location: Some(image_place(&leak.driver)),
@@ -390,8 +384,7 @@ fn frames_at(view: &LeaksView<'_>, va: Va) -> Vec<Frame> {
         },
     };
     let inlined = source.iter().flat_map(|source| &source.inlined).map(|one| {
-        let name =
-            module.map_or_else(|| one.function.to_string(), |of| format!("{of}!{}", one.function));
+        let name = view.names.inlined(va, &one.function);
         frame(Some(&name), &format!("{name} (inlined)"), Some((&one.file, one.line)))
     });
     let mut frames: Vec<Frame> = inlined.collect();

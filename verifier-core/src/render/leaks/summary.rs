@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{LeaksView, Size, Thousands, at_least, blocks, percent, sentence};
+use super::{LeaksView, Size, Thousands, amount, at_least, blocks, percent, sentence};
 use crate::analysis::{Total, Worst};
 use crate::completeness::Completeness;
 use crate::render::json::TotalDoc;
@@ -27,13 +27,13 @@ impl LeaksView<'_> {
         for &(driver, total) in self.summary.drivers.iter().take(DRIVERS) {
             let name = self.leaks.drivers.get(driver).map_or("", |driver| &driver.name);
             let holds = if parts.is_empty() { " holds" } else { "" };
-            parts.push(format!("{}{holds} {}", sanitize(name), sum(total)));
+            parts.push(format!("{}{holds} {}", sanitize(name), amount(total)));
         }
         let rest = self.summary.drivers.get(DRIVERS..).unwrap_or_default();
         if !rest.is_empty() {
             let total = rest.iter().fold(Total::default(), |all, &(_, one)| all.and(one));
             let s = if rest.len() == 1 { "" } else { "s" };
-            parts.push(format!("{} more driver{s} {}", rest.len(), sum(total)));
+            parts.push(format!("{} more driver{s} {}", rest.len(), amount(total)));
         }
         parts.join("; ")
     }
@@ -97,11 +97,6 @@ impl LeaksView<'_> {
             },
         }
     }
-}
-
-/// "300 blocks, 313,736 bytes".
-pub(super) fn sum(total: Total) -> String {
-    format!("{}, {} bytes", blocks(total.count), Thousands(total.bytes))
 }
 
 /// "354,689 bytes (346.4 KiB)".

@@ -23,7 +23,7 @@ pub use flags::{write_flag_list, write_new_settings};
 pub use kd::{write_bug_check, write_modules, write_rule_info};
 pub use lines::sanitize;
 pub use pool_log::{write_pool_log, write_pool_log_search, write_pool_record};
-pub(crate) use stack::frame_lines;
+pub(crate) use stack::code_lines;
 pub use stack::write_stack;
 pub use time::{filetime_text, up_time_text};
 pub use verifier::{write_driver_list, write_summary};

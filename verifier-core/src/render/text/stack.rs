@@ -41,6 +41,11 @@ pub(crate) fn write_frames(
     write_stack_lines(out, indents, lines)
 }
 
+/// The lines of a frame without its address.
+pub(crate) fn code_lines(names: &Names<'_>, va: Va) -> impl Iterator<Item = String> + use<> {
+    frame_lines(names, va, "", &names.text(va))
+}
+
 /// The lines of a frame: the functions that were inlined there, then the address, which ends with its blank,
 /// and the name.
 pub(crate) fn frame_lines(
@@ -59,9 +64,9 @@ pub(crate) fn frame_lines(
         lines.push(frame);
         return lines.into_iter();
     };
-    let module = name.split_once('!').map_or("", |(module, _)| module);
     for inlined in &site.inlined {
-        let function = sanitize(&inlined.function);
+        let function = names.inlined(va, &inlined.function);
+        let function = sanitize(&function);
         let place = place(names.lines, &inlined.file, inlined.line);
         lines.push(match names.lines {
             LineStyle::Debugger => {
@@ -69,11 +74,11 @@ pub(crate) fn frame_lines(
                     0 => String::new(),
                     offset => format!("+{offset:#x}"),
                 };
-                format!("(Inline Function) {module}!{function}{offset} {place}")
+                format!("(Inline Function) {function}{offset} {place}")
             }
             _ => {
                 let width = address.trim_end().chars().count();
-                format!("{:width$} {module}!{function} {place}", "(inlined)")
+                format!("{:width$} {function} {place}", "(inlined)")
             }
         });
     }

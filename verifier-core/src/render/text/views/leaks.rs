@@ -6,11 +6,11 @@ use crate::addr::Va;
 use crate::analysis::{GroupBy, GroupKey, StackSource};
 use crate::completeness::Completeness;
 use crate::render::leaks::{
-    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, at_least, baseline_lines,
-    blocks, coverage_line, filter_line, more_groups, nothing_line, percent, sentence, tree_line,
-    unload_line, unread_line,
+    CONTIGUOUS, LeakGroup, LeaksView, Omitted, Thousands, UNKNOWN, amount, at_least,
+    baseline_lines, blocks, coverage_line, filter_line, more_groups, nothing_line, percent,
+    sentence, tree_line, unload_line, unread_line,
 };
-use crate::render::text::stack::{frame_lines, write_stack_lines};
+use crate::render::text::stack::{code_lines, write_stack_lines};
 use crate::render::text::{digits, sanitize, write_extent, write_stack};
 
 /// Example addresses of a group.
@@ -46,13 +46,7 @@ pub fn write_leaks_text(out: &mut dyn io::Write, view: &LeaksView<'_>) -> io::Re
     }
     let Omitted { groups: more, total: rest } = view.omitted();
     if more > 0 {
-        writeln!(
-            out,
-            "\n{}: {}, {} bytes (--top 0 shows all).",
-            more_groups(more),
-            blocks(rest.count),
-            Thousands(rest.bytes)
-        )?;
+        writeln!(out, "\n{}: {} (--top 0 shows all).", more_groups(more), amount(rest),)?;
     }
     writeln!(out)?;
     write_coverage(out, view, &answer)?;
@@ -100,13 +94,7 @@ fn write_coverage(
         writeln!(out, "  {line}")?;
     }
     for (why, total) in &coverage.without {
-        writeln!(
-            out,
-            "  {}, {} bytes, without: {}",
-            blocks(total.count),
-            Thousands(total.bytes),
-            view.leaks.why(*why)
-        )?;
+        writeln!(out, "  {}, without: {}", amount(*total), view.leaks.why(*why))?;
     }
     Ok(())
 }
@@ -132,7 +120,7 @@ fn write_group(
     let machine = view.names.kernel().space().machine();
     let count = group.blocks.len() as u64;
     let share = percent(group.bytes, view.summary.all.bytes);
-    write!(out, "#{number}  {}, {} bytes ({share})", blocks(count), Thousands(group.bytes))?;
+    write!(out, "#{number}  {} ({share})", amount(group.total()))?;
     if count > 1 {
         write!(out, ", largest {}", Thousands(group.largest))?;
     }
@@ -179,14 +167,14 @@ fn write_code(
 ) -> io::Result<()> {
     if let GroupKey::Path { path, .. } = group.key {
         let frames = group.path();
-        let lines = frames.iter().take(PATH).flat_map(|&va| code_lines(view, va));
+        let lines = frames.iter().take(PATH).flat_map(|&va| code_lines(&view.names, va));
         write_stack_lines(out, (INDENT, INDENT), lines)?;
         match frames.len().saturating_sub(PATH) {
             0 => {}
             more => writeln!(out, "{INDENT}… {more} more frames (--by stack shows all)")?,
         }
         let Err(caller) = path else { return Ok(()) };
-        write_stack_lines(out, (INDENT, INDENT), code_lines(view, caller))?;
+        write_stack_lines(out, (INDENT, INDENT), code_lines(&view.names, caller))?;
         return match group.stack {
             Some(Err(why)) => {
                 writeln!(out, "{INDENT}(only the caller is known: {})", view.leaks.why(why))
@@ -216,11 +204,6 @@ fn write_code(
         }
         None => Ok(()),
     }
-}
-
-/// A frame without its address.
-fn code_lines(view: &LeaksView<'_>, va: Va) -> impl Iterator<Item = String> + use<> {
-    frame_lines(&view.names, va, "", &view.names.text(va))
 }
 
 /// The source code around the line of a group, if the caller can read it.
